@@ -1,0 +1,27 @@
+//! Crier's policy: what is decided, never how it is stored or sent.
+//!
+//! Everything here is a function on values. Time comes in as milliseconds since the Unix epoch or as a
+//! [`std::time::Duration`] on a monotonic clock, randomness as a number; so each rule is tested in milliseconds.
+//!
+//! - [`id`]: campaigns, rows and the tracker that ties a callback to its row
+//! - [`message`]: the message with `{{column}}` places to fill in
+//! - [`header`], [`phone`], [`import`]: from a file's records to recipients
+//! - [`batch`]: how rows are cut into queue messages
+//! - [`pacing`]: when a slot may call
+//! - [`outcome`]: what to do after a call
+//! - [`ledger`]: a row's states and who may move it
+//! - [`record`]: the campaign itself
+//! - [`tally`], [`progress`]: counters, and what an operator sees of them
+
+pub mod batch;
+pub mod header;
+pub mod id;
+pub mod import;
+pub mod ledger;
+pub mod message;
+pub mod outcome;
+pub mod pacing;
+pub mod phone;
+pub mod progress;
+pub mod record;
+pub mod tally;

@@ -1,0 +1,199 @@
+//! The campaign's message: a Cloud API message object in which any string may hold `{{column}}`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A message with places to fill in, and the columns those places name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
+pub struct Message {
+    body: Value,
+    columns: Vec<String>,
+}
+
+/// A place in a message that cannot be filled in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pointer}: `{{{{}}}}` names no column; write `{{{{column}}}}`")]
+pub struct EmptyPlace {
+    /// JSON pointer to the string, such as `/text/body`.
+    pub pointer: String,
+}
+
+impl Message {
+    /// Finds the places of `body`, in order of first appearance.
+    pub fn new(body: Value) -> Result<Self, EmptyPlace> {
+        let mut columns = Vec::new();
+        collect(&body, "", &mut columns)?;
+        Ok(Self { body, columns })
+    }
+
+    /// The columns the message names, each once, as written; a batch's values are in this order.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The message as the operator gave it.
+    pub fn body(&self) -> &Value {
+        &self.body
+    }
+
+    /// The message for one row; `values` are in the order of [`Message::columns`], absent ones empty.
+    pub fn fill(&self, values: &[String]) -> Value {
+        let lookup = |name: &str| {
+            let position = self.columns.iter().position(|column| same_column(column, name));
+            position.and_then(|at| values.get(at)).map_or("", String::as_str)
+        };
+        fill(&self.body, &lookup)
+    }
+
+    /// Whether any string below `pointer` (such as `/template/components`) depends on the row.
+    pub fn varies_at(&self, pointer: &str) -> bool {
+        let mut columns = Vec::new();
+        let below = self.body.pointer(pointer);
+        below.is_some_and(|value| collect(value, "", &mut columns).is_ok() && !columns.is_empty())
+    }
+}
+
+impl TryFrom<Value> for Message {
+    type Error = EmptyPlace;
+
+    fn try_from(body: Value) -> Result<Self, Self::Error> {
+        Self::new(body)
+    }
+}
+
+impl From<Message> for Value {
+    fn from(message: Message) -> Self {
+        message.body
+    }
+}
+
+/// Column names match whatever their case and surrounding spaces.
+pub fn same_column(left: &str, right: &str) -> bool {
+    left.trim().to_lowercase() == right.trim().to_lowercase()
+}
+
+fn collect(value: &Value, pointer: &str, columns: &mut Vec<String>) -> Result<(), EmptyPlace> {
+    match value {
+        Value::String(text) => {
+            for piece in pieces(text) {
+                let Piece::Place(name) = piece else { continue };
+                if name.is_empty() {
+                    return Err(EmptyPlace { pointer: pointer.to_owned() });
+                }
+                if !columns.iter().any(|known| same_column(known, name)) {
+                    columns.push(name.to_owned());
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                collect(item, &format!("{pointer}/{index}"), columns)?;
+            }
+        }
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                collect(field, &format!("{pointer}/{key}"), columns)?;
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+    Ok(())
+}
+
+fn fill<'v>(value: &Value, lookup: &impl Fn(&str) -> &'v str) -> Value {
+    match value {
+        Value::String(text) => {
+            let fill_piece = |piece| match piece {
+                Piece::Text(text) => text,
+                Piece::Place(name) => lookup(name),
+            };
+            Value::String(pieces(text).map(fill_piece).collect())
+        }
+        Value::Array(items) => items.iter().map(|item| fill(item, lookup)).collect(),
+        Value::Object(fields) => {
+            let filled = fields.iter().map(|(key, field)| (key.clone(), fill(field, lookup)));
+            Value::Object(filled.collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Piece<'t> {
+    Text(&'t str),
+    Place(&'t str),
+}
+
+/// Splits at `{{` … `}}`; an opening without its closing is text.
+fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let opened = rest.find("{{");
+        let place = opened.and_then(|open| rest[open..].find("}}").map(|close| (open, open + close)));
+        let piece = match place {
+            Some((0, close)) => {
+                let name = rest[2..close].trim();
+                rest = &rest[close + 2..];
+                Piece::Place(name)
+            }
+            Some((open, _)) => {
+                let before = &rest[..open];
+                rest = &rest[open..];
+                Piece::Text(before)
+            }
+            None => Piece::Text(std::mem::take(&mut rest)),
+        };
+        Some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn places_are_found_once_and_filled_everywhere() {
+        let message = Message::new(json!({
+            "type": "template",
+            "template": {"name": "order_{{Plan}}", "components": [
+                {"type": "body", "parameters": [
+                    {"type": "text", "text": "{{ name }}"},
+                    {"type": "text", "text": "{{Name}} owes {{amount}}"}]},
+            ]}
+        }))
+        .expect("valid");
+        assert_eq!(message.columns(), ["name", "amount", "Plan"]);
+        let filled = message.fill(&["Ana".into(), "3".into(), "x".into()]);
+        assert_eq!(filled["template"]["name"], "order_x");
+        assert_eq!(filled["template"]["components"][0]["parameters"][1]["text"], "Ana owes 3");
+        assert!(message.varies_at("/template/components"));
+        assert!(!message.varies_at("/type"));
+    }
+
+    #[test]
+    fn an_empty_place_is_refused_with_its_pointer() {
+        let refused = Message::new(json!({"text": {"body": "hi {{ }}"}})).expect_err("empty place");
+        assert_eq!(refused.pointer, "/text/body");
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_place_is_not_filled_again() {
+        let message = Message::new(json!({"text": {"body": "{{a}}{{b}}"}})).expect("valid");
+        let filled = message.fill(&["{{b}}".into(), "x".into()]);
+        assert_eq!(filled["text"]["body"], "{{b}}x");
+    }
+
+    proptest! {
+        #[test]
+        fn text_without_places_is_left_alone(body in "[^{}]{0,40}\\{?[^{}]{0,40}\\}{0,2}") {
+            let message = Message::new(json!({"text": {"body": body}})).expect("no places");
+            prop_assert_eq!(message.fill(&[]), json!({"text": {"body": body}}));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! When a slot may call: the hard ceiling.
+//!
+//! A slot is one concurrent execution of the sender; the platform runs at most `slots` of them. If calls of one slot
+//! are never closer than an interval, any half-open second holds at most `slots × per_slot` calls. Three rules keep
+//! them apart, whatever happens in between:
+//!
+//! 1. *Tick*: within an invocation the next call starts an interval after the last one *really* started, so a late
+//!    start moves the ticks behind it instead of crowding them.
+//! 2. *Hold*: an invocation returns no sooner than an interval after its last call started.
+//! 3. *Enter*: a process that did not just leave an invocation waits an interval before its first call, since the
+//!    slot it got may be that of a process which was killed right after a call, too soon to hold.
+//!
+//! Times are [`Duration`]s on any one monotonic clock.
+
+use std::time::Duration;
+
+/// How long after leaving an invocation the next one still continues the same slot.
+const CONTINUES: Duration = Duration::from_millis(100);
+
+/// The send budget as slots and calls per second of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Concurrent executions of the sender (its reserved concurrency).
+    pub slots: u32,
+    /// Calls per second of one slot.
+    pub per_slot: u32,
+}
+
+/// The three numbers contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("SLOTS × SLOT_RATE is {product}, but TPS_BUDGET is {budget}: the product must equal the budget, and none may be 0")]
+pub struct NotTheBudget {
+    product: u64,
+    budget: u32,
+}
+
+impl Rate {
+    /// `slots` = 0 stands for "as many as the budget".
+    pub fn new(budget: u32, slots: u32, per_slot: u32) -> Result<Self, NotTheBudget> {
+        let slots = if slots == 0 { budget } else { slots };
+        let product = u64::from(slots) * u64::from(per_slot);
+        if product != u64::from(budget) || budget == 0 {
+            return Err(NotTheBudget { product, budget });
+        }
+        Ok(Self { slots, per_slot })
+    }
+
+    /// Calls per second of all slots together.
+    pub fn budget(self) -> u32 {
+        self.slots * self.per_slot
+    }
+
+    /// The least time between two calls of a slot, rounded up.
+    pub fn interval(self) -> Duration {
+        Duration::from_nanos(1_000_000_000u64.div_ceil(u64::from(self.per_slot)))
+    }
+}
+
+/// The memory of one slot: lives as long as its process, across invocations.
+#[derive(Debug)]
+pub struct Slot {
+    interval: Duration,
+    earliest: Duration,
+    last_call: Option<Duration>,
+    left: Option<Duration>,
+}
+
+impl Slot {
+    /// A process that has not called yet.
+    pub fn new(rate: Rate) -> Self {
+        Self { interval: rate.interval(), earliest: Duration::ZERO, last_call: None, left: None }
+    }
+
+    /// An invocation begins.
+    pub fn enter(&mut self, now: Duration) {
+        let continues = self.left.is_some_and(|left| now <= left + CONTINUES);
+        if !continues {
+            self.earliest = now + self.interval;
+        }
+    }
+
+    /// No call may start before this.
+    pub fn next_start(&self) -> Duration {
+        let after_last = self.last_call.map_or(Duration::ZERO, |last| last + self.interval);
+        after_last.max(self.earliest)
+    }
+
+    /// A call starts now.
+    pub fn started(&mut self, now: Duration) {
+        debug_assert!(now >= self.next_start(), "a call before its tick");
+        self.last_call = Some(now);
+    }
+
+    /// The invocation ends; it may return at the time given, not before.
+    pub fn leave(&mut self, now: Duration) -> Duration {
+        let after_last = self.last_call.map_or(Duration::ZERO, |last| last + self.interval);
+        let at = after_last.max(now);
+        self.left = Some(at);
+        at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_budget_is_slots_times_rate() {
+        assert_eq!(Rate::new(80, 0, 1).map(|rate| rate.slots), Ok(80));
+        assert_eq!(Rate::new(1000, 100, 10).map(Rate::interval), Ok(Duration::from_millis(100)));
+        for (budget, slots, per_slot) in [(80, 79, 1), (80, 80, 2), (0, 0, 0), (80, 0, 10), (80, 80, 0)] {
+            assert!(Rate::new(budget, slots, per_slot).is_err(), "{budget} {slots} {per_slot}");
+        }
+    }
+
+    /// One slot's life: how late each call and each invocation start, and which invocations are killed.
+    #[derive(Clone, Debug)]
+    struct Invocation {
+        gap_ms: u64,
+        lateness_ms: Vec<u64>,
+        killed: bool,
+    }
+
+    fn invocation() -> impl Strategy<Value = Invocation> {
+        let killed = prop::bool::weighted(0.3);
+        (0u64..400, prop::collection::vec(0u64..50, 0..6), killed)
+            .prop_map(|(gap_ms, lateness_ms, killed)| Invocation { gap_ms, lateness_ms, killed })
+    }
+
+    proptest! {
+        #[test]
+        fn calls_of_a_slot_are_never_closer_than_an_interval(
+            life in prop::collection::vec(invocation(), 1..12), per_slot in 1u32..20,
+        ) {
+            let rate = Rate { slots: 1, per_slot };
+            let mut now = Duration::from_secs(5);
+            let mut slot = Slot::new(rate);
+            let mut calls = Vec::new();
+            for Invocation { gap_ms, lateness_ms, killed } in life {
+                now += Duration::from_millis(gap_ms);
+                slot.enter(now);
+                for late in lateness_ms {
+                    now = now.max(slot.next_start()) + Duration::from_millis(late);
+                    slot.started(now);
+                    calls.push(now);
+                }
+                if killed {
+                    slot = Slot::new(rate);
+                } else {
+                    now = slot.leave(now);
+                }
+            }
+            for pair in calls.windows(2) {
+                prop_assert!(pair[1] - pair[0] >= rate.interval());
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_that_goes_on_loses_no_tick() {
+        let rate = Rate { slots: 1, per_slot: 1 };
+        let mut slot = Slot::new(rate);
+        let second = Duration::from_secs(1);
+        slot.enter(Duration::ZERO);
+        assert_eq!(slot.next_start(), second);
+        slot.started(second);
+        assert_eq!(slot.leave(second + second / 3), 2 * second);
+        slot.enter(2 * second + CONTINUES / 2);
+        assert_eq!(slot.next_start(), 2 * second);
+    }
+
+    #[test]
+    fn an_invocation_without_calls_need_not_hold() {
+        let mut slot = Slot::new(Rate { slots: 1, per_slot: 1 });
+        slot.enter(Duration::from_secs(3));
+        assert_eq!(slot.leave(Duration::from_secs(3)), Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,226 @@
+//! Counters from changes of the ledger: each change is compared with what was there before.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::State;
+use crate::outcome::Millis;
+
+/// Width of the buckets that the send rate is read from, in milliseconds.
+pub const BUCKET_MS: Millis = 5_000;
+
+/// How many buckets are kept.
+const BUCKETS: usize = 6;
+
+/// What the counters need to know of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowFacts {
+    /// Its state.
+    pub state: State,
+    /// Its latest attempt.
+    pub attempt: u32,
+    /// When the latest attempt was claimed.
+    pub claimed_at: Millis,
+    /// A `sent` report came for the latest attempt.
+    pub sent: bool,
+    /// A `delivered` report came.
+    pub delivered: bool,
+    /// A `read` report came.
+    pub read: bool,
+    /// A `failed` report came.
+    pub failed: bool,
+}
+
+/// What one shard of the ledger's stream counted of a campaign; a campaign's counters are the sum of its shards'.
+/// Counts may be negative in one shard, when a row moved from one shard to the next; their sum is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Rows in state `claimed`.
+    pub claimed: i64,
+    /// Rows in state `retry`.
+    pub retry: i64,
+    /// Rows in state `held`.
+    pub held: i64,
+    /// Rows in state `accepted`.
+    pub accepted: i64,
+    /// Rows in state `rejected`.
+    pub rejected: i64,
+    /// Rows in state `unconfirmed`.
+    pub unconfirmed: i64,
+    /// Rows in state `skipped`.
+    pub skipped: i64,
+    /// Rows reported `sent`.
+    pub sent: i64,
+    /// Rows reported `delivered` or `read`.
+    pub delivered: i64,
+    /// Rows reported `read`.
+    pub read: i64,
+    /// Rows accepted, then reported `failed`.
+    pub undelivered: i64,
+    /// Attempts begun.
+    pub calls: i64,
+    /// The first attempt's time.
+    pub first_call_at: Option<Millis>,
+    /// The last attempt's time.
+    pub last_call_at: Option<Millis>,
+    /// Attempts begun in the latest buckets: start of the bucket, count.
+    pub recent: Vec<(Millis, i64)>,
+}
+
+impl Counters {
+    /// Takes in one change of a row: what it was and what it is.
+    pub fn change(&mut self, old: Option<RowFacts>, new: RowFacts) {
+        if let Some(old) = old {
+            self.add(old, -1);
+        }
+        self.add(new, 1);
+        let attempts = i64::from(new.attempt) - i64::from(old.map_or(0, |old| old.attempt));
+        if attempts > 0 {
+            self.call(new.claimed_at, attempts);
+        }
+    }
+
+    /// The sum over shards.
+    pub fn merge(mut self, other: Counters) -> Counters {
+        for (mine, theirs) in self.numbers().into_iter().zip(other.clone().numbers()) {
+            *mine += *theirs;
+        }
+        self.first_call_at = [self.first_call_at, other.first_call_at].into_iter().flatten().min();
+        self.last_call_at = self.last_call_at.max(other.last_call_at);
+        for (start, calls) in other.recent {
+            self.recent_call(start, calls);
+        }
+        self
+    }
+
+    /// Rows in the ledger, whatever their state.
+    pub fn seen(&self) -> i64 {
+        self.claimed + self.retry + self.held + self.settled()
+    }
+
+    /// Rows that nothing more is done about by itself.
+    pub fn settled(&self) -> i64 {
+        self.accepted + self.rejected + self.unconfirmed + self.skipped
+    }
+
+    /// Attempts per second over the last two full buckets.
+    pub fn rate(&self, now: Millis) -> f64 {
+        let current = now - now % BUCKET_MS;
+        let full = current.saturating_sub(2 * BUCKET_MS)..current;
+        let calls: i64 = self.recent.iter().filter(|(start, _)| full.contains(start)).map(|(_, calls)| calls).sum();
+        calls as f64 * 1000.0 / (2 * BUCKET_MS) as f64
+    }
+
+    fn add(&mut self, row: RowFacts, by: i64) {
+        let state = match row.state {
+            State::Claimed => &mut self.claimed,
+            State::Retry => &mut self.retry,
+            State::Held => &mut self.held,
+            State::Accepted => &mut self.accepted,
+            State::Rejected => &mut self.rejected,
+            State::Unconfirmed => &mut self.unconfirmed,
+            State::Skipped => &mut self.skipped,
+        };
+        *state += by;
+        let reports = [
+            (row.sent, &mut self.sent),
+            (row.delivered || row.read, &mut self.delivered),
+            (row.read, &mut self.read),
+            (row.failed, &mut self.undelivered),
+        ];
+        for (reported, count) in reports {
+            *count += if reported { by } else { 0 };
+        }
+    }
+
+    fn call(&mut self, at: Millis, attempts: i64) {
+        self.calls += attempts;
+        self.first_call_at = Some(self.first_call_at.map_or(at, |first| first.min(at)));
+        self.last_call_at = self.last_call_at.max(Some(at));
+        self.recent_call(at - at % BUCKET_MS, attempts);
+    }
+
+    fn recent_call(&mut self, start: Millis, calls: i64) {
+        match self.recent.iter_mut().find(|(known, _)| *known == start) {
+            Some((_, count)) => *count += calls,
+            None => self.recent.push((start, calls)),
+        }
+        self.recent.sort_unstable();
+        let superfluous = self.recent.len().saturating_sub(BUCKETS);
+        self.recent.drain(..superfluous);
+    }
+
+    fn numbers(&mut self) -> [&mut i64; 12] {
+        [
+            &mut self.claimed,
+            &mut self.retry,
+            &mut self.held,
+            &mut self.accepted,
+            &mut self.rejected,
+            &mut self.unconfirmed,
+            &mut self.skipped,
+            &mut self.sent,
+            &mut self.delivered,
+            &mut self.read,
+            &mut self.undelivered,
+            &mut self.calls,
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn facts() -> impl Strategy<Value = RowFacts> {
+        let reports = any::<(bool, bool, bool, bool)>();
+        (prop::sample::select(&State::ALL[..]), 1u32..4, 0u64..100_000, reports).prop_map(
+            |(state, attempt, claimed_at, (sent, delivered, read, failed))| RowFacts {
+                state, attempt, claimed_at, sent, delivered, read, failed,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn counters_equal_a_recount(
+            histories in prop::collection::vec(prop::collection::vec(facts(), 1..6), 0..20), split in 0usize..3,
+        ) {
+            let mut shards = vec![Counters::default(), Counters::default()];
+            let mut recount = Counters::default();
+            for (index, history) in histories.iter().enumerate() {
+                // A row's later changes may come from a child shard.
+                let mut old = None;
+                for (step, &new) in history.iter().enumerate() {
+                    shards[(index + usize::from(step > split)) % 2].change(old, new);
+                    old = Some(new);
+                }
+                recount.change(None, *history.last().expect("not empty"));
+            }
+            let sum = shards.into_iter().fold(Counters::default(), Counters::merge);
+            prop_assert_eq!(sum.seen(), histories.len() as i64);
+            let states = |c: &Counters| [c.claimed, c.retry, c.held, c.accepted, c.rejected, c.unconfirmed, c.skipped];
+            prop_assert_eq!(states(&sum), states(&recount));
+            let reports = |c: &Counters| [c.sent, c.delivered, c.read, c.undelivered];
+            prop_assert_eq!(reports(&sum), reports(&recount));
+        }
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_full_buckets() {
+        let mut counters = Counters::default();
+        let row = |claimed_at| RowFacts {
+            state: State::Claimed, attempt: 1, claimed_at, sent: false, delivered: false, read: false, failed: false,
+        };
+        for second in 0..60 {
+            for _ in 0..40 {
+                counters.change(None, row(second * 1000));
+            }
+        }
+        assert_eq!(counters.rate(60_000), 40.0);
+        assert_eq!(counters.rate(63_000), 40.0);
+        assert_eq!(counters.rate(90_000), 0.0);
+        assert_eq!((counters.calls, counters.recent.len()), (2400, BUCKETS));
+    }
+}
