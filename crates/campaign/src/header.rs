@@ -27,6 +27,12 @@ pub enum FileProblem {
     /// A header and nothing below.
     #[error("the file has a header but no rows below it")]
     NoRows,
+    /// Every row was rejected.
+    #[error("none of the file's {rows} rows has a usable phone number; the rejects file names the reason of each")]
+    NothingUsable {
+        /// Rows in the file.
+        rows: u64,
+    },
     /// None of the usual names.
     #[error(
         "the file has no phone column: name one of its columns phone, phone_number, mobile, number, to or whatsapp, \

@@ -45,8 +45,9 @@ pub struct Refusal {
 /// What went wrong, for the ledger and for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// The Graph API's code; 0 for faults of the way there.
-    pub code: i64,
+    /// The Graph API's code; none for faults of the way there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i64>,
     /// What it means, in a few words.
     pub title: String,
     /// What the API adds.
@@ -211,7 +212,7 @@ mod tests {
     }
 
     fn refused(class: Class) -> Outcome {
-        Outcome::Refused(Refusal { class, fault: Fault { code: 100, ..Fault::default() }, wait: None })
+        Outcome::Refused(Refusal { class, fault: Fault { code: Some(100), ..Fault::default() }, wait: None })
     }
 
     #[test]

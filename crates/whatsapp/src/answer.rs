@@ -82,7 +82,7 @@ fn refused(error: GraphError, answer: Answer<'_>) -> Outcome {
     let seen = Seen::Answer { server_error: answer.status >= 500, transient: error.is_transient };
     let retry_after = answer.retry_after.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
     let fault = Fault {
-        code: error.code,
+        code: Some(error.code),
         title: error.message,
         details: error.error_data.and_then(details),
         fbtrace_id: error.fbtrace_id,

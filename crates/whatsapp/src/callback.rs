@@ -107,7 +107,7 @@ fn fault(error: &Value) -> Fault {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let details = text(&error["error_data"]["details"]).or_else(|| text(&error["error_data"]));
     let title = text(&error["title"]).or_else(|| text(&error["message"])).unwrap_or_default();
-    Fault { code: error["code"].as_i64().unwrap_or_default(), title, details, fbtrace_id: None }
+    Fault { code: error["code"].as_i64(), title, details, fbtrace_id: None }
 }
 
 /// Seconds as a string, says the documentation; numbers and milliseconds have been seen.
@@ -162,7 +162,7 @@ mod tests {
         let errors = json!([{"code": 131026, "title": "Message undeliverable", "error_data": {"details": "why"}}]);
         let updates = status(json!({"status": "failed", "errors": errors}));
         let Some(Report { status: Status::Failed(fault), .. }) = &updates[0].report else { panic!("failed") };
-        assert_eq!((fault.code, fault.details.as_deref()), (131026, Some("why")));
+        assert_eq!((fault.code, fault.details.as_deref()), (Some(131026), Some("why")));
         assert!(matches!(status(json!({"status": "played"}))[0].report, Some(Report { status: Status::Other, .. })));
     }
 

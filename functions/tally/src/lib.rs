@@ -1,1 +1,113 @@
+//! The tally: reads the ledger's stream and keeps each campaign's counters.
+//!
+//! A shard's records come in order and one batch at a time, but a batch may come again, cut differently. So each
+//! campaign's counts of a shard are stored together with the last record taken in, in one conditional write: records
+//! up to it are left out, and a repeated batch adds nothing.
 
+use std::collections::BTreeMap;
+
+use aws_lambda_events::dynamodb::EventRecord;
+use campaign::id::CampaignId;
+use campaign::outcome::Millis;
+use campaign::tally::RowFacts;
+use cloud::counters::CounterTable;
+use cloud::ledger::LedgerRow;
+use lambda_runtime::Error;
+use serde::{Deserialize, Serialize};
+
+/// A batch of the stream. The shard is named because the mapping has a tumbling window (AWS, "Stateful processing in
+/// DynamoDB Streams"); without one, nothing would tell two shards' sequence numbers apart.
+#[derive(Debug, Deserialize)]
+pub struct StreamEvent {
+    /// Changes of one shard, in order.
+    #[serde(rename = "Records", default)]
+    pub records: Vec<EventRecord>,
+    /// The shard.
+    #[serde(rename = "shardId")]
+    pub shard: Option<String>,
+}
+
+/// The window's state: none of ours, the counters are in their table.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StreamAnswer {
+    state: BTreeMap<String, String>,
+}
+
+/// What a tally needs, made once per process.
+#[derive(Debug)]
+pub struct Tally {
+    counters: CounterTable,
+    /// The name of the only shard, where events name none: emulators have one shard per stream.
+    only_shard: Option<String>,
+}
+
+/// A change of a row.
+struct Change {
+    sequence: String,
+    old: Option<RowFacts>,
+    new: RowFacts,
+}
+
+impl Tally {
+    /// Reads the environment; fails where anything is missing.
+    pub async fn from_env() -> Result<Self, Error> {
+        use cloud::{aws, env};
+        let config = aws::config().await;
+        let table = env::required("CAMPAIGNS_TABLE")?;
+        let counters = CounterTable::new(aws::dynamodb(&config), table, env::parsed("RETENTION_DAYS")?);
+        let emulated = env::optional("AWS_ENDPOINT_URL").is_some();
+        Ok(Self::new(counters, emulated.then(|| "only".to_owned())))
+    }
+
+    /// A tally of these parts; `only_shard` where events do not name theirs.
+    pub fn new(counters: CounterTable, only_shard: Option<String>) -> Self {
+        Self { counters, only_shard }
+    }
+
+    /// Takes in a batch; an error makes it come again.
+    pub async fn handle(&self, event: StreamEvent) -> Result<StreamAnswer, Error> {
+        let shard = event.shard.as_ref().or(self.only_shard.as_ref());
+        let shard = shard.ok_or("the event names no shard: give the stream's mapping a TumblingWindowInSeconds")?;
+        let mut campaigns: BTreeMap<CampaignId, Vec<Change>> = BTreeMap::new();
+        for record in event.records {
+            if let Some((campaign, change)) = change(record)? {
+                campaigns.entry(campaign).or_default().push(change);
+            }
+        }
+        let now = cloud::now();
+        for (campaign, changes) in campaigns {
+            self.take_in(&campaign, shard, changes, now).await?;
+        }
+        Ok(StreamAnswer::default())
+    }
+
+    /// Reads, adds, and writes if nobody else wrote meanwhile (a second reader, for a moment, after a failover).
+    async fn take_in(&self, campaign: &CampaignId, shard: &str, changes: Vec<Change>, now: Millis) -> Result<(), Error> {
+        loop {
+            let mut tally = self.counters.shard(campaign, shard).await?;
+            let seen = tally.last_sequence.clone();
+            for change in changes.iter().filter(|change| change.sequence > seen) {
+                tally.counters.change(change.old, change.new);
+                tally.last_sequence.clone_from(&change.sequence);
+            }
+            if tally.last_sequence == seen || self.counters.replace(campaign, shard, &seen, &tally, now).await? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A record as a change; `None` for a removal: a row that expires did not un-happen.
+fn change(record: EventRecord) -> Result<Option<(CampaignId, Change)>, Error> {
+    let sequence = record.change.sequence_number.unwrap_or_default();
+    if record.change.new_image.is_empty() {
+        return Ok(None);
+    }
+    let row = |image| serde_dynamo::from_item::<_, LedgerRow>(image);
+    let new = row(record.change.new_image)?;
+    let old = if record.change.old_image.is_empty() { None } else { Some(row(record.change.old_image)?) };
+    let Some(campaign) = new.campaign() else { return Ok(None) };
+    // Up to 40 digits: padded, so that text sorts as the numbers do.
+    let sequence = format!("{sequence:0>40}");
+    Ok(Some((campaign, Change { sequence, old: old.map(|row| row.facts()), new: new.facts() })))
+}

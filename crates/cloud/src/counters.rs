@@ -1,0 +1,106 @@
+//! A campaign's counters: in the campaigns table, one item per shard of the ledger's stream (`part` = `tally#{shard}`).
+//! A shard has one reader at a time, so its item has one writer; the sum over shards is the campaign's.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use campaign::id::CampaignId;
+use campaign::outcome::Millis;
+use campaign::tally::Counters;
+use serde::{Deserialize, Serialize};
+
+use crate::campaigns::text;
+use crate::{Error, expiry};
+
+/// The counters' items.
+#[derive(Clone, Debug)]
+pub struct CounterTable {
+    client: Client,
+    table: String,
+    retention_days: u32,
+}
+
+/// What one shard counted of a campaign, and how far it has read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardTally {
+    /// The last stream record taken in, as text of one length, so that it sorts; empty before the first.
+    pub last_sequence: String,
+    /// The counts.
+    pub counters: Counters,
+}
+
+impl CounterTable {
+    /// Beside the campaigns, in the table of that name.
+    pub fn new(client: Client, table: String, retention_days: u32) -> Self {
+        Self { client, table, retention_days }
+    }
+
+    /// The sum over shards.
+    pub async fn total(&self, campaign: &CampaignId) -> Result<Counters, Error> {
+        let action = "read the counters";
+        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = query
+            .key_condition_expression("id = :id AND begins_with(part, :tally)")
+            .expression_attribute_values(":id", text(campaign.as_str()))
+            .expression_attribute_values(":tally", text("tally#"));
+        let mut pages = query.into_paginator().items().send();
+        let mut total = Counters::default();
+        while let Some(item) = pages.next().await {
+            let shard = read(action, item.map_err(Error::aws(action))?)?;
+            total = total.merge(shard.counters);
+        }
+        Ok(total)
+    }
+
+    /// What a shard counted of a campaign so far.
+    pub async fn shard(&self, campaign: &CampaignId, shard: &str) -> Result<ShardTally, Error> {
+        let action = "read a shard's counters";
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key(campaign, shard))).consistent_read(true);
+        let item = get.send().await.map_err(Error::aws(action))?.item;
+        item.map_or(Ok(ShardTally::default()), |item| read(action, item))
+    }
+
+    /// Replaces a shard's counts if they still are as of `seen`; else tells that somebody was faster.
+    pub async fn replace(
+        &self,
+        campaign: &CampaignId,
+        shard: &str,
+        seen: &str,
+        tally: &ShardTally,
+        now: Millis,
+    ) -> Result<bool, Error> {
+        let action = "write a shard's counters";
+        let mut item: HashMap<String, AttributeValue> =
+            serde_dynamo::to_item(tally).map_err(|error| Error::new(action, error))?;
+        item.extend(key(campaign, shard));
+        let expires_at = expiry(now, self.retention_days);
+        item.insert("expires_at".into(), AttributeValue::N(expires_at.to_string()));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(id) OR last_sequence = :seen")
+            .expression_attribute_values(":seen", text(seen));
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_refused(&error) => Ok(false),
+            Err(error) => Err(Error::aws(action)(error)),
+        }
+    }
+}
+
+fn is_refused(error: &SdkError<PutItemError>) -> bool {
+    matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_)))
+}
+
+fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<ShardTally, Error> {
+    serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))
+}
+
+fn key(campaign: &CampaignId, shard: &str) -> HashMap<String, AttributeValue> {
+    HashMap::from([("id".into(), text(campaign.as_str())), ("part".into(), text(&format!("tally#{shard}")))])
+}

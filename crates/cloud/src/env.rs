@@ -1,0 +1,38 @@
+//! A function's environment, read once at start; errors name the variable.
+
+use std::str::FromStr;
+
+/// A variable that is absent or cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("environment variable {name}: {problem}")]
+pub struct BadVariable {
+    name: &'static str,
+    problem: String,
+}
+
+/// The text of a variable that must be there.
+pub fn required(name: &'static str) -> Result<String, BadVariable> {
+    optional(name).ok_or_else(|| BadVariable { name, problem: "is not set".into() })
+}
+
+/// The text of a variable that may be absent or empty.
+pub fn optional(name: &'static str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// A variable as a number or another value.
+pub fn parsed<T: FromStr>(name: &'static str) -> Result<T, BadVariable> {
+    let text = required(name)?;
+    text.parse().map_err(|_| BadVariable { name, problem: format!("`{text}` is not of the expected kind") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_its_variable() {
+        let error = parsed::<u32>("CRIER_NO_SUCH_VARIABLE").expect_err("absent");
+        assert!(error.to_string().contains("CRIER_NO_SUCH_VARIABLE"), "{error}");
+    }
+}

@@ -1,0 +1,327 @@
+//! The ledger (messages table): storage of what `campaign::ledger` decides, and the only file that knows its keys.
+//!
+//! Partition key `page` = `{campaign}#{row / 64}`, sort key `row`, zero-padded. Every write is conditional on the
+//! states its move may start from; one that finds the row further on is a success.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use campaign::id::{CampaignId, RowNumber, page};
+use campaign::ledger::{Move, State};
+use campaign::outcome::{Acceptance, Fault, Millis};
+use campaign::tally::RowFacts;
+use serde::{Deserialize, Serialize};
+
+use crate::campaigns::{number, refused, text};
+use crate::{Error, expiry};
+
+/// The ledger.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    client: Client,
+    table: String,
+    retention_days: u32,
+}
+
+/// What came of a claim.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claim {
+    /// The row is the caller's, for this attempt.
+    Won(u32),
+    /// Nothing to do: the row is settled.
+    Settled,
+    /// Another owner claimed it and has not reported yet.
+    Taken(Taken),
+    /// A retry that is not due before this time.
+    NotBefore(Millis),
+}
+
+/// A claim of somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Since when.
+    pub claimed_at: Millis,
+    /// For which attempt.
+    pub attempt: u32,
+}
+
+/// What callbacks of one attempt at one row say together; each fact is kept as first told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reports {
+    /// The message's id.
+    pub wamid: String,
+    /// When it was sent, delivered, read.
+    pub sent_at: Option<Millis>,
+    /// Reached the device; also set by `read`.
+    pub delivered_at: Option<Millis>,
+    /// Seen.
+    pub read_at: Option<Millis>,
+    /// Refused after acceptance, and why.
+    pub failed: Option<(Millis, Fault)>,
+}
+
+/// A row as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    /// Page, then row.
+    pub page: String,
+    /// Zero-padded number.
+    pub row: String,
+    /// Where it stands.
+    pub state: State,
+    /// Latest attempt, from 1.
+    pub attempt: u32,
+    /// Request id of the invocation that claimed it last.
+    pub owner: String,
+    /// When.
+    pub claimed_at: Millis,
+    /// Earliest time of the next attempt, in `retry`.
+    pub not_before: Option<Millis>,
+    /// Message id.
+    pub wamid: Option<String>,
+    /// Recipient's id as Meta has it.
+    pub wa_id: Option<String>,
+    /// What the API said of the message's way.
+    pub message_status: Option<String>,
+    /// Why it is in this state, where the API or the way there said.
+    pub fault: Option<Fault>,
+    /// Reported `sent`.
+    pub sent_at: Option<Millis>,
+    /// Reported `delivered`, or `read`.
+    pub delivered_at: Option<Millis>,
+    /// Reported `read`.
+    pub read_at: Option<Millis>,
+    /// Reported `failed`.
+    pub failed_at: Option<Millis>,
+    /// Why it failed after acceptance.
+    pub failure: Option<Fault>,
+    /// Earlier attempts, as they ended.
+    #[serde(default)]
+    pub history: Vec<PastAttempt>,
+}
+
+/// What an earlier attempt left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastAttempt {
+    /// Which.
+    pub attempt: u32,
+    /// How it ended.
+    pub state: State,
+    /// When it was claimed.
+    pub claimed_at: Millis,
+    /// Its message's id, where it had one.
+    pub wamid: Option<String>,
+    /// Why it ended so.
+    pub fault: Option<Fault>,
+}
+
+impl LedgerRow {
+    /// A row from an item of the table or an image of its stream.
+    pub fn from_item(item: HashMap<String, AttributeValue>) -> Result<Self, Error> {
+        serde_dynamo::from_item(item).map_err(|error| Error::new("read a ledger row", error))
+    }
+
+    /// What the counters need.
+    pub fn facts(&self) -> RowFacts {
+        RowFacts {
+            state: self.state,
+            attempt: self.attempt,
+            claimed_at: self.claimed_at,
+            sent: self.sent_at.is_some(),
+            delivered: self.delivered_at.is_some(),
+            read: self.read_at.is_some(),
+            failed: self.failed_at.is_some(),
+        }
+    }
+
+    /// Its campaign.
+    pub fn campaign(&self) -> Option<CampaignId> {
+        self.page.split('#').next()?.parse().ok()
+    }
+
+    /// Its number.
+    pub fn number(&self) -> Option<RowNumber> {
+        self.row.parse().ok()
+    }
+}
+
+/// What a new attempt clears: everything that a former one learned goes to the history.
+const FORMER: &str = "not_before, wamid, wa_id, message_status, fault, sent_at, delivered_at, read_at, failed_at, failure";
+
+impl Ledger {
+    /// The table of that name; rows expire after `retention_days`.
+    pub fn new(client: Client, table: String, retention_days: u32) -> Self {
+        Self { client, table, retention_days }
+    }
+
+    /// Claims a row for `owner`, before the call.
+    pub async fn claim(&self, campaign: &CampaignId, row: RowNumber, owner: &str, now: Millis) -> Result<Claim, Error> {
+        let fresh = self
+            .update(campaign, row)
+            .update_expression("SET #state = :claimed, attempt = :first, #owner = :owner, claimed_at = :now, expires_at = :expiry")
+            .condition_expression("attribute_not_exists(#state)")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":claimed", text(State::Claimed.name()))
+            .expression_attribute_values(":first", number(1))
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match fresh.send().await {
+            Ok(_) => Ok(Claim::Won(1)),
+            Err(error) => match refused(&error) {
+                Some(Some(item)) => self.claim_again(campaign, row, owner, now, LedgerRow::from_item(item)?).await,
+                _ => Err(Error::aws("claim a row")(error)),
+            },
+        }
+    }
+
+    async fn claim_again(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        owner: &str,
+        now: Millis,
+        old: LedgerRow,
+    ) -> Result<Claim, Error> {
+        match old.state {
+            // The SDK repeats a request whose answer was lost: then this claim is our own.
+            State::Claimed if old.owner == owner => return Ok(Claim::Won(old.attempt)),
+            State::Claimed => return Ok(Claim::Taken(Taken { claimed_at: old.claimed_at, attempt: old.attempt })),
+            State::Retry => match old.not_before {
+                Some(due) if due > now => return Ok(Claim::NotBefore(due)),
+                Some(_) | None => {}
+            },
+            State::Held => {}
+            State::Accepted | State::Rejected | State::Unconfirmed | State::Skipped => return Ok(Claim::Settled),
+        }
+        let past = PastAttempt {
+            attempt: old.attempt,
+            state: old.state,
+            claimed_at: old.claimed_at,
+            wamid: old.wamid,
+            fault: old.fault,
+        };
+        let history = attribute("claim a row", vec![past])?;
+        let attempt = old.attempt + 1;
+        let again = guarded(self.update(campaign, row), Move::Claim, old.attempt)
+            .update_expression(format!(
+                "SET #state = :to, attempt = :next, #owner = :owner, claimed_at = :now, \
+                 history = list_append(if_not_exists(history, :none), :past) REMOVE {FORMER}"
+            ))
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":next", number(attempt.into()))
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":none", AttributeValue::L(Vec::new()))
+            .expression_attribute_values(":past", history)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match again.send().await {
+            Ok(_) => Ok(Claim::Won(attempt)),
+            Err(error) => match refused(&error) {
+                Some(Some(item)) => {
+                    let now_is = LedgerRow::from_item(item)?;
+                    let ours = now_is.state == State::Claimed && now_is.owner == owner;
+                    let taken = Taken { claimed_at: now_is.claimed_at, attempt: now_is.attempt };
+                    Ok(if ours { Claim::Won(now_is.attempt) } else { Claim::Taken(taken) })
+                }
+                _ => Err(Error::aws("claim a row again")(error)),
+            },
+        }
+    }
+
+    /// The API took the message.
+    pub async fn accepted(&self, campaign: &CampaignId, row: RowNumber, attempt: u32, with: &Acceptance) -> Result<bool, Error> {
+        let optional = |value: &Option<String>| value.as_deref().map_or(AttributeValue::Null(true), text);
+        let update = guarded(self.update(campaign, row), Move::Accept, attempt)
+            .update_expression("SET #state = :to, wamid = :wamid, wa_id = :wa_id, message_status = :status")
+            .expression_attribute_values(":wamid", text(&with.wamid))
+            .expression_attribute_values(":wa_id", optional(&with.wa_id))
+            .expression_attribute_values(":status", optional(&with.message_status));
+        moved(update, "record an acceptance").await
+    }
+
+    /// The API refused for good, the campaign must stop, or it is in doubt.
+    pub async fn settle(&self, campaign: &CampaignId, row: RowNumber, attempt: u32, step: Move, fault: &Fault) -> Result<bool, Error> {
+        let action = "record the end of an attempt";
+        let update = guarded(self.update(campaign, row), step, attempt)
+            .update_expression("SET #state = :to, fault = :fault")
+            .expression_attribute_values(":fault", attribute(action, fault)?);
+        moved(update, action).await
+    }
+
+    /// Nothing was sent; another try is due at `not_before`.
+    pub async fn retry(&self, campaign: &CampaignId, row: RowNumber, attempt: u32, not_before: Millis, fault: &Fault) -> Result<bool, Error> {
+        let action = "record a retry";
+        let update = guarded(self.update(campaign, row), Move::Retry, attempt)
+            .update_expression("SET #state = :to, fault = :fault, not_before = :due")
+            .expression_attribute_values(":fault", attribute(action, fault)?)
+            .expression_attribute_values(":due", number(not_before));
+        moved(update, action).await
+    }
+
+    /// What callbacks say of an attempt: it was accepted, and its way since. Order and repeats do not matter.
+    pub async fn reported(&self, campaign: &CampaignId, row: RowNumber, attempt: u32, reports: &Reports) -> Result<bool, Error> {
+        let action = "record a callback";
+        let mut facts = vec![("wamid", text(&reports.wamid))];
+        let times = [("sent_at", reports.sent_at), ("delivered_at", reports.delivered_at), ("read_at", reports.read_at)];
+        facts.extend(times.into_iter().filter_map(|(name, at)| Some((name, number(at?)))));
+        if let Some((at, fault)) = &reports.failed {
+            facts.push(("failed_at", number(*at)));
+            facts.push(("failure", attribute(action, fault)?));
+        }
+        let mut update = guarded(self.update(campaign, row), Move::Report, attempt);
+        let mut sets = vec!["#state = :to".to_owned()];
+        for (name, value) in facts {
+            sets.push(format!("{name} = if_not_exists({name}, :{name})"));
+            update = update.expression_attribute_values(format!(":{name}"), value);
+        }
+        moved(update.update_expression(format!("SET {}", sets.join(", "))), action).await
+    }
+
+    /// Reads one row.
+    pub async fn row(&self, campaign: &CampaignId, row: RowNumber) -> Result<Option<LedgerRow>, Error> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key(campaign, row))).consistent_read(true);
+        let item = get.send().await.map_err(Error::aws("read a row"))?.item;
+        item.map(LedgerRow::from_item).transpose()
+    }
+
+    fn update(&self, campaign: &CampaignId, row: RowNumber) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).set_key(Some(key(campaign, row)))
+    }
+}
+
+/// The condition of a move: its attempt, and the states it may start from. Sets `:to`.
+fn guarded(update: UpdateItemFluentBuilder, step: Move, attempt: u32) -> UpdateItemFluentBuilder {
+    let mut names = Vec::new();
+    let mut update = update
+        .expression_attribute_names("#state", "state")
+        .expression_attribute_values(":to", text(step.to().name()))
+        .expression_attribute_values(":attempt", number(attempt.into()));
+    for (index, from) in step.from().iter().enumerate() {
+        names.push(format!(":from{index}"));
+        update = update.expression_attribute_values(format!(":from{index}"), text(from.name()));
+    }
+    update.condition_expression(format!("attempt = :attempt AND #state IN ({})", names.join(", ")))
+}
+
+/// Whether the row moved; a row that is further on stays as it is.
+async fn moved(update: UpdateItemFluentBuilder, action: &'static str) -> Result<bool, Error> {
+    match update.send().await {
+        Ok(_) => Ok(true),
+        Err(error) if refused(&error).is_some() => Ok(false),
+        Err(error) => Err(Error::aws(action)(error)),
+    }
+}
+
+fn attribute<T: Serialize>(action: &'static str, value: T) -> Result<AttributeValue, Error> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| Error::new(action, error))
+}
+
+fn key(campaign: &CampaignId, row: RowNumber) -> HashMap<String, AttributeValue> {
+    let page = format!("{campaign}#{}", page(row));
+    HashMap::from([("page".into(), AttributeValue::S(page)), ("row".into(), AttributeValue::S(format!("{row:010}")))])
+}

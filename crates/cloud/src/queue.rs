@@ -1,0 +1,159 @@
+//! The sends queue.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use campaign::batch::Batch;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use crate::Error;
+
+/// The longest delay SQS takes (SQS quotas: 15 minutes).
+pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// Messages per `SendMessageBatch` (SQS quotas).
+const PER_REQUEST: usize = 10;
+
+/// Bytes per `SendMessageBatch` that every version of SQS takes.
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
+
+/// Requests under way at once.
+const IN_FLIGHT: usize = 8;
+
+/// How often entries that SQS refused within a successful answer are sent again.
+const TRIES: u32 = 6;
+
+/// The sends queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    client: Client,
+    url: String,
+}
+
+/// A batch ready for the queue.
+#[derive(Clone, Debug)]
+struct Entry {
+    group: String,
+    body: String,
+    delay: i32,
+}
+
+impl Queue {
+    /// The queue of that URL.
+    pub fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Enqueues batches, in tens, several requests under way; returns when SQS has every one.
+    pub async fn send(&self, batches: &[Batch], delay: Duration) -> Result<(), Error> {
+        let entries = batches.iter().map(|batch| entry(batch, delay)).collect::<Result<Vec<_>, _>>()?;
+        let requests = stream::iter(requests(entries)).map(|request| self.send_request(request));
+        requests.buffer_unordered(IN_FLIGHT).try_collect::<()>().await
+    }
+
+    /// A success may hold failures of single entries: those are sent again.
+    async fn send_request(&self, mut entries: Vec<Entry>) -> Result<(), Error> {
+        for attempt in 0..TRIES {
+            let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(numbered(&entries)?));
+            let answer = request.send().await.map_err(Error::aws("enqueue batches"))?;
+            let failed: Vec<usize> = answer.failed.iter().filter_map(|failure| failure.id.parse().ok()).collect();
+            if failed.is_empty() {
+                return Ok(());
+            }
+            entries = failed.iter().filter_map(|&index| entries.get(index).cloned()).collect();
+            tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
+        }
+        Err(Error::new("enqueue batches", format!("SQS refused {} of them {TRIES} times", entries.len())))
+    }
+}
+
+fn entry(batch: &Batch, delay: Duration) -> Result<Entry, Error> {
+    let body = serde_json::to_string(batch).map_err(|error| Error::new("write a batch", error))?;
+    // Rounded up: a retry that came early would be put back once more.
+    let delay = delay.min(MAX_DELAY).as_millis().div_ceil(1000) as i32;
+    Ok(Entry { group: batch.campaign.to_string(), body, delay })
+}
+
+fn requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+    let mut requests: Vec<Vec<Entry>> = Vec::new();
+    let mut bytes = 0;
+    for entry in entries {
+        bytes += entry.body.len();
+        match requests.last_mut() {
+            Some(last) if last.len() < PER_REQUEST && bytes <= MAX_REQUEST_BYTES => last.push(entry),
+            _ => {
+                bytes = entry.body.len();
+                requests.push(vec![entry]);
+            }
+        }
+    }
+    requests
+}
+
+fn numbered(entries: &[Entry]) -> Result<Vec<SendMessageBatchRequestEntry>, Error> {
+    let number = |(index, entry): (usize, &Entry)| {
+        SendMessageBatchRequestEntry::builder()
+            .id(index.to_string())
+            .message_body(&entry.body)
+            // On a standard queue a group turns on fair queues: one huge campaign does not starve a small one.
+            .message_group_id(&entry.group)
+            .delay_seconds(entry.delay)
+            .build()
+            .map_err(|error| Error::new("enqueue batches", error))
+    };
+    entries.iter().enumerate().map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
+    use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchResultEntry};
+    use aws_smithy_mocks::{RuleMode, mock, mock_client};
+    use campaign::batch::Row;
+    use campaign::phone;
+
+    fn batch(value: &str) -> Batch {
+        let to = phone::read("+5511987654321", None).expect("phone");
+        Batch { campaign: "c1".parse().expect("id"), rows: vec![Row { row: 1, to, values: vec![value.into()] }] }
+    }
+
+    #[test]
+    fn requests_keep_to_both_limits() {
+        let of = |count: usize, size: usize| {
+            let batches = vec![batch(&"x".repeat(size)); count];
+            let entries = batches.iter().map(|batch| entry(batch, Duration::ZERO).expect("entry")).collect();
+            requests(entries).iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        assert_eq!(of(25, 10), [10, 10, 5]);
+        assert_eq!(of(5, 90_000), [2, 2, 1]);
+        assert_eq!(of(0, 0), [0usize; 0]);
+    }
+
+    #[tokio::test]
+    async fn entries_refused_within_a_success_are_sent_again_and_only_those() {
+        let refused = BatchResultErrorEntry::builder().id("1").code("InternalError").sender_fault(false).build();
+        let first = SendMessageBatchOutput::builder()
+            .set_successful(Some(Vec::<SendMessageBatchResultEntry>::new()))
+            .failed(refused.expect("entry"))
+            .build()
+            .expect("output");
+        let done = SendMessageBatchOutput::builder()
+            .set_successful(Some(Vec::new()))
+            .set_failed(Some(Vec::new()))
+            .build()
+            .expect("output");
+        let three = mock!(Client::send_message_batch)
+            .match_requests(|request| request.entries().len() == 3)
+            .then_output(move || first.clone());
+        let one = mock!(Client::send_message_batch)
+            .match_requests(|request| request.entries().len() == 1 && request.entries()[0].message_body().contains("second"))
+            .then_output(move || done.clone());
+        let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&three, &one]);
+        let queue = Queue::new(client, "http://queue".into());
+        let batches = [batch("first"), batch("second"), batch("third")];
+        queue.send(&batches, Duration::ZERO).await.expect("sent");
+        assert_eq!((three.num_calls(), one.num_calls()), (1, 1));
+    }
+}

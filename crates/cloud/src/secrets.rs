@@ -1,0 +1,132 @@
+//! The one secret: who may call us, and with what we call Meta.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_secretsmanager::Client;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Mutex;
+
+use crate::Error;
+
+/// A secret older than this is read anew, so that a rotation needs no deploy.
+const FRESH: Duration = Duration::from_secs(300);
+
+/// What the secret holds, as JSON.
+#[derive(Debug, Deserialize)]
+pub struct Secret {
+    /// Meta's access token.
+    pub access_token: SecretString,
+    /// Meta's app secrets: one, or two while rotating.
+    pub app_secrets: Vec<SecretString>,
+    /// What Meta's handshake must show.
+    pub verify_token: SecretString,
+    /// Who may use our API.
+    pub api_tokens: Vec<ApiToken>,
+}
+
+/// A token of our API; the token itself is stored nowhere.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ApiToken {
+    /// Whose it is.
+    pub name: String,
+    /// SHA-256 of the token, in hex. Tokens are random, so a plain hash is enough.
+    pub sha256: String,
+}
+
+impl Secret {
+    /// Whose token this is; takes as long for a wrong one.
+    pub fn authorize(&self, token: &str) -> Option<&str> {
+        let claimed: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut owner = None;
+        for known in &self.api_tokens {
+            let equal: bool = known.sha256.to_ascii_lowercase().as_bytes().ct_eq(claimed.as_bytes()).into();
+            if equal {
+                owner = Some(known.name.as_str());
+            }
+        }
+        owner
+    }
+
+    /// Whether Meta's handshake shows the right token.
+    pub fn verifies(&self, token: &str) -> bool {
+        self.verify_token.expose_secret().as_bytes().ct_eq(token.as_bytes()).into()
+    }
+}
+
+/// Reads the secret and keeps it for a while.
+#[derive(Debug)]
+pub struct Secrets {
+    client: Client,
+    id: String,
+    kept: Mutex<Option<(Instant, Arc<Secret>)>>,
+}
+
+impl Secrets {
+    /// The secret of that name or ARN.
+    pub fn new(client: Client, id: String) -> Self {
+        Self { client, id, kept: Mutex::new(None) }
+    }
+
+    /// The secret, at most five minutes old.
+    pub async fn get(&self) -> Result<Arc<Secret>, Error> {
+        self.younger_than(FRESH).await
+    }
+
+    /// The secret after Meta refused the token: read anew, but not more than once in ten seconds.
+    pub async fn refresh(&self) -> Result<Arc<Secret>, Error> {
+        self.younger_than(Duration::from_secs(10)).await
+    }
+
+    async fn younger_than(&self, age: Duration) -> Result<Arc<Secret>, Error> {
+        let mut kept = self.kept.lock().await;
+        if let Some((read_at, secret)) = kept.as_ref()
+            && read_at.elapsed() < age
+        {
+            return Ok(Arc::clone(secret));
+        }
+        let secret = Arc::new(self.read().await?);
+        *kept = Some((Instant::now(), Arc::clone(&secret)));
+        Ok(secret)
+    }
+
+    async fn read(&self) -> Result<Secret, Error> {
+        let action = "read the secret (README, \"The secret\", tells what to put into it)";
+        let answer = self.client.get_secret_value().secret_id(&self.id).send().await.map_err(Error::aws(action))?;
+        // Not serde's own error: it may quote the secret.
+        serde_json::from_str(answer.secret_string().unwrap_or_default())
+            .map_err(|error| Error::new(action, format!("not the expected JSON (line {})", error.line())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret() -> Secret {
+        let abc = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD";
+        let text = format!(
+            r#"{{"access_token": "t", "app_secrets": ["s"], "verify_token": "v",
+                "api_tokens": [{{"name": "other", "sha256": "00"}}, {{"name": "ops", "sha256": "{abc}"}}]}}"#
+        );
+        serde_json::from_str(&text).expect("secret")
+    }
+
+    #[test]
+    fn a_token_is_known_by_its_hash_alone() {
+        assert_eq!(secret().authorize("abc"), Some("ops"));
+        for wrong in ["", "abd", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "00"] {
+            assert_eq!(secret().authorize(wrong), None, "{wrong}");
+        }
+        assert!(secret().verifies("v") && !secret().verifies("w") && !secret().verifies(""));
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        let printed = format!("{:?}", secret());
+        assert!(!printed.contains("\"t\"") && !printed.contains("\"s\""), "{printed}");
+    }
+}

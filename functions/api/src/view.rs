@@ -1,0 +1,192 @@
+//! What people see of a campaign.
+
+use campaign::outcome::Millis;
+use campaign::progress::Progress;
+use campaign::record::Campaign;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A campaign with its numbers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CampaignView {
+    /// Its id.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// `awaiting_upload`, `splitting`, `sending`, `finished`, `paused`, `cancelled` or `failed`.
+    #[schema(example = "sending")]
+    pub state: &'static str,
+    /// Why it is `failed` or `paused`, and what to do.
+    pub reason: Option<String>,
+    /// When it was created.
+    #[schema(example = "2026-11-22T09:00:00Z")]
+    pub created_at: String,
+    /// The file's name on the operator's machine.
+    pub file_name: String,
+    /// The message, as created.
+    #[schema(value_type = Object)]
+    pub message: Value,
+    /// What became of each row.
+    pub rows: Rows,
+    /// How it goes.
+    pub sending: Sending,
+    /// What WhatsApp reported since.
+    pub delivery: Delivery,
+}
+
+/// What became of each row: `total = rejected_at_import + duplicates + suppressed + enqueued`, and
+/// `enqueued = waiting + claimed + retry + held + accepted + rejected + unconfirmed + skipped`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Rows {
+    /// Rows in the file.
+    pub total: i64,
+    /// Not usable; listed in the rejects file.
+    pub rejected_at_import: i64,
+    /// The number came earlier in the file.
+    pub duplicates: i64,
+    /// Not to be messaged.
+    pub suppressed: i64,
+    /// To be sent.
+    pub enqueued: i64,
+    /// No attempt yet.
+    pub waiting: i64,
+    /// A call is about to start or under way.
+    pub claimed: i64,
+    /// Certainly not sent; tried again soon.
+    pub retry: i64,
+    /// Certainly not sent; waits for the campaign to go on.
+    pub held: i64,
+    /// Taken by WhatsApp.
+    pub accepted: i64,
+    /// Refused by WhatsApp for good.
+    pub rejected: i64,
+    /// May have been sent.
+    pub unconfirmed: i64,
+    /// Not sent on purpose.
+    pub skipped: i64,
+    /// Whether both sums hold.
+    pub conserved: bool,
+}
+
+/// How it goes.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Sending {
+    /// The send budget, calls per second.
+    pub budget: u32,
+    /// Calls per second over the last ten seconds.
+    pub rate: f64,
+    /// Calls so far.
+    pub calls: i64,
+    /// The first call.
+    pub first_call_at: Option<String>,
+    /// The last call so far.
+    pub last_call_at: Option<String>,
+    /// When the last call may be expected.
+    pub estimated_end: Option<String>,
+}
+
+/// What WhatsApp reported of accepted messages.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Delivery {
+    /// On their way.
+    pub sent: i64,
+    /// On the device.
+    pub delivered: i64,
+    /// Seen.
+    pub read: i64,
+    /// Refused after acceptance.
+    pub undelivered: i64,
+}
+
+/// A request to make as it stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedUpload {
+    /// `PUT`.
+    pub method: String,
+    /// Where to.
+    pub url: String,
+    /// Headers to send exactly so.
+    pub headers: BTreeMap<String, String>,
+    /// Until when.
+    pub expires_at: String,
+}
+
+/// A download to make as it stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedDownload {
+    /// Where from.
+    pub url: String,
+    /// Until when.
+    pub expires_at: String,
+}
+
+/// A new campaign and the upload it waits for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Created {
+    /// Its id.
+    pub id: String,
+    /// `awaiting_upload`.
+    pub state: &'static str,
+    /// The upload it waits for.
+    pub upload: SignedUpload,
+}
+
+/// Campaigns, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CampaignList {
+    /// Newest first.
+    pub campaigns: Vec<CampaignView>,
+}
+
+/// A campaign as people see it; `budget` in calls per second.
+pub fn campaign(campaign: Campaign, progress: Progress, budget: u32) -> CampaignView {
+    let counters = &progress.counters;
+    CampaignView {
+        id: campaign.id.to_string(),
+        name: campaign.name,
+        state: if progress.finished { "finished" } else { campaign.state.name() },
+        reason: campaign.reason,
+        created_at: time(campaign.created_at),
+        file_name: campaign.file.name,
+        message: campaign.message.into(),
+        rows: Rows {
+            total: progress.rows,
+            rejected_at_import: progress.rejected_at_import,
+            duplicates: progress.duplicates,
+            suppressed: progress.suppressed,
+            enqueued: progress.enqueued,
+            waiting: progress.waiting,
+            claimed: counters.claimed,
+            retry: counters.retry,
+            held: counters.held,
+            accepted: counters.accepted,
+            rejected: counters.rejected,
+            unconfirmed: counters.unconfirmed,
+            skipped: counters.skipped,
+            conserved: progress.conserved,
+        },
+        sending: Sending {
+            budget,
+            rate: progress.rate,
+            calls: counters.calls,
+            first_call_at: counters.first_call_at.map(time),
+            last_call_at: counters.last_call_at.map(time),
+            estimated_end: progress.estimated_end.map(time),
+        },
+        delivery: Delivery {
+            sent: counters.sent,
+            delivered: counters.delivered,
+            read: counters.read,
+            undelivered: counters.undelivered,
+        },
+    }
+}
+
+/// RFC 3339, in UTC.
+pub fn time(at: Millis) -> String {
+    let millis = i64::try_from(at).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(millis).map(|at| at.to_string()).unwrap_or_default()
+}
