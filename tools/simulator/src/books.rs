@@ -1,0 +1,143 @@
+//! The books: every call with its arrival time, and what was accepted. Nothing of Crier's goes into them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// A call.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// Arrival, in microseconds since the simulator's start.
+    pub at_us: u64,
+    /// Recipient, as asked for.
+    pub to: String,
+    /// The campaign's row, `campaign:row`, from the callback data.
+    pub row: String,
+    /// Whether it was accepted.
+    pub accepted: bool,
+    /// The error code answered, where there was one.
+    pub code: Option<i64>,
+}
+
+/// Every call, in the order of arrival.
+#[derive(Debug, Default)]
+pub struct Books {
+    calls: Vec<Call>,
+}
+
+/// The books in figures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// Calls.
+    pub calls: usize,
+    /// Calls accepted.
+    pub accepted: usize,
+    /// Calls refused, by code.
+    pub refused: BTreeMap<i64, usize>,
+    /// Rows with any call.
+    pub rows: usize,
+    /// Calls beyond the first for a row.
+    pub repeats: usize,
+    /// Rows accepted more than once.
+    pub rows_accepted_twice: usize,
+    /// People with more than one accepted message.
+    pub people_accepted_twice: usize,
+    /// Most calls in any half-open second.
+    pub busiest_second: usize,
+    /// From the first call to the last, in seconds.
+    pub seconds: f64,
+    /// Arrival of the first call, in milliseconds since the Unix epoch.
+    pub first_call_at: Option<u64>,
+    /// Arrival of the last call, in milliseconds since the Unix epoch.
+    pub last_call_at: Option<u64>,
+}
+
+impl Books {
+    /// Enters a call.
+    pub fn enter(&mut self, call: Call) {
+        self.calls.push(call);
+    }
+
+    /// Calls so far to one row.
+    pub fn calls_of(&self, row: &str) -> usize {
+        self.calls.iter().filter(|call| call.row == row).count()
+    }
+
+    /// Every call.
+    pub fn calls(&self) -> &[Call] {
+        &self.calls
+    }
+
+    /// Adds up; `started_at` is the simulator's start in milliseconds since the Unix epoch.
+    pub fn figures(&self, started_at: u64) -> Figures {
+        let mut by_row: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        let mut by_person: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut refused: BTreeMap<i64, usize> = BTreeMap::new();
+        for call in &self.calls {
+            let row = by_row.entry(&call.row).or_default();
+            row.0 += 1;
+            row.1 += usize::from(call.accepted);
+            *by_person.entry(&call.to).or_default() += usize::from(call.accepted);
+            if let Some(code) = call.code {
+                *refused.entry(code).or_default() += 1;
+            }
+        }
+        let mut times: Vec<u64> = self.calls.iter().map(|call| call.at_us).collect();
+        times.sort_unstable();
+        let epoch = |at_us: &u64| started_at + at_us / 1000;
+        let span = times.last().zip(times.first()).map_or(0, |(last, first)| last - first);
+        Figures {
+            calls: self.calls.len(),
+            accepted: self.calls.iter().filter(|call| call.accepted).count(),
+            refused,
+            rows: by_row.len(),
+            repeats: by_row.values().map(|(calls, _)| calls - 1).sum(),
+            rows_accepted_twice: by_row.values().filter(|(_, accepted)| *accepted > 1).count(),
+            people_accepted_twice: by_person.values().filter(|accepted| **accepted > 1).count(),
+            busiest_second: busiest(&times),
+            seconds: Duration::from_micros(span).as_secs_f64(),
+            first_call_at: times.first().map(epoch),
+            last_call_at: times.last().map(epoch),
+        }
+    }
+}
+
+/// The most of `times` (sorted, microseconds) in any half-open second.
+fn busiest(times: &[u64]) -> usize {
+    let mut first = 0;
+    let mut most = 0;
+    for (last, time) in times.iter().enumerate() {
+        while times[first] + 1_000_000 <= *time {
+            first += 1;
+        }
+        most = most.max(last - first + 1);
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_half_open_second_excludes_its_end() {
+        assert_eq!(busiest(&[]), 0);
+        assert_eq!(busiest(&[0, 1_000_000, 2_000_000]), 1);
+        assert_eq!(busiest(&[0, 999_999, 1_000_000]), 2);
+        assert_eq!(busiest(&[0, 400_000, 800_000, 1_100_000, 1_300_000]), 4);
+    }
+
+    #[test]
+    fn rows_and_people_are_counted_apart() {
+        let call = |row: &str, to: &str, accepted| Call { at_us: 5, to: to.into(), row: row.into(), accepted, code: None };
+        let mut books = Books::default();
+        for (row, to, accepted) in [("c:1", "+1", true), ("c:1", "+1", false), ("c:2", "+1", true), ("c:3", "+2", true)] {
+            books.enter(call(row, to, accepted));
+        }
+        let figures = books.figures(1000);
+        assert_eq!((figures.calls, figures.accepted, figures.rows, figures.repeats), (4, 3, 3, 1));
+        assert_eq!((figures.rows_accepted_twice, figures.people_accepted_twice), (0, 1));
+        assert_eq!(figures.first_call_at, Some(1000));
+    }
+}

@@ -1,0 +1,68 @@
+//! Meta's two limits: throughput per sliding second, and messages to one person.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// A person may be sent one message per this time …
+const PAIR_EVERY: Duration = Duration::from_secs(6);
+
+/// … and a burst of this many, borrowed from later.
+const PAIR_BURST: u32 = 45;
+
+/// Who called when; times since the simulator's start.
+#[derive(Debug, Default)]
+pub struct Limits {
+    second: VecDeque<Duration>,
+    borrowed_until: HashMap<String, Duration>,
+}
+
+impl Limits {
+    /// Whether one more call fits into the second before `now`; counts it if so.
+    pub fn throughput(&mut self, now: Duration, limit: usize) -> bool {
+        while self.second.front().is_some_and(|&call| now.saturating_sub(call) >= Duration::from_secs(1)) {
+            self.second.pop_front();
+        }
+        let fits = self.second.len() < limit;
+        if fits {
+            self.second.push_back(now);
+        }
+        fits
+    }
+
+    /// Whether one more message to `person` is allowed; counts it if so.
+    pub fn pair(&mut self, now: Duration, person: &str) -> bool {
+        let until = self.borrowed_until.entry(person.to_owned()).or_default();
+        let begins = (*until).max(now);
+        let fits = begins < now + PAIR_EVERY * PAIR_BURST;
+        if fits {
+            *until = begins + PAIR_EVERY;
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sliding_second_holds_the_limit_and_no_more() {
+        let mut limits = Limits::default();
+        let at = Duration::from_millis;
+        assert!(limits.throughput(at(0), 2) && limits.throughput(at(900), 2));
+        assert!(!limits.throughput(at(999), 2));
+        assert!(limits.throughput(at(1000), 2) && !limits.throughput(at(1899), 2));
+        assert!(limits.throughput(at(1900), 2));
+    }
+
+    #[test]
+    fn a_burst_to_one_person_is_paid_back() {
+        let mut limits = Limits::default();
+        let now = Duration::from_secs(100);
+        let sent = (0..60).filter(|_| limits.pair(now, "1")).count();
+        assert_eq!(sent as u32, PAIR_BURST);
+        assert!(limits.pair(now, "2"));
+        assert!(!limits.pair(now + Duration::from_secs(5), "1"));
+        assert!(limits.pair(now + PAIR_EVERY, "1"));
+    }
+}

@@ -1,0 +1,120 @@
+//! Numbers that meet each error, usable from a plain CSV: +1 202 555 0100 to 0199, reserved for fiction.
+
+/// What happens to a call to a magic number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Magic {
+    /// Refused in the answer, each time.
+    Refuse(i64),
+    /// Refused in the answer the first two times, then accepted.
+    RefuseTwice(i64),
+    /// Accepted, then reported `failed`.
+    FailLater(i64),
+    /// Accepted, but the answer breaks off.
+    LoseAnswer,
+    /// Not accepted, and the answer breaks off.
+    BreakOff,
+    /// HTTP 502 in plain text, nothing accepted.
+    BadGateway,
+    /// HTTP 500 with code 131000, though it was accepted.
+    HiddenSend,
+    /// Accepted with `held_for_quality_assessment`.
+    HeldForQuality,
+    /// Accepted and delivered, never read.
+    NeverRead,
+}
+
+use Magic::{
+    BadGateway, BreakOff, FailLater, HeldForQuality, HiddenSend, LoseAnswer, NeverRead, Refuse, RefuseTwice,
+};
+
+/// The last two digits, and what they mean. 00 and whatever is not listed are ordinary numbers.
+pub const MAGIC: &[(u8, Magic)] = &[
+    (1, LoseAnswer),
+    (2, BreakOff),
+    (3, BadGateway),
+    (4, HiddenSend),
+    (5, HeldForQuality),
+    (6, NeverRead),
+    // Again, soon or later.
+    (10, RefuseTwice(2)),
+    (11, RefuseTwice(131016)),
+    (12, RefuseTwice(130429)),
+    (13, RefuseTwice(131056)),
+    (14, RefuseTwice(133004)),
+    (15, RefuseTwice(1)),
+    (16, Refuse(80007)),
+    (17, Refuse(4)),
+    (18, Refuse(131057)),
+    (19, Refuse(134101)),
+    // Final for the recipient.
+    (20, Refuse(131021)),
+    (21, Refuse(131030)),
+    (22, Refuse(130403)),
+    (23, Refuse(130497)),
+    (24, Refuse(132005)),
+    (25, Refuse(132018)),
+    (26, Refuse(131062)),
+    (27, Refuse(999_999)),
+    // The row or the campaign.
+    (30, Refuse(100)),
+    (31, Refuse(131008)),
+    (32, Refuse(131009)),
+    (33, Refuse(132000)),
+    (34, Refuse(132012)),
+    // The campaign.
+    (40, Refuse(132001)),
+    (41, Refuse(132007)),
+    (42, Refuse(132015)),
+    (43, Refuse(132016)),
+    (44, Refuse(132068)),
+    (45, Refuse(131051)),
+    (46, Refuse(135000)),
+    (47, Refuse(134100)),
+    // The account.
+    (50, Refuse(190)),
+    (51, Refuse(10)),
+    (52, Refuse(131005)),
+    (53, Refuse(131031)),
+    (54, Refuse(131042)),
+    (55, Refuse(131045)),
+    (56, Refuse(131048)),
+    (57, Refuse(368)),
+    (58, Refuse(133010)),
+    (59, Refuse(33)),
+    // Reported later.
+    (60, FailLater(131026)),
+    (61, FailLater(131047)),
+    (62, FailLater(131049)),
+    (63, FailLater(131050)),
+    (64, FailLater(131053)),
+    (65, FailLater(130472)),
+    (66, FailLater(131043)),
+];
+
+/// What a number means, if anything; `to` with or without `+`.
+pub fn of(to: &str) -> Option<Magic> {
+    let ending = to.trim_start_matches('+').strip_prefix("120255501")?;
+    let number: u8 = ending.parse().ok()?;
+    MAGIC.iter().find(|(known, _)| *known == number).map(|(_, magic)| *magic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_mean_what_the_table_says() {
+        assert_eq!(of("+12025550150"), Some(Magic::Refuse(190)));
+        assert_eq!(of("12025550101"), Some(Magic::LoseAnswer));
+        for ordinary in ["+12025550100", "+12025550199", "+5511987654350", "+1202555015"] {
+            assert_eq!(of(ordinary), None, "{ordinary}");
+        }
+    }
+
+    #[test]
+    fn no_number_is_listed_twice() {
+        let mut numbers: Vec<u8> = MAGIC.iter().map(|(number, _)| *number).collect();
+        numbers.dedup();
+        assert!(numbers.len() == MAGIC.len() && numbers.is_sorted());
+    }
+}

@@ -1,0 +1,194 @@
+//! Status callbacks: gathered, signed, posted, and posted again until they are taken.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, StreamExt};
+use rand::seq::SliceRandom;
+use reqwest::{Client, header};
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::{Value, json};
+use whatsapp::signature;
+
+use crate::magic::Magic;
+use crate::settings::Settings;
+use crate::state::State;
+
+/// POSTs under way at once.
+const IN_FLIGHT: usize = 4;
+
+/// How long before a POST that was not taken is sent again. Meta's grows, to seven days in all.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Statuses that wait for their time.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    due: Vec<(Duration, Value)>,
+    under_way: usize,
+}
+
+/// What became of the POSTs.
+#[derive(Clone, Debug, Default)]
+pub struct Posts {
+    /// Answer times of POSTs that were taken, in milliseconds.
+    pub taken_ms: Vec<f64>,
+    /// POSTs that were not taken.
+    pub refused: usize,
+    /// Statuses taken.
+    pub statuses: usize,
+}
+
+/// The POSTs in figures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PostFigures {
+    /// Taken.
+    pub posts: usize,
+    /// Not taken, and sent again.
+    pub refused: usize,
+    /// Statuses in the POSTs that were taken.
+    pub statuses: usize,
+    /// Statuses that wait or are under way.
+    pub pending: usize,
+    /// Median answer time, milliseconds.
+    pub p50_ms: f64,
+    /// 99th percentile of the answer time, milliseconds.
+    pub p99_ms: f64,
+}
+
+impl Outbox {
+    /// Schedules what will be reported of an accepted message, from the time of its answer on.
+    #[expect(clippy::too_many_arguments, reason = "a message has that many facts, and nobody else needs them together")]
+    pub fn schedule(
+        &mut self,
+        settings: &Settings,
+        magic: Option<Magic>,
+        wamid: &str,
+        wa_id: &str,
+        tracker: &str,
+        from: Duration,
+        began_at: u64,
+    ) {
+        if settings.webhook_url.is_empty() {
+            return;
+        }
+        let mut at = from;
+        for (status, error) in course(magic, settings.read_share) {
+            at += Duration::from_secs_f64(settings.report_delay_ms / 1000.0 * (0.25 + 1.5 * rand::random::<f64>()));
+            let seconds = (began_at + at.as_millis() as u64) / 1000;
+            let mut report = json!({
+                "id": wamid, "status": status, "timestamp": seconds.to_string(), "recipient_id": wa_id,
+                "biz_opaque_callback_data": tracker,
+                "pricing": {"billable": true, "pricing_model": "PMP", "type": "regular", "category": "utility"},
+            });
+            if let Some(code) = error {
+                report["errors"] = json!([{"code": code, "title": format!("simulated error {code}"),
+                    "message": format!("simulated error {code}"), "error_data": {"details": "a magic number"}}]);
+            }
+            if rand::random::<f64>() < settings.duplicate_share {
+                self.due.push((at + Duration::from_millis(700), report.clone()));
+            }
+            self.due.push((at, report));
+        }
+    }
+
+    /// Takes what is due at `now`, cut into POSTs.
+    fn take(&mut self, now: Duration, settings: &Settings) -> Vec<Vec<Value>> {
+        let (mut due, later): (Vec<_>, Vec<_>) = self.due.drain(..).partition(|(at, _)| *at <= now);
+        self.due = later;
+        if settings.shuffle {
+            due.shuffle(&mut rand::rng());
+        } else {
+            due.sort_by_key(|(at, _)| *at);
+        }
+        self.under_way += due.len();
+        let reports: Vec<Value> = due.into_iter().map(|(_, report)| report).collect();
+        reports.chunks(settings.batch.max(1)).map(<[Value]>::to_vec).collect()
+    }
+}
+
+/// The statuses of a message in their order, the last with its error where it fails.
+fn course(magic: Option<Magic>, read_share: f64) -> Vec<(&'static str, Option<i64>)> {
+    if let Some(Magic::FailLater(code)) = magic {
+        return vec![("sent", None), ("failed", Some(code))];
+    }
+    let mut course = vec![("sent", None), ("delivered", None)];
+    if magic != Some(Magic::NeverRead) && rand::random::<f64>() < read_share {
+        course.push(("read", None));
+    }
+    course
+}
+
+impl Posts {
+    /// Adds up; `outbox` knows what is still to come.
+    pub fn figures(&self, outbox: &Outbox) -> PostFigures {
+        let mut times = self.taken_ms.clone();
+        times.sort_by(f64::total_cmp);
+        let at = |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)));
+        PostFigures {
+            posts: times.len(),
+            refused: self.refused,
+            statuses: self.statuses,
+            pending: outbox.due.len() + outbox.under_way,
+            p50_ms: at(0.5).copied().unwrap_or_default(),
+            p99_ms: at(0.99).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// Posts what is due, window after window, for ever.
+pub async fn run(state: Arc<State>) {
+    let http = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap_or_default();
+    loop {
+        let window = Duration::from_millis(state.settings().window_ms.max(1));
+        tokio::time::sleep(window).await;
+        let now = state.elapsed();
+        let posts = state.reports(|outbox, _, settings| outbox.take(now, settings));
+        if posts.is_empty() {
+            let idle = state.reports(|outbox, _, _| outbox.due.is_empty());
+            if idle {
+                state.wake.notified().await;
+            }
+            continue;
+        }
+        stream::iter(posts).for_each_concurrent(IN_FLIGHT, |post| deliver(&state, &http, post)).await;
+    }
+}
+
+/// Sends one POST until it is taken.
+async fn deliver(state: &State, http: &Client, statuses: Vec<Value>) {
+    let settings = state.settings();
+    let body = post(&settings, &statuses);
+    let signature = signature::sign(body.as_bytes(), &SecretString::from(settings.app_secret.as_str()));
+    loop {
+        let sent = Instant::now();
+        let request = http.post(&settings.webhook_url).header("x-hub-signature-256", &signature);
+        let answer = request.header(header::CONTENT_TYPE, "application/json").body(body.clone()).send().await;
+        let taken = answer.is_ok_and(|answer| answer.status().is_success());
+        state.reports(|outbox, posts, _| {
+            if taken {
+                posts.taken_ms.push(sent.elapsed().as_secs_f64() * 1000.0);
+                posts.statuses += statuses.len();
+                outbox.under_way = outbox.under_way.saturating_sub(statuses.len());
+            } else {
+                posts.refused += 1;
+            }
+        });
+        if taken {
+            return;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn post(settings: &Settings, statuses: &[Value]) -> String {
+    json!({"object": "whatsapp_business_account", "entry": [{"id": "200000000000002", "changes": [{
+        "field": "messages",
+        "value": {
+            "messaging_product": "whatsapp",
+            "metadata": {"display_phone_number": "15550000000", "phone_number_id": settings.phone_number_id},
+            "statuses": statuses,
+        },
+    }]}]})
+    .to_string()
+}

@@ -1,0 +1,96 @@
+//! What may be set, at start and while it runs (`PUT /_control/settings` with any of these fields).
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+
+/// How the simulated API behaves.
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The phone number id it answers for
+    #[arg(long, default_value = "100000000000001")]
+    pub phone_number_id: String,
+    /// The access token it takes
+    #[arg(long, default_value = "simulated-access-token")]
+    pub access_token: String,
+    /// The app secret it signs callbacks with
+    #[arg(long, default_value = "simulated-app-secret")]
+    pub app_secret: String,
+    /// Where callbacks go; empty for none
+    #[arg(long, default_value = "")]
+    pub webhook_url: String,
+    /// Median time to an answer, milliseconds (log-normal)
+    #[arg(long, default_value_t = 300.0)]
+    pub median_ms: f64,
+    /// 99th percentile of the time to an answer, milliseconds
+    #[arg(long, default_value_t = 1500.0)]
+    pub p99_ms: f64,
+    /// Calls per sliding second; more are refused with 130429
+    #[arg(long, default_value_t = 80)]
+    pub throughput: usize,
+    /// Mean time from one status to the next, milliseconds
+    #[arg(long, default_value_t = 800.0)]
+    pub report_delay_ms: f64,
+    /// Share of delivered messages that are read
+    #[arg(long, default_value_t = 0.6)]
+    pub read_share: f64,
+    /// Share of statuses that are reported twice
+    #[arg(long, default_value_t = 0.0)]
+    pub duplicate_share: f64,
+    /// Whether statuses change places within a POST and between POSTs
+    #[arg(long)]
+    pub shuffle: bool,
+    /// Most statuses in a POST
+    #[arg(long, default_value_t = 100)]
+    pub batch: usize,
+    /// How long statuses are gathered for a POST, milliseconds
+    #[arg(long, default_value_t = 250)]
+    pub window_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            phone_number_id: "100000000000001".into(),
+            access_token: "simulated-access-token".into(),
+            app_secret: "simulated-app-secret".into(),
+            webhook_url: String::new(),
+            median_ms: 300.0,
+            p99_ms: 1500.0,
+            throughput: 80,
+            report_delay_ms: 800.0,
+            read_share: 0.6,
+            duplicate_share: 0.0,
+            shuffle: false,
+            batch: 100,
+            window_ms: 250,
+        }
+    }
+}
+
+impl Settings {
+    /// A time to an answer in milliseconds; `normal` is drawn from the standard normal distribution.
+    pub fn latency_ms(&self, normal: f64) -> f64 {
+        const NORMAL_P99: f64 = 2.326;
+        let sigma = (self.p99_ms.max(self.median_ms) / self.median_ms).ln() / NORMAL_P99;
+        self.median_ms * (sigma * normal).exp()
+    }
+}
+
+/// Draws from the standard normal distribution (Box-Muller).
+pub fn normal() -> f64 {
+    let (u, v): (f64, f64) = (rand::random(), rand::random());
+    (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_have_the_median_and_the_percentile_asked_for() {
+        let settings = Settings::default();
+        assert!((settings.latency_ms(0.0) - 300.0).abs() < 0.01);
+        assert!((settings.latency_ms(2.326) - 1500.0).abs() < 1.0);
+    }
+}

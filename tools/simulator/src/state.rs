@@ -1,0 +1,292 @@
+//! What happens to a call. Decided at once, on arrival; answered after the latency.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::books::{Books, Call, Figures};
+use crate::check::{self, Refusal};
+use crate::limits::Limits;
+use crate::magic::{self, Magic};
+use crate::reports::{Outbox, Posts};
+use crate::settings::Settings;
+
+/// Everything the simulator knows.
+#[derive(Debug)]
+pub struct State {
+    began: Instant,
+    began_at: u64,
+    inner: Mutex<Inner>,
+    /// Wakes the reporter.
+    pub wake: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    limits: Limits,
+    books: Books,
+    outbox: Outbox,
+    posts: Posts,
+    accepted: u64,
+}
+
+/// An answer: what to say, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Body,
+    /// How long it takes.
+    pub after: Duration,
+}
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// JSON, as the API says it.
+    Json(Value),
+    /// Plain text, as a proxy in between says it.
+    Text(&'static str),
+    /// A connection that breaks off within the answer.
+    Broken,
+}
+
+/// A send as it arrived.
+#[derive(Debug)]
+pub struct Send<'a> {
+    /// When, since the simulator's start.
+    pub at: Duration,
+    /// The number id in the path.
+    pub phone_number_id: &'a str,
+    /// Header `Authorization`.
+    pub authorization: Option<&'a str>,
+    /// The body, `Null` where it is no JSON.
+    pub body: Value,
+}
+
+impl State {
+    /// Nothing has happened yet.
+    pub fn new(settings: Settings) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let inner = Inner {
+            settings,
+            limits: Limits::default(),
+            books: Books::default(),
+            outbox: Outbox::default(),
+            posts: Posts::default(),
+            accepted: 0,
+        };
+        Self {
+            began: Instant::now(),
+            began_at: since_epoch.as_millis() as u64,
+            inner: Mutex::new(inner),
+            wake: Notify::new(),
+        }
+    }
+
+    /// The time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Decides a send and enters it into the books.
+    pub fn send(&self, send: Send<'_>, latency: Duration) -> Answer {
+        let mut inner = self.lock();
+        let (answer, call) = inner.decide(&send, latency, self.began_at);
+        inner.books.enter(call);
+        drop(inner);
+        self.wake.notify_one();
+        answer
+    }
+
+    /// The settings now.
+    pub fn settings(&self) -> Settings {
+        self.lock().settings.clone()
+    }
+
+    /// Changes the settings named in `changes`.
+    pub fn set(&self, changes: &Value) -> Result<Settings, serde_json::Error> {
+        let mut inner = self.lock();
+        let mut settings = serde_json::to_value(&inner.settings)?;
+        if let (Some(settings), Some(changes)) = (settings.as_object_mut(), changes.as_object()) {
+            settings.extend(changes.clone());
+        }
+        inner.settings = serde_json::from_value(settings)?;
+        Ok(inner.settings.clone())
+    }
+
+    /// The books in figures.
+    pub fn figures(&self) -> Figures {
+        self.lock().books.figures(self.began_at)
+    }
+
+    /// Every call so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.lock().books.calls().to_vec()
+    }
+
+    /// Begins new books; settings stay.
+    pub fn forget(&self) {
+        let mut inner = self.lock();
+        inner.books = Books::default();
+        inner.outbox = Outbox::default();
+        inner.posts = Posts::default();
+    }
+
+    /// Works on the outbox and the record of POSTs.
+    pub fn reports<T>(&self, work: impl FnOnce(&mut Outbox, &mut Posts, &Settings) -> T) -> T {
+        let Inner { outbox, posts, settings, .. } = &mut *self.lock();
+        work(outbox, posts, settings)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn decide(&mut self, send: &Send<'_>, latency: Duration, began_at: u64) -> (Answer, Call) {
+        let tracker = send.body["biz_opaque_callback_data"].as_str().unwrap_or_default().to_owned();
+        let row = tracker.rsplit_once(':').map_or(tracker.as_str(), |(row, _)| row).to_owned();
+        let to = send.body["to"].as_str().unwrap_or_default().to_owned();
+        let outcome = self.outcome(send, &row);
+        let call = |accepted, code| Call { at_us: send.at.as_micros() as u64, to: to.clone(), row, accepted, code };
+        match outcome {
+            Ok(magic) => {
+                let body = self.accept(&to, &tracker, magic, send.at + latency, began_at);
+                (accepted_answer(body, magic, latency), call(true, None))
+            }
+            Err(Failure::Refused(refusal)) => (refusal_answer(&refusal, latency), call(false, Some(refusal.code))),
+            Err(Failure::Body(status, body)) => (Answer { status, body, after: latency }, call(false, None)),
+        }
+    }
+
+    fn outcome(&mut self, send: &Send<'_>, row: &str) -> Result<Option<Magic>, Failure> {
+        check::caller(&self.settings, send.phone_number_id, send.authorization)?;
+        let to = check::request(&send.body)?;
+        if !self.limits.throughput(send.at, self.settings.throughput) {
+            return Err(refusal(130429, "Cloud API message throughput has been reached"));
+        }
+        if !self.limits.pair(send.at, to) {
+            return Err(refusal(131056, "Too many messages to this person in a short time"));
+        }
+        match magic::of(to) {
+            Some(Magic::Refuse(code)) => Err(refusal(code, "a magic number")),
+            Some(Magic::RefuseTwice(code)) if self.books.calls_of(row) < 2 => Err(refusal(code, "a magic number")),
+            Some(Magic::BreakOff) => Err(Failure::Body(200, Body::Broken)),
+            Some(Magic::BadGateway) => Err(Failure::Body(502, Body::Text("Bad Gateway"))),
+            other => Ok(other),
+        }
+    }
+
+    fn accept(&mut self, to: &str, tracker: &str, magic: Option<Magic>, from: Duration, began_at: u64) -> Value {
+        self.accepted += 1;
+        let wamid = format!("wamid.SIM{:016}", self.accepted);
+        let wa_id = to.trim_start_matches('+');
+        self.outbox.schedule(&self.settings, magic, &wamid, wa_id, tracker, from, began_at);
+        let status = if magic == Some(Magic::HeldForQuality) { "held_for_quality_assessment" } else { "accepted" };
+        json!({
+            "messaging_product": "whatsapp",
+            "contacts": [{"input": to, "wa_id": wa_id}],
+            "messages": [{"id": wamid, "message_status": status}],
+        })
+    }
+}
+
+/// Why a call was not accepted.
+enum Failure {
+    Refused(Refusal),
+    Body(u16, Body),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Failure::Refused(refusal)
+    }
+}
+
+fn refusal(code: i64, details: &str) -> Failure {
+    Failure::Refused(Refusal { code, details: details.to_owned() })
+}
+
+fn accepted_answer(body: Value, magic: Option<Magic>, after: Duration) -> Answer {
+    match magic {
+        Some(Magic::LoseAnswer) => Answer { status: 200, body: Body::Broken, after },
+        Some(Magic::HiddenSend) => {
+            let hidden = Refusal { code: 131000, details: "Something went wrong".into() };
+            Answer { status: 500, ..refusal_answer(&hidden, after) }
+        }
+        _ => Answer { status: 200, body: Body::Json(body), after },
+    }
+}
+
+fn refusal_answer(refusal: &Refusal, after: Duration) -> Answer {
+    let status = match refusal.code {
+        190 => 401,
+        10 | 131005 | 368 | 131031 => 403,
+        1 | 2 | 131000 | 131016 | 131057 | 133004 => 500,
+        4 | 80007 | 130429 | 131048 | 131056 => 429,
+        _ => 400,
+    };
+    let error = json!({"error": {
+        "message": format!("(#{}) {}", refusal.code, refusal.details), "type": "OAuthException", "code": refusal.code,
+        "error_data": {"messaging_product": "whatsapp", "details": refusal.details}, "fbtrace_id": "Asimulated",
+    }});
+    Answer { status, body: Body::Json(error), after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn send(state: &State, to: &str, row: u32) -> Answer {
+        let settings = state.settings();
+        let authorization = format!("Bearer {}", settings.access_token);
+        let body = json!({"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": "x"},
+            "biz_opaque_callback_data": format!("c1:{row}:1")});
+        let at = state.elapsed();
+        let send =
+            Send { at, phone_number_id: &settings.phone_number_id, authorization: Some(&authorization), body };
+        state.send(send, Duration::ZERO)
+    }
+
+    #[test]
+    fn the_books_tell_accepted_from_answered() {
+        let state = State::new(Settings::default());
+        assert_eq!(send(&state, "+5511987654321", 1).status, 200);
+        assert_eq!(send(&state, "+12025550101", 2).body, Body::Broken);
+        assert_eq!(send(&state, "+12025550102", 3).body, Body::Broken);
+        assert_eq!(send(&state, "+12025550104", 4).status, 500);
+        assert_eq!(send(&state, "+12025550150", 5).status, 401);
+        let accepted: Vec<bool> = state.calls().iter().map(|call| call.accepted).collect();
+        assert_eq!(accepted, [true, true, false, true, false]);
+        assert_eq!(state.figures().refused, [(190, 1)].into());
+    }
+
+    #[test]
+    fn a_number_refused_twice_is_accepted_the_third_time() {
+        let state = State::new(Settings::default());
+        let statuses: Vec<u16> = (0..3).map(|_| send(&state, "+12025550112", 1).status).collect();
+        assert_eq!(statuses, [429, 429, 200]);
+        assert_eq!(state.figures().repeats, 2);
+    }
+
+    #[test]
+    fn the_throughput_is_enforced() {
+        let state = State::new(Settings { throughput: 3, ..Settings::default() });
+        let codes: Vec<u16> = (1..=5).map(|row| send(&state, &format!("+551198765432{row}"), row).status).collect();
+        assert_eq!(codes, [200, 200, 200, 429, 429]);
+    }
+
+    #[test]
+    fn settings_change_field_by_field() {
+        let state = State::new(Settings::default());
+        assert!(state.set(&json!({"batch": 7})).is_ok_and(|settings| settings.batch == 7));
+        assert!(state.set(&json!({"bach": 7})).is_err());
+        assert_eq!(state.settings().batch, 7);
+    }
+}

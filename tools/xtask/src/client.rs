@@ -1,0 +1,68 @@
+//! Our own API, called as an operator would: plain HTTP.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use ureq::Agent;
+use ureq::http::Response;
+use ureq::{Body, SendBody};
+
+/// An operator with a token.
+pub struct Client {
+    agent: Agent,
+    base: String,
+    authorization: String,
+}
+
+impl Client {
+    /// Calls the API at `base`.
+    pub fn new(base: &str, token: &str) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).build();
+        Self { agent: config.into(), base: base.to_owned(), authorization: format!("Bearer {token}") }
+    }
+
+    /// Creates a campaign; gives its id and the upload it waits for.
+    pub fn create(&self, campaign: &Value) -> Result<Value> {
+        let request = self.agent.post(format!("{}/campaigns", self.base)).header("authorization", &self.authorization);
+        json(request.send_json(campaign).context("create the campaign")?)
+    }
+
+    /// Uploads a file as the API said.
+    pub fn upload(&self, upload: &Value, file: &[u8]) -> Result<()> {
+        let mut request = self.agent.put(upload["url"].as_str().unwrap_or_default());
+        for (name, value) in upload["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap_or_default());
+        }
+        let mut answer = request.send(SendBody::from_reader(&mut &*file)).context("upload the file")?;
+        if !answer.status().is_success() {
+            bail!("the upload was refused: {} {}", answer.status(), answer.body_mut().read_to_string()?);
+        }
+        Ok(())
+    }
+
+    /// Shows a campaign.
+    pub fn campaign(&self, id: &str) -> Result<Value> {
+        let request = self.agent.get(format!("{}/campaigns/{id}", self.base));
+        json(request.header("authorization", &self.authorization).call().context("show the campaign")?)
+    }
+
+    /// The rejects file; empty where there is none.
+    pub fn rejects(&self, id: &str) -> Result<String> {
+        let request = self.agent.get(format!("{}/campaigns/{id}/rejects", self.base));
+        let answer = request.header("authorization", &self.authorization).call()?;
+        if answer.status() == 404 {
+            return Ok(String::new());
+        }
+        let signed = json(answer)?;
+        let mut file = self.agent.get(signed["url"].as_str().unwrap_or_default()).call()?;
+        Ok(file.body_mut().read_to_string()?)
+    }
+}
+
+fn json(mut answer: Response<Body>) -> Result<Value> {
+    let status = answer.status();
+    let text = answer.body_mut().read_to_string()?;
+    if !status.is_success() {
+        bail!("the API answered {status}: {text}");
+    }
+    serde_json::from_str(&text).with_context(|| format!("the API answered no JSON: {text}"))
+}

@@ -1,0 +1,105 @@
+//! The embedded stack, MiniStack, and LocalStack: AWS on one machine, each on a free port.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::process::{PATIENCE, Running, free_port, wait_for};
+use crate::setup::{BUILD, EMULATOR, LOCALSTACK};
+
+/// The region everything runs in.
+pub const REGION: &str = "us-east-1";
+
+/// An emulator that runs.
+pub struct Emulator {
+    /// Its endpoint.
+    pub url: String,
+    /// The process.
+    pub process: Running,
+}
+
+impl Emulator {
+    /// Starts MiniStack with IAM enforced: each function runs under its own role and may do nothing else.
+    pub fn ministack(logs: &Path) -> Result<Self> {
+        EMULATOR.ready()?;
+        let port = free_port()?;
+        let url = format!("http://127.0.0.1:{port}");
+        let scratch = logs.join("scratch");
+        fs::create_dir_all(&scratch)?;
+        let mut command = Command::new(EMULATOR.bin("ministack"));
+        aws_environment(&mut command, &url)
+            .env("GATEWAY_PORT", port.to_string())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("AUTH", "true")
+            // Room for as many concurrent functions as the largest demo wants.
+            .env("MINISTACK_WORKER_THREADS", "256")
+            .env("TMPDIR", &scratch);
+        let process = Running::start(&mut command, &logs.join("emulator.log"))?;
+        Self { url, process }.ready("/_ministack/health")
+    }
+
+    /// Starts LocalStack in host mode, checking signatures of presigned URLs as AWS does.
+    pub fn localstack(logs: &Path) -> Result<Self> {
+        LOCALSTACK.ready()?;
+        let port = free_port()?;
+        let url = format!("http://127.0.0.1:{port}");
+        let mut command = Command::new(LOCALSTACK.bin("python"));
+        command
+            .args(["-m", "localstack.runtime.main"])
+            .env("GATEWAY_LISTEN", format!("127.0.0.1:{port}"))
+            .env("LOCALSTACK_VOLUME_DIR", logs.join("localstack"))
+            .envs([("DISABLE_EVENTS", "1"), ("SKIP_SSL_CERT_DOWNLOAD", "1"), ("S3_SKIP_SIGNATURE_VALIDATION", "0")]);
+        let process = Running::start(&mut command, &logs.join("localstack.log"))?;
+        Self { url, process }.ready("/_localstack/health")
+    }
+
+    fn ready(mut self, health: &str) -> Result<Self> {
+        let url = format!("{}{health}", self.url);
+        wait_for("the emulator comes up (see .dev/logs)", PATIENCE, || {
+            if self.process.ended() {
+                return Some(false);
+            }
+            ureq::get(&url).call().is_ok().then_some(true)
+        })?
+        .then_some(())
+        .context("the emulator ended by itself; see its log under .dev/logs")?;
+        Ok(self)
+    }
+
+    /// One call of an AWS API, by the SAM CLI's own SDK.
+    pub fn aws(&self, service: &str, operation: &str, input: &Value) -> Result<Value> {
+        aws(&self.url, service, operation, input)
+    }
+}
+
+/// One call of an AWS API at `url`, such as `("sqs", "list_queues", {})`.
+pub fn aws(url: &str, service: &str, operation: &str, input: &Value) -> Result<Value> {
+    const CALL: &str = "import boto3, json, sys\n\
+        client = boto3.client(sys.argv[1])\n\
+        answer = getattr(client, sys.argv[2])(**json.loads(sys.argv[3]))\n\
+        print(json.dumps(answer, default=str))";
+    let mut command = Command::new(BUILD.bin("python"));
+    let output = aws_environment(&mut command, url)
+        .args(["-c", CALL, service, operation, &input.to_string()])
+        .output()
+        .context("start Python")?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{service} {operation}: {}", told.lines().last().unwrap_or_default());
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// The environment in which AWS tools find an emulator and nothing else.
+pub fn aws_environment<'c>(command: &'c mut Command, url: &str) -> &'c mut Command {
+    command.envs([
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_REGION", REGION),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("SAM_CLI_TELEMETRY", "0"),
+    ])
+}

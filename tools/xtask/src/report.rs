@@ -1,0 +1,92 @@
+//! What a broadcast left, for people and as one line of JSON.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use crate::demo::Outcome;
+
+/// Width of a full bar.
+const WIDTH: f64 = 40.0;
+
+/// Prints the report people read.
+pub fn print(outcome: &Outcome, rejects: &str) {
+    let Outcome { campaign, books, .. } = outcome;
+    let (rows, delivery) = (&campaign["rows"], &campaign["delivery"]);
+    let total = number(&rows["total"]).max(1.0);
+    let bar = |name: &str, value: &Value| {
+        let length = (number(value) / total * WIDTH).ceil() as usize;
+        eprintln!("  {name:<26}{value:>8}  {}", "█".repeat(length));
+    };
+    eprintln!("\n  {}\n", campaign["name"].as_str().unwrap_or_default());
+    bar("rows in the file", &rows["total"]);
+    bar("  cannot be used", &rows["rejected_at_import"]);
+    bar("  repeated numbers", &rows["duplicates"]);
+    bar("  to be sent", &rows["enqueued"]);
+    bar("    taken by WhatsApp", &rows["accepted"]);
+    bar("      delivered", &delivery["delivered"]);
+    bar("      read", &delivery["read"]);
+    bar("      refused later", &delivery["undelivered"]);
+    bar("    refused at once", &rows["rejected"]);
+    bar("    in doubt", &rows["unconfirmed"]);
+    eprintln!("\n  by the simulator's own books:");
+    let figures = figures(outcome);
+    eprintln!("    calls {}, accepted {}, repeats {}", books["sends"]["calls"], books["sends"]["accepted"], figures["repeats"]);
+    eprintln!("    busiest second {} of {} allowed", figures["busiest_second"], figures["budget"]);
+    eprintln!("    {} s from first to last call, {} s at best", figures["seconds"], figures["ideal_seconds"]);
+    eprintln!("    refused: {}", books["sends"]["refused"]);
+    if !rejects.is_empty() {
+        eprintln!("\n  the rejects file begins:");
+        rejects.lines().take(4).for_each(|line| eprintln!("    {line}"));
+    }
+    eprintln!();
+}
+
+/// The figures of one run.
+pub fn figures(outcome: &Outcome) -> Value {
+    let Outcome { campaign, books, uploaded_at, .. } = outcome;
+    let (rows, delivery, sends) = (&campaign["rows"], &campaign["delivery"], &books["sends"]);
+    let budget = number(&campaign["sending"]["budget"]);
+    let since_upload = |at: &Value| rounded((number(at) - *uploaded_at as f64) / 1000.0);
+    json!({
+        "rows": rows["total"],
+        "rejected": rows["rejected_at_import"],
+        "duplicates": rows["duplicates"],
+        "enqueued": rows["enqueued"],
+        "accepted": rows["accepted"],
+        "failed": rows["rejected"],
+        "undelivered": delivery["undelivered"],
+        "delivered": delivery["delivered"],
+        "read": delivery["read"],
+        "unconfirmed": rows["unconfirmed"],
+        "conserved": rows["conserved"],
+        "accepted_by_books": sends["accepted"],
+        "accepted_twice": number(&sends["rows_accepted_twice"]) + number(&sends["people_accepted_twice"]),
+        "repeats": sends["repeats"],
+        "budget": budget,
+        "busiest_second": sends["busiest_second"],
+        "seconds": rounded(number(&sends["seconds"])),
+        "ideal_seconds": rounded((number(&sends["calls"]) - 1.0) / budget),
+        "upload_to_first_call_seconds": since_upload(&sends["first_call_at"]),
+        "upload_to_last_call_seconds": since_upload(&sends["last_call_at"]),
+        "webhook_p99_ms": rounded(number(&books["callbacks"]["p99_ms"])),
+    })
+}
+
+/// What Crier promises of any run, held against the simulator's books.
+pub fn promises(figures: &Value) -> Result<()> {
+    let n = |name: &str| number(&figures[name]);
+    ensure!(n("rows") == n("rejected") + n("duplicates") + n("enqueued"), "the file's rows do not add up");
+    ensure!(n("enqueued") == n("accepted") + n("failed") + n("unconfirmed"), "the enqueued rows do not add up");
+    ensure!(figures["conserved"] == true, "the API says its own sums do not hold");
+    ensure!(n("accepted_twice") == 0.0, "somebody was messaged twice");
+    ensure!(n("busiest_second") <= n("budget"), "a second held more calls than the budget");
+    Ok(())
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_default()
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

@@ -1,0 +1,53 @@
+//! The simulated Cloud API as a process of its own, and its books.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::process::{PATIENCE, Running, free_port, wait_for};
+use crate::setup;
+
+/// The access token, app secret and number that the simulator believes in by default.
+pub const ACCESS_TOKEN: &str = "simulated-access-token";
+/// Signs its callbacks.
+pub const APP_SECRET: &str = "simulated-app-secret";
+/// Its phone number.
+pub const PHONE_NUMBER_ID: &str = "100000000000001";
+
+/// A simulator that runs.
+pub struct Simulator {
+    /// Its base URL.
+    pub url: String,
+    /// The process.
+    pub process: Running,
+}
+
+impl Simulator {
+    /// Builds and starts it.
+    pub fn start(logs: &Path) -> Result<Self> {
+        let folder = setup::build(&["simulator"])?;
+        let port = free_port()?;
+        let mut command = Command::new(folder.join("simulator"));
+        command.args(["--port", &port.to_string()]);
+        let process = Running::start(&mut command, &logs.join("simulator.log"))?;
+        let simulator = Self { url: format!("http://127.0.0.1:{port}"), process };
+        let health = format!("{}/_control/health", simulator.url);
+        wait_for("the simulator comes up", PATIENCE, || ureq::get(&health).call().ok())?;
+        Ok(simulator)
+    }
+
+    /// Changes its settings.
+    pub fn set(&self, settings: &Value) -> Result<()> {
+        let url = format!("{}/_control/settings", self.url);
+        ureq::put(&url).send_json(settings).context("set up the simulator")?;
+        Ok(())
+    }
+
+    /// Its books in figures.
+    pub fn books(&self) -> Result<Value> {
+        let url = format!("{}/_control/books", self.url);
+        Ok(ureq::get(&url).call().context("read the simulator's books")?.body_mut().read_json()?)
+    }
+}
