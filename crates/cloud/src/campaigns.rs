@@ -102,6 +102,21 @@ impl Campaigns {
         }
     }
 
+    /// Gives a split back that could not be ended, so that the next event may take it at once.
+    pub async fn release_split(&self, id: &CampaignId, owner: &str) -> Result<(), Error> {
+        let release = self
+            .update(id)
+            .update_expression("SET split_started_at = :never")
+            .condition_expression("split_owner = :owner")
+            .expression_attribute_values(":never", number(0))
+            .expression_attribute_values(":owner", text(owner));
+        match release.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if refused(&error).is_some() => Ok(()),
+            Err(error) => Err(Error::aws("give the split back")(error)),
+        }
+    }
+
     /// Shows how far the split is.
     pub async fn split_so_far(&self, id: &CampaignId, counts: ImportCounts) -> Result<(), Error> {
         self.counts(id, counts, false).await

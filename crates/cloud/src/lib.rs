@@ -9,7 +9,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use campaign::outcome::Millis;
 
 pub mod aws;
@@ -39,14 +39,30 @@ impl Error {
         Self { action, detail: detail.to_string() }
     }
 
-    /// For `map_err`: keeps the whole chain of causes.
+    /// For `map_err`: what AWS says, or the chain of causes where it said nothing. Not the SDK's own debug text,
+    /// which quotes requests and items.
     fn aws<E, R>(action: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
-        E: std::error::Error + Send + Sync + 'static,
-        R: std::fmt::Debug + Send + Sync + 'static,
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: std::fmt::Debug + 'static,
     {
-        move |error| Self::new(action, DisplayErrorContext(error))
+        move |error| {
+            let said = error.as_service_error().map(|said| {
+                format!("{}: {}", said.code().unwrap_or("unknown error"), said.message().unwrap_or_default())
+            });
+            Self::new(action, said.unwrap_or_else(|| causes(&error)))
+        }
     }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 /// The time of day, read at the edges and passed on as a value.

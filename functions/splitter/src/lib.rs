@@ -1,8 +1,9 @@
 //! The splitter: streams an uploaded file and enqueues its rows in batches.
 //!
 //! What may fail, and who repairs it. Lambda repeats a failed event twice under the same request id, which owns the
-//! split; a second event of the same upload finds the split taken. A repeated split enqueues the same rows again:
-//! harmless, for a row that was claimed is not claimed twice. Nothing about the file is final before its end.
+//! split; a second event of the same upload finds the split taken, unless it failed and was given back. A repeated
+//! split enqueues the same rows again: harmless, for a row that was claimed is not claimed twice. Nothing about the
+//! file is final before its end.
 //!
 //! - [`records`]: bytes → verdicts
 //! - this file: verdicts → queue, rejects file, campaign record
@@ -79,7 +80,13 @@ impl Splitter {
         };
         let now = cloud::now();
         match self.campaigns.begin_split(&id, owner, now, now.saturating_sub(STALE_MS)).await? {
-            Split::Yours(campaign) => self.split(&campaign, record.s3.object.version_id.as_deref()).await,
+            Split::Yours(campaign) => {
+                let split = self.split(&campaign, record.s3.object.version_id.as_deref()).await;
+                if split.is_err() {
+                    self.campaigns.release_split(&id, owner).await?;
+                }
+                split
+            }
             Split::NotYours(state) => {
                 tracing::info!(campaign.id = %id, ?state, "a repeated event: the file is or was split elsewhere");
                 Ok(())

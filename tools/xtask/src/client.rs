@@ -7,7 +7,7 @@ use ureq::http::Response;
 use ureq::{Body, SendBody};
 
 /// An operator with a token.
-pub struct Client {
+pub(crate) struct Client {
     agent: Agent,
     base: String,
     authorization: String,
@@ -15,19 +15,19 @@ pub struct Client {
 
 impl Client {
     /// Calls the API at `base`.
-    pub fn new(base: &str, token: &str) -> Self {
+    pub(crate) fn new(base: &str, token: &str) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).build();
         Self { agent: config.into(), base: base.to_owned(), authorization: format!("Bearer {token}") }
     }
 
     /// Creates a campaign; gives its id and the upload it waits for.
-    pub fn create(&self, campaign: &Value) -> Result<Value> {
+    pub(crate) fn create(&self, campaign: &Value) -> Result<Value> {
         let request = self.agent.post(format!("{}/campaigns", self.base)).header("authorization", &self.authorization);
         json(request.send_json(campaign).context("create the campaign")?)
     }
 
     /// Uploads a file as the API said.
-    pub fn upload(&self, upload: &Value, file: &[u8]) -> Result<()> {
+    pub(crate) fn upload(&self, upload: &Value, file: &[u8]) -> Result<()> {
         let mut request = self.agent.put(upload["url"].as_str().unwrap_or_default());
         for (name, value) in upload["headers"].as_object().into_iter().flatten() {
             request = request.header(name, value.as_str().unwrap_or_default());
@@ -40,13 +40,13 @@ impl Client {
     }
 
     /// Shows a campaign.
-    pub fn campaign(&self, id: &str) -> Result<Value> {
+    pub(crate) fn campaign(&self, id: &str) -> Result<Value> {
         let request = self.agent.get(format!("{}/campaigns/{id}", self.base));
         json(request.header("authorization", &self.authorization).call().context("show the campaign")?)
     }
 
     /// The rejects file; empty where there is none.
-    pub fn rejects(&self, id: &str) -> Result<String> {
+    pub(crate) fn rejects(&self, id: &str) -> Result<String> {
         let request = self.agent.get(format!("{}/campaigns/{id}/rejects", self.base));
         let answer = request.header("authorization", &self.authorization).call()?;
         if answer.status() == 404 {

@@ -15,7 +15,7 @@ use crate::{report, sample, up};
 
 /// What to broadcast, and how fast.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Rows of the sample file
     #[arg(long, default_value_t = 2000)]
     rows: u32,
@@ -34,7 +34,7 @@ pub struct Options {
 }
 
 /// Runs it, and fails where what Crier promises did not hold.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     let stack = Stack::up("demo", options.tps)?;
     let outcome = broadcast(&stack, options)?;
@@ -46,20 +46,20 @@ pub fn run(options: &Options) -> Result<()> {
         drop(stack);
     }
     let figures = report::figures(&outcome);
-    println!("{figures}");
+    emit(&figures);
     report::promises(&figures)
 }
 
 /// What a broadcast left.
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The campaign's id.
-    pub id: String,
+    pub(crate) id: String,
     /// The campaign as the API shows it.
-    pub campaign: Value,
+    pub(crate) campaign: Value,
     /// The simulator's books.
-    pub books: Value,
+    pub(crate) books: Value,
     /// When the upload was done, in milliseconds since the Unix epoch.
-    pub uploaded_at: u64,
+    pub(crate) uploaded_at: u64,
 }
 
 fn broadcast(stack: &Stack, options: &Options) -> Result<Outcome> {
@@ -142,4 +142,9 @@ fn reported(stack: &Stack, client: &Client, id: &str) -> Result<(Value, Value)> 
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+}
+
+#[expect(clippy::print_stdout, reason = "the one line a script reads")]
+fn emit(figures: &Value) {
+    println!("{figures}");
 }

@@ -11,19 +11,19 @@ use crate::process::{PATIENCE, Running, free_port, wait_for};
 use crate::setup::{BUILD, EMULATOR, LOCALSTACK};
 
 /// The region everything runs in.
-pub const REGION: &str = "us-east-1";
+pub(crate) const REGION: &str = "us-east-1";
 
 /// An emulator that runs.
-pub struct Emulator {
+pub(crate) struct Emulator {
     /// Its endpoint.
-    pub url: String,
+    pub(crate) url: String,
     /// The process.
-    pub process: Running,
+    pub(crate) process: Running,
 }
 
 impl Emulator {
     /// Starts MiniStack with IAM enforced: each function runs under its own role and may do nothing else.
-    pub fn ministack(logs: &Path) -> Result<Self> {
+    pub(crate) fn ministack(logs: &Path) -> Result<Self> {
         EMULATOR.ready()?;
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
@@ -42,7 +42,7 @@ impl Emulator {
     }
 
     /// Starts LocalStack in host mode, checking signatures of presigned URLs as AWS does.
-    pub fn localstack(logs: &Path) -> Result<Self> {
+    pub(crate) fn localstack(logs: &Path) -> Result<Self> {
         LOCALSTACK.ready()?;
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
@@ -70,13 +70,13 @@ impl Emulator {
     }
 
     /// One call of an AWS API, by the SAM CLI's own SDK.
-    pub fn aws(&self, service: &str, operation: &str, input: &Value) -> Result<Value> {
+    pub(crate) fn aws(&self, service: &str, operation: &str, input: &Value) -> Result<Value> {
         aws(&self.url, service, operation, input)
     }
 }
 
 /// One call of an AWS API at `url`, such as `("sqs", "list_queues", {})`.
-pub fn aws(url: &str, service: &str, operation: &str, input: &Value) -> Result<Value> {
+pub(crate) fn aws(url: &str, service: &str, operation: &str, input: &Value) -> Result<Value> {
     const CALL: &str = "import boto3, json, sys\n\
         client = boto3.client(sys.argv[1])\n\
         answer = getattr(client, sys.argv[2])(**json.loads(sys.argv[3]))\n\
@@ -92,7 +92,7 @@ pub fn aws(url: &str, service: &str, operation: &str, input: &Value) -> Result<V
 }
 
 /// The environment in which AWS tools find an emulator and nothing else.
-pub fn aws_environment<'c>(command: &'c mut Command, url: &str) -> &'c mut Command {
+pub(crate) fn aws_environment<'c>(command: &'c mut Command, url: &str) -> &'c mut Command {
     command.envs([
         ("AWS_ENDPOINT_URL", url),
         ("AWS_ACCESS_KEY_ID", "test"),

@@ -15,10 +15,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// How long anything on this machine may take to come up or come down.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// From now on Ctrl-C ends waits with an error, and what was started is stopped on the way out.
-pub fn catch_interrupts() {
+pub(crate) fn catch_interrupts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let caught = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::SeqCst));
@@ -29,7 +29,7 @@ pub fn catch_interrupts() {
 }
 
 /// Fails once Ctrl-C was pressed.
-pub fn go_on() -> Result<()> {
+pub(crate) fn go_on() -> Result<()> {
     if INTERRUPTED.load(Ordering::SeqCst) {
         bail!("stopped by Ctrl-C");
     }
@@ -37,7 +37,7 @@ pub fn go_on() -> Result<()> {
 }
 
 /// Waits for a condition, looking a few times a second.
-pub fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+pub(crate) fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
     let until = Instant::now() + patience;
     loop {
         go_on()?;
@@ -52,13 +52,13 @@ pub fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Opt
 }
 
 /// A process in a group of its own; the whole group is stopped when this is dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Option<Child>,
 }
 
 impl Running {
     /// Starts a process that writes to `log`.
-    pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let out = File::create(log).with_context(|| format!("create {}", log.display()))?;
         let child = command
             .stdin(Stdio::null())
@@ -71,19 +71,19 @@ impl Running {
     }
 
     /// The process's id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.as_ref().map_or(0, Child::id)
     }
 
     /// Lets it run on without us.
-    pub fn leave(mut self) -> u32 {
+    pub(crate) fn leave(mut self) -> u32 {
         let id = self.id();
         self.child = None;
         id
     }
 
     /// Whether it ended by itself.
-    pub fn ended(&mut self) -> bool {
+    pub(crate) fn ended(&mut self) -> bool {
         self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 }
@@ -97,7 +97,7 @@ impl Drop for Running {
 }
 
 /// Asks a process group to end, and makes it end.
-pub fn stop_group(id: u32) {
+pub(crate) fn stop_group(id: u32) {
     signal("-TERM", id);
     let until = Instant::now() + Duration::from_secs(8);
     while Instant::now() < until && signal("-0", id) {
@@ -122,7 +122,7 @@ fn signal(name: &str, group: u32) -> bool {
 }
 
 /// Runs a command to its end behind a spinner; its output goes to `log` and is shown only where it fails.
-pub fn quietly(what: &str, command: &mut Command, log: &Path) -> Result<()> {
+pub(crate) fn quietly(what: &str, command: &mut Command, log: &Path) -> Result<()> {
     go_on()?;
     let spinner = spinner(what);
     let out = File::create(log).with_context(|| format!("create {}", log.display()))?;
@@ -141,7 +141,7 @@ pub fn quietly(what: &str, command: &mut Command, log: &Path) -> Result<()> {
 }
 
 /// Runs a command to its end with its output shown.
-pub fn openly(command: &mut Command) -> Result<()> {
+pub(crate) fn openly(command: &mut Command) -> Result<()> {
     go_on()?;
     let status = command.status().with_context(|| format!("start {:?}", command.get_program()))?;
     go_on()?;
@@ -152,7 +152,7 @@ pub fn openly(command: &mut Command) -> Result<()> {
 }
 
 /// A spinner with the time that has gone by.
-pub fn spinner(what: &str) -> ProgressBar {
+pub(crate) fn spinner(what: &str) -> ProgressBar {
     let spinner = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} {elapsed}") {
         spinner.set_style(style);
@@ -166,13 +166,13 @@ pub fn spinner(what: &str) -> ProgressBar {
 }
 
 /// Ends a spinner with a line that stays.
-pub fn done(spinner: &ProgressBar, what: &str) {
+pub(crate) fn done(spinner: &ProgressBar, what: &str) {
     let seconds = spinner.elapsed().as_secs_f64();
     spinner.finish_and_clear();
     eprintln!("  ✓ {what} ({seconds:.1} s)");
 }
 
 /// A port that nobody listens on right now.
-pub fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

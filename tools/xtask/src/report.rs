@@ -9,7 +9,7 @@ use crate::demo::Outcome;
 const WIDTH: f64 = 40.0;
 
 /// Prints the report people read.
-pub fn print(outcome: &Outcome, rejects: &str) {
+pub(crate) fn print(outcome: &Outcome, rejects: &str) {
     let Outcome { campaign, books, .. } = outcome;
     let (rows, delivery) = (&campaign["rows"], &campaign["delivery"]);
     let total = number(&rows["total"]).max(1.0);
@@ -42,7 +42,7 @@ pub fn print(outcome: &Outcome, rejects: &str) {
 }
 
 /// The figures of one run.
-pub fn figures(outcome: &Outcome) -> Value {
+pub(crate) fn figures(outcome: &Outcome) -> Value {
     let Outcome { campaign, books, uploaded_at, .. } = outcome;
     let (rows, delivery, sends) = (&campaign["rows"], &campaign["delivery"], &books["sends"]);
     let budget = number(&campaign["sending"]["budget"]);
@@ -73,7 +73,7 @@ pub fn figures(outcome: &Outcome) -> Value {
 }
 
 /// What Crier promises of any run, held against the simulator's books.
-pub fn promises(figures: &Value) -> Result<()> {
+pub(crate) fn promises(figures: &Value) -> Result<()> {
     let n = |name: &str| number(&figures[name]);
     ensure!(n("rows") == n("rejected") + n("duplicates") + n("enqueued"), "the file's rows do not add up");
     ensure!(n("enqueued") == n("accepted") + n("failed") + n("unconfirmed"), "the enqueued rows do not add up");

@@ -15,7 +15,7 @@ const BAD: [&str; 6] = ["n/a", "", "(11) 98765-4321", "5.51199E+12", "+55 11 9",
 const MAGIC: [u32; 12] = [20, 21, 22, 23, 24, 27, 60, 61, 63, 65, 66, 6];
 
 /// A list of `rows` rows.
-pub fn csv(rows: u32) -> String {
+pub(crate) fn csv(rows: u32) -> String {
     let mut csv = String::from("Order,Name,Phone Number,City,Amount\r\n");
     for row in 0..rows {
         let name = match NAMES[(row % 8) as usize] {
@@ -55,7 +55,7 @@ fn ordinary(row: u32) -> String {
 }
 
 /// The message of the demonstration.
-pub fn message() -> Value {
+pub(crate) fn message() -> Value {
     json!({"type": "template", "template": {
         "name": "order_update", "language": {"code": "en"},
         "components": [

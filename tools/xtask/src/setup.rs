@@ -11,26 +11,26 @@ use crate::process::quietly;
 use crate::{dev, root};
 
 /// A virtual environment.
-pub struct Tools {
+pub(crate) struct Tools {
     name: &'static str,
     packages: &'static [&'static str],
 }
 
 /// The embedded stack. The extra brings the SAM translator.
-pub const EMULATOR: Tools = Tools { name: "emulator", packages: &["ministack[full]==1.5.33"] };
+pub(crate) const EMULATOR: Tools = Tools { name: "emulator", packages: &["ministack[full]==1.5.33"] };
 
 /// What builds and deploys: cargo-lambda brings zig and links against Lambda's glibc.
-pub const BUILD: Tools = Tools { name: "build", packages: &["cargo-lambda==1.9.2", "aws-sam-cli==1.170.0", "cfn-lint==1.58.0"] };
+pub(crate) const BUILD: Tools = Tools { name: "build", packages: &["cargo-lambda==1.9.2", "aws-sam-cli==1.170.0", "cfn-lint==1.58.0"] };
 
 /// What the tests of single services run against: the last free community release line, without Docker.
-pub const LOCALSTACK: Tools = Tools {
+pub(crate) const LOCALSTACK: Tools = Tools {
     name: "localstack",
     packages: &["localstack-core[runtime]==4.13.1", "cbor2<6", "pyopenssl==25.1.0", "service_identity"],
 };
 
 impl Tools {
     /// Makes the environment where it is missing or outdated.
-    pub fn ready(&self) -> Result<()> {
+    pub(crate) fn ready(&self) -> Result<()> {
         let wanted = self.packages.join("\n");
         let stamp = self.folder().join("crier-packages");
         if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
@@ -49,12 +49,12 @@ impl Tools {
     }
 
     /// A program of the environment.
-    pub fn bin(&self, program: &str) -> PathBuf {
+    pub(crate) fn bin(&self, program: &str) -> PathBuf {
         self.folder().join("bin").join(program)
     }
 
     /// `PATH` with the environment's programs first.
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         let path = std::env::var("PATH").unwrap_or_default();
         format!("{}:{path}", self.folder().join("bin").display())
     }
@@ -76,7 +76,7 @@ fn python() -> Result<&'static str> {
 }
 
 /// Builds programs of the workspace in the development profile; gives the folder they are in.
-pub fn build(packages: &[&str]) -> Result<PathBuf> {
+pub(crate) fn build(packages: &[&str]) -> Result<PathBuf> {
     fs::create_dir_all(dev().join("logs"))?;
     let mut cargo = Command::new("cargo");
     cargo.arg("build").current_dir(root());
@@ -88,6 +88,6 @@ pub fn build(packages: &[&str]) -> Result<PathBuf> {
 }
 
 /// Cargo's target folder.
-pub fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| Path::new(&dir).to_owned())
 }

@@ -10,23 +10,23 @@ use crate::process::{PATIENCE, Running, free_port, wait_for};
 use crate::setup;
 
 /// The access token, app secret and number that the simulator believes in by default.
-pub const ACCESS_TOKEN: &str = "simulated-access-token";
+pub(crate) const ACCESS_TOKEN: &str = "simulated-access-token";
 /// Signs its callbacks.
-pub const APP_SECRET: &str = "simulated-app-secret";
+pub(crate) const APP_SECRET: &str = "simulated-app-secret";
 /// Its phone number.
-pub const PHONE_NUMBER_ID: &str = "100000000000001";
+pub(crate) const PHONE_NUMBER_ID: &str = "100000000000001";
 
 /// A simulator that runs.
-pub struct Simulator {
+pub(crate) struct Simulator {
     /// Its base URL.
-    pub url: String,
+    pub(crate) url: String,
     /// The process.
-    pub process: Running,
+    pub(crate) process: Running,
 }
 
 impl Simulator {
     /// Builds and starts it.
-    pub fn start(logs: &Path) -> Result<Self> {
+    pub(crate) fn start(logs: &Path) -> Result<Self> {
         let folder = setup::build(&["simulator"])?;
         let port = free_port()?;
         let mut command = Command::new(folder.join("simulator"));
@@ -39,14 +39,14 @@ impl Simulator {
     }
 
     /// Changes its settings.
-    pub fn set(&self, settings: &Value) -> Result<()> {
+    pub(crate) fn set(&self, settings: &Value) -> Result<()> {
         let url = format!("{}/_control/settings", self.url);
         ureq::put(&url).send_json(settings).context("set up the simulator")?;
         Ok(())
     }
 
     /// Its books in figures.
-    pub fn books(&self) -> Result<Value> {
+    pub(crate) fn books(&self) -> Result<Value> {
         let url = format!("{}/_control/books", self.url);
         Ok(ureq::get(&url).call().context("read the simulator's books")?.body_mut().read_json()?)
     }

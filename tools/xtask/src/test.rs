@@ -1,2 +1,2 @@
 use anyhow::Result;
-pub fn run() -> Result<()> { Ok(()) }
+pub(crate) fn run() -> Result<()> { Ok(()) }

@@ -12,21 +12,21 @@ use crate::stack::{API_TOKEN, Stack};
 
 /// How fast.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Messages per second
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(2..=1000))]
     tps: u32,
 }
 
 /// Deploys, and leaves everything running.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     down()?;
     keep(Stack::up("up", options.tps)?, options.tps)
 }
 
 /// Leaves a stack running, and says how to use it.
-pub fn keep(stack: Stack, tps: u32) -> Result<()> {
+pub(crate) fn keep(stack: Stack, tps: u32) -> Result<()> {
     let (api, simulator) = (stack.api.clone(), stack.simulator.url.clone());
     let emulator = stack.emulator.url.clone();
     let processes = [stack.emulator.process.leave(), stack.simulator.process.leave()];
@@ -55,7 +55,7 @@ pub fn keep(stack: Stack, tps: u32) -> Result<()> {
 }
 
 /// Stops what `up` or `demo --keep` left running.
-pub fn down() -> Result<()> {
+pub(crate) fn down() -> Result<()> {
     let Ok(state) = fs::read_to_string(state_file()) else { return Ok(()) };
     let state: Value = serde_json::from_str(&state).context("read what is running")?;
     for process in state["processes"].as_array().into_iter().flatten().filter_map(Value::as_u64) {
