@@ -93,12 +93,12 @@ impl Cutter {
     }
 }
 
-/// Half an equal share of what is left, so late slots find work too; never so short that the next invocation's
-/// own cost shows (about a second of calls, and two at least).
+/// Two thirds of an equal share of what is left, so late slots find work too; never so short that the next
+/// invocation's own cost shows (about a second of calls, and two at least).
 fn guided(left: usize, rate: Rate) -> usize {
-    let half_share = left.div_ceil(2 * rate.slots as usize);
-    let shortest = (rate.per_slot as usize).max(2);
-    half_share.clamp(shortest, MAX_ROWS.max(shortest))
+    let share = (2 * left).div_ceil(3 * rate.slots as usize);
+    let shortest = (rate.per_slot as usize).clamp(2, MAX_ROWS);
+    share.clamp(shortest, MAX_ROWS)
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@
 
 use std::time::Duration;
 
-/// How long after leaving an invocation the next one still continues the same slot.
-const CONTINUES: Duration = Duration::from_millis(100);
+/// How long after leaving an invocation the next one still continues the same slot. Longer than the platform takes
+/// from one to the next; short enough that a killed process' slot does not go to one that only pauses.
+const CONTINUES: Duration = Duration::from_millis(500);
 
 /// The send budget as slots and calls per second of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

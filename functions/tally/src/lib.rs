@@ -4,16 +4,20 @@
 //! campaign's counts of a shard are stored together with the last record taken in, in one conditional write: records
 //! up to it are left out, and a repeated batch adds nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_lambda_events::dynamodb::EventRecord;
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
 use campaign::tally::RowFacts;
-use cloud::counters::CounterTable;
+use cloud::counters::{CounterTable, ShardTally};
 use cloud::ledger::LedgerRow;
-use lambda_runtime::Error;
+use lambda_runtime::{Error, tracing};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+/// How many campaigns' counts a process keeps in memory.
+const MOST_KEPT: usize = 256;
 
 /// A batch of the stream. The shard is named because the mapping has a tumbling window (AWS, "Stateful processing in
 /// DynamoDB Streams"); without one, nothing would tell two shards' sequence numbers apart.
@@ -39,6 +43,8 @@ pub struct Tally {
     counters: CounterTable,
     /// The name of the only shard, where events name none: emulators have one shard per stream.
     only_shard: Option<String>,
+    /// What this process wrote last: right unless another one wrote since, and then the write is refused.
+    written: Mutex<HashMap<(CampaignId, String), ShardTally>>,
 }
 
 /// A change of a row.
@@ -61,13 +67,14 @@ impl Tally {
 
     /// A tally of these parts; `only_shard` where events do not name theirs.
     pub fn new(counters: CounterTable, only_shard: Option<String>) -> Self {
-        Self { counters, only_shard }
+        Self { counters, only_shard, written: Mutex::default() }
     }
 
     /// Takes in a batch; an error makes it come again.
     pub async fn handle(&self, event: StreamEvent) -> Result<StreamAnswer, Error> {
         let shard = event.shard.as_ref().or(self.only_shard.as_ref());
         let shard = shard.ok_or("the event names no shard: give the stream's mapping a TumblingWindowInSeconds")?;
+        let records = event.records.len();
         let mut campaigns: BTreeMap<CampaignId, Vec<Change>> = BTreeMap::new();
         for record in event.records {
             if let Some((campaign, change)) = change(record)? {
@@ -75,22 +82,33 @@ impl Tally {
             }
         }
         let now = cloud::now();
+        tracing::info!(records, campaigns = campaigns.len(), "stream batch");
         for (campaign, changes) in campaigns {
             self.take_in(&campaign, shard, changes, now).await?;
         }
         Ok(StreamAnswer::default())
     }
 
-    /// Reads, adds, and writes if nobody else wrote meanwhile (a second reader, for a moment, after a failover).
+    /// Adds to what is known and writes if that is still so; else reads and does it again.
     async fn take_in(&self, campaign: &CampaignId, shard: &str, changes: Vec<Change>, now: Millis) -> Result<(), Error> {
+        let key = (campaign.clone(), shard.to_owned());
+        let mut written = self.written.lock().await;
+        let mut known = written.remove(&key);
         loop {
-            let mut tally = self.counters.shard(campaign, shard).await?;
+            let mut tally = match known.take() {
+                Some(tally) => tally,
+                None => self.counters.shard(campaign, shard).await?,
+            };
             let seen = tally.last_sequence.clone();
             for change in changes.iter().filter(|change| change.sequence > seen) {
                 tally.counters.change(change.old, change.new);
                 tally.last_sequence.clone_from(&change.sequence);
             }
             if tally.last_sequence == seen || self.counters.replace(campaign, shard, &seen, &tally, now).await? {
+                if written.len() >= MOST_KEPT {
+                    written.clear();
+                }
+                written.insert(key, tally);
                 return Ok(());
             }
         }

@@ -89,6 +89,7 @@ impl Webhook {
     async fn store(&self, updates: Vec<Update>) -> Result<(), cloud::Error> {
         let now = cloud::now();
         let rows = fold::by_row(&updates, now);
+        tracing::info!(updates = updates.len(), rows = rows.len(), "callbacks");
         let raws = updates.into_iter().map(|update| Raw { key: update.key, json: update.raw.to_string() });
         let ledger = stream::iter(rows).map(|row| self.move_row(row)).buffer_unordered(IN_FLIGHT).try_collect::<()>();
         tokio::try_join!(self.callbacks.store(raws.collect(), now), ledger)?;

@@ -5,21 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body as HttpBody, Bytes};
-use axum::extract::{Path, Request, State as Shared};
+use axum::extract::{ConnectInfo, Path, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use futures::stream;
 use serde_json::{Value, json};
 
+use crate::arrival::Arrivals;
 use crate::settings::normal;
 use crate::state::{Answer, Body, Send, State};
-
-/// When a request arrived, since the simulator's start.
-#[derive(Clone, Copy)]
-struct Arrived(Duration);
 
 /// Meta's route, and the controls.
 pub fn router(state: Arc<State>) -> Router {
@@ -29,24 +25,17 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/_control/books", get(books).delete(forget))
         .route("/_control/calls", get(calls))
         .route("/_control/settings", put(set))
-        .layer(middleware::from_fn_with_state(Arc::clone(&state), arrive))
         .with_state(state)
-}
-
-/// Notes the time before anything else is done.
-async fn arrive(Shared(state): Shared<Arc<State>>, mut request: Request, next: Next) -> Response {
-    let arrived = Arrived(state.elapsed());
-    request.extensions_mut().insert(arrived);
-    next.run(request).await
 }
 
 async fn send(
     Shared(state): Shared<Arc<State>>,
-    Extension(Arrived(at)): Extension<Arrived>,
+    ConnectInfo(arrivals): ConnectInfo<Arrivals>,
     Path((_version, phone_number_id)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let at = state.since_start(arrivals.last_us());
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let latency = Duration::from_secs_f64(state.settings().latency_ms(normal()) / 1000.0);

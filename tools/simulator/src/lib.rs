@@ -6,10 +6,12 @@
 //! - [`check`]: requests that Meta would refuse
 //! - [`magic`]: numbers that meet each error
 //! - [`limits`]: throughput and pair limit
+//! - [`arrival`]: when a request reached this machine
 //! - [`books`]: every call, and what was accepted
 //! - [`reports`]: signed status callbacks
 //! - [`http`]: the routes
 
+pub mod arrival;
 pub mod books;
 pub mod check;
 pub mod http;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::arrival::{Arrivals, TimedListener};
 use crate::settings::Settings;
 use crate::state::State;
 
@@ -47,8 +50,8 @@ impl Simulator {
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(settings));
         let reporter = tokio::spawn(reports::run(Arc::clone(&state)));
-        let router = http::router(Arc::clone(&state));
-        let server = tokio::spawn(async move { axum::serve(listener, router).await });
+        let service = http::router(Arc::clone(&state)).into_make_service_with_connect_info::<Arrivals>();
+        let server = tokio::spawn(async move { axum::serve(TimedListener(listener), service).await });
         Ok(Self { address, state, server, reporter })
     }
 

@@ -32,10 +32,10 @@ impl Limits {
     /// Whether one more message to `person` is allowed; counts it if so.
     pub fn pair(&mut self, now: Duration, person: &str) -> bool {
         let until = self.borrowed_until.entry(person.to_owned()).or_default();
-        let begins = (*until).max(now);
-        let fits = begins < now + PAIR_EVERY * PAIR_BURST;
+        let after = (*until).max(now) + PAIR_EVERY;
+        let fits = after <= now + PAIR_EVERY * PAIR_BURST;
         if fits {
-            *until = begins + PAIR_EVERY;
+            *until = after;
         }
         fits
     }

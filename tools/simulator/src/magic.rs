@@ -93,7 +93,7 @@ pub const MAGIC: &[(u8, Magic)] = &[
 
 /// What a number means, if anything; `to` with or without `+`.
 pub fn of(to: &str) -> Option<Magic> {
-    let ending = to.trim_start_matches('+').strip_prefix("120255501")?;
+    let ending = to.trim_start_matches('+').strip_prefix("120255501").filter(|ending| ending.len() == 2)?;
     let number: u8 = ending.parse().ok()?;
     MAGIC.iter().find(|(known, _)| *known == number).map(|(_, magic)| *magic)
 }

@@ -1,11 +1,12 @@
 //! What happens to a call. Decided at once, on arrival; answered after the latency.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::arrival::now_us;
 use crate::books::{Books, Call, Figures};
 use crate::check::{self, Refusal};
 use crate::limits::Limits;
@@ -16,8 +17,7 @@ use crate::settings::Settings;
 /// Everything the simulator knows.
 #[derive(Debug)]
 pub struct State {
-    began: Instant,
-    began_at: u64,
+    began_at_us: u64,
     inner: Mutex<Inner>,
     /// Wakes the reporter.
     pub wake: Notify,
@@ -71,7 +71,6 @@ pub struct Send<'a> {
 impl State {
     /// Nothing has happened yet.
     pub fn new(settings: Settings) -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let inner = Inner {
             settings,
             limits: Limits::default(),
@@ -81,8 +80,7 @@ impl State {
             accepted: 0,
         };
         Self {
-            began: Instant::now(),
-            began_at: since_epoch.as_millis() as u64,
+            began_at_us: now_us(),
             inner: Mutex::new(inner),
             wake: Notify::new(),
         }
@@ -90,13 +88,23 @@ impl State {
 
     /// The time since the start.
     pub fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        self.since_start(now_us())
+    }
+
+    /// A time of day in microseconds as time since the start.
+    pub fn since_start(&self, at_us: u64) -> Duration {
+        Duration::from_micros(at_us.saturating_sub(self.began_at_us))
+    }
+
+    /// The start, in milliseconds since the Unix epoch.
+    fn began_at(&self) -> u64 {
+        self.began_at_us / 1000
     }
 
     /// Decides a send and enters it into the books.
     pub fn send(&self, send: Send<'_>, latency: Duration) -> Answer {
         let mut inner = self.lock();
-        let (answer, call) = inner.decide(&send, latency, self.began_at);
+        let (answer, call) = inner.decide(&send, latency, self.began_at());
         inner.books.enter(call);
         drop(inner);
         self.wake.notify_one();
@@ -121,7 +129,7 @@ impl State {
 
     /// The books in figures.
     pub fn figures(&self) -> Figures {
-        self.lock().books.figures(self.began_at)
+        self.lock().books.figures(self.began_at())
     }
 
     /// Every call so far.

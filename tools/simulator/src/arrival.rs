@@ -1,0 +1,145 @@
+//! When a request reached this machine, by the kernel's clock where it tells (Linux): the simulator itself may be
+//! waiting for a processor at that moment, and the books must not blame the sender for it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// When the last bytes of a connection arrived, in microseconds since the Unix epoch. A connection carries one
+/// request at a time (HTTP/1.1), so while a request is handled this is its arrival.
+#[derive(Clone, Debug, Default)]
+pub struct Arrivals(Arc<AtomicU64>);
+
+impl Arrivals {
+    /// The last arrival.
+    pub fn last_us(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, at_us: u64) {
+        self.0.store(at_us, Ordering::Relaxed);
+    }
+}
+
+/// Accepts connections whose arrivals are noted.
+#[derive(Debug)]
+pub struct TimedListener(pub TcpListener);
+
+impl Listener for TimedListener {
+    type Io = TimedStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TimedStream, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        let _ = stream.set_nodelay(true);
+        kernel::ask_for_times(&stream);
+        (TimedStream { stream, arrivals: Arrivals::default() }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, TimedListener>> for Arrivals {
+    fn connect_info(stream: IncomingStream<'_, TimedListener>) -> Self {
+        stream.io().arrivals.clone()
+    }
+}
+
+/// A connection that notes when bytes arrive.
+#[derive(Debug)]
+pub struct TimedStream {
+    stream: TcpStream,
+    arrivals: Arrivals,
+}
+
+impl AsyncRead for TimedStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.stream.poll_read_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+            match kernel::read(&self.stream, buffer.initialize_unfilled()) {
+                Ok((read, at_us)) => {
+                    buffer.advance(read);
+                    self.arrivals.note(at_us);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for TimedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The time of day in microseconds.
+pub fn now_us() -> u64 {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since_epoch.as_micros() as u64
+}
+
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::io::{self, IoSliceMut};
+    use std::os::fd::AsRawFd;
+
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+    use nix::sys::time::TimeSpec;
+    use tokio::io::Interest;
+    use tokio::net::TcpStream;
+
+    pub(super) fn ask_for_times(stream: &TcpStream) {
+        let _ = setsockopt(stream, sockopt::ReceiveTimestampns, &true);
+    }
+
+    pub(super) fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, u64)> {
+        stream.try_io(Interest::READABLE, || {
+            let mut space = nix::cmsg_space!(TimeSpec);
+            let mut slices = [IoSliceMut::new(buffer)];
+            let message = recvmsg::<()>(stream.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::empty())?;
+            let told = message.cmsgs()?.find_map(|control| match control {
+                ControlMessageOwned::ScmTimestampns(at) => Some(at.tv_sec() as u64 * 1_000_000 + at.tv_nsec() as u64 / 1000),
+                _ => None,
+            });
+            Ok((message.bytes, told.unwrap_or_else(super::now_us)))
+        })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod kernel {
+    use std::io;
+
+    use tokio::net::TcpStream;
+
+    pub(super) fn ask_for_times(_: &TcpStream) {}
+
+    pub(super) fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, u64)> {
+        Ok((stream.try_read(buffer)?, super::now_us()))
+    }
+}
