@@ -1,0 +1,28 @@
+//! Journeys. What goes where:
+//!
+//! - [`architecture`]: who may depend on whom; the sample events are events (plain `cargo test`)
+//! - [`uploads`]: the presigned PUT and every way of tampering with it (real S3)
+//! - [`splitting`]: from the S3 event to what is on the queue, and files that cannot be used
+//! - [`sending`]: the sender against real queues and tables and the simulator; every class of error
+//! - [`callbacks`]: the webhook: handshake, signature, storage, any order
+//! - [`counting`]: the tally: repeated and overlapping batches add nothing
+//! - [`operating`]: the API's answers, good and bad
+//! - [`deployed`]: the main job on the deployed whole, by the simulator's books
+//! - [`world`]: buckets, queues and tables of one test's own, from the template
+//!
+//! All but the first need services: `cargo xtask test` starts them and runs these with `--ignored`.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that fails here fails where it should"
+)]
+
+mod architecture;
+mod callbacks;
+mod counting;
+mod deployed;
+mod operating;
+mod sending;
+mod splitting;
+mod uploads;
+mod world;

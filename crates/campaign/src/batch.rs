@@ -40,7 +40,10 @@ impl Row {
     fn weight(&self) -> usize {
         const FIXED: usize = r#"{"row":4294967295,"to":"+123456789012345","values":[]},"#.len();
         let escaped = |value: &String| {
-            let special = value.bytes().filter(|&b| b < 0x20 || b == b'"' || b == b'\\').count();
+            let special = value
+                .bytes()
+                .filter(|&b| b < 0x20 || b == b'"' || b == b'\\')
+                .count();
             value.len() + 5 * special + 3
         };
         FIXED + self.values.iter().map(escaped).sum::<usize>()
@@ -58,7 +61,10 @@ pub struct Cutter {
 impl Cutter {
     /// Starts with nothing held back.
     pub fn new(rate: Rate) -> Self {
-        Self { rate, held: VecDeque::new() }
+        Self {
+            rate,
+            held: VecDeque::new(),
+        }
     }
 
     /// Takes a row; gives a batch's rows whenever more than the tail is in hand.
@@ -109,27 +115,48 @@ mod tests {
 
     fn row(number: RowNumber, value: &str) -> Row {
         let to = phone::read("+5511987654321", None).expect("valid");
-        Row { row: number, to, values: vec![value.to_owned()] }
+        Row {
+            row: number,
+            to,
+            values: vec![value.to_owned()],
+        }
     }
 
     fn cut(rows: u32, rate: Rate) -> Vec<Vec<Row>> {
         let mut cutter = Cutter::new(rate);
-        let mut batches: Vec<Vec<Row>> = (1..=rows).filter_map(|n| cutter.push(row(n, "Ana"))).collect();
+        let mut batches: Vec<Vec<Row>> = (1..=rows)
+            .filter_map(|n| cutter.push(row(n, "Ana")))
+            .collect();
         batches.extend(cutter.finish());
         batches
     }
 
     #[test]
     fn a_small_file_is_spread_over_the_slots() {
-        let batches = cut(100, Rate { slots: 80, per_slot: 1 });
+        let batches = cut(
+            100,
+            Rate {
+                slots: 80,
+                per_slot: 1,
+            },
+        );
         assert_eq!(batches.len(), 50);
         assert!(batches.iter().all(|batch| batch.len() == 2));
     }
 
     #[test]
     fn a_large_file_begins_with_full_batches() {
-        let batches = cut(10_000, Rate { slots: 10, per_slot: 1 });
-        let full = batches.iter().take_while(|batch| batch.len() == MAX_ROWS).count();
+        let batches = cut(
+            10_000,
+            Rate {
+                slots: 10,
+                per_slot: 1,
+            },
+        );
+        let full = batches
+            .iter()
+            .take_while(|batch| batch.len() == MAX_ROWS)
+            .count();
         assert_eq!(full, 190);
         assert!(batches.last().is_some_and(|batch| batch.len() <= 2));
     }

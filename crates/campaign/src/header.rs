@@ -28,7 +28,9 @@ pub enum FileProblem {
     #[error("the file has a header but no rows below it")]
     NoRows,
     /// Every row was rejected.
-    #[error("none of the file's {rows} rows has a usable phone number; the rejects file names the reason of each")]
+    #[error(
+        "none of the file's {rows} rows has a usable phone number; the rejects file names the reason of each"
+    )]
     NothingUsable {
         /// Rows in the file.
         rows: u64,
@@ -43,7 +45,9 @@ pub enum FileProblem {
         found: String,
     },
     /// The operator named a column which is not there.
-    #[error("the file has no column `{wanted}`, which options.phone_column names (the file has: {found})")]
+    #[error(
+        "the file has no column `{wanted}`, which options.phone_column names (the file has: {found})"
+    )]
     NamedPhoneColumnMissing {
         /// As the operator wrote it.
         wanted: String,
@@ -59,7 +63,9 @@ pub enum FileProblem {
         found: String,
     },
     /// Bytes that are no text.
-    #[error("the file is not UTF-8 text (line {line}): save it as \"CSV UTF-8\" and upload it to a new campaign")]
+    #[error(
+        "the file is not UTF-8 text (line {line}): save it as \"CSV UTF-8\" and upload it to a new campaign"
+    )]
     NotText {
         /// Line of the file, from 1.
         line: u64,
@@ -77,16 +83,26 @@ pub enum FileProblem {
 }
 
 /// Finds the phone column (`named`, or one of the usual names) and those the message needs.
-pub fn columns(header: &[&str], named: Option<&str>, needed: &[String]) -> Result<Columns, FileProblem> {
+pub fn columns(
+    header: &[&str],
+    named: Option<&str>,
+    needed: &[String],
+) -> Result<Columns, FileProblem> {
     if header.iter().all(|name| name.trim().is_empty()) {
         return Err(FileProblem::Empty);
     }
     let phone = phone_column(header, named)?;
     let at = |name: &String| header.iter().position(|column| same_column(column, name));
-    let missing: Vec<String> =
-        needed.iter().filter(|name| at(name).is_none()).map(|name| format!("{{{{{name}}}}}")).collect();
+    let missing: Vec<String> = needed
+        .iter()
+        .filter(|name| at(name).is_none())
+        .map(|name| format!("{{{{{name}}}}}"))
+        .collect();
     if !missing.is_empty() {
-        return Err(FileProblem::MissingColumns { missing: missing.join(", "), found: list(header) });
+        return Err(FileProblem::MissingColumns {
+            missing: missing.join(", "),
+            found: list(header),
+        });
     }
     Ok(Columns {
         phone,
@@ -105,20 +121,36 @@ fn phone_column(header: &[&str], named: Option<&str>) -> Result<usize, FileProbl
         });
     }
     // In the order of the names, not of the columns: `phone` beats a `number` that may be an order's.
-    let found = PHONE_COLUMNS.iter().find_map(|name| header.iter().position(|column| simplified(column) == *name));
-    found.ok_or_else(|| FileProblem::NoPhoneColumn { found: list(header) })
+    let found = PHONE_COLUMNS
+        .iter()
+        .find_map(|name| header.iter().position(|column| simplified(column) == *name));
+    found.ok_or_else(|| FileProblem::NoPhoneColumn {
+        found: list(header),
+    })
 }
 
 fn simplified(column: &str) -> String {
-    column.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    column
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// The header in a sentence; long ones are cut, for they may be a data row of somebody's.
 fn list(header: &[&str]) -> String {
-    let shown: Vec<String> = header.iter().take(12).map(|name| name.trim().chars().take(30).collect()).collect();
+    let shown: Vec<String> = header
+        .iter()
+        .take(12)
+        .map(|name| name.trim().chars().take(30).collect())
+        .collect();
     let more = header.len().saturating_sub(shown.len());
     let names = shown.join(", ");
-    if more == 0 { names } else { format!("{names} and {more} more") }
+    if more == 0 {
+        names
+    } else {
+        format!("{names} and {more} more")
+    }
 }
 
 #[cfg(test)]
@@ -127,11 +159,26 @@ mod tests {
 
     #[test]
     fn the_usual_names_are_found_in_any_spelling() {
-        for name in ["phone", " Phone ", "PHONE_NUMBER", "phoneNumber", "Mobile", "number", "To", "whatsapp", "Phone-Number"] {
+        for name in [
+            "phone",
+            " Phone ",
+            "PHONE_NUMBER",
+            "phoneNumber",
+            "Mobile",
+            "number",
+            "To",
+            "whatsapp",
+            "Phone-Number",
+        ] {
             let found = columns(&["name", name], None, &[]).expect(name);
             assert_eq!(found.phone, 1, "{name}");
         }
-        assert_eq!(columns(&["number", "phone"], None, &[]).expect("both").phone, 1);
+        assert_eq!(
+            columns(&["number", "phone"], None, &[])
+                .expect("both")
+                .phone,
+            1
+        );
     }
 
     #[test]
@@ -142,7 +189,10 @@ mod tests {
         assert!(problem.to_string().contains("`tel`"), "{problem}");
         let needed = ["name".to_owned(), "amount".to_owned()];
         let problem = columns(&["phone", "Name"], None, &needed).expect_err("no amount");
-        assert!(problem.to_string().contains("uses {{amount}}, which"), "{problem}");
+        assert!(
+            problem.to_string().contains("uses {{amount}}, which"),
+            "{problem}"
+        );
         assert_eq!(columns(&[" ", ""], None, &[]), Err(FileProblem::Empty));
     }
 }

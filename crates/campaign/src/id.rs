@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn foreign_callback_data_is_no_tracker() {
-        for text in ["", "abc", "a:1", "a:1:2:3", "A:1:1", "a:-1:1", "a:1:x", "::"] {
+        for text in [
+            "", "abc", "a:1", "a:1:2:3", "A:1:1", "a:-1:1", "a:1:x", "::",
+        ] {
             assert_eq!(text.parse::<Tracker>(), Err(InvalidTracker), "{text}");
         }
     }

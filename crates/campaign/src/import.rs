@@ -75,7 +75,13 @@ pub struct Importer {
 impl Importer {
     /// Starts before the first record; `value_names` as `Message::columns` has them.
     pub fn new(columns: Columns, value_names: Vec<String>, region: Option<Region>) -> Self {
-        Self { columns, value_names, region, seen: HashSet::new(), counts: ImportCounts::default() }
+        Self {
+            columns,
+            value_names,
+            region,
+            seen: HashSet::new(),
+            counts: ImportCounts::default(),
+        }
     }
 
     /// What became of the records so far.
@@ -98,7 +104,11 @@ impl Importer {
             }
             Err((column, reason)) => {
                 self.counts.rejected += 1;
-                Verdict::Rejected(Reject { row, column, reason })
+                Verdict::Rejected(Reject {
+                    row,
+                    column,
+                    reason,
+                })
             }
         }
     }
@@ -115,7 +125,9 @@ impl Importer {
         let mut room = MAX_VALUE_BYTES;
         for (&index, name) in self.columns.values.iter().zip(&self.value_names) {
             let value = text(field(index)).map_err(|reason| (name.clone(), reason))?;
-            room = room.checked_sub(value.len()).ok_or_else(|| (name.clone(), RejectReason::TooLong))?;
+            room = room
+                .checked_sub(value.len())
+                .ok_or_else(|| (name.clone(), RejectReason::TooLong))?;
             values.push(value.to_owned());
         }
         let first = self.seen.insert(to.digits());
@@ -147,22 +159,56 @@ mod tests {
     #[test]
     fn each_record_gets_one_verdict_and_is_counted_once() {
         let mut importer = importer();
-        let Verdict::Usable(row) = judge(&mut importer, &[b"Ana", b"+5511987654321"]) else { panic!("usable") };
-        assert_eq!((row.row, row.values.as_slice()), (1, ["Ana".to_owned()].as_slice()));
-        assert_eq!(judge(&mut importer, &[b"Ana again", b"55 11 98765 4321".as_slice()]), Verdict::Rejected(Reject {
-            row: 2, column: "Phone".into(), reason: PhoneProblem::NoCountry.into(),
-        }));
-        assert_eq!(judge(&mut importer, &[b"Ana", b"5511987654321"]), Verdict::Duplicate);
+        let Verdict::Usable(row) = judge(&mut importer, &[b"Ana", b"+5511987654321"]) else {
+            panic!("usable")
+        };
+        assert_eq!(
+            (row.row, row.values.as_slice()),
+            (1, ["Ana".to_owned()].as_slice())
+        );
+        assert_eq!(
+            judge(
+                &mut importer,
+                &[b"Ana again", b"55 11 98765 4321".as_slice()]
+            ),
+            Verdict::Rejected(Reject {
+                row: 2,
+                column: "Phone".into(),
+                reason: PhoneProblem::NoCountry.into(),
+            })
+        );
+        assert_eq!(
+            judge(&mut importer, &[b"Ana", b"5511987654321"]),
+            Verdict::Duplicate
+        );
         let not_text: &[&[u8]] = &[b"Jos\xe9", b"+34612345678"];
-        let Verdict::Rejected(reject) = judge(&mut importer, not_text) else { panic!("rejected") };
-        assert_eq!((reject.column.as_str(), reject.reason), ("name", RejectReason::NotText));
+        let Verdict::Rejected(reject) = judge(&mut importer, not_text) else {
+            panic!("rejected")
+        };
+        assert_eq!(
+            (reject.column.as_str(), reject.reason),
+            ("name", RejectReason::NotText)
+        );
         let long = vec![b'x'; MAX_VALUE_BYTES + 1];
-        let Verdict::Rejected(reject) = judge(&mut importer, &[&long, b"+34612345678"]) else { panic!("rejected") };
+        let Verdict::Rejected(reject) = judge(&mut importer, &[&long, b"+34612345678"]) else {
+            panic!("rejected")
+        };
         assert_eq!(reject.reason, RejectReason::TooLong);
         // A rejected record does not make a later good one a duplicate.
-        assert!(matches!(judge(&mut importer, &[b"Jose", b"+34612345678"]), Verdict::Usable(_)));
-        assert!(matches!(judge(&mut importer, &[b"short"]), Verdict::Rejected(_)));
-        let counts = ImportCounts { rows: 7, rejected: 4, duplicates: 1, enqueued: 2 };
+        assert!(matches!(
+            judge(&mut importer, &[b"Jose", b"+34612345678"]),
+            Verdict::Usable(_)
+        ));
+        assert!(matches!(
+            judge(&mut importer, &[b"short"]),
+            Verdict::Rejected(_)
+        ));
+        let counts = ImportCounts {
+            rows: 7,
+            rejected: 4,
+            duplicates: 1,
+            enqueued: 2,
+        };
         assert_eq!(importer.counts(), counts);
     }
 

@@ -76,8 +76,15 @@ pub enum Move {
 
 impl Move {
     /// Every move.
-    pub const ALL: [Move; 7] =
-        [Move::Claim, Move::Accept, Move::Reject, Move::Retry, Move::Hold, Move::Doubt, Move::Report];
+    pub const ALL: [Move; 7] = [
+        Move::Claim,
+        Move::Accept,
+        Move::Reject,
+        Move::Retry,
+        Move::Hold,
+        Move::Doubt,
+        Move::Report,
+    ];
 
     /// Where the move leads.
     pub fn to(self) -> State {
@@ -116,11 +123,20 @@ pub struct Standing {
 /// `attempt` is the one the mover speaks of; a claim begins the next.
 pub fn after(row: Option<Standing>, step: Move, attempt: u32) -> Option<Standing> {
     match (row, step) {
-        (None, Move::Claim) => Some(Standing { state: State::Claimed, attempt: 1 }),
+        (None, Move::Claim) => Some(Standing {
+            state: State::Claimed,
+            attempt: 1,
+        }),
         (None, _) => None,
         (Some(row), step) if !step.from().contains(&row.state) => None,
-        (Some(row), Move::Claim) => Some(Standing { state: State::Claimed, attempt: row.attempt + 1 }),
-        (Some(row), step) => (row.attempt == attempt).then_some(Standing { state: step.to(), attempt }),
+        (Some(row), Move::Claim) => Some(Standing {
+            state: State::Claimed,
+            attempt: row.attempt + 1,
+        }),
+        (Some(row), step) => (row.attempt == attempt).then_some(Standing {
+            state: step.to(),
+            attempt,
+        }),
     }
 }
 
@@ -137,7 +153,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn standing() -> impl Strategy<Value = Option<Standing>> {
-        let some = (prop::sample::select(&State::ALL[..]), 1u32..4).prop_map(|(state, attempt)| Standing { state, attempt });
+        let some = (prop::sample::select(&State::ALL[..]), 1u32..4)
+            .prop_map(|(state, attempt)| Standing { state, attempt });
         prop::option::of(some)
     }
 

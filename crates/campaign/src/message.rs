@@ -40,8 +40,13 @@ impl Message {
     /// The message for one row; `values` are in the order of [`Message::columns`], absent ones empty.
     pub fn fill(&self, values: &[String]) -> Value {
         let lookup = |name: &str| {
-            let position = self.columns.iter().position(|column| same_column(column, name));
-            position.and_then(|at| values.get(at)).map_or("", String::as_str)
+            let position = self
+                .columns
+                .iter()
+                .position(|column| same_column(column, name));
+            position
+                .and_then(|at| values.get(at))
+                .map_or("", String::as_str)
         };
         fill(&self.body, &lookup)
     }
@@ -79,7 +84,9 @@ fn collect(value: &Value, pointer: &str, columns: &mut Vec<String>) -> Result<()
             for piece in pieces(text) {
                 let Piece::Place(name) = piece else { continue };
                 if name.is_empty() {
-                    return Err(EmptyPlace { pointer: pointer.to_owned() });
+                    return Err(EmptyPlace {
+                        pointer: pointer.to_owned(),
+                    });
                 }
                 if !columns.iter().any(|known| same_column(known, name)) {
                     columns.push(name.to_owned());
@@ -112,7 +119,9 @@ fn fill<'v>(value: &Value, lookup: &impl Fn(&str) -> &'v str) -> Value {
         }
         Value::Array(items) => items.iter().map(|item| fill(item, lookup)).collect(),
         Value::Object(fields) => {
-            let filled = fields.iter().map(|(key, field)| (key.clone(), fill(field, lookup)));
+            let filled = fields
+                .iter()
+                .map(|(key, field)| (key.clone(), fill(field, lookup)));
             Value::Object(filled.collect())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
@@ -133,7 +142,8 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
             return None;
         }
         let opened = rest.find("{{");
-        let place = opened.and_then(|open| rest[open..].find("}}").map(|close| (open, open + close)));
+        let place =
+            opened.and_then(|open| rest[open..].find("}}").map(|close| (open, open + close)));
         let piece = match place {
             Some((0, close)) => {
                 let name = rest[2..close].trim();
@@ -171,7 +181,10 @@ mod tests {
         assert_eq!(message.columns(), ["name", "amount", "Plan"]);
         let filled = message.fill(&["Ana".into(), "3".into(), "x".into()]);
         assert_eq!(filled["template"]["name"], "order_x");
-        assert_eq!(filled["template"]["components"][0]["parameters"][1]["text"], "Ana owes 3");
+        assert_eq!(
+            filled["template"]["components"][0]["parameters"][1]["text"],
+            "Ana owes 3"
+        );
         assert!(message.varies_at("/template/components"));
         assert!(!message.varies_at("/type"));
     }

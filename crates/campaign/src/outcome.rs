@@ -150,10 +150,22 @@ pub struct Circumstances {
 }
 
 /// How often an ambiguous refusal is tried before the whole campaign is blamed, and how many seconds apart.
-const UNPROVEN: Backoff = Backoff { first: 2, factor: 2, cap: 8, tries: 3, then: GiveUp::Stop };
+const UNPROVEN: Backoff = Backoff {
+    first: 2,
+    factor: 2,
+    cap: 8,
+    tries: 3,
+    then: GiveUp::Stop,
+};
 
 /// A connection that could not be made.
-const NOT_SENT: Backoff = Backoff { first: 1, factor: 2, cap: 60, tries: 12, then: GiveUp::Stop };
+const NOT_SENT: Backoff = Backoff {
+    first: 1,
+    factor: 2,
+    cap: 60,
+    tries: 12,
+    then: GiveUp::Stop,
+};
 
 /// Decides what becomes of a row after a call.
 pub fn next_step(outcome: Outcome, at: Circumstances) -> Step {
@@ -191,7 +203,10 @@ fn again(backoff: Backoff, wait: Option<Duration>, fault: Fault, at: Circumstanc
     }
     let wait = wait.unwrap_or_else(|| backoff.after(at.attempt));
     let spread = wait.as_secs_f64() * (1.0 + 0.25 * at.jitter.clamp(0.0, 1.0));
-    Step::Retry { not_before: at.now + (spread * 1000.0) as Millis, fault }
+    Step::Retry {
+        not_before: at.now + (spread * 1000.0) as Millis,
+        fault,
+    }
 }
 
 impl Backoff {
@@ -208,17 +223,39 @@ mod tests {
     use proptest::prelude::*;
 
     fn at(attempt: u32, proven: bool) -> Circumstances {
-        Circumstances { attempt, now: 1_000_000, values_vary: true, name_varies: false, proven, jitter: 0.0 }
+        Circumstances {
+            attempt,
+            now: 1_000_000,
+            values_vary: true,
+            name_varies: false,
+            proven,
+            jitter: 0.0,
+        }
     }
 
     fn refused(class: Class) -> Outcome {
-        Outcome::Refused(Refusal { class, fault: Fault { code: Some(100), ..Fault::default() }, wait: None })
+        Outcome::Refused(Refusal {
+            class,
+            fault: Fault {
+                code: Some(100),
+                ..Fault::default()
+            },
+            wait: None,
+        })
     }
 
     #[test]
     fn waits_grow_to_their_cap() {
-        let backoff = Backoff { first: 1, factor: 2, cap: 60, tries: u32::MAX, then: GiveUp::Stop };
-        let seconds: Vec<u64> = (1..=8).map(|attempt| backoff.after(attempt).as_secs()).collect();
+        let backoff = Backoff {
+            first: 1,
+            factor: 2,
+            cap: 60,
+            tries: u32::MAX,
+            then: GiveUp::Stop,
+        };
+        let seconds: Vec<u64> = (1..=8)
+            .map(|attempt| backoff.after(attempt).as_secs())
+            .collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(backoff.after(u32::MAX).as_secs(), 60);
     }
@@ -226,20 +263,51 @@ mod tests {
     #[test]
     fn an_ambiguous_refusal_blames_the_campaign_until_a_row_went_through() {
         let ambiguous = Class::RowOrCampaign(Blame::Anything);
-        assert!(matches!(next_step(refused(ambiguous), at(1, true)), Step::Reject(_)));
-        assert!(matches!(next_step(refused(ambiguous), at(1, false)), Step::Retry { not_before: 1_002_000, .. }));
-        assert!(matches!(next_step(refused(ambiguous), at(3, false)), Step::Hold(_)));
+        assert!(matches!(
+            next_step(refused(ambiguous), at(1, true)),
+            Step::Reject(_)
+        ));
+        assert!(matches!(
+            next_step(refused(ambiguous), at(1, false)),
+            Step::Retry {
+                not_before: 1_002_000,
+                ..
+            }
+        ));
+        assert!(matches!(
+            next_step(refused(ambiguous), at(3, false)),
+            Step::Hold(_)
+        ));
         let template = Class::RowOrCampaign(Blame::TemplateName);
-        assert!(matches!(next_step(refused(template), at(1, true)), Step::Hold(_)));
+        assert!(matches!(
+            next_step(refused(template), at(1, true)),
+            Step::Hold(_)
+        ));
     }
 
     #[test]
     fn what_the_api_asks_to_wait_is_waited() {
-        let backoff = Backoff { first: 300, factor: 1, cap: 300, tries: 9, then: GiveUp::Stop };
+        let backoff = Backoff {
+            first: 300,
+            factor: 1,
+            cap: 300,
+            tries: 9,
+            then: GiveUp::Stop,
+        };
         let wait = Some(Duration::from_secs(3600));
-        let refusal = Refusal { class: Class::Again(backoff), fault: Fault::default(), wait };
+        let refusal = Refusal {
+            class: Class::Again(backoff),
+            fault: Fault::default(),
+            wait,
+        };
         let step = next_step(Outcome::Refused(refusal), at(1, true));
-        assert!(matches!(step, Step::Retry { not_before: 4_600_000, .. }));
+        assert!(matches!(
+            step,
+            Step::Retry {
+                not_before: 4_600_000,
+                ..
+            }
+        ));
     }
 
     proptest! {

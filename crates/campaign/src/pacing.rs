@@ -29,7 +29,9 @@ pub struct Rate {
 
 /// The three numbers contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("SLOTS × SLOT_RATE is {product}, but TPS_BUDGET is {budget}: the product must equal the budget, and none may be 0")]
+#[error(
+    "SLOTS × SLOT_RATE is {product}, but TPS_BUDGET is {budget}: the product must equal the budget, and none may be 0"
+)]
 pub struct NotTheBudget {
     product: u64,
     budget: u32,
@@ -69,7 +71,12 @@ pub struct Slot {
 impl Slot {
     /// A process that has not called yet.
     pub fn new(rate: Rate) -> Self {
-        Self { interval: rate.interval(), earliest: Duration::ZERO, last_call: None, left: None }
+        Self {
+            interval: rate.interval(),
+            earliest: Duration::ZERO,
+            last_call: None,
+            left: None,
+        }
     }
 
     /// An invocation begins.
@@ -82,7 +89,9 @@ impl Slot {
 
     /// No call may start before this.
     pub fn next_start(&self) -> Duration {
-        let after_last = self.last_call.map_or(Duration::ZERO, |last| last + self.interval);
+        let after_last = self
+            .last_call
+            .map_or(Duration::ZERO, |last| last + self.interval);
         after_last.max(self.earliest)
     }
 
@@ -94,7 +103,9 @@ impl Slot {
 
     /// The invocation ends; it may return at the time given, not before.
     pub fn leave(&mut self, now: Duration) -> Duration {
-        let after_last = self.last_call.map_or(Duration::ZERO, |last| last + self.interval);
+        let after_last = self
+            .last_call
+            .map_or(Duration::ZERO, |last| last + self.interval);
         let at = after_last.max(now);
         self.left = Some(at);
         at
@@ -109,9 +120,21 @@ mod tests {
     #[test]
     fn the_budget_is_slots_times_rate() {
         assert_eq!(Rate::new(80, 0, 1).map(|rate| rate.slots), Ok(80));
-        assert_eq!(Rate::new(1000, 100, 10).map(Rate::interval), Ok(Duration::from_millis(100)));
-        for (budget, slots, per_slot) in [(80, 79, 1), (80, 80, 2), (0, 0, 0), (80, 0, 10), (80, 80, 0)] {
-            assert!(Rate::new(budget, slots, per_slot).is_err(), "{budget} {slots} {per_slot}");
+        assert_eq!(
+            Rate::new(1000, 100, 10).map(Rate::interval),
+            Ok(Duration::from_millis(100))
+        );
+        for (budget, slots, per_slot) in [
+            (80, 79, 1),
+            (80, 80, 2),
+            (0, 0, 0),
+            (80, 0, 10),
+            (80, 80, 0),
+        ] {
+            assert!(
+                Rate::new(budget, slots, per_slot).is_err(),
+                "{budget} {slots} {per_slot}"
+            );
         }
     }
 
@@ -125,8 +148,13 @@ mod tests {
 
     fn invocation() -> impl Strategy<Value = Invocation> {
         let killed = prop::bool::weighted(0.3);
-        (0u64..400, prop::collection::vec(0u64..50, 0..6), killed)
-            .prop_map(|(gap_ms, lateness_ms, killed)| Invocation { gap_ms, lateness_ms, killed })
+        (0u64..400, prop::collection::vec(0u64..50, 0..6), killed).prop_map(
+            |(gap_ms, lateness_ms, killed)| Invocation {
+                gap_ms,
+                lateness_ms,
+                killed,
+            },
+        )
     }
 
     proptest! {
@@ -160,7 +188,10 @@ mod tests {
 
     #[test]
     fn a_slot_that_goes_on_loses_no_tick() {
-        let rate = Rate { slots: 1, per_slot: 1 };
+        let rate = Rate {
+            slots: 1,
+            per_slot: 1,
+        };
         let mut slot = Slot::new(rate);
         let second = Duration::from_secs(1);
         slot.enter(Duration::ZERO);
@@ -173,7 +204,10 @@ mod tests {
 
     #[test]
     fn an_invocation_without_calls_need_not_hold() {
-        let mut slot = Slot::new(Rate { slots: 1, per_slot: 1 });
+        let mut slot = Slot::new(Rate {
+            slots: 1,
+            per_slot: 1,
+        });
         slot.enter(Duration::from_secs(3));
         assert_eq!(slot.leave(Duration::from_secs(3)), Duration::from_secs(3));
     }

@@ -35,7 +35,9 @@ impl TryFrom<String> for Phone {
     type Error = PhoneProblem;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let digits = text.strip_prefix('+').and_then(|digits| digits.parse().ok());
+        let digits = text
+            .strip_prefix('+')
+            .and_then(|digits| digits.parse().ok());
         digits.map(Phone).ok_or(PhoneProblem::NotANumber)
     }
 }
@@ -50,7 +52,9 @@ pub enum PhoneProblem {
     #[error("this is not a phone number")]
     NotANumber,
     /// National form, and no region to read it by.
-    #[error("the country code is missing or unknown: write the number as +<country><number>, or set options.default_region")]
+    #[error(
+        "the country code is missing or unknown: write the number as +<country><number>, or set options.default_region"
+    )]
     NoCountry,
     /// Fewer digits than the country uses.
     #[error("the number is too short for its country")]
@@ -84,13 +88,18 @@ pub fn read(cell: &str, default: Option<Region>) -> Result<Phone, PhoneProblem> 
 /// Exports often drop the `+`: digits alone are read as international where no region says otherwise.
 fn bare_digits(cell: &str) -> Result<Phone, PhoneProblem> {
     let digits = cell.strip_prefix("00").unwrap_or(cell);
-    let plausible = digits.len() >= 8 && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
+    let plausible =
+        digits.len() >= 8 && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
     if plausible {
         return parse(&format!("+{digits}"), None);
     }
     let letters = cell.chars().any(char::is_alphabetic);
     let digits = cell.chars().filter(char::is_ascii_digit).count();
-    Err(if letters || digits < 3 { PhoneProblem::NotANumber } else { PhoneProblem::NoCountry })
+    Err(if letters || digits < 3 {
+        PhoneProblem::NotANumber
+    } else {
+        PhoneProblem::NoCountry
+    })
 }
 
 fn parse(text: &str, default: Option<Region>) -> Result<Phone, PhoneProblem> {
@@ -98,20 +107,27 @@ fn parse(text: &str, default: Option<Region>) -> Result<Phone, PhoneProblem> {
     if text.chars().any(char::is_alphabetic) {
         return Err(PhoneProblem::NotANumber);
     }
-    let number = PHONE_NUMBER_UTIL.parse(text, default).map_err(|error| match error {
-        ParseError::InvalidCountryCode => PhoneProblem::NoCountry,
-        ParseError::NotANumber(_) => PhoneProblem::NotANumber,
-        ParseError::TooShortAfterIdd | ParseError::TooShortNsn => PhoneProblem::TooShort,
-        ParseError::TooLongNsn => PhoneProblem::TooLong,
-    })?;
+    let number = PHONE_NUMBER_UTIL
+        .parse(text, default)
+        .map_err(|error| match error {
+            ParseError::InvalidCountryCode => PhoneProblem::NoCountry,
+            ParseError::NotANumber(_) => PhoneProblem::NotANumber,
+            ParseError::TooShortAfterIdd | ParseError::TooShortNsn => PhoneProblem::TooShort,
+            ParseError::TooLongNsn => PhoneProblem::TooLong,
+        })?;
     if !PHONE_NUMBER_UTIL.is_valid_number(&number) {
-        return Err(match PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number) {
-            Ok(_) => PhoneProblem::Invalid,
-            Err(reason) => length_problem(reason),
-        });
+        return Err(
+            match PHONE_NUMBER_UTIL.is_possible_number_with_reason(&number) {
+                Ok(_) => PhoneProblem::Invalid,
+                Err(reason) => length_problem(reason),
+            },
+        );
     }
     let formatted = PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164);
-    let digits = formatted.trim_start_matches('+').parse().map_err(|_| PhoneProblem::Invalid)?;
+    let digits = formatted
+        .trim_start_matches('+')
+        .parse()
+        .map_err(|_| PhoneProblem::Invalid)?;
     Ok(Phone(digits))
 }
 

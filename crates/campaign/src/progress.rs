@@ -37,12 +37,25 @@ pub struct Progress {
 /// Adds up a campaign; `budget` is the send budget in calls per second.
 pub fn progress(campaign: &Campaign, counters: Counters, budget: u32, now: Millis) -> Progress {
     let counts = campaign.counts;
-    let [rows, rejected, duplicates, counted] =
-        [counts.rows, counts.rejected, counts.duplicates, counts.enqueued].map(|count| count as i64);
+    let [rows, rejected, duplicates, counted] = [
+        counts.rows,
+        counts.rejected,
+        counts.duplicates,
+        counts.enqueued,
+    ]
+    .map(|count| count as i64);
     // While the file is read its counts are written every second or so, and the ledger may be ahead of them.
     let reading = campaign.state == CampaignState::Splitting || !campaign.split_done;
-    let enqueued = if reading { counted.max(counters.seen()) } else { counted };
-    let rows = if reading { rows.max(rejected + duplicates + enqueued) } else { rows };
+    let enqueued = if reading {
+        counted.max(counters.seen())
+    } else {
+        counted
+    };
+    let rows = if reading {
+        rows.max(rejected + duplicates + enqueued)
+    } else {
+        rows
+    };
     let waiting = enqueued - counters.seen();
     let unsettled = enqueued - counters.settled();
     let rate = counters.rate(now);
@@ -57,7 +70,8 @@ pub fn progress(campaign: &Campaign, counters: Counters, budget: u32, now: Milli
         waiting,
         conserved: rows == rejected + duplicates + enqueued && waiting >= 0,
         rate,
-        estimated_end: (sending && unsettled > 0).then(|| now + remaining_ms(unsettled, rate, budget)),
+        estimated_end: (sending && unsettled > 0)
+            .then(|| now + remaining_ms(unsettled, rate, budget)),
         counters,
     }
 }
@@ -82,11 +96,19 @@ mod tests {
             name: "Test".into(),
             message: Message::new(json!({})).expect("message"),
             options: Options::default(),
-            file: FileInfo { name: "a.csv".into(), size: 1 },
+            file: FileInfo {
+                name: "a.csv".into(),
+                size: 1,
+            },
             state,
             reason: None,
             created_at: 0,
-            counts: ImportCounts { rows: 100, rejected: 7, duplicates: 3, enqueued: 90 },
+            counts: ImportCounts {
+                rows: 100,
+                rejected: 7,
+                duplicates: 3,
+                enqueued: 90,
+            },
             split_done: state != CampaignState::Splitting,
             proven: false,
         }
@@ -94,7 +116,12 @@ mod tests {
 
     #[test]
     fn finished_follows_from_the_sum() {
-        let mut counters = Counters { accepted: 80, rejected: 9, claimed: 1, ..Counters::default() };
+        let mut counters = Counters {
+            accepted: 80,
+            rejected: 9,
+            claimed: 1,
+            ..Counters::default()
+        };
         let open = progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
         assert!(!open.finished && open.conserved);
         assert_eq!(open.estimated_end, Some(25));
@@ -107,10 +134,16 @@ mod tests {
 
     #[test]
     fn the_ledger_may_be_ahead_while_the_file_is_read() {
-        let counters = Counters { claimed: 95, ..Counters::default() };
+        let counters = Counters {
+            claimed: 95,
+            ..Counters::default()
+        };
         let seen = progress(&campaign(CampaignState::Splitting), counters.clone(), 40, 0);
         assert_eq!((seen.rows, seen.enqueued, seen.waiting), (105, 95, 0));
         let broken = progress(&campaign(CampaignState::Sending), counters, 40, 0);
-        assert!(!broken.conserved, "more rows in the ledger than were enqueued must show");
+        assert!(
+            !broken.conserved,
+            "more rows in the ledger than were enqueued must show"
+        );
     }
 }

@@ -85,7 +85,10 @@ impl Counters {
         for (mine, theirs) in self.numbers().into_iter().zip(other.clone().numbers()) {
             *mine += *theirs;
         }
-        self.first_call_at = [self.first_call_at, other.first_call_at].into_iter().flatten().min();
+        self.first_call_at = [self.first_call_at, other.first_call_at]
+            .into_iter()
+            .flatten()
+            .min();
         self.last_call_at = self.last_call_at.max(other.last_call_at);
         for (start, calls) in other.recent {
             self.recent_call(start, calls);
@@ -107,7 +110,12 @@ impl Counters {
     pub fn rate(&self, now: Millis) -> f64 {
         let current = now - now % BUCKET_MS;
         let full = current.saturating_sub(2 * BUCKET_MS)..current;
-        let calls: i64 = self.recent.iter().filter(|(start, _)| full.contains(start)).map(|(_, calls)| calls).sum();
+        let calls: i64 = self
+            .recent
+            .iter()
+            .filter(|(start, _)| full.contains(start))
+            .map(|(_, calls)| calls)
+            .sum();
         calls as f64 * 1000.0 / (2 * BUCKET_MS) as f64
     }
 
@@ -175,11 +183,23 @@ mod tests {
 
     fn facts() -> impl Strategy<Value = RowFacts> {
         let reports = any::<(bool, bool, bool, bool)>();
-        (prop::sample::select(&State::ALL[..]), 1u32..4, 0u64..100_000, reports).prop_map(
-            |(state, attempt, claimed_at, (sent, delivered, read, failed))| RowFacts {
-                state, attempt, claimed_at, sent, delivered, read, failed,
-            },
+        (
+            prop::sample::select(&State::ALL[..]),
+            1u32..4,
+            0u64..100_000,
+            reports,
         )
+            .prop_map(
+                |(state, attempt, claimed_at, (sent, delivered, read, failed))| RowFacts {
+                    state,
+                    attempt,
+                    claimed_at,
+                    sent,
+                    delivered,
+                    read,
+                    failed,
+                },
+            )
     }
 
     proptest! {
@@ -211,7 +231,13 @@ mod tests {
     fn the_rate_is_that_of_the_last_full_buckets() {
         let mut counters = Counters::default();
         let row = |claimed_at| RowFacts {
-            state: State::Claimed, attempt: 1, claimed_at, sent: false, delivered: false, read: false, failed: false,
+            state: State::Claimed,
+            attempt: 1,
+            claimed_at,
+            sent: false,
+            delivered: false,
+            read: false,
+            failed: false,
         };
         for second in 0..60 {
             for _ in 0..40 {

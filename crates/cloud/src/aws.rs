@@ -12,7 +12,10 @@ pub async fn config() -> SdkConfig {
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(Duration::from_secs(10))
         .build();
-    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts).load().await
+    aws_config::defaults(BehaviorVersion::latest())
+        .timeout_config(timeouts)
+        .load()
+        .await
 }
 
 /// S3; an emulator (`AWS_ENDPOINT_URL` set) has no host name per bucket.
@@ -23,7 +26,11 @@ pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
         // Otherwise the checksum of an empty body is signed into every upload URL.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         // A large file streams for minutes: the limit is per read, which the SDK's stall protection keeps.
-        .timeout_config(TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).build())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(2))
+                .build(),
+        )
         .build();
     aws_sdk_s3::Client::from_conf(config)
 }

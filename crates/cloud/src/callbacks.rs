@@ -41,31 +41,54 @@ pub struct Raw {
 impl Callbacks {
     /// The table of that name; what it holds expires after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
-        Self { client, table, retention_days }
+        Self {
+            client,
+            table,
+            retention_days,
+        }
     }
 
     /// Writes every update or fails; writing one again changes nothing.
     pub async fn store(&self, updates: Vec<Raw>, now: Millis) -> Result<(), Error> {
         // A request may not name a key twice; of two with the same key either will do.
-        let distinct: HashMap<String, String> = updates.into_iter().map(|raw| (raw.key, raw.json)).collect();
-        let writes = distinct.into_iter().map(|raw| self.put(raw, now)).collect::<Result<Vec<_>, _>>()?;
-        let requests: Vec<Vec<WriteRequest>> = writes.chunks(PER_REQUEST).map(<[_]>::to_vec).collect();
+        let distinct: HashMap<String, String> =
+            updates.into_iter().map(|raw| (raw.key, raw.json)).collect();
+        let writes = distinct
+            .into_iter()
+            .map(|raw| self.put(raw, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        let requests: Vec<Vec<WriteRequest>> =
+            writes.chunks(PER_REQUEST).map(<[_]>::to_vec).collect();
         let written = stream::iter(requests).map(|request| self.write(request));
-        written.buffer_unordered(IN_FLIGHT).try_collect::<()>().await
+        written
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<()>()
+            .await
     }
 
     async fn write(&self, mut writes: Vec<WriteRequest>) -> Result<(), Error> {
         for attempt in 0..TRIES {
-            let request = self.client.batch_write_item().request_items(&self.table, writes);
-            let answer = request.send().await.map_err(Error::aws("store callbacks"))?;
-            let left_out = answer.unprocessed_items.and_then(|mut items| items.remove(&self.table));
+            let request = self
+                .client
+                .batch_write_item()
+                .request_items(&self.table, writes);
+            let answer = request
+                .send()
+                .await
+                .map_err(Error::aws("store callbacks"))?;
+            let left_out = answer
+                .unprocessed_items
+                .and_then(|mut items| items.remove(&self.table));
             writes = left_out.unwrap_or_default();
             if writes.is_empty() {
                 return Ok(());
             }
             tokio::time::sleep(std::time::Duration::from_millis(20 << attempt)).await;
         }
-        Err(Error::new("store callbacks", format!("DynamoDB left {} out {TRIES} times", writes.len())))
+        Err(Error::new(
+            "store callbacks",
+            format!("DynamoDB left {} out {TRIES} times", writes.len()),
+        ))
     }
 
     fn put(&self, (key, mut json): (String, String), now: Millis) -> Result<WriteRequest, Error> {
@@ -83,8 +106,19 @@ impl Callbacks {
 
     /// The raw JSON under a key.
     pub async fn get(&self, key: &str) -> Result<Option<String>, Error> {
-        let get = self.client.get_item().table_name(&self.table).key("key", AttributeValue::S(key.to_owned()));
-        let item = get.consistent_read(true).send().await.map_err(Error::aws("read a callback"))?.item;
-        Ok(item.and_then(|mut item| item.remove("raw")).and_then(|raw| raw.as_s().ok().cloned()))
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("key", AttributeValue::S(key.to_owned()));
+        let item = get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(Error::aws("read a callback"))?
+            .item;
+        Ok(item
+            .and_then(|mut item| item.remove("raw"))
+            .and_then(|raw| raw.as_s().ok().cloned()))
     }
 }

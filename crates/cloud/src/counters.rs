@@ -35,13 +35,21 @@ pub struct ShardTally {
 impl CounterTable {
     /// Beside the campaigns, in the table of that name.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
-        Self { client, table, retention_days }
+        Self {
+            client,
+            table,
+            retention_days,
+        }
     }
 
     /// The sum over shards.
     pub async fn total(&self, campaign: &CampaignId) -> Result<Counters, Error> {
         let action = "read the counters";
-        let query = self.client.query().table_name(&self.table).consistent_read(true);
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true);
         let query = query
             .key_condition_expression("id = :id AND begins_with(part, :tally)")
             .expression_attribute_values(":id", text(campaign.as_str()))
@@ -58,7 +66,12 @@ impl CounterTable {
     /// What a shard counted of a campaign so far.
     pub async fn shard(&self, campaign: &CampaignId, shard: &str) -> Result<ShardTally, Error> {
         let action = "read a shard's counters";
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key(campaign, shard))).consistent_read(true);
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(campaign, shard)))
+            .consistent_read(true);
         let item = get.send().await.map_err(Error::aws(action))?.item;
         item.map_or(Ok(ShardTally::default()), |item| read(action, item))
     }
@@ -77,7 +90,10 @@ impl CounterTable {
             serde_dynamo::to_item(tally).map_err(|error| Error::new(action, error))?;
         item.extend(key(campaign, shard));
         let expires_at = expiry(now, self.retention_days);
-        item.insert("expires_at".into(), AttributeValue::N(expires_at.to_string()));
+        item.insert(
+            "expires_at".into(),
+            AttributeValue::N(expires_at.to_string()),
+        );
         let put = self
             .client
             .put_item()
@@ -94,7 +110,10 @@ impl CounterTable {
 }
 
 fn is_refused(error: &SdkError<PutItemError>) -> bool {
-    matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_)))
+    matches!(
+        error.as_service_error(),
+        Some(PutItemError::ConditionalCheckFailedException(_))
+    )
 }
 
 fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<ShardTally, Error> {
@@ -102,5 +121,8 @@ fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<S
 }
 
 fn key(campaign: &CampaignId, shard: &str) -> HashMap<String, AttributeValue> {
-    HashMap::from([("id".into(), text(campaign.as_str())), ("part".into(), text(&format!("tally#{shard}")))])
+    HashMap::from([
+        ("id".into(), text(campaign.as_str())),
+        ("part".into(), text(&format!("tally#{shard}"))),
+    ])
 }

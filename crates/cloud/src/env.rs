@@ -12,7 +12,10 @@ pub struct BadVariable {
 
 /// The text of a variable that must be there.
 pub fn required(name: &'static str) -> Result<String, BadVariable> {
-    optional(name).ok_or_else(|| BadVariable { name, problem: "is not set".into() })
+    optional(name).ok_or_else(|| BadVariable {
+        name,
+        problem: "is not set".into(),
+    })
 }
 
 /// The text of a variable that may be absent or empty.
@@ -23,7 +26,10 @@ pub fn optional(name: &'static str) -> Option<String> {
 /// A variable as a number or another value.
 pub fn parsed<T: FromStr>(name: &'static str) -> Result<T, BadVariable> {
     let text = required(name)?;
-    text.parse().map_err(|_| BadVariable { name, problem: format!("`{text}` is not of the expected kind") })
+    text.parse().map_err(|_| BadVariable {
+        name,
+        problem: format!("`{text}` is not of the expected kind"),
+    })
 }
 
 #[cfg(test)]
@@ -33,6 +39,9 @@ mod tests {
     #[test]
     fn an_error_names_its_variable() {
         let error = parsed::<u32>("CRIER_NO_SUCH_VARIABLE").expect_err("absent");
-        assert!(error.to_string().contains("CRIER_NO_SUCH_VARIABLE"), "{error}");
+        assert!(
+            error.to_string().contains("CRIER_NO_SUCH_VARIABLE"),
+            "{error}"
+        );
     }
 }

@@ -47,7 +47,10 @@ pub fn rejects_key(campaign: &CampaignId) -> String {
 
 /// The campaign whose file `key` is.
 pub fn campaign_of(key: &str) -> Option<CampaignId> {
-    key.strip_prefix("uploads/")?.strip_suffix("/input.csv")?.parse().ok()
+    key.strip_prefix("uploads/")?
+        .strip_suffix("/input.csv")?
+        .parse()
+        .ok()
 }
 
 impl Files {
@@ -57,7 +60,12 @@ impl Files {
     }
 
     /// Signs the one upload of a campaign: that size, that type, and only while no object is there.
-    pub async fn sign_upload(&self, campaign: &CampaignId, size: u64, valid: Duration) -> Result<SignedRequest, Error> {
+    pub async fn sign_upload(
+        &self,
+        campaign: &CampaignId,
+        size: u64,
+        valid: Duration,
+    ) -> Result<SignedRequest, Error> {
         let action = "sign the upload";
         let size = i64::try_from(size).map_err(|error| Error::new(action, error))?;
         let signed = self
@@ -75,23 +83,52 @@ impl Files {
     }
 
     /// Signs a download of the rejects file; `None` where there is none.
-    pub async fn sign_rejects(&self, campaign: &CampaignId, valid: Duration) -> Result<Option<SignedRequest>, Error> {
+    pub async fn sign_rejects(
+        &self,
+        campaign: &CampaignId,
+        valid: Duration,
+    ) -> Result<Option<SignedRequest>, Error> {
         let key = rejects_key(campaign);
-        let head = self.client.head_object().bucket(&self.bucket).key(&key).send().await;
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(&key)
+            .send()
+            .await;
         match head {
             Ok(_) => {}
             // Without s3:ListBucket, S3 answers 403 for what is not there.
-            Err(error) if matches!(error.raw_response().map(|r| r.status().as_u16()), Some(403 | 404)) => return Ok(None),
+            Err(error)
+                if matches!(
+                    error.raw_response().map(|r| r.status().as_u16()),
+                    Some(403 | 404)
+                ) =>
+            {
+                return Ok(None);
+            }
             Err(error) => return Err(Error::aws("look for the rejects file")(error)),
         }
         let file_name = format!("attachment; filename=\"rejects-{campaign}.csv\"");
-        let get = self.client.get_object().bucket(&self.bucket).key(&key).response_content_disposition(file_name);
-        let signed = get.presigned(presigning(valid)?).await.map_err(Error::aws("sign the download"))?;
+        let get = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(&key)
+            .response_content_disposition(file_name);
+        let signed = get
+            .presigned(presigning(valid)?)
+            .await
+            .map_err(Error::aws("sign the download"))?;
         Ok(Some(signed_request(&signed)))
     }
 
     /// Streams one version of a campaign's file.
-    pub async fn open(&self, campaign: &CampaignId, version: Option<&str>) -> Result<impl AsyncBufRead + Send + Unpin + use<>, Error> {
+    pub async fn open(
+        &self,
+        campaign: &CampaignId,
+        version: Option<&str>,
+    ) -> Result<impl AsyncBufRead + Send + Unpin + use<>, Error> {
         let object = self
             .client
             .get_object()
@@ -108,8 +145,17 @@ impl Files {
     pub async fn refuse(&self, key: &str, why: &str) -> Result<(), Error> {
         let note = format!("{}.refused.txt", key.trim_end_matches(".csv"));
         let body = ByteStream::from(why.as_bytes().to_vec());
-        let put = self.client.put_object().bucket(&self.bucket).key(note).content_type("text/plain").body(body);
-        put.send().await.map(drop).map_err(Error::aws("leave a note beside the upload"))
+        let put = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(note)
+            .content_type("text/plain")
+            .body(body);
+        put.send()
+            .await
+            .map(drop)
+            .map_err(Error::aws("leave a note beside the upload"))
     }
 }
 
@@ -121,7 +167,10 @@ fn signed_request(signed: &aws_sdk_s3::presigning::PresignedRequest) -> SignedRe
     SignedRequest {
         method: signed.method().to_owned(),
         url: signed.uri().to_owned(),
-        headers: signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        headers: signed
+            .headers()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     }
 }
 
@@ -133,7 +182,12 @@ mod tests {
     fn a_key_leads_back_to_its_campaign() {
         let campaign: CampaignId = "c-1".parse().expect("id");
         assert_eq!(campaign_of(&input_key(&campaign)), Some(campaign.clone()));
-        for key in [rejects_key(&campaign), "uploads/input.csv".into(), "uploads/A B/input.csv".into(), "x/c/input.csv".into()] {
+        for key in [
+            rejects_key(&campaign),
+            "uploads/input.csv".into(),
+            "uploads/A B/input.csv".into(),
+            "x/c/input.csv".into(),
+        ] {
             assert_eq!(campaign_of(&key), None, "{key}");
         }
     }

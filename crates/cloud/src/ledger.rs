@@ -153,11 +153,21 @@ const FORMER: &str = "not_before, wamid, wa_id, message_status, fault, sent_at, 
 impl Ledger {
     /// The table of that name; rows expire after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
-        Self { client, table, retention_days }
+        Self {
+            client,
+            table,
+            retention_days,
+        }
     }
 
     /// Claims a row for `owner`, before the call.
-    pub async fn claim(&self, campaign: &CampaignId, row: RowNumber, owner: &str, now: Millis) -> Result<Claim, Error> {
+    pub async fn claim(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        owner: &str,
+        now: Millis,
+    ) -> Result<Claim, Error> {
         let fresh = self
             .update(campaign, row)
             .update_expression("SET #state = :claimed, attempt = :first, #owner = :owner, claimed_at = :now, expires_at = :expiry")
@@ -173,7 +183,10 @@ impl Ledger {
         match fresh.send().await {
             Ok(_) => Ok(Claim::Won(1)),
             Err(error) => match refused(&error) {
-                Some(Some(item)) => self.claim_again(campaign, row, owner, now, LedgerRow::from_item(item)?).await,
+                Some(Some(item)) => {
+                    self.claim_again(campaign, row, owner, now, LedgerRow::from_item(item)?)
+                        .await
+                }
                 _ => Err(Error::aws("claim a row")(error)),
             },
         }
@@ -190,13 +203,20 @@ impl Ledger {
         match old.state {
             // The SDK repeats a request whose answer was lost: then this claim is our own.
             State::Claimed if old.owner == owner => return Ok(Claim::Won(old.attempt)),
-            State::Claimed => return Ok(Claim::Taken(Taken { claimed_at: old.claimed_at, attempt: old.attempt })),
+            State::Claimed => {
+                return Ok(Claim::Taken(Taken {
+                    claimed_at: old.claimed_at,
+                    attempt: old.attempt,
+                }));
+            }
             State::Retry => match old.not_before {
                 Some(due) if due > now => return Ok(Claim::NotBefore(due)),
                 Some(_) | None => {}
             },
             State::Held => {}
-            State::Accepted | State::Rejected | State::Unconfirmed | State::Skipped => return Ok(Claim::Settled),
+            State::Accepted | State::Rejected | State::Unconfirmed | State::Skipped => {
+                return Ok(Claim::Settled);
+            }
         }
         let past = PastAttempt {
             attempt: old.attempt,
@@ -225,8 +245,15 @@ impl Ledger {
                 Some(Some(item)) => {
                     let now_is = LedgerRow::from_item(item)?;
                     let ours = now_is.state == State::Claimed && now_is.owner == owner;
-                    let taken = Taken { claimed_at: now_is.claimed_at, attempt: now_is.attempt };
-                    Ok(if ours { Claim::Won(now_is.attempt) } else { Claim::Taken(taken) })
+                    let taken = Taken {
+                        claimed_at: now_is.claimed_at,
+                        attempt: now_is.attempt,
+                    };
+                    Ok(if ours {
+                        Claim::Won(now_is.attempt)
+                    } else {
+                        Claim::Taken(taken)
+                    })
                 }
                 _ => Err(Error::aws("claim a row again")(error)),
             },
@@ -234,10 +261,19 @@ impl Ledger {
     }
 
     /// The API took the message.
-    pub async fn accepted(&self, campaign: &CampaignId, row: RowNumber, attempt: u32, with: &Acceptance) -> Result<bool, Error> {
-        let optional = |value: &Option<String>| value.as_deref().map_or(AttributeValue::Null(true), text);
+    pub async fn accepted(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        attempt: u32,
+        with: &Acceptance,
+    ) -> Result<bool, Error> {
+        let optional =
+            |value: &Option<String>| value.as_deref().map_or(AttributeValue::Null(true), text);
         let update = guarded(self.update(campaign, row), Move::Accept, attempt)
-            .update_expression("SET #state = :to, wamid = :wamid, wa_id = :wa_id, message_status = :status")
+            .update_expression(
+                "SET #state = :to, wamid = :wamid, wa_id = :wa_id, message_status = :status",
+            )
             .expression_attribute_values(":wamid", text(&with.wamid))
             .expression_attribute_values(":wa_id", optional(&with.wa_id))
             .expression_attribute_values(":status", optional(&with.message_status));
@@ -245,7 +281,14 @@ impl Ledger {
     }
 
     /// The API refused for good, the campaign must stop, or it is in doubt.
-    pub async fn settle(&self, campaign: &CampaignId, row: RowNumber, attempt: u32, step: Move, fault: &Fault) -> Result<bool, Error> {
+    pub async fn settle(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        attempt: u32,
+        step: Move,
+        fault: &Fault,
+    ) -> Result<bool, Error> {
         let action = "record the end of an attempt";
         let update = guarded(self.update(campaign, row), step, attempt)
             .update_expression("SET #state = :to, fault = :fault")
@@ -254,7 +297,14 @@ impl Ledger {
     }
 
     /// Nothing was sent; another try is due at `not_before`.
-    pub async fn retry(&self, campaign: &CampaignId, row: RowNumber, attempt: u32, not_before: Millis, fault: &Fault) -> Result<bool, Error> {
+    pub async fn retry(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        attempt: u32,
+        not_before: Millis,
+        fault: &Fault,
+    ) -> Result<bool, Error> {
         let action = "record a retry";
         let update = guarded(self.update(campaign, row), Move::Retry, attempt)
             .update_expression("SET #state = :to, fault = :fault, not_before = :due")
@@ -264,11 +314,25 @@ impl Ledger {
     }
 
     /// What callbacks say of an attempt: it was accepted, and its way since. Order and repeats do not matter.
-    pub async fn reported(&self, campaign: &CampaignId, row: RowNumber, attempt: u32, reports: &Reports) -> Result<bool, Error> {
+    pub async fn reported(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        attempt: u32,
+        reports: &Reports,
+    ) -> Result<bool, Error> {
         let action = "record a callback";
         let mut facts = vec![("wamid", text(&reports.wamid))];
-        let times = [("sent_at", reports.sent_at), ("delivered_at", reports.delivered_at), ("read_at", reports.read_at)];
-        facts.extend(times.into_iter().filter_map(|(name, at)| Some((name, number(at?)))));
+        let times = [
+            ("sent_at", reports.sent_at),
+            ("delivered_at", reports.delivered_at),
+            ("read_at", reports.read_at),
+        ];
+        facts.extend(
+            times
+                .into_iter()
+                .filter_map(|(name, at)| Some((name, number(at?)))),
+        );
         if let Some((at, fault)) = &reports.failed {
             facts.push(("failed_at", number(*at)));
             facts.push(("failure", attribute(action, fault)?));
@@ -279,18 +343,34 @@ impl Ledger {
             sets.push(format!("{name} = if_not_exists({name}, :{name})"));
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
-        moved(update.update_expression(format!("SET {}", sets.join(", "))), action).await
+        moved(
+            update.update_expression(format!("SET {}", sets.join(", "))),
+            action,
+        )
+        .await
     }
 
     /// Reads one row.
-    pub async fn row(&self, campaign: &CampaignId, row: RowNumber) -> Result<Option<LedgerRow>, Error> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key(campaign, row))).consistent_read(true);
+    pub async fn row(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+    ) -> Result<Option<LedgerRow>, Error> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(campaign, row)))
+            .consistent_read(true);
         let item = get.send().await.map_err(Error::aws("read a row"))?.item;
         item.map(LedgerRow::from_item).transpose()
     }
 
     fn update(&self, campaign: &CampaignId, row: RowNumber) -> UpdateItemFluentBuilder {
-        self.client.update_item().table_name(&self.table).set_key(Some(key(campaign, row)))
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(campaign, row)))
     }
 }
 
@@ -305,7 +385,10 @@ fn guarded(update: UpdateItemFluentBuilder, step: Move, attempt: u32) -> UpdateI
         names.push(format!(":from{index}"));
         update = update.expression_attribute_values(format!(":from{index}"), text(from.name()));
     }
-    update.condition_expression(format!("attempt = :attempt AND #state IN ({})", names.join(", ")))
+    update.condition_expression(format!(
+        "attempt = :attempt AND #state IN ({})",
+        names.join(", ")
+    ))
 }
 
 /// Whether the row moved; a row that is further on stays as it is.
@@ -323,5 +406,8 @@ fn attribute<T: Serialize>(action: &'static str, value: T) -> Result<AttributeVa
 
 fn key(campaign: &CampaignId, row: RowNumber) -> HashMap<String, AttributeValue> {
     let page = format!("{campaign}#{}", page(row));
-    HashMap::from([("page".into(), AttributeValue::S(page)), ("row".into(), AttributeValue::S(format!("{row:010}")))])
+    HashMap::from([
+        ("page".into(), AttributeValue::S(page)),
+        ("row".into(), AttributeValue::S(format!("{row:010}"))),
+    ])
 }

@@ -36,7 +36,10 @@ pub struct Error {
 impl Error {
     /// An error without an SDK error behind it.
     pub fn new(action: &'static str, detail: impl ToString) -> Self {
-        Self { action, detail: detail.to_string() }
+        Self {
+            action,
+            detail: detail.to_string(),
+        }
     }
 
     /// For `map_err`: what AWS says, or the chain of causes where it said nothing. Not the SDK's own debug text,
@@ -48,7 +51,11 @@ impl Error {
     {
         move |error| {
             let said = error.as_service_error().map(|said| {
-                format!("{}: {}", said.code().unwrap_or("unknown error"), said.message().unwrap_or_default())
+                format!(
+                    "{}: {}",
+                    said.code().unwrap_or("unknown error"),
+                    said.message().unwrap_or_default()
+                )
             });
             Self::new(action, said.unwrap_or_else(|| causes(&error)))
         }
@@ -67,7 +74,9 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 /// The time of day, read at the edges and passed on as a value.
 pub fn now() -> Millis {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     since_epoch.as_millis() as Millis
 }
 

@@ -47,24 +47,47 @@ impl Queue {
 
     /// Enqueues batches, in tens, several requests under way; returns when SQS has every one.
     pub async fn send(&self, batches: &[Batch], delay: Duration) -> Result<(), Error> {
-        let entries = batches.iter().map(|batch| entry(batch, delay)).collect::<Result<Vec<_>, _>>()?;
+        let entries = batches
+            .iter()
+            .map(|batch| entry(batch, delay))
+            .collect::<Result<Vec<_>, _>>()?;
         let requests = stream::iter(requests(entries)).map(|request| self.send_request(request));
-        requests.buffer_unordered(IN_FLIGHT).try_collect::<()>().await
+        requests
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<()>()
+            .await
     }
 
     /// A success may hold failures of single entries: those are sent again.
     async fn send_request(&self, mut entries: Vec<Entry>) -> Result<(), Error> {
         for attempt in 0..TRIES {
-            let request = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(numbered(&entries)?));
-            let answer = request.send().await.map_err(Error::aws("enqueue batches"))?;
-            let failed: Vec<usize> = answer.failed.iter().filter_map(|failure| failure.id.parse().ok()).collect();
+            let request = self
+                .client
+                .send_message_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(numbered(&entries)?));
+            let answer = request
+                .send()
+                .await
+                .map_err(Error::aws("enqueue batches"))?;
+            let failed: Vec<usize> = answer
+                .failed
+                .iter()
+                .filter_map(|failure| failure.id.parse().ok())
+                .collect();
             if failed.is_empty() {
                 return Ok(());
             }
-            entries = failed.iter().filter_map(|&index| entries.get(index).cloned()).collect();
+            entries = failed
+                .iter()
+                .filter_map(|&index| entries.get(index).cloned())
+                .collect();
             tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
         }
-        Err(Error::new("enqueue batches", format!("SQS refused {} of them {TRIES} times", entries.len())))
+        Err(Error::new(
+            "enqueue batches",
+            format!("SQS refused {} of them {TRIES} times", entries.len()),
+        ))
     }
 }
 
@@ -72,7 +95,11 @@ fn entry(batch: &Batch, delay: Duration) -> Result<Entry, Error> {
     let body = serde_json::to_string(batch).map_err(|error| Error::new("write a batch", error))?;
     // Rounded up: a retry that came early would be put back once more.
     let delay = delay.min(MAX_DELAY).as_millis().div_ceil(1000) as i32;
-    Ok(Entry { group: batch.campaign.to_string(), body, delay })
+    Ok(Entry {
+        group: batch.campaign.to_string(),
+        body,
+        delay,
+    })
 }
 
 fn requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
@@ -81,7 +108,9 @@ fn requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
     for entry in entries {
         bytes += entry.body.len();
         match requests.last_mut() {
-            Some(last) if last.len() < PER_REQUEST && bytes <= MAX_REQUEST_BYTES => last.push(entry),
+            Some(last) if last.len() < PER_REQUEST && bytes <= MAX_REQUEST_BYTES => {
+                last.push(entry)
+            }
             _ => {
                 bytes = entry.body.len();
                 requests.push(vec![entry]);
@@ -116,14 +145,24 @@ mod tests {
 
     fn batch(value: &str) -> Batch {
         let to = phone::read("+5511987654321", None).expect("phone");
-        Batch { campaign: "c1".parse().expect("id"), rows: vec![Row { row: 1, to, values: vec![value.into()] }] }
+        Batch {
+            campaign: "c1".parse().expect("id"),
+            rows: vec![Row {
+                row: 1,
+                to,
+                values: vec![value.into()],
+            }],
+        }
     }
 
     #[test]
     fn requests_keep_to_both_limits() {
         let of = |count: usize, size: usize| {
             let batches = vec![batch(&"x".repeat(size)); count];
-            let entries = batches.iter().map(|batch| entry(batch, Duration::ZERO).expect("entry")).collect();
+            let entries = batches
+                .iter()
+                .map(|batch| entry(batch, Duration::ZERO).expect("entry"))
+                .collect();
             requests(entries).iter().map(Vec::len).collect::<Vec<_>>()
         };
         assert_eq!(of(25, 10), [10, 10, 5]);
@@ -133,7 +172,11 @@ mod tests {
 
     #[tokio::test]
     async fn entries_refused_within_a_success_are_sent_again_and_only_those() {
-        let refused = BatchResultErrorEntry::builder().id("1").code("InternalError").sender_fault(false).build();
+        let refused = BatchResultErrorEntry::builder()
+            .id("1")
+            .code("InternalError")
+            .sender_fault(false)
+            .build();
         let first = SendMessageBatchOutput::builder()
             .set_successful(Some(Vec::<SendMessageBatchResultEntry>::new()))
             .failed(refused.expect("entry"))
@@ -148,7 +191,10 @@ mod tests {
             .match_requests(|request| request.entries().len() == 3)
             .then_output(move || first.clone());
         let one = mock!(Client::send_message_batch)
-            .match_requests(|request| request.entries().len() == 1 && request.entries()[0].message_body().contains("second"))
+            .match_requests(|request| {
+                request.entries().len() == 1
+                    && request.entries()[0].message_body().contains("second")
+            })
             .then_output(move || done.clone());
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&three, &one]);
         let queue = Queue::new(client, "http://queue".into());

@@ -28,13 +28,22 @@ struct Upload {
 impl RejectsFile {
     /// Begins the file of a campaign with its header line.
     pub fn new(files: &Files, campaign: &CampaignId, header: &str) -> Self {
-        Self { files: files.clone(), key: rejects_key(campaign), buffer: header.into(), upload: None }
+        Self {
+            files: files.clone(),
+            key: rejects_key(campaign),
+            buffer: header.into(),
+            upload: None,
+        }
     }
 
     /// Adds bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PART { self.send_part().await } else { Ok(()) }
+        if self.buffer.len() >= PART {
+            self.send_part().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes the file appear, in the place of an earlier one of the same campaign.
@@ -45,17 +54,38 @@ impl RejectsFile {
         if !self.buffer.is_empty() {
             self.send_part().await?;
         }
-        let Some(upload) = self.upload else { return Ok(()) };
-        let parts = CompletedMultipartUpload::builder().set_parts(Some(upload.parts)).build();
-        let complete = self.files.client.complete_multipart_upload().bucket(&self.files.bucket).key(&self.key);
+        let Some(upload) = self.upload else {
+            return Ok(());
+        };
+        let parts = CompletedMultipartUpload::builder()
+            .set_parts(Some(upload.parts))
+            .build();
+        let complete = self
+            .files
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.files.bucket)
+            .key(&self.key);
         let complete = complete.upload_id(upload.id).multipart_upload(parts);
-        complete.send().await.map(drop).map_err(Error::aws("complete the rejects file"))
+        complete
+            .send()
+            .await
+            .map(drop)
+            .map_err(Error::aws("complete the rejects file"))
     }
 
     async fn put_whole(self) -> Result<(), Error> {
-        let put = self.files.client.put_object().bucket(&self.files.bucket).key(&self.key);
+        let put = self
+            .files
+            .client
+            .put_object()
+            .bucket(&self.files.bucket)
+            .key(&self.key);
         let put = put.content_type(CSV).body(ByteStream::from(self.buffer));
-        put.send().await.map(drop).map_err(Error::aws("write the rejects file"))
+        put.send()
+            .await
+            .map(drop)
+            .map_err(Error::aws("write the rejects file"))
     }
 
     async fn send_part(&mut self) -> Result<(), Error> {
@@ -63,17 +93,41 @@ impl RejectsFile {
         let upload = match self.upload.take() {
             Some(upload) => self.upload.insert(upload),
             None => {
-                let create = client.create_multipart_upload().bucket(bucket).key(&self.key).content_type(CSV);
-                let created = create.send().await.map_err(Error::aws("begin the rejects file"))?;
+                let create = client
+                    .create_multipart_upload()
+                    .bucket(bucket)
+                    .key(&self.key)
+                    .content_type(CSV);
+                let created = create
+                    .send()
+                    .await
+                    .map_err(Error::aws("begin the rejects file"))?;
                 let id = created.upload_id.unwrap_or_default();
-                self.upload.insert(Upload { id, parts: Vec::new() })
+                self.upload.insert(Upload {
+                    id,
+                    parts: Vec::new(),
+                })
             }
         };
         let number = upload.parts.len() as i32 + 1;
         let body = ByteStream::from(std::mem::take(&mut self.buffer));
-        let part = client.upload_part().bucket(bucket).key(&self.key).upload_id(&upload.id).part_number(number);
-        let sent = part.body(body).send().await.map_err(Error::aws("write a part of the rejects file"))?;
-        upload.parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
+        let part = client
+            .upload_part()
+            .bucket(bucket)
+            .key(&self.key)
+            .upload_id(&upload.id)
+            .part_number(number);
+        let sent = part
+            .body(body)
+            .send()
+            .await
+            .map_err(Error::aws("write a part of the rejects file"))?;
+        upload.parts.push(
+            CompletedPart::builder()
+                .part_number(number)
+                .set_e_tag(sent.e_tag)
+                .build(),
+        );
         Ok(())
     }
 }

@@ -15,6 +15,9 @@ use crate::Error;
 /// A secret older than this is read anew, so that a rotation needs no deploy.
 const FRESH: Duration = Duration::from_secs(300);
 
+/// How often refused tokens may make us read it.
+const REFRESH: Duration = Duration::from_secs(10);
+
 /// What the secret holds, as JSON.
 #[derive(Debug, Deserialize)]
 pub struct Secret {
@@ -40,10 +43,18 @@ pub struct ApiToken {
 impl Secret {
     /// Whose token this is; takes as long for a wrong one.
     pub fn authorize(&self, token: &str) -> Option<&str> {
-        let claimed: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let claimed: String = Sha256::digest(token.as_bytes())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let mut owner = None;
         for known in &self.api_tokens {
-            let equal: bool = known.sha256.to_ascii_lowercase().as_bytes().ct_eq(claimed.as_bytes()).into();
+            let equal: bool = known
+                .sha256
+                .to_ascii_lowercase()
+                .as_bytes()
+                .ct_eq(claimed.as_bytes())
+                .into();
             if equal {
                 owner = Some(known.name.as_str());
             }
@@ -53,7 +64,11 @@ impl Secret {
 
     /// Whether Meta's handshake shows the right token.
     pub fn verifies(&self, token: &str) -> bool {
-        self.verify_token.expose_secret().as_bytes().ct_eq(token.as_bytes()).into()
+        self.verify_token
+            .expose_secret()
+            .as_bytes()
+            .ct_eq(token.as_bytes())
+            .into()
     }
 }
 
@@ -62,43 +77,70 @@ impl Secret {
 pub struct Secrets {
     client: Client,
     id: String,
-    kept: Mutex<Option<(Instant, Arc<Secret>)>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    secret: Option<(Instant, Arc<Secret>)>,
+    refreshed_at: Option<Instant>,
 }
 
 impl Secrets {
     /// The secret of that name or ARN.
     pub fn new(client: Client, id: String) -> Self {
-        Self { client, id, kept: Mutex::new(None) }
+        Self {
+            client,
+            id,
+            kept: Mutex::default(),
+        }
     }
 
     /// The secret, at most five minutes old.
     pub async fn get(&self) -> Result<Arc<Secret>, Error> {
-        self.younger_than(FRESH).await
+        let mut kept = self.kept.lock().await;
+        match &kept.secret {
+            Some((read_at, secret)) if read_at.elapsed() < FRESH => Ok(Arc::clone(secret)),
+            _ => self.read_anew(&mut kept).await,
+        }
     }
 
     /// The secret after Meta refused the token: read anew, but not more than once in ten seconds.
     pub async fn refresh(&self) -> Result<Arc<Secret>, Error> {
-        self.younger_than(Duration::from_secs(10)).await
+        let mut kept = self.kept.lock().await;
+        match &kept.secret {
+            Some((_, secret)) if kept.refreshed_at.is_some_and(|at| at.elapsed() < REFRESH) => {
+                Ok(Arc::clone(secret))
+            }
+            _ => {
+                kept.refreshed_at = Some(Instant::now());
+                self.read_anew(&mut kept).await
+            }
+        }
     }
 
-    async fn younger_than(&self, age: Duration) -> Result<Arc<Secret>, Error> {
-        let mut kept = self.kept.lock().await;
-        if let Some((read_at, secret)) = kept.as_ref()
-            && read_at.elapsed() < age
-        {
-            return Ok(Arc::clone(secret));
-        }
+    async fn read_anew(&self, kept: &mut Kept) -> Result<Arc<Secret>, Error> {
         let secret = Arc::new(self.read().await?);
-        *kept = Some((Instant::now(), Arc::clone(&secret)));
+        kept.secret = Some((Instant::now(), Arc::clone(&secret)));
         Ok(secret)
     }
 
     async fn read(&self) -> Result<Secret, Error> {
         let action = "read the secret (README, \"The secret\", tells what to put into it)";
-        let answer = self.client.get_secret_value().secret_id(&self.id).send().await.map_err(Error::aws(action))?;
+        let answer = self
+            .client
+            .get_secret_value()
+            .secret_id(&self.id)
+            .send()
+            .await
+            .map_err(Error::aws(action))?;
         // Not serde's own error: it may quote the secret.
-        serde_json::from_str(answer.secret_string().unwrap_or_default())
-            .map_err(|error| Error::new(action, format!("not the expected JSON (line {})", error.line())))
+        serde_json::from_str(answer.secret_string().unwrap_or_default()).map_err(|error| {
+            Error::new(
+                action,
+                format!("not the expected JSON (line {})", error.line()),
+            )
+        })
     }
 }
 
@@ -118,7 +160,12 @@ mod tests {
     #[test]
     fn a_token_is_known_by_its_hash_alone() {
         assert_eq!(secret().authorize("abc"), Some("ops"));
-        for wrong in ["", "abd", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "00"] {
+        for wrong in [
+            "",
+            "abd",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            "00",
+        ] {
             assert_eq!(secret().authorize(wrong), None, "{wrong}");
         }
         assert!(secret().verifies("v") && !secret().verifies("w") && !secret().verifies(""));
@@ -127,6 +174,9 @@ mod tests {
     #[test]
     fn nothing_secret_is_printed() {
         let printed = format!("{:?}", secret());
-        assert!(!printed.contains("\"t\"") && !printed.contains("\"s\""), "{printed}");
+        assert!(
+            !printed.contains("\"t\"") && !printed.contains("\"s\""),
+            "{printed}"
+        );
     }
 }

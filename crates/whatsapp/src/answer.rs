@@ -60,7 +60,8 @@ struct GraphError {
 /// Reads an answer. Whatever is not a well-formed word of the Graph API leaves it open whether a message went out.
 pub fn read(answer: Answer<'_>) -> Outcome {
     if (200..300).contains(&answer.status) {
-        return accepted(answer.body).unwrap_or_else(|| doubt(answer.status, "an answer without a message id"));
+        return accepted(answer.body)
+            .unwrap_or_else(|| doubt(answer.status, "an answer without a message id"));
     }
     match serde_json::from_slice::<Failure>(answer.body) {
         Ok(failure) => refused(failure.error, answer),
@@ -70,17 +71,31 @@ pub fn read(answer: Answer<'_>) -> Outcome {
 
 fn accepted(body: &[u8]) -> Option<Outcome> {
     let success: Success = serde_json::from_slice(body).ok()?;
-    let message = success.messages.into_iter().next().filter(|message| !message.id.is_empty())?;
+    let message = success
+        .messages
+        .into_iter()
+        .next()
+        .filter(|message| !message.id.is_empty())?;
     Some(Outcome::Accepted(Acceptance {
         wamid: message.id,
-        wa_id: success.contacts.into_iter().next().and_then(|contact| contact.wa_id),
+        wa_id: success
+            .contacts
+            .into_iter()
+            .next()
+            .and_then(|contact| contact.wa_id),
         message_status: message.message_status,
     }))
 }
 
 fn refused(error: GraphError, answer: Answer<'_>) -> Outcome {
-    let seen = Seen::Answer { server_error: answer.status >= 500, transient: error.is_transient };
-    let retry_after = answer.retry_after.and_then(|seconds| seconds.trim().parse().ok()).map(Duration::from_secs);
+    let seen = Seen::Answer {
+        server_error: answer.status >= 500,
+        transient: error.is_transient,
+    };
+    let retry_after = answer
+        .retry_after
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .map(Duration::from_secs);
     let fault = Fault {
         code: Some(error.code),
         title: error.message,
@@ -88,13 +103,20 @@ fn refused(error: GraphError, answer: Answer<'_>) -> Outcome {
         fbtrace_id: error.fbtrace_id,
     };
     let wait = retry_after.max(answer.usage.and_then(regain_access));
-    Outcome::Refused(Refusal { class: classify(error.code, seen), fault, wait })
+    Outcome::Refused(Refusal {
+        class: classify(error.code, seen),
+        fault,
+        wait,
+    })
 }
 
 fn details(data: Value) -> Option<String> {
     match data {
         Value::String(text) => Some(text),
-        Value::Object(fields) => fields.get("details").and_then(Value::as_str).map(str::to_owned),
+        Value::Object(fields) => fields
+            .get("details")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
     }
 }
@@ -102,13 +124,23 @@ fn details(data: Value) -> Option<String> {
 /// The longest wait any use case names: `{"<id>": [{"estimated_time_to_regain_access": <minutes>}]}`.
 fn regain_access(usage: &str) -> Option<Duration> {
     let usage: Value = serde_json::from_str(usage).ok()?;
-    let cases = usage.as_object()?.values().filter_map(Value::as_array).flatten();
+    let cases = usage
+        .as_object()?
+        .values()
+        .filter_map(Value::as_array)
+        .flatten();
     let minutes = cases.filter_map(|case| case.get("estimated_time_to_regain_access")?.as_u64());
-    minutes.max().filter(|&minutes| minutes > 0).map(|minutes| Duration::from_secs(minutes * 60))
+    minutes
+        .max()
+        .filter(|&minutes| minutes > 0)
+        .map(|minutes| Duration::from_secs(minutes * 60))
 }
 
 fn doubt(status: u16, what: &str) -> Outcome {
-    Outcome::InDoubt(Fault { title: format!("{what} (HTTP {status})"), ..Fault::default() })
+    Outcome::InDoubt(Fault {
+        title: format!("{what} (HTTP {status})"),
+        ..Fault::default()
+    })
 }
 
 #[cfg(test)]
@@ -118,23 +150,50 @@ mod tests {
     use proptest::prelude::*;
 
     fn answer(status: u16, body: &str) -> Outcome {
-        read(Answer { status, retry_after: None, usage: None, body: body.as_bytes() })
+        read(Answer {
+            status,
+            retry_after: None,
+            usage: None,
+            body: body.as_bytes(),
+        })
     }
 
     #[test]
     fn a_message_id_is_an_acceptance() {
-        let outcome = answer(200, r#"{"messaging_product":"whatsapp","contacts":[{"input":"+5511987654321","wa_id":"551187654321"}],
-            "messages":[{"id":"wamid.1","message_status":"accepted"}]}"#);
-        let Outcome::Accepted(acceptance) = outcome else { panic!("{outcome:?}") };
-        assert_eq!((acceptance.wamid.as_str(), acceptance.wa_id.as_deref()), ("wamid.1", Some("551187654321")));
+        let outcome = answer(
+            200,
+            r#"{"messaging_product":"whatsapp","contacts":[{"input":"+5511987654321","wa_id":"551187654321"}],
+            "messages":[{"id":"wamid.1","message_status":"accepted"}]}"#,
+        );
+        let Outcome::Accepted(acceptance) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(
+            (acceptance.wamid.as_str(), acceptance.wa_id.as_deref()),
+            ("wamid.1", Some("551187654321"))
+        );
         // Since 2026 the contact may be absent.
-        assert!(matches!(answer(200, r#"{"messages":[{"id":"wamid.2"}]}"#), Outcome::Accepted(_)));
+        assert!(matches!(
+            answer(200, r#"{"messages":[{"id":"wamid.2"}]}"#),
+            Outcome::Accepted(_)
+        ));
     }
 
     #[test]
     fn what_is_not_the_apis_word_is_a_doubt() {
-        for (status, body) in [(200, "{}"), (200, r#"{"messages":[]}"#), (200, r#"{"messages":[{"id":""}]}"#), (502, "Bad Gateway"), (500, ""), (400, "<html>"), (302, "")] {
-            assert!(matches!(answer(status, body), Outcome::InDoubt(_)), "{status} {body}");
+        for (status, body) in [
+            (200, "{}"),
+            (200, r#"{"messages":[]}"#),
+            (200, r#"{"messages":[{"id":""}]}"#),
+            (502, "Bad Gateway"),
+            (500, ""),
+            (400, "<html>"),
+            (302, ""),
+        ] {
+            assert!(
+                matches!(answer(status, body), Outcome::InDoubt(_)),
+                "{status} {body}"
+            );
         }
     }
 
@@ -142,10 +201,16 @@ mod tests {
     fn an_error_keeps_what_meta_says_of_it() {
         let body = r#"{"error":{"message":"(#131009) Parameter value is not valid","type":"OAuthException","code":131009,
             "error_data":{"details":"param text"},"fbtrace_id":"A1"}}"#;
-        let Outcome::Refused(refusal) = answer(400, body) else { panic!("refused") };
+        let Outcome::Refused(refusal) = answer(400, body) else {
+            panic!("refused")
+        };
         assert_eq!(refusal.fault.details.as_deref(), Some("param text"));
         assert_eq!(refusal.fault.fbtrace_id.as_deref(), Some("A1"));
-        let Outcome::Refused(refusal) = answer(400, r#"{"error":{"code":100,"error_data":"text"}}"#) else { panic!("refused") };
+        let Outcome::Refused(refusal) =
+            answer(400, r#"{"error":{"code":100,"error_data":"text"}}"#)
+        else {
+            panic!("refused")
+        };
         assert_eq!(refusal.fault.details.as_deref(), Some("text"));
     }
 
@@ -153,8 +218,15 @@ mod tests {
     fn the_longest_wait_asked_for_counts() {
         let usage = r#"{"123":[{"type":"whatsapp","estimated_time_to_regain_access":0}],"456":[{"estimated_time_to_regain_access":19}]}"#;
         let body = br#"{"error":{"code":80007}}"#;
-        let outcome = read(Answer { status: 400, retry_after: Some("60"), usage: Some(usage), body });
-        let Outcome::Refused(refusal) = outcome else { panic!("refused") };
+        let outcome = read(Answer {
+            status: 400,
+            retry_after: Some("60"),
+            usage: Some(usage),
+            body,
+        });
+        let Outcome::Refused(refusal) = outcome else {
+            panic!("refused")
+        };
         assert_eq!(refusal.wait, Some(Duration::from_secs(19 * 60)));
         assert!(matches!(refusal.class, Class::Again(_)));
     }

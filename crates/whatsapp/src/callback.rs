@@ -48,7 +48,11 @@ pub enum Status {
 pub fn read(body: &[u8]) -> Vec<Update> {
     let Ok(post) = serde_json::from_slice::<Value>(body) else {
         let raw = Value::String(String::from_utf8_lossy(body).into_owned());
-        return vec![Update { key: format!("unreadable#{}", hash(body)), raw, report: None }];
+        return vec![Update {
+            key: format!("unreadable#{}", hash(body)),
+            raw,
+            report: None,
+        }];
     };
     let mut updates = Vec::new();
     for entry in items(&post, "entry") {
@@ -57,7 +61,11 @@ pub fn read(body: &[u8]) -> Vec<Update> {
         }
     }
     if updates.is_empty() {
-        updates.push(Update { key: format!("other#{}", hash(body)), raw: post, report: None });
+        updates.push(Update {
+            key: format!("other#{}", hash(body)),
+            raw: post,
+            report: None,
+        });
     }
     updates
 }
@@ -71,13 +79,25 @@ fn read_change(entry: &Value, change: &Value, updates: &mut Vec<Update>) {
                 "entry": entry["id"], "field": change["field"], "metadata": value["metadata"],
                 "contacts": value["contacts"], prefix: item,
             });
-            let report = if list == "statuses" { report(item) } else { None };
-            updates.push(Update { key: key(prefix, item), raw, report });
+            let report = if list == "statuses" {
+                report(item)
+            } else {
+                None
+            };
+            updates.push(Update {
+                key: key(prefix, item),
+                raw,
+                report,
+            });
         }
     }
     if updates.len() == before {
         let raw = json!({"entry": entry["id"], "change": change});
-        updates.push(Update { key: format!("other#{}", hash(raw.to_string().as_bytes())), raw, report: None });
+        updates.push(Update {
+            key: format!("other#{}", hash(raw.to_string().as_bytes())),
+            raw,
+            report: None,
+        });
     }
 }
 
@@ -100,29 +120,54 @@ fn report(status: &Value) -> Option<Report> {
         _ => Status::Other,
     };
     let wamid = status["id"].as_str().unwrap_or_default().to_owned();
-    Some(Report { tracker, wamid, status: happened, at: millis(&status["timestamp"]) })
+    Some(Report {
+        tracker,
+        wamid,
+        status: happened,
+        at: millis(&status["timestamp"]),
+    })
 }
 
 fn fault(error: &Value) -> Fault {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let details = text(&error["error_data"]["details"]).or_else(|| text(&error["error_data"]));
-    let title = text(&error["title"]).or_else(|| text(&error["message"])).unwrap_or_default();
-    Fault { code: error["code"].as_i64(), title, details, fbtrace_id: None }
+    let title = text(&error["title"])
+        .or_else(|| text(&error["message"]))
+        .unwrap_or_default();
+    Fault {
+        code: error["code"].as_i64(),
+        title,
+        details,
+        fbtrace_id: None,
+    }
 }
 
 /// Seconds as a string, says the documentation; numbers and milliseconds have been seen.
 fn millis(timestamp: &Value) -> Option<Millis> {
-    let number = timestamp.as_u64().or_else(|| timestamp.as_str()?.trim().parse().ok())?;
+    let number = timestamp
+        .as_u64()
+        .or_else(|| timestamp.as_str()?.trim().parse().ok())?;
     const YEAR_5138_IN_SECONDS: u64 = 100_000_000_000;
-    Some(if number < YEAR_5138_IN_SECONDS { number * 1000 } else { number })
+    Some(if number < YEAR_5138_IN_SECONDS {
+        number * 1000
+    } else {
+        number
+    })
 }
 
 fn items<'v>(value: &'v Value, list: &str) -> impl Iterator<Item = &'v Value> {
-    value[list].as_array().map(Vec::as_slice).unwrap_or_default().iter()
+    value[list]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+        .iter()
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -133,7 +178,10 @@ mod tests {
     fn status(extra: Value) -> Vec<Update> {
         let mut status = json!({"id": "wamid.1", "status": "delivered", "timestamp": "1698266945",
             "biz_opaque_callback_data": "c1:7:2"});
-        status.as_object_mut().expect("object").extend(extra.as_object().expect("object").clone());
+        status
+            .as_object_mut()
+            .expect("object")
+            .extend(extra.as_object().expect("object").clone());
         let post = json!({"entry": [{"id": "9", "changes": [{"field": "messages", "value": {"statuses": [status]}}]}]});
         read(post.to_string().as_bytes())
     }
@@ -145,25 +193,56 @@ mod tests {
         assert_eq!(updates[0].key, "status#wamid.1#delivered");
         let report = updates[0].report.clone().expect("a report");
         assert_eq!(report.tracker.to_string(), "c1:7:2");
-        assert_eq!((report.status, report.at), (Status::Delivered, Some(1_698_266_945_000)));
+        assert_eq!(
+            (report.status, report.at),
+            (Status::Delivered, Some(1_698_266_945_000))
+        );
     }
 
     #[test]
     fn timestamps_come_in_three_kinds() {
-        for timestamp in [json!("1698266945"), json!(1_698_266_945), json!("1698266945000")] {
+        for timestamp in [
+            json!("1698266945"),
+            json!(1_698_266_945),
+            json!("1698266945000"),
+        ] {
             let updates = status(json!({"timestamp": timestamp}));
-            assert_eq!(updates[0].report.as_ref().and_then(|report| report.at), Some(1_698_266_945_000));
+            assert_eq!(
+                updates[0].report.as_ref().and_then(|report| report.at),
+                Some(1_698_266_945_000)
+            );
         }
-        assert_eq!(status(json!({"timestamp": null}))[0].report.as_ref().and_then(|report| report.at), None);
+        assert_eq!(
+            status(json!({"timestamp": null}))[0]
+                .report
+                .as_ref()
+                .and_then(|report| report.at),
+            None
+        );
     }
 
     #[test]
     fn a_failure_keeps_its_code() {
         let errors = json!([{"code": 131026, "title": "Message undeliverable", "error_data": {"details": "why"}}]);
         let updates = status(json!({"status": "failed", "errors": errors}));
-        let Some(Report { status: Status::Failed(fault), .. }) = &updates[0].report else { panic!("failed") };
-        assert_eq!((fault.code, fault.details.as_deref()), (Some(131026), Some("why")));
-        assert!(matches!(status(json!({"status": "played"}))[0].report, Some(Report { status: Status::Other, .. })));
+        let Some(Report {
+            status: Status::Failed(fault),
+            ..
+        }) = &updates[0].report
+        else {
+            panic!("failed")
+        };
+        assert_eq!(
+            (fault.code, fault.details.as_deref()),
+            (Some(131026), Some("why"))
+        );
+        assert!(matches!(
+            status(json!({"status": "played"}))[0].report,
+            Some(Report {
+                status: Status::Other,
+                ..
+            })
+        ));
     }
 
     #[test]

@@ -41,12 +41,19 @@ impl Client {
             .no_proxy()
             .build()?;
         let base = base.trim_end_matches('/');
-        Ok(Self { http, url: format!("{base}/{version}/{phone_number_id}/messages") })
+        Ok(Self {
+            http,
+            url: format!("{base}/{version}/{phone_number_id}/messages"),
+        })
     }
 
     /// Sends one message and tells what is known afterwards.
     pub async fn send(&self, token: &SecretString, request: &Value) -> Outcome {
-        let call = self.http.post(&self.url).bearer_auth(token.expose_secret()).json(request);
+        let call = self
+            .http
+            .post(&self.url)
+            .bearer_auth(token.expose_secret())
+            .json(request);
         match call.send().await {
             Ok(response) => read(response).await,
             Err(error) if error.is_connect() || error.is_builder() => {
@@ -61,12 +68,19 @@ async fn read(mut response: Response) -> Outcome {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => body.extend_from_slice(&chunk),
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_ANSWER => {
+                body.extend_from_slice(&chunk)
+            }
             Ok(Some(_) | None) => break,
             Err(error) => return Outcome::InDoubt(fault("the answer broke off", &error)),
         }
     }
-    let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let text = |name: &str| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     answer::read(Answer {
         status: response.status().as_u16(),
         retry_after: text(header::RETRY_AFTER.as_str()),
@@ -77,6 +91,13 @@ async fn read(mut response: Response) -> Outcome {
 
 /// The URL is left out: it is configuration, and errors end up in the ledger.
 fn fault(what: &str, error: &reqwest::Error) -> Fault {
-    let kind = if error.is_timeout() { "timed out" } else { "connection failed" };
-    Fault { title: format!("{what}: {kind}"), ..Fault::default() }
+    let kind = if error.is_timeout() {
+        "timed out"
+    } else {
+        "connection failed"
+    };
+    Fault {
+        title: format!("{what}: {kind}"),
+        ..Fault::default()
+    }
 }

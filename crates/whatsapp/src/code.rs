@@ -20,17 +20,38 @@ pub enum Seen {
 }
 
 /// 1, 2, 4 … 60 s: the service recovers by itself.
-const SOON: Backoff = Backoff { first: 1, factor: 2, cap: 60, tries: 12, then: GiveUp::Stop };
+const SOON: Backoff = Backoff {
+    first: 1,
+    factor: 2,
+    cap: 60,
+    tries: 12,
+    then: GiveUp::Stop,
+};
 
 /// The same without an end: our own speed is at fault, not the row.
-const THROUGHPUT: Backoff = Backoff { tries: u32::MAX, ..SOON };
+const THROUGHPUT: Backoff = Backoff {
+    tries: u32::MAX,
+    ..SOON
+};
 
 /// Limits counted by the hour; used where the API does not say how long.
-const HOURLY: Backoff = Backoff { first: 300, factor: 2, cap: 3600, tries: 24, then: GiveUp::Stop };
+const HOURLY: Backoff = Backoff {
+    first: 300,
+    factor: 2,
+    cap: 3600,
+    tries: 24,
+    then: GiveUp::Stop,
+};
 
 /// A wait of fixed length, in seconds.
 const fn every(seconds: u32, tries: u32, then: GiveUp) -> Backoff {
-    Backoff { first: seconds, factor: 1, cap: seconds, tries, then }
+    Backoff {
+        first: seconds,
+        factor: 1,
+        cap: seconds,
+        tries,
+        then,
+    }
 }
 
 /// The decision on an error code.
@@ -49,8 +70,20 @@ pub fn classify(code: i64, seen: Seen) -> Class {
         131021 | 131026 | 131030 | 131043 | 131047 | 131050 | 131062 | 137000 => Class::Recipient,
         131049 => Class::Again(every(24 * 3600, 3, GiveUp::Reject)),
         131051 | 131055 | 131063 | 134100 | 135000 => Class::Campaign,
-        131053 => Class::Again(Backoff { first: 5, factor: 2, cap: 60, tries: 3, then: GiveUp::Stop }),
-        131056 => Class::Again(Backoff { first: 4, factor: 4, cap: 4096, tries: 8, then: GiveUp::Reject }),
+        131053 => Class::Again(Backoff {
+            first: 5,
+            factor: 2,
+            cap: 60,
+            tries: 3,
+            then: GiveUp::Stop,
+        }),
+        131056 => Class::Again(Backoff {
+            first: 4,
+            factor: 4,
+            cap: 4096,
+            tries: 8,
+            then: GiveUp::Reject,
+        }),
         131057 => Class::Again(every(20, 30, GiveUp::Stop)),
         132000 | 132012 => Class::RowOrCampaign(Blame::Values),
         132001 | 132007 => Class::RowOrCampaign(Blame::TemplateName),
@@ -66,38 +99,71 @@ pub fn classify(code: i64, seen: Seen) -> Class {
 /// 131000 beside a server error may hide a send; else it is worth one more try.
 fn unknown_failure(seen: Seen) -> Class {
     match seen {
-        Seen::Answer { server_error: true, .. } => Class::Doubt,
-        Seen::Answer { server_error: false, .. } | Seen::Callback => Class::Again(every(300, 2, GiveUp::Reject)),
+        Seen::Answer {
+            server_error: true, ..
+        } => Class::Doubt,
+        Seen::Answer {
+            server_error: false,
+            ..
+        }
+        | Seen::Callback => Class::Again(every(300, 2, GiveUp::Reject)),
     }
 }
 
 /// A code that Meta's list does not have: final, unless the API calls it transient.
 fn unlisted(seen: Seen) -> Class {
     match seen {
-        Seen::Answer { transient: true, .. } => Class::Again(SOON),
-        Seen::Answer { transient: false, .. } | Seen::Callback => Class::Recipient,
+        Seen::Answer {
+            transient: true, ..
+        } => Class::Again(SOON),
+        Seen::Answer {
+            transient: false, ..
+        }
+        | Seen::Callback => Class::Recipient,
     }
 }
 
 /// What a code means and what to do, where a campaign stops for it; one sentence for people.
 pub fn advice(code: i64) -> &'static str {
     match code {
-        0 | 104 | 190 => "The access token is missing, expired or revoked: put a new one into the secret.",
-        3 | 10 | 131005 | 200..=299 => "The access token may not send for this number: give its system user the permission whatsapp_business_messaging.",
+        0 | 104 | 190 => {
+            "The access token is missing, expired or revoked: put a new one into the secret."
+        }
+        3 | 10 | 131005 | 200..=299 => {
+            "The access token may not send for this number: give its system user the permission whatsapp_business_messaging."
+        }
         33 => "The phone number id does not exist (any more): check the parameter PhoneNumberId.",
-        368 | 131031 | 131064 => "Meta restricted the account: open the Account Quality page in Meta's Business Manager.",
-        131042 | 134011 => "Payment is missing or its terms are not accepted: open billing in Meta's Business Manager.",
-        131048 => "Too many people blocked or reported this number: wait, and look at the template and the list before going on.",
+        368 | 131031 | 131064 => {
+            "Meta restricted the account: open the Account Quality page in Meta's Business Manager."
+        }
+        131042 | 134011 => {
+            "Payment is missing or its terms are not accepted: open billing in Meta's Business Manager."
+        }
+        131048 => {
+            "Too many people blocked or reported this number: wait, and look at the template and the list before going on."
+        }
         131037 => "The display name is not approved: wait for its approval in WhatsApp Manager.",
-        131045 | 133005..=133016 => "The phone number is not registered with the Cloud API: register it in WhatsApp Manager.",
-        132001 => "The template does not exist in this language, or is not approved: check its name and language in WhatsApp Manager.",
-        132000 | 132012 => "The parameters do not match the template: compare the message with the template in WhatsApp Manager.",
-        132007 | 132015 | 132016 => "WhatsApp paused, disabled or refused the template: look at its quality in WhatsApp Manager.",
+        131045 | 133005..=133016 => {
+            "The phone number is not registered with the Cloud API: register it in WhatsApp Manager."
+        }
+        132001 => {
+            "The template does not exist in this language, or is not approved: check its name and language in WhatsApp Manager."
+        }
+        132000 | 132012 => {
+            "The parameters do not match the template: compare the message with the template in WhatsApp Manager."
+        }
+        132007 | 132015 | 132016 => {
+            "WhatsApp paused, disabled or refused the template: look at its quality in WhatsApp Manager."
+        }
         131055 | 131063 | 134100 => "This template's category goes through another of Meta's APIs.",
         131053 => "WhatsApp could not fetch or use the media file: check its link, type and size.",
-        1 | 2 | 131016 | 131057 | 133004 => "WhatsApp's service is down for longer than a retry bridges.",
+        1 | 2 | 131016 | 131057 | 133004 => {
+            "WhatsApp's service is down for longer than a retry bridges."
+        }
         4 | 613 | 80007 => "The account's hourly limit of API calls is used up.",
-        100 | 131008 | 131009 | 135000 => "WhatsApp refuses the message as such: compare it with the API's reference.",
+        100 | 131008 | 131009 | 135000 => {
+            "WhatsApp refuses the message as such: compare it with the API's reference."
+        }
         131051 => "WhatsApp does not support this type of message.",
         _ => "WhatsApp refused the message in a way that would meet every row.",
     }
@@ -107,7 +173,10 @@ pub fn advice(code: i64) -> &'static str {
 mod tests {
     use super::*;
 
-    const ANSWER: Seen = Seen::Answer { server_error: false, transient: false };
+    const ANSWER: Seen = Seen::Answer {
+        server_error: false,
+        transient: false,
+    };
 
     /// One code of each line of the table in the design: what must be true of it.
     #[test]
@@ -115,26 +184,55 @@ mod tests {
         for code in [0, 190, 104] {
             assert_eq!(classify(code, ANSWER), Class::Token);
         }
-        for code in [3, 10, 200, 299, 33, 368, 131005, 131031, 131037, 131042, 131045, 131048, 131064, 133005, 133016, 134011] {
+        for code in [
+            3, 10, 200, 299, 33, 368, 131005, 131031, 131037, 131042, 131045, 131048, 131064,
+            133005, 133016, 134011,
+        ] {
             assert_eq!(classify(code, ANSWER), Class::Account, "{code}");
         }
-        for code in [131051, 131055, 131063, 134100, 132015, 132016, 132068, 135000] {
+        for code in [
+            131051, 131055, 131063, 134100, 132015, 132016, 132068, 135000,
+        ] {
             assert_eq!(classify(code, ANSWER), Class::Campaign, "{code}");
         }
-        for code in [130403, 130472, 130497, 131021, 131026, 131030, 131043, 131047, 131050, 131062, 132005, 132018, 137000] {
+        for code in [
+            130403, 130472, 130497, 131021, 131026, 131030, 131043, 131047, 131050, 131062, 132005,
+            132018, 137000,
+        ] {
             assert_eq!(classify(code, ANSWER), Class::Recipient, "{code}");
         }
-        for code in [1, 2, 4, 613, 80007, 130429, 131016, 131049, 131053, 131056, 131057, 132069, 133004, 134101] {
+        for code in [
+            1, 2, 4, 613, 80007, 130429, 131016, 131049, 131053, 131056, 131057, 132069, 133004,
+            134101,
+        ] {
             assert!(matches!(classify(code, ANSWER), Class::Again(_)), "{code}");
         }
-        for (code, blame) in [(100, Blame::Anything), (131009, Blame::Anything), (132000, Blame::Values), (132001, Blame::TemplateName)] {
-            assert_eq!(classify(code, ANSWER), Class::RowOrCampaign(blame), "{code}");
+        for (code, blame) in [
+            (100, Blame::Anything),
+            (131009, Blame::Anything),
+            (132000, Blame::Values),
+            (132001, Blame::TemplateName),
+        ] {
+            assert_eq!(
+                classify(code, ANSWER),
+                Class::RowOrCampaign(blame),
+                "{code}"
+            );
         }
     }
 
     #[test]
     fn a_server_error_that_may_hide_a_send_is_a_doubt() {
-        assert_eq!(classify(131000, Seen::Answer { server_error: true, transient: true }), Class::Doubt);
+        assert_eq!(
+            classify(
+                131000,
+                Seen::Answer {
+                    server_error: true,
+                    transient: true
+                }
+            ),
+            Class::Doubt
+        );
         assert!(matches!(classify(131000, ANSWER), Class::Again(_)));
         assert!(matches!(classify(131000, Seen::Callback), Class::Again(_)));
     }
@@ -142,7 +240,10 @@ mod tests {
     #[test]
     fn an_unlisted_code_is_final_unless_transient() {
         assert_eq!(classify(999_999, ANSWER), Class::Recipient);
-        let transient = Seen::Answer { server_error: false, transient: true };
+        let transient = Seen::Answer {
+            server_error: false,
+            transient: true,
+        };
         assert!(matches!(classify(999_999, transient), Class::Again(_)));
     }
 }

@@ -19,7 +19,10 @@ pub struct Problem {
 }
 
 fn problem<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, Problem> {
-    Err(Problem { pointer: pointer.into(), problem: problem.into() })
+    Err(Problem {
+        pointer: pointer.into(),
+        problem: problem.into(),
+    })
 }
 
 /// The request for one row.
@@ -28,7 +31,10 @@ pub fn request(mut filled: Value, to: Phone, tracker: &Tracker) -> Value {
         fields.insert("messaging_product".into(), json!("whatsapp"));
         fields.insert("recipient_type".into(), json!("individual"));
         fields.insert("to".into(), json!(to));
-        fields.insert("biz_opaque_callback_data".into(), json!(tracker.to_string()));
+        fields.insert(
+            "biz_opaque_callback_data".into(),
+            json!(tracker.to_string()),
+        );
     }
     filled
 }
@@ -36,14 +42,28 @@ pub fn request(mut filled: Value, to: Phone, tracker: &Tracker) -> Value {
 /// Checks a campaign's message object: the Cloud API's, without `to`.
 pub fn check(message: &Value) -> Result<(), Problem> {
     let Some(fields) = message.as_object() else {
-        return problem("", "must be an object, such as {\"type\": \"template\", \"template\": {…}}");
+        return problem(
+            "",
+            "must be an object, such as {\"type\": \"template\", \"template\": {…}}",
+        );
     };
-    for ours in ["to", "recipient", "recipient_type", "biz_opaque_callback_data"] {
+    for ours in [
+        "to",
+        "recipient",
+        "recipient_type",
+        "biz_opaque_callback_data",
+    ] {
         if fields.contains_key(ours) {
-            return problem(format!("/{ours}"), "is set by Crier for each row; leave it out");
+            return problem(
+                format!("/{ours}"),
+                "is set by Crier for each row; leave it out",
+            );
         }
     }
-    if fields.get("messaging_product").is_some_and(|product| product != "whatsapp") {
+    if fields
+        .get("messaging_product")
+        .is_some_and(|product| product != "whatsapp")
+    {
         return problem("/messaging_product", "must be \"whatsapp\" or absent");
     }
     let Some(kind) = fields.get("type").and_then(Value::as_str) else {
@@ -53,10 +73,17 @@ pub fn check(message: &Value) -> Result<(), Problem> {
     match kind {
         "template" => template(object(fields, kind, &pointer)?),
         "text" => text(object(fields, kind, &pointer)?),
-        "image" | "audio" | "video" | "document" | "sticker" => media(object(fields, kind, &pointer)?, &pointer),
+        "image" | "audio" | "video" | "document" | "sticker" => {
+            media(object(fields, kind, &pointer)?, &pointer)
+        }
         "location" | "interactive" => object(fields, kind, &pointer).map(drop),
         "contacts" => array(fields, kind, &pointer).map(drop),
-        other => problem("/type", format!("`{other}` cannot be broadcast; use template, text, image, audio, video, document, sticker, location, contacts or interactive")),
+        other => problem(
+            "/type",
+            format!(
+                "`{other}` cannot be broadcast; use template, text, image, audio, video, document, sticker, location, contacts or interactive"
+            ),
+        ),
     }
 }
 
@@ -72,7 +99,10 @@ fn media(media: &Map<String, Value>, pointer: &str) -> Result<(), Problem> {
         (false, true) => string(media, "link", &format!("{pointer}/link"))?,
         _ => return problem(pointer, "needs either `id` or `link`"),
     };
-    let caption = media.get("caption").and_then(Value::as_str).unwrap_or_default();
+    let caption = media
+        .get("caption")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     at_most(caption, MAX_CAPTION, &format!("{pointer}/caption"))
 }
 
@@ -83,9 +113,14 @@ fn template(template: &Map<String, Value>) -> Result<(), Problem> {
     if !template.contains_key("components") {
         return Ok(());
     }
-    for (index, value) in array(template, "components", "/template/components")?.iter().enumerate() {
+    for (index, value) in array(template, "components", "/template/components")?
+        .iter()
+        .enumerate()
+    {
         let pointer = format!("/template/components/{index}");
-        let Some(fields) = value.as_object() else { return problem(pointer, "must be an object") };
+        let Some(fields) = value.as_object() else {
+            return problem(pointer, "must be an object");
+        };
         component(fields, &pointer)?;
     }
     Ok(())
@@ -97,16 +132,26 @@ fn component(component: &Map<String, Value>, pointer: &str) -> Result<(), Proble
         "button" => button(component, pointer)?,
         // Carousels and limited-time offers nest components of their own; Meta checks those.
         "carousel" | "limited_time_offer" => return Ok(()),
-        other => return problem(format!("{pointer}/type"), format!("`{other}` is none of header, body, button, carousel, limited_time_offer")),
+        other => {
+            return problem(
+                format!("{pointer}/type"),
+                format!("`{other}` is none of header, body, button, carousel, limited_time_offer"),
+            );
+        }
     }
     let pointer = format!("{pointer}/parameters");
     let parameters = array(component, "parameters", &pointer)?;
     for (index, value) in parameters.iter().enumerate() {
         let pointer = format!("{pointer}/{index}");
-        let Some(fields) = value.as_object() else { return problem(pointer, "must be an object") };
+        let Some(fields) = value.as_object() else {
+            return problem(pointer, "must be an object");
+        };
         parameter(fields, &pointer)?;
     }
-    let named = parameters.iter().filter(|parameter| parameter.get("parameter_name").is_some()).count();
+    let named = parameters
+        .iter()
+        .filter(|parameter| parameter.get("parameter_name").is_some())
+        .count();
     if named != 0 && named != parameters.len() {
         return problem(pointer, "named and positional parameters do not mix");
     }
@@ -117,7 +162,10 @@ fn button(button: &Map<String, Value>, pointer: &str) -> Result<(), Problem> {
     string(button, "sub_type", &format!("{pointer}/sub_type"))?;
     match button.get("index") {
         Some(Value::String(_) | Value::Number(_)) => Ok(()),
-        _ => problem(format!("{pointer}/index"), "is required, such as \"0\" for the first button"),
+        _ => problem(
+            format!("{pointer}/index"),
+            "is required, such as \"0\" for the first button",
+        ),
     }
 }
 
@@ -132,21 +180,33 @@ fn parameter(parameter: &Map<String, Value>, pointer: &str) -> Result<(), Proble
     }
 }
 
-fn object<'m>(fields: &'m Map<String, Value>, key: &str, pointer: &str) -> Result<&'m Map<String, Value>, Problem> {
+fn object<'m>(
+    fields: &'m Map<String, Value>,
+    key: &str,
+    pointer: &str,
+) -> Result<&'m Map<String, Value>, Problem> {
     match fields.get(key).and_then(Value::as_object) {
         Some(object) => Ok(object),
         None => problem(pointer, "is required and must be an object"),
     }
 }
 
-fn array<'m>(fields: &'m Map<String, Value>, key: &str, pointer: &str) -> Result<&'m Vec<Value>, Problem> {
+fn array<'m>(
+    fields: &'m Map<String, Value>,
+    key: &str,
+    pointer: &str,
+) -> Result<&'m Vec<Value>, Problem> {
     match fields.get(key).and_then(Value::as_array) {
         Some(items) => Ok(items),
         None => problem(pointer, "is required and must be a list"),
     }
 }
 
-fn string<'m>(fields: &'m Map<String, Value>, key: &str, pointer: &str) -> Result<&'m str, Problem> {
+fn string<'m>(
+    fields: &'m Map<String, Value>,
+    key: &str,
+    pointer: &str,
+) -> Result<&'m str, Problem> {
     match fields.get(key).and_then(Value::as_str) {
         Some(text) if !text.trim().is_empty() => Ok(text),
         _ => problem(pointer, "is required and must be text"),

@@ -8,7 +8,9 @@ use sha2::Sha256;
 /// Whether `header` signs `body` under any of the secrets (two while rotating). Takes the same time for any wrong
 /// signature of the right form.
 pub fn verify(header: &str, body: &[u8], secrets: &[SecretString]) -> bool {
-    let Some(claimed) = header.strip_prefix("sha256=").and_then(unhex) else { return false };
+    let Some(claimed) = header.strip_prefix("sha256=").and_then(unhex) else {
+        return false;
+    };
     let mut valid = false;
     for secret in secrets {
         valid |= mac(secret, body).verify_slice(&claimed).is_ok();
@@ -26,7 +28,9 @@ pub fn sign(body: &[u8], secret: &SecretString) -> String {
 #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
 fn mac(secret: &SecretString, body: &[u8]) -> Hmac<Sha256> {
     let key = secret.expose_secret().as_bytes();
-    Hmac::<Sha256>::new_from_slice(key).expect("any key length").chain_update(body)
+    Hmac::<Sha256>::new_from_slice(key)
+        .expect("any key length")
+        .chain_update(body)
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
@@ -55,7 +59,11 @@ mod tests {
         let body = b"what do ya want for nothing?";
         assert_eq!(sign(body, &secret("Jefe")), header);
         assert!(verify(header, body, &[secret("Jefe")]));
-        assert!(verify(&header.to_uppercase().replace("SHA", "sha"), body, &[secret("Jefe")]));
+        assert!(verify(
+            &header.to_uppercase().replace("SHA", "sha"),
+            body,
+            &[secret("Jefe")]
+        ));
     }
 
     #[test]
@@ -66,7 +74,14 @@ mod tests {
         assert!(!verify(&header, body, &[secret("old")]));
         assert!(!verify(&header, body, &[]));
         assert!(!verify(&header, br#"{"entry":[ ]}"#, &[secret("new")]));
-        for broken in ["", "sha256=", "sha1=00", &header[..70], &header.replace("sha256=", ""), "sha256=é"] {
+        for broken in [
+            "",
+            "sha256=",
+            "sha1=00",
+            &header[..70],
+            &header.replace("sha256=", ""),
+            "sha256=é",
+        ] {
             assert!(!verify(broken, body, &[secret("new")]), "{broken}");
         }
     }

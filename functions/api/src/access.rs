@@ -12,14 +12,24 @@ use crate::Api;
 use crate::problem::Problem;
 
 /// Lets a request pass, or answers 401.
-pub async fn authorize(State(api): State<Arc<Api>>, request: Request, next: Next) -> Result<Response, Problem> {
-    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+pub async fn authorize(
+    State(api): State<Arc<Api>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let header = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let (scheme, token) = header.split_once(' ').unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Problem::unauthorized());
     }
     let secret = api.secrets.get().await?;
-    let caller = secret.authorize(token.trim()).ok_or_else(Problem::unauthorized)?;
+    let caller = secret
+        .authorize(token.trim())
+        .ok_or_else(Problem::unauthorized)?;
     tracing::info!(caller, method = %request.method(), path = request.uri().path(), "request");
     Ok(next.run(request).await)
 }

@@ -48,15 +48,29 @@ pub async fn create(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Created>), Problem> {
     let body = body.map_err(|_| Problem::too_large())?;
-    let id: CampaignId = Uuid::now_v7().to_string().parse().map_err(|error| cloud::Error::new("name a campaign", error))?;
+    let id: CampaignId = Uuid::now_v7()
+        .to_string()
+        .parse()
+        .map_err(|error| cloud::Error::new("name a campaign", error))?;
     let now = cloud::now();
     let campaign = create::read(&body)?.checked(id, now)?;
     // Signed first: a campaign without an upload would wait for ever.
-    let signed = api.files.sign_upload(&campaign.id, campaign.file.size, SIGNED_FOR).await?;
+    let signed = api
+        .files
+        .sign_upload(&campaign.id, campaign.file.size, SIGNED_FOR)
+        .await?;
     api.campaigns.create(&campaign).await?;
-    let upload =
-        SignedUpload { method: signed.method, url: signed.url, headers: signed.headers, expires_at: expires_at(now) };
-    let created = Created { id: campaign.id.to_string(), state: campaign.state.name(), upload };
+    let upload = SignedUpload {
+        method: signed.method,
+        url: signed.url,
+        headers: signed.headers,
+        expires_at: expires_at(now),
+    };
+    let created = Created {
+        id: campaign.id.to_string(),
+        state: campaign.state.name(),
+        upload,
+    };
     Ok((StatusCode::CREATED, Json(created)))
 }
 
@@ -65,11 +79,18 @@ pub async fn create(
     get, path = "/campaigns", params(Listing),
     responses((status = 200, body = CampaignList), (status = 401, body = Problem))
 )]
-pub async fn list(State(api): State<Arc<Api>>, Query(listing): Query<Listing>) -> Result<Json<CampaignList>, Problem> {
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Query(listing): Query<Listing>,
+) -> Result<Json<CampaignList>, Problem> {
     let limit = listing.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
     let campaigns = api.campaigns.list(limit as i32).await?;
-    let views = stream::iter(campaigns).map(|campaign| view_of(&api, campaign)).buffered(8);
-    Ok(Json(CampaignList { campaigns: views.try_collect().await? }))
+    let views = stream::iter(campaigns)
+        .map(|campaign| view_of(&api, campaign))
+        .buffered(8);
+    Ok(Json(CampaignList {
+        campaigns: views.try_collect().await?,
+    }))
 }
 
 /// Shows one campaign: its state, every term of the sum, the rate, the estimated end.
@@ -77,7 +98,10 @@ pub async fn list(State(api): State<Arc<Api>>, Query(listing): Query<Listing>) -
     get, path = "/campaigns/{id}", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = CampaignView), (status = 401, body = Problem), (status = 404, body = Problem))
 )]
-pub async fn show(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<CampaignView>, Problem> {
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<Json<CampaignView>, Problem> {
     let campaign = find(&api, &id).await?;
     Ok(Json(view_of(&api, campaign).await?))
 }
@@ -87,15 +111,28 @@ pub async fn show(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result
     get, path = "/campaigns/{id}/rejects", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = SignedDownload), (status = 401, body = Problem), (status = 404, body = Problem))
 )]
-pub async fn rejects(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<SignedDownload>, Problem> {
+pub async fn rejects(
+    State(api): State<Arc<Api>>,
+    Path(id): Path<String>,
+) -> Result<Json<SignedDownload>, Problem> {
     let campaign = find(&api, &id).await?;
-    let signed = api.files.sign_rejects(&campaign.id, SIGNED_FOR).await?.ok_or_else(Problem::no_rejects)?;
-    Ok(Json(SignedDownload { url: signed.url, expires_at: expires_at(cloud::now()) }))
+    let signed = api
+        .files
+        .sign_rejects(&campaign.id, SIGNED_FOR)
+        .await?
+        .ok_or_else(Problem::no_rejects)?;
+    Ok(Json(SignedDownload {
+        url: signed.url,
+        expires_at: expires_at(cloud::now()),
+    }))
 }
 
 async fn find(api: &Api, id: &str) -> Result<Campaign, Problem> {
     let id: CampaignId = id.parse().map_err(|_| Problem::no_campaign())?;
-    api.campaigns.get(&id).await?.ok_or_else(Problem::no_campaign)
+    api.campaigns
+        .get(&id)
+        .await?
+        .ok_or_else(Problem::no_campaign)
 }
 
 async fn view_of(api: &Api, campaign: Campaign) -> Result<CampaignView, Problem> {

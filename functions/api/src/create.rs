@@ -66,10 +66,17 @@ pub fn read(body: &[u8]) -> Result<NewCampaign, Problem> {
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let place = error.path().to_string();
         let detail = error.into_inner();
-        if detail.is_syntax() || detail.is_eof() || place == "." && !detail.to_string().contains("unknown field") {
+        if detail.is_syntax()
+            || detail.is_eof()
+            || place == "." && !detail.to_string().contains("unknown field")
+        {
             return Problem::body(format!("not the expected JSON object: {detail}"));
         }
-        let pointer = if place == "." { String::new() } else { format!("/{}", place.replace('.', "/")) };
+        let pointer = if place == "." {
+            String::new()
+        } else {
+            format!("/{}", place.replace('.', "/"))
+        };
         Problem::field(pointer, detail.to_string())
     })
 }
@@ -79,7 +86,10 @@ impl NewCampaign {
     pub fn checked(self, id: CampaignId, now: Millis) -> Result<Campaign, Problem> {
         let name = named(self.name, "/name")?;
         if name.chars().count() > MAX_NAME {
-            return Err(Problem::field("/name", format!("is longer than {MAX_NAME} characters")));
+            return Err(Problem::field(
+                "/name",
+                format!("is longer than {MAX_NAME} characters"),
+            ));
         }
         Ok(Campaign {
             id,
@@ -99,11 +109,15 @@ impl NewCampaign {
 
 fn message(body: Option<Value>) -> Result<Message, Problem> {
     let body = body.ok_or_else(|| Problem::field("/message", "is required"))?;
-    whatsapp::message::check(&body)
-        .map_err(|problem| Problem::field(format!("/message{}", problem.pointer), problem.problem))?;
+    whatsapp::message::check(&body).map_err(|problem| {
+        Problem::field(format!("/message{}", problem.pointer), problem.problem)
+    })?;
     Message::new(body).map_err(|empty| {
         let pointer = format!("/message{}", empty.pointer);
-        Problem::field(pointer, "holds `{{}}`, which names no column; write `{{column}}`")
+        Problem::field(
+            pointer,
+            "holds `{{}}`, which names no column; write `{{column}}`",
+        )
     })
 }
 
@@ -111,28 +125,58 @@ fn file(file: Option<NewFile>) -> Result<FileInfo, Problem> {
     let file = file.ok_or_else(|| Problem::field("/file", "is required, with name and size"))?;
     let name = named(file.name, "/file/name")?;
     if !name.to_lowercase().ends_with(".csv") {
-        return Err(Problem::field("/file/name", "must end in .csv; save spreadsheets as \"CSV UTF-8\""));
+        return Err(Problem::field(
+            "/file/name",
+            "must end in .csv; save spreadsheets as \"CSV UTF-8\"",
+        ));
     }
-    let size = file.size.ok_or_else(|| Problem::field("/file/size", "is required: the exact size in bytes"))?;
+    let size = file
+        .size
+        .ok_or_else(|| Problem::field("/file/size", "is required: the exact size in bytes"))?;
     match size {
-        0 => Err(Problem::field("/file/size", "must not be 0: the file has no rows")),
+        0 => Err(Problem::field(
+            "/file/size",
+            "must not be 0: the file has no rows",
+        )),
         1..=MAX_UPLOAD => Ok(FileInfo { name, size }),
-        _ => Err(Problem::field("/file/size", format!("must be at most {MAX_UPLOAD} bytes; split the file"))),
+        _ => Err(Problem::field(
+            "/file/size",
+            format!("must be at most {MAX_UPLOAD} bytes; split the file"),
+        )),
     }
 }
 
 fn options(options: NewOptions) -> Result<Options, Problem> {
-    if options.phone_column.as_deref().is_some_and(|column| column.trim().is_empty()) {
-        return Err(Problem::field("/options/phone_column", "must not be empty; leave it out for the usual names"));
+    if options
+        .phone_column
+        .as_deref()
+        .is_some_and(|column| column.trim().is_empty())
+    {
+        return Err(Problem::field(
+            "/options/phone_column",
+            "must not be empty; leave it out for the usual names",
+        ));
     }
-    if options.default_region.as_deref().is_some_and(|code| phone::region(code).is_none()) {
-        return Err(Problem::field("/options/default_region", "is no ISO 3166-1 region code, such as BR"));
+    if options
+        .default_region
+        .as_deref()
+        .is_some_and(|code| phone::region(code).is_none())
+    {
+        return Err(Problem::field(
+            "/options/default_region",
+            "is no ISO 3166-1 region code, such as BR",
+        ));
     }
-    Ok(Options { phone_column: options.phone_column, default_region: options.default_region })
+    Ok(Options {
+        phone_column: options.phone_column,
+        default_region: options.default_region,
+    })
 }
 
 fn named(text: Option<String>, pointer: &str) -> Result<String, Problem> {
-    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let text = text
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty());
     text.ok_or_else(|| Problem::field(pointer, "is required and must not be empty"))
 }
 
@@ -160,7 +204,11 @@ mod tests {
             ("/name", json!(7), "/name"),
             ("/message", json!(null), "/message"),
             ("/message/type", json!("txt"), "/message/type"),
-            ("/message/text/body", json!("Hi {{ }}"), "/message/text/body"),
+            (
+                "/message/text/body",
+                json!("Hi {{ }}"),
+                "/message/text/body",
+            ),
             ("/file", json!(null), "/file"),
             ("/file/name", json!("a.pdf"), "/file/name"),
             ("/file/size", json!(0), "/file/size"),
@@ -171,7 +219,11 @@ mod tests {
             let mut body = good();
             *body.pointer_mut(pointer).unwrap() = value.clone();
             let problem = create(&body).expect_err(pointer);
-            assert_eq!((problem.status, problem.field.as_deref()), (422, Some(field)), "{pointer} {value}: {problem:?}");
+            assert_eq!(
+                (problem.status, problem.field.as_deref()),
+                (422, Some(field)),
+                "{pointer} {value}: {problem:?}"
+            );
         }
         for (option, value) in [("phone_column", ""), ("default_region", "Brazil")] {
             let mut body = good();
@@ -190,6 +242,9 @@ mod tests {
         let mut body = good();
         body["fil"] = json!(1);
         let problem = create(&body).expect_err("unknown field");
-        assert!(problem.status == 422 && problem.detail.contains("unknown field `fil`"), "{problem:?}");
+        assert!(
+            problem.status == 422 && problem.detail.contains("unknown field `fil`"),
+            "{problem:?}"
+        );
     }
 }

@@ -48,7 +48,11 @@ impl Api {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = Rate::new(env::parsed("TPS_BUDGET")?, env::parsed("SLOTS")?, env::parsed("SLOT_RATE")?)?;
+        let rate = Rate::new(
+            env::parsed("TPS_BUDGET")?,
+            env::parsed("SLOTS")?,
+            env::parsed("SLOT_RATE")?,
+        )?;
         let retention = env::parsed("RETENTION_DAYS")?;
         let table = env::required("CAMPAIGNS_TABLE")?;
         let config = aws::config().await;
@@ -56,12 +60,30 @@ impl Api {
         let files = Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?);
         let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
         let campaigns = Campaigns::new(dynamodb.clone(), table.clone(), retention);
-        Ok(Self::new(campaigns, CounterTable::new(dynamodb, table, retention), files, secrets, rate.budget()))
+        Ok(Self::new(
+            campaigns,
+            CounterTable::new(dynamodb, table, retention),
+            files,
+            secrets,
+            rate.budget(),
+        ))
     }
 
     /// An API of these parts; `budget` in calls per second.
-    pub fn new(campaigns: Campaigns, counters: CounterTable, files: Files, secrets: Secrets, budget: u32) -> Self {
-        Self { campaigns, counters, files, secrets, budget }
+    pub fn new(
+        campaigns: Campaigns,
+        counters: CounterTable,
+        files: Files,
+        secrets: Secrets,
+        budget: u32,
+    ) -> Self {
+        Self {
+            campaigns,
+            counters,
+            files,
+            secrets,
+            budget,
+        }
     }
 }
 
@@ -81,13 +103,22 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(campaigns::rejects))
         .split_for_parts();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    description.components.get_or_insert_default().add_security_scheme("token", bearer);
+    description
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("token", bearer);
     routes
         .route("/openapi.json", get(|| async { Json(description) }))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::no_route() })
-        .layer(middleware::from_fn_with_state(Arc::clone(&api), access::authorize))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&api),
+            access::authorize,
+        ))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .route("/health", get(|| async { Json(serde_json::json!({"status": "ok"})) }))
+        .route(
+            "/health",
+            get(|| async { Json(serde_json::json!({"status": "ok"})) }),
+        )
         .with_state(api)
 }

@@ -22,13 +22,25 @@ pub struct Problem {
 
 impl Problem {
     fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), title, detail: detail.into(), field: None }
+        Self {
+            status: status.as_u16(),
+            title,
+            detail: detail.into(),
+            field: None,
+        }
     }
 
     /// 400 or 422: the body, or a field of it, is not as expected.
     pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "a field is not as expected", detail);
-        Self { field: Some(pointer.into()), ..problem }
+        let problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "a field is not as expected",
+            detail,
+        );
+        Self {
+            field: Some(pointer.into()),
+            ..problem
+        }
     }
 
     /// The body is no JSON object.
@@ -39,7 +51,11 @@ impl Problem {
     /// More bytes than any message has.
     pub fn too_large() -> Self {
         let detail = format!("the body may have {} bytes at most", crate::MAX_BODY);
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large", detail)
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is too large",
+            detail,
+        )
     }
 
     /// No token, or a wrong one.
@@ -62,7 +78,11 @@ impl Problem {
 
     /// No such route.
     pub fn no_route() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no such route", "GET /openapi.json describes the routes there are")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no such route",
+            "GET /openapi.json describes the routes there are",
+        )
     }
 
     /// The route exists, the method does not.
@@ -86,7 +106,10 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -147,7 +147,11 @@ pub fn campaign(campaign: Campaign, progress: Progress, budget: u32) -> Campaign
     CampaignView {
         id: campaign.id.to_string(),
         name: campaign.name,
-        state: if progress.finished { "finished" } else { campaign.state.name() },
+        state: if progress.finished {
+            "finished"
+        } else {
+            campaign.state.name()
+        },
         reason: campaign.reason,
         created_at: time(campaign.created_at),
         file_name: campaign.file.name,
@@ -188,5 +192,7 @@ pub fn campaign(campaign: Campaign, progress: Progress, budget: u32) -> Campaign
 /// RFC 3339, in UTC.
 pub fn time(at: Millis) -> String {
     let millis = i64::try_from(at).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(millis).map(|at| at.to_string()).unwrap_or_default()
+    Timestamp::from_millisecond(millis)
+        .map(|at| at.to_string())
+        .unwrap_or_default()
 }

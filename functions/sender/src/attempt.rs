@@ -44,13 +44,22 @@ pub(crate) async fn run(shared: Arc<Shared>, attempt: Attempt) -> Ended {
 
 impl Attempt {
     async fn run(self, shared: &Shared) -> Result<Ended, Error> {
-        let tracker = Tracker { campaign: self.campaign.id.clone(), row: self.row.row, attempt: self.number };
+        let tracker = Tracker {
+            campaign: self.campaign.id.clone(),
+            row: self.row.row,
+            attempt: self.number,
+        };
         let filled = self.campaign.message.fill(&self.row.values);
         let request = message::request(filled, self.row.to, &tracker);
         let outcome = shared.client.send(&self.token, &request).await;
         let step = match &outcome {
-            Outcome::Refused(refusal) if refusal.class == Class::Token && self.token_is_old(shared).await => {
-                Step::Retry { not_before: cloud::now(), fault: refusal.fault.clone() }
+            Outcome::Refused(refusal)
+                if refusal.class == Class::Token && self.token_is_old(shared).await =>
+            {
+                Step::Retry {
+                    not_before: cloud::now(),
+                    fault: refusal.fault.clone(),
+                }
             }
             _ => next_step(outcome, self.circumstances()),
         };
@@ -66,17 +75,37 @@ impl Attempt {
                     shared.known.prove(id).await?;
                 }
             }
-            Step::Reject(fault) => drop(shared.ledger.settle(id, row, number, Move::Reject, &fault).await?),
-            Step::Doubt(fault) => drop(shared.ledger.settle(id, row, number, Move::Doubt, &fault).await?),
+            Step::Reject(fault) => drop(
+                shared
+                    .ledger
+                    .settle(id, row, number, Move::Reject, &fault)
+                    .await?,
+            ),
+            Step::Doubt(fault) => drop(
+                shared
+                    .ledger
+                    .settle(id, row, number, Move::Doubt, &fault)
+                    .await?,
+            ),
             Step::Hold(fault) => {
                 // The stop first: every moment without it costs another refused call.
                 shared.known.pause(id, &reason(&fault)).await?;
-                shared.ledger.settle(id, row, number, Move::Hold, &fault).await?;
+                shared
+                    .ledger
+                    .settle(id, row, number, Move::Hold, &fault)
+                    .await?;
             }
             Step::Retry { not_before, fault } => {
                 // Where a callback settled the row meanwhile there is nothing to try again.
-                if shared.ledger.retry(id, row, number, not_before, &fault).await? {
-                    return Ok(Ended::Again { due: not_before, row: self.row });
+                if shared
+                    .ledger
+                    .retry(id, row, number, not_before, &fault)
+                    .await?
+                {
+                    return Ok(Ended::Again {
+                        due: not_before,
+                        row: self.row,
+                    });
                 }
             }
         }
@@ -89,7 +118,8 @@ impl Attempt {
             attempt: self.number,
             now: cloud::now(),
             values_vary: !message.columns().is_empty(),
-            name_varies: message.varies_at("/template/name") || message.varies_at("/template/language"),
+            name_varies: message.varies_at("/template/name")
+                || message.varies_at("/template/language"),
             proven: self.campaign.proven,
             jitter: rand::random(),
         }
@@ -106,9 +136,20 @@ impl Attempt {
 
 /// Why a campaign stopped, and what to do: the sentence people read.
 fn reason(fault: &Fault) -> String {
-    let details = fault.details.as_deref().map(|details| format!(": {details}")).unwrap_or_default();
+    let details = fault
+        .details
+        .as_deref()
+        .map(|details| format!(": {details}"))
+        .unwrap_or_default();
     match fault.code {
-        Some(code) => format!("WhatsApp answered error {code}, \"{}\"{details}. {}", fault.title, advice(code)),
-        None => format!("WhatsApp could not be reached ({}). Check the parameter GraphApiUrl and Meta's status page.", fault.title),
+        Some(code) => format!(
+            "WhatsApp answered error {code}, \"{}\"{details}. {}",
+            fault.title,
+            advice(code)
+        ),
+        None => format!(
+            "WhatsApp could not be reached ({}). Check the parameter GraphApiUrl and Meta's status page.",
+            fault.title
+        ),
     }
 }

@@ -52,7 +52,10 @@ impl<'a> Invocation<'a> {
         Self {
             sender,
             campaign: batch.campaign,
-            summary: Summary { rows: batch.rows.len(), ..Summary::default() },
+            summary: Summary {
+                rows: batch.rows.len(),
+                ..Summary::default()
+            },
             rows: batch.rows.into_iter(),
             owner: context.request_id.clone(),
             deadline: context.deadline,
@@ -71,7 +74,12 @@ impl<'a> Invocation<'a> {
                 return Ok(());
             }
             let shared = &self.sender.shared;
-            if shared.known.sending(&self.campaign, BEFORE_CLAIM).await?.is_none() {
+            if shared
+                .known
+                .sending(&self.campaign, BEFORE_CLAIM)
+                .await?
+                .is_none()
+            {
                 self.summary.dropped = 1 + self.rows.len();
                 return Ok(());
             }
@@ -87,12 +95,17 @@ impl<'a> Invocation<'a> {
             match ended {
                 Ok(Ended::Again { due, row }) => self.put_back.push((due, row)),
                 Ok(Ended::Done) => {}
-                Err(panic) => lambda_runtime::tracing::error!("a call's task ended early, its row stays claimed: {panic}"),
+                Err(panic) => lambda_runtime::tracing::error!(
+                    "a call's task ended early, its row stays claimed: {panic}"
+                ),
             }
         }
         self.summary.put_back = self.put_back.len();
         for (delay, rows) in delayed(self.put_back, cloud::now()) {
-            let batch = Batch { campaign: self.campaign.clone(), rows };
+            let batch = Batch {
+                campaign: self.campaign.clone(),
+                rows,
+            };
             self.sender.queue.send(&[batch], delay).await?;
         }
         Ok(self.summary)
@@ -102,7 +115,10 @@ impl<'a> Invocation<'a> {
     async fn offer(&mut self, row: Row, token: SecretString, slot: &mut Slot) -> Result<(), Error> {
         let now = cloud::now();
         let ledger = &self.sender.shared.ledger;
-        match ledger.claim(&self.campaign, row.row, &self.owner, now).await? {
+        match ledger
+            .claim(&self.campaign, row.row, &self.owner, now)
+            .await?
+        {
             Claim::Won(attempt) => self.call(row, attempt, token, slot).await,
             Claim::Settled => Ok(()),
             Claim::NotBefore(due) => {
@@ -114,22 +130,43 @@ impl<'a> Invocation<'a> {
             }
             // Still at it, or dead too recently to tell: looked at again when it can be told.
             Claim::Taken(taken) => {
-                self.put_back.push((taken.claimed_at + self.lifetime + 60_000, row));
+                self.put_back
+                    .push((taken.claimed_at + self.lifetime + 60_000, row));
                 Ok(())
             }
         }
     }
 
-    async fn call(&mut self, row: Row, number: u32, token: SecretString, slot: &mut Slot) -> Result<(), Error> {
+    async fn call(
+        &mut self,
+        row: Row,
+        number: u32,
+        token: SecretString,
+        slot: &mut Slot,
+    ) -> Result<(), Error> {
         tokio::time::sleep_until(self.sender.began + slot.next_start()).await;
         let shared = &self.sender.shared;
         let Some(campaign) = shared.known.sending(&self.campaign, BEFORE_CALL).await? else {
-            let fault = Fault { title: "the campaign stopped before the call".into(), ..Fault::default() };
-            shared.ledger.settle(&self.campaign, row.row, number, Move::Hold, &fault).await?;
+            let fault = Fault {
+                title: "the campaign stopped before the call".into(),
+                ..Fault::default()
+            };
+            shared
+                .ledger
+                .settle(&self.campaign, row.row, number, Move::Hold, &fault)
+                .await?;
             return Ok(());
         };
         self.summary.calls += 1;
-        self.calls.spawn(attempt::run(shared.clone(), Attempt { campaign, row, number, token }));
+        self.calls.spawn(attempt::run(
+            shared.clone(),
+            Attempt {
+                campaign,
+                row,
+                number,
+                token,
+            },
+        ));
         // The next tick counts from when the request is out, not from when it was thought of: what happens between,
         // a busy machine above all, would else bring two calls closer than an interval.
         for _ in 0..STEPS_OUT {
@@ -140,9 +177,14 @@ impl<'a> Invocation<'a> {
     }
 
     async fn doubt(&mut self, row: Row, taken: Taken) -> Result<(), Error> {
-        let fault = Fault { title: "the sender died between claim and answer".into(), ..Fault::default() };
+        let fault = Fault {
+            title: "the sender died between claim and answer".into(),
+            ..Fault::default()
+        };
         let ledger = &self.sender.shared.ledger;
-        ledger.settle(&self.campaign, row.row, taken.attempt, Move::Doubt, &fault).await?;
+        ledger
+            .settle(&self.campaign, row.row, taken.attempt, Move::Doubt, &fault)
+            .await?;
         Ok(())
     }
 }
@@ -161,7 +203,10 @@ fn delayed(mut rows: Vec<(Millis, Row)>, now: Millis) -> Vec<(Duration, Vec<Row>
         }
     }
     let delay = |due: Millis| Duration::from_millis(due.saturating_sub(now));
-    groups.into_iter().map(|(_, last, group)| (delay(last), group)).collect()
+    groups
+        .into_iter()
+        .map(|(_, last, group)| (delay(last), group))
+        .collect()
 }
 
 #[cfg(test)]
@@ -172,12 +217,26 @@ mod tests {
     #[test]
     fn rows_go_back_together_but_never_early() {
         let to = phone::read("+5511987654321", None).unwrap();
-        let row = |number| Row { row: number, to, values: Vec::new() };
-        let rows = vec![(9_000, row(4)), (1_500, row(1)), (2_000, row(2)), (0, row(3))];
+        let row = |number| Row {
+            row: number,
+            to,
+            values: Vec::new(),
+        };
+        let rows = vec![
+            (9_000, row(4)),
+            (1_500, row(1)),
+            (2_000, row(2)),
+            (0, row(3)),
+        ];
         let groups = delayed(rows, 1_000);
         let seen: Vec<(u64, Vec<u32>)> = groups
             .into_iter()
-            .map(|(delay, rows)| (delay.as_millis() as u64, rows.iter().map(|row| row.row).collect()))
+            .map(|(delay, rows)| {
+                (
+                    delay.as_millis() as u64,
+                    rows.iter().map(|row| row.row).collect(),
+                )
+            })
             .collect();
         assert_eq!(seen, [(1_000, vec![3, 1, 2]), (8_000, vec![4])]);
     }

@@ -32,16 +32,27 @@ struct Kept {
 
 impl Known {
     pub(crate) fn new(campaigns: Campaigns) -> Self {
-        Self { campaigns, kept: Mutex::default() }
+        Self {
+            campaigns,
+            kept: Mutex::default(),
+        }
     }
 
     /// The campaign if calls may start, as it was at most `age` ago.
-    pub(crate) async fn sending(&self, id: &CampaignId, age: Duration) -> Result<Option<Arc<Campaign>>, Error> {
+    pub(crate) async fn sending(
+        &self,
+        id: &CampaignId,
+        age: Duration,
+    ) -> Result<Option<Arc<Campaign>>, Error> {
         let campaign = self.younger_than(id, age).await?;
         Ok(campaign.filter(|campaign| campaign.state.may_send()))
     }
 
-    async fn younger_than(&self, id: &CampaignId, age: Duration) -> Result<Option<Arc<Campaign>>, Error> {
+    async fn younger_than(
+        &self,
+        id: &CampaignId,
+        age: Duration,
+    ) -> Result<Option<Arc<Campaign>>, Error> {
         let mut kept = self.kept.lock().await;
         if let Some(known) = kept.get(id)
             && known.read_at.elapsed() < age
@@ -51,7 +62,13 @@ impl Known {
         let read_at = Instant::now();
         let campaign = self.campaigns.get(id).await?.map(Arc::new);
         kept.retain(|_, known| known.read_at.elapsed() < BEFORE_CALL);
-        kept.insert(id.clone(), Kept { read_at, campaign: campaign.clone() });
+        kept.insert(
+            id.clone(),
+            Kept {
+                read_at,
+                campaign: campaign.clone(),
+            },
+        );
         Ok(campaign)
     }
 

@@ -56,11 +56,19 @@ impl Sender {
     /// Reads the environment; fails where anything is missing or the rate contradicts the budget.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = Rate::new(env::parsed("TPS_BUDGET")?, env::parsed("SLOTS")?, env::parsed("SLOT_RATE")?)?;
+        let rate = Rate::new(
+            env::parsed("TPS_BUDGET")?,
+            env::parsed("SLOTS")?,
+            env::parsed("SLOT_RATE")?,
+        )?;
         let retention = env::parsed("RETENTION_DAYS")?;
         let config = aws::config().await;
         let dynamodb = aws::dynamodb(&config);
-        let campaigns = Campaigns::new(dynamodb.clone(), env::required("CAMPAIGNS_TABLE")?, retention);
+        let campaigns = Campaigns::new(
+            dynamodb.clone(),
+            env::required("CAMPAIGNS_TABLE")?,
+            retention,
+        );
         let ledger = Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention);
         let queue = Queue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?);
         let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
@@ -73,17 +81,41 @@ impl Sender {
     }
 
     /// A sender of these parts.
-    pub fn new(campaigns: Campaigns, ledger: Ledger, queue: Queue, secrets: Secrets, client: Client, rate: Rate) -> Self {
-        let shared = Arc::new(Shared { known: Known::new(campaigns), ledger, secrets, client });
-        Self { shared, queue, slot: Mutex::new(Slot::new(rate)), began: Instant::now() }
+    pub fn new(
+        campaigns: Campaigns,
+        ledger: Ledger,
+        queue: Queue,
+        secrets: Secrets,
+        client: Client,
+        rate: Rate,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            known: Known::new(campaigns),
+            ledger,
+            secrets,
+            client,
+        });
+        Self {
+            shared,
+            queue,
+            slot: Mutex::new(Slot::new(rate)),
+            began: Instant::now(),
+        }
     }
 
     /// Sends the batches of an event, one as the template has it. A message that cannot be read is reported as failed:
     /// it ends in the dead-letter queue, where somebody looks.
-    pub async fn handle(&self, event: SqsEvent, context: Context) -> Result<SqsBatchResponse, Error> {
+    pub async fn handle(
+        &self,
+        event: SqsEvent,
+        context: Context,
+    ) -> Result<SqsBatchResponse, Error> {
         let mut response = SqsBatchResponse::default();
         for message in event.records {
-            let id = message.message_id.clone().ok_or("a queue message without an id")?;
+            let id = message
+                .message_id
+                .clone()
+                .ok_or("a queue message without an id")?;
             if let Err(error) = self.send(message, &context).await {
                 lambda_runtime::tracing::error!(message.id = %id, "the batch comes again: {error}");
                 response.add_failure(id);
@@ -103,7 +135,12 @@ impl Sender {
         // On every path: the next invocation of this slot must not call too soon.
         let until = slot.leave(self.began.elapsed());
         tokio::time::sleep_until(self.began + until).await;
-        let Summary { rows, calls, put_back, dropped } = finished?;
+        let Summary {
+            rows,
+            calls,
+            put_back,
+            dropped,
+        } = finished?;
         lambda_runtime::tracing::info!(campaign.id = %campaign, rows, calls, put_back, dropped, "batch done");
         sent
     }

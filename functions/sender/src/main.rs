@@ -7,5 +7,8 @@ use sender::Sender;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let sender = &Sender::from_env().await?;
-    run(service_fn(move |event: LambdaEvent<_>| sender.handle(event.payload, event.context))).await
+    run(service_fn(move |event: LambdaEvent<_>| {
+        sender.handle(event.payload, event.context)
+    }))
+    .await
 }

@@ -50,10 +50,18 @@ impl Splitter {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = Rate::new(env::parsed("TPS_BUDGET")?, env::parsed("SLOTS")?, env::parsed("SLOT_RATE")?)?;
+        let rate = Rate::new(
+            env::parsed("TPS_BUDGET")?,
+            env::parsed("SLOTS")?,
+            env::parsed("SLOT_RATE")?,
+        )?;
         let config = aws::config().await;
         let table = env::required("CAMPAIGNS_TABLE")?;
-        let campaigns = Campaigns::new(aws::dynamodb(&config), table, env::parsed("RETENTION_DAYS")?);
+        let campaigns = Campaigns::new(
+            aws::dynamodb(&config),
+            table,
+            env::parsed("RETENTION_DAYS")?,
+        );
         let files = Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?);
         let queue = Queue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?);
         Ok(Self::new(campaigns, files, queue, rate))
@@ -61,7 +69,12 @@ impl Splitter {
 
     /// A splitter of these parts.
     pub fn new(campaigns: Campaigns, files: Files, queue: Queue, rate: Rate) -> Self {
-        Self { campaigns, files, queue, rate }
+        Self {
+            campaigns,
+            files,
+            queue,
+            rate,
+        }
     }
 
     /// Splits the uploads of an event; S3 sends one.
@@ -79,9 +92,15 @@ impl Splitter {
             return Ok(());
         };
         let now = cloud::now();
-        match self.campaigns.begin_split(&id, owner, now, now.saturating_sub(STALE_MS)).await? {
+        match self
+            .campaigns
+            .begin_split(&id, owner, now, now.saturating_sub(STALE_MS))
+            .await?
+        {
             Split::Yours(campaign) => {
-                let split = self.split(&campaign, record.s3.object.version_id.as_deref()).await;
+                let split = self
+                    .split(&campaign, record.s3.object.version_id.as_deref())
+                    .await;
                 if split.is_err() {
                     self.campaigns.release_split(&id, owner).await?;
                 }
@@ -104,7 +123,12 @@ impl Splitter {
         match self.read(campaign, version).await {
             Ok(counts) => {
                 self.campaigns.end_split(id, counts).await?;
-                let ImportCounts { rows, rejected, duplicates, enqueued } = counts;
+                let ImportCounts {
+                    rows,
+                    rejected,
+                    duplicates,
+                    enqueued,
+                } = counts;
                 tracing::info!(campaign.id = %id, rows, rejected, duplicates, enqueued, "file split");
                 Ok(())
             }
@@ -116,7 +140,11 @@ impl Splitter {
         }
     }
 
-    async fn read(&self, campaign: &Campaign, version: Option<&str>) -> Result<ImportCounts, SplitError> {
+    async fn read(
+        &self,
+        campaign: &Campaign,
+        version: Option<&str>,
+    ) -> Result<ImportCounts, SplitError> {
         let file = self.files.open(&campaign.id, version).await?;
         let mut records = Records::open(file, campaign).await?;
         let mut out = Output::new(self, campaign);
@@ -124,7 +152,9 @@ impl Splitter {
         while let Some(verdict) = records.next().await? {
             out.take(verdict).await?;
             if shown.elapsed() >= SHOW_EVERY {
-                self.campaigns.split_so_far(&campaign.id, records.counts()).await?;
+                self.campaigns
+                    .split_so_far(&campaign.id, records.counts())
+                    .await?;
                 shown = Instant::now();
             }
         }
@@ -151,7 +181,13 @@ struct Output<'a> {
 impl<'a> Output<'a> {
     fn new(splitter: &'a Splitter, campaign: &'a Campaign) -> Self {
         let rejects = RejectsFile::new(&splitter.files, &campaign.id, "row,column,reason\r\n");
-        Self { splitter, campaign, cutter: Cutter::new(splitter.rate), rejects, ready: Vec::new() }
+        Self {
+            splitter,
+            campaign,
+            cutter: Cutter::new(splitter.rate),
+            rejects,
+            ready: Vec::new(),
+        }
     }
 
     async fn take(&mut self, verdict: Verdict) -> Result<(), Error> {
@@ -170,12 +206,22 @@ impl<'a> Output<'a> {
     }
 
     async fn enqueue(&mut self, rows: Vec<Row>) -> Result<(), Error> {
-        self.ready.push(Batch { campaign: self.campaign.id.clone(), rows });
-        if self.ready.len() >= TOGETHER { self.flush().await } else { Ok(()) }
+        self.ready.push(Batch {
+            campaign: self.campaign.id.clone(),
+            rows,
+        });
+        if self.ready.len() >= TOGETHER {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     async fn flush(&mut self) -> Result<(), Error> {
-        self.splitter.queue.send(&self.ready, Duration::ZERO).await?;
+        self.splitter
+            .queue
+            .send(&self.ready, Duration::ZERO)
+            .await?;
         self.ready.clear();
         Ok(())
     }
@@ -186,9 +232,16 @@ impl<'a> Output<'a> {
             self.rejects.finish().await?;
         }
         let campaign = &self.campaign.id;
-        let tail = self.cutter.finish().into_iter().map(|rows| Batch { campaign: campaign.clone(), rows });
+        let tail = self.cutter.finish().into_iter().map(|rows| Batch {
+            campaign: campaign.clone(),
+            rows,
+        });
         self.ready.extend(tail);
-        Ok(self.splitter.queue.send(&self.ready, Duration::ZERO).await?)
+        Ok(self
+            .splitter
+            .queue
+            .send(&self.ready, Duration::ZERO)
+            .await?)
     }
 }
 
@@ -227,13 +280,20 @@ impl From<cloud::Error> for SplitError {
 
 /// S3 encodes keys in events as a query string does: `+` for a space, then percent.
 fn decoded(key: &str) -> String {
-    percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned()
+    percent_decode_str(&key.replace('+', " "))
+        .decode_utf8_lossy()
+        .into_owned()
 }
 
 /// A line of the rejects file.
 fn line(reject: &Reject) -> String {
     let mut line = format!("{},", reject.row);
-    let _ = write!(line, "\"{}\",\"{}\"\r\n", reject.column.replace('"', "\"\""), reject.reason);
+    let _ = write!(
+        line,
+        "\"{}\",\"{}\"\r\n",
+        reject.column.replace('"', "\"\""),
+        reject.reason
+    );
     line
 }
 
@@ -241,7 +301,10 @@ fn line(reject: &Reject) -> String {
 fn sentence(problem: &FileProblem) -> String {
     let text = problem.to_string();
     let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    let first = letters
+        .next()
+        .map(|first| first.to_uppercase().to_string())
+        .unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
 
@@ -252,13 +315,23 @@ mod tests {
 
     #[test]
     fn keys_are_decoded_once_plus_first() {
-        assert_eq!(decoded("uploads/a+b%2Bc/input.csv"), "uploads/a b+c/input.csv");
+        assert_eq!(
+            decoded("uploads/a+b%2Bc/input.csv"),
+            "uploads/a b+c/input.csv"
+        );
         assert_eq!(decoded("uploads/%2541/input.csv"), "uploads/%41/input.csv");
     }
 
     #[test]
     fn a_reject_is_one_line_of_csv() {
-        let reject = Reject { row: 7, column: "the \"phone\"".into(), reason: RejectReason::NotText };
-        assert_eq!(line(&reject), "7,\"the \"\"phone\"\"\",\"this cell is not UTF-8 text\"\r\n");
+        let reject = Reject {
+            row: 7,
+            column: "the \"phone\"".into(),
+            reason: RejectReason::NotText,
+        };
+        assert_eq!(
+            line(&reject),
+            "7,\"the \"\"phone\"\"\",\"this cell is not UTF-8 text\"\r\n"
+        );
     }
 }

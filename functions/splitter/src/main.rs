@@ -7,5 +7,8 @@ use splitter::Splitter;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let splitter = &Splitter::from_env().await?;
-    run(service_fn(move |event: LambdaEvent<_>| splitter.handle(event.payload, event.context))).await
+    run(service_fn(move |event: LambdaEvent<_>| {
+        splitter.handle(event.payload, event.context)
+    }))
+    .await
 }

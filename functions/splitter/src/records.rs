@@ -39,32 +39,51 @@ impl<R: AsyncRead + Unpin + Send> Records<R> {
     /// Reads the header and finds what `campaign` needs.
     pub async fn open(file: R, campaign: &Campaign) -> Result<Self, ReadError> {
         let since_record = Arc::new(AtomicU64::new(0));
-        let guard = Guard { inner: file, since_record: Arc::clone(&since_record) };
+        let guard = Guard {
+            inner: file,
+            since_record: Arc::clone(&since_record),
+        };
         let mut reader = AsyncReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .buffer_capacity(64 * 1024)
             .create_reader(guard);
         let mut record = ByteRecord::new();
-        if !reader.read_byte_record(&mut record).await.map_err(|error| cause(error, 1))? {
+        if !reader
+            .read_byte_record(&mut record)
+            .await
+            .map_err(|error| cause(error, 1))?
+        {
             return Err(FileProblem::Empty.into());
         }
         let mut names = Vec::with_capacity(record.len());
         for field in &record {
             names.push(text(field).ok_or(FileProblem::NotText { line: 1 })?);
         }
-        let Campaign { options, message, .. } = campaign;
+        let Campaign {
+            options, message, ..
+        } = campaign;
         let columns = header::columns(&names, options.phone_column.as_deref(), message.columns())?;
         let region = options.default_region.as_deref().and_then(phone::region);
         let importer = Importer::new(columns, message.columns().to_vec(), region);
-        Ok(Self { reader, since_record, record, importer })
+        Ok(Self {
+            reader,
+            since_record,
+            record,
+            importer,
+        })
     }
 
     /// The next record's verdict; `None` at the end of the file.
     pub async fn next(&mut self) -> Result<Option<Verdict>, ReadError> {
         self.since_record.store(0, Ordering::Relaxed);
         let line = self.reader.position().line();
-        if self.reader.read_byte_record(&mut self.record).await.map_err(|error| cause(error, line))? {
+        if self
+            .reader
+            .read_byte_record(&mut self.record)
+            .await
+            .map_err(|error| cause(error, line))?
+        {
             return Ok(Some(self.importer.judge(|index| self.record.get(index))));
         }
         match self.counts() {
@@ -81,14 +100,22 @@ impl<R: AsyncRead + Unpin + Send> Records<R> {
 
 /// A header's field as text; a byte order mark is none of it.
 fn text(field: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(field).ok().filter(|text| !text.contains('\0'))?;
+    let text = std::str::from_utf8(field)
+        .ok()
+        .filter(|text| !text.contains('\0'))?;
     Some(text.trim_start_matches('\u{feff}'))
 }
 
 fn cause(error: csv_async::Error, line: u64) -> ReadError {
     match error.into_kind() {
-        csv_async::ErrorKind::Io(error) if error.get_ref().is_some_and(|inner| inner.is::<Endless>()) => {
-            FileProblem::EndlessRow { line, limit: MAX_RECORD }.into()
+        csv_async::ErrorKind::Io(error)
+            if error.get_ref().is_some_and(|inner| inner.is::<Endless>()) =>
+        {
+            FileProblem::EndlessRow {
+                line,
+                limit: MAX_RECORD,
+            }
+            .into()
         }
         csv_async::ErrorKind::Io(error) => ReadError::Way(error),
         other => ReadError::Way(io::Error::other(format!("{other:?}"))),
@@ -107,7 +134,11 @@ struct Guard<R> {
 struct Endless;
 
 impl<R: AsyncRead + Unpin> AsyncRead for Guard<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.since_record.load(Ordering::Relaxed) > MAX_RECORD {
             return Poll::Ready(Err(io::Error::other(Endless)));
         }
@@ -132,9 +163,13 @@ mod tests {
         Campaign {
             id: "c1".parse().unwrap(),
             name: "Test".into(),
-            message: Message::new(json!({"type": "text", "text": {"body": "Hi {{name}}"}})).unwrap(),
+            message: Message::new(json!({"type": "text", "text": {"body": "Hi {{name}}"}}))
+                .unwrap(),
             options: Options::default(),
-            file: FileInfo { name: "a.csv".into(), size: 1 },
+            file: FileInfo {
+                name: "a.csv".into(),
+                size: 1,
+            },
             state: CampaignState::Splitting,
             reason: None,
             created_at: 0,
@@ -176,7 +211,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_ragged_or_foreign_row_is_rejected_alone() {
-        let verdicts = read(b"name,phone\nAna\nJos\xe9,+34612345678\nBob,+5511987654321,extra\n").await.unwrap();
+        let verdicts = read(b"name,phone\nAna\nJos\xe9,+34612345678\nBob,+5511987654321,extra\n")
+            .await
+            .unwrap();
         let reasons: Vec<Option<RejectReason>> = verdicts
             .into_iter()
             .map(|verdict| match verdict {
@@ -184,7 +221,14 @@ mod tests {
                 Verdict::Usable(_) | Verdict::Duplicate => None,
             })
             .collect();
-        assert_eq!(reasons, [Some(phone::PhoneProblem::Empty.into()), Some(RejectReason::NotText), None]);
+        assert_eq!(
+            reasons,
+            [
+                Some(phone::PhoneProblem::Empty.into()),
+                Some(RejectReason::NotText),
+                None
+            ]
+        );
     }
 
     #[tokio::test]
@@ -192,17 +236,35 @@ mod tests {
         assert_eq!(problem(b"").await, FileProblem::Empty);
         assert_eq!(problem(b"\n\n").await, FileProblem::Empty);
         assert_eq!(problem(b"phone,name\n").await, FileProblem::NoRows);
-        assert_eq!(problem(b"PK\x03\x04\x00\x00,x\n1,2\n").await, FileProblem::NotText { line: 1 });
-        assert_eq!(problem(b"p\xff\xfehone\n").await, FileProblem::NotText { line: 1 });
-        assert!(matches!(problem(b"name,email\nAna,a@b\n").await, FileProblem::NoPhoneColumn { .. }));
-        assert!(matches!(problem(b"phone,email\n1,2\n").await, FileProblem::MissingColumns { .. }));
+        assert_eq!(
+            problem(b"PK\x03\x04\x00\x00,x\n1,2\n").await,
+            FileProblem::NotText { line: 1 }
+        );
+        assert_eq!(
+            problem(b"p\xff\xfehone\n").await,
+            FileProblem::NotText { line: 1 }
+        );
+        assert!(matches!(
+            problem(b"name,email\nAna,a@b\n").await,
+            FileProblem::NoPhoneColumn { .. }
+        ));
+        assert!(matches!(
+            problem(b"phone,email\n1,2\n").await,
+            FileProblem::MissingColumns { .. }
+        ));
     }
 
     #[tokio::test]
     async fn an_open_quotation_mark_does_not_swallow_the_file() {
         let mut file = b"phone,name\n+5511987654321,ok\n+34612345678,\"open\n".to_vec();
         file.extend(b"+5511987654322,x\n".repeat(200_000));
-        assert_eq!(problem(&file).await, FileProblem::EndlessRow { line: 3, limit: MAX_RECORD });
+        assert_eq!(
+            problem(&file).await,
+            FileProblem::EndlessRow {
+                line: 3,
+                limit: MAX_RECORD
+            }
+        );
     }
 
     proptest! {

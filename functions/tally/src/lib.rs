@@ -60,20 +60,30 @@ impl Tally {
         use cloud::{aws, env};
         let config = aws::config().await;
         let table = env::required("CAMPAIGNS_TABLE")?;
-        let counters = CounterTable::new(aws::dynamodb(&config), table, env::parsed("RETENTION_DAYS")?);
+        let counters = CounterTable::new(
+            aws::dynamodb(&config),
+            table,
+            env::parsed("RETENTION_DAYS")?,
+        );
         let emulated = env::optional("AWS_ENDPOINT_URL").is_some();
         Ok(Self::new(counters, emulated.then(|| "only".to_owned())))
     }
 
     /// A tally of these parts; `only_shard` where events do not name theirs.
     pub fn new(counters: CounterTable, only_shard: Option<String>) -> Self {
-        Self { counters, only_shard, written: Mutex::default() }
+        Self {
+            counters,
+            only_shard,
+            written: Mutex::default(),
+        }
     }
 
     /// Takes in a batch; an error makes it come again.
     pub async fn handle(&self, event: StreamEvent) -> Result<StreamAnswer, Error> {
         let shard = event.shard.as_ref().or(self.only_shard.as_ref());
-        let shard = shard.ok_or("the event names no shard: give the stream's mapping a TumblingWindowInSeconds")?;
+        let shard = shard.ok_or(
+            "the event names no shard: give the stream's mapping a TumblingWindowInSeconds",
+        )?;
         let records = event.records.len();
         let mut campaigns: BTreeMap<CampaignId, Vec<Change>> = BTreeMap::new();
         for record in event.records {
@@ -90,7 +100,13 @@ impl Tally {
     }
 
     /// Adds to what is known and writes if that is still so; else reads and does it again.
-    async fn take_in(&self, campaign: &CampaignId, shard: &str, changes: Vec<Change>, now: Millis) -> Result<(), Error> {
+    async fn take_in(
+        &self,
+        campaign: &CampaignId,
+        shard: &str,
+        changes: Vec<Change>,
+        now: Millis,
+    ) -> Result<(), Error> {
         let key = (campaign.clone(), shard.to_owned());
         let mut written = self.written.lock().await;
         let mut known = written.remove(&key);
@@ -104,7 +120,12 @@ impl Tally {
                 tally.counters.change(change.old, change.new);
                 tally.last_sequence.clone_from(&change.sequence);
             }
-            if tally.last_sequence == seen || self.counters.replace(campaign, shard, &seen, &tally, now).await? {
+            if tally.last_sequence == seen
+                || self
+                    .counters
+                    .replace(campaign, shard, &seen, &tally, now)
+                    .await?
+            {
                 if written.len() >= MOST_KEPT {
                     written.clear();
                 }
@@ -123,9 +144,22 @@ fn change(record: EventRecord) -> Result<Option<(CampaignId, Change)>, Error> {
     }
     let row = |image| serde_dynamo::from_item::<_, LedgerRow>(image);
     let new = row(record.change.new_image)?;
-    let old = if record.change.old_image.is_empty() { None } else { Some(row(record.change.old_image)?) };
-    let Some(campaign) = new.campaign() else { return Ok(None) };
+    let old = if record.change.old_image.is_empty() {
+        None
+    } else {
+        Some(row(record.change.old_image)?)
+    };
+    let Some(campaign) = new.campaign() else {
+        return Ok(None);
+    };
     // Up to 40 digits: padded, so that text sorts as the numbers do.
     let sequence = format!("{sequence:0>40}");
-    Ok(Some((campaign, Change { sequence, old: old.map(|row| row.facts()), new: new.facts() })))
+    Ok(Some((
+        campaign,
+        Change {
+            sequence,
+            old: old.map(|row| row.facts()),
+            new: new.facts(),
+        },
+    )))
 }

@@ -7,5 +7,8 @@ use tally::Tally;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     let tally = &Tally::from_env().await?;
-    run(service_fn(move |event: LambdaEvent<_>| tally.handle(event.payload))).await
+    run(service_fn(move |event: LambdaEvent<_>| {
+        tally.handle(event.payload)
+    }))
+    .await
 }

@@ -20,7 +20,12 @@ pub(crate) fn by_row(updates: &[Update], now: Millis) -> Vec<RowReports> {
     for report in updates.iter().filter_map(|update| update.report.as_ref()) {
         add(rows.entry(&report.tracker).or_default(), report, now);
     }
-    rows.into_iter().map(|(tracker, reports)| RowReports { tracker: tracker.clone(), reports }).collect()
+    rows.into_iter()
+        .map(|(tracker, reports)| RowReports {
+            tracker: tracker.clone(),
+            reports,
+        })
+        .collect()
 }
 
 fn add(reports: &mut Reports, report: &Report, now: Millis) {
@@ -54,8 +59,17 @@ mod tests {
     use serde_json::Value;
 
     fn update(tracker: &str, status: Status, at: Millis) -> Update {
-        let report = Report { tracker: tracker.parse().unwrap(), wamid: "wamid.1".into(), status, at: Some(at) };
-        Update { key: String::new(), raw: Value::Null, report: Some(report) }
+        let report = Report {
+            tracker: tracker.parse().unwrap(),
+            wamid: "wamid.1".into(),
+            status,
+            at: Some(at),
+        };
+        Update {
+            key: String::new(),
+            raw: Value::Null,
+            report: Some(report),
+        }
     }
 
     #[test]
@@ -69,8 +83,15 @@ mod tests {
         ];
         let mut rows = by_row(&statuses, 99);
         rows.sort_by_key(|row| row.tracker.to_string());
-        let times: Vec<_> = rows.iter().map(|RowReports { reports: r, .. }| (r.sent_at, r.delivered_at, r.read_at)).collect();
-        let expected = [(Some(10), Some(20), Some(30)), (None, None, None), (None, Some(5), Some(5))];
+        let times: Vec<_> = rows
+            .iter()
+            .map(|RowReports { reports: r, .. }| (r.sent_at, r.delivered_at, r.read_at))
+            .collect();
+        let expected = [
+            (Some(10), Some(20), Some(30)),
+            (None, None, None),
+            (None, Some(5), Some(5)),
+        ];
         assert_eq!(times, expected);
     }
 }

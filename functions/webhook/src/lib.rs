@@ -39,7 +39,11 @@ impl Webhook {
         let retention = env::parsed("RETENTION_DAYS")?;
         let config = aws::config().await;
         let dynamodb = aws::dynamodb(&config);
-        let callbacks = Callbacks::new(dynamodb.clone(), env::required("CALLBACKS_TABLE")?, retention);
+        let callbacks = Callbacks::new(
+            dynamodb.clone(),
+            env::required("CALLBACKS_TABLE")?,
+            retention,
+        );
         let ledger = Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention);
         let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
         Ok(Self::new(callbacks, ledger, secrets))
@@ -47,7 +51,11 @@ impl Webhook {
 
     /// A webhook of these parts.
     pub fn new(callbacks: Callbacks, ledger: Ledger, secrets: Secrets) -> Self {
-        Self { callbacks, ledger, secrets }
+        Self {
+            callbacks,
+            ledger,
+            secrets,
+        }
     }
 
     /// Answers Meta: 200 stored, 400 empty, 401 not signed by Meta, 413 too large, 500 send it again.
@@ -59,7 +67,11 @@ impl Webhook {
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, "");
             }
         };
-        if request.method() == Method::GET { handshake(&request, &secret) } else { self.post(request, secret).await }
+        if request.method() == Method::GET {
+            handshake(&request, &secret)
+        } else {
+            self.post(request, secret).await
+        }
     }
 
     async fn post(&self, request: Request, secret: Arc<Secret>) -> Result<Response<Body>, Error> {
@@ -70,7 +82,10 @@ impl Webhook {
         if body.len() > MAX_BODY {
             return answer(StatusCode::PAYLOAD_TOO_LARGE, "body too large");
         }
-        let header = request.headers().get("x-hub-signature-256").and_then(|value| value.to_str().ok());
+        let header = request
+            .headers()
+            .get("x-hub-signature-256")
+            .and_then(|value| value.to_str().ok());
         if !signature::verify(header.unwrap_or_default(), body, &secret.app_secrets) {
             // Anybody may send such a request: no alarm, and nothing of it in the log.
             tracing::warn!("a callback without a valid signature");
@@ -90,15 +105,24 @@ impl Webhook {
         let now = cloud::now();
         let rows = fold::by_row(&updates, now);
         tracing::info!(updates = updates.len(), rows = rows.len(), "callbacks");
-        let raws = updates.into_iter().map(|update| Raw { key: update.key, json: update.raw.to_string() });
-        let ledger = stream::iter(rows).map(|row| self.move_row(row)).buffer_unordered(IN_FLIGHT).try_collect::<()>();
+        let raws = updates.into_iter().map(|update| Raw {
+            key: update.key,
+            json: update.raw.to_string(),
+        });
+        let ledger = stream::iter(rows)
+            .map(|row| self.move_row(row))
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<()>();
         tokio::try_join!(self.callbacks.store(raws.collect(), now), ledger)?;
         Ok(())
     }
 
     async fn move_row(&self, row: RowReports) -> Result<(), cloud::Error> {
         let RowReports { tracker, reports } = row;
-        self.ledger.reported(&tracker.campaign, tracker.row, tracker.attempt, &reports).await.map(drop)
+        self.ledger
+            .reported(&tracker.campaign, tracker.row, tracker.attempt, &reports)
+            .await
+            .map(drop)
     }
 }
 
@@ -107,11 +131,17 @@ fn handshake(request: &Request, secret: &Secret) -> Result<Response<Body>, Error
     let query = request.query_string_parameters();
     let token = query.first("hub.verify_token").unwrap_or_default();
     if query.first("hub.mode") == Some("subscribe") && secret.verifies(token) {
-        return answer(StatusCode::OK, query.first("hub.challenge").unwrap_or_default());
+        return answer(
+            StatusCode::OK,
+            query.first("hub.challenge").unwrap_or_default(),
+        );
     }
     answer(StatusCode::FORBIDDEN, "")
 }
 
 fn answer(status: StatusCode, text: &str) -> Result<Response<Body>, Error> {
-    Ok(Response::builder().status(status).header("content-type", "text/plain").body(text.into())?)
+    Ok(Response::builder()
+        .status(status)
+        .header("content-type", "text/plain")
+        .body(text.into())?)
 }

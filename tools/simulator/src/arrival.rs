@@ -41,7 +41,13 @@ impl Listener for TimedListener {
         let (stream, address) = Listener::accept(&mut self.0).await;
         let _ = stream.set_nodelay(true);
         kernel::ask_for_times(&stream);
-        (TimedStream { stream, arrivals: Arrivals::default() }, address)
+        (
+            TimedStream {
+                stream,
+                arrivals: Arrivals::default(),
+            },
+            address,
+        )
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -63,7 +69,11 @@ pub struct TimedStream {
 }
 
 impl AsyncRead for TimedStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             match self.stream.poll_read_ready(cx) {
                 Poll::Ready(Ok(())) => {}
@@ -84,7 +94,11 @@ impl AsyncRead for TimedStream {
 }
 
 impl AsyncWrite for TimedStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -99,7 +113,9 @@ impl AsyncWrite for TimedStream {
 
 /// The time of day in microseconds.
 pub fn now_us() -> u64 {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     since_epoch.as_micros() as u64
 }
 
@@ -121,9 +137,16 @@ mod kernel {
         stream.try_io(Interest::READABLE, || {
             let mut space = nix::cmsg_space!(TimeSpec);
             let mut slices = [IoSliceMut::new(buffer)];
-            let message = recvmsg::<()>(stream.as_raw_fd(), &mut slices, Some(&mut space), MsgFlags::empty())?;
+            let message = recvmsg::<()>(
+                stream.as_raw_fd(),
+                &mut slices,
+                Some(&mut space),
+                MsgFlags::empty(),
+            )?;
             let told = message.cmsgs()?.find_map(|control| match control {
-                ControlMessageOwned::ScmTimestampns(at) => Some(at.tv_sec() as u64 * 1_000_000 + at.tv_nsec() as u64 / 1000),
+                ControlMessageOwned::ScmTimestampns(at) => {
+                    Some(at.tv_sec() as u64 * 1_000_000 + at.tv_nsec() as u64 / 1000)
+                }
                 _ => None,
             });
             Ok((message.bytes, told.unwrap_or_else(super::now_us)))

@@ -86,14 +86,20 @@ impl Books {
         let mut times: Vec<u64> = self.calls.iter().map(|call| call.at_us).collect();
         times.sort_unstable();
         let epoch = |at_us: &u64| started_at + at_us / 1000;
-        let span = times.last().zip(times.first()).map_or(0, |(last, first)| last - first);
+        let span = times
+            .last()
+            .zip(times.first())
+            .map_or(0, |(last, first)| last - first);
         Figures {
             calls: self.calls.len(),
             accepted: self.calls.iter().filter(|call| call.accepted).count(),
             refused,
             rows: by_row.len(),
             repeats: by_row.values().map(|(calls, _)| calls - 1).sum(),
-            rows_accepted_twice: by_row.values().filter(|(_, accepted)| *accepted > 1).count(),
+            rows_accepted_twice: by_row
+                .values()
+                .filter(|(_, accepted)| *accepted > 1)
+                .count(),
             people_accepted_twice: by_person.values().filter(|accepted| **accepted > 1).count(),
             busiest_second: busiest(&times),
             seconds: Duration::from_micros(span).as_secs_f64(),
@@ -130,14 +136,36 @@ mod tests {
 
     #[test]
     fn rows_and_people_are_counted_apart() {
-        let call = |row: &str, to: &str, accepted| Call { at_us: 5, to: to.into(), row: row.into(), accepted, code: None };
+        let call = |row: &str, to: &str, accepted| Call {
+            at_us: 5,
+            to: to.into(),
+            row: row.into(),
+            accepted,
+            code: None,
+        };
         let mut books = Books::default();
-        for (row, to, accepted) in [("c:1", "+1", true), ("c:1", "+1", false), ("c:2", "+1", true), ("c:3", "+2", true)] {
+        for (row, to, accepted) in [
+            ("c:1", "+1", true),
+            ("c:1", "+1", false),
+            ("c:2", "+1", true),
+            ("c:3", "+2", true),
+        ] {
             books.enter(call(row, to, accepted));
         }
         let figures = books.figures(1000);
-        assert_eq!((figures.calls, figures.accepted, figures.rows, figures.repeats), (4, 3, 3, 1));
-        assert_eq!((figures.rows_accepted_twice, figures.people_accepted_twice), (0, 1));
+        assert_eq!(
+            (
+                figures.calls,
+                figures.accepted,
+                figures.rows,
+                figures.repeats
+            ),
+            (4, 3, 3, 1)
+        );
+        assert_eq!(
+            (figures.rows_accepted_twice, figures.people_accepted_twice),
+            (0, 1)
+        );
         assert_eq!(figures.first_call_at, Some(1000));
     }
 }

@@ -14,17 +14,27 @@ pub struct Refusal {
 }
 
 fn refuse<T>(code: i64, details: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal { code, details: details.into() })
+    Err(Refusal {
+        code,
+        details: details.into(),
+    })
 }
 
 /// Who calls, and for which number.
-pub fn caller(settings: &Settings, phone_number_id: &str, authorization: Option<&str>) -> Result<(), Refusal> {
+pub fn caller(
+    settings: &Settings,
+    phone_number_id: &str,
+    authorization: Option<&str>,
+) -> Result<(), Refusal> {
     let token = authorization.and_then(|header| header.strip_prefix("Bearer "));
     if token != Some(settings.access_token.as_str()) {
         return refuse(190, "Invalid OAuth access token");
     }
     if phone_number_id != settings.phone_number_id {
-        return refuse(33, format!("Object with ID '{phone_number_id}' does not exist"));
+        return refuse(
+            33,
+            format!("Object with ID '{phone_number_id}' does not exist"),
+        );
     }
     Ok(())
 }
@@ -39,9 +49,14 @@ pub fn request(body: &Value) -> Result<&str, Refusal> {
     if !(7..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return refuse(131009, "to must be + and the international number");
     }
-    let tracker = body["biz_opaque_callback_data"].as_str().unwrap_or_default();
+    let tracker = body["biz_opaque_callback_data"]
+        .as_str()
+        .unwrap_or_default();
     if tracker.chars().count() > 512 {
-        return refuse(100, "biz_opaque_callback_data is longer than 512 characters");
+        return refuse(
+            100,
+            "biz_opaque_callback_data is longer than 512 characters",
+        );
     }
     let mut message = body.clone();
     for ours in ["to", "recipient_type", "biz_opaque_callback_data"] {
@@ -56,14 +71,27 @@ pub fn request(body: &Value) -> Result<&str, Refusal> {
 
 /// Template parameters may hold no newline, no tab and no run of more than 4 spaces.
 fn template(template: &Value) -> Result<(), Refusal> {
-    if template["name"].as_str().is_some_and(|name| name.starts_with("missing_")) {
+    if template["name"]
+        .as_str()
+        .is_some_and(|name| name.starts_with("missing_"))
+    {
         return refuse(132001, "Template name does not exist in the translation");
     }
-    let components = template["components"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for parameter in components.iter().filter_map(|component| component["parameters"].as_array()).flatten() {
+    let components = template["components"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    for parameter in components
+        .iter()
+        .filter_map(|component| component["parameters"].as_array())
+        .flatten()
+    {
         let text = parameter["text"].as_str().unwrap_or_default();
         if text.contains(['\n', '\t']) || text.contains("     ") {
-            return refuse(132018, "Param text cannot have new-line/tab characters or more than 4 consecutive spaces");
+            return refuse(
+                132018,
+                "Param text cannot have new-line/tab characters or more than 4 consecutive spaces",
+            );
         }
     }
     Ok(())
@@ -86,14 +114,20 @@ mod tests {
         assert_eq!(broken("messaging_product", json!("sms")), 100);
         assert_eq!(broken("to", json!("5511987654321")), 131009);
         assert_eq!(broken("text", json!({})), 131008);
-        assert_eq!(broken("biz_opaque_callback_data", json!("x".repeat(513))), 100);
+        assert_eq!(
+            broken("biz_opaque_callback_data", json!("x".repeat(513))),
+            100
+        );
         let parameters = |text: &str| {
             json!({"messaging_product": "whatsapp", "to": "+5511987654321", "type": "template", "template": {
                 "name": "a", "language": {"code": "en"},
                 "components": [{"type": "body", "parameters": [{"type": "text", "text": text}]}]}})
         };
         assert!(request(&parameters("fine    still fine")).is_ok());
-        assert_eq!(request(&parameters("a\nb")).expect_err("newline").code, 132018);
+        assert_eq!(
+            request(&parameters("a\nb")).expect_err("newline").code,
+            132018
+        );
     }
 
     #[test]
@@ -101,8 +135,18 @@ mod tests {
         let settings = Settings::default();
         let right = format!("Bearer {}", settings.access_token);
         assert!(caller(&settings, &settings.phone_number_id, Some(&right)).is_ok());
-        assert_eq!(caller(&settings, "1", Some(&right)).expect_err("number").code, 33);
-        assert_eq!(caller(&settings, "1", Some("Bearer x")).expect_err("token").code, 190);
+        assert_eq!(
+            caller(&settings, "1", Some(&right))
+                .expect_err("number")
+                .code,
+            33
+        );
+        assert_eq!(
+            caller(&settings, "1", Some("Bearer x"))
+                .expect_err("token")
+                .code,
+            190
+        );
         assert_eq!(caller(&settings, "1", None).expect_err("token").code, 190);
     }
 }

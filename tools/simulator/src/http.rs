@@ -21,7 +21,10 @@ use crate::state::{Answer, Body, Send, State};
 pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/{version}/{phone_number_id}/messages", post(send))
-        .route("/_control/health", get(|| async { Json(json!({"status": "ok"})) }))
+        .route(
+            "/_control/health",
+            get(|| async { Json(json!({"status": "ok"})) }),
+        )
         .route("/_control/books", get(books).delete(forget))
         .route("/_control/calls", get(calls))
         .route("/_control/settings", put(set))
@@ -36,11 +39,22 @@ async fn send(
     body: Bytes,
 ) -> Response {
     let at = state.since_start(arrivals.last_us());
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let latency = Duration::from_secs_f64(state.settings().latency_ms(normal()) / 1000.0);
-    let send = Send { at, phone_number_id: &phone_number_id, authorization, body };
-    let Answer { status, body, after } = state.send(send, latency);
+    let send = Send {
+        at,
+        phone_number_id: &phone_number_id,
+        authorization,
+        body,
+    };
+    let Answer {
+        status,
+        body,
+        after,
+    } = state.send(send, latency);
     tokio::time::sleep(after).await;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match body {
@@ -52,8 +66,10 @@ async fn send(
 
 /// A few bytes, then the connection breaks.
 fn broken() -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> {
-    let pieces: [Result<Bytes, std::io::Error>; 2] =
-        [Ok(Bytes::from_static(b"{\"messaging_")), Err(std::io::ErrorKind::ConnectionReset.into())];
+    let pieces: [Result<Bytes, std::io::Error>; 2] = [
+        Ok(Bytes::from_static(b"{\"messaging_")),
+        Err(std::io::ErrorKind::ConnectionReset.into()),
+    ];
     stream::iter(pieces)
 }
 
@@ -71,7 +87,10 @@ async fn forget(Shared(state): Shared<Arc<State>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-async fn set(Shared(state): Shared<Arc<State>>, Json(changes): Json<Value>) -> Result<Json<Value>, (StatusCode, String)> {
+async fn set(
+    Shared(state): Shared<Arc<State>>,
+    Json(changes): Json<Value>,
+) -> Result<Json<Value>, (StatusCode, String)> {
     match state.set(&changes) {
         Ok(settings) => Ok(Json(json!(settings))),
         Err(error) => Err((StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),

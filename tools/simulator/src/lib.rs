@@ -50,9 +50,16 @@ impl Simulator {
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(settings));
         let reporter = tokio::spawn(reports::run(Arc::clone(&state)));
-        let service = http::router(Arc::clone(&state)).into_make_service_with_connect_info::<Arrivals>();
-        let server = tokio::spawn(async move { axum::serve(TimedListener(listener), service).await });
-        Ok(Self { address, state, server, reporter })
+        let service =
+            http::router(Arc::clone(&state)).into_make_service_with_connect_info::<Arrivals>();
+        let server =
+            tokio::spawn(async move { axum::serve(TimedListener(listener), service).await });
+        Ok(Self {
+            address,
+            state,
+            server,
+            reporter,
+        })
     }
 
     /// The base URL, as `GRAPH_API_URL` wants it.

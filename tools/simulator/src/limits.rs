@@ -19,7 +19,11 @@ pub struct Limits {
 impl Limits {
     /// Whether one more call fits into the second before `now`; counts it if so.
     pub fn throughput(&mut self, now: Duration, limit: usize) -> bool {
-        while self.second.front().is_some_and(|&call| now.saturating_sub(call) >= Duration::from_secs(1)) {
+        while self
+            .second
+            .front()
+            .is_some_and(|&call| now.saturating_sub(call) >= Duration::from_secs(1))
+        {
             self.second.pop_front();
         }
         let fits = self.second.len() < limit;

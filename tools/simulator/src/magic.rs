@@ -24,7 +24,8 @@ pub enum Magic {
 }
 
 use Magic::{
-    BadGateway, BreakOff, FailLater, HeldForQuality, HiddenSend, LoseAnswer, NeverRead, Refuse, RefuseTwice,
+    BadGateway, BreakOff, FailLater, HeldForQuality, HiddenSend, LoseAnswer, NeverRead, Refuse,
+    RefuseTwice,
 };
 
 /// The last two digits, and what they mean. 00 and whatever is not listed are ordinary numbers.
@@ -93,9 +94,15 @@ pub const MAGIC: &[(u8, Magic)] = &[
 
 /// What a number means, if anything; `to` with or without `+`.
 pub fn of(to: &str) -> Option<Magic> {
-    let ending = to.trim_start_matches('+').strip_prefix("120255501").filter(|ending| ending.len() == 2)?;
+    let ending = to
+        .trim_start_matches('+')
+        .strip_prefix("120255501")
+        .filter(|ending| ending.len() == 2)?;
     let number: u8 = ending.parse().ok()?;
-    MAGIC.iter().find(|(known, _)| *known == number).map(|(_, magic)| *magic)
+    MAGIC
+        .iter()
+        .find(|(known, _)| *known == number)
+        .map(|(_, magic)| *magic)
 }
 
 #[cfg(test)]
@@ -106,7 +113,12 @@ mod tests {
     fn numbers_mean_what_the_table_says() {
         assert_eq!(of("+12025550150"), Some(Magic::Refuse(190)));
         assert_eq!(of("12025550101"), Some(Magic::LoseAnswer));
-        for ordinary in ["+12025550100", "+12025550199", "+5511987654350", "+1202555015"] {
+        for ordinary in [
+            "+12025550100",
+            "+12025550199",
+            "+5511987654350",
+            "+1202555015",
+        ] {
             assert_eq!(of(ordinary), None, "{ordinary}");
         }
     }

@@ -18,7 +18,11 @@ struct Options {
 async fn main() -> std::io::Result<()> {
     let options = Options::parse();
     let simulator = Simulator::start(options.port, options.settings).await?;
-    eprintln!("simulated Cloud API at {}, books at {}/_control/books", simulator.url(), simulator.url());
+    eprintln!(
+        "simulated Cloud API at {}, books at {}/_control/books",
+        simulator.url(),
+        simulator.url()
+    );
     tokio::select! {
         ended = simulator.wait() => ended,
         stopped = tokio::signal::ctrl_c() => stopped,

@@ -58,7 +58,10 @@ pub struct PostFigures {
 
 impl Outbox {
     /// Schedules what will be reported of an accepted message, from the time of its answer on.
-    #[expect(clippy::too_many_arguments, reason = "a message has that many facts, and nobody else needs them together")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a message has that many facts, and nobody else needs them together"
+    )]
     pub fn schedule(
         &mut self,
         settings: &Settings,
@@ -74,7 +77,9 @@ impl Outbox {
         }
         let mut at = from;
         for (status, error) in course(magic, settings.read_share) {
-            at += Duration::from_secs_f64(settings.report_delay_ms / 1000.0 * (0.25 + 1.5 * rand::random::<f64>()));
+            at += Duration::from_secs_f64(
+                settings.report_delay_ms / 1000.0 * (0.25 + 1.5 * rand::random::<f64>()),
+            );
             let seconds = (began_at + at.as_millis() as u64) / 1000;
             let mut report = json!({
                 "id": wamid, "status": status, "timestamp": seconds.to_string(), "recipient_id": wa_id,
@@ -86,7 +91,8 @@ impl Outbox {
                     "message": format!("simulated error {code}"), "error_data": {"details": "a magic number"}}]);
             }
             if rand::random::<f64>() < settings.duplicate_share {
-                self.due.push((at + Duration::from_millis(700), report.clone()));
+                self.due
+                    .push((at + Duration::from_millis(700), report.clone()));
             }
             self.due.push((at, report));
         }
@@ -103,7 +109,10 @@ impl Outbox {
         }
         self.under_way += due.len();
         let reports: Vec<Value> = due.into_iter().map(|(_, report)| report).collect();
-        reports.chunks(settings.batch.max(1)).map(<[Value]>::to_vec).collect()
+        reports
+            .chunks(settings.batch.max(1))
+            .map(<[Value]>::to_vec)
+            .collect()
     }
 }
 
@@ -124,7 +133,9 @@ impl Posts {
     pub fn figures(&self, outbox: &Outbox) -> PostFigures {
         let mut times = self.taken_ms.clone();
         times.sort_by(f64::total_cmp);
-        let at = |share: f64| times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)));
+        let at = |share: f64| {
+            times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)))
+        };
         PostFigures {
             posts: times.len(),
             refused: self.refused,
@@ -138,7 +149,11 @@ impl Posts {
 
 /// Posts what is due, window after window, for ever.
 pub async fn run(state: Arc<State>) {
-    let http = Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap_or_default();
+    let http = Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .unwrap_or_default();
     loop {
         let window = Duration::from_millis(state.settings().window_ms.max(1));
         tokio::time::sleep(window).await;
@@ -151,7 +166,9 @@ pub async fn run(state: Arc<State>) {
             }
             continue;
         }
-        stream::iter(posts).for_each_concurrent(IN_FLIGHT, |post| deliver(&state, &http, post)).await;
+        stream::iter(posts)
+            .for_each_concurrent(IN_FLIGHT, |post| deliver(&state, &http, post))
+            .await;
     }
 }
 
@@ -159,11 +176,20 @@ pub async fn run(state: Arc<State>) {
 async fn deliver(state: &State, http: &Client, statuses: Vec<Value>) {
     let settings = state.settings();
     let body = post(&settings, &statuses);
-    let signature = signature::sign(body.as_bytes(), &SecretString::from(settings.app_secret.as_str()));
+    let signature = signature::sign(
+        body.as_bytes(),
+        &SecretString::from(settings.app_secret.as_str()),
+    );
     loop {
         let sent = Instant::now();
-        let request = http.post(&settings.webhook_url).header("x-hub-signature-256", &signature);
-        let answer = request.header(header::CONTENT_TYPE, "application/json").body(body.clone()).send().await;
+        let request = http
+            .post(&settings.webhook_url)
+            .header("x-hub-signature-256", &signature);
+        let answer = request
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.clone())
+            .send()
+            .await;
         let taken = answer.is_ok_and(|answer| answer.status().is_success());
         state.reports(|outbox, posts, _| {
             if taken {

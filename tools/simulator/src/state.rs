@@ -147,7 +147,12 @@ impl State {
 
     /// Works on the outbox and the record of POSTs.
     pub fn reports<T>(&self, work: impl FnOnce(&mut Outbox, &mut Posts, &Settings) -> T) -> T {
-        let Inner { outbox, posts, settings, .. } = &mut *self.lock();
+        let Inner {
+            outbox,
+            posts,
+            settings,
+            ..
+        } = &mut *self.lock();
         work(outbox, posts, settings)
     }
 
@@ -158,18 +163,40 @@ impl State {
 
 impl Inner {
     fn decide(&mut self, send: &Send<'_>, latency: Duration, began_at: u64) -> (Answer, Call) {
-        let tracker = send.body["biz_opaque_callback_data"].as_str().unwrap_or_default().to_owned();
-        let row = tracker.rsplit_once(':').map_or(tracker.as_str(), |(row, _)| row).to_owned();
+        let tracker = send.body["biz_opaque_callback_data"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let row = tracker
+            .rsplit_once(':')
+            .map_or(tracker.as_str(), |(row, _)| row)
+            .to_owned();
         let to = send.body["to"].as_str().unwrap_or_default().to_owned();
         let outcome = self.outcome(send, &row);
-        let call = |accepted, code| Call { at_us: send.at.as_micros() as u64, to: to.clone(), row, accepted, code };
+        let call = |accepted, code| Call {
+            at_us: send.at.as_micros() as u64,
+            to: to.clone(),
+            row,
+            accepted,
+            code,
+        };
         match outcome {
             Ok(magic) => {
                 let body = self.accept(&to, &tracker, magic, send.at + latency, began_at);
                 (accepted_answer(body, magic, latency), call(true, None))
             }
-            Err(Failure::Refused(refusal)) => (refusal_answer(&refusal, latency), call(false, Some(refusal.code))),
-            Err(Failure::Body(status, body)) => (Answer { status, body, after: latency }, call(false, None)),
+            Err(Failure::Refused(refusal)) => (
+                refusal_answer(&refusal, latency),
+                call(false, Some(refusal.code)),
+            ),
+            Err(Failure::Body(status, body)) => (
+                Answer {
+                    status,
+                    body,
+                    after: latency,
+                },
+                call(false, None),
+            ),
         }
     }
 
@@ -177,26 +204,53 @@ impl Inner {
         check::caller(&self.settings, send.phone_number_id, send.authorization)?;
         let to = check::request(&send.body)?;
         if !self.limits.throughput(send.at, self.settings.throughput) {
-            return Err(refusal(130429, "Cloud API message throughput has been reached"));
+            return Err(refusal(
+                130429,
+                "Cloud API message throughput has been reached",
+            ));
         }
         if !self.limits.pair(send.at, to) {
-            return Err(refusal(131056, "Too many messages to this person in a short time"));
+            return Err(refusal(
+                131056,
+                "Too many messages to this person in a short time",
+            ));
         }
         match magic::of(to) {
             Some(Magic::Refuse(code)) => Err(refusal(code, "a magic number")),
-            Some(Magic::RefuseTwice(code)) if self.books.calls_of(row) < 2 => Err(refusal(code, "a magic number")),
+            Some(Magic::RefuseTwice(code)) if self.books.calls_of(row) < 2 => {
+                Err(refusal(code, "a magic number"))
+            }
             Some(Magic::BreakOff) => Err(Failure::Body(200, Body::Broken)),
             Some(Magic::BadGateway) => Err(Failure::Body(502, Body::Text("Bad Gateway"))),
             other => Ok(other),
         }
     }
 
-    fn accept(&mut self, to: &str, tracker: &str, magic: Option<Magic>, from: Duration, began_at: u64) -> Value {
+    fn accept(
+        &mut self,
+        to: &str,
+        tracker: &str,
+        magic: Option<Magic>,
+        from: Duration,
+        began_at: u64,
+    ) -> Value {
         self.accepted += 1;
         let wamid = format!("wamid.SIM{:016}", self.accepted);
         let wa_id = to.trim_start_matches('+');
-        self.outbox.schedule(&self.settings, magic, &wamid, wa_id, tracker, from, began_at);
-        let status = if magic == Some(Magic::HeldForQuality) { "held_for_quality_assessment" } else { "accepted" };
+        self.outbox.schedule(
+            &self.settings,
+            magic,
+            &wamid,
+            wa_id,
+            tracker,
+            from,
+            began_at,
+        );
+        let status = if magic == Some(Magic::HeldForQuality) {
+            "held_for_quality_assessment"
+        } else {
+            "accepted"
+        };
         json!({
             "messaging_product": "whatsapp",
             "contacts": [{"input": to, "wa_id": wa_id}],
@@ -218,17 +272,34 @@ impl From<Refusal> for Failure {
 }
 
 fn refusal(code: i64, details: &str) -> Failure {
-    Failure::Refused(Refusal { code, details: details.to_owned() })
+    Failure::Refused(Refusal {
+        code,
+        details: details.to_owned(),
+    })
 }
 
 fn accepted_answer(body: Value, magic: Option<Magic>, after: Duration) -> Answer {
     match magic {
-        Some(Magic::LoseAnswer) => Answer { status: 200, body: Body::Broken, after },
+        Some(Magic::LoseAnswer) => Answer {
+            status: 200,
+            body: Body::Broken,
+            after,
+        },
         Some(Magic::HiddenSend) => {
-            let hidden = Refusal { code: 131000, details: "Something went wrong".into() };
-            Answer { status: 500, ..refusal_answer(&hidden, after) }
+            let hidden = Refusal {
+                code: 131000,
+                details: "Something went wrong".into(),
+            };
+            Answer {
+                status: 500,
+                ..refusal_answer(&hidden, after)
+            }
         }
-        _ => Answer { status: 200, body: Body::Json(body), after },
+        _ => Answer {
+            status: 200,
+            body: Body::Json(body),
+            after,
+        },
     }
 }
 
@@ -244,7 +315,11 @@ fn refusal_answer(refusal: &Refusal, after: Duration) -> Answer {
         "message": format!("(#{}) {}", refusal.code, refusal.details), "type": "OAuthException", "code": refusal.code,
         "error_data": {"messaging_product": "whatsapp", "details": refusal.details}, "fbtrace_id": "Asimulated",
     }});
-    Answer { status, body: Body::Json(error), after }
+    Answer {
+        status,
+        body: Body::Json(error),
+        after,
+    }
 }
 
 #[cfg(test)]
@@ -257,8 +332,12 @@ mod tests {
         let body = json!({"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": "x"},
             "biz_opaque_callback_data": format!("c1:{row}:1")});
         let at = state.elapsed();
-        let send =
-            Send { at, phone_number_id: &settings.phone_number_id, authorization: Some(&authorization), body };
+        let send = Send {
+            at,
+            phone_number_id: &settings.phone_number_id,
+            authorization: Some(&authorization),
+            body,
+        };
         state.send(send, Duration::ZERO)
     }
 
@@ -278,22 +357,33 @@ mod tests {
     #[test]
     fn a_number_refused_twice_is_accepted_the_third_time() {
         let state = State::new(Settings::default());
-        let statuses: Vec<u16> = (0..3).map(|_| send(&state, "+12025550112", 1).status).collect();
+        let statuses: Vec<u16> = (0..3)
+            .map(|_| send(&state, "+12025550112", 1).status)
+            .collect();
         assert_eq!(statuses, [429, 429, 200]);
         assert_eq!(state.figures().repeats, 2);
     }
 
     #[test]
     fn the_throughput_is_enforced() {
-        let state = State::new(Settings { throughput: 3, ..Settings::default() });
-        let codes: Vec<u16> = (1..=5).map(|row| send(&state, &format!("+551198765432{row}"), row).status).collect();
+        let state = State::new(Settings {
+            throughput: 3,
+            ..Settings::default()
+        });
+        let codes: Vec<u16> = (1..=5)
+            .map(|row| send(&state, &format!("+551198765432{row}"), row).status)
+            .collect();
         assert_eq!(codes, [200, 200, 200, 429, 429]);
     }
 
     #[test]
     fn settings_change_field_by_field() {
         let state = State::new(Settings::default());
-        assert!(state.set(&json!({"batch": 7})).is_ok_and(|settings| settings.batch == 7));
+        assert!(
+            state
+                .set(&json!({"batch": 7}))
+                .is_ok_and(|settings| settings.batch == 7)
+        );
         assert!(state.set(&json!({"bach": 7})).is_err());
         assert_eq!(state.settings().batch, 7);
     }

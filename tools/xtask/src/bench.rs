@@ -1,2 +1,4 @@
 use anyhow::Result;
-pub(crate) fn run() -> Result<()> { Ok(()) }
+pub(crate) fn run() -> Result<()> {
+    Ok(())
+}

@@ -17,12 +17,19 @@ impl Client {
     /// Calls the API at `base`.
     pub(crate) fn new(base: &str, token: &str) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).build();
-        Self { agent: config.into(), base: base.to_owned(), authorization: format!("Bearer {token}") }
+        Self {
+            agent: config.into(),
+            base: base.to_owned(),
+            authorization: format!("Bearer {token}"),
+        }
     }
 
     /// Creates a campaign; gives its id and the upload it waits for.
     pub(crate) fn create(&self, campaign: &Value) -> Result<Value> {
-        let request = self.agent.post(format!("{}/campaigns", self.base)).header("authorization", &self.authorization);
+        let request = self
+            .agent
+            .post(format!("{}/campaigns", self.base))
+            .header("authorization", &self.authorization);
         json(request.send_json(campaign).context("create the campaign")?)
     }
 
@@ -32,9 +39,15 @@ impl Client {
         for (name, value) in upload["headers"].as_object().into_iter().flatten() {
             request = request.header(name, value.as_str().unwrap_or_default());
         }
-        let mut answer = request.send(SendBody::from_reader(&mut &*file)).context("upload the file")?;
+        let mut answer = request
+            .send(SendBody::from_reader(&mut &*file))
+            .context("upload the file")?;
         if !answer.status().is_success() {
-            bail!("the upload was refused: {} {}", answer.status(), answer.body_mut().read_to_string()?);
+            bail!(
+                "the upload was refused: {} {}",
+                answer.status(),
+                answer.body_mut().read_to_string()?
+            );
         }
         Ok(())
     }
@@ -42,18 +55,30 @@ impl Client {
     /// Shows a campaign.
     pub(crate) fn campaign(&self, id: &str) -> Result<Value> {
         let request = self.agent.get(format!("{}/campaigns/{id}", self.base));
-        json(request.header("authorization", &self.authorization).call().context("show the campaign")?)
+        json(
+            request
+                .header("authorization", &self.authorization)
+                .call()
+                .context("show the campaign")?,
+        )
     }
 
     /// The rejects file; empty where there is none.
     pub(crate) fn rejects(&self, id: &str) -> Result<String> {
-        let request = self.agent.get(format!("{}/campaigns/{id}/rejects", self.base));
-        let answer = request.header("authorization", &self.authorization).call()?;
+        let request = self
+            .agent
+            .get(format!("{}/campaigns/{id}/rejects", self.base));
+        let answer = request
+            .header("authorization", &self.authorization)
+            .call()?;
         if answer.status() == 404 {
             return Ok(String::new());
         }
         let signed = json(answer)?;
-        let mut file = self.agent.get(signed["url"].as_str().unwrap_or_default()).call()?;
+        let mut file = self
+            .agent
+            .get(signed["url"].as_str().unwrap_or_default())
+            .call()?;
         Ok(file.body_mut().read_to_string()?)
     }
 }

@@ -65,13 +65,23 @@ pub(crate) struct Outcome {
 fn broadcast(stack: &Stack, options: &Options) -> Result<Outcome> {
     let client = Client::new(&stack.api, API_TOKEN);
     let (name, file) = match &options.csv {
-        Some(path) => (path.display().to_string(), std::fs::read(path).with_context(|| format!("read {}", path.display()))?),
-        None => ("sample.csv".to_owned(), sample::csv(options.rows).into_bytes()),
+        Some(path) => (
+            path.display().to_string(),
+            std::fs::read(path).with_context(|| format!("read {}", path.display()))?,
+        ),
+        None => (
+            "sample.csv".to_owned(),
+            sample::csv(options.rows).into_bytes(),
+        ),
     };
     let message: Value = match (&options.message, &options.csv) {
-        (Some(path), _) => serde_json::from_slice(&std::fs::read(path)?).context("the message is no JSON")?,
+        (Some(path), _) => {
+            serde_json::from_slice(&std::fs::read(path)?).context("the message is no JSON")?
+        }
         (None, None) => sample::message(),
-        (None, Some(_)) => json!({"type": "template", "template": {"name": "hello_world", "language": {"code": "en_US"}}}),
+        (None, Some(_)) => {
+            json!({"type": "template", "template": {"name": "hello_world", "language": {"code": "en_US"}}})
+        }
     };
     let campaign = json!({"name": "Demonstration", "message": message, "file": {"name": name, "size": file.len()}});
     let created = client.create(&campaign)?;
@@ -80,9 +90,19 @@ fn broadcast(stack: &Stack, options: &Options) -> Result<Outcome> {
     let uploaded_at = now_ms();
     eprintln!("  ✓ uploaded {} bytes to campaign {id}", file.len());
     let campaign = watch(&client, &id)?;
-    ensure!(campaign["state"] == "finished", "the campaign is {}: {}", campaign["state"], campaign["reason"]);
+    ensure!(
+        campaign["state"] == "finished",
+        "the campaign is {}: {}",
+        campaign["state"],
+        campaign["reason"]
+    );
     let (campaign, books) = reported(stack, &client, &id)?;
-    Ok(Outcome { id, campaign, books, uploaded_at })
+    Ok(Outcome {
+        id,
+        campaign,
+        books,
+        uploaded_at,
+    })
 }
 
 /// Shows how it goes until it ends.
@@ -96,7 +116,8 @@ fn watch(client: &Client, id: &str) -> Result<Value> {
         let campaign = client.campaign(id)?;
         let rows = &campaign["rows"];
         let count = |name: &str| rows[name].as_i64().unwrap_or_default();
-        let settled = count("accepted") + count("rejected") + count("unconfirmed") + count("skipped");
+        let settled =
+            count("accepted") + count("rejected") + count("unconfirmed") + count("skipped");
         bar.set_length(count("enqueued").max(1) as u64);
         bar.set_position(settled as u64);
         let calls = campaign["sending"]["calls"].as_i64().unwrap_or_default();
@@ -112,7 +133,9 @@ fn watch(client: &Client, id: &str) -> Result<Value> {
                 eprintln!();
                 return Ok(campaign);
             }
-            _ if still.elapsed() > Duration::from_secs(180) => bail!("nothing moves any more; see .dev/logs/demo"),
+            _ if still.elapsed() > Duration::from_secs(180) => {
+                bail!("nothing moves any more; see .dev/logs/demo")
+            }
             _ => std::thread::sleep(Duration::from_secs(1)),
         }
     }
@@ -122,26 +145,42 @@ fn line(campaign: &Value, rate: f64) -> String {
     let (rows, delivery) = (&campaign["rows"], &campaign["delivery"]);
     format!(
         "{rate:.0}/s  waiting {}  under way {}  retry {}  accepted {}  refused {}  in doubt {}  delivered {}  read {}",
-        rows["waiting"], rows["claimed"], rows["retry"], rows["accepted"], rows["rejected"], rows["unconfirmed"],
-        delivery["delivered"], delivery["read"],
+        rows["waiting"],
+        rows["claimed"],
+        rows["retry"],
+        rows["accepted"],
+        rows["rejected"],
+        rows["unconfirmed"],
+        delivery["delivered"],
+        delivery["read"],
     )
 }
 
 /// Waits until every status was reported and counted.
 fn reported(stack: &Stack, client: &Client, id: &str) -> Result<(Value, Value)> {
-    wait_for("every callback is taken and counted", Duration::from_secs(120), || {
-        let books = stack.simulator.books().ok()?;
-        let campaign = client.campaign(id).ok()?;
-        let number = |value: &Value| value.as_i64().unwrap_or_default();
-        let taken = books["callbacks"]["pending"] == 0;
-        let counted = number(&campaign["delivery"]["sent"]) == number(&books["sends"]["accepted"]);
-        let ends = number(&campaign["delivery"]["delivered"]) + number(&campaign["delivery"]["undelivered"]);
-        (taken && counted && ends == number(&books["sends"]["accepted"])).then_some((campaign, books))
-    })
+    wait_for(
+        "every callback is taken and counted",
+        Duration::from_secs(120),
+        || {
+            let books = stack.simulator.books().ok()?;
+            let campaign = client.campaign(id).ok()?;
+            let number = |value: &Value| value.as_i64().unwrap_or_default();
+            let taken = books["callbacks"]["pending"] == 0;
+            let counted =
+                number(&campaign["delivery"]["sent"]) == number(&books["sends"]["accepted"]);
+            let ends = number(&campaign["delivery"]["delivered"])
+                + number(&campaign["delivery"]["undelivered"]);
+            (taken && counted && ends == number(&books["sends"]["accepted"]))
+                .then_some((campaign, books))
+        },
+    )
 }
 
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64
 }
 
 #[expect(clippy::print_stdout, reason = "the one line a script reads")]

@@ -51,7 +51,11 @@ impl Emulator {
             .args(["-m", "localstack.runtime.main"])
             .env("GATEWAY_LISTEN", format!("127.0.0.1:{port}"))
             .env("LOCALSTACK_VOLUME_DIR", logs.join("localstack"))
-            .envs([("DISABLE_EVENTS", "1"), ("SKIP_SSL_CERT_DOWNLOAD", "1"), ("S3_SKIP_SIGNATURE_VALIDATION", "0")]);
+            .envs([
+                ("DISABLE_EVENTS", "1"),
+                ("SKIP_SSL_CERT_DOWNLOAD", "1"),
+                ("S3_SKIP_SIGNATURE_VALIDATION", "0"),
+            ]);
         let process = Running::start(&mut command, &logs.join("localstack.log"))?;
         Self { url, process }.ready("/_localstack/health")
     }
@@ -87,7 +91,11 @@ pub(crate) fn aws(url: &str, service: &str, operation: &str, input: &Value) -> R
         .output()
         .context("start Python")?;
     let told = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "{service} {operation}: {}", told.lines().last().unwrap_or_default());
+    anyhow::ensure!(
+        output.status.success(),
+        "{service} {operation}: {}",
+        told.lines().last().unwrap_or_default()
+    );
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 

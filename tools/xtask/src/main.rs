@@ -71,7 +71,9 @@ fn main() -> ExitCode {
 /// The workspace's folder.
 fn root() -> PathBuf {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors().nth(2).map_or_else(|| here.clone(), PathBuf::from)
+    here.ancestors()
+        .nth(2)
+        .map_or_else(|| here.clone(), PathBuf::from)
 }
 
 /// The one git-ignored folder for whatever a run needs.

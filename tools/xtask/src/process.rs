@@ -37,7 +37,11 @@ pub(crate) fn go_on() -> Result<()> {
 }
 
 /// Waits for a condition, looking a few times a second.
-pub(crate) fn wait_for<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+pub(crate) fn wait_for<T>(
+    what: &str,
+    patience: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> Result<T> {
     let until = Instant::now() + patience;
     loop {
         go_on()?;
@@ -84,13 +88,17 @@ impl Running {
 
     /// Whether it ended by itself.
     pub(crate) fn ended(&mut self) -> bool {
-        self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+        self.child
+            .as_mut()
+            .is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
         stop_group(child.id());
         let _ = child.wait();
     }
@@ -112,12 +120,18 @@ pub(crate) fn stop_group(id: u32) {
 
 fn zombie(id: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 fn signal(name: &str, group: u32) -> bool {
     let group = format!("-{group}");
-    let kill = Command::new("kill").args([name, "--", &group]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let kill = Command::new("kill")
+        .args([name, "--", &group])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     kill.is_ok_and(|status| status.success())
 }
 
@@ -126,7 +140,11 @@ pub(crate) fn quietly(what: &str, command: &mut Command, log: &Path) -> Result<(
     go_on()?;
     let spinner = spinner(what);
     let out = File::create(log).with_context(|| format!("create {}", log.display()))?;
-    let status = command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).status();
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(out.try_clone()?)
+        .stderr(out)
+        .status();
     let status = status.with_context(|| format!("{what}: start {:?}", command.get_program()))?;
     go_on()?;
     if status.success() {
@@ -143,7 +161,9 @@ pub(crate) fn quietly(what: &str, command: &mut Command, log: &Path) -> Result<(
 /// Runs a command to its end with its output shown.
 pub(crate) fn openly(command: &mut Command) -> Result<()> {
     go_on()?;
-    let status = command.status().with_context(|| format!("start {:?}", command.get_program()))?;
+    let status = command
+        .status()
+        .with_context(|| format!("start {:?}", command.get_program()))?;
     go_on()?;
     if !status.success() {
         bail!("{:?} failed", command.get_program());

@@ -10,7 +10,9 @@ const WIDTH: f64 = 40.0;
 
 /// Prints the report people read.
 pub(crate) fn print(outcome: &Outcome, rejects: &str) {
-    let Outcome { campaign, books, .. } = outcome;
+    let Outcome {
+        campaign, books, ..
+    } = outcome;
     let (rows, delivery) = (&campaign["rows"], &campaign["delivery"]);
     let total = number(&rows["total"]).max(1.0);
     let bar = |name: &str, value: &Value| {
@@ -30,20 +32,37 @@ pub(crate) fn print(outcome: &Outcome, rejects: &str) {
     bar("    in doubt", &rows["unconfirmed"]);
     eprintln!("\n  by the simulator's own books:");
     let figures = figures(outcome);
-    eprintln!("    calls {}, accepted {}, repeats {}", books["sends"]["calls"], books["sends"]["accepted"], figures["repeats"]);
-    eprintln!("    busiest second {} of {} allowed", figures["busiest_second"], figures["budget"]);
-    eprintln!("    {} s from first to last call, {} s at best", figures["seconds"], figures["ideal_seconds"]);
+    eprintln!(
+        "    calls {}, accepted {}, repeats {}",
+        books["sends"]["calls"], books["sends"]["accepted"], figures["repeats"]
+    );
+    eprintln!(
+        "    busiest second {} of {} allowed",
+        figures["busiest_second"], figures["budget"]
+    );
+    eprintln!(
+        "    {} s from first to last call, {} s at best",
+        figures["seconds"], figures["ideal_seconds"]
+    );
     eprintln!("    refused: {}", books["sends"]["refused"]);
     if !rejects.is_empty() {
         eprintln!("\n  the rejects file begins:");
-        rejects.lines().take(4).for_each(|line| eprintln!("    {line}"));
+        rejects
+            .lines()
+            .take(4)
+            .for_each(|line| eprintln!("    {line}"));
     }
     eprintln!();
 }
 
 /// The figures of one run.
 pub(crate) fn figures(outcome: &Outcome) -> Value {
-    let Outcome { campaign, books, uploaded_at, .. } = outcome;
+    let Outcome {
+        campaign,
+        books,
+        uploaded_at,
+        ..
+    } = outcome;
     let (rows, delivery, sends) = (&campaign["rows"], &campaign["delivery"], &books["sends"]);
     let budget = number(&campaign["sending"]["budget"]);
     let since_upload = |at: &Value| rounded((number(at) - *uploaded_at as f64) / 1000.0);
@@ -75,11 +94,23 @@ pub(crate) fn figures(outcome: &Outcome) -> Value {
 /// What Crier promises of any run, held against the simulator's books.
 pub(crate) fn promises(figures: &Value) -> Result<()> {
     let n = |name: &str| number(&figures[name]);
-    ensure!(n("rows") == n("rejected") + n("duplicates") + n("enqueued"), "the file's rows do not add up");
-    ensure!(n("enqueued") == n("accepted") + n("failed") + n("unconfirmed"), "the enqueued rows do not add up");
-    ensure!(figures["conserved"] == true, "the API says its own sums do not hold");
+    ensure!(
+        n("rows") == n("rejected") + n("duplicates") + n("enqueued"),
+        "the file's rows do not add up"
+    );
+    ensure!(
+        n("enqueued") == n("accepted") + n("failed") + n("unconfirmed"),
+        "the enqueued rows do not add up"
+    );
+    ensure!(
+        figures["conserved"] == true,
+        "the API says its own sums do not hold"
+    );
     ensure!(n("accepted_twice") == 0.0, "somebody was messaged twice");
-    ensure!(n("busiest_second") <= n("budget"), "a second held more calls than the budget");
+    ensure!(
+        n("busiest_second") <= n("budget"),
+        "a second held more calls than the budget"
+    );
     Ok(())
 }
 

@@ -4,12 +4,33 @@
 use serde_json::{Value, json};
 
 const NAMES: [&str; 8] = [
-    "Ana Souza", "José Núñez", "Zoë Müller", "Priya Nair", "Łukasz Nowak", "\"Silva, João\"", "Chloé Dubois", "O'Neill, Seán",
+    "Ana Souza",
+    "José Núñez",
+    "Zoë Müller",
+    "Priya Nair",
+    "Łukasz Nowak",
+    "\"Silva, João\"",
+    "Chloé Dubois",
+    "O'Neill, Seán",
 ];
-const CITIES: [&str; 6] = ["São Paulo", "\"Madrid, ES\"", "Köln", "Mumbai", "Lisboa", "Orléans"];
+const CITIES: [&str; 6] = [
+    "São Paulo",
+    "\"Madrid, ES\"",
+    "Köln",
+    "Mumbai",
+    "Lisboa",
+    "Orléans",
+];
 
 /// What people type that is no number.
-const BAD: [&str; 6] = ["n/a", "", "(11) 98765-4321", "5.51199E+12", "+55 11 9", "ask Maria"];
+const BAD: [&str; 6] = [
+    "n/a",
+    "",
+    "(11) 98765-4321",
+    "5.51199E+12",
+    "+55 11 9",
+    "ask Maria",
+];
 
 /// Refused at once, and refused later; each number once.
 const MAGIC: [u32; 12] = [20, 21, 22, 23, 24, 27, 60, 61, 63, 65, 66, 6];
@@ -23,7 +44,13 @@ pub(crate) fn csv(rows: u32) -> String {
             plain => plain.to_owned(),
         };
         let city = CITIES[(row % 6) as usize];
-        csv.push_str(&format!("{},{name},{},{city},\"{},{:02}\"\r\n", 10_000 + row, phone(row, rows), row % 400, row % 100));
+        csv.push_str(&format!(
+            "{},{name},{},{city},\"{},{:02}\"\r\n",
+            10_000 + row,
+            phone(row, rows),
+            row % 400,
+            row % 100
+        ));
     }
     csv
 }
@@ -35,7 +62,10 @@ fn phone(row: u32, rows: u32) -> String {
         33 => ordinary(row - 1).replace(' ', "-"),
         // Spread over the file, whatever its length.
         41 if (row / 50) % (rows / 600).max(1) == 0 && row / 50 / (rows / 600).max(1) < 12 => {
-            format!("+1 202-555-01{:02}", MAGIC[(row / 50 / (rows / 600).max(1)) as usize])
+            format!(
+                "+1 202-555-01{:02}",
+                MAGIC[(row / 50 / (rows / 600).max(1)) as usize]
+            )
         }
         _ => ordinary(row),
     }

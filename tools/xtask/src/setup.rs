@@ -17,15 +17,30 @@ pub(crate) struct Tools {
 }
 
 /// The embedded stack. The extra brings the SAM translator.
-pub(crate) const EMULATOR: Tools = Tools { name: "emulator", packages: &["ministack[full]==1.5.33"] };
+pub(crate) const EMULATOR: Tools = Tools {
+    name: "emulator",
+    packages: &["ministack[full]==1.5.33"],
+};
 
 /// What builds and deploys: cargo-lambda brings zig and links against Lambda's glibc.
-pub(crate) const BUILD: Tools = Tools { name: "build", packages: &["cargo-lambda==1.9.2", "aws-sam-cli==1.170.0", "cfn-lint==1.58.0"] };
+pub(crate) const BUILD: Tools = Tools {
+    name: "build",
+    packages: &[
+        "cargo-lambda==1.9.2",
+        "aws-sam-cli==1.170.0",
+        "cfn-lint==1.58.0",
+    ],
+};
 
 /// What the tests of single services run against: the last free community release line, without Docker.
 pub(crate) const LOCALSTACK: Tools = Tools {
     name: "localstack",
-    packages: &["localstack-core[runtime]==4.13.1", "cbor2<6", "pyopenssl==25.1.0", "service_identity"],
+    packages: &[
+        "localstack-core[runtime]==4.13.1",
+        "cbor2<6",
+        "pyopenssl==25.1.0",
+        "service_identity",
+    ],
 };
 
 impl Tools {
@@ -38,13 +53,32 @@ impl Tools {
         }
         fs::create_dir_all(dev().join("logs"))?;
         let _ = fs::remove_dir_all(self.folder());
-        let log = |step: &str| dev().join("logs").join(format!("setup-{}-{step}.log", self.name));
+        let log = |step: &str| {
+            dev()
+                .join("logs")
+                .join(format!("setup-{}-{step}.log", self.name))
+        };
         let what = format!("set up {} (once)", self.name);
         let mut venv = Command::new(python()?);
-        quietly(&what, venv.args(["-m", "venv"]).arg(self.folder()), &log("venv"))?;
+        quietly(
+            &what,
+            venv.args(["-m", "venv"]).arg(self.folder()),
+            &log("venv"),
+        )?;
         let mut pip = Command::new(self.bin("python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(self.packages);
-        quietly(&format!("install {}", self.packages[0]), &mut pip, &log("pip"))?;
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ])
+        .args(self.packages);
+        quietly(
+            &format!("install {}", self.packages[0]),
+            &mut pip,
+            &log("pip"),
+        )?;
         fs::write(stamp, wanted).context("note what was installed")
     }
 
@@ -67,12 +101,55 @@ impl Tools {
 /// A Python of 3.11 or newer.
 fn python() -> Result<&'static str> {
     let version = "import sys; sys.exit(sys.version_info < (3, 11))";
-    let fits = |name: &&str| Command::new(name).args(["-c", version]).status().is_ok_and(|status| status.success());
-    let found = ["python3", "python3.13", "python3.12", "python3.11", "python"].into_iter().find(fits);
+    let fits = |name: &&str| {
+        Command::new(name)
+            .args(["-c", version])
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    let found = [
+        "python3",
+        "python3.13",
+        "python3.12",
+        "python3.11",
+        "python",
+    ]
+    .into_iter()
+    .find(fits);
     match found {
         Some(name) => Ok(name),
         None => bail!("Python 3.11 or newer is needed (with venv); install it and try again"),
     }
+}
+
+/// cargo-deny, built from source on first use: it is in no Python package of today.
+pub(crate) fn cargo_deny() -> Result<PathBuf> {
+    const VERSION: &str = "0.20.2";
+    let folder = dev().join("cargo-deny");
+    let program = folder.join("bin/cargo-deny");
+    let stamp = folder.join("crier-version");
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == VERSION) {
+        return Ok(program);
+    }
+    fs::create_dir_all(dev().join("logs"))?;
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args([
+            "install",
+            "cargo-deny",
+            "--locked",
+            "--version",
+            VERSION,
+            "--root",
+        ])
+        .arg(&folder);
+    quietly(
+        "build cargo-deny (once)",
+        &mut cargo,
+        &dev().join("logs/cargo-deny.log"),
+    )?;
+    fs::write(stamp, VERSION)?;
+    Ok(program)
 }
 
 /// Builds programs of the workspace in the development profile; gives the folder they are in.
@@ -83,11 +160,16 @@ pub(crate) fn build(packages: &[&str]) -> Result<PathBuf> {
     for package in packages {
         cargo.args(["--package", package]);
     }
-    quietly(&format!("build {}", packages.join(", ")), &mut cargo, &dev().join("logs/cargo-build.log"))?;
+    quietly(
+        &format!("build {}", packages.join(", ")),
+        &mut cargo,
+        &dev().join("logs/cargo-build.log"),
+    )?;
     Ok(target().join("debug"))
 }
 
 /// Cargo's target folder.
 pub(crate) fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| Path::new(&dir).to_owned())
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root().join("target"), |dir| Path::new(&dir).to_owned())
 }

@@ -32,22 +32,33 @@ impl Simulator {
         let mut command = Command::new(folder.join("simulator"));
         command.args(["--port", &port.to_string()]);
         let process = Running::start(&mut command, &logs.join("simulator.log"))?;
-        let simulator = Self { url: format!("http://127.0.0.1:{port}"), process };
+        let simulator = Self {
+            url: format!("http://127.0.0.1:{port}"),
+            process,
+        };
         let health = format!("{}/_control/health", simulator.url);
-        wait_for("the simulator comes up", PATIENCE, || ureq::get(&health).call().ok())?;
+        wait_for("the simulator comes up", PATIENCE, || {
+            ureq::get(&health).call().ok()
+        })?;
         Ok(simulator)
     }
 
     /// Changes its settings.
     pub(crate) fn set(&self, settings: &Value) -> Result<()> {
         let url = format!("{}/_control/settings", self.url);
-        ureq::put(&url).send_json(settings).context("set up the simulator")?;
+        ureq::put(&url)
+            .send_json(settings)
+            .context("set up the simulator")?;
         Ok(())
     }
 
     /// Its books in figures.
     pub(crate) fn books(&self) -> Result<Value> {
         let url = format!("{}/_control/books", self.url);
-        Ok(ureq::get(&url).call().context("read the simulator's books")?.body_mut().read_json()?)
+        Ok(ureq::get(&url)
+            .call()
+            .context("read the simulator's books")?
+            .body_mut()
+            .read_json()?)
     }
 }

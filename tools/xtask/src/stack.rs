@@ -46,8 +46,17 @@ impl Stack {
         done(&starting, "start the embedded stack, IAM enforced");
         deploy(&emulator, &simulator, tps, &logs)?;
         let outputs = outputs(&emulator)?;
-        let api = format!("{}/_aws/execute-api/{}/$default", emulator.url, output(&outputs, "ApiId")?);
-        let stack = Self { api, outputs, simulator, emulator };
+        let api = format!(
+            "{}/_aws/execute-api/{}/$default",
+            emulator.url,
+            output(&outputs, "ApiId")?
+        );
+        let stack = Self {
+            api,
+            outputs,
+            simulator,
+            emulator,
+        };
         stack.configure(tps)?;
         Ok(stack)
     }
@@ -63,18 +72,24 @@ impl Stack {
             "access_token": ACCESS_TOKEN, "app_secrets": [APP_SECRET], "verify_token": VERIFY_TOKEN,
             "api_tokens": [{"name": "local", "sha256": API_TOKEN_SHA256}],
         });
-        let put = json!({"SecretId": self.output("SecretArn")?, "SecretString": secret.to_string()});
-        self.emulator.aws("secretsmanager", "put_secret_value", &put)?;
+        let put =
+            json!({"SecretId": self.output("SecretArn")?, "SecretString": secret.to_string()});
+        self.emulator
+            .aws("secretsmanager", "put_secret_value", &put)?;
         // MiniStack 1.5.33 keeps the number as text when CloudFormation sets it, and its poller then fails.
         let of_sender = json!({"FunctionName": self.output("SenderFunction")?});
-        let mappings = self.emulator.aws("lambda", "list_event_source_mappings", &of_sender)?;
+        let mappings = self
+            .emulator
+            .aws("lambda", "list_event_source_mappings", &of_sender)?;
         let mapping = &mappings["EventSourceMappings"][0]["UUID"];
         let again = json!({"UUID": mapping, "ScalingConfig": {"MaximumConcurrency": tps}});
-        self.emulator.aws("lambda", "update_event_source_mapping", &again)?;
+        self.emulator
+            .aws("lambda", "update_event_source_mapping", &again)?;
         // As Meta does: 80 a second, or 1,000 after an upgrade.
         let throughput = if tps <= 80 { 80 } else { 1000 };
         let webhook = format!("{}/webhook", self.api);
-        self.simulator.set(&json!({"webhook_url": webhook, "throughput": throughput}))
+        self.simulator
+            .set(&json!({"webhook_url": webhook, "throughput": throughput}))
     }
 }
 
@@ -93,12 +108,22 @@ pub(crate) fn build_into(folder: &Path, release: bool) -> Result<()> {
         .arg("build")
         .arg("--build-dir")
         .arg(folder)
-        .args(["--parameter-overrides", &format!("Architecture={}", architecture())]);
+        .args([
+            "--parameter-overrides",
+            &format!("Architecture={}", architecture()),
+        ]);
     if !release {
-        sam.envs([("CARGO_PROFILE_RELEASE_LTO", "off"), ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")]);
+        sam.envs([
+            ("CARGO_PROFILE_RELEASE_LTO", "off"),
+            ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+        ]);
     }
     fs::create_dir_all(dev().join("logs"))?;
-    quietly("build the functions (sam build)", &mut sam, &dev().join("logs/sam-build.log"))
+    quietly(
+        "build the functions (sam build)",
+        &mut sam,
+        &dev().join("logs/sam-build.log"),
+    )
 }
 
 fn deploy(emulator: &Emulator, simulator: &Simulator, tps: u32, logs: &Path) -> Result<()> {
@@ -115,23 +140,44 @@ fn deploy(emulator: &Emulator, simulator: &Simulator, tps: u32, logs: &Path) -> 
         .env("PATH", BUILD.path())
         .args(["deploy", "--no-progressbar", "--parameter-overrides"])
         .args(parameters);
-    quietly("deploy (sam deploy)", &mut sam, &logs.join("sam-deploy.log"))
+    quietly(
+        "deploy (sam deploy)",
+        &mut sam,
+        &logs.join("sam-deploy.log"),
+    )
 }
 
 fn outputs(emulator: &Emulator) -> Result<BTreeMap<String, String>> {
-    let stacks = emulator.aws("cloudformation", "describe_stacks", &json!({"StackName": "crier"}))?;
-    let listed = stacks["Stacks"][0]["Outputs"].as_array().cloned().unwrap_or_default();
+    let stacks = emulator.aws(
+        "cloudformation",
+        "describe_stacks",
+        &json!({"StackName": "crier"}),
+    )?;
+    let listed = stacks["Stacks"][0]["Outputs"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(listed.iter().map(|output| (text(&output["OutputKey"]), text(&output["OutputValue"]))).collect())
+    Ok(listed
+        .iter()
+        .map(|output| (text(&output["OutputKey"]), text(&output["OutputValue"])))
+        .collect())
 }
 
 fn output<'o>(outputs: &'o BTreeMap<String, String>, name: &str) -> Result<&'o str> {
-    outputs.get(name).map(String::as_str).with_context(|| format!("the stack has no output {name}"))
+    outputs
+        .get(name)
+        .map(String::as_str)
+        .with_context(|| format!("the stack has no output {name}"))
 }
 
 /// This machine's, as Lambda calls it.
 fn architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
+    if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else {
+        "x86_64"
+    }
 }
 
 fn infra() -> PathBuf {

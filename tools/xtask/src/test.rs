@@ -1,2 +1,70 @@
+//! Every test: units and properties first, then real services, then the deployed whole.
+
+use std::fs;
+use std::process::Command;
+
 use anyhow::Result;
-pub(crate) fn run() -> Result<()> { Ok(()) }
+
+use crate::emulator::{Emulator, aws_environment};
+use crate::process::{catch_interrupts, openly};
+use crate::stack::{API_TOKEN, Stack};
+use crate::{dev, root};
+
+/// Messages per second in the deployed test.
+const TPS: u32 = 40;
+
+/// Runs them all; starts what they need, and stops it.
+pub(crate) fn run() -> Result<()> {
+    catch_interrupts();
+    openly(cargo_test().arg("--workspace"))?;
+    services()?;
+    deployed()
+}
+
+/// Buckets and queues are LocalStack's: the one that runs, or one of our own. Tables are `MiniStack`'s unless the one
+/// that runs has them: in host mode LocalStack would have to download a server for them.
+fn services() -> Result<()> {
+    let logs = dev().join("logs/services");
+    fs::create_dir_all(&logs)?;
+    let given = std::env::var("AWS_ENDPOINT_URL").ok();
+    let own = if given.is_none() {
+        Some(Emulator::localstack(&logs)?)
+    } else {
+        None
+    };
+    let tables = match std::env::var("AWS_ENDPOINT_URL_DYNAMODB") {
+        Ok(_) => None,
+        Err(_) => Some(Emulator::ministack(&logs)?),
+    };
+    let url = own
+        .as_ref()
+        .map(|own| own.url.clone())
+        .or(given)
+        .unwrap_or_default();
+    let mut tests = cargo_test();
+    aws_environment(&mut tests, &url).args(["--package", "journeys", "--test", "journeys"]);
+    if let Some(tables) = &tables {
+        tests.env("AWS_ENDPOINT_URL_DYNAMODB", &tables.url);
+    }
+    openly(tests.args(["--", "--ignored", "--skip", "deployed::"]))
+}
+
+fn deployed() -> Result<()> {
+    let stack = Stack::up("test", TPS)?;
+    let mut tests = cargo_test();
+    tests
+        .args(["--package", "journeys", "--test", "journeys"])
+        .envs([
+            ("CRIER_API", stack.api.as_str()),
+            ("CRIER_TOKEN", API_TOKEN),
+            ("CRIER_SIMULATOR", &stack.simulator.url),
+        ])
+        .args(["--", "--ignored", "deployed::"]);
+    openly(&mut tests)
+}
+
+fn cargo_test() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.arg("test").current_dir(root());
+    cargo
+}

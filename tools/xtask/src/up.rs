@@ -29,8 +29,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 pub(crate) fn keep(stack: Stack, tps: u32) -> Result<()> {
     let (api, simulator) = (stack.api.clone(), stack.simulator.url.clone());
     let emulator = stack.emulator.url.clone();
-    let processes = [stack.emulator.process.leave(), stack.simulator.process.leave()];
-    fs::write(state_file(), json!({"processes": processes}).to_string()).context("note what is running")?;
+    let processes = [
+        stack.emulator.process.leave(),
+        stack.simulator.process.leave(),
+    ];
+    fs::write(state_file(), json!({"processes": processes}).to_string())
+        .context("note what is running")?;
     eprintln!(
         r#"
   Crier is up, {tps} messages per second at most.
@@ -56,9 +60,16 @@ pub(crate) fn keep(stack: Stack, tps: u32) -> Result<()> {
 
 /// Stops what `up` or `demo --keep` left running.
 pub(crate) fn down() -> Result<()> {
-    let Ok(state) = fs::read_to_string(state_file()) else { return Ok(()) };
+    let Ok(state) = fs::read_to_string(state_file()) else {
+        return Ok(());
+    };
     let state: Value = serde_json::from_str(&state).context("read what is running")?;
-    for process in state["processes"].as_array().into_iter().flatten().filter_map(Value::as_u64) {
+    for process in state["processes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_u64)
+    {
         stop_group(process as u32);
     }
     fs::remove_file(state_file()).context("forget what was running")

@@ -1,0 +1,84 @@
+//! Who may depend on whom, and that the sample events are what they say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+use serde_json::Value;
+
+/// A sample of `events/`.
+pub(crate) fn event(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../events")
+        .join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn dependencies_point_inwards() {
+    let metadata = MetadataCommand::new().no_deps().exec().unwrap();
+    let ours: BTreeSet<String> = metadata
+        .packages
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
+    let used: BTreeMap<String, BTreeSet<String>> = metadata
+        .packages
+        .iter()
+        .map(|package| {
+            let normal = package
+                .dependencies
+                .iter()
+                .filter(|dependency| dependency.kind == DependencyKind::Normal);
+            (
+                package.name.to_string(),
+                normal.map(|dependency| dependency.name.clone()).collect(),
+            )
+        })
+        .collect();
+    let our_own = |package: &str| -> BTreeSet<&str> {
+        used[package]
+            .intersection(&ours)
+            .map(String::as_str)
+            .collect()
+    };
+    assert_eq!(our_own("campaign"), BTreeSet::new());
+    assert_eq!(our_own("whatsapp"), ["campaign"].into());
+    assert_eq!(our_own("cloud"), ["campaign"].into());
+    assert_eq!(our_own("simulator"), ["whatsapp"].into());
+    assert_eq!(our_own("xtask"), BTreeSet::new());
+    for function in ["api", "splitter", "sender", "webhook", "tally"] {
+        assert!(
+            our_own(function).is_subset(&["campaign", "whatsapp", "cloud"].into()),
+            "{function}"
+        );
+    }
+    // The policy does no I/O, and cannot.
+    let pure: BTreeSet<&str> = used["campaign"].iter().map(String::as_str).collect();
+    assert_eq!(
+        pure,
+        ["rlibphonenumber", "serde", "serde_json", "thiserror"].into()
+    );
+}
+
+#[test]
+fn the_sample_events_are_events() {
+    let s3: aws_lambda_events::s3::S3Event =
+        serde_json::from_value(event("splitter.s3-put.json")).unwrap();
+    let key = s3.records[0].s3.object.key.as_deref().unwrap();
+    assert!(cloud::files::campaign_of(key).is_some());
+    let sqs: aws_lambda_events::sqs::SqsEvent =
+        serde_json::from_value(event("sender.batch.json")).unwrap();
+    let batch: campaign::batch::Batch =
+        serde_json::from_str(sqs.records[0].body.as_deref().unwrap()).unwrap();
+    assert_eq!(batch.rows.len(), 2);
+    let stream: tally::StreamEvent = serde_json::from_value(event("tally.stream.json")).unwrap();
+    assert!(stream.shard.is_some() && stream.records.len() == 3);
+    for name in [
+        "webhook.status-delivered.json",
+        "webhook.handshake.json",
+        "api.create-campaign.json",
+    ] {
+        lambda_http::request::from_str(&event(name).to_string()).unwrap();
+    }
+}

@@ -1,0 +1,279 @@
+//! The webhook: handshake, signature, storage, any order.
+
+use campaign::ledger::State;
+use campaign::record::CampaignState;
+use cloud::callbacks::Callbacks;
+use cloud::ledger::LedgerRow;
+use lambda_http::http::Method;
+use lambda_http::{Body, Request};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use webhook::Webhook;
+use whatsapp::signature;
+
+use crate::architecture::event;
+use crate::world::{VERIFY_TOKEN, World};
+
+fn webhook(world: &World) -> Webhook {
+    Webhook::new(
+        world.callbacks.clone(),
+        world.ledger.clone(),
+        world.secret(),
+    )
+}
+
+fn signed(world: &World, body: &str) -> Request {
+    let secret = SecretString::from(world.simulator.state.settings().app_secret);
+    let header = signature::sign(body.as_bytes(), &secret);
+    post(body, &header)
+}
+
+fn post(body: &str, signature: &str) -> Request {
+    let request = lambda_http::http::Request::builder()
+        .method(Method::POST)
+        .uri("/webhook");
+    request
+        .header("x-hub-signature-256", signature)
+        .body(Body::from(body))
+        .unwrap()
+}
+
+async fn status(webhook: &Webhook, request: Request) -> u16 {
+    webhook.handle(request).await.unwrap().status().as_u16()
+}
+
+fn report(tracker: &str, wamid: &str, status: &str, seconds: u64) -> Value {
+    let mut report = json!({"id": wamid, "status": status, "timestamp": seconds.to_string(), "biz_opaque_callback_data": tracker});
+    if status == "failed" {
+        report["errors"] = json!([{"code": 131026, "title": "Message undeliverable"}]);
+    }
+    report
+}
+
+fn reports(list: &[Value]) -> String {
+    json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [
+        {"field": "messages", "value": {"messaging_product": "whatsapp", "statuses": list}}]}]})
+    .to_string()
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn the_handshake_wants_the_right_token() {
+    let world = World::new().await;
+    let webhook = webhook(&world);
+    let sample = event("webhook.handshake.json").to_string();
+    let answer = webhook
+        .handle(lambda_http::request::from_str(&sample).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), answer.body().as_ref()),
+        (200, b"1158201444".as_slice())
+    );
+    for wrong in ["other", "", "local-verif"] {
+        let sample = sample.replace(VERIFY_TOKEN, wrong);
+        assert_eq!(
+            status(&webhook, lambda_http::request::from_str(&sample).unwrap()).await,
+            403,
+            "{wrong}"
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn a_signed_callback_is_kept_raw_and_moves_its_row() {
+    let world = World::new().await;
+    let campaign = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
+    world
+        .ledger
+        .claim(&campaign, 1, "sender", cloud::now())
+        .await
+        .unwrap();
+    let sample =
+        lambda_http::request::from_str(&event("webhook.status-delivered.json").to_string())
+            .unwrap();
+    assert_eq!(status(&webhook(&world), sample).await, 200);
+    let row = world.ledger.row(&campaign, 1).await.unwrap().unwrap();
+    assert_eq!(
+        (row.state, row.delivered_at),
+        (State::Accepted, Some(1_790_000_002_000))
+    );
+    let raw = world
+        .callbacks
+        .get("status#wamid.HBgLMQ==#delivered")
+        .await
+        .unwrap()
+        .unwrap();
+    let raw: Value = serde_json::from_str(&raw).unwrap();
+    assert_eq!(raw["status"]["pricing"]["category"], "utility");
+    assert_eq!(raw["metadata"]["phone_number_id"], "100000000000001");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn what_meta_did_not_sign_is_neither_stored_nor_applied() {
+    let world = World::new().await;
+    let webhook = webhook(&world);
+    let campaign = world.campaign(CampaignState::Sending).await.id;
+    world
+        .ledger
+        .claim(&campaign, 1, "sender", cloud::now())
+        .await
+        .unwrap();
+    let body = reports(&[report(
+        &format!("{campaign}:1:1"),
+        "wamid.1",
+        "delivered",
+        10,
+    )]);
+    let other = signature::sign(body.as_bytes(), &SecretString::from("another app's"));
+    for forged in ["", "sha256=", "sha256=00", &other] {
+        assert_eq!(status(&webhook, post(&body, forged)).await, 401, "{forged}");
+    }
+    assert_eq!(
+        world.ledger.row(&campaign, 1).await.unwrap().unwrap().state,
+        State::Claimed
+    );
+    assert_eq!(
+        world
+            .callbacks
+            .get("status#wamid.1#delivered")
+            .await
+            .unwrap(),
+        None
+    );
+    assert_eq!(status(&webhook, signed(&world, "")).await, 400);
+    assert_eq!(
+        status(&webhook, signed(&world, &"x".repeat(webhook::MAX_BODY + 1))).await,
+        413
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn strange_but_signed_is_stored_and_acknowledged() {
+    let world = World::new().await;
+    let webhook = webhook(&world);
+    for body in [
+        "not json",
+        "[]",
+        r#"{"entry":[{"changes":[{"field":"new_thing","value":{"a":1}}]}]}"#,
+    ] {
+        assert_eq!(status(&webhook, signed(&world, body)).await, 200, "{body}");
+        let key = whatsapp::callback::read(body.as_bytes())[0].key.clone();
+        assert!(world.callbacks.get(&key).await.unwrap().is_some(), "{body}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn what_cannot_be_stored_is_asked_for_again() {
+    let world = World::new().await;
+    let config = cloud::aws::config().await;
+    let gone = Callbacks::new(cloud::aws::dynamodb(&config), "no-such-table".into(), 7);
+    let webhook = Webhook::new(gone, world.ledger.clone(), world.secret());
+    let body = reports(&[report("c1:1:1", "wamid.1", "sent", 10)]);
+    assert_eq!(status(&webhook, signed(&world, &body)).await, 500);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn any_order_with_repeats_ends_in_the_same_row() {
+    let world = World::new().await;
+    let webhook = webhook(&world);
+    let campaign = world.campaign(CampaignState::Sending).await.id;
+    let statuses = [
+        ("sent", 10),
+        ("delivered", 20),
+        ("read", 30),
+        ("failed", 40),
+    ];
+    let mut ends: Vec<LedgerRow> = Vec::new();
+    for (number, order) in (1..).zip(permutations(4)) {
+        world
+            .ledger
+            .claim(&campaign, number, "sender", 1)
+            .await
+            .unwrap();
+        let tracker = format!("{campaign}:{number}:1");
+        for (step, &index) in order.iter().enumerate() {
+            let (name, at) = statuses[index];
+            let once = report(&tracker, "wamid.1", name, at);
+            // The first twice in one POST, the last in two.
+            let list = if step == 0 {
+                vec![once.clone(), once.clone()]
+            } else {
+                vec![once.clone()]
+            };
+            for _ in 0..=usize::from(step == 3) {
+                assert_eq!(status(&webhook, signed(&world, &reports(&list))).await, 200);
+            }
+        }
+        ends.push(world.ledger.row(&campaign, number).await.unwrap().unwrap());
+    }
+    assert_eq!(ends.len(), 24);
+    for end in &ends {
+        assert_eq!(
+            (end.state, end.sent_at, end.read_at),
+            (State::Accepted, Some(10_000), Some(30_000))
+        );
+        assert_eq!(end.failed_at, Some(40_000));
+        // `read` implies delivered, so whichever of the two came first tells.
+        assert!(end.delivered_at == Some(20_000) || end.delivered_at == Some(30_000));
+        assert_eq!(
+            end.failure.as_ref().and_then(|fault| fault.code),
+            Some(131_026)
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn an_old_attempts_status_does_not_touch_a_new_attempt() {
+    let world = World::new().await;
+    let campaign = world.campaign(CampaignState::Sending).await.id;
+    world.ledger.claim(&campaign, 1, "one", 1).await.unwrap();
+    world
+        .ledger
+        .retry(&campaign, 1, 1, 2, &campaign::outcome::Fault::default())
+        .await
+        .unwrap();
+    world.ledger.claim(&campaign, 1, "two", 3).await.unwrap();
+    let body = reports(&[report(
+        &format!("{campaign}:1:1"),
+        "wamid.old",
+        "failed",
+        10,
+    )]);
+    assert_eq!(status(&webhook(&world), signed(&world, &body)).await, 200);
+    let row = world.ledger.row(&campaign, 1).await.unwrap().unwrap();
+    assert_eq!(
+        (row.state, row.attempt, row.failed_at),
+        (State::Claimed, 2, None)
+    );
+    assert!(
+        world
+            .callbacks
+            .get("status#wamid.old#failed")
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+fn permutations(n: usize) -> Vec<Vec<usize>> {
+    if n == 0 {
+        return vec![Vec::new()];
+    }
+    let smaller = permutations(n - 1);
+    let insert = |order: &Vec<usize>, at: usize| {
+        let mut order = order.clone();
+        order.insert(at, n - 1);
+        order
+    };
+    smaller
+        .iter()
+        .flat_map(|order| (0..n).map(move |at| insert(order, at)))
+        .collect()
+}

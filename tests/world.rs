@@ -1,0 +1,418 @@
+//! Buckets, queues and tables of one test's own. Table schemas come from the template, so they cannot drift.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use aws_sdk_s3::types::{
+    BucketVersioningStatus, Event, NotificationConfiguration, QueueConfiguration,
+    VersioningConfiguration,
+};
+use aws_sdk_sqs::types::{Message, QueueAttributeName};
+use campaign::batch::Batch;
+use campaign::id::CampaignId;
+use campaign::import::ImportCounts;
+use campaign::message::Message as Text;
+use campaign::pacing::Rate;
+use campaign::record::{Campaign, CampaignState, FileInfo, Options};
+use cloud::callbacks::Callbacks;
+use cloud::campaigns::Campaigns;
+use cloud::counters::CounterTable;
+use cloud::files::Files;
+use cloud::ledger::Ledger;
+use cloud::queue::Queue;
+use cloud::secrets::Secrets;
+use lambda_runtime::Context;
+use serde_json::{Value, json};
+use serde_yaml_ng::Value as Yaml;
+use simulator::Simulator;
+use simulator::settings::Settings;
+use uuid::Uuid;
+
+/// How long anything may take to come true.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A token of the API, and its SHA-256.
+pub(crate) const TOKEN: &str = "local-operator";
+const TOKEN_SHA256: &str = "e89ea0f9ebb9513d9e60a9155fcd81ba6704ff8a473b65257f36a28b6785f472";
+
+/// What Meta's handshake must show.
+pub(crate) const VERIFY_TOKEN: &str = "local-verify";
+
+/// Everything one test needs, of its own.
+pub(crate) struct World {
+    pub(crate) campaigns: Campaigns,
+    pub(crate) counters: CounterTable,
+    pub(crate) ledger: Ledger,
+    pub(crate) callbacks: Callbacks,
+    pub(crate) files: Files,
+    pub(crate) queue: Queue,
+    pub(crate) simulator: Simulator,
+    pub(crate) s3: aws_sdk_s3::Client,
+    pub(crate) bucket: String,
+    sqs: aws_sdk_sqs::Client,
+    sends: String,
+    events: String,
+    secrets: aws_sdk_secretsmanager::Client,
+    secret: String,
+}
+
+impl World {
+    /// Makes it.
+    pub(crate) async fn new() -> Self {
+        let endpoint =
+            std::env::var("AWS_ENDPOINT_URL").expect("no services: run `cargo xtask test`");
+        assert!(
+            endpoint.contains("127.0.0.1") || endpoint.contains("localhost"),
+            "tests stay on this machine"
+        );
+        let config = cloud::aws::config().await;
+        let dynamodb = cloud::aws::dynamodb(&config);
+        let (s3, sqs) = (cloud::aws::s3(&config), cloud::aws::sqs(&config));
+        let name = format!("world-{}", Uuid::now_v7());
+        let table = async |resource: &str| make_table(&dynamodb, resource, &name).await;
+        let (campaigns, messages, callbacks) = (
+            table("CampaignsTable").await,
+            table("MessagesTable").await,
+            table("CallbacksTable").await,
+        );
+        let sends = sqs
+            .create_queue()
+            .queue_name(format!("{name}-sends"))
+            .send()
+            .await
+            .unwrap()
+            .queue_url
+            .unwrap();
+        let events = sqs
+            .create_queue()
+            .queue_name(format!("{name}-events"))
+            .send()
+            .await
+            .unwrap()
+            .queue_url
+            .unwrap();
+        make_bucket(&s3, &sqs, &name, &events).await;
+        let secrets = cloud::aws::secrets(&config);
+        let world = Self {
+            campaigns: Campaigns::new(dynamodb.clone(), campaigns.clone(), 7),
+            counters: CounterTable::new(dynamodb.clone(), campaigns, 7),
+            ledger: Ledger::new(dynamodb.clone(), messages, 7),
+            callbacks: Callbacks::new(dynamodb, callbacks, 7),
+            files: Files::new(s3.clone(), name.clone()),
+            queue: Queue::new(sqs.clone(), sends.clone()),
+            simulator: Simulator::start(
+                0,
+                Settings {
+                    median_ms: 5.0,
+                    p99_ms: 20.0,
+                    ..Settings::default()
+                },
+            )
+            .await
+            .unwrap(),
+            s3,
+            bucket: name.clone(),
+            sqs,
+            sends,
+            events,
+            secrets,
+            secret: name,
+        };
+        let value = world.secret_value(&world.simulator.state.settings().access_token);
+        world
+            .secrets
+            .create_secret()
+            .name(&world.secret)
+            .secret_string(value)
+            .send()
+            .await
+            .unwrap();
+        world
+    }
+
+    /// Puts another access token into the secret.
+    pub(crate) async fn rotate(&self, access_token: &str) {
+        let value = self.secret_value(access_token);
+        self.secrets
+            .put_secret_value()
+            .secret_id(&self.secret)
+            .secret_string(value)
+            .send()
+            .await
+            .unwrap();
+    }
+
+    fn secret_value(&self, access_token: &str) -> String {
+        let settings = self.simulator.state.settings();
+        json!({
+            "access_token": access_token, "app_secrets": ["an older one", settings.app_secret],
+            "verify_token": VERIFY_TOKEN, "api_tokens": [{"name": "ops", "sha256": TOKEN_SHA256}],
+        })
+        .to_string()
+    }
+
+    /// The secret, as a function reads it.
+    pub(crate) fn secret(&self) -> Secrets {
+        Secrets::new(self.secrets.clone(), self.secret.clone())
+    }
+
+    /// A sender of one quick slot, which calls at `url`.
+    pub(crate) fn sender_at(&self, url: &str) -> sender::Sender {
+        let number = self.simulator.state.settings().phone_number_id;
+        let client = whatsapp::client::Client::new(url, "v25.0", &number).unwrap();
+        let rate = Rate {
+            slots: 1,
+            per_slot: 50,
+        };
+        sender::Sender::new(
+            self.campaigns.clone(),
+            self.ledger.clone(),
+            self.queue.clone(),
+            self.secret(),
+            client,
+            rate,
+        )
+    }
+
+    /// A sender that calls the simulator.
+    pub(crate) fn sender(&self) -> sender::Sender {
+        self.sender_at(&self.simulator.url())
+    }
+
+    /// A splitter for `slots` slots.
+    pub(crate) fn splitter(&self, slots: u32) -> splitter::Splitter {
+        let rate = Rate { slots, per_slot: 1 };
+        splitter::Splitter::new(
+            self.campaigns.clone(),
+            self.files.clone(),
+            self.queue.clone(),
+            rate,
+        )
+    }
+
+    /// A campaign in the table, in `state`, with a text that names `{{name}}`.
+    pub(crate) async fn campaign(&self, state: CampaignState) -> Campaign {
+        let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
+        let campaign = Campaign {
+            id: Uuid::now_v7().to_string().parse().unwrap(),
+            name: "Test".into(),
+            message: Text::new(message).unwrap(),
+            options: Options::default(),
+            file: FileInfo {
+                name: "a.csv".into(),
+                size: 1,
+            },
+            state,
+            reason: None,
+            created_at: cloud::now(),
+            counts: ImportCounts::default(),
+            split_done: false,
+            proven: false,
+        };
+        self.campaigns.create(&campaign).await.unwrap();
+        campaign
+    }
+
+    /// The campaign as it is now.
+    pub(crate) async fn now(&self, id: &CampaignId) -> Campaign {
+        self.campaigns.get(id).await.unwrap().unwrap()
+    }
+
+    /// Uploads a campaign's file as the API signs it; gives the S3 event that follows.
+    pub(crate) async fn upload(&self, id: &CampaignId, file: &[u8]) -> Value {
+        let signed = self
+            .files
+            .sign_upload(id, file.len() as u64, Duration::from_secs(60))
+            .await
+            .unwrap();
+        let mut put = reqwest::Client::new().put(&signed.url).body(file.to_vec());
+        for (name, value) in &signed.headers {
+            put = put.header(name, value);
+        }
+        let answer = put.send().await.unwrap();
+        assert!(
+            answer.status().is_success(),
+            "{}",
+            answer.text().await.unwrap()
+        );
+        let message = self
+            .receive(&self.events, PATIENCE)
+            .await
+            .expect("an S3 event");
+        self.delete(&self.events, &message).await;
+        serde_json::from_str(message.body().unwrap()).unwrap()
+    }
+
+    /// Hands one message of the sends queue to `sender`, as Lambda would; `None` where none comes in time.
+    pub(crate) async fn pump(&self, sender: &sender::Sender, wait: Duration) -> Option<Batch> {
+        let message = self.receive(&self.sends, wait).await?;
+        let batch: Batch = serde_json::from_str(message.body().unwrap()).unwrap();
+        assert!(
+            deliver(sender, message.body().unwrap()).await,
+            "the batch failed"
+        );
+        self.delete(&self.sends, &message).await;
+        Some(batch)
+    }
+
+    /// Takes every batch off the sends queue.
+    pub(crate) async fn drain(&self) -> Vec<(Batch, Option<String>)> {
+        let mut batches = Vec::new();
+        while let Some(message) = self.receive(&self.sends, Duration::from_secs(1)).await {
+            self.delete(&self.sends, &message).await;
+            let group = message
+                .attributes()
+                .and_then(|all| all.get(&"MessageGroupId".into()))
+                .cloned();
+            batches.push((
+                serde_json::from_str(message.body().unwrap()).unwrap(),
+                group,
+            ));
+        }
+        batches
+    }
+
+    async fn receive(&self, queue: &str, wait: Duration) -> Option<Message> {
+        let until = Instant::now() + wait;
+        loop {
+            let receive = self
+                .sqs
+                .receive_message()
+                .queue_url(queue)
+                .wait_time_seconds(1);
+            let answer = receive
+                .message_system_attribute_names("All".into())
+                .send()
+                .await
+                .unwrap();
+            if let Some(message) = answer.messages.unwrap_or_default().into_iter().next() {
+                return Some(message);
+            }
+            if Instant::now() >= until {
+                return None;
+            }
+        }
+    }
+
+    async fn delete(&self, queue: &str, message: &Message) {
+        let delete = self
+            .sqs
+            .delete_message()
+            .queue_url(queue)
+            .receipt_handle(message.receipt_handle().unwrap());
+        delete.send().await.unwrap();
+    }
+}
+
+/// Hands a message's body to `sender`; tells whether it was taken.
+pub(crate) async fn deliver(sender: &sender::Sender, body: &str) -> bool {
+    let mut message = SqsMessage::default();
+    message.message_id = Some(Uuid::now_v7().to_string());
+    message.body = Some(body.to_owned());
+    let mut event = SqsEvent::default();
+    event.records.push(message);
+    let response = sender.handle(event, context(120)).await.unwrap();
+    response.batch_item_failures.is_empty()
+}
+
+/// An invocation that may run for `seconds`.
+pub(crate) fn context(seconds: u64) -> Context {
+    let mut context = Context::default();
+    context.request_id = Uuid::now_v7().to_string();
+    context.deadline = cloud::now() + seconds * 1000;
+    context.env_config = Arc::default();
+    context
+}
+
+async fn make_bucket(s3: &aws_sdk_s3::Client, sqs: &aws_sdk_sqs::Client, name: &str, events: &str) {
+    s3.create_bucket().bucket(name).send().await.unwrap();
+    let versioned = VersioningConfiguration::builder()
+        .status(BucketVersioningStatus::Enabled)
+        .build();
+    s3.put_bucket_versioning()
+        .bucket(name)
+        .versioning_configuration(versioned)
+        .send()
+        .await
+        .unwrap();
+    let attributes = sqs
+        .get_queue_attributes()
+        .queue_url(events)
+        .attribute_names(QueueAttributeName::QueueArn);
+    let attributes = attributes.send().await.unwrap().attributes.unwrap();
+    let to_queue =
+        QueueConfiguration::builder().queue_arn(&attributes[&QueueAttributeName::QueueArn]);
+    let to_queue = to_queue
+        .events(Event::from("s3:ObjectCreated:*"))
+        .build()
+        .unwrap();
+    let notify = NotificationConfiguration::builder()
+        .queue_configurations(to_queue)
+        .build();
+    let put = s3
+        .put_bucket_notification_configuration()
+        .bucket(name)
+        .notification_configuration(notify);
+    put.skip_destination_validation(true).send().await.unwrap();
+}
+
+/// Makes a table as the template has it.
+async fn make_table(dynamodb: &aws_sdk_dynamodb::Client, resource: &str, world: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/template.yaml");
+    let template: Yaml = serde_yaml_ng::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let properties = &template["Resources"][resource]["Properties"];
+    let name = format!("{world}-{resource}");
+    let mut create = dynamodb
+        .create_table()
+        .table_name(&name)
+        .billing_mode(BillingMode::PayPerRequest);
+    for definition in items(&properties["AttributeDefinitions"]) {
+        let kind = ScalarAttributeType::from(text(&definition["AttributeType"]));
+        let name = text(&definition["AttributeName"]);
+        let definition = AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(kind)
+            .build()
+            .unwrap();
+        create = create.attribute_definitions(definition);
+    }
+    create = create.set_key_schema(Some(key_schema(&properties["KeySchema"])));
+    for index in items(&properties["GlobalSecondaryIndexes"]) {
+        let all = Projection::builder()
+            .projection_type(ProjectionType::All)
+            .build();
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(text(&index["IndexName"]))
+            .set_key_schema(Some(key_schema(&index["KeySchema"])))
+            .projection(all);
+        create = create.global_secondary_indexes(index.build().unwrap());
+    }
+    create.send().await.unwrap();
+    name
+}
+
+fn key_schema(schema: &Yaml) -> Vec<KeySchemaElement> {
+    let element = |key: &Yaml| {
+        let kind = KeyType::from(text(&key["KeyType"]));
+        KeySchemaElement::builder()
+            .attribute_name(text(&key["AttributeName"]))
+            .key_type(kind)
+            .build()
+            .unwrap()
+    };
+    items(schema).iter().map(element).collect()
+}
+
+fn items(list: &Yaml) -> &[Yaml] {
+    list.as_sequence().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text(value: &Yaml) -> &str {
+    value.as_str().unwrap()
+}
