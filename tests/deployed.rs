@@ -1,5 +1,6 @@
 //! The main job on the deployed whole, with IAM enforced, held against the simulator's books.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -99,10 +100,10 @@ fn people(rows: u32) -> (String, BTreeMap<String, u32>, usize, usize) {
         let number = phone.replace(' ', "");
         if number.starts_with("not") {
             bad += 1;
-        } else if expected.contains_key(&number) {
-            repeated += 1;
+        } else if let Entry::Vacant(first) = expected.entry(number) {
+            first.insert(row);
         } else {
-            expected.insert(number, row);
+            repeated += 1;
         }
     }
     (file, expected, bad, repeated)

@@ -1,4 +1,122 @@
-use anyhow::Result;
+//! The figures: import, splitting, memory, callbacks, sizes and starts. They are reported, never asserted: machines
+//! differ. Sizes and starts are of the real release profile.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::emulator::{Emulator, REGION, aws_environment};
+use crate::process::{Running, catch_interrupts, openly};
+use crate::{dev, root, stack};
+
+/// Starts of each function that the median is taken of.
+const STARTS: usize = 11;
+
+/// Measures everything.
 pub(crate) fn run() -> Result<()> {
+    catch_interrupts();
+    openly(Command::new("cargo").current_dir(root()).args([
+        "bench",
+        "--package",
+        "splitter",
+        "--bench",
+        "import",
+    ]))?;
+    with_services()?;
+    let build = dev().join("release");
+    stack::build_into(&build, true)?;
+    for function in ["Api", "Splitter", "Sender", "Webhook", "Tally"] {
+        let program = build.join(function).join("bootstrap");
+        let size = fs::metadata(&program)
+            .with_context(|| format!("look at {}", program.display()))?
+            .len();
+        let starts = (0..STARTS)
+            .map(|_| start(&program))
+            .collect::<Result<Vec<_>>>()?;
+        eprintln!(
+            "{function:<9} {:>5.1} MB, first `next` after {:>3} ms",
+            size as f64 / 1e6,
+            median(starts).as_millis()
+        );
+    }
     Ok(())
+}
+
+/// The figures of `tests/figures.rs`, against the embedded stack.
+fn with_services() -> Result<()> {
+    let logs = dev().join("logs/bench");
+    fs::create_dir_all(&logs)?;
+    let emulator = Emulator::ministack(&logs)?;
+    for figure in ["callbacks", "splitting", "memory"] {
+        let mut bench = Command::new("cargo");
+        aws_environment(&mut bench, &emulator.url)
+            .current_dir(root())
+            .args([
+                "bench",
+                "--package",
+                "journeys",
+                "--bench",
+                "figures",
+                "--",
+                figure,
+            ]);
+        openly(&mut bench)?;
+    }
+    Ok(())
+}
+
+/// From `exec` to the first request for work, at a Runtime API of ours that gives none.
+fn start(program: &Path) -> Result<Duration> {
+    let runtime = TcpListener::bind("127.0.0.1:0")?;
+    let mut command = Command::new(program);
+    aws_environment(&mut command, "http://127.0.0.1:1").envs([
+        (
+            "AWS_LAMBDA_RUNTIME_API",
+            runtime.local_addr()?.to_string().as_str(),
+        ),
+        ("AWS_LAMBDA_FUNCTION_NAME", "bench"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "bench"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
+        ("AWS_REGION", REGION),
+        ("CAMPAIGNS_TABLE", "c"),
+        ("MESSAGES_TABLE", "m"),
+        ("CALLBACKS_TABLE", "r"),
+        ("UPLOADS_BUCKET", "b"),
+        ("SENDS_QUEUE_URL", "http://127.0.0.1:1/q"),
+        ("SECRET_ARN", "s"),
+        ("TPS_BUDGET", "40"),
+        ("SLOTS", "0"),
+        ("SLOT_RATE", "1"),
+        ("RETENTION_DAYS", "7"),
+        ("GRAPH_API_URL", "http://127.0.0.1:1"),
+        ("GRAPH_API_VERSION", "v25.0"),
+        ("PHONE_NUMBER_ID", "1"),
+    ]);
+    let began = Instant::now();
+    let process = Running::start(&mut command, &dev().join("logs/bench/start.log"))?;
+    let (mut connection, _) = runtime.accept()?;
+    let mut line = String::new();
+    BufReader::new(&connection).read_line(&mut line)?;
+    let took = began.elapsed();
+    ensure!(
+        line.contains("/invocation/next"),
+        "{} asked for {line}",
+        program.display()
+    );
+    let _ =
+        connection.write_all(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
+    drop(process);
+    Ok(took)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask …`: sets up, runs, tests and measures everything on one machine.
 //!
-//! - [`setup`]: the tools from PyPI, in virtual environments under `.dev`
+//! - [`setup`]: the tools from `PyPI`, in virtual environments under `.dev`
 //! - [`process`]: child processes that do not outlive us
 //! - [`emulator`], [`simulator`], [`stack`]: what a run consists of
 //! - [`client`]: our own API, as an operator would call it

@@ -60,15 +60,19 @@ fn phone(row: u32, rows: u32) -> String {
         17 => BAD[(row / 50 % 6) as usize].to_owned(),
         // A repeat of the row before, typed differently.
         33 => ordinary(row - 1).replace(' ', "-"),
-        // Spread over the file, whatever its length.
-        41 if (row / 50) % (rows / 600).max(1) == 0 && row / 50 / (rows / 600).max(1) < 12 => {
-            format!(
-                "+1 202-555-01{:02}",
-                MAGIC[(row / 50 / (rows / 600).max(1)) as usize]
-            )
-        }
+        41 => magic(row, rows).unwrap_or_else(|| ordinary(row)),
         _ => ordinary(row),
     }
+}
+
+/// The magic numbers, spread over the file, whatever its length.
+fn magic(row: u32, rows: u32) -> Option<String> {
+    let every = (rows / 600).max(1);
+    let fifty = row / 50;
+    let magic = MAGIC
+        .get((fifty / every) as usize)
+        .filter(|_| fifty.is_multiple_of(every))?;
+    Some(format!("+1 202-555-01{magic:02}"))
 }
 
 /// Valid, and every row's its own.

@@ -1,4 +1,4 @@
-//! The tools that come from PyPI, each set in a virtual environment of its own: LocalStack and the SAM CLI disagree
+//! The tools that come from `PyPI`, each set in a virtual environment of its own: LocalStack and the SAM CLI disagree
 //! about dependencies. Made on first use, and again when a version here changes.
 
 use std::fs;

@@ -1,0 +1,145 @@
+//! Figures that need services: `cargo xtask bench` starts them and runs this in release, once for each figure:
+//! `callbacks`, `splitting`, `memory`. Each prints one line.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark that fails here fails where it should"
+)]
+
+use std::io::{BufWriter, Write};
+use std::time::Instant;
+
+use aws_lambda_events::s3::S3Event;
+use aws_sdk_s3::primitives::ByteStream;
+use campaign::id::CampaignId;
+use campaign::record::CampaignState;
+use lambda_http::Body;
+use lambda_http::http::{Method, Request};
+use secrecy::SecretString;
+use serde_json::json;
+use webhook::Webhook;
+use whatsapp::signature;
+
+use crate::world::{World, context};
+
+#[expect(dead_code, reason = "the tests use all of it")]
+mod world;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let figure = std::env::args().nth(1).unwrap_or_default();
+    match figure.as_str() {
+        "callbacks" => callbacks().await,
+        "splitting" => splitting(50_000, false).await,
+        "memory" => splitting(1_000_000, true).await,
+        other => {
+            println!("`{other}` is none of callbacks, splitting, memory: use cargo xtask bench")
+        }
+    }
+}
+
+/// The webhook's own time for POSTs of one status, warm, against real tables.
+async fn callbacks() {
+    const WARM_UP: u32 = 50;
+    const POSTS: u32 = 1000;
+    let world = World::new().await;
+    let webhook = Webhook::new(
+        world.callbacks.clone(),
+        world.ledger.clone(),
+        world.secret(),
+    );
+    let campaign = world.campaign(CampaignState::Sending).await.id;
+    let secret = SecretString::from(world.simulator.state.settings().app_secret);
+    let mut times = Vec::new();
+    for row in 1..=WARM_UP + POSTS {
+        world
+            .ledger
+            .claim(&campaign, row, "bench", cloud::now())
+            .await
+            .unwrap();
+        let status = json!({"id": format!("wamid.{row}"), "status": "delivered", "timestamp": "1790000000",
+            "biz_opaque_callback_data": format!("{campaign}:{row}:1")});
+        let body = json!({"entry": [{"id": "1", "changes": [{"field": "messages", "value": {"statuses": [status]}}]}]}).to_string();
+        let signature = signature::sign(body.as_bytes(), &secret);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/webhook")
+            .header("x-hub-signature-256", signature);
+        let request = request.body(Body::from(body)).unwrap();
+        let began = Instant::now();
+        let answer = webhook.handle(request).await.unwrap();
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+        assert!(answer.status().is_success());
+    }
+    let mut warm = times.split_off(WARM_UP as usize);
+    warm.sort_by(f64::total_cmp);
+    let at = |share: f64| warm[(warm.len() as f64 * share) as usize];
+    println!(
+        "callbacks: {POSTS} POSTs of one status, median {:.1} ms, p99 {:.1} ms",
+        at(0.5),
+        at(0.99)
+    );
+}
+
+/// From an object in S3 to the last batch in SQS; with `memory`, how much the process grew to.
+async fn splitting(rows: u32, memory: bool) {
+    let world = World::new().await;
+    let campaign = world.campaign(CampaignState::AwaitingUpload).await.id;
+    upload(&world, &campaign, rows).await;
+    let key = cloud::files::input_key(&campaign);
+    let event =
+        json!({"Records": [{"s3": {"bucket": {"name": world.bucket}, "object": {"key": key}}}]});
+    let event: S3Event = serde_json::from_value(event).unwrap();
+    let splitter = world.splitter(40);
+    let began = Instant::now();
+    splitter.handle(event, context(900)).await.unwrap();
+    let seconds = began.elapsed().as_secs_f64();
+    let counts = world.now(&campaign).await.counts;
+    assert_eq!(
+        (counts.rows, counts.enqueued),
+        (u64::from(rows), u64::from(rows))
+    );
+    println!(
+        "splitting: {rows} rows from S3 to SQS in {seconds:.2} s, {:.0} rows/s",
+        f64::from(rows) / seconds
+    );
+    if memory {
+        println!(
+            "memory: {} MB at the peak for {rows} distinct numbers",
+            peak_memory_kb() / 1024
+        );
+    }
+}
+
+/// By way of a file: the rows must not be in this process' memory.
+async fn upload(world: &World, campaign: &CampaignId, rows: u32) {
+    let path = std::env::temp_dir().join(format!("crier-{campaign}.csv"));
+    let mut file = BufWriter::new(std::fs::File::create(&path).unwrap());
+    file.write_all(b"phone,name\n").unwrap();
+    for row in 0..rows {
+        writeln!(file, "+55119{:08},Ana Souza {row}", 60_000_000 + row).unwrap();
+    }
+    file.into_inner().unwrap().sync_all().unwrap();
+    let body = ByteStream::from_path(&path).await.unwrap();
+    let put = world
+        .s3
+        .put_object()
+        .bucket(&world.bucket)
+        .key(cloud::files::input_key(campaign))
+        .body(body);
+    put.send().await.unwrap();
+    std::fs::remove_file(path).unwrap();
+}
+
+/// The most this process ever had resident, in kilobytes (Linux).
+fn peak_memory_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kb| kb.parse().ok())
+        .unwrap_or_default()
+}
