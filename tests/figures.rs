@@ -16,7 +16,7 @@ use campaign::record::CampaignState;
 use lambda_http::Body;
 use lambda_http::http::{Method, Request};
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use webhook::Webhook;
 use whatsapp::signature;
 
@@ -86,10 +86,7 @@ async fn splitting(rows: u32, memory: bool) {
     let world = World::new().await;
     let campaign = world.campaign(CampaignState::AwaitingUpload).await.id;
     upload(&world, &campaign, rows).await;
-    let key = cloud::files::input_key(&campaign);
-    let event =
-        json!({"Records": [{"s3": {"bucket": {"name": world.bucket}, "object": {"key": key}}}]});
-    let event: S3Event = serde_json::from_value(event).unwrap();
+    let event = event(&cloud::files::input_key(&campaign));
     let splitter = world.splitter(40);
     let began = Instant::now();
     splitter.handle(event, context(900)).await.unwrap();
@@ -109,6 +106,17 @@ async fn splitting(rows: u32, memory: bool) {
             peak_memory_kb() / 1024
         );
     }
+}
+
+/// The sample event, for another key.
+fn event(key: &str) -> S3Event {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../events/splitter.s3-put.json"
+    );
+    let mut event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    event["Records"][0]["s3"]["object"] = json!({"key": key});
+    serde_json::from_value(event).unwrap()
 }
 
 /// By way of a file: the rows must not be in this process' memory.

@@ -16,10 +16,9 @@ use aws_sdk_s3::types::{
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use campaign::batch::Batch;
 use campaign::id::CampaignId;
-use campaign::import::ImportCounts;
 use campaign::message::Message as Text;
 use campaign::pacing::Rate;
-use campaign::record::{Campaign, CampaignState, FileInfo, Options};
+use campaign::record::{Campaign, CampaignState, FileInfo};
 use cloud::callbacks::Callbacks;
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;
@@ -199,21 +198,15 @@ impl World {
     /// A campaign in the table, in `state`, with a text that names `{{name}}`.
     pub(crate) async fn campaign(&self, state: CampaignState) -> Campaign {
         let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
+        let file = FileInfo {
+            name: "a.csv".into(),
+            size: 1,
+        };
+        let id = Uuid::now_v7().to_string().parse().unwrap();
+        let message = Text::new(message).unwrap();
         let campaign = Campaign {
-            id: Uuid::now_v7().to_string().parse().unwrap(),
-            name: "Test".into(),
-            message: Text::new(message).unwrap(),
-            options: Options::default(),
-            file: FileInfo {
-                name: "a.csv".into(),
-                size: 1,
-            },
             state,
-            reason: None,
-            created_at: cloud::now(),
-            counts: ImportCounts::default(),
-            split_done: false,
-            proven: false,
+            ..Campaign::new(id, "Test".into(), message, file, cloud::now())
         };
         self.campaigns.create(&campaign).await.unwrap();
         campaign

@@ -87,30 +87,28 @@ mod tests {
     use super::*;
     use crate::import::ImportCounts;
     use crate::message::Message;
-    use crate::record::{FileInfo, Options};
+    use crate::record::FileInfo;
     use serde_json::json;
 
     fn campaign(state: CampaignState) -> Campaign {
+        let message = Message::new(json!({})).expect("message");
+        let file = FileInfo {
+            name: "a.csv".into(),
+            size: 1,
+        };
+        let id = "c1".parse().expect("id");
+        let counts = ImportCounts {
+            rows: 100,
+            rejected: 7,
+            duplicates: 3,
+            enqueued: 90,
+        };
+        let split_done = state != CampaignState::Splitting;
         Campaign {
-            id: "c1".parse().expect("id"),
-            name: "Test".into(),
-            message: Message::new(json!({})).expect("message"),
-            options: Options::default(),
-            file: FileInfo {
-                name: "a.csv".into(),
-                size: 1,
-            },
             state,
-            reason: None,
-            created_at: 0,
-            counts: ImportCounts {
-                rows: 100,
-                rejected: 7,
-                duplicates: 3,
-                enqueued: 90,
-            },
-            split_done: state != CampaignState::Splitting,
-            proven: false,
+            counts,
+            split_done,
+            ..Campaign::new(id, "Test".into(), message, file, 0)
         }
     }
 

@@ -39,6 +39,31 @@ pub struct Campaign {
     pub proven: bool,
 }
 
+impl Campaign {
+    /// A campaign that waits for its file.
+    pub fn new(
+        id: CampaignId,
+        name: String,
+        message: Message,
+        file: FileInfo,
+        now: Millis,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            message,
+            options: Options::default(),
+            file,
+            state: CampaignState::AwaitingUpload,
+            reason: None,
+            created_at: now,
+            counts: ImportCounts::default(),
+            split_done: false,
+            proven: false,
+        }
+    }
+}
+
 /// How a file is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use campaign::pacing::Rate;
+
 /// A variable that is absent or cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("environment variable {name}: {problem}")]
@@ -29,6 +31,19 @@ pub fn parsed<T: FromStr>(name: &'static str) -> Result<T, BadVariable> {
     text.parse().map_err(|_| BadVariable {
         name,
         problem: format!("`{text}` is not of the expected kind"),
+    })
+}
+
+/// The send budget, from `TPS_BUDGET`, `SLOTS` (0 for as many) and `SLOT_RATE`.
+pub fn rate() -> Result<Rate, BadVariable> {
+    let rate = Rate::new(
+        parsed("TPS_BUDGET")?,
+        parsed("SLOTS")?,
+        parsed("SLOT_RATE")?,
+    );
+    rate.map_err(|error| BadVariable {
+        name: "TPS_BUDGET",
+        problem: error.to_string(),
     })
 }
 

@@ -1,11 +1,10 @@
 //! A new campaign: what the operator sends, checked field by field.
 
 use campaign::id::CampaignId;
-use campaign::import::ImportCounts;
 use campaign::message::Message;
 use campaign::outcome::Millis;
 use campaign::phone;
-use campaign::record::{Campaign, CampaignState, FileInfo, Options};
+use campaign::record::{Campaign, FileInfo, Options};
 use cloud::files::MAX_UPLOAD;
 use serde::Deserialize;
 use serde_json::Value;
@@ -91,18 +90,11 @@ impl NewCampaign {
                 format!("is longer than {MAX_NAME} characters"),
             ));
         }
+        let (message, file) = (message(self.message)?, file(self.file)?);
+        let options = options(self.options)?;
         Ok(Campaign {
-            id,
-            name,
-            message: message(self.message)?,
-            file: file(self.file)?,
-            options: options(self.options)?,
-            state: CampaignState::AwaitingUpload,
-            reason: None,
-            created_at: now,
-            counts: ImportCounts::default(),
-            split_done: false,
-            proven: false,
+            options,
+            ..Campaign::new(id, name, message, file, now)
         })
     }
 }

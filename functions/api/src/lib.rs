@@ -18,7 +18,6 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
-use campaign::pacing::Rate;
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;
 use cloud::files::Files;
@@ -48,11 +47,7 @@ impl Api {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = Rate::new(
-            env::parsed("TPS_BUDGET")?,
-            env::parsed("SLOTS")?,
-            env::parsed("SLOT_RATE")?,
-        )?;
+        let rate = env::rate()?;
         let retention = env::parsed("RETENTION_DAYS")?;
         let table = env::required("CAMPAIGNS_TABLE")?;
         let config = aws::config().await;

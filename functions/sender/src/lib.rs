@@ -56,11 +56,7 @@ impl Sender {
     /// Reads the environment; fails where anything is missing or the rate contradicts the budget.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = Rate::new(
-            env::parsed("TPS_BUDGET")?,
-            env::parsed("SLOTS")?,
-            env::parsed("SLOT_RATE")?,
-        )?;
+        let rate = env::rate()?;
         let retention = env::parsed("RETENTION_DAYS")?;
         let config = aws::config().await;
         let dynamodb = aws::dynamodb(&config);

@@ -3,10 +3,10 @@
 use std::hint::black_box;
 
 use campaign::batch::{Batch, Cutter};
-use campaign::import::{ImportCounts, Verdict};
+use campaign::import::Verdict;
 use campaign::message::Message;
 use campaign::pacing::Rate;
-use campaign::record::{Campaign, CampaignState, FileInfo, Options};
+use campaign::record::{Campaign, FileInfo};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use splitter::records::Records;
 
@@ -27,22 +27,13 @@ fn file() -> Vec<u8> {
 fn campaign() -> Campaign {
     let message =
         serde_json::json!({"type": "text", "text": {"body": "Hi {{name}}, you owe {{amount}}"}});
-    Campaign {
-        id: "0198c0de-0000-7000-8000-000000000000".parse().expect("id"),
-        name: "Bench".into(),
-        message: Message::new(message).expect("message"),
-        options: Options::default(),
-        file: FileInfo {
-            name: "bench.csv".into(),
-            size: 1,
-        },
-        state: CampaignState::Splitting,
-        reason: None,
-        created_at: 0,
-        counts: ImportCounts::default(),
-        split_done: false,
-        proven: false,
-    }
+    let message = Message::new(message).expect("message");
+    let file = FileInfo {
+        name: "bench.csv".into(),
+        size: 1,
+    };
+    let id = "0198c0de-0000-7000-8000-000000000000".parse().expect("id");
+    Campaign::new(id, "Bench".into(), message, file, 0)
 }
 
 async fn import(file: &[u8], campaign: &Campaign) -> usize {

@@ -50,11 +50,7 @@ impl Splitter {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = Rate::new(
-            env::parsed("TPS_BUDGET")?,
-            env::parsed("SLOTS")?,
-            env::parsed("SLOT_RATE")?,
-        )?;
+        let rate = env::rate()?;
         let config = aws::config().await;
         let table = env::required("CAMPAIGNS_TABLE")?;
         let campaigns = Campaigns::new(

@@ -155,28 +155,23 @@ mod tests {
     use super::*;
     use campaign::import::RejectReason;
     use campaign::message::Message;
-    use campaign::record::{CampaignState, FileInfo, Options};
+    use campaign::record::FileInfo;
     use proptest::prelude::*;
     use serde_json::json;
 
     fn campaign() -> Campaign {
-        Campaign {
-            id: "c1".parse().unwrap(),
-            name: "Test".into(),
-            message: Message::new(json!({"type": "text", "text": {"body": "Hi {{name}}"}}))
-                .unwrap(),
-            options: Options::default(),
-            file: FileInfo {
-                name: "a.csv".into(),
-                size: 1,
-            },
-            state: CampaignState::Splitting,
-            reason: None,
-            created_at: 0,
-            counts: ImportCounts::default(),
-            split_done: false,
-            proven: false,
-        }
+        let message = json!({"type": "text", "text": {"body": "Hi {{name}}"}});
+        let file = FileInfo {
+            name: "a.csv".into(),
+            size: 1,
+        };
+        Campaign::new(
+            "c1".parse().unwrap(),
+            "Test".into(),
+            Message::new(message).unwrap(),
+            file,
+            0,
+        )
     }
 
     async fn read(file: &[u8]) -> Result<Vec<Verdict>, ReadError> {
