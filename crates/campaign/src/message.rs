@@ -20,14 +20,17 @@ pub struct EmptyPlace {
 }
 
 impl Message {
-    /// Finds the places of `body`, in order of first appearance.
+    /// Finds the places of `body`.
     pub fn new(body: Value) -> Result<Self, EmptyPlace> {
         let mut columns = Vec::new();
         collect(&body, "", &mut columns)?;
+        // Splitter and sender each read the message from the table, which keeps no order of fields: the order of the
+        // columns must not depend on it, or values would end up in each other's places.
+        columns.sort_by_key(|column| column.to_lowercase());
         Ok(Self { body, columns })
     }
 
-    /// The columns the message names, each once, as written; a batch's values are in this order.
+    /// The columns the message names, each once, sorted; a batch's values are in this order.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
@@ -178,8 +181,8 @@ mod tests {
             ]}
         }))
         .expect("valid");
-        assert_eq!(message.columns(), ["name", "amount", "Plan"]);
-        let filled = message.fill(&["Ana".into(), "3".into(), "x".into()]);
+        assert_eq!(message.columns(), ["amount", "name", "Plan"]);
+        let filled = message.fill(&["3".into(), "Ana".into(), "x".into()]);
         assert_eq!(filled["template"]["name"], "order_x");
         assert_eq!(
             filled["template"]["components"][0]["parameters"][1]["text"],
@@ -187,6 +190,20 @@ mod tests {
         );
         assert!(message.varies_at("/template/components"));
         assert!(!message.varies_at("/type"));
+    }
+
+    #[test]
+    fn the_order_of_columns_is_not_that_of_the_fields() {
+        let one =
+            json!({"text": {"body": "{{b}}"}, "type": "{{c}}", "context": {"message_id": "{{A}}"}});
+        let two =
+            json!({"context": {"message_id": "{{A}}"}, "type": "{{c}}", "text": {"body": "{{b}}"}});
+        for body in [one, two] {
+            assert_eq!(
+                Message::new(body).expect("valid").columns(),
+                ["A", "b", "c"]
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The demonstration: a whole broadcast on this machine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -28,6 +29,9 @@ pub(crate) struct Options {
     /// A message object (JSON file) of your own
     #[arg(long)]
     message: Option<PathBuf>,
+    /// Count the requests to AWS, for the README's cost table
+    #[arg(long)]
+    count: bool,
     /// Keep everything running afterwards, as `up` does
     #[arg(long)]
     keep: bool,
@@ -36,10 +40,18 @@ pub(crate) struct Options {
 /// Runs it, and fails where what Crier promises did not hold.
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
-    let stack = Stack::up("demo", options.tps)?;
+    let stack = Stack::up("demo", options.tps, options.count)?;
+    let before = if options.count {
+        stack.requests()?
+    } else {
+        BTreeMap::new()
+    };
     let outcome = broadcast(&stack, options)?;
     let rejects = Client::new(&stack.api, API_TOKEN).rejects(&outcome.id)?;
     report::print(&outcome, &rejects);
+    if options.count {
+        report::requests(&before, &stack.requests()?, &outcome);
+    }
     if options.keep {
         up::keep(stack, options.tps)?;
     } else {

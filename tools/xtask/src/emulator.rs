@@ -22,8 +22,9 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    /// Starts MiniStack with IAM enforced: each function runs under its own role and may do nothing else.
-    pub(crate) fn ministack(logs: &Path) -> Result<Self> {
+    /// Starts MiniStack with IAM enforced: each function runs under its own role and may do nothing else. With
+    /// `record` it remembers every request.
+    pub(crate) fn ministack(logs: &Path, record: bool) -> Result<Self> {
         EMULATOR.ready()?;
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
@@ -34,6 +35,11 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
             .env("AUTH", "true")
+            // What was asked of it, for `demo --count`.
+            .envs([
+                ("CLOUDTRAIL_RECORDING", if record { "1" } else { "0" }),
+                ("CLOUDTRAIL_MAX_EVENTS", "1000000"),
+            ])
             // Room for as many concurrent functions as the largest demo wants.
             .env("MINISTACK_WORKER_THREADS", "256")
             .env("TMPDIR", &scratch);
@@ -79,11 +85,15 @@ impl Emulator {
     }
 }
 
-/// One call of an AWS API at `url`, such as `("sqs", "list_queues", {})`.
+/// One call of an AWS API at `url`, all of its pages, such as `("sqs", "list_queues", {})`.
 pub(crate) fn aws(url: &str, service: &str, operation: &str, input: &Value) -> Result<Value> {
     const CALL: &str = "import boto3, json, sys\n\
         client = boto3.client(sys.argv[1])\n\
-        answer = getattr(client, sys.argv[2])(**json.loads(sys.argv[3]))\n\
+        operation, given = sys.argv[2], json.loads(sys.argv[3])\n\
+        if client.can_paginate(operation):\n    \
+            answer = client.get_paginator(operation).paginate(**given).build_full_result()\n\
+        else:\n    \
+            answer = getattr(client, operation)(**given)\n\
         print(json.dumps(answer, default=str))";
     let mut command = Command::new(BUILD.bin("python"));
     let output = aws_environment(&mut command, url)

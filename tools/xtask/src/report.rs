@@ -1,5 +1,7 @@
 //! What a broadcast left, for people and as one line of JSON.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
@@ -53,6 +55,29 @@ pub(crate) fn print(outcome: &Outcome, rejects: &str) {
             .for_each(|line| eprintln!("    {line}"));
     }
     eprintln!();
+}
+
+/// Prints how often AWS was asked for what during the run, and per message.
+pub(crate) fn requests(
+    before: &BTreeMap<String, u64>,
+    after: &BTreeMap<String, u64>,
+    outcome: &Outcome,
+) {
+    let messages = number(&outcome.campaign["rows"]["enqueued"]).max(1.0);
+    eprintln!("  requests to AWS            count   per message");
+    for (operation, count) in after {
+        let count = count - before.get(operation).copied().unwrap_or_default();
+        if count > 0 {
+            eprintln!(
+                "    {operation:<22}{count:>8}   {:.3}",
+                count as f64 / messages
+            );
+        }
+    }
+    eprintln!(
+        "    callback POSTs        {:>8}   as packed by the simulator\n",
+        number(&outcome.books["callbacks"]["posts"])
+    );
 }
 
 /// The figures of one run.
