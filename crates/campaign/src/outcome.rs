@@ -58,6 +58,16 @@ pub struct Fault {
     pub fbtrace_id: Option<String>,
 }
 
+impl Fault {
+    /// A fault of the way there, which no answer of the API describes.
+    pub fn on_the_way(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            ..Self::default()
+        }
+    }
+}
+
 /// What a refusal calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {

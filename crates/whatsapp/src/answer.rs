@@ -137,10 +137,7 @@ fn regain_access(usage: &str) -> Option<Duration> {
 }
 
 fn doubt(status: u16, what: &str) -> Outcome {
-    Outcome::InDoubt(Fault {
-        title: format!("{what} (HTTP {status})"),
-        ..Fault::default()
-    })
+    Outcome::InDoubt(Fault::on_the_way(format!("{what} (HTTP {status})")))
 }
 
 #[cfg(test)]

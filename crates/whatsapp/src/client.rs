@@ -96,8 +96,5 @@ fn fault(what: &str, error: &reqwest::Error) -> Fault {
     } else {
         "connection failed"
     };
-    Fault {
-        title: format!("{what}: {kind}"),
-        ..Fault::default()
-    }
+    Fault::on_the_way(format!("{what}: {kind}"))
 }

@@ -147,10 +147,7 @@ impl<'a> Invocation<'a> {
         tokio::time::sleep_until(self.sender.began + slot.next_start()).await;
         let shared = &self.sender.shared;
         let Some(campaign) = shared.known.sending(&self.campaign, BEFORE_CALL).await? else {
-            let fault = Fault {
-                title: "the campaign stopped before the call".into(),
-                ..Fault::default()
-            };
+            let fault = Fault::on_the_way("the campaign stopped before the call");
             shared
                 .ledger
                 .settle(&self.campaign, row.row, number, Move::Hold, &fault)
@@ -177,10 +174,7 @@ impl<'a> Invocation<'a> {
     }
 
     async fn doubt(&mut self, row: Row, taken: Taken) -> Result<(), Error> {
-        let fault = Fault {
-            title: "the sender died between claim and answer".into(),
-            ..Fault::default()
-        };
+        let fault = Fault::on_the_way("the sender died between claim and answer");
         let ledger = &self.sender.shared.ledger;
         ledger
             .settle(&self.campaign, row.row, taken.attempt, Move::Doubt, &fault)

@@ -51,7 +51,7 @@ pub(crate) fn run() -> Result<()> {
 fn with_services() -> Result<()> {
     let logs = dev().join("logs/bench");
     fs::create_dir_all(&logs)?;
-    let emulator = Emulator::ministack(&logs, false)?;
+    let emulator = Emulator::ministack(&logs)?;
     for figure in ["callbacks", "splitting", "memory"] {
         let mut bench = Command::new("cargo");
         aws_environment(&mut bench, &emulator.url)

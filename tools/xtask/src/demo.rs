@@ -1,6 +1,5 @@
 //! The demonstration: a whole broadcast on this machine.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::process::{catch_interrupts, go_on, wait_for};
 use crate::stack::{API_TOKEN, Stack};
-use crate::{report, sample, up};
+use crate::{dev, report, sample, up};
 
 /// What to broadcast, and how fast.
 #[derive(Debug, Args)]
@@ -29,7 +28,7 @@ pub(crate) struct Options {
     /// A message object (JSON file) of your own
     #[arg(long)]
     message: Option<PathBuf>,
-    /// Count the requests to AWS, for the README's cost table
+    /// Count the requests that cost money on AWS
     #[arg(long)]
     count: bool,
     /// Keep everything running afterwards, as `up` does
@@ -40,17 +39,13 @@ pub(crate) struct Options {
 /// Runs it, and fails where what Crier promises did not hold.
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
-    let stack = Stack::up("demo", options.tps, options.count)?;
-    let before = if options.count {
-        stack.requests()?
-    } else {
-        BTreeMap::new()
-    };
+    let stack = Stack::up("demo", options.tps)?;
     let outcome = broadcast(&stack, options)?;
     let rejects = Client::new(&stack.api, API_TOKEN).rejects(&outcome.id)?;
     report::print(&outcome, &rejects);
     if options.count {
-        report::requests(&before, &stack.requests()?, &outcome);
+        let log = std::fs::read_to_string(dev().join("logs/demo/emulator.log"))?;
+        report::requests(&log, &outcome);
     }
     if options.keep {
         up::keep(stack, options.tps)?;

@@ -22,9 +22,8 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    /// Starts MiniStack with IAM enforced: each function runs under its own role and may do nothing else. With
-    /// `record` it remembers every request.
-    pub(crate) fn ministack(logs: &Path, record: bool) -> Result<Self> {
+    /// Starts MiniStack with IAM enforced: each function runs under its own role and may do nothing else.
+    pub(crate) fn ministack(logs: &Path) -> Result<Self> {
         EMULATOR.ready()?;
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
@@ -35,11 +34,6 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
             .env("AUTH", "true")
-            // What was asked of it, for `demo --count`.
-            .envs([
-                ("CLOUDTRAIL_RECORDING", if record { "1" } else { "0" }),
-                ("CLOUDTRAIL_MAX_EVENTS", "1000000"),
-            ])
             // Room for as many concurrent functions as the largest demo wants.
             .env("MINISTACK_WORKER_THREADS", "256")
             .env("TMPDIR", &scratch);

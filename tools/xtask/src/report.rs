@@ -1,7 +1,5 @@
 //! What a broadcast left, for people and as one line of JSON.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
@@ -57,27 +55,60 @@ pub(crate) fn print(outcome: &Outcome, rejects: &str) {
     eprintln!();
 }
 
-/// Prints how often AWS was asked for what during the run, and per message.
-pub(crate) fn requests(
-    before: &BTreeMap<String, u64>,
-    after: &BTreeMap<String, u64>,
-    outcome: &Outcome,
-) {
-    let messages = number(&outcome.campaign["rows"]["enqueued"]).max(1.0);
-    eprintln!("  requests to AWS            count   per message");
-    for (operation, count) in after {
-        let count = count - before.get(operation).copied().unwrap_or_default();
-        if count > 0 {
-            eprintln!(
-                "    {operation:<22}{count:>8}   {:.3}",
-                count as f64 / messages
-            );
-        }
+/// Prints what was asked of AWS during the run, per message: from the functions' own log lines and the books.
+pub(crate) fn requests(log: &str, outcome: &Outcome) {
+    let Outcome {
+        campaign, books, ..
+    } = outcome;
+    let messages = number(&campaign["rows"]["enqueued"]).max(1.0);
+    let lines = |what: &str| log.lines().filter(|line| line.contains(what)).count() as f64;
+    let counted = [
+        (
+            "ledger writes (its stream's records)",
+            sum(log, "stream batch", "records="),
+        ),
+        (
+            "campaign reads (one a call)",
+            number(&books["sends"]["calls"]),
+        ),
+        (
+            "raw callbacks written",
+            number(&books["callbacks"]["statuses"]),
+        ),
+        (
+            "callback POSTs, packed by the simulator",
+            number(&books["callbacks"]["posts"]),
+        ),
+        (
+            "queue messages, each sent, received, deleted",
+            lines("batch done"),
+        ),
+        ("tally invocations, one write each", lines("stream batch")),
+    ];
+    eprintln!("  asked of AWS:");
+    for (what, count) in counted {
+        eprintln!(
+            "    {what:<46}{count:>8}  {:.3} a message",
+            count / messages
+        );
     }
-    eprintln!(
-        "    callback POSTs        {:>8}   as packed by the simulator\n",
-        number(&outcome.books["callbacks"]["posts"])
-    );
+    eprintln!();
+}
+
+/// Adds up the numbers that follow `field` in the lines that have `what`.
+fn sum(log: &str, what: &str, field: &str) -> f64 {
+    let numbers = log
+        .lines()
+        .filter(|line| line.contains(what))
+        .filter_map(|line| {
+            let after = line.split(field).nth(1)?;
+            after
+                .split(|c: char| !c.is_ascii_digit())
+                .next()?
+                .parse::<f64>()
+                .ok()
+        });
+    numbers.sum()
 }
 
 /// The figures of one run.
@@ -145,4 +176,34 @@ fn number(value: &Value) -> f64 {
 
 fn rounded(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_log_lines_add_up() {
+        let log = "INFO invoke{requestId=\"1\"}: stream batch records=39 campaigns=1\n\
+                   INFO other records=7\nINFO: stream batch records=1 campaigns=1\nstream batch without a number\n";
+        assert_eq!(sum(log, "stream batch", "records="), 40.0);
+    }
+
+    #[test]
+    fn a_run_that_breaks_a_promise_fails() {
+        let good = json!({"rows": 10, "rejected": 1, "duplicates": 1, "enqueued": 8, "accepted": 7, "failed": 1,
+            "unconfirmed": 0, "conserved": true, "accepted_twice": 0, "busiest_second": 40, "budget": 40});
+        assert!(promises(&good).is_ok());
+        for (field, value) in [
+            ("rows", json!(11)),
+            ("accepted", json!(6)),
+            ("conserved", json!(false)),
+            ("accepted_twice", json!(1)),
+            ("busiest_second", json!(41)),
+        ] {
+            let mut broken = good.clone();
+            broken[field] = value;
+            assert!(promises(&broken).is_err(), "{field}");
+        }
+    }
 }

@@ -35,14 +35,14 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// Builds, starts and deploys, for a budget of `tps` messages per second; logs go to `.dev/logs/{name}`.
-    pub(crate) fn up(name: &str, tps: u32, record: bool) -> Result<Self> {
+    pub(crate) fn up(name: &str, tps: u32) -> Result<Self> {
         let logs = dev().join("logs").join(name);
         let _ = fs::remove_dir_all(&logs);
         fs::create_dir_all(&logs)?;
         build()?;
         let simulator = Simulator::start(&logs)?;
         let starting = spinner("start the embedded stack");
-        let emulator = Emulator::ministack(&logs, record)?;
+        let emulator = Emulator::ministack(&logs)?;
         done(&starting, "start the embedded stack, IAM enforced");
         deploy(&emulator, &simulator, tps, &logs)?;
         let outputs = outputs(&emulator)?;
@@ -64,19 +64,6 @@ impl Stack {
     /// An output of the template.
     pub(crate) fn output(&self, name: &str) -> Result<&str> {
         output(&self.outputs, name)
-    }
-
-    /// How often each operation of AWS was asked for since the start, where that was recorded.
-    pub(crate) fn requests(&self) -> Result<BTreeMap<String, u64>> {
-        let events = self
-            .emulator
-            .aws("cloudtrail", "lookup_events", &json!({}))?;
-        let mut counts = BTreeMap::new();
-        for event in events["Events"].as_array().into_iter().flatten() {
-            let operation = event["EventName"].as_str().unwrap_or_default();
-            *counts.entry(operation.to_owned()).or_default() += 1;
-        }
-        Ok(counts)
     }
 
     /// What follows a deploy on AWS too (the secret, Meta's dashboard), and one thing that does not.

@@ -34,7 +34,7 @@ fn services() -> Result<()> {
     };
     let tables = match std::env::var("AWS_ENDPOINT_URL_DYNAMODB") {
         Ok(_) => None,
-        Err(_) => Some(Emulator::ministack(&logs, false)?),
+        Err(_) => Some(Emulator::ministack(&logs)?),
     };
     let url = own
         .as_ref()
@@ -50,7 +50,7 @@ fn services() -> Result<()> {
 }
 
 fn deployed() -> Result<()> {
-    let stack = Stack::up("test", TPS, false)?;
+    let stack = Stack::up("test", TPS)?;
     let mut tests = cargo_test();
     tests
         .args(["--package", "journeys", "--test", "journeys"])

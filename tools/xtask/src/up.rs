@@ -22,7 +22,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     down()?;
-    keep(Stack::up("up", options.tps, false)?, options.tps)
+    keep(Stack::up("up", options.tps)?, options.tps)
 }
 
 /// Leaves a stack running, and says how to use it.
