@@ -1,0 +1,235 @@
+//! From the bytes of a file to its text in UTF-8, whatever it was packed or written in.
+
+use std::io::{self, Cursor};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use async_compression::tokio::bufread::GzipDecoder;
+use encoding_rs::{Encoding, UTF_8};
+use tokio::io::{AsyncRead, AsyncReadExt, BufReader, ReadBuf};
+use tokio::sync::mpsc::Receiver;
+
+use crate::encoding::{self, Detected, Transcoded};
+use crate::{TableProblem, Wanted, sheet};
+
+/// The most bytes of text that one import reads: gzip may hold a thousand times its size.
+pub(crate) const MAX_TEXT: u64 = 32 * 1024 * 1024 * 1024;
+
+/// The bytes that detection looks at.
+const SAMPLE: usize = 64 * 1024;
+
+pub(crate) type Bytes = Box<dyn AsyncRead + Send + Unpin>;
+
+/// A file's text.
+pub(crate) struct Source {
+    /// All of it.
+    pub(crate) text: Bytes,
+    /// Its beginning.
+    pub(crate) sample: String,
+    /// Whether the sample is all of it.
+    pub(crate) whole: bool,
+    pub(crate) kind: &'static str,
+    pub(crate) gzip: bool,
+    pub(crate) encoding: &'static Encoding,
+    /// Nothing but ASCII in the sample: the encoding is a guess that the rest may refute.
+    pub(crate) ascii: bool,
+}
+
+/// Unpacks and decodes.
+pub(crate) async fn open(
+    file: impl AsyncRead + Send + Unpin + 'static,
+    wanted: &Wanted,
+) -> Result<Source, TableProblem> {
+    let (start, file) = peek(Box::new(file)).await?;
+    let gzip = start.starts_with(&[0x1f, 0x8b]);
+    let (start, file) = if gzip {
+        let mut unpacked = GzipDecoder::new(BufReader::with_capacity(SAMPLE, file));
+        unpacked.multiple_members(true);
+        peek(Box::new(Unpacked { inner: unpacked })).await?
+    } else {
+        (start, file)
+    };
+    let file: Bytes = Box::new(Bounded {
+        inner: file,
+        left: MAX_TEXT,
+    });
+    if start.starts_with(b"PK\x03\x04") {
+        let chunks = sheet::rows(file).await?;
+        let (start, file) = peek(Box::new(Chunks {
+            chunks,
+            chunk: Cursor::new(Vec::new()),
+        }))
+        .await?;
+        return text(file, start, UTF_8, false, "xlsx", gzip).await;
+    }
+    if let Some(found) = no_table(&start) {
+        return Err(TableProblem::NotATable { found });
+    }
+    let whole = start.len() < SAMPLE;
+    let detected = match &wanted.encoding {
+        None => encoding::detect(&start, whole, wanted.domain.as_deref()),
+        Some(name) => Detected::Sure(
+            encoding::named(name)
+                .ok_or_else(|| TableProblem::UnknownEncoding { name: name.clone() })?,
+        ),
+    };
+    let (encoding, ascii) = match detected {
+        Detected::Sure(encoding) => (encoding, false),
+        Detected::Ascii => (UTF_8, true),
+    };
+    text(file, start, encoding, ascii, "csv", gzip).await
+}
+
+async fn text(
+    file: Bytes,
+    start: Vec<u8>,
+    encoding: &'static Encoding,
+    ascii: bool,
+    kind: &'static str,
+    gzip: bool,
+) -> Result<Source, TableProblem> {
+    let whole = start.len() < SAMPLE;
+    let (sample, text): (String, Bytes) = if encoding == UTF_8 {
+        // As it is: wrong bytes stay in their cell. A byte order mark is no text.
+        let mark = if start.starts_with(b"\xef\xbb\xbf") {
+            3
+        } else {
+            0
+        };
+        let mut file = file;
+        let mut skipped = [0; 3];
+        file.read_exact(&mut skipped[..mark])
+            .await
+            .map_err(problem)?;
+        (String::from_utf8_lossy(&start[mark..]).into_owned(), file)
+    } else {
+        let (sample, _) = encoding.decode_with_bom_removal(&start);
+        (
+            sample.into_owned(),
+            Box::new(Transcoded::new(file, encoding)),
+        )
+    };
+    if sample.contains('\0') {
+        return Err(TableProblem::NotATable {
+            found: "a binary file",
+        });
+    }
+    Ok(Source {
+        text,
+        sample,
+        whole,
+        kind,
+        gzip,
+        encoding,
+        ascii,
+    })
+}
+
+/// The file's beginning, and the file from its beginning.
+async fn peek(mut file: Bytes) -> Result<(Vec<u8>, Bytes), TableProblem> {
+    let mut start = Vec::with_capacity(SAMPLE);
+    (&mut file)
+        .take(SAMPLE as u64)
+        .read_to_end(&mut start)
+        .await
+        .map_err(problem)?;
+    let again = Cursor::new(start.clone()).chain(file);
+    Ok((start, Box::new(again)))
+}
+
+/// Files people mistake for tables, by their first bytes.
+fn no_table(start: &[u8]) -> Option<&'static str> {
+    let known: [(&[u8], &str); 5] = [
+        (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
+        (b"%PDF", "a PDF document"),
+        (b"{\\rtf", "a rich text document"),
+        (b"PK\x05\x06", "an empty zip archive"),
+        (b"\x89PNG", "a picture"),
+    ];
+    known
+        .iter()
+        .find(|(magic, _)| start.starts_with(magic))
+        .map(|(_, name)| *name)
+}
+
+/// What an error from anywhere below is about.
+pub(crate) fn problem(error: io::Error) -> TableProblem {
+    match error.downcast::<TableProblem>() {
+        Ok(problem) => problem,
+        Err(error) => TableProblem::Way(error),
+    }
+}
+
+/// Gzip's own complaints are about the file, not about the way to it.
+struct Unpacked<R> {
+    inner: R,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Unpacked<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = ready!(Pin::new(&mut self.inner).poll_read(cx, buffer));
+        Poll::Ready(polled.map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::Other => io::Error::other(TableProblem::Gzip),
+            _ => error,
+        }))
+    }
+}
+
+/// Ends in an error instead of growing without end.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        let read = (buffer.filled().len() - before) as u64;
+        match self.left.checked_sub(read) {
+            Some(left) => {
+                self.left = left;
+                Poll::Ready(Ok(()))
+            }
+            None => Poll::Ready(Err(io::Error::other(TableProblem::TooLarge))),
+        }
+    }
+}
+
+/// What the workbook's reader hands over.
+struct Chunks {
+    chunks: Receiver<Result<Vec<u8>, TableProblem>>,
+    chunk: Cursor<Vec<u8>>,
+}
+
+impl AsyncRead for Chunks {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.chunk).poll_read(cx, buffer))?;
+            if buffer.filled().len() > before {
+                return Poll::Ready(Ok(()));
+            }
+            match ready!(self.chunks.poll_recv(cx)) {
+                None => return Poll::Ready(Ok(())),
+                Some(Ok(chunk)) => self.chunk = Cursor::new(chunk),
+                Some(Err(problem)) => return Poll::Ready(Err(io::Error::other(problem))),
+            }
+        }
+    }
+}
