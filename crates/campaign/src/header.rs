@@ -1,9 +1,30 @@
 //! The header of a file: where the phone and the message's values are.
 
 use crate::message::same_column;
+use crate::phone;
 
-/// Names under which a phone column is found, whatever the case, spaces, `_` and `-`.
-pub const PHONE_COLUMNS: [&str; 6] = ["phone", "phonenumber", "mobile", "number", "to", "whatsapp"];
+/// Names under which a phone column is found, whatever the case, spaces, `_` and `-`; the first that is there counts.
+pub const PHONE_COLUMNS: [&str; 19] = [
+    "phone",
+    "phonenumber",
+    "mobile",
+    "number",
+    "to",
+    "whatsapp",
+    "mobilephone",
+    "mobilenumber",
+    "cellphone",
+    "whatsappnumber",
+    "telephone",
+    "tel",
+    "msisdn",
+    "celular",
+    "telefone",
+    "telefono",
+    "teléfono",
+    "móvil",
+    "handy",
+];
 
 /// Where a record holds what a campaign needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,16 +35,17 @@ pub struct Columns {
     pub phone_name: String,
     /// Indexes of the message's values, in the order of `Message::columns`.
     pub values: Vec<usize>,
+    /// The columns of the message's values as the file has them, in the same order.
+    pub value_names: Vec<String>,
     /// Number of fields of the header.
     pub width: usize,
+    /// Names that stand more than once; the first of each counts.
+    pub repeated: Vec<String>,
 }
 
 /// Why no row of a file can be used: the campaign ends `failed` with this sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileProblem {
-    /// No bytes, or only blank lines.
-    #[error("the file is empty: it needs a header line and one line for each recipient")]
-    Empty,
     /// A header and nothing below.
     #[error("the file has a header but no rows below it")]
     NoRows,
@@ -62,22 +84,20 @@ pub enum FileProblem {
         /// The header as found.
         found: String,
     },
-    /// Bytes that are no text.
+    /// The first line is somebody's row.
     #[error(
-        "the file is not UTF-8 text (line {line}): save it as \"CSV UTF-8\" and upload it to a new campaign"
+        "the first line has a phone number in it: it must be a header that names the columns, such as phone,name"
     )]
-    NotText {
-        /// Line of the file, from 1.
-        line: u64,
-    },
-    /// A record without an end.
+    NoHeader,
+    /// Reading takes longer than one invocation may.
     #[error(
-        "the row that begins on line {line} is longer than {limit} bytes: most often a quotation mark (\") is opened there and never closed"
+        "the file is too large to be read in one go: split it and make a campaign of each part"
     )]
-    EndlessRow {
-        /// Line of the file, from 1.
-        line: u64,
-        /// The most a row may hold, in bytes.
+    TooSlow,
+    /// More rows than one campaign holds.
+    #[error("the file has more than {limit} rows: split it and make a campaign of each part")]
+    TooManyRows {
+        /// The most.
         limit: u64,
     },
 }
@@ -88,8 +108,8 @@ pub fn columns(
     named: Option<&str>,
     needed: &[String],
 ) -> Result<Columns, FileProblem> {
-    if header.iter().all(|name| name.trim().is_empty()) {
-        return Err(FileProblem::Empty);
+    if header.iter().any(|name| phone::read(name, None).is_ok()) {
+        return Err(FileProblem::NoHeader);
     }
     let phone = phone_column(header, named)?;
     let at = |name: &String| header.iter().position(|column| same_column(column, name));
@@ -107,9 +127,31 @@ pub fn columns(
     Ok(Columns {
         phone,
         phone_name: header[phone].trim().to_owned(),
+        value_names: needed
+            .iter()
+            .filter_map(at)
+            .map(|index| header[index].trim().to_owned())
+            .collect(),
         values: needed.iter().filter_map(at).collect(),
         width: header.len(),
+        repeated: repeated(header),
     })
+}
+
+/// Names that stand more than once.
+fn repeated(header: &[&str]) -> Vec<String> {
+    let mut repeated: Vec<String> = Vec::new();
+    for (index, name) in header
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| !name.trim().is_empty())
+    {
+        let before = header[..index].iter().any(|other| same_column(other, name));
+        if before && !repeated.iter().any(|known| same_column(known, name)) {
+            repeated.push(name.trim().to_owned());
+        }
+    }
+    repeated
 }
 
 fn phone_column(header: &[&str], named: Option<&str>) -> Result<usize, FileProblem> {
@@ -193,6 +235,17 @@ mod tests {
             problem.to_string().contains("uses {{amount}}, which"),
             "{problem}"
         );
-        assert_eq!(columns(&[" ", ""], None, &[]), Err(FileProblem::Empty));
+        let data = ["+5511987654321", "Ana"];
+        assert_eq!(columns(&data, None, &[]), Err(FileProblem::NoHeader));
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_told_and_the_first_counts() {
+        let found =
+            columns(&["name", "phone", " Name", ""], None, &["name".into()]).expect("header");
+        assert_eq!(
+            (found.values, found.repeated),
+            (vec![0], vec!["Name".to_owned()])
+        );
     }
 }

@@ -8,22 +8,52 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Row;
 use crate::header::Columns;
 use crate::id::RowNumber;
-use crate::phone::{self, PhoneProblem};
+use crate::phone::{self, PhoneKey, PhoneProblem};
+use crate::value::{Checker, ValueProblem};
+
+/// The most rows of a campaign: what a splitter can remember the numbers of, at 9 to 18 bytes each.
+pub const MAX_ROWS: u64 = 50_000_000;
 
 /// The most bytes the values of one row may hold: a text body's 4,096 characters at 4 bytes each.
 pub const MAX_VALUE_BYTES: usize = 16 * 1024;
 
-/// What became of the records read so far; `rows = rejected + duplicates + enqueued`, always.
+/// What became of the records read so far; `rows = rejected + duplicates + suppressed + enqueued`, always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportCounts {
     /// Records read, header excluded.
     pub rows: u64,
     /// Records that cannot be used; each is in the rejects file.
     pub rejected: u64,
-    /// Records whose number an earlier record had.
+    /// Records whose number an earlier record had, in whatever spelling.
     pub duplicates: u64,
+    /// Records of people who are not to be messaged.
+    #[serde(default)]
+    pub suppressed: u64,
     /// Records for the queue.
     pub enqueued: u64,
+}
+
+impl ImportCounts {
+    /// With this many more of the usable records suppressed.
+    pub fn suppress(mut self, more: u64) -> Self {
+        self.suppressed += more;
+        self.enqueued = self.enqueued.saturating_sub(more);
+        self
+    }
+}
+
+impl std::ops::Add for ImportCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            rows: self.rows + other.rows,
+            rejected: self.rejected + other.rejected,
+            duplicates: self.duplicates + other.duplicates,
+            suppressed: self.suppressed + other.suppressed,
+            enqueued: self.enqueued + other.enqueued,
+        }
+    }
 }
 
 /// What became of one record.
@@ -31,8 +61,10 @@ pub struct ImportCounts {
 pub enum Verdict {
     /// To be sent.
     Usable(Row),
-    /// The number came earlier in the file; the first record counts.
+    /// The number came earlier; the first record counts.
     Duplicate,
+    /// The campaign's exclude list has the number.
+    Suppressed,
     /// Cannot be used.
     Rejected(Reject),
 }
@@ -42,44 +74,88 @@ pub enum Verdict {
 pub struct Reject {
     /// The record's number.
     pub row: RowNumber,
-    /// The column at fault, as the header names it.
+    /// The column at fault, as the header names it; empty where it is the record as a whole.
     pub column: String,
-    /// What is wrong, and what to do.
+    /// What is wrong.
     pub reason: RejectReason,
 }
 
 /// Why a record cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum RejectReason {
     /// No usable number.
     #[error(transparent)]
     Phone(#[from] PhoneProblem),
+    /// No usable value.
+    #[error(transparent)]
+    Value(#[from] ValueProblem),
     /// Bytes in another encoding.
-    #[error("this cell is not UTF-8 text")]
+    #[error("there are damaged characters in this cell")]
     NotText,
     /// More than a message can hold.
     #[error("the values for the message hold more than {MAX_VALUE_BYTES} bytes")]
-    TooLong,
+    TooMuch,
+    /// More cells than the header.
+    #[error("the row has more cells than the header, so values may be in the wrong columns")]
+    TooWide,
+    /// A quotation mark that would have taken other rows with it.
+    #[error("a quotation mark (\") is opened in this row and not closed in it")]
+    OpenQuote,
+}
+
+impl RejectReason {
+    /// What to do about it.
+    pub fn fix(self) -> &'static str {
+        match self {
+            RejectReason::Phone(problem) => problem.fix(),
+            RejectReason::Value(problem) => problem.fix(),
+            RejectReason::NotText => "type the text again, and save the file as \"CSV UTF-8\"",
+            RejectReason::TooMuch => "shorten the cells that the message uses",
+            RejectReason::TooWide => {
+                "put quotation marks around a cell that has the delimiter in it"
+            }
+            RejectReason::OpenQuote => {
+                "close the quotation mark, or write it twice where it is text"
+            }
+        }
+    }
 }
 
 /// Judges records one by one; remembers 8 bytes for each number seen.
 #[derive(Debug)]
 pub struct Importer {
     columns: Columns,
-    value_names: Vec<String>,
+    checker: Checker,
     region: Option<Region>,
-    seen: HashSet<u64>,
+    numbers: Numbers,
+    before: u64,
     counts: ImportCounts,
 }
 
+/// Numbers an import has to know of.
+#[derive(Debug, Default)]
+pub struct Numbers {
+    /// Of records that were usable, in this file and in those before.
+    pub seen: HashSet<PhoneKey>,
+    /// Of people whom this campaign leaves out.
+    pub excluded: HashSet<PhoneKey>,
+}
+
 impl Importer {
-    /// Starts before the first record; `value_names` as `Message::columns` has them.
-    pub fn new(columns: Columns, value_names: Vec<String>, region: Option<Region>) -> Self {
+    /// Starts before the first record of a file; `before` rows came in earlier files of the campaign.
+    pub fn new(
+        columns: Columns,
+        checker: Checker,
+        region: Option<Region>,
+        numbers: Numbers,
+        before: u64,
+    ) -> Self {
         Self {
             columns,
-            value_names,
+            checker,
             region,
-            seen: HashSet::new(),
+            numbers,
+            before,
             counts: ImportCounts::default(),
         }
     }
@@ -89,71 +165,153 @@ impl Importer {
         self.counts
     }
 
-    /// Judges the next record; `field` gives its bytes by index.
-    pub fn judge<'r>(&mut self, field: impl Fn(usize) -> Option<&'r [u8]>) -> Verdict {
-        self.counts.rows += 1;
-        let row = RowNumber::try_from(self.counts.rows).unwrap_or(RowNumber::MAX);
-        match self.usable(row, field) {
-            Ok(Some(usable)) => {
-                self.counts.enqueued += 1;
-                Verdict::Usable(usable)
-            }
-            Ok(None) => {
-                self.counts.duplicates += 1;
-                Verdict::Duplicate
-            }
-            Err((column, reason)) => {
-                self.counts.rejected += 1;
-                Verdict::Rejected(Reject {
-                    row,
-                    column,
-                    reason,
-                })
-            }
+    /// The numbers as they are known by now: for the next file.
+    pub fn into_numbers(self) -> Numbers {
+        self.numbers
+    }
+
+    /// Judges the next record; `cells` in UTF-8, but for damaged ones.
+    pub fn judge<'r>(&mut self, width: usize, cell: impl Fn(usize) -> Option<&'r [u8]>) -> Verdict {
+        let row = self.next_row();
+        let too_wide = (self.columns.width..width)
+            .any(|index| cell(index).is_some_and(|cell| !cell.trim_ascii().is_empty()));
+        if too_wide {
+            return self.reject(row, String::new(), RejectReason::TooWide);
         }
+        match self.usable(row, cell) {
+            Ok(verdict) => {
+                match verdict {
+                    Verdict::Usable(_) => self.counts.enqueued += 1,
+                    Verdict::Suppressed => self.counts.suppressed += 1,
+                    Verdict::Duplicate | Verdict::Rejected(_) => self.counts.duplicates += 1,
+                }
+                verdict
+            }
+            Err((column, reason)) => self.reject(row, column, reason),
+        }
+    }
+
+    /// Judges a record in which a quotation mark is not closed.
+    pub fn open_quote(&mut self) -> Verdict {
+        let row = self.next_row();
+        self.reject(row, String::new(), RejectReason::OpenQuote)
+    }
+
+    fn next_row(&mut self) -> RowNumber {
+        self.counts.rows += 1;
+        RowNumber::try_from(self.before + self.counts.rows).unwrap_or(RowNumber::MAX)
+    }
+
+    fn reject(&mut self, row: RowNumber, column: String, reason: RejectReason) -> Verdict {
+        self.counts.rejected += 1;
+        Verdict::Rejected(Reject {
+            row,
+            column,
+            reason,
+        })
     }
 
     fn usable<'r>(
         &mut self,
         row: RowNumber,
-        field: impl Fn(usize) -> Option<&'r [u8]>,
-    ) -> Result<Option<Row>, (String, RejectReason)> {
+        cell: impl Fn(usize) -> Option<&'r [u8]>,
+    ) -> Result<Verdict, (String, RejectReason)> {
         let at_phone = |reason| (self.columns.phone_name.clone(), reason);
-        let cell = text(field(self.columns.phone)).map_err(at_phone)?;
-        let to = phone::read(cell, self.region).map_err(|problem| at_phone(problem.into()))?;
-        let mut values = Vec::with_capacity(self.columns.values.len());
+        let typed = text(cell(self.columns.phone)).map_err(at_phone)?;
+        let to = phone::read(typed, self.region).map_err(|problem| at_phone(problem.into()))?;
+        let values = self.values(cell)?;
+        let key = to.key();
+        Ok(match () {
+            () if !self.numbers.seen.insert(key) => Verdict::Duplicate,
+            () if self.numbers.excluded.contains(&key) => Verdict::Suppressed,
+            () => Verdict::Usable(Row { row, to, values }),
+        })
+    }
+
+    fn values<'r>(
+        &mut self,
+        cell: impl Fn(usize) -> Option<&'r [u8]>,
+    ) -> Result<Vec<String>, (String, RejectReason)> {
+        let names = &self.columns.value_names;
+        let mut values = Vec::with_capacity(names.len());
         let mut room = MAX_VALUE_BYTES;
-        for (&index, name) in self.columns.values.iter().zip(&self.value_names) {
-            let value = text(field(index)).map_err(|reason| (name.clone(), reason))?;
+        for (&index, name) in self.columns.values.iter().zip(names) {
+            let value = text(cell(index)).map_err(|reason| (name.clone(), reason))?;
             room = room
                 .checked_sub(value.len())
-                .ok_or_else(|| (name.clone(), RejectReason::TooLong))?;
-            values.push(value.to_owned());
+                .ok_or_else(|| (name.clone(), RejectReason::TooMuch))?;
+            values.push(unmarked(value).to_owned());
         }
-        let first = self.seen.insert(to.digits());
-        Ok(first.then_some(Row { row, to, values }))
+        let name = |column: usize| names.get(column).cloned().unwrap_or_default();
+        self.checker
+            .check(&mut values)
+            .map_err(|(column, problem)| (name(column), problem.into()))?;
+        Ok(values)
     }
 }
 
-/// A field as text; one that the record is too short for is empty.
-fn text(field: Option<&[u8]>) -> Result<&str, RejectReason> {
-    std::str::from_utf8(field.unwrap_or_default()).map_err(|_| RejectReason::NotText)
+/// A cell as text; one that the record is too short for is empty.
+fn text(cell: Option<&[u8]>) -> Result<&str, RejectReason> {
+    let text = std::str::from_utf8(cell.unwrap_or_default()).map_err(|_| RejectReason::NotText)?;
+    // What a decoder puts in the place of bytes it cannot read.
+    if text.contains('\u{fffd}') {
+        Err(RejectReason::NotText)
+    } else {
+        Ok(text)
+    }
+}
+
+/// Without the apostrophe that keeps a spreadsheet from taking text for a formula; [`guarded`] puts it there.
+fn unmarked(value: &str) -> &str {
+    match value.strip_prefix('\'') {
+        Some(text) if is_formula(text) => text,
+        Some(_) | None => value,
+    }
+}
+
+/// A cell for a file that people open in a spreadsheet: what would be taken for a formula has an apostrophe in front,
+/// numbers and phones stay as they are.
+pub fn guarded(cell: &str) -> std::borrow::Cow<'_, str> {
+    if is_formula(cell) {
+        format!("'{cell}").into()
+    } else {
+        cell.into()
+    }
+}
+
+/// Whether a spreadsheet would calculate it ([OWASP, CSV injection](https://owasp.org/www-community/attacks/CSV_Injection)).
+fn is_formula(cell: &str) -> bool {
+    let harmless =
+        |c: char| c.is_ascii_digit() || matches!(c, ' ' | '.' | ',' | '(' | ')' | '-' | '/');
+    match cell.chars().next() {
+        Some('=' | '@' | '\t' | '\r') => true,
+        Some('+' | '-') => !cell[1..].chars().all(harmless),
+        Some(_) | None => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::header;
+    use crate::message::Message;
+    use crate::value::OnBadValue;
     use proptest::prelude::*;
 
     fn importer() -> Importer {
-        let needed = vec!["name".to_owned()];
-        let columns = header::columns(&["Name", "Phone"], None, &needed).expect("header");
-        Importer::new(columns, needed, None)
+        let message =
+            Message::new(serde_json::json!({"text": {"body": "Hi {{name}}"}})).expect("message");
+        let columns = header::columns(&["Name", "Phone"], None, message.columns()).expect("header");
+        let checker = Checker::new(&message, &[], OnBadValue::Clean);
+        let mut numbers = Numbers::default();
+        numbers
+            .excluded
+            .insert(phone::read("+33612345678", None).expect("phone").key());
+        Importer::new(columns, checker, None, numbers, 0)
     }
 
     fn judge(importer: &mut Importer, fields: &[&[u8]]) -> Verdict {
-        importer.judge(|index| fields.get(index).copied())
+        importer.judge(fields.len(), |index| fields.get(index).copied())
     }
 
     #[test]
@@ -187,13 +345,13 @@ mod tests {
         };
         assert_eq!(
             (reject.column.as_str(), reject.reason),
-            ("name", RejectReason::NotText)
+            ("Name", RejectReason::NotText)
         );
         let long = vec![b'x'; MAX_VALUE_BYTES + 1];
         let Verdict::Rejected(reject) = judge(&mut importer, &[&long, b"+34612345678"]) else {
             panic!("rejected")
         };
-        assert_eq!(reject.reason, RejectReason::TooLong);
+        assert_eq!(reject.reason, RejectReason::TooMuch);
         // A rejected record does not make a later good one a duplicate.
         assert!(matches!(
             judge(&mut importer, &[b"Jose", b"+34612345678"]),
@@ -203,13 +361,52 @@ mod tests {
             judge(&mut importer, &[b"short"]),
             Verdict::Rejected(_)
         ));
+        assert_eq!(
+            judge(&mut importer, &[b"Eve", b"+33 6 12 34 56 78"]),
+            Verdict::Suppressed
+        );
+        let wide: &[&[u8]] = &[b"Silva", b"+34612345679", b"Ana"];
+        assert!(matches!(
+            judge(&mut importer, wide),
+            Verdict::Rejected(Reject {
+                row: 9,
+                reason: RejectReason::TooWide,
+                ..
+            })
+        ));
+        let empty_beyond: &[&[u8]] = &[b"Eva", b"+34612345679", b" ", b""];
+        assert!(matches!(
+            judge(&mut importer, empty_beyond),
+            Verdict::Usable(Row { row: 10, .. })
+        ));
+        assert!(matches!(importer.open_quote(), Verdict::Rejected(_)));
         let counts = ImportCounts {
-            rows: 7,
-            rejected: 4,
+            rows: 11,
+            rejected: 6,
             duplicates: 1,
-            enqueued: 2,
+            suppressed: 1,
+            enqueued: 3,
         };
         assert_eq!(importer.counts(), counts);
+    }
+
+    #[test]
+    fn a_cell_is_guarded_where_a_spreadsheet_would_calculate_it_and_comes_back_as_it_was() {
+        for harmless in ["+55 11 98765-4321", "-12.5", "Ana", "", "'x", "a=b"] {
+            assert_eq!(guarded(harmless), harmless);
+            assert_eq!(unmarked(harmless), harmless);
+        }
+        for formula in [
+            "=1+1",
+            "@SUM(A1)",
+            "+cmd|' /C calc'!A0",
+            "-2+3+cmd",
+            "\t=1",
+            "=\"+55\"",
+        ] {
+            assert!(guarded(formula).starts_with('\''), "{formula}");
+            assert_eq!(unmarked(&guarded(formula)), formula);
+        }
     }
 
     proptest! {
@@ -217,11 +414,11 @@ mod tests {
         fn any_bytes_conserve(records in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..4), 0..40)) {
             let mut importer = importer();
             for record in &records {
-                importer.judge(|index| record.get(index).map(Vec::as_slice));
+                importer.judge(record.len(), |index| record.get(index).map(Vec::as_slice));
             }
             let counts = importer.counts();
             prop_assert_eq!(counts.rows, records.len() as u64);
-            prop_assert_eq!(counts.rows, counts.rejected + counts.duplicates + counts.enqueued);
+            prop_assert_eq!(counts.rows, counts.rejected + counts.duplicates + counts.suppressed + counts.enqueued);
         }
     }
 }

@@ -70,19 +70,22 @@ pub enum Move {
     Hold,
     /// The answer was lost, or the owner died.
     Doubt,
+    /// The person is not to be messaged after all.
+    Skip,
     /// A callback speaks of this attempt, so the API took it.
     Report,
 }
 
 impl Move {
     /// Every move.
-    pub const ALL: [Move; 7] = [
+    pub const ALL: [Move; 8] = [
         Move::Claim,
         Move::Accept,
         Move::Reject,
         Move::Retry,
         Move::Hold,
         Move::Doubt,
+        Move::Skip,
         Move::Report,
     ];
 
@@ -95,14 +98,15 @@ impl Move {
             Move::Retry => State::Retry,
             Move::Hold => State::Held,
             Move::Doubt => State::Unconfirmed,
+            Move::Skip => State::Skipped,
         }
     }
 
-    /// The states it may start from. [`Move::Claim`] may also start from nothing, and from [`State::Retry`] only
-    /// when the retry is due; every other move holds for the attempt it speaks of and no other.
+    /// The states it may start from. [`Move::Claim`] and [`Move::Skip`] may also start from nothing, and a claim from
+    /// [`State::Retry`] only when the retry is due; every other move holds for the attempt it speaks of and no other.
     pub fn from(self) -> &'static [State] {
         match self {
-            Move::Claim => &[State::Retry, State::Held],
+            Move::Claim | Move::Skip => &[State::Retry, State::Held],
             // A callback may overtake the sender's own record, or settle a doubt before the answer is written.
             Move::Accept | Move::Report => &[State::Claimed, State::Unconfirmed, State::Accepted],
             Move::Reject | Move::Retry | Move::Hold | Move::Doubt => &[State::Claimed],
@@ -127,11 +131,20 @@ pub fn after(row: Option<Standing>, step: Move, attempt: u32) -> Option<Standing
             state: State::Claimed,
             attempt: 1,
         }),
+        // No attempt was made, so none is counted.
+        (None, Move::Skip) => Some(Standing {
+            state: State::Skipped,
+            attempt: 0,
+        }),
         (None, _) => None,
         (Some(row), step) if !step.from().contains(&row.state) => None,
         (Some(row), Move::Claim) => Some(Standing {
             state: State::Claimed,
             attempt: row.attempt + 1,
+        }),
+        (Some(row), Move::Skip) => Some(Standing {
+            state: State::Skipped,
+            attempt: row.attempt,
         }),
         (Some(row), step) => (row.attempt == attempt).then_some(Standing {
             state: step.to(),
@@ -181,7 +194,7 @@ mod tests {
 
         #[test]
         fn an_old_attempt_moves_nothing(row in standing(), step in prop::sample::select(&Move::ALL[1..]), attempt in 0u32..5) {
-            if let Some(now) = after(row, step, attempt) {
+            if let (Some(now), true) = (after(row, step, attempt), step != Move::Skip) {
                 prop_assert_eq!(row.map(|row| row.attempt), Some(attempt));
                 prop_assert_eq!(now.attempt, attempt);
             }

@@ -5,7 +5,9 @@
 //!
 //! - [`id`]: campaigns, rows and the tracker that ties a callback to its row
 //! - [`message`]: the message with `{{column}}` places to fill in
-//! - [`header`], [`phone`], [`import`]: from a file's records to recipients
+//! - [`header`], [`phone`], [`value`], [`import`]: from a file's records to recipients
+//! - [`preview`]: what a file would do, before anything is sent
+//! - [`contact`]: who is not to be messaged
 //! - [`batch`]: how rows are cut into queue messages
 //! - [`pacing`]: when a slot may call
 //! - [`outcome`]: what to do after a call
@@ -14,6 +16,7 @@
 //! - [`tally`], [`progress`]: counters, and what an operator sees of them
 
 pub mod batch;
+pub mod contact;
 pub mod header;
 pub mod id;
 pub mod import;
@@ -22,6 +25,8 @@ pub mod message;
 pub mod outcome;
 pub mod pacing;
 pub mod phone;
+pub mod preview;
 pub mod progress;
 pub mod record;
 pub mod tally;
+pub mod value;

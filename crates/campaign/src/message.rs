@@ -1,4 +1,5 @@
-//! The campaign's message: a Cloud API message object in which any string may hold `{{column}}`.
+//! The campaign's message: a Cloud API message object in which any string may hold `{{column}}`, or
+//! `{{column|text}}` with what stands there where the cell is empty.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,15 +44,56 @@ impl Message {
     /// The message for one row; `values` are in the order of [`Message::columns`], absent ones empty.
     pub fn fill(&self, values: &[String]) -> Value {
         let lookup = |name: &str| {
-            let position = self
-                .columns
-                .iter()
-                .position(|column| same_column(column, name));
-            position
+            self.index(name)
                 .and_then(|at| values.get(at))
                 .map_or("", String::as_str)
         };
         fill(&self.body, &lookup)
+    }
+
+    /// Every string with places in it, by its JSON pointer.
+    pub fn texts(&self) -> Vec<(String, Text)> {
+        let mut texts = Vec::new();
+        self.collect_texts(&self.body, "", &mut texts);
+        texts
+    }
+
+    fn collect_texts(&self, value: &Value, pointer: &str, texts: &mut Vec<(String, Text)>) {
+        match value {
+            Value::String(text) => {
+                let parts: Vec<Part> = pieces(text).map(|piece| self.part(piece)).collect();
+                if parts.iter().any(|part| matches!(part, Part::Cell { .. })) {
+                    texts.push((pointer.to_owned(), Text { parts }));
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.collect_texts(item, &format!("{pointer}/{index}"), texts);
+                }
+            }
+            Value::Object(fields) => {
+                for (key, field) in fields {
+                    self.collect_texts(field, &format!("{pointer}/{key}"), texts);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn part(&self, piece: Piece<'_>) -> Part {
+        match piece {
+            Piece::Text(text) => Part::Fixed(text.to_owned()),
+            Piece::Place { name, fallback } => Part::Cell {
+                column: self.index(name).unwrap_or_default(),
+                fallback: fallback.unwrap_or_default().to_owned(),
+            },
+        }
+    }
+
+    fn index(&self, name: &str) -> Option<usize> {
+        self.columns
+            .iter()
+            .position(|column| same_column(column, name))
     }
 
     /// Whether any string below `pointer` (such as `/template/components`) depends on the row.
@@ -59,6 +101,51 @@ impl Message {
         let mut columns = Vec::new();
         let below = self.body.pointer(pointer);
         below.is_some_and(|value| collect(value, "", &mut columns).is_ok() && !columns.is_empty())
+    }
+}
+
+/// A string of a message, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// In their order.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// As the operator wrote it.
+    Fixed(String),
+    /// A value of the row.
+    Cell {
+        /// Index in [`Message::columns`].
+        column: usize,
+        /// What stands there where the value is empty.
+        fallback: String,
+    },
+}
+
+impl Text {
+    /// The string for one row, written over `filled`.
+    pub fn fill_into(&self, values: &[String], filled: &mut String) {
+        filled.clear();
+        for part in &self.parts {
+            filled.push_str(match part {
+                Part::Fixed(text) => text,
+                Part::Cell { column, fallback } => {
+                    or_else(values.get(*column).map_or("", String::as_str), fallback)
+                }
+            });
+        }
+    }
+}
+
+/// A value, or its fallback where there is nothing to see in it.
+fn or_else<'t>(value: &'t str, fallback: &'t str) -> &'t str {
+    if value.trim().is_empty() {
+        fallback
+    } else {
+        value
     }
 }
 
@@ -85,7 +172,9 @@ fn collect(value: &Value, pointer: &str, columns: &mut Vec<String>) -> Result<()
     match value {
         Value::String(text) => {
             for piece in pieces(text) {
-                let Piece::Place(name) = piece else { continue };
+                let Piece::Place { name, .. } = piece else {
+                    continue;
+                };
                 if name.is_empty() {
                     return Err(EmptyPlace {
                         pointer: pointer.to_owned(),
@@ -116,7 +205,9 @@ fn fill<'v>(value: &Value, lookup: &impl Fn(&str) -> &'v str) -> Value {
         Value::String(text) => {
             let fill_piece = |piece| match piece {
                 Piece::Text(text) => text,
-                Piece::Place(name) => lookup(name),
+                Piece::Place { name, fallback } => {
+                    or_else(lookup(name), fallback.unwrap_or_default())
+                }
             };
             Value::String(pieces(text).map(fill_piece).collect())
         }
@@ -134,7 +225,10 @@ fn fill<'v>(value: &Value, lookup: &impl Fn(&str) -> &'v str) -> Value {
 #[derive(Debug, PartialEq)]
 enum Piece<'t> {
     Text(&'t str),
-    Place(&'t str),
+    Place {
+        name: &'t str,
+        fallback: Option<&'t str>,
+    },
 }
 
 /// Splits at `{{` … `}}`; an opening without its closing is text.
@@ -149,9 +243,12 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
             opened.and_then(|open| rest[open..].find("}}").map(|close| (open, open + close)));
         let piece = match place {
             Some((0, close)) => {
-                let name = rest[2..close].trim();
+                let (name, fallback) = match rest[2..close].split_once('|') {
+                    Some((name, fallback)) => (name.trim(), Some(fallback.trim())),
+                    None => (rest[2..close].trim(), None),
+                };
                 rest = &rest[close + 2..];
-                Piece::Place(name)
+                Piece::Place { name, fallback }
             }
             Some((open, _)) => {
                 let before = &rest[..open];
@@ -190,6 +287,25 @@ mod tests {
         );
         assert!(message.varies_at("/template/components"));
         assert!(!message.varies_at("/type"));
+    }
+
+    #[test]
+    fn a_fallback_stands_where_a_cell_is_empty() {
+        let message = Message::new(json!({"text": {"body": "Hi {{name | there}}, {{name}}!"}}))
+            .expect("valid");
+        assert_eq!(message.columns(), ["name"]);
+        let body = |value: &str| message.fill(&[value.to_owned()])["text"]["body"].clone();
+        assert_eq!(body("Ana"), "Hi Ana, Ana!");
+        assert_eq!(body(" "), "Hi there, !");
+        let [(pointer, text)] = &message.texts()[..] else {
+            panic!("one text")
+        };
+        let mut filled = String::new();
+        text.fill_into(&["Bo".into()], &mut filled);
+        assert_eq!(
+            (pointer.as_str(), filled.as_str()),
+            ("/text/body", "Hi Bo, Bo!")
+        );
     }
 
     #[test]

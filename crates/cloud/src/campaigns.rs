@@ -1,14 +1,16 @@
-//! The campaigns table: one item per campaign (`part` = `campaign`); its counters are beside it ([`crate::counters`]).
+//! The campaigns table: one item per campaign (`part` = `campaign`); its counters ([`crate::counters`]) and its
+//! imports' state ([`crate::imports`]) are beside it.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use campaign::id::CampaignId;
-use campaign::import::ImportCounts;
 use campaign::outcome::Millis;
-use campaign::record::{Campaign, CampaignState};
+use campaign::record::{Campaign, CampaignFile, CampaignState, Options};
+
+use serde::Serialize;
 
 use crate::{Error, expiry};
 
@@ -25,13 +27,13 @@ pub struct Campaigns {
     retention_days: u32,
 }
 
-/// Who may split a file now.
+/// Who may read a campaign's files now.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Split {
+pub enum Take {
     /// The caller.
     Yours(Box<Campaign>),
-    /// Another invocation is at it, or did it: nothing to do.
-    NotYours(CampaignState),
+    /// Another invocation is at it.
+    Busy,
     /// There is no such campaign.
     Unknown,
 }
@@ -107,81 +109,135 @@ impl Campaigns {
             .collect()
     }
 
-    /// Takes the split for `owner`, an invocation's request id, which Lambda keeps over its own retries of an event.
-    /// A second event of the same upload finds it taken; an owner from before `stale` is taken for dead.
-    pub async fn begin_split(
+    /// Takes a campaign's files for `owner`, an invocation's request id, which Lambda keeps over its own retries of an
+    /// event. An owner that gave no sign of life since `stale` is taken for dead.
+    pub async fn take_files(
         &self,
         id: &CampaignId,
         owner: &str,
         now: Millis,
         stale: Millis,
-    ) -> Result<Split, Error> {
-        let action = "begin the split";
-        let begin = self
+    ) -> Result<Take, Error> {
+        let action = "take the campaign's files";
+        let take = self
             .update(id)
-            .update_expression("SET #state = :splitting, split_owner = :owner, split_started_at = :now")
+            .update_expression("SET split_owner = :owner, split_beat_at = :now")
             .condition_expression(
-                "#state = :awaiting OR (#state = :splitting AND (split_owner = :owner OR split_started_at < :stale))",
+                "attribute_exists(id) AND (attribute_not_exists(split_owner) OR split_owner = :owner OR split_beat_at < :stale)",
             )
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":awaiting", state(CampaignState::AwaitingUpload))
-            .expression_attribute_values(":splitting", state(CampaignState::Splitting))
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":stale", number(stale))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match begin.send().await {
+        match take.send().await {
             Ok(answer) => {
                 let item = answer
                     .attributes
                     .ok_or_else(|| Error::new(action, "no item came back"))?;
-                Ok(Split::Yours(Box::new(read(action, item)?)))
+                Ok(Take::Yours(Box::new(read(action, item)?)))
             }
             Err(error) => match refused(&error) {
-                Some(Some(item)) => Ok(Split::NotYours(read(action, item)?.state)),
-                Some(None) => Ok(Split::Unknown),
+                Some(Some(_)) => Ok(Take::Busy),
+                Some(None) => Ok(Take::Unknown),
                 None => Err(Error::aws(action)(error)),
             },
         }
     }
 
-    /// Gives a split back that could not be ended, so that the next event may take it at once.
-    pub async fn release_split(&self, id: &CampaignId, owner: &str) -> Result<(), Error> {
+    /// A sign of life; `false` where another has taken over.
+    pub async fn beat(&self, id: &CampaignId, owner: &str, now: Millis) -> Result<bool, Error> {
+        let beat = self
+            .update(id)
+            .update_expression("SET split_beat_at = :now")
+            .condition_expression("split_owner = :owner")
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":owner", text(owner));
+        done(beat, "show that the split goes on").await
+    }
+
+    /// Gives the files back, so that the next event may take them at once.
+    pub async fn give_back(&self, id: &CampaignId, owner: &str) -> Result<(), Error> {
         let release = self
             .update(id)
-            .update_expression("SET split_started_at = :never")
+            .update_expression("REMOVE split_owner, split_beat_at")
             .condition_expression("split_owner = :owner")
-            .expression_attribute_values(":never", number(0))
             .expression_attribute_values(":owner", text(owner));
-        match release.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if refused(&error).is_some() => Ok(()),
-            Err(error) => Err(Error::aws("give the split back")(error)),
+        done(release, "give the campaign's files back")
+            .await
+            .map(drop)
+    }
+
+    /// Announces a file at `index`: after the last, or in the place of one that was never uploaded.
+    pub async fn announce(
+        &self,
+        campaign: &Campaign,
+        index: usize,
+        file: &CampaignFile,
+    ) -> Result<bool, Error> {
+        let action = "announce a file";
+        let update = self
+            .update(&campaign.id)
+            .update_expression(format!("SET files[{index}] = :file"))
+            .condition_expression("size(files) = :files AND #state = :state")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":file", attribute(action, file)?)
+            .expression_attribute_values(":files", number(campaign.files.len() as u64))
+            .expression_attribute_values(":state", state(campaign.state));
+        done(update, action).await
+    }
+
+    /// Writes down how far a file is.
+    pub async fn write_file(
+        &self,
+        id: &CampaignId,
+        index: usize,
+        file: &CampaignFile,
+    ) -> Result<(), Error> {
+        let action = "write down how far a file is";
+        let update = self
+            .update(id)
+            .update_expression(format!("SET files[{index}] = :file"))
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_values(":file", attribute(action, file)?);
+        done(update, action).await.map(drop)
+    }
+
+    /// Changes how files are read. They must be read again then.
+    pub async fn set_options(&self, id: &CampaignId, options: &Options) -> Result<(), Error> {
+        let action = "change the options";
+        let update = self
+            .update(id)
+            .update_expression("SET options = :options")
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_values(":options", attribute(action, options)?);
+        done(update, action).await.map(drop)
+    }
+
+    /// Moves the campaign to `to` where it is in one of `from`; tells whether it was.
+    pub async fn enter(
+        &self,
+        id: &CampaignId,
+        to: CampaignState,
+        from: &[CampaignState],
+        reason: Option<&str>,
+    ) -> Result<bool, Error> {
+        let mut update = self
+            .update(id)
+            .update_expression("SET #state = :to, reason = :reason")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":to", state(to))
+            .expression_attribute_values(
+                ":reason",
+                reason.map_or(AttributeValue::Null(true), text),
+            );
+        let mut names = Vec::new();
+        for (index, from) in from.iter().enumerate() {
+            names.push(format!(":from{index}"));
+            update = update.expression_attribute_values(format!(":from{index}"), state(*from));
         }
-    }
-
-    /// Shows how far the split is.
-    pub async fn split_so_far(&self, id: &CampaignId, counts: ImportCounts) -> Result<(), Error> {
-        self.counts(id, counts, false).await
-    }
-
-    /// The whole file is in the queue.
-    pub async fn end_split(&self, id: &CampaignId, counts: ImportCounts) -> Result<(), Error> {
-        self.counts(id, counts, true).await?;
-        let splitting = [CampaignState::Splitting];
-        // Not where the campaign was stopped meanwhile: then it stays so, though its file is read.
-        self.enter(id, CampaignState::Sending, &splitting, None)
-            .await
-            .map(drop)
-    }
-
-    /// The file cannot be used; `reason` tells people why.
-    pub async fn fail(&self, id: &CampaignId, reason: &str) -> Result<(), Error> {
-        let before = [CampaignState::AwaitingUpload, CampaignState::Splitting];
-        self.enter(id, CampaignState::Failed, &before, Some(reason))
-            .await
-            .map(drop)
+        let update = update.condition_expression(format!("#state IN ({})", names.join(", ")));
+        done(update, "change the campaign's state").await
     }
 
     /// No row will fare better until somebody does what `reason` says. Tells whether this call stopped it.
@@ -206,56 +262,20 @@ impl Campaigns {
             .map_err(Error::aws("note the first acceptance"))
     }
 
-    async fn counts(&self, id: &CampaignId, counts: ImportCounts, done: bool) -> Result<(), Error> {
-        let action = "write the import's counts";
-        let counts =
-            serde_dynamo::to_attribute_value(counts).map_err(|error| Error::new(action, error))?;
-        let write = self
-            .update(id)
-            .update_expression("SET counts = :counts, split_done = :done")
-            .condition_expression("attribute_exists(id)")
-            .expression_attribute_values(":counts", counts)
-            .expression_attribute_values(":done", AttributeValue::Bool(done));
-        write.send().await.map(drop).map_err(Error::aws(action))
-    }
-
-    async fn enter(
-        &self,
-        id: &CampaignId,
-        to: CampaignState,
-        from: &[CampaignState],
-        reason: Option<&str>,
-    ) -> Result<bool, Error> {
-        let mut update = self
-            .update(id)
-            .update_expression("SET #state = :to, reason = :reason")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":to", state(to))
-            .expression_attribute_values(
-                ":reason",
-                reason.map_or(AttributeValue::Null(true), text),
-            );
-        let mut names = Vec::new();
-        for (index, from) in from.iter().enumerate() {
-            names.push(format!(":from{index}"));
-            update = update.expression_attribute_values(format!(":from{index}"), state(*from));
-        }
-        let answer = update
-            .condition_expression(format!("#state IN ({})", names.join(", ")))
-            .send()
-            .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error) if refused(&error).is_some() => Ok(false),
-            Err(error) => Err(Error::aws("change the campaign's state")(error)),
-        }
-    }
-
     fn update(&self, id: &CampaignId) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(id)))
+    }
+}
+
+/// Whether the condition held.
+async fn done(update: UpdateItemFluentBuilder, action: &'static str) -> Result<bool, Error> {
+    match update.send().await {
+        Ok(_) => Ok(true),
+        Err(error) if refused(&error).is_some() => Ok(false),
+        Err(error) => Err(Error::aws(action)(error)),
     }
 }
 
@@ -280,6 +300,10 @@ fn key(id: &CampaignId) -> HashMap<String, AttributeValue> {
         ("id".into(), text(id.as_str())),
         ("part".into(), text(PART)),
     ])
+}
+
+fn attribute<T: Serialize>(action: &'static str, value: T) -> Result<AttributeValue, Error> {
+    serde_dynamo::to_attribute_value(value).map_err(|error| Error::new(action, error))
 }
 
 fn state(state: CampaignState) -> AttributeValue {

@@ -1,4 +1,5 @@
-//! The bucket: `uploads/{campaign}/input.csv` as uploaded, `uploads/{campaign}/rejects.csv` beside it.
+//! The bucket: `uploads/{campaign}/input.csv` as uploaded, `rejects.csv` beside it; a campaign's further files under
+//! `files/2/` and so on, its list of people to leave out under `exclude/`; `cache/` for what is asked of Meta.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,22 +36,53 @@ pub struct Files {
     pub(crate) bucket: String,
 }
 
-/// Where a campaign's file is.
-pub fn input_key(campaign: &CampaignId) -> String {
-    format!("uploads/{campaign}/input.csv")
+/// What people upload to a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upload {
+    /// Its file at this index, from 0.
+    File(usize),
+    /// The list of people to leave out.
+    Exclude,
 }
 
-/// Where the rows are listed that could not be used.
-pub fn rejects_key(campaign: &CampaignId) -> String {
-    format!("uploads/{campaign}/rejects.csv")
+/// Where an upload is.
+pub fn input_key(campaign: &CampaignId, upload: Upload) -> String {
+    format!("uploads/{campaign}/{}input.csv", folder(upload))
 }
 
-/// The campaign whose file `key` is.
-pub fn campaign_of(key: &str) -> Option<CampaignId> {
-    key.strip_prefix("uploads/")?
-        .strip_suffix("/input.csv")?
-        .parse()
-        .ok()
+/// Where the rows of a file are listed that could not be used.
+pub fn rejects_key(campaign: &CampaignId, index: usize) -> String {
+    format!(
+        "uploads/{campaign}/{}rejects.csv",
+        folder(Upload::File(index))
+    )
+}
+
+/// The first file is where it always was; people count the others from 2.
+fn folder(upload: Upload) -> String {
+    match upload {
+        Upload::File(0) => String::new(),
+        Upload::File(index) => format!("files/{}/", index + 1),
+        Upload::Exclude => "exclude/".into(),
+    }
+}
+
+/// What was uploaded to `key`, and to which campaign.
+pub fn upload_of(key: &str) -> Option<(CampaignId, Upload)> {
+    let (campaign, rest) = key.strip_prefix("uploads/")?.split_once('/')?;
+    let upload = match rest.strip_suffix("input.csv")? {
+        "" => Upload::File(0),
+        "exclude/" => Upload::Exclude,
+        folder => {
+            let number: usize = folder
+                .strip_prefix("files/")?
+                .strip_suffix('/')?
+                .parse()
+                .ok()?;
+            Upload::File(number.checked_sub(1).filter(|&index| index > 0)?)
+        }
+    };
+    Some((campaign.parse().ok()?, upload))
 }
 
 impl Files {
@@ -59,10 +91,11 @@ impl Files {
         Self { client, bucket }
     }
 
-    /// Signs the one upload of a campaign: that size, that type, and only while no object is there.
+    /// Signs one upload of a campaign: that size, that type, and only while no object is there.
     pub async fn sign_upload(
         &self,
         campaign: &CampaignId,
+        upload: Upload,
         size: u64,
         valid: Duration,
     ) -> Result<SignedRequest, Error> {
@@ -72,7 +105,7 @@ impl Files {
             .client
             .put_object()
             .bucket(&self.bucket)
-            .key(input_key(campaign))
+            .key(input_key(campaign, upload))
             .content_type(CSV)
             .content_length(size)
             .if_none_match("*")
@@ -82,34 +115,21 @@ impl Files {
         Ok(signed_request(&signed))
     }
 
-    /// Signs a download of the rejects file; `None` where there is none.
+    /// Signs a download of the rejects of the file at `index`; `None` where there are none.
     pub async fn sign_rejects(
         &self,
         campaign: &CampaignId,
+        index: usize,
         valid: Duration,
     ) -> Result<Option<SignedRequest>, Error> {
-        let key = rejects_key(campaign);
-        let head = self
-            .client
-            .head_object()
-            .bucket(&self.bucket)
-            .key(&key)
-            .send()
-            .await;
-        match head {
-            Ok(_) => {}
-            // Without s3:ListBucket, S3 answers 403 for what is not there.
-            Err(error)
-                if matches!(
-                    error.raw_response().map(|r| r.status().as_u16()),
-                    Some(403 | 404)
-                ) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(Error::aws("look for the rejects file")(error)),
+        let key = rejects_key(campaign, index);
+        if !self.exists(&key).await? {
+            return Ok(None);
         }
-        let file_name = format!("attachment; filename=\"rejects-{campaign}.csv\"");
+        let file_name = format!(
+            "attachment; filename=\"rejects-{campaign}-{}.csv\"",
+            index + 1
+        );
         let get = self
             .client
             .get_object()
@@ -123,22 +143,85 @@ impl Files {
         Ok(Some(signed_request(&signed)))
     }
 
-    /// Streams one version of a campaign's file.
+    /// Whether an upload is there.
+    pub async fn uploaded(&self, campaign: &CampaignId, upload: Upload) -> Result<bool, Error> {
+        self.exists(&input_key(campaign, upload)).await
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, Error> {
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await;
+        match head {
+            Ok(_) => Ok(true),
+            Err(error) if is_absent(error.raw_response().map(|r| r.status().as_u16())) => Ok(false),
+            Err(error) => Err(Error::aws("look for a file")(error)),
+        }
+    }
+
+    /// Streams an upload, one version of it or the latest; tells which.
     pub async fn open(
         &self,
         campaign: &CampaignId,
+        upload: Upload,
         version: Option<&str>,
-    ) -> Result<impl AsyncBufRead + Send + Unpin + use<>, Error> {
+    ) -> Result<
+        (
+            impl AsyncBufRead + Send + Unpin + 'static + use<>,
+            Option<String>,
+        ),
+        Error,
+    > {
         let object = self
             .client
             .get_object()
             .bucket(&self.bucket)
-            .key(input_key(campaign))
+            .key(input_key(campaign, upload))
             .set_version_id(version.map(str::to_owned))
             .send()
             .await
             .map_err(Error::aws("open the uploaded file"))?;
-        Ok(object.body.into_async_read())
+        Ok((object.body.into_async_read(), object.version_id))
+    }
+
+    /// Something that was kept to spare asking for it again; `None` where nothing was.
+    pub async fn cached(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        let action = "read what was kept";
+        let get = self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(cache_key(name));
+        match get.send().await {
+            Ok(object) => {
+                let bytes = object
+                    .body
+                    .collect()
+                    .await
+                    .map_err(|error| Error::new(action, error))?;
+                Ok(Some(bytes.to_vec()))
+            }
+            Err(error) if is_absent(error.raw_response().map(|r| r.status().as_u16())) => Ok(None),
+            Err(error) => Err(Error::aws(action)(error)),
+        }
+    }
+
+    /// Keeps something to spare asking for it again.
+    pub async fn cache(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        let put = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(cache_key(name))
+            .body(ByteStream::from(bytes));
+        put.send()
+            .await
+            .map(drop)
+            .map_err(Error::aws("keep what was asked"))
     }
 
     /// Leaves a note beside an upload that belongs to no campaign, where whoever put it there will look.
@@ -157,6 +240,15 @@ impl Files {
             .map(drop)
             .map_err(Error::aws("leave a note beside the upload"))
     }
+}
+
+fn cache_key(name: &str) -> String {
+    format!("cache/{name}.json")
+}
+
+/// Without s3:ListBucket, S3 answers 403 for what is not there.
+fn is_absent(status: Option<u16>) -> bool {
+    matches!(status, Some(403 | 404))
 }
 
 fn presigning(valid: Duration) -> Result<PresigningConfig, Error> {
@@ -181,14 +273,31 @@ mod tests {
     #[test]
     fn a_key_leads_back_to_its_campaign() {
         let campaign: CampaignId = "c-1".parse().expect("id");
-        assert_eq!(campaign_of(&input_key(&campaign)), Some(campaign.clone()));
+        for upload in [
+            Upload::File(0),
+            Upload::File(1),
+            Upload::File(9),
+            Upload::Exclude,
+        ] {
+            assert_eq!(
+                upload_of(&input_key(&campaign, upload)),
+                Some((campaign.clone(), upload))
+            );
+        }
+        assert_eq!(
+            input_key(&campaign, Upload::File(1)),
+            "uploads/c-1/files/2/input.csv"
+        );
         for key in [
-            rejects_key(&campaign),
+            rejects_key(&campaign, 0),
             "uploads/input.csv".into(),
             "uploads/A B/input.csv".into(),
+            "uploads/c/files/1/input.csv".into(),
+            "uploads/c/files/0/input.csv".into(),
+            "uploads/c/other/input.csv".into(),
             "x/c/input.csv".into(),
         ] {
-            assert_eq!(campaign_of(&key), None, "{key}");
+            assert_eq!(upload_of(&key), None, "{key}");
         }
     }
 }

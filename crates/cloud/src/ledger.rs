@@ -313,6 +313,42 @@ impl Ledger {
         moved(update, action).await
     }
 
+    /// Not to be sent after all, for the reason in `fault`. A row that is claimed or settled stays as it is.
+    pub async fn skip(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        owner: &str,
+        fault: &Fault,
+        now: Millis,
+    ) -> Result<bool, Error> {
+        let action = "skip a row";
+        let mut update = self
+            .update(campaign, row)
+            .update_expression(
+                "SET #state = :to, fault = :fault, attempt = if_not_exists(attempt, :none), #owner = if_not_exists(#owner, :owner), \
+                 claimed_at = if_not_exists(claimed_at, :now), expires_at = :expiry",
+            )
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":to", text(Move::Skip.to().name()))
+            .expression_attribute_values(":fault", attribute(action, fault)?)
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)));
+        let mut names = Vec::new();
+        for (index, from) in Move::Skip.from().iter().enumerate() {
+            names.push(format!(":from{index}"));
+            update = update.expression_attribute_values(format!(":from{index}"), text(from.name()));
+        }
+        let condition = format!(
+            "attribute_not_exists(#state) OR #state IN ({})",
+            names.join(", ")
+        );
+        moved(update.condition_expression(condition), action).await
+    }
+
     /// What callbacks say of an attempt: it was accepted, and its way since. Order and repeats do not matter.
     pub async fn reported(
         &self,

@@ -2,9 +2,9 @@
 //!
 //! - [`env`](mod@env): what a function is told by its environment
 //! - [`aws`]: the clients, made once per process
-//! - [`campaigns`], [`counters`], [`ledger`], [`callbacks`]: the tables
+//! - [`campaigns`], [`counters`], [`imports`], [`ledger`], [`callbacks`], [`contacts`]: the tables
 //! - [`files`], [`rejects`]: the bucket
-//! - [`queue`]: the sends queue
+//! - [`queue`], [`splits`]: the queues
 //! - [`secrets`]: the one secret
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,13 +15,16 @@ use campaign::outcome::Millis;
 pub mod aws;
 pub mod callbacks;
 pub mod campaigns;
+pub mod contacts;
 pub mod counters;
 pub mod env;
 pub mod files;
+pub mod imports;
 pub mod ledger;
 pub mod queue;
 pub mod rejects;
 pub mod secrets;
+pub mod splits;
 
 /// Something AWS did not do, after the SDK's own retries; the invocation fails and the event comes again.
 #[derive(Debug, thiserror::Error)]

@@ -26,12 +26,12 @@ struct Upload {
 }
 
 impl RejectsFile {
-    /// Begins the file of a campaign with its header line.
-    pub fn new(files: &Files, campaign: &CampaignId, header: &str) -> Self {
+    /// Begins the rejects of a campaign's file at `index`.
+    pub fn new(files: &Files, campaign: &CampaignId, index: usize) -> Self {
         Self {
             files: files.clone(),
-            key: rejects_key(campaign),
-            buffer: header.into(),
+            key: rejects_key(campaign, index),
+            buffer: Vec::new(),
             upload: None,
         }
     }

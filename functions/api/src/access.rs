@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -30,6 +30,11 @@ pub async fn authorize(
     let caller = secret
         .authorize(token.trim())
         .ok_or_else(Problem::unauthorized)?;
-    tracing::info!(caller, method = %request.method(), path = request.uri().path(), "request");
+    // The route, not the path: a path may hold a phone number.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    tracing::info!(caller, method = %request.method(), route, "request");
     Ok(next.run(request).await)
 }

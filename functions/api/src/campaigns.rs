@@ -11,7 +11,8 @@ use axum::http::StatusCode;
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
 use campaign::progress::progress;
-use campaign::record::Campaign;
+use campaign::record::{Campaign, FileStage};
+use cloud::files::Upload;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -22,7 +23,7 @@ use crate::view::{self, CampaignList, CampaignView, Created, SignedDownload, Sig
 use crate::{Api, create};
 
 /// How long a signed request holds: an hour, as long as a Lambda's own credentials are good for at the least.
-const SIGNED_FOR: Duration = Duration::from_secs(3600);
+pub(crate) const SIGNED_FOR: Duration = Duration::from_secs(3600);
 
 /// Campaigns of a list, unless asked otherwise, and at most.
 const LISTED: u32 = 20;
@@ -53,25 +54,44 @@ pub async fn create(
         .parse()
         .map_err(|error| cloud::Error::new("name a campaign", error))?;
     let now = cloud::now();
-    let campaign = create::read(&body)?.checked(id, now)?;
+    let new: create::NewCampaign = create::read(&body)?;
+    let checks_template = new.checks_template();
+    let mut campaign = new.checked(id, now)?;
+    if checks_template {
+        campaign.template = api.template_of(&campaign.message).await?;
+    }
     // Signed first: a campaign without an upload would wait for ever.
-    let signed = api
-        .files
-        .sign_upload(&campaign.id, campaign.file.size, SIGNED_FOR)
-        .await?;
-    api.campaigns.create(&campaign).await?;
-    let upload = SignedUpload {
-        method: signed.method,
-        url: signed.url,
-        headers: signed.headers,
-        expires_at: expires_at(now),
+    let id = &campaign.id;
+    let upload = signed_upload(&api, id, Upload::File(0), campaign.files[0].info.size, now).await?;
+    let exclude_upload = match &campaign.exclude {
+        Some(list) => Some(signed_upload(&api, id, Upload::Exclude, list.size, now).await?),
+        None => None,
     };
+    api.campaigns.create(&campaign).await?;
     let created = Created {
         id: campaign.id.to_string(),
         state: campaign.state.name(),
         upload,
+        exclude_upload,
     };
     Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// Signs an upload for people.
+pub(crate) async fn signed_upload(
+    api: &Api,
+    id: &CampaignId,
+    upload: Upload,
+    size: u64,
+    now: Millis,
+) -> Result<SignedUpload, Problem> {
+    let signed = api.files.sign_upload(id, upload, size, SIGNED_FOR).await?;
+    Ok(SignedUpload {
+        method: signed.method,
+        url: signed.url,
+        headers: signed.headers,
+        expires_at: expires_at(now),
+    })
 }
 
 /// Lists campaigns, newest first.
@@ -106,19 +126,34 @@ pub async fn show(
     Ok(Json(view_of(&api, campaign).await?))
 }
 
-/// Signs a download of the rows that could not be used: row, column, reason.
+/// Which file's rejects.
+#[derive(Debug, Deserialize, IntoParams)]
+pub struct OfFile {
+    /// The file's number, from 1; the last one's unless said.
+    file: Option<usize>,
+}
+
+/// Signs a download of the rows that could not be used: your own columns, then row, column, problem, fix.
 #[utoipa::path(
-    get, path = "/campaigns/{id}/rejects", params(("id" = String, Path, description = "The campaign's id")),
+    get, path = "/campaigns/{id}/rejects", params(("id" = String, Path, description = "The campaign's id"), OfFile),
     responses((status = 200, body = SignedDownload), (status = 401, body = Problem), (status = 404, body = Problem))
 )]
 pub async fn rejects(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
+    Query(OfFile { file }): Query<OfFile>,
 ) -> Result<Json<SignedDownload>, Problem> {
     let campaign = find(&api, &id).await?;
+    let read = campaign
+        .files
+        .iter()
+        .rposition(|file| file.stage != FileStage::Announced);
+    let index = file
+        .map_or(read, |number| number.checked_sub(1))
+        .ok_or_else(Problem::no_rejects)?;
     let signed = api
         .files
-        .sign_rejects(&campaign.id, SIGNED_FOR)
+        .sign_rejects(&campaign.id, index, SIGNED_FOR)
         .await?
         .ok_or_else(Problem::no_rejects)?;
     Ok(Json(SignedDownload {
@@ -127,7 +162,7 @@ pub async fn rejects(
     }))
 }
 
-async fn find(api: &Api, id: &str) -> Result<Campaign, Problem> {
+pub(crate) async fn find(api: &Api, id: &str) -> Result<Campaign, Problem> {
     let id: CampaignId = id.parse().map_err(|_| Problem::no_campaign())?;
     api.campaigns
         .get(&id)

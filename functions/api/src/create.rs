@@ -5,9 +5,11 @@ use campaign::message::Message;
 use campaign::outcome::Millis;
 use campaign::phone;
 use campaign::record::{Campaign, FileInfo, Options};
+use campaign::value::OnBadValue;
 use cloud::files::MAX_UPLOAD;
 use serde::Deserialize;
 use serde_json::Value;
+use table::sheet::MAX_WORKBOOK;
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
@@ -33,13 +35,25 @@ pub struct NewCampaign {
     /// How the file is read.
     #[serde(default)]
     options: NewOptions,
+    /// A list of people to leave out, uploaded beside the file: any table with a phone column.
+    exclude: Option<NewFile>,
+    /// Whether to wait, once the file is read, for `POST /campaigns/{id}/start`.
+    #[serde(default)]
+    hold: bool,
+    /// Whether the template is looked up in the account first; only to be left out where Meta cannot be asked.
+    #[serde(default = "yes")]
+    check_template: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// The file that will be uploaded.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewFile {
-    /// Its name; `.csv`.
+    /// Its name; `.csv`, `.txt`, `.tsv`, any of these with `.gz`, or `.xlsx`.
     #[schema(required = true, example = "customers.csv")]
     name: Option<String>,
     /// Its exact size in bytes, at most 5 GiB.
@@ -57,10 +71,19 @@ pub struct NewOptions {
     /// Region (ISO 3166-1 alpha-2) of numbers written without a country code.
     #[schema(example = "BR")]
     default_region: Option<String>,
+    /// What is between cells, where detection is wrong.
+    #[schema(example = ";")]
+    delimiter: Option<char>,
+    /// The encoding, where detection is wrong.
+    #[schema(example = "windows-1252")]
+    encoding: Option<String>,
+    /// Whether white space that WhatsApp refuses in a parameter is cleaned (unless said otherwise) or its row rejected.
+    #[schema(value_type = Option<String>, example = "clean")]
+    on_bad_value: Option<OnBadValue>,
 }
 
 /// Reads a body; errors name the place.
-pub fn read(body: &[u8]) -> Result<NewCampaign, Problem> {
+pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let place = error.path().to_string();
@@ -90,12 +113,29 @@ impl NewCampaign {
                 format!("is longer than {MAX_NAME} characters"),
             ));
         }
-        let (message, file) = (message(self.message)?, file(self.file)?);
-        let options = options(self.options)?;
+        let (message, announced) = (message(self.message)?, file(self.file, "/file")?);
+        let exclude = self
+            .exclude
+            .map(|list| file(Some(list), "/exclude"))
+            .transpose()?;
         Ok(Campaign {
-            options,
-            ..Campaign::new(id, name, message, file, now)
+            options: self.options.checked()?,
+            exclude,
+            hold: self.hold,
+            ..Campaign::new(id, name, message, announced, now)
         })
+    }
+
+    /// Whether the template is to be looked up.
+    pub fn checks_template(&self) -> bool {
+        self.check_template
+    }
+}
+
+impl NewFile {
+    /// The file, if it can be uploaded.
+    pub fn checked(self) -> Result<FileInfo, Problem> {
+        file(Some(self), "")
     }
 }
 
@@ -113,56 +153,89 @@ fn message(body: Option<Value>) -> Result<Message, Problem> {
     })
 }
 
-fn file(file: Option<NewFile>) -> Result<FileInfo, Problem> {
-    let file = file.ok_or_else(|| Problem::field("/file", "is required, with name and size"))?;
-    let name = named(file.name, "/file/name")?;
-    if !name.to_lowercase().ends_with(".csv") {
-        return Err(Problem::field(
-            "/file/name",
-            "must end in .csv; save spreadsheets as \"CSV UTF-8\"",
-        ));
+/// Endings of files that can be read.
+const ENDINGS: [&str; 8] = [
+    ".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".tsv.gz", ".gz", ".xlsx",
+];
+
+fn file(file: Option<NewFile>, pointer: &str) -> Result<FileInfo, Problem> {
+    let at = |field: &str| format!("{pointer}/{field}");
+    let file = file.ok_or_else(|| Problem::field(pointer, "is required, with name and size"))?;
+    let name = named(file.name, &at("name"))?;
+    let lower = name.to_lowercase();
+    if !ENDINGS.iter().any(|ending| lower.ends_with(ending)) {
+        let detail = "must end in .csv, .txt, .tsv (each also with .gz) or .xlsx; save other spreadsheets as one of these";
+        return Err(Problem::field(at("name"), detail));
     }
     let size = file
         .size
-        .ok_or_else(|| Problem::field("/file/size", "is required: the exact size in bytes"))?;
+        .ok_or_else(|| Problem::field(at("size"), "is required: the exact size in bytes"))?;
+    let workbook = lower.ends_with(".xlsx");
     match size {
         0 => Err(Problem::field(
-            "/file/size",
+            at("size"),
             "must not be 0: the file has no rows",
+        )),
+        _ if workbook && size > MAX_WORKBOOK => Err(Problem::field(
+            at("size"),
+            format!(
+                "must be at most {MAX_WORKBOOK} bytes for a workbook; save it as CSV, which may have 5 GiB"
+            ),
         )),
         1..=MAX_UPLOAD => Ok(FileInfo { name, size }),
         _ => Err(Problem::field(
-            "/file/size",
-            format!("must be at most {MAX_UPLOAD} bytes; split the file"),
+            at("size"),
+            format!("must be at most {MAX_UPLOAD} bytes; split the file, or compress it"),
         )),
     }
 }
 
-fn options(options: NewOptions) -> Result<Options, Problem> {
-    if options
-        .phone_column
-        .as_deref()
-        .is_some_and(|column| column.trim().is_empty())
-    {
-        return Err(Problem::field(
-            "/options/phone_column",
-            "must not be empty; leave it out for the usual names",
-        ));
+impl NewOptions {
+    /// The options, if all of them mean something.
+    pub fn checked(self) -> Result<Options, Problem> {
+        let problem =
+            |option: &str, detail: &str| Err(Problem::field(format!("/options/{option}"), detail));
+        if self
+            .phone_column
+            .as_deref()
+            .is_some_and(|column| column.trim().is_empty())
+        {
+            return problem(
+                "phone_column",
+                "must not be empty; leave it out for the usual names",
+            );
+        }
+        if self
+            .default_region
+            .as_deref()
+            .is_some_and(|code| phone::region(code).is_none())
+        {
+            return problem("default_region", "is no ISO 3166-1 region code, such as BR");
+        }
+        if self
+            .delimiter
+            .is_some_and(|c| !c.is_ascii() || matches!(c, '"' | '\r' | '\n'))
+        {
+            return problem("delimiter", "must be one ASCII character, such as ;");
+        }
+        if self
+            .encoding
+            .as_deref()
+            .is_some_and(|name| table::encoding::named(name).is_none())
+        {
+            return problem(
+                "encoding",
+                "is no encoding's name, such as utf-8, utf-16le or windows-1252",
+            );
+        }
+        Ok(Options {
+            phone_column: self.phone_column,
+            default_region: self.default_region,
+            delimiter: self.delimiter,
+            encoding: self.encoding,
+            on_bad_value: self.on_bad_value.unwrap_or_default(),
+        })
     }
-    if options
-        .default_region
-        .as_deref()
-        .is_some_and(|code| phone::region(code).is_none())
-    {
-        return Err(Problem::field(
-            "/options/default_region",
-            "is no ISO 3166-1 region code, such as BR",
-        ));
-    }
-    Ok(Options {
-        phone_column: options.phone_column,
-        default_region: options.default_region,
-    })
 }
 
 fn named(text: Option<String>, pointer: &str) -> Result<String, Problem> {
@@ -178,7 +251,7 @@ mod tests {
     use serde_json::json;
 
     fn create(body: &Value) -> Result<Campaign, Problem> {
-        read(body.to_string().as_bytes())?.checked("c1".parse().unwrap(), 0)
+        read::<NewCampaign>(body.to_string().as_bytes())?.checked("c1".parse().unwrap(), 0)
     }
 
     fn good() -> Value {
@@ -217,7 +290,12 @@ mod tests {
                 "{pointer} {value}: {problem:?}"
             );
         }
-        for (option, value) in [("phone_column", ""), ("default_region", "Brazil")] {
+        for (option, value) in [
+            ("phone_column", ""),
+            ("default_region", "Brazil"),
+            ("delimiter", "é"),
+            ("encoding", "klingon"),
+        ] {
             let mut body = good();
             body["options"] = json!({option: value});
             let problem = create(&body).expect_err(option);
@@ -226,9 +304,31 @@ mod tests {
     }
 
     #[test]
+    fn workbooks_and_compressed_files_are_taken_a_huge_workbook_is_not() {
+        for (name, size, taken) in [
+            ("a.xlsx", 1, true),
+            ("a.csv.gz", MAX_UPLOAD, true),
+            ("a.TSV", 1, true),
+            ("a.xlsx", MAX_WORKBOOK + 1, false),
+            ("a.xls", 1, false),
+        ] {
+            let mut body = good();
+            body["exclude"] = json!({"name": name, "size": size});
+            let created = create(&body);
+            assert_eq!(created.is_ok(), taken, "{name} {created:?}");
+            assert!(
+                taken
+                    || created.is_err_and(|problem| problem
+                        .field
+                        .is_some_and(|at| at.starts_with("/exclude/")))
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_object_or_has_unknown_fields_is_told_so() {
         for body in ["", "[]", "{", "\"x\""] {
-            let problem = read(body.as_bytes()).expect_err(body);
+            let problem = read::<NewCampaign>(body.as_bytes()).expect_err(body);
             assert_eq!(problem.status, 400, "{body}: {problem:?}");
         }
         let mut body = good();

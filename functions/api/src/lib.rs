@@ -1,16 +1,20 @@
 //! The operator's API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaigns`]: the routes
+//! - [`campaigns`], [`import`], [`templates`], [`contacts`]: the routes
 //! - [`create`]: a new campaign, checked field by field
-//! - [`view`]: what people see of a campaign
+//! - [`view`], [`preview`]: what people see of a campaign
 //! - [`access`]: who may call
 //! - [`problem`]: errors as RFC 9457 problem documents
 
 pub mod access;
 pub mod campaigns;
+pub mod contacts;
 pub mod create;
+pub mod import;
+pub mod preview;
 pub mod problem;
+pub mod templates;
 pub mod view;
 
 use std::sync::Arc;
@@ -19,14 +23,19 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use cloud::campaigns::Campaigns;
+use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
 use cloud::files::Files;
+use cloud::imports::Imports;
+use cloud::queue::Queue;
 use cloud::secrets::Secrets;
+use cloud::splits::Splits;
 use lambda_http::Error;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use whatsapp::account::Account;
 
 use crate::problem::Problem;
 
@@ -36,49 +45,54 @@ pub const MAX_BODY: usize = 256 * 1024;
 /// What the API needs, made once per process.
 #[derive(Debug)]
 pub struct Api {
-    campaigns: Campaigns,
-    counters: CounterTable,
-    files: Files,
-    secrets: Secrets,
-    budget: u32,
+    /// The campaigns table, and what is beside it.
+    pub campaigns: Campaigns,
+    /// Counters.
+    pub counters: CounterTable,
+    /// Previews.
+    pub imports: Imports,
+    /// The standing list.
+    pub contacts: Contacts,
+    /// The bucket.
+    pub files: Files,
+    /// Where test sends go.
+    pub queue: Queue,
+    /// Where the splitter is told to go on.
+    pub splits: Splits,
+    /// Who may call, and with what Meta is asked.
+    pub secrets: Secrets,
+    /// Meta, about the account.
+    pub account: Account,
+    /// Calls per second.
+    pub budget: u32,
 }
 
 impl Api {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = env::rate()?;
+        let budget = env::rate()?.budget();
         let retention = env::parsed("RETENTION_DAYS")?;
         let table = env::required("CAMPAIGNS_TABLE")?;
         let config = aws::config().await;
-        let dynamodb = aws::dynamodb(&config);
-        let files = Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?);
-        let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
-        let campaigns = Campaigns::new(dynamodb.clone(), table.clone(), retention);
-        Ok(Self::new(
-            campaigns,
-            CounterTable::new(dynamodb, table, retention),
-            files,
-            secrets,
-            rate.budget(),
-        ))
-    }
-
-    /// An API of these parts; `budget` in calls per second.
-    pub fn new(
-        campaigns: Campaigns,
-        counters: CounterTable,
-        files: Files,
-        secrets: Secrets,
-        budget: u32,
-    ) -> Self {
-        Self {
-            campaigns,
-            counters,
-            files,
-            secrets,
+        let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
+        Ok(Self {
+            campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
+            counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
+            imports: Imports::new(dynamodb.clone(), table, retention),
+            contacts: Contacts::new(dynamodb, env::required("CONTACTS_TABLE")?),
+            files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
+            queue: Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            splits: Splits::new(sqs, env::required("SPLITS_QUEUE_URL")?),
+            secrets: Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?),
+            account: Account::new(
+                &env::required("GRAPH_API_URL")?,
+                &env::required("GRAPH_API_VERSION")?,
+                &env::required("WABA_ID")?,
+                &env::required("PHONE_NUMBER_ID")?,
+            )?,
             budget,
-        }
+        })
     }
 }
 
@@ -96,6 +110,12 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(campaigns::create, campaigns::list))
         .routes(routes!(campaigns::show))
         .routes(routes!(campaigns::rejects))
+        .routes(routes!(import::add_file))
+        .routes(routes!(import::preview))
+        .routes(routes!(import::start))
+        .routes(routes!(import::test))
+        .routes(routes!(templates::list))
+        .routes(routes!(contacts::show, contacts::put))
         .split_for_parts();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     description

@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+use whatsapp::account::AccountError;
 
 /// A problem document (`application/problem+json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -72,8 +73,32 @@ impl Problem {
 
     /// The campaign has no rejects file.
     pub fn no_rejects() -> Self {
-        let detail = "no row of this campaign was rejected at import, or its file is not split yet";
+        let detail = "no row of this file was rejected at import, or it is not read yet";
         Self::new(StatusCode::NOT_FOUND, "no rejects", detail)
+    }
+
+    /// What is asked makes no sense in the state the campaign is in.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "not in this state", detail)
+    }
+
+    /// Nobody of that number is known.
+    pub fn no_contact() -> Self {
+        let detail = "nothing is known of this number: nobody suppressed it";
+        Self::new(StatusCode::NOT_FOUND, "unknown contact", detail)
+    }
+
+    /// Meta could not be asked about the account.
+    pub fn no_account(error: &AccountError) -> Self {
+        let detail = format!(
+            "the account's templates could not be read: {error}. Check the parameter WabaId and that the access token has \
+             the permission whatsapp_business_management; to create a campaign without the check, set check_template to false"
+        );
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "WhatsApp could not be asked",
+            detail,
+        )
     }
 
     /// No such route.

@@ -2,7 +2,7 @@
 
 use campaign::outcome::Millis;
 use campaign::progress::Progress;
-use campaign::record::Campaign;
+use campaign::record::{Campaign, CampaignFile, FileStage};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub struct CampaignView {
     pub id: String,
     /// What people call it.
     pub name: String,
-    /// `awaiting_upload`, `splitting`, `sending`, `finished`, `paused`, `cancelled` or `failed`.
+    /// `awaiting_upload`, `examining`, `ready`, `splitting`, `sending`, `finished`, `paused`, `cancelled` or `failed`.
     #[schema(example = "sending")]
     pub state: &'static str,
     /// Why it is `failed` or `paused`, and what to do.
@@ -24,8 +24,8 @@ pub struct CampaignView {
     /// When it was created.
     #[schema(example = "2026-11-22T09:00:00Z")]
     pub created_at: String,
-    /// The file's name on the operator's machine.
-    pub file_name: String,
+    /// Its files, in the order they were announced.
+    pub files: Vec<FileView>,
     /// The message, as created.
     #[schema(value_type = Object)]
     pub message: Value,
@@ -35,6 +35,31 @@ pub struct CampaignView {
     pub sending: Sending,
     /// What WhatsApp reported since.
     pub delivery: Delivery,
+}
+
+/// A file of a campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FileView {
+    /// Its name on the operator's machine.
+    pub name: String,
+    /// `announced`, `examined`, `split` (in the queue) or `failed`.
+    #[schema(value_type = String)]
+    pub stage: FileStage,
+    /// Why none of it can be used.
+    pub problem: Option<String>,
+    /// Its rows.
+    pub rows: u64,
+    /// Those that cannot be used.
+    pub rejected: u64,
+}
+
+/// Where a campaign stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StateView {
+    /// Its id.
+    pub id: String,
+    /// Its state.
+    pub state: &'static str,
 }
 
 /// What became of each row: `total = rejected_at_import + duplicates + suppressed + enqueued`, and
@@ -132,6 +157,9 @@ pub struct Created {
     pub state: &'static str,
     /// The upload it waits for.
     pub upload: SignedUpload,
+    /// Where the exclude list goes, if one was announced; nothing is sent before it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclude_upload: Option<SignedUpload>,
 }
 
 /// Campaigns, newest first.
@@ -154,7 +182,7 @@ pub fn campaign(campaign: Campaign, progress: Progress, budget: u32) -> Campaign
         },
         reason: campaign.reason,
         created_at: time(campaign.created_at),
-        file_name: campaign.file.name,
+        files: campaign.files.into_iter().map(file).collect(),
         message: campaign.message.into(),
         rows: Rows {
             total: progress.rows,
@@ -186,6 +214,16 @@ pub fn campaign(campaign: Campaign, progress: Progress, budget: u32) -> Campaign
             read: counters.read,
             undelivered: counters.undelivered,
         },
+    }
+}
+
+fn file(file: CampaignFile) -> FileView {
+    FileView {
+        name: file.info.name,
+        stage: file.stage,
+        problem: file.problem,
+        rows: file.counts.rows,
+        rejected: file.counts.rejected,
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Summary {
     pub(crate) calls: usize,
     pub(crate) put_back: usize,
     pub(crate) dropped: usize,
+    pub(crate) skipped: usize,
 }
 
 pub(crate) struct Invocation<'a> {
@@ -113,8 +114,13 @@ impl<'a> Invocation<'a> {
 
     /// Claims the row and calls on the next tick. A claim comes before the wait, so a tick never waits for a claim.
     async fn offer(&mut self, row: Row, token: SecretString, slot: &mut Slot) -> Result<(), Error> {
+        let shared = &self.sender.shared;
+        // Once more after the splitter did: somebody may have said stop since.
+        if shared.contacts.is_suppressed(row.to.key()).await? {
+            return self.skip(&row).await;
+        }
         let now = cloud::now();
-        let ledger = &self.sender.shared.ledger;
+        let ledger = &shared.ledger;
         match ledger
             .claim(&self.campaign, row.row, &self.owner, now)
             .await?
@@ -135,6 +141,17 @@ impl<'a> Invocation<'a> {
                 Ok(())
             }
         }
+    }
+
+    async fn skip(&mut self, row: &Row) -> Result<(), Error> {
+        let fault =
+            Fault::on_the_way("suppressed: on the standing list of people who are not messaged");
+        let ledger = &self.sender.shared.ledger;
+        let skipped = ledger
+            .skip(&self.campaign, row.row, &self.owner, &fault, cloud::now())
+            .await?;
+        self.summary.skipped += usize::from(skipped);
+        Ok(())
     }
 
     async fn call(

@@ -23,6 +23,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use campaign::batch::Batch;
 use campaign::pacing::{Rate, Slot};
 use cloud::campaigns::Campaigns;
+use cloud::contacts::Contacts;
 use cloud::ledger::Ledger;
 use cloud::queue::Queue;
 use cloud::secrets::Secrets;
@@ -47,6 +48,7 @@ pub struct Sender {
 #[derive(Debug)]
 struct Shared {
     known: Known,
+    contacts: Contacts,
     ledger: Ledger,
     secrets: Secrets,
     client: Client,
@@ -65,6 +67,7 @@ impl Sender {
             env::required("CAMPAIGNS_TABLE")?,
             retention,
         );
+        let contacts = Contacts::new(dynamodb.clone(), env::required("CONTACTS_TABLE")?);
         let ledger = Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention);
         let queue = Queue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?);
         let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
@@ -73,12 +76,15 @@ impl Sender {
             &env::required("GRAPH_API_VERSION")?,
             &env::required("PHONE_NUMBER_ID")?,
         )?;
-        Ok(Self::new(campaigns, ledger, queue, secrets, client, rate))
+        Ok(Self::new(
+            campaigns, contacts, ledger, queue, secrets, client, rate,
+        ))
     }
 
     /// A sender of these parts.
     pub fn new(
         campaigns: Campaigns,
+        contacts: Contacts,
         ledger: Ledger,
         queue: Queue,
         secrets: Secrets,
@@ -87,6 +93,7 @@ impl Sender {
     ) -> Self {
         let shared = Arc::new(Shared {
             known: Known::new(campaigns),
+            contacts,
             ledger,
             secrets,
             client,
@@ -136,8 +143,9 @@ impl Sender {
             calls,
             put_back,
             dropped,
+            skipped,
         } = finished?;
-        lambda_runtime::tracing::info!(campaign.id = %campaign, rows, calls, put_back, dropped, "batch done");
+        lambda_runtime::tracing::info!(campaign.id = %campaign, rows, calls, put_back, dropped, skipped, "batch done");
         sent
     }
 }

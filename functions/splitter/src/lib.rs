@@ -1,49 +1,118 @@
-//! The splitter: streams an uploaded file and enqueues its rows in batches.
+//! The splitter: reads an uploaded file to its end, then enqueues its rows in batches.
 //!
-//! What may fail, and who repairs it. Lambda repeats a failed event twice under the same request id, which owns the
-//! split; a second event of the same upload finds the split taken, unless it failed and was given back. A repeated
-//! split enqueues the same rows again: harmless, for a row that was claimed is not claimed twice. Nothing about the
-//! file is final before its end.
+//! Two passes over the same bytes, because what is wrong with a file must show before anything of it is sent, and because
+//! an operator may want to look in between. The second pass of a million rows costs a second.
 //!
-//! - [`records`]: bytes → verdicts
-//! - this file: verdicts → queue, rejects file, campaign record
+//! | the process dies … | the file is | repaired by |
+//! |---|---|---|
+//! | in the first pass | `announced`, nothing sent | the event comes again: read from the start |
+//! | in the second | `examined`; the checkpoint tells which batches may be in the queue | the event, or a split order, comes again: read from the start, enqueued from the checkpoint on |
+//! | after a hand-over | as in the second pass | the split order |
+//!
+//! One invocation at a time reads a campaign's files: it takes them, gives signs of life, and gives them back. An event
+//! that finds them taken becomes a split order for later. A batch that is enqueued twice harms nobody: a row that was
+//! claimed is not claimed twice.
+//!
+//! - [`people`]: bytes → verdicts
+//! - `examine`, `enqueue`: the two passes
+//! - `rejects`: lines of the rejects file
 
-pub mod records;
+mod enqueue;
+mod examine;
+pub mod people;
+mod rejects;
 
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use aws_lambda_events::s3::{S3Event, S3EventRecord};
-use campaign::batch::{Batch, Cutter, Row};
+use aws_lambda_events::s3::S3EventRecord;
+use aws_lambda_events::sqs::SqsMessage;
 use campaign::header::FileProblem;
-use campaign::import::{ImportCounts, Reject, Verdict};
+use campaign::import::ImportCounts;
+use campaign::outcome::Millis;
 use campaign::pacing::Rate;
-use campaign::record::Campaign;
-use cloud::campaigns::{Campaigns, Split};
-use cloud::files::{Files, campaign_of};
+use campaign::record::{Campaign, CampaignState, FileStage};
+use cloud::campaigns::{Campaigns, Take};
+use cloud::contacts::Contacts;
+use cloud::files::{Files, Upload, upload_of};
+use cloud::imports::Imports;
 use cloud::queue::Queue;
-use cloud::rejects::RejectsFile;
+use cloud::splits::{SplitOrder, Splits};
 use lambda_runtime::{Context, Error, tracing};
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 
-use crate::records::{ReadError, Records};
+use crate::enqueue::Enqueued;
+use crate::examine::Examined;
+use crate::people::ReadError;
 
-/// Batches enqueued together: eight requests of ten.
-const TOGETHER: usize = 80;
+/// How often an invocation shows that it is alive.
+const BEAT: Duration = Duration::from_secs(5);
 
-/// How often the campaign record shows how far the split is.
-const SHOW_EVERY: Duration = Duration::from_secs(1);
+/// An owner that showed no life for this long has died.
+const STALE_MS: Millis = 60_000;
 
-/// An owner that began longer ago has run out of Lambda's 15 minutes.
-const STALE_MS: u64 = 16 * 60 * 1000;
+/// When files are busy, somebody looks again after this time.
+const LATER: Duration = Duration::from_secs(10);
+
+/// What an invocation needs to hand over.
+const WIND_UP_MS: Millis = 30_000;
+
+/// Records between two looks at the clock.
+const RECORDS: u32 = 512;
 
 /// What a splitter needs, made once per process.
 #[derive(Debug)]
 pub struct Splitter {
     campaigns: Campaigns,
+    imports: Imports,
+    contacts: Contacts,
     files: Files,
     queue: Queue,
+    splits: Splits,
     rate: Rate,
+}
+
+/// What wakes the splitter: an upload, or an order.
+#[derive(Debug, Deserialize)]
+pub struct Event {
+    #[serde(rename = "Records")]
+    records: Vec<Record>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "eventSource")]
+enum Record {
+    #[serde(rename = "aws:s3")]
+    Upload(S3EventRecord),
+    #[serde(rename = "aws:sqs")]
+    Order(SqsMessage),
+}
+
+/// An invocation at work on one campaign.
+pub(crate) struct Turn<'a> {
+    owner: &'a str,
+    deadline: Millis,
+    /// When reading must be done: half the time is the second pass's, which begins by reading as much again.
+    read_by: Millis,
+    records: u32,
+    beat: Instant,
+}
+
+impl<'a> Turn<'a> {
+    fn new(owner: &'a str, deadline: Millis) -> Self {
+        Self {
+            owner,
+            deadline,
+            read_by: deadline,
+            records: 0,
+            beat: Instant::now(),
+        }
+    }
+
+    /// Whether it is time to hand over.
+    pub(crate) fn is_over(&self) -> bool {
+        cloud::now() + WIND_UP_MS > self.deadline
+    }
 }
 
 impl Splitter {
@@ -52,213 +121,327 @@ impl Splitter {
         use cloud::{aws, env};
         let rate = env::rate()?;
         let config = aws::config().await;
-        let table = env::required("CAMPAIGNS_TABLE")?;
-        let campaigns = Campaigns::new(
-            aws::dynamodb(&config),
-            table,
+        let dynamodb = aws::dynamodb(&config);
+        let (table, retention) = (
+            env::required("CAMPAIGNS_TABLE")?,
             env::parsed("RETENTION_DAYS")?,
         );
-        let files = Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?);
-        let queue = Queue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?);
-        Ok(Self::new(campaigns, files, queue, rate))
+        Ok(Self {
+            campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
+            imports: Imports::new(dynamodb.clone(), table, retention),
+            contacts: Contacts::new(dynamodb, env::required("CONTACTS_TABLE")?),
+            files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
+            queue: Queue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?),
+            splits: Splits::new(aws::sqs(&config), env::required("SPLITS_QUEUE_URL")?),
+            rate,
+        })
     }
 
     /// A splitter of these parts.
-    pub fn new(campaigns: Campaigns, files: Files, queue: Queue, rate: Rate) -> Self {
+    pub fn new(
+        campaigns: Campaigns,
+        imports: Imports,
+        contacts: Contacts,
+        files: Files,
+        queue: Queue,
+        splits: Splits,
+        rate: Rate,
+    ) -> Self {
         Self {
             campaigns,
+            imports,
+            contacts,
             files,
             queue,
+            splits,
             rate,
         }
     }
 
-    /// Splits the uploads of an event; S3 sends one.
-    pub async fn handle(&self, event: S3Event, context: Context) -> Result<(), Error> {
+    /// Does what an event asks for; S3 sends one upload at a time, SQS one order.
+    pub async fn handle(&self, event: Event, context: Context) -> Result<(), Error> {
         for record in event.records {
-            self.uploaded(record, &context.request_id).await?;
+            match record {
+                Record::Upload(record) => self.uploaded(&record, &context).await?,
+                Record::Order(message) => {
+                    let order = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+                    if !self.ordered(&order, &context).await? {
+                        tracing::warn!(campaign.id = %order.campaign, "a split order for a campaign that is not there");
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    async fn uploaded(&self, record: S3EventRecord, owner: &str) -> Result<(), Error> {
+    async fn uploaded(&self, record: &S3EventRecord, context: &Context) -> Result<(), Error> {
         let key = decoded(record.s3.object.key.as_deref().unwrap_or_default());
-        let Some(id) = campaign_of(&key) else {
-            tracing::warn!("an upload outside uploads/{{campaign}}/input.csv is left alone");
+        let Some((campaign, _)) = upload_of(&key) else {
+            tracing::warn!("an upload outside a campaign's folder is left alone");
             return Ok(());
         };
-        let now = cloud::now();
-        match self
+        let order = SplitOrder {
+            campaign,
+            examine: false,
+        };
+        if !self.ordered(&order, context).await? {
+            tracing::warn!(campaign.id = %order.campaign, "an upload without a campaign is refused");
+            let why = "No campaign has this id. Create one with POST /campaigns and upload to the URL it returns.\n";
+            self.files.refuse(&key, why).await?;
+        }
+        Ok(())
+    }
+
+    /// Goes on with a campaign's files; `false` where there is no such campaign.
+    async fn ordered(&self, order: &SplitOrder, context: &Context) -> Result<bool, Error> {
+        let (id, owner, now) = (&order.campaign, context.request_id.as_str(), cloud::now());
+        let campaign = match self
             .campaigns
-            .begin_split(&id, owner, now, now.saturating_sub(STALE_MS))
+            .take_files(id, owner, now, now.saturating_sub(STALE_MS))
             .await?
         {
-            Split::Yours(campaign) => {
-                let split = self
-                    .split(&campaign, record.s3.object.version_id.as_deref())
-                    .await;
-                if split.is_err() {
-                    self.campaigns.release_split(&id, owner).await?;
-                }
-                split
+            Take::Yours(campaign) => campaign,
+            Take::Busy => {
+                tracing::info!(campaign.id = %id, "the campaign's files are being read; looking again later");
+                self.splits.order(order, LATER).await?;
+                return Ok(true);
             }
-            Split::NotYours(state) => {
-                tracing::info!(campaign.id = %id, ?state, "a repeated event: the file is or was split elsewhere");
-                Ok(())
+            Take::Unknown => return Ok(false),
+        };
+        let mut turn = Turn::new(owner, context.deadline);
+        let worked = self.work(*campaign, order.examine, &mut turn).await;
+        self.campaigns.give_back(id, owner).await?;
+        if worked? == Left::More {
+            tracing::info!(campaign.id = %id, "time runs out: handed over");
+            self.splits
+                .order(
+                    &SplitOrder {
+                        campaign: id.clone(),
+                        examine: false,
+                    },
+                    Duration::ZERO,
+                )
+                .await?;
+        }
+        Ok(true)
+    }
+
+    /// Does what is to be done about the file that is open.
+    async fn work(
+        &self,
+        mut campaign: Campaign,
+        again: bool,
+        turn: &mut Turn<'_>,
+    ) -> Result<Left, Error> {
+        let last = campaign.files.len().saturating_sub(1);
+        let unread = again
+            && campaign
+                .files
+                .get(last)
+                .is_some_and(|file| file.stage != FileStage::Split);
+        let Some(index) = campaign.open_file().or(unread.then_some(last)) else {
+            tracing::info!(campaign.id = %campaign.id, "nothing to do: every file is in the queue");
+            return Ok(Left::Nothing);
+        };
+        if again || campaign.files[index].stage == FileStage::Announced {
+            if !self.examined(&mut campaign, index, turn).await? {
+                return Ok(Left::Nothing);
             }
-            Split::Unknown => {
-                tracing::warn!(campaign.id = %id, "an upload without a campaign is refused");
-                let why = "No campaign has this id. Create one with POST /campaigns and upload to the URL it returns.\n";
-                Ok(self.files.refuse(&key, why).await?)
+            // The second pass must come further than the first file it reads: it wants the greater part of a turn.
+            if turn.is_over() {
+                return Ok(Left::More);
             }
+        }
+        if !campaign.state.may_send() {
+            return Ok(Left::Nothing);
+        }
+        match self.enqueue(&campaign, index, turn).await {
+            Ok(Enqueued::All(counts)) => self.is_split(&mut campaign, index, counts).await,
+            Ok(Enqueued::Part) => Ok(Left::More),
+            Err(error) => self
+                .unusable(&mut campaign, index, error)
+                .await
+                .map(|()| Left::Nothing),
         }
     }
 
-    async fn split(&self, campaign: &Campaign, version: Option<&str>) -> Result<(), Error> {
-        let id = &campaign.id;
-        match self.read(campaign, version).await {
-            Ok(counts) => {
-                self.campaigns.end_split(id, counts).await?;
-                let ImportCounts {
-                    rows,
-                    rejected,
-                    duplicates,
-                    enqueued,
-                } = counts;
-                tracing::info!(campaign.id = %id, rows, rejected, duplicates, enqueued, "file split");
-                Ok(())
-            }
-            Err(SplitError::File(problem)) => {
-                tracing::warn!(campaign.id = %id, "the file cannot be used: {problem}");
-                Ok(self.campaigns.fail(id, &sentence(&problem)).await?)
-            }
-            Err(SplitError::Way(error)) => Err(error),
+    /// The first pass and what follows from it; tells whether the file may be sent now.
+    async fn examined(
+        &self,
+        campaign: &mut Campaign,
+        index: usize,
+        turn: &mut Turn<'_>,
+    ) -> Result<bool, Error> {
+        let id = campaign.id.clone();
+        let list_is_there =
+            campaign.exclude.is_none() || self.files.uploaded(&id, Upload::Exclude).await?;
+        if !list_is_there || !self.files.uploaded(&id, Upload::File(index)).await? {
+            tracing::info!(campaign.id = %id, "waits for another upload");
+            return Ok(false);
         }
+        // A campaign that is sending goes on while another file of it is read.
+        let first = campaign
+            .files
+            .iter()
+            .all(|file| file.stage != FileStage::Split);
+        if first {
+            use CampaignState::{AwaitingUpload, Examining, Failed, Ready};
+            let from = [AwaitingUpload, Examining, Failed, Ready];
+            if !self.campaigns.enter(&id, Examining, &from, None).await? {
+                return Ok(false);
+            }
+            campaign.state = Examining;
+        }
+        let Examined { counts, version } = match self.examine(campaign, index, turn).await {
+            Ok(examined) => examined,
+            Err(error) => {
+                self.unusable(campaign, index, error).await?;
+                return Ok(false);
+            }
+        };
+        let file = &mut campaign.files[index];
+        (file.stage, file.counts, file.version, file.problem) =
+            (FileStage::Examined, counts, version, None);
+        self.campaigns.write_file(&id, index, file).await?;
+        tracing::info!(campaign.id = %id, file = index + 1, rows = counts.rows, rejected = counts.rejected, "file examined");
+        let (from, to) = match (first, campaign.hold) {
+            (true, true) => (vec![campaign.state], CampaignState::Ready),
+            (true, false) => (vec![campaign.state], CampaignState::Splitting),
+            (false, _) => (
+                vec![CampaignState::Sending, CampaignState::Splitting],
+                CampaignState::Splitting,
+            ),
+        };
+        campaign.state = to;
+        Ok(self.campaigns.enter(&id, to, &from, None).await? && to.may_send())
     }
 
-    async fn read(
+    async fn is_split(
+        &self,
+        campaign: &mut Campaign,
+        index: usize,
+        counts: ImportCounts,
+    ) -> Result<Left, Error> {
+        let (id, file) = (&campaign.id, &mut campaign.files[index]);
+        (file.stage, file.counts) = (FileStage::Split, counts);
+        self.campaigns.write_file(id, index, file).await?;
+        // Not where the campaign was stopped meanwhile: then it stays so, though its file is read.
+        self.campaigns
+            .enter(
+                id,
+                CampaignState::Sending,
+                &[CampaignState::Splitting],
+                None,
+            )
+            .await?;
+        let ImportCounts {
+            rows,
+            rejected,
+            duplicates,
+            suppressed,
+            enqueued,
+        } = counts;
+        tracing::info!(campaign.id = %id, file = index + 1, rows, rejected, duplicates, suppressed, enqueued, "file split");
+        Ok(Left::Nothing)
+    }
+
+    /// Where the file is at fault, people are told; where the way to it is, the event comes again.
+    async fn unusable(
+        &self,
+        campaign: &mut Campaign,
+        index: usize,
+        error: SplitError,
+    ) -> Result<(), Error> {
+        let problem = match error {
+            SplitError::File(problem) => sentence(&problem),
+            SplitError::Way(error) => return Err(error),
+        };
+        let id = campaign.id.clone();
+        tracing::warn!(campaign.id = %id, file = index + 1, "the file cannot be used: {problem}");
+        let file = &mut campaign.files[index];
+        (file.stage, file.problem) = (FileStage::Failed, Some(problem.clone()));
+        self.campaigns.write_file(&id, index, file).await?;
+        if campaign
+            .files
+            .iter()
+            .all(|file| file.stage == FileStage::Failed)
+        {
+            let from = [CampaignState::Examining, CampaignState::Splitting];
+            self.campaigns
+                .enter(&id, CampaignState::Failed, &from, Some(&problem))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Between records: shows life, and stops where another has taken over or time is over.
+    pub(crate) async fn go_on(
         &self,
         campaign: &Campaign,
-        version: Option<&str>,
-    ) -> Result<ImportCounts, SplitError> {
-        let file = self.files.open(&campaign.id, version).await?;
-        let mut records = Records::open(file, campaign).await?;
-        let mut out = Output::new(self, campaign);
-        let mut shown = Instant::now();
-        while let Some(verdict) = records.next().await? {
-            out.take(verdict).await?;
-            if shown.elapsed() >= SHOW_EVERY {
-                self.campaigns
-                    .split_so_far(&campaign.id, records.counts())
-                    .await?;
-                shown = Instant::now();
-            }
+        turn: &mut Turn<'_>,
+    ) -> Result<(), SplitError> {
+        turn.records += 1;
+        if turn.records < RECORDS {
+            return Ok(());
         }
-        let counts = records.counts();
-        // The counts first: the ledger must not show a row that was not counted yet.
-        self.campaigns.split_so_far(&campaign.id, counts).await?;
-        out.finish(counts.rejected > 0).await?;
-        if counts.enqueued == 0 && counts.rejected > 0 {
-            return Err(FileProblem::NothingUsable { rows: counts.rows }.into());
+        turn.records = 0;
+        if cloud::now() > turn.read_by {
+            return Err(FileProblem::TooSlow.into());
         }
-        Ok(counts)
+        if turn.beat.elapsed() < BEAT {
+            return Ok(());
+        }
+        turn.beat = Instant::now();
+        match self
+            .campaigns
+            .beat(&campaign.id, turn.owner, cloud::now())
+            .await?
+        {
+            true => Ok(()),
+            false => Err(SplitError::Way("another invocation has taken over".into())),
+        }
     }
 }
 
-/// Where verdicts go.
-struct Output<'a> {
-    splitter: &'a Splitter,
-    campaign: &'a Campaign,
-    cutter: Cutter,
-    rejects: RejectsFile,
-    ready: Vec<Batch>,
+/// Whether anything is left to do about a campaign's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    More,
 }
 
-impl<'a> Output<'a> {
-    fn new(splitter: &'a Splitter, campaign: &'a Campaign) -> Self {
-        let rejects = RejectsFile::new(&splitter.files, &campaign.id, "row,column,reason\r\n");
-        Self {
-            splitter,
-            campaign,
-            cutter: Cutter::new(splitter.rate),
-            rejects,
-            ready: Vec::new(),
-        }
-    }
-
-    async fn take(&mut self, verdict: Verdict) -> Result<(), Error> {
-        match verdict {
-            Verdict::Usable(row) => {
-                if let Some(rows) = self.cutter.push(row) {
-                    self.enqueue(rows).await?;
-                }
-            }
-            Verdict::Duplicate => {}
-            Verdict::Rejected(reject) => {
-                self.rejects.write(line(&reject).as_bytes()).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn enqueue(&mut self, rows: Vec<Row>) -> Result<(), Error> {
-        self.ready.push(Batch {
-            campaign: self.campaign.id.clone(),
-            rows,
-        });
-        if self.ready.len() >= TOGETHER {
-            self.flush().await
-        } else {
-            Ok(())
-        }
-    }
-
-    async fn flush(&mut self) -> Result<(), Error> {
-        self.splitter
-            .queue
-            .send(&self.ready, Duration::ZERO)
-            .await?;
-        self.ready.clear();
-        Ok(())
-    }
-
-    /// The tail goes out, and the rejects file appears where there is something in it.
-    async fn finish(mut self, any_rejects: bool) -> Result<(), Error> {
-        if any_rejects {
-            self.rejects.finish().await?;
-        }
-        let campaign = &self.campaign.id;
-        let tail = self.cutter.finish().into_iter().map(|rows| Batch {
-            campaign: campaign.clone(),
-            rows,
-        });
-        self.ready.extend(tail);
-        Ok(self
-            .splitter
-            .queue
-            .send(&self.ready, Duration::ZERO)
-            .await?)
-    }
-}
-
-/// Why a split ended early.
-enum SplitError {
-    File(FileProblem),
+/// Why a pass ended early.
+pub(crate) enum SplitError {
+    /// The file is at fault: a sentence for people.
+    File(String),
+    /// The way to it is.
     Way(Error),
+}
+
+impl SplitError {
+    fn of_exclude_list(error: ReadError) -> Self {
+        match SplitError::from(error) {
+            SplitError::File(problem) => {
+                SplitError::File(format!("the exclude list cannot be used: {problem}"))
+            }
+            way @ SplitError::Way(_) => way,
+        }
+    }
 }
 
 impl From<ReadError> for SplitError {
     fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::File(problem) => SplitError::File(problem),
-            way @ ReadError::Way(_) => SplitError::Way(way.into()),
+        if error.is_on_the_way() {
+            SplitError::Way(error.into())
+        } else {
+            SplitError::File(error.to_string())
         }
     }
 }
 
 impl From<FileProblem> for SplitError {
     fn from(problem: FileProblem) -> Self {
-        SplitError::File(problem)
+        SplitError::File(problem.to_string())
     }
 }
 
@@ -281,22 +464,9 @@ fn decoded(key: &str) -> String {
         .into_owned()
 }
 
-/// A line of the rejects file.
-fn line(reject: &Reject) -> String {
-    let mut line = format!("{},", reject.row);
-    let _ = write!(
-        line,
-        "\"{}\",\"{}\"\r\n",
-        reject.column.replace('"', "\"\""),
-        reject.reason
-    );
-    line
-}
-
 /// As people read it: a capital first and a full stop last.
-fn sentence(problem: &FileProblem) -> String {
-    let text = problem.to_string();
-    let mut letters = text.chars();
+fn sentence(problem: &str) -> String {
+    let mut letters = problem.chars();
     let first = letters
         .next()
         .map(|first| first.to_uppercase().to_string())
@@ -307,7 +477,6 @@ fn sentence(problem: &FileProblem) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use campaign::import::RejectReason;
 
     #[test]
     fn keys_are_decoded_once_plus_first() {
@@ -316,18 +485,5 @@ mod tests {
             "uploads/a b+c/input.csv"
         );
         assert_eq!(decoded("uploads/%2541/input.csv"), "uploads/%41/input.csv");
-    }
-
-    #[test]
-    fn a_reject_is_one_line_of_csv() {
-        let reject = Reject {
-            row: 7,
-            column: "the \"phone\"".into(),
-            reason: RejectReason::NotText,
-        };
-        assert_eq!(
-            line(&reject),
-            "7,\"the \"\"phone\"\"\",\"this cell is not UTF-8 text\"\r\n"
-        );
     }
 }

@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body as HttpBody, Bytes};
-use axum::extract::{ConnectInfo, Path, State as Shared};
+use axum::extract::{ConnectInfo, Path, Query, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use futures::stream;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::arrival::Arrivals;
-use crate::settings::normal;
+use crate::settings::{Settings, normal};
 use crate::state::{Answer, Body, Send, State};
 
 /// Meta's route, and the controls.
 pub fn router(state: Arc<State>) -> Router {
     Router::new()
         .route("/{version}/{phone_number_id}/messages", post(send))
+        .route("/{version}/{waba_id}/message_templates", get(templates))
+        .route("/{version}/{phone_number_id}", get(number))
         .route(
             "/_control/health",
             get(|| async { Json(json!({"status": "ok"})) }),
@@ -28,6 +31,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/_control/books", get(books).delete(forget))
         .route("/_control/calls", get(calls))
         .route("/_control/settings", put(set))
+        .route("/_control/templates", put(set_templates))
         .with_state(state)
 }
 
@@ -39,9 +43,7 @@ async fn send(
     body: Bytes,
 ) -> Response {
     let at = state.since_start(arrivals.last_us());
-    let authorization = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
+    let authorization = bearer(&headers);
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let latency = Duration::from_secs_f64(state.settings().latency_ms(normal()) / 1000.0);
     let send = Send {
@@ -64,6 +66,64 @@ async fn send(
     }
 }
 
+/// What a page of templates is asked for with.
+#[derive(Debug, Deserialize)]
+struct Paging {
+    limit: Option<usize>,
+    after: Option<String>,
+}
+
+async fn templates(
+    Shared(state): Shared<Arc<State>>,
+    Path((_version, waba_id)): Path<(String, String)>,
+    Query(paging): Query<Paging>,
+    headers: HeaderMap,
+) -> Response {
+    if waba_id != state.settings().waba_id {
+        return graph_error(100, "Object does not exist");
+    }
+    let page = state.account(bearer(&headers), |account| {
+        account.page(paging.limit.unwrap_or(25), paging.after.as_deref())
+    });
+    page.map_or_else(
+        || graph_error(190, "Invalid OAuth access token"),
+        |page| Json(page).into_response(),
+    )
+}
+
+async fn number(
+    Shared(state): Shared<Arc<State>>,
+    Path((_version, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let Settings {
+        phone_number_id,
+        daily_limit,
+        ..
+    } = state.settings();
+    if id != phone_number_id {
+        return graph_error(100, "Object does not exist");
+    }
+    let number = state.account(bearer(&headers), |account| {
+        account.number(&id, &daily_limit)
+    });
+    number.map_or_else(
+        || graph_error(190, "Invalid OAuth access token"),
+        |number| Json(number).into_response(),
+    )
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+}
+
+fn graph_error(code: u32, message: &str) -> Response {
+    let error = json!({"error": {"message": message, "type": "OAuthException", "code": code, "fbtrace_id": "simulated"}});
+    (StatusCode::BAD_REQUEST, Json(error)).into_response()
+}
+
 /// A few bytes, then the connection breaks.
 fn broken() -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> {
     let pieces: [Result<Bytes, std::io::Error>; 2] = [
@@ -75,7 +135,8 @@ fn broken() -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> {
 
 async fn books(Shared(state): Shared<Arc<State>>) -> Json<Value> {
     let callbacks = state.reports(|outbox, posts, _| posts.figures(outbox));
-    Json(json!({"sends": state.figures(), "callbacks": callbacks}))
+    let management = json!({"calls": state.management_calls()});
+    Json(json!({"sends": state.figures(), "callbacks": callbacks, "management": management}))
 }
 
 async fn calls(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Infallible> {
@@ -84,6 +145,14 @@ async fn calls(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Infalli
 
 async fn forget(Shared(state): Shared<Arc<State>>) -> StatusCode {
     state.forget();
+    StatusCode::NO_CONTENT
+}
+
+async fn set_templates(
+    Shared(state): Shared<Arc<State>>,
+    Json(templates): Json<Vec<Value>>,
+) -> StatusCode {
+    state.set_templates(templates);
     StatusCode::NO_CONTENT
 }
 

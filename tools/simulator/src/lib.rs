@@ -3,6 +3,7 @@
 //!
 //! - [`settings`]: what may be set, at start and while it runs
 //! - [`state`]: what happens to a call
+//! - [`account`]: templates and the phone number
 //! - [`check`]: requests that Meta would refuse
 //! - [`magic`]: numbers that meet each error
 //! - [`limits`]: throughput and pair limit
@@ -11,6 +12,7 @@
 //! - [`reports`]: signed status callbacks
 //! - [`http`]: the routes
 
+pub mod account;
 pub mod arrival;
 pub mod books;
 pub mod check;

@@ -10,6 +10,12 @@ pub struct Settings {
     /// The phone number id it answers for
     #[arg(long, default_value = "100000000000001")]
     pub phone_number_id: String,
+    /// The WhatsApp Business account id it answers for
+    #[arg(long, default_value = "200000000000001")]
+    pub waba_id: String,
+    /// How many people the account may message in 24 hours, as Meta writes it
+    #[arg(long, default_value = "TIER_UNLIMITED")]
+    pub daily_limit: String,
     /// The access token it takes
     #[arg(long, default_value = "simulated-access-token")]
     pub access_token: String,
@@ -52,6 +58,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             phone_number_id: "100000000000001".into(),
+            waba_id: "200000000000001".into(),
+            daily_limit: "TIER_UNLIMITED".into(),
             access_token: "simulated-access-token".into(),
             app_secret: "simulated-app-secret".into(),
             webhook_url: String::new(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use crate::account::Account;
 use crate::arrival::now_us;
 use crate::books::{Books, Call, Figures};
 use crate::check::{self, Refusal};
@@ -30,6 +31,7 @@ struct Inner {
     books: Books,
     outbox: Outbox,
     posts: Posts,
+    account: Account,
     accepted: u64,
 }
 
@@ -77,6 +79,7 @@ impl State {
             books: Books::default(),
             outbox: Outbox::default(),
             posts: Posts::default(),
+            account: Account::default(),
             accepted: 0,
         };
         Self {
@@ -109,6 +112,27 @@ impl State {
         drop(inner);
         self.wake.notify_one();
         answer
+    }
+
+    /// Looks at the account or changes it; `None` where the token is wrong.
+    pub fn account<T>(
+        &self,
+        authorization: Option<&str>,
+        look: impl FnOnce(&mut Account) -> T,
+    ) -> Option<T> {
+        let mut inner = self.lock();
+        let expected = format!("Bearer {}", inner.settings.access_token);
+        (authorization == Some(expected.as_str())).then(|| look(&mut inner.account))
+    }
+
+    /// Management calls so far.
+    pub fn management_calls(&self) -> u64 {
+        self.lock().account.calls
+    }
+
+    /// Replaces the account's templates; items as Meta lists them.
+    pub fn set_templates(&self, templates: Vec<Value>) {
+        self.lock().account.templates = templates;
     }
 
     /// The settings now.

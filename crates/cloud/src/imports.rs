@@ -1,0 +1,141 @@
+//! Beside a campaign in the campaigns table: how far each file is in the queue (`part` = `split#{file}`), and the
+//! preview (`part` = `preview`).
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use campaign::id::{CampaignId, RowNumber};
+use campaign::preview::Preview;
+use serde::{Deserialize, Serialize};
+
+use crate::campaigns::{number, text};
+use crate::{Error, expiry, now};
+
+/// How far a file is in the queue. Written before rows go out, so that whoever goes on knows what may be out already,
+/// and whom the standing list kept back then.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Every usable row up to this one is in the queue, or was suppressed.
+    pub done: RowNumber,
+    /// How many of those were suppressed.
+    pub suppressed: u64,
+    /// Those up to this one may be in the queue.
+    pub begun: RowNumber,
+    /// Those between `done` and `begun` that are suppressed.
+    pub kept_back: Vec<RowNumber>,
+}
+
+/// State of imports.
+#[derive(Clone, Debug)]
+pub struct Imports {
+    client: Client,
+    table: String,
+    retention_days: u32,
+}
+
+impl Imports {
+    /// In the campaigns table of that name; what it holds expires after `retention_days`.
+    pub fn new(client: Client, table: String, retention_days: u32) -> Self {
+        Self {
+            client,
+            table,
+            retention_days,
+        }
+    }
+
+    /// How far the file at `index` is; `None` where nothing of it went out.
+    pub async fn checkpoint(
+        &self,
+        id: &CampaignId,
+        index: usize,
+    ) -> Result<Option<Checkpoint>, Error> {
+        let action = "read how far the split is";
+        let item = self.get(id, &split_part(index), action).await?;
+        item.map(|item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error)))
+            .transpose()
+    }
+
+    /// Writes down how far it is.
+    pub async fn write_checkpoint(
+        &self,
+        id: &CampaignId,
+        index: usize,
+        checkpoint: &Checkpoint,
+    ) -> Result<(), Error> {
+        let action = "write down how far the split is";
+        let item = serde_dynamo::to_item(checkpoint).map_err(|error| Error::new(action, error))?;
+        self.put(id, &split_part(index), item, action).await
+    }
+
+    /// What the last examination of a file found.
+    pub async fn preview(&self, id: &CampaignId) -> Result<Option<Preview>, Error> {
+        let action = "read the preview";
+        let Some(item) = self.get(id, "preview", action).await? else {
+            return Ok(None);
+        };
+        let json = item.get("preview").and_then(|preview| preview.as_s().ok());
+        let json = json.ok_or_else(|| Error::new(action, "it has no text"))?;
+        serde_json::from_str(json)
+            .map(Some)
+            .map_err(|error| Error::new(action, error))
+    }
+
+    /// Keeps what an examination found.
+    pub async fn write_preview(&self, id: &CampaignId, preview: &Preview) -> Result<(), Error> {
+        let action = "write the preview";
+        let json = serde_json::to_string(preview).map_err(|error| Error::new(action, error))?;
+        self.put(
+            id,
+            "preview",
+            HashMap::from([("preview".into(), text(&json))]),
+            action,
+        )
+        .await
+    }
+
+    async fn get(
+        &self,
+        id: &CampaignId,
+        part: &str,
+        action: &'static str,
+    ) -> Result<Option<HashMap<String, AttributeValue>>, Error> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("id", text(id.as_str()))
+            .key("part", text(part));
+        Ok(get
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(Error::aws(action))?
+            .item)
+    }
+
+    async fn put(
+        &self,
+        id: &CampaignId,
+        part: &str,
+        mut item: HashMap<String, AttributeValue>,
+        action: &'static str,
+    ) -> Result<(), Error> {
+        item.insert("id".into(), text(id.as_str()));
+        item.insert("part".into(), text(part));
+        item.insert(
+            "expires_at".into(),
+            number(expiry(now(), self.retention_days)),
+        );
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item));
+        put.send().await.map(drop).map_err(Error::aws(action))
+    }
+}
+
+fn split_part(index: usize) -> String {
+    format!("split#{index}")
+}

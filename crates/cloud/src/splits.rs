@@ -1,0 +1,49 @@
+//! The splits queue: asks the splitter to go on with a campaign's files.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use campaign::id::CampaignId;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Go on with a campaign's files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitOrder {
+    /// Whose.
+    pub campaign: CampaignId,
+    /// Whether the last file is to be read to its end once more, for a new preview.
+    #[serde(default)]
+    pub examine: bool,
+}
+
+/// The splits queue.
+#[derive(Clone, Debug)]
+pub struct Splits {
+    client: Client,
+    url: String,
+}
+
+impl Splits {
+    /// The queue of that URL.
+    pub fn new(client: Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Asks the splitter to go on, `delay` from now.
+    pub async fn order(&self, order: &SplitOrder, delay: Duration) -> Result<(), Error> {
+        let action = "ask the splitter to go on";
+        let body = serde_json::to_string(order).map_err(|error| Error::new(action, error))?;
+        let send = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body);
+        send.delay_seconds(delay.as_secs() as i32)
+            .send()
+            .await
+            .map(drop)
+            .map_err(Error::aws(action))
+    }
+}

@@ -1,0 +1,181 @@
+//! Questions about the account: its templates, and how many people it may message. These are management calls, of
+//! which Meta allows 200 an hour (Meta, "Graph API rate limits"): callers keep the answers.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use crate::template::Template;
+
+/// No answer within this time: the API function itself must answer within 30 seconds.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Templates asked for at a time.
+const PAGE: u32 = 200;
+
+/// Pages read at the most: 6,000 templates are the largest account's.
+const PAGES: usize = 40;
+
+/// The most bytes of one page.
+const MAX_PAGE: usize = 8 * 1024 * 1024;
+
+/// Asks about one account and its phone number.
+#[derive(Clone, Debug)]
+pub struct Account {
+    http: reqwest::Client,
+    base: String,
+    waba_id: String,
+    phone_number_id: String,
+}
+
+/// Why there is no answer; the text is for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// Meta answered with an error.
+    #[error("WhatsApp answered error {code}, \"{message}\"")]
+    Refused {
+        /// The Graph API's code.
+        code: i64,
+        /// What it says.
+        message: String,
+    },
+    /// No answer, or none that can be read.
+    #[error("WhatsApp could not be asked: {0}")]
+    Unreachable(&'static str),
+}
+
+impl Account {
+    /// `base` and `version` as the client of messages has them; `waba_id` is the WhatsApp Business account.
+    pub fn new(
+        base: &str,
+        version: &str,
+        waba_id: &str,
+        phone_number_id: &str,
+    ) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .timeout(ANSWER)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self {
+            http,
+            base: format!("{}/{version}", base.trim_end_matches('/')),
+            waba_id: waba_id.to_owned(),
+            phone_number_id: phone_number_id.to_owned(),
+        })
+    }
+
+    /// Every template of the account, approved or not.
+    pub async fn templates(&self, token: &SecretString) -> Result<Vec<Template>, AccountError> {
+        let fields = "id,name,language,status,category,parameter_format,components";
+        let url = format!(
+            "{}/{}/message_templates?fields={fields}&limit={PAGE}",
+            self.base, self.waba_id
+        );
+        let mut templates = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..PAGES {
+            let page_url = match &after {
+                Some(after) => format!("{url}&after={after}"),
+                None => url.clone(),
+            };
+            let page = self.ask(&page_url, token).await?;
+            templates.extend(
+                page["data"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Template::read),
+            );
+            // The cursor is there on the last page, too; a link to a next page is not.
+            let next = page
+                .pointer("/paging/next")
+                .and(page.pointer("/paging/cursors/after"));
+            match next.and_then(Value::as_str) {
+                Some(next) => after = Some(next.to_owned()),
+                None => break,
+            }
+        }
+        Ok(templates)
+    }
+
+    /// How many people the portfolio may begin to message in 24 hours; `None` where there is no limit or Meta does not
+    /// say.
+    pub async fn daily_limit(&self, token: &SecretString) -> Result<Option<u64>, AccountError> {
+        let fields = "whatsapp_business_manager_messaging_limit,messaging_limit_tier";
+        let url = format!("{}/{}?fields={fields}", self.base, self.phone_number_id);
+        let number = self.ask(&url, token).await?;
+        let tier = [
+            "whatsapp_business_manager_messaging_limit",
+            "messaging_limit_tier",
+        ]
+        .into_iter()
+        .find_map(|field| number[field].as_str());
+        Ok(tier.and_then(people))
+    }
+
+    async fn ask(&self, url: &str, token: &SecretString) -> Result<Value, AccountError> {
+        let call = self.http.get(url).bearer_auth(token.expose_secret());
+        let mut response = call
+            .send()
+            .await
+            .map_err(|_| AccountError::Unreachable("no answer"))?;
+        let ok = response.status().is_success();
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|_| AccountError::Unreachable("the answer broke off"))?
+        {
+            if body.len() + chunk.len() > MAX_PAGE {
+                return Err(AccountError::Unreachable("the answer is too large"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let json: Value = serde_json::from_slice(&body)
+            .map_err(|_| AccountError::Unreachable("the answer is not the API's"))?;
+        if ok {
+            return Ok(json);
+        }
+        Err(AccountError::Refused {
+            code: json
+                .pointer("/error/code")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
+            message: json
+                .pointer("/error/message")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+        })
+    }
+}
+
+/// Such as `TIER_2K`.
+fn people(tier: &str) -> Option<u64> {
+    let (number, times) = match tier.strip_prefix("TIER_")?.strip_suffix('K') {
+        Some(thousands) => (thousands, 1000),
+        None => (tier.strip_prefix("TIER_")?, 1),
+    };
+    number.parse::<u64>().ok().map(|number| number * times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiers_are_numbers_of_people() {
+        let cases = [
+            ("TIER_250", Some(250)),
+            ("TIER_2K", Some(2000)),
+            ("TIER_100K", Some(100_000)),
+            ("TIER_UNLIMITED", None),
+            ("x", None),
+        ];
+        for (tier, expected) in cases {
+            assert_eq!(people(tier), expected, "{tier}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The account's templates and limits, asked of Meta rarely: management calls are counted (200 an hour).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use campaign::message::Message;
+use campaign::outcome::Millis;
+use campaign::record::TemplateFacts;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use whatsapp::account::AccountError;
+use whatsapp::template::{self, Header, Parameters, Template};
+
+use crate::problem::Problem;
+use crate::{Api, view};
+
+/// Under which name the answers are kept.
+const KEPT: &str = "account";
+
+/// How long an answer is good.
+const FRESH_MS: Millis = 10 * 60 * 1000;
+
+/// How soon Meta is asked again where something is missing in an answer.
+const AGAIN_MS: Millis = 60 * 1000;
+
+/// What Meta says of an expired or replaced token.
+const TOKEN_REFUSED: i64 = 190;
+
+/// What is known of the account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccountFacts {
+    /// When Meta was asked.
+    pub asked_at: Millis,
+    /// Every template, approved or not.
+    pub templates: Vec<Template>,
+    /// People who may be messaged in 24 hours; `None` for no limit.
+    pub daily_limit: Option<u64>,
+}
+
+/// Approved templates.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemplateList {
+    /// By name and language.
+    pub templates: Vec<TemplateView>,
+    /// People the account may begin to message in 24 hours; `null` for no limit.
+    pub daily_limit: Option<u64>,
+    /// When Meta was asked; ten minutes ago at most.
+    pub asked_at: String,
+}
+
+/// An approved template and what a message of it must have.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemplateView {
+    /// Its name.
+    pub name: String,
+    /// Its language.
+    pub language: String,
+    /// `MARKETING`, `UTILITY` or `AUTHENTICATION`.
+    pub category: String,
+    /// `image`, `video`, `document`, `location`, or `text` where the header wants a parameter.
+    pub header: Option<String>,
+    /// Names of the body's parameters; numbers where they are positional.
+    pub body: Vec<String>,
+    /// Places of the buttons that want a parameter, with their `sub_type`.
+    pub buttons: Vec<String>,
+}
+
+/// Lists the account's approved templates.
+#[utoipa::path(
+    get, path = "/templates",
+    responses((status = 200, body = TemplateList), (status = 401, body = Problem), (status = 503, body = Problem))
+)]
+pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<TemplateList>, Problem> {
+    let facts = api.account_facts(FRESH_MS).await?;
+    let approved = facts
+        .templates
+        .iter()
+        .filter(|template| template.status == "APPROVED");
+    let mut templates: Vec<TemplateView> = approved.map(view_of).collect();
+    templates.sort_by(|one, other| (&one.name, &one.language).cmp(&(&other.name, &other.language)));
+    Ok(Json(TemplateList {
+        templates,
+        daily_limit: facts.daily_limit,
+        asked_at: view::time(facts.asked_at),
+    }))
+}
+
+impl Api {
+    /// Holds a message against the account's templates; asks Meta again before it says that something is missing.
+    pub(crate) async fn template_of(
+        &self,
+        message: &Message,
+    ) -> Result<Option<TemplateFacts>, Problem> {
+        if message.body().get("template").is_none() {
+            return Ok(None);
+        }
+        let facts = self.account_facts(FRESH_MS).await?;
+        if let Ok(found) = template::check(message.body(), &facts.templates) {
+            return Ok(found.map(Template::facts));
+        }
+        let facts = self.account_facts(AGAIN_MS).await?;
+        let found = template::check(message.body(), &facts.templates).map_err(|problem| {
+            Problem::field(format!("/message{}", problem.pointer), problem.problem)
+        })?;
+        Ok(found.map(Template::facts))
+    }
+
+    /// What is known of the account, at most `age` old; older where Meta cannot be asked.
+    pub(crate) async fn account_facts(&self, age: Millis) -> Result<AccountFacts, Problem> {
+        let kept = self.files.cached(KEPT).await?;
+        let kept: Option<AccountFacts> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(facts) = kept
+            .as_ref()
+            .filter(|facts| facts.asked_at + age > cloud::now())
+        {
+            return Ok(facts.clone());
+        }
+        match (self.ask().await?, kept) {
+            (Ok(facts), _) => {
+                let bytes = serde_json::to_vec(&facts)
+                    .map_err(|error| cloud::Error::new("keep the templates", error))?;
+                self.files.cache(KEPT, bytes).await?;
+                Ok(facts)
+            }
+            (Err(error), Some(older)) => {
+                lambda_http::tracing::warn!(
+                    "the account could not be asked, older answers serve: {error}"
+                );
+                Ok(older)
+            }
+            (Err(error), None) => Err(Problem::no_account(&error)),
+        }
+    }
+
+    async fn ask(&self) -> Result<Result<AccountFacts, AccountError>, cloud::Error> {
+        let secret = self.secrets.get().await?;
+        let mut templates = self.account.templates(&secret.access_token).await;
+        let mut token = secret.access_token.clone();
+        if matches!(
+            templates,
+            Err(AccountError::Refused {
+                code: TOKEN_REFUSED,
+                ..
+            })
+        ) {
+            token = self.secrets.refresh().await?.access_token.clone();
+            templates = self.account.templates(&token).await;
+        }
+        let templates = match templates {
+            Ok(templates) => templates,
+            Err(error) => return Ok(Err(error)),
+        };
+        // A warning's figure is not worth a failure.
+        let daily_limit = self
+            .account
+            .daily_limit(&token)
+            .await
+            .unwrap_or_else(|error| {
+                lambda_http::tracing::warn!("the account's limit is not known: {error}");
+                None
+            });
+        Ok(Ok(AccountFacts {
+            asked_at: cloud::now(),
+            templates,
+            daily_limit,
+        }))
+    }
+}
+
+fn view_of(template: &Template) -> TemplateView {
+    let names = |parameters: &Parameters| match parameters {
+        Parameters::Positional(count) => (1..=*count).map(|number| number.to_string()).collect(),
+        Parameters::Named(names) => names.iter().cloned().collect::<Vec<String>>(),
+    };
+    TemplateView {
+        name: template.name.clone(),
+        language: template.language.clone(),
+        category: template.category.clone(),
+        header: match &template.header {
+            Header::None => None,
+            Header::Text(_) => Some("text".into()),
+            Header::Media(kind) => Some(kind.clone()),
+        },
+        body: names(&template.body),
+        buttons: template
+            .buttons
+            .iter()
+            .map(|button| format!("{} {}", button.index, button.sub_type))
+            .collect(),
+    }
+}

@@ -1,0 +1,205 @@
+//! The first pass: a file is read to its end, and nothing is sent. What is wrong with it as a whole is found here.
+
+use std::collections::HashSet;
+
+use campaign::header::FileProblem;
+use campaign::import::{ImportCounts, Numbers, Verdict};
+use campaign::phone::PhoneKey;
+use campaign::preview::{Format, Preview, Survey};
+use campaign::record::{Campaign, FileStage};
+use cloud::files::Upload;
+use cloud::rejects::RejectsFile;
+use lambda_runtime::Error;
+
+use crate::people::{People, exclusions};
+use crate::rejects::Lines;
+use crate::{SplitError, Splitter, Turn};
+
+/// Recipients looked up on the standing list together.
+const TOGETHER: usize = 4000;
+
+/// The most of a header that a preview keeps.
+const SHOWN_COLUMNS: usize = 200;
+const SHOWN_NAME: usize = 100;
+
+/// What the first pass found.
+pub(crate) struct Examined {
+    pub(crate) counts: ImportCounts,
+    pub(crate) version: Option<String>,
+}
+
+/// Numbers an import starts with, and what to tell of the exclude list.
+pub(crate) struct Known {
+    pub(crate) numbers: Numbers,
+    pub(crate) unreadable: u64,
+}
+
+impl Splitter {
+    /// Reads a file to its end; leaves a preview and, where there is something in it, a rejects file.
+    pub(crate) async fn examine(
+        &self,
+        campaign: &Campaign,
+        index: usize,
+        turn: &mut Turn<'_>,
+    ) -> Result<Examined, SplitError> {
+        let now = cloud::now();
+        turn.read_by = now + turn.deadline.saturating_sub(now) / 2;
+        let Known {
+            numbers,
+            unreadable,
+        } = self.known(campaign, index, turn).await?;
+        let excluded = numbers.excluded.len() as u64;
+        let (file, version) = self
+            .files
+            .open(
+                &campaign.id,
+                Upload::File(index),
+                campaign.files[index].version.as_deref(),
+            )
+            .await?;
+        let mut people = People::open(file, campaign, numbers, campaign.rows_before(index)).await?;
+        let header = people.header();
+        let lines = Lines::new(&header, people.found().delimiter);
+        let mut rejects = RejectsFile::new(&self.files, &campaign.id, index);
+        rejects.write(lines.header(&header).as_bytes()).await?;
+        let mut standing = Standing::new(campaign.hold);
+        let mut survey = Survey::default();
+        while let Some(verdict) = people.next().await? {
+            survey.take(&verdict);
+            match &verdict {
+                Verdict::Rejected(reject) => {
+                    rejects
+                        .write(lines.reject(people.record(), reject).as_bytes())
+                        .await?
+                }
+                Verdict::Usable(row) => standing.take(self, row.to.key()).await?,
+                Verdict::Duplicate | Verdict::Suppressed => {}
+            }
+            self.go_on(campaign, turn).await?;
+        }
+        let counts = people.counts();
+        // An examination before this one may have left a file.
+        if counts.rejected > 0 || campaign.files[index].stage != FileStage::Announced {
+            rejects.finish().await?;
+        }
+        match counts {
+            ImportCounts { rows: 0, .. } => return Err(FileProblem::NoRows.into()),
+            ImportCounts { rows, rejected, .. } if rows == rejected => {
+                return Err(FileProblem::NothingUsable { rows }.into());
+            }
+            _ => {}
+        }
+        let suppressed = standing.finish(self).await?;
+        let preview = Preview {
+            excluded,
+            excluded_unreadable: unreadable,
+            counts: counts.suppress(suppressed),
+            ..describe(&people, campaign)
+        };
+        self.imports
+            .write_preview(&campaign.id, &survey.finish(preview))
+            .await?;
+        Ok(Examined { counts, version })
+    }
+
+    /// What an import of the file at `index` has to know: the exclude list, and the numbers of the files before.
+    pub(crate) async fn known(
+        &self,
+        campaign: &Campaign,
+        index: usize,
+        turn: &mut Turn<'_>,
+    ) -> Result<Known, SplitError> {
+        let mut known = Known {
+            numbers: Numbers::default(),
+            unreadable: 0,
+        };
+        if campaign.exclude.is_some() {
+            let (list, _) = self.files.open(&campaign.id, Upload::Exclude, None).await?;
+            (known.numbers.excluded, known.unreadable) = exclusions(list, &campaign.options)
+                .await
+                .map_err(SplitError::of_exclude_list)?;
+        }
+        for before in 0..index {
+            let file = &campaign.files[before];
+            if file.stage != FileStage::Split {
+                continue;
+            }
+            let (bytes, _) = self
+                .files
+                .open(&campaign.id, Upload::File(before), file.version.as_deref())
+                .await?;
+            let mut people =
+                People::open(bytes, campaign, known.numbers, campaign.rows_before(before)).await?;
+            while people.next().await?.is_some() {
+                self.go_on(campaign, turn).await?;
+            }
+            known.numbers = people.into_numbers();
+        }
+        Ok(known)
+    }
+}
+
+/// What a file is.
+fn describe(people: &People, campaign: &Campaign) -> Preview {
+    let found = people.found();
+    let columns = people.columns();
+    let short = |name: &String| name.trim().chars().take(SHOWN_NAME).collect::<String>();
+    let needed = campaign.message.columns().iter().cloned();
+    Preview {
+        format: Format {
+            kind: found.kind.into(),
+            gzip: found.gzip,
+            encoding: found.encoding.into(),
+            delimiter: char::from(found.delimiter).to_string(),
+        },
+        header: people
+            .header()
+            .iter()
+            .take(SHOWN_COLUMNS)
+            .map(short)
+            .collect(),
+        phone_column: columns.phone_name.clone(),
+        columns: needed.zip(columns.value_names.iter().cloned()).collect(),
+        repeated: columns.repeated.clone(),
+        ..Preview::default()
+    }
+}
+
+/// Counts recipients who are on the standing list, where somebody is going to look at the number.
+struct Standing {
+    wanted: bool,
+    people: Vec<PhoneKey>,
+    suppressed: u64,
+}
+
+impl Standing {
+    fn new(wanted: bool) -> Self {
+        Self {
+            wanted,
+            people: Vec::new(),
+            suppressed: 0,
+        }
+    }
+
+    async fn take(&mut self, splitter: &Splitter, person: PhoneKey) -> Result<(), Error> {
+        if self.wanted {
+            self.people.push(person);
+            if self.people.len() >= TOGETHER {
+                self.look_up(splitter).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_up(&mut self, splitter: &Splitter) -> Result<(), Error> {
+        let found: HashSet<PhoneKey> = splitter.contacts.suppressed(&self.people).await?;
+        self.suppressed += found.len() as u64;
+        self.people.clear();
+        Ok(())
+    }
+
+    async fn finish(mut self, splitter: &Splitter) -> Result<u64, Error> {
+        self.look_up(splitter).await?;
+        Ok(self.suppressed)
+    }
+}

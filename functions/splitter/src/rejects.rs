@@ -1,0 +1,145 @@
+//! Lines of the rejects file: the operator's own columns as they are, then what is wrong and what to do. Corrected, it
+//! can be uploaded to the same campaign.
+
+use campaign::import::{Reject, guarded};
+use table::ByteRecord;
+
+/// What is added behind the operator's own columns.
+const ADDED: [&str; 4] = ["row", "column", "problem", "fix"];
+
+/// How lines of one rejects file are written.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    /// How many columns are the operator's own.
+    own: usize,
+    delimiter: char,
+}
+
+impl Lines {
+    /// For a file with this header. One that is a rejects file itself has no more than its own columns again.
+    pub(crate) fn new(header: &[String], delimiter: u8) -> Self {
+        let own = match header.len().checked_sub(ADDED.len()) {
+            Some(own)
+                if header[own..]
+                    .iter()
+                    .zip(ADDED)
+                    .all(|(name, added)| name == added) =>
+            {
+                own
+            }
+            Some(_) | None => header.len(),
+        };
+        Self {
+            own,
+            delimiter: char::from(delimiter),
+        }
+    }
+
+    /// The first line, behind the mark by which Excel knows UTF-8.
+    pub(crate) fn header(&self, header: &[String]) -> String {
+        let own = header[..self.own].iter().map(String::as_str);
+        format!("\u{feff}{}", self.line(own.chain(ADDED)))
+    }
+
+    /// A record that cannot be used.
+    pub(crate) fn reject(&self, record: &ByteRecord, reject: &Reject) -> String {
+        let cells: Vec<String> = (0..self.own)
+            .map(|index| self.cell(record, index))
+            .collect();
+        let (row, problem) = (reject.row.to_string(), reject.reason.to_string());
+        let added = [
+            row.as_str(),
+            reject.column.as_str(),
+            problem.as_str(),
+            reject.reason.fix(),
+        ];
+        self.line(cells.iter().map(String::as_str).chain(added))
+    }
+
+    /// A cell of the record. What is beyond the header is with the last, so that columns stay where they are.
+    fn cell(&self, record: &ByteRecord, index: usize) -> String {
+        let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
+        let last = index + 1 == self.own;
+        // A rejects file uploaded again is as wide as its header: what follows its own columns is not theirs.
+        let beyond = record.len() > self.own + ADDED.len() || record.len() == self.own + 1;
+        if !(last && beyond) {
+            return record.get(index).map(text).unwrap_or_default();
+        }
+        let cells: Vec<String> = record.iter().skip(index).map(text).collect();
+        cells.join(&self.delimiter.to_string())
+    }
+
+    fn line<'c>(&self, cells: impl Iterator<Item = &'c str>) -> String {
+        let cells: Vec<String> = cells.map(|cell| self.quoted(&guarded(cell))).collect();
+        let mut line = cells.join(&self.delimiter.to_string());
+        line.push_str("\r\n");
+        line
+    }
+
+    fn quoted(&self, cell: &str) -> String {
+        let needs = cell.contains([self.delimiter, '"', '\n', '\r'])
+            || cell.starts_with(' ')
+            || cell.ends_with(' ');
+        if needs {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell.to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use campaign::import::RejectReason;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn the_operators_columns_come_first_and_as_they_were() {
+        let header = names(&["Name", "Phone; home"]);
+        let lines = Lines::new(&header, b';');
+        assert_eq!(
+            lines.header(&header),
+            "\u{feff}Name;\"Phone; home\";row;column;problem;fix\r\n"
+        );
+        let reject = Reject {
+            row: 7,
+            column: "Phone; home".into(),
+            reason: RejectReason::NotText,
+        };
+        let line = lines.reject(&ByteRecord::from(vec!["=1+1", "+55 11"]), &reject);
+        assert!(
+            line.starts_with(
+                "'=1+1;+55 11;7;\"Phone; home\";there are damaged characters in this cell;"
+            ),
+            "{line}"
+        );
+        let short = lines.reject(&ByteRecord::from(vec!["Ana"]), &reject);
+        assert!(short.starts_with("Ana;;7;"), "{short}");
+        let wide = lines.reject(&ByteRecord::from(vec!["Ana", "1", "2"]), &reject);
+        assert!(wide.starts_with("Ana;\"1;2\";7;"), "{wide}");
+    }
+
+    #[test]
+    fn a_corrected_rejects_file_does_not_grow() {
+        let header = names(&["Name", "Phone", "row", "column", "problem", "fix"]);
+        let lines = Lines::new(&header, b',');
+        assert_eq!(
+            lines.header(&header),
+            "\u{feff}Name,Phone,row,column,problem,fix\r\n"
+        );
+        let reject = Reject {
+            row: 3,
+            column: "Phone".into(),
+            reason: RejectReason::OpenQuote,
+        };
+        let again = lines.reject(
+            &ByteRecord::from(vec!["Ana", "n/a", "9", "Phone", "old", "old"]),
+            &reject,
+        );
+        assert!(again.starts_with("Ana,n/a,3,Phone,"), "{again}");
+    }
+}

@@ -1,0 +1,97 @@
+//! The account: its templates, page by page, and its phone number.
+
+use serde_json::{Value, json};
+
+/// What management calls are answered from.
+#[derive(Debug)]
+pub struct Account {
+    /// Items as Meta lists them.
+    pub templates: Vec<Value>,
+    /// Management calls so far.
+    pub calls: u64,
+}
+
+impl Default for Account {
+    /// The templates of the README and of the demonstration.
+    fn default() -> Self {
+        let url = |label: &str, url: &str| json!({"type": "URL", "text": label, "url": url});
+        let body = |text: &str| json!({"type": "BODY", "text": text});
+        let templates = vec![
+            template(
+                "hello_world",
+                "en_US",
+                "UTILITY",
+                json!([body("Welcome and congratulations!")]),
+            ),
+            template(
+                "order_update",
+                "en",
+                "UTILITY",
+                json!([
+                    body("Hello {{1}}, your order over {{2}} is on its way."),
+                    {"type": "BUTTONS", "buttons": [url("Track", "https://shop.example/orders/{{1}}")]},
+                ]),
+            ),
+            template(
+                "winter_sale",
+                "en",
+                "MARKETING",
+                json!([
+                    {"type": "HEADER", "format": "IMAGE"},
+                    body("Dear {{1}}, everything is half the price until Sunday."),
+                    {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "Stop"}]},
+                ]),
+            ),
+        ];
+        Self {
+            templates,
+            calls: 0,
+        }
+    }
+}
+
+fn template(name: &str, language: &str, category: &str, components: Value) -> Value {
+    json!({"id": format!("{name}-{language}"), "name": name, "language": language, "status": "APPROVED",
+        "category": category, "parameter_format": "POSITIONAL", "components": components})
+}
+
+impl Account {
+    /// One page of templates: `limit` after the one that `after` names.
+    pub fn page(&mut self, limit: usize, after: Option<&str>) -> Value {
+        self.calls += 1;
+        let start = after
+            .and_then(|after| after.parse().ok())
+            .unwrap_or(0usize)
+            .min(self.templates.len());
+        let end = (start + limit.max(1)).min(self.templates.len());
+        let mut paging =
+            json!({"cursors": {"before": start.to_string(), "after": end.to_string()}});
+        if end < self.templates.len() {
+            paging["next"] = json!("https://graph.facebook.com/next");
+        }
+        json!({"data": self.templates[start..end], "paging": paging})
+    }
+
+    /// The phone number.
+    pub fn number(&mut self, id: &str, tier: &str) -> Value {
+        self.calls += 1;
+        json!({"id": id, "whatsapp_business_manager_messaging_limit": tier})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_one_another_to_the_end() {
+        let mut account = Account::default();
+        let first = account.page(2, None);
+        assert_eq!(first["data"].as_array().map(Vec::len), Some(2));
+        assert!(first["paging"]["next"].is_string());
+        let last = account.page(2, first["paging"]["cursors"]["after"].as_str());
+        assert_eq!(last["data"][0]["name"], "winter_sale");
+        assert!(last["paging"].get("next").is_none());
+        assert_eq!(account.calls, 2);
+    }
+}
