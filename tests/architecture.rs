@@ -45,11 +45,12 @@ fn dependencies_point_inwards() {
     assert_eq!(our_own("campaign"), BTreeSet::new());
     assert_eq!(our_own("whatsapp"), ["campaign"].into());
     assert_eq!(our_own("cloud"), ["campaign"].into());
+    assert_eq!(our_own("table"), BTreeSet::new());
     assert_eq!(our_own("simulator"), ["whatsapp"].into());
     assert_eq!(our_own("xtask"), BTreeSet::new());
     for function in ["api", "splitter", "sender", "webhook", "tally"] {
         assert!(
-            our_own(function).is_subset(&["campaign", "whatsapp", "cloud"].into()),
+            our_own(function).is_subset(&["campaign", "whatsapp", "cloud", "table"].into()),
             "{function}"
         );
     }
@@ -63,10 +64,14 @@ fn dependencies_point_inwards() {
 
 #[test]
 fn the_sample_events_are_events() {
-    let s3: aws_lambda_events::s3::S3Event =
-        serde_json::from_value(event("splitter.s3-put.json")).unwrap();
-    let key = s3.records[0].s3.object.key.as_deref().unwrap();
-    assert!(cloud::files::campaign_of(key).is_some());
+    let put = event("splitter.s3-put.json");
+    let key = put["Records"][0]["s3"]["object"]["key"].as_str().unwrap();
+    assert!(cloud::files::upload_of(key).is_some());
+    let _: splitter::Event = serde_json::from_value(put).unwrap();
+    let order = event("splitter.order.json");
+    let _: cloud::splits::SplitOrder =
+        serde_json::from_str(order["Records"][0]["body"].as_str().unwrap()).unwrap();
+    let _: splitter::Event = serde_json::from_value(order).unwrap();
     let sqs: aws_lambda_events::sqs::SqsEvent =
         serde_json::from_value(event("sender.batch.json")).unwrap();
     let batch: campaign::batch::Batch =

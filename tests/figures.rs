@@ -9,10 +9,10 @@
 use std::io::{BufWriter, Write};
 use std::time::Instant;
 
-use aws_lambda_events::s3::S3Event;
 use aws_sdk_s3::primitives::ByteStream;
 use campaign::id::CampaignId;
 use campaign::record::CampaignState;
+use cloud::files::Upload;
 use lambda_http::Body;
 use lambda_http::http::{Method, Request};
 use secrecy::SecretString;
@@ -86,12 +86,12 @@ async fn splitting(rows: u32, memory: bool) {
     let world = World::new().await;
     let campaign = world.campaign(CampaignState::AwaitingUpload).await.id;
     upload(&world, &campaign, rows).await;
-    let event = event(&cloud::files::input_key(&campaign));
+    let event = event(&cloud::files::input_key(&campaign, Upload::File(0)));
     let splitter = world.splitter(40);
     let began = Instant::now();
     splitter.handle(event, context(900)).await.unwrap();
     let seconds = began.elapsed().as_secs_f64();
-    let counts = world.now(&campaign).await.counts;
+    let counts = world.now(&campaign).await.counts();
     assert_eq!(
         (counts.rows, counts.enqueued),
         (u64::from(rows), u64::from(rows))
@@ -109,7 +109,7 @@ async fn splitting(rows: u32, memory: bool) {
 }
 
 /// The sample event, for another key.
-fn event(key: &str) -> S3Event {
+fn event(key: &str) -> splitter::Event {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../events/splitter.s3-put.json"
@@ -133,7 +133,7 @@ async fn upload(world: &World, campaign: &CampaignId, rows: u32) {
         .s3
         .put_object()
         .bucket(&world.bucket)
-        .key(cloud::files::input_key(campaign))
+        .key(cloud::files::input_key(campaign, Upload::File(0)))
         .body(body);
     put.send().await.unwrap();
     std::fs::remove_file(path).unwrap();

@@ -3,6 +3,7 @@
 //! - [`architecture`]: who may depend on whom; the sample events are events (plain `cargo test`)
 //! - [`uploads`]: the presigned PUT and every way of tampering with it (real S3)
 //! - [`splitting`]: from the S3 event to what is on the queue, and files that cannot be used
+//! - [`importing`]: preview and start, corrections, people who are left out, templates
 //! - [`sending`]: the sender against real queues and tables and the simulator; every class of error
 //! - [`callbacks`]: the webhook: handshake, signature, storage, any order
 //! - [`counting`]: the tally: repeated and overlapping batches add nothing
@@ -21,6 +22,7 @@ mod architecture;
 mod callbacks;
 mod counting;
 mod deployed;
+mod importing;
 mod operating;
 mod sending;
 mod splitting;

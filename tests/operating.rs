@@ -1,29 +1,41 @@
 //! The API's answers, good and bad.
 
 use api::{Api, router};
-use aws_lambda_events::s3::S3Event;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use axum::{Router, http};
 use campaign::record::CampaignState;
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use whatsapp::account::Account;
 
 use crate::architecture::event;
-use crate::world::{TOKEN, World, context};
+use crate::world::{TOKEN, World};
 
-fn api(world: &World) -> Router {
-    let (campaigns, counters) = (world.campaigns.clone(), world.counters.clone());
-    router(Api::new(
-        campaigns,
-        counters,
-        world.files.clone(),
-        world.secret(),
-        40,
-    ))
+/// The API over a test's own tables, and the simulator as Meta.
+pub(crate) fn api(world: &World) -> Router {
+    let settings = world.simulator.state.settings();
+    let account = Account::new(
+        &world.simulator.url(),
+        "v25.0",
+        &settings.waba_id,
+        &settings.phone_number_id,
+    );
+    router(Api {
+        campaigns: world.campaigns.clone(),
+        counters: world.counters.clone(),
+        imports: world.imports.clone(),
+        contacts: world.contacts.clone(),
+        files: world.files.clone(),
+        queue: world.queue.clone(),
+        splits: world.splits(),
+        secrets: world.secret(),
+        account: account.unwrap(),
+        budget: 40,
+    })
 }
 
-async fn call(
+pub(crate) async fn call(
     api: &Router,
     method: &str,
     path: &str,
@@ -52,7 +64,7 @@ async fn call(
     )
 }
 
-async fn get(api: &Router, path: &str) -> (u16, Value) {
+pub(crate) async fn get(api: &Router, path: &str) -> (u16, Value) {
     let (status, _, body) = call(api, "GET", path, Some(TOKEN), Vec::new()).await;
     (status, body)
 }
@@ -71,6 +83,8 @@ async fn only_health_is_open() {
         "/campaigns",
         "/campaigns/x",
         "/campaigns/x/rejects",
+        "/templates",
+        "/contacts/5511987654321",
         "/openapi.json",
         "/nothing",
     ] {
@@ -159,7 +173,7 @@ async fn bad_requests_get_a_problem_that_says_what_to_do() {
 async fn a_campaign_from_creation_to_its_numbers() {
     let world = World::new().await;
     let api = api(&world);
-    let file = "Name,Phone,Amount\nAna,(11) 98765-4321,3\nBob,n/a,4\n";
+    let file = "Name,Phone,Amount,Order\nAna,(11) 98765-4321,3,7\nBob,n/a,4,8\n";
     let mut body = sample();
     body["file"]["size"] = json!(file.len());
     let (status, _, created) = call(
@@ -182,8 +196,7 @@ async fn a_campaign_from_creation_to_its_numbers() {
     assert_eq!(get(&api, &format!("{path}/rejects")).await.0, 404);
 
     let event = world.upload(&id.parse().unwrap(), file.as_bytes()).await;
-    let event: S3Event = serde_json::from_value(event).unwrap();
-    world.splitter(2).handle(event, context(900)).await.unwrap();
+    world.split(event).await;
     let (_, seen) = get(&api, &path).await;
     assert_eq!(
         (&seen["state"], &seen["rows"]["total"]),
@@ -205,7 +218,7 @@ async fn a_campaign_from_creation_to_its_numbers() {
         .text()
         .await
         .unwrap();
-    assert!(rejects.contains("2,\"Phone\","), "{rejects}");
+    assert!(rejects.contains("Bob,n/a,4,8,2,Phone,"), "{rejects}");
 
     world.campaign(CampaignState::Paused).await;
     let (_, listed) = get(&api, "/campaigns").await;
@@ -231,15 +244,26 @@ async fn the_description_has_every_route() {
     let world = World::new().await;
     let (status, description) = get(&api(&world), "/openapi.json").await;
     assert_eq!(status, 200);
-    let paths: Vec<&str> = description["paths"]
+    let mut paths: Vec<&str> = description["paths"]
         .as_object()
         .unwrap()
         .keys()
         .map(String::as_str)
         .collect();
+    paths.sort_unstable();
     assert_eq!(
         paths,
-        ["/campaigns", "/campaigns/{id}", "/campaigns/{id}/rejects"]
+        [
+            "/campaigns",
+            "/campaigns/{id}",
+            "/campaigns/{id}/files",
+            "/campaigns/{id}/preview",
+            "/campaigns/{id}/rejects",
+            "/campaigns/{id}/start",
+            "/campaigns/{id}/test",
+            "/contacts/{phone}",
+            "/templates"
+        ]
     );
     let created = &description["components"]["schemas"]["NewCampaign"];
     assert_eq!(created["required"], json!(["name", "message", "file"]));

@@ -3,19 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_lambda_events::s3::S3Event;
+use campaign::batch::Batch;
 use campaign::import::ImportCounts;
 use campaign::record::CampaignState;
-use serde_json::Value;
+use cloud::campaigns::Take;
 
-use crate::world::{World, context};
+use crate::world::{PATIENCE, World, context};
 
 const PEOPLE: &str = "\u{feff}Name,Phone\r\n\"Silva, Ana\",+5511987654321\r\nBob,n/a\r\nAna again,+55 11 98765-4321\r\nCléo,+33612345678\r\n";
-
-async fn split(world: &World, event: &Value) {
-    let event: S3Event = serde_json::from_value(event.clone()).unwrap();
-    world.splitter(2).handle(event, context(900)).await.unwrap();
-}
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
@@ -23,16 +18,20 @@ async fn every_usable_row_is_enqueued_once_and_the_rest_is_explained() {
     let world = World::new().await;
     let campaign = world.campaign(CampaignState::AwaitingUpload).await;
     let event = world.upload(&campaign.id, PEOPLE.as_bytes()).await;
-    split(&world, &event).await;
+    world.split(event.clone()).await;
 
     let now = world.now(&campaign.id).await;
-    assert_eq!((now.state, now.split_done), (CampaignState::Sending, true));
     assert_eq!(
-        now.counts,
+        (now.state, now.split_done()),
+        (CampaignState::Sending, true)
+    );
+    assert_eq!(
+        now.counts(),
         ImportCounts {
             rows: 4,
             rejected: 1,
             duplicates: 1,
+            suppressed: 0,
             enqueued: 2
         }
     );
@@ -58,7 +57,7 @@ async fn every_usable_row_is_enqueued_once_and_the_rest_is_explained() {
 
     let signed = world
         .files
-        .sign_rejects(&campaign.id, Duration::from_secs(60))
+        .sign_rejects(&campaign.id, 0, Duration::from_secs(60))
         .await
         .unwrap()
         .unwrap();
@@ -70,11 +69,12 @@ async fn every_usable_row_is_enqueued_once_and_the_rest_is_explained() {
         .unwrap();
     assert_eq!(
         rejects,
-        "row,column,reason\r\n2,\"Phone\",\"this is not a phone number\"\r\n"
+        "\u{feff}Name,Phone,row,column,problem,fix\r\n\
+         Bob,n/a,2,Phone,this is not a phone number,\"leave nothing but the number, as +<country><number>\"\r\n"
     );
 
     // The same event again: everything stays as it is.
-    split(&world, &event).await;
+    world.split(event.clone()).await;
     assert!(world.drain().await.is_empty());
     assert_eq!(world.now(&campaign.id).await, now);
 }
@@ -84,28 +84,16 @@ async fn every_usable_row_is_enqueued_once_and_the_rest_is_explained() {
 async fn many_rows_come_out_once_each_whatever_the_batches() {
     let world = World::new().await;
     let campaign = world.campaign(CampaignState::AwaitingUpload).await;
-    let mut file = String::from("phone,name\n");
-    (0..3000).for_each(|row| file.push_str(&format!("+34610{row:06},Ana\n")));
-    let event = world.upload(&campaign.id, file.as_bytes()).await;
-    split(&world, &event).await;
-    let batches = world.drain().await;
-    let rows: Vec<u32> = batches
-        .iter()
-        .flat_map(|(batch, _)| &batch.rows)
-        .map(|row| row.row)
-        .collect();
-    assert_eq!(rows.len(), 3000);
-    assert_eq!(
-        rows.into_iter().collect::<BTreeSet<_>>(),
-        (1..=3000).collect()
-    );
+    let event = world.upload(&campaign.id, many(3000).as_bytes()).await;
+    world.split(event.clone()).await;
+    assert_eq!(rows(&world.drain().await), (1..=3000).collect::<Vec<_>>());
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn a_file_that_cannot_be_used_fails_the_campaign_with_a_sentence() {
     let world = World::new().await;
-    let cases: [(&[u8], &str); 6] = [
+    let cases: [(&[u8], &str); 8] = [
         (b"name,email\nAna,a@b.c\n", "no phone column"),
         (
             b"phone,email\n+5511987654321,a\n",
@@ -113,13 +101,18 @@ async fn a_file_that_cannot_be_used_fails_the_campaign_with_a_sentence() {
         ),
         (b"\n", "is empty"),
         (b"phone,name\n", "no rows below"),
-        (b"PK\x03\x04\x14\x00\x06\x00,\n1,2\n", "not UTF-8 text"),
+        (
+            b"PK\x03\x04\x14\x00\x06\x00,\n1,2\n",
+            "workbook cannot be read",
+        ),
+        (b"%PDF-1.7\n", "is a PDF document"),
+        (b"\x1f\x8b\x08\x00broken", "gzip file is damaged"),
         (b"phone,name\nn/a,Ana\n", "none of the file's 1 rows"),
     ];
     for (file, expected) in cases {
         let campaign = world.campaign(CampaignState::AwaitingUpload).await;
         let event = world.upload(&campaign.id, file).await;
-        split(&world, &event).await;
+        world.split(event.clone()).await;
         let now = world.now(&campaign.id).await;
         assert_eq!(now.state, CampaignState::Failed, "{expected}");
         let reason = now.reason.unwrap().to_lowercase();
@@ -137,7 +130,7 @@ async fn an_upload_without_a_campaign_is_refused_beside_it() {
     let world = World::new().await;
     let stranger = "no-such-campaign".parse().unwrap();
     let event = world.upload(&stranger, PEOPLE.as_bytes()).await;
-    split(&world, &event).await;
+    world.split(event.clone()).await;
     let note = world
         .s3
         .get_object()
@@ -162,36 +155,160 @@ async fn an_upload_without_a_campaign_is_refused_beside_it() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_split_that_failed_midway_is_taken_up_again() {
+async fn files_that_another_invocation_reads_are_looked_at_again_later() {
     let world = World::new().await;
     let campaign = world.campaign(CampaignState::AwaitingUpload).await;
     let event = world.upload(&campaign.id, PEOPLE.as_bytes()).await;
-    // Another invocation is at it: this one leaves it alone.
     let now = cloud::now();
     world
         .campaigns
-        .begin_split(&campaign.id, "another", now, 0)
+        .take_files(&campaign.id, "another", now, 0)
         .await
         .unwrap();
-    split(&world, &event).await;
+    let splitter = world.splitter(2);
+    splitter
+        .handle(serde_json::from_value(event).unwrap(), context(900))
+        .await
+        .unwrap();
     assert_eq!(
         world.now(&campaign.id).await.state,
-        CampaignState::Splitting
+        CampaignState::AwaitingUpload
     );
     assert!(world.drain().await.is_empty());
-    // It failed and gave the split back.
+    // It ended without having done anything, and the order comes.
     world
         .campaigns
-        .release_split(&campaign.id, "another")
+        .give_back(&campaign.id, "another")
         .await
         .unwrap();
-    split(&world, &event).await;
-    assert_eq!(world.now(&campaign.id).await.counts.enqueued, 2);
-    let rows: usize = world
-        .drain()
+    let until = std::time::Instant::now() + PATIENCE;
+    while !world.follow_order(&splitter, context(900)).await {
+        assert!(std::time::Instant::now() < until, "no order came");
+    }
+    assert_eq!(world.now(&campaign.id).await.counts().enqueued, 2);
+    assert_eq!(rows(&world.drain().await).len(), 2);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn an_owner_that_shows_no_life_is_replaced_and_one_that_does_is_not() {
+    let world = World::new().await;
+    let id = world.campaign(CampaignState::AwaitingUpload).await.id;
+    let take = async |owner: &str, now, stale| {
+        world
+            .campaigns
+            .take_files(&id, owner, now, stale)
+            .await
+            .unwrap()
+    };
+    assert!(matches!(take("one", 1000, 0).await, Take::Yours(_)));
+    assert!(
+        matches!(take("one", 1500, 0).await, Take::Yours(_)),
+        "Lambda repeats an event under its own id"
+    );
+    assert_eq!(take("two", 2000, 1500).await, Take::Busy);
+    assert!(matches!(take("two", 2000, 1501).await, Take::Yours(_)));
+    assert!(
+        !world.campaigns.beat(&id, "one", 2100).await.unwrap(),
+        "the first one must learn that it was replaced"
+    );
+    world.campaigns.give_back(&id, "one").await.unwrap();
+    assert_eq!(
+        take("three", 2200, 1000).await,
+        Take::Busy,
+        "and cannot give away what is another's"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn an_import_that_runs_out_of_time_goes_on_in_the_next_invocation() {
+    let world = World::new().await;
+    let campaign = world.campaign(CampaignState::AwaitingUpload).await;
+    let event = world.upload(&campaign.id, many(13_000).as_bytes()).await;
+    let splitter = world.splitter(2);
+    // The clock is nearly at its end each time: one flush of 80 batches, then the next.
+    splitter
+        .handle(serde_json::from_value(event).unwrap(), context(29))
         .await
+        .unwrap();
+    let mut invocations = 1;
+    while world.follow_order(&splitter, context(29)).await {
+        invocations += 1;
+    }
+    assert!(invocations >= 4, "{invocations} invocations");
+    let now = world.now(&campaign.id).await;
+    assert_eq!(
+        (now.state, now.counts().enqueued),
+        (CampaignState::Sending, 13_000)
+    );
+    assert_eq!(
+        rows(&world.drain().await),
+        (1..=13_000).collect::<Vec<_>>(),
+        "once each, no more"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn an_import_that_dies_at_any_point_ends_with_the_same_batches() {
+    const ROWS: u32 = 20_000;
+    let world = World::new().await;
+    let whole = world.campaign(CampaignState::AwaitingUpload).await;
+    let event = world.upload(&whole.id, many(ROWS).as_bytes()).await;
+    let splitter = world.splitter(3);
+    splitter
+        .handle(serde_json::from_value(event).unwrap(), context(900))
+        .await
+        .unwrap();
+    let expected = batches_of(&world.drain().await);
+
+    let broken = world.campaign(CampaignState::AwaitingUpload).await;
+    let event = world.upload(&broken.id, many(ROWS).as_bytes()).await;
+    // Lambda repeats an event under the same request id.
+    let context = context(900);
+    let (mut deaths, mut patience) = (0u64, 40);
+    loop {
+        let run = splitter.handle(
+            serde_json::from_value(event.clone()).unwrap(),
+            context.clone(),
+        );
+        match tokio::time::timeout(Duration::from_millis(patience), run).await {
+            Ok(ended) => break ended.unwrap(),
+            Err(_) => deaths += 1,
+        }
+        // Later and later, so that it comes further each time and dies everywhere.
+        patience += 40 + deaths * 7 % 13;
+    }
+    assert!(deaths >= 5, "it died {deaths} times");
+    assert_eq!(
+        world.now(&broken.id).await.counts().enqueued,
+        u64::from(ROWS)
+    );
+    assert_eq!(batches_of(&world.drain().await), expected);
+}
+
+/// The set of batches, whatever their order and repeats.
+fn batches_of(batches: &[(Batch, Option<String>)]) -> BTreeSet<String> {
+    batches
         .iter()
-        .map(|(batch, _)| batch.rows.len())
-        .sum();
-    assert_eq!(rows, 2);
+        .map(|(batch, _)| serde_json::to_string(&batch.rows).unwrap())
+        .collect()
+}
+
+/// Row numbers on the queue, sorted, with repeats.
+fn rows(batches: &[(Batch, Option<String>)]) -> Vec<u32> {
+    let mut rows: Vec<u32> = batches
+        .iter()
+        .flat_map(|(batch, _)| &batch.rows)
+        .map(|row| row.row)
+        .collect();
+    rows.sort_unstable();
+    rows
+}
+
+fn many(rows: u32) -> String {
+    let mut file = String::from("phone,name\n");
+    (0..rows).for_each(|row| file.push_str(&format!("+34610{row:06},Ana\n")));
+    file
 }

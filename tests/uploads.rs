@@ -36,7 +36,7 @@ async fn an_upload_is_taken_once_and_only_as_signed() {
     let hour = Duration::from_secs(3600);
     let signed = world
         .files
-        .sign_upload(&id, FILE.len() as u64, hour)
+        .sign_upload(&id, cloud::files::Upload::File(0), FILE.len() as u64, hour)
         .await
         .unwrap();
     let names: Vec<&str> = signed.headers.keys().map(String::as_str).collect();
@@ -115,7 +115,12 @@ async fn an_expired_url_is_refused() {
     let id = Uuid::now_v7().to_string().parse().unwrap();
     let signed = world
         .files
-        .sign_upload(&id, FILE.len() as u64, Duration::from_secs(1))
+        .sign_upload(
+            &id,
+            cloud::files::Upload::File(0),
+            FILE.len() as u64,
+            Duration::from_secs(1),
+        )
         .await
         .unwrap();
     // The one thing waited for by the clock: the clock itself.

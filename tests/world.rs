@@ -18,14 +18,17 @@ use campaign::batch::Batch;
 use campaign::id::CampaignId;
 use campaign::message::Message as Text;
 use campaign::pacing::Rate;
-use campaign::record::{Campaign, CampaignState, FileInfo};
+use campaign::record::{Campaign, CampaignState, FileInfo, FileStage};
 use cloud::callbacks::Callbacks;
 use cloud::campaigns::Campaigns;
+use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
-use cloud::files::Files;
+use cloud::files::{Files, Upload};
+use cloud::imports::Imports;
 use cloud::ledger::Ledger;
 use cloud::queue::Queue;
 use cloud::secrets::Secrets;
+use cloud::splits::Splits;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
@@ -47,6 +50,8 @@ pub(crate) const VERIFY_TOKEN: &str = "local-verify";
 pub(crate) struct World {
     pub(crate) campaigns: Campaigns,
     pub(crate) counters: CounterTable,
+    pub(crate) imports: Imports,
+    pub(crate) contacts: Contacts,
     pub(crate) ledger: Ledger,
     pub(crate) callbacks: Callbacks,
     pub(crate) files: Files,
@@ -56,6 +61,7 @@ pub(crate) struct World {
     pub(crate) bucket: String,
     sqs: aws_sdk_sqs::Client,
     sends: String,
+    orders: String,
     events: String,
     secrets: aws_sdk_secretsmanager::Client,
     secret: String,
@@ -75,32 +81,28 @@ impl World {
         let (s3, sqs) = (cloud::aws::s3(&config), cloud::aws::sqs(&config));
         let name = format!("world-{}", Uuid::now_v7());
         let table = async |resource: &str| make_table(&dynamodb, resource, &name).await;
-        let (campaigns, messages, callbacks) = (
+        let (campaigns, messages, callbacks, contacts) = (
             table("CampaignsTable").await,
             table("MessagesTable").await,
             table("CallbacksTable").await,
+            table("ContactsTable").await,
         );
-        let sends = sqs
-            .create_queue()
-            .queue_name(format!("{name}-sends"))
-            .send()
-            .await
-            .unwrap()
-            .queue_url
-            .unwrap();
-        let events = sqs
-            .create_queue()
-            .queue_name(format!("{name}-events"))
-            .send()
-            .await
-            .unwrap()
-            .queue_url
-            .unwrap();
+        let queue = async |queue: &str| {
+            let create = sqs.create_queue().queue_name(format!("{name}-{queue}"));
+            create.send().await.unwrap().queue_url.unwrap()
+        };
+        let (sends, orders, events) = (
+            queue("sends").await,
+            queue("splits").await,
+            queue("events").await,
+        );
         make_bucket(&s3, &sqs, &name, &events).await;
         let secrets = cloud::aws::secrets(&config);
         let world = Self {
             campaigns: Campaigns::new(dynamodb.clone(), campaigns.clone(), 7),
-            counters: CounterTable::new(dynamodb.clone(), campaigns, 7),
+            counters: CounterTable::new(dynamodb.clone(), campaigns.clone(), 7),
+            imports: Imports::new(dynamodb.clone(), campaigns, 7),
+            contacts: Contacts::new(dynamodb.clone(), contacts),
             ledger: Ledger::new(dynamodb.clone(), messages, 7),
             callbacks: Callbacks::new(dynamodb, callbacks, 7),
             files: Files::new(s3.clone(), name.clone()),
@@ -119,6 +121,7 @@ impl World {
             bucket: name.clone(),
             sqs,
             sends,
+            orders,
             events,
             secrets,
             secret: name,
@@ -171,6 +174,7 @@ impl World {
         };
         sender::Sender::new(
             self.campaigns.clone(),
+            self.contacts.clone(),
             self.ledger.clone(),
             self.queue.clone(),
             self.secret(),
@@ -189,14 +193,60 @@ impl World {
         let rate = Rate { slots, per_slot: 1 };
         splitter::Splitter::new(
             self.campaigns.clone(),
+            self.imports.clone(),
+            self.contacts.clone(),
             self.files.clone(),
             self.queue.clone(),
+            self.splits(),
             rate,
         )
     }
 
-    /// A campaign in the table, in `state`, with a text that names `{{name}}`.
+    /// The splits queue.
+    pub(crate) fn splits(&self) -> Splits {
+        Splits::new(self.sqs.clone(), self.orders.clone())
+    }
+
+    /// Gives the splitter an upload's event, then every order that follows from it.
+    pub(crate) async fn split(&self, event: Value) {
+        let splitter = self.splitter(2);
+        splitter
+            .handle(serde_json::from_value(event).unwrap(), context(900))
+            .await
+            .unwrap();
+        while self.follow_order(&splitter, context(900)).await {}
+    }
+
+    /// Gives the splitter the next order, if there is one.
+    pub(crate) async fn follow_order(
+        &self,
+        splitter: &splitter::Splitter,
+        context: Context,
+    ) -> bool {
+        let Some(message) = self.receive(&self.orders, Duration::ZERO).await else {
+            return false;
+        };
+        self.delete(&self.orders, &message).await;
+        let record =
+            json!({"eventSource": "aws:sqs", "messageId": "1", "body": message.body().unwrap()});
+        let event = serde_json::from_value(json!({"Records": [record]})).unwrap();
+        splitter.handle(event, context).await.unwrap();
+        true
+    }
+
+    /// A campaign in the table, in `state`, with a text that names `{{name}}`; where it sends, its file is in the queue.
     pub(crate) async fn campaign(&self, state: CampaignState) -> Campaign {
+        self.campaign_with(|campaign| {
+            campaign.state = state;
+            if state.may_send() {
+                campaign.files[0].stage = FileStage::Split;
+            }
+        })
+        .await
+    }
+
+    /// A campaign that waits for its file, changed as wished.
+    pub(crate) async fn campaign_with(&self, change: impl FnOnce(&mut Campaign)) -> Campaign {
         let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
         let file = FileInfo {
             name: "a.csv".into(),
@@ -204,10 +254,8 @@ impl World {
         };
         let id = Uuid::now_v7().to_string().parse().unwrap();
         let message = Text::new(message).unwrap();
-        let campaign = Campaign {
-            state,
-            ..Campaign::new(id, "Test".into(), message, file, cloud::now())
-        };
+        let mut campaign = Campaign::new(id, "Test".into(), message, file, cloud::now());
+        change(&mut campaign);
         self.campaigns.create(&campaign).await.unwrap();
         campaign
     }
@@ -217,11 +265,16 @@ impl World {
         self.campaigns.get(id).await.unwrap().unwrap()
     }
 
-    /// Uploads a campaign's file as the API signs it; gives the S3 event that follows.
+    /// Uploads a campaign's first file as the API signs it; gives the S3 event that follows.
     pub(crate) async fn upload(&self, id: &CampaignId, file: &[u8]) -> Value {
+        self.upload_as(id, Upload::File(0), file).await
+    }
+
+    /// Uploads to a campaign as the API signs it; gives the S3 event that follows.
+    pub(crate) async fn upload_as(&self, id: &CampaignId, upload: Upload, file: &[u8]) -> Value {
         let signed = self
             .files
-            .sign_upload(id, file.len() as u64, Duration::from_secs(60))
+            .sign_upload(id, upload, file.len() as u64, Duration::from_secs(60))
             .await
             .unwrap();
         let mut put = reqwest::Client::new().put(&signed.url).body(file.to_vec());

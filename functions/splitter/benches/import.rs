@@ -1,18 +1,22 @@
-//! Bytes of a CSV → serialized batches, on one core.
+//! Bytes of a table → serialized batches, on one core, both passes' work but for the queue.
 
 use std::hint::black_box;
+use std::io::Cursor;
+use std::sync::Arc;
 
 use campaign::batch::{Batch, Cutter};
-use campaign::import::Verdict;
+use campaign::import::{Numbers, Verdict};
 use campaign::message::Message;
 use campaign::pacing::Rate;
+use campaign::preview::{Preview, Survey};
 use campaign::record::{Campaign, FileInfo};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use splitter::records::Records;
+use encoding_rs::WINDOWS_1252;
+use splitter::people::People;
 
 const ROWS: u64 = 100_000;
 
-fn file() -> Vec<u8> {
+fn text() -> String {
     let mut file = String::from("name,phone,amount,city\n");
     for row in 0..ROWS {
         file.push_str(&format!(
@@ -21,7 +25,7 @@ fn file() -> Vec<u8> {
             row % 1000
         ));
     }
-    file.into_bytes()
+    file
 }
 
 fn campaign() -> Campaign {
@@ -36,12 +40,24 @@ fn campaign() -> Campaign {
     Campaign::new(id, "Bench".into(), message, file, 0)
 }
 
-async fn import(file: &[u8], campaign: &Campaign) -> usize {
+/// The first pass: everything is judged and surveyed.
+async fn examine(file: &Arc<[u8]>, campaign: &Campaign) -> u64 {
+    let mut people = open(file, campaign).await;
+    let mut survey = Survey::default();
+    while let Some(verdict) = people.next().await.expect("read") {
+        survey.take(&verdict);
+    }
+    assert_eq!(people.counts().enqueued, ROWS);
+    survey.finish(Preview::default()).countries[0].1
+}
+
+/// The second: everything is judged, cut and written.
+async fn enqueue(file: &Arc<[u8]>, campaign: &Campaign) -> usize {
     let mut cutter = Cutter::new(Rate {
         slots: 80,
         per_slot: 1,
     });
-    let mut records = Records::open(file, campaign).await.expect("header");
+    let mut people = open(file, campaign).await;
     let mut bytes = 0;
     let mut write = |rows| {
         let batch = Batch {
@@ -50,7 +66,7 @@ async fn import(file: &[u8], campaign: &Campaign) -> usize {
         };
         bytes += black_box(serde_json::to_string(&batch).expect("text")).len();
     };
-    while let Some(verdict) = records.next().await.expect("read") {
+    while let Some(verdict) = people.next().await.expect("read") {
         if let Verdict::Usable(row) = verdict
             && let Some(rows) = cutter.push(row)
         {
@@ -58,20 +74,46 @@ async fn import(file: &[u8], campaign: &Campaign) -> usize {
         }
     }
     cutter.finish().into_iter().for_each(write);
-    assert_eq!(records.counts().enqueued, ROWS);
+    assert_eq!(people.counts().enqueued, ROWS);
     bytes
 }
 
+async fn open(file: &Arc<[u8]>, campaign: &Campaign) -> People {
+    let people = People::open(
+        Cursor::new(Arc::clone(file)),
+        campaign,
+        Numbers::default(),
+        0,
+    );
+    people.await.expect("header")
+}
+
 fn bench(criterion: &mut Criterion) {
-    let (file, campaign) = (file(), campaign());
+    let (text, campaign) = (text(), campaign());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("runtime");
     let mut group = criterion.benchmark_group("import");
     group.throughput(Throughput::Elements(ROWS)).sample_size(20);
-    group.bench_function("rows", |bencher| {
-        bencher.to_async(&runtime).iter(|| import(&file, &campaign))
-    });
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let files = [
+        ("utf-8", text.clone().into_bytes()),
+        ("windows-1252", WINDOWS_1252.encode(&text).0.into_owned()),
+        ("utf-16le", utf16),
+    ];
+    for (encoding, file) in files {
+        let file: Arc<[u8]> = file.into();
+        group.bench_function(format!("examine/{encoding}"), |bencher| {
+            bencher
+                .to_async(&runtime)
+                .iter(|| examine(&file, &campaign))
+        });
+        group.bench_function(format!("enqueue/{encoding}"), |bencher| {
+            bencher
+                .to_async(&runtime)
+                .iter(|| enqueue(&file, &campaign))
+        });
+    }
     group.finish();
 }
 

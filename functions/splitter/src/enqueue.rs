@@ -58,6 +58,7 @@ impl Splitter {
                 && out.take(row).await?
                 && turn.is_over()
             {
+                out.hand_over().await?;
                 return Ok(Enqueued::Part);
             }
             self.go_on(campaign, turn).await?;
@@ -125,6 +126,25 @@ impl<'a> Output<'a> {
         }
         self.flush().await?;
         Ok(self.suppressed)
+    }
+
+    /// Writes down that what was begun is done: the next invocation begins behind it.
+    async fn hand_over(&self) -> Result<(), Error> {
+        let checkpoint = Checkpoint {
+            done: self.done,
+            suppressed: self.suppressed,
+            begun: self.begun.max(self.done),
+            kept_back: self
+                .kept_back
+                .iter()
+                .copied()
+                .filter(|&row| row > self.done)
+                .collect(),
+        };
+        let imports = &self.splitter.imports;
+        Ok(imports
+            .write_checkpoint(&self.campaign.id, self.index, &checkpoint)
+            .await?)
     }
 
     /// Writes down what is about to go out, then sends it.

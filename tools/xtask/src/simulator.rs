@@ -14,6 +14,7 @@ pub(crate) const ACCESS_TOKEN: &str = "simulated-access-token";
 /// Signs its callbacks.
 pub(crate) const APP_SECRET: &str = "simulated-app-secret";
 /// Its phone number.
+pub(crate) const WABA_ID: &str = "200000000000001";
 pub(crate) const PHONE_NUMBER_ID: &str = "100000000000001";
 
 /// A simulator that runs.

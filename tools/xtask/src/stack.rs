@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::emulator::{Emulator, REGION, aws_environment};
 use crate::process::{done, quietly, spinner};
 use crate::setup::BUILD;
-use crate::simulator::{ACCESS_TOKEN, APP_SECRET, PHONE_NUMBER_ID, Simulator};
+use crate::simulator::{ACCESS_TOKEN, APP_SECRET, PHONE_NUMBER_ID, Simulator, WABA_ID};
 use crate::{dev, root};
 
 /// The API token of a local stack, and its SHA-256.
@@ -131,6 +131,7 @@ fn deploy(emulator: &Emulator, simulator: &Simulator, tps: u32, logs: &Path) -> 
         format!("Architecture={}", architecture()),
         format!("TpsBudget={tps}"),
         format!("PhoneNumberId={PHONE_NUMBER_ID}"),
+        format!("WabaId={WABA_ID}"),
         format!("GraphApiUrl={}", simulator.url),
         "TlsOnly=false".to_owned(),
     ];
