@@ -90,7 +90,6 @@ async fn a_held_campaign_shows_what_it_would_do_and_does_it_when_started() {
     let id = held(&world, &api).await;
     let path = format!("/campaigns/{id}");
 
-    // The phone column has a name that nobody could guess.
     assert_eq!(get(&api, &path).await.1["state"], "ready");
     let (status, preview) = post(&api, &format!("{path}/preview"), Value::Null).await;
     assert_eq!(status, 200, "{preview}");

@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType,
 };
 use aws_sdk_s3::types::{
-    BucketVersioningStatus, Event, NotificationConfiguration, QueueConfiguration,
-    VersioningConfiguration,
+    BucketVersioningStatus, Event, FilterRule, FilterRuleName, NotificationConfiguration,
+    NotificationConfigurationFilter, QueueConfiguration, S3KeyFilter, VersioningConfiguration,
 };
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use campaign::batch::Batch;
@@ -394,8 +394,18 @@ async fn make_bucket(s3: &aws_sdk_s3::Client, sqs: &aws_sdk_sqs::Client, name: &
     let attributes = attributes.send().await.unwrap().attributes.unwrap();
     let to_queue =
         QueueConfiguration::builder().queue_arn(&attributes[&QueueAttributeName::QueueArn]);
+    let rule = |name, value: &str| FilterRule::builder().name(name).value(value).build();
+    let uploads = S3KeyFilter::builder()
+        .filter_rules(rule(FilterRuleName::Prefix, "uploads/"))
+        .filter_rules(rule(FilterRuleName::Suffix, "/input.csv"))
+        .build();
     let to_queue = to_queue
         .events(Event::from("s3:ObjectCreated:*"))
+        .filter(
+            NotificationConfigurationFilter::builder()
+                .key(uploads)
+                .build(),
+        )
         .build()
         .unwrap();
     let notify = NotificationConfiguration::builder()
