@@ -1,6 +1,7 @@
 //! Journeys. What goes where:
 //!
 //! - [`architecture`]: who may depend on whom; the sample events are events (plain `cargo test`)
+//! - [`corpus`]: files as people export them, and what becomes of each (plain `cargo test`)
 //! - [`uploads`]: the presigned PUT and every way of tampering with it (real S3)
 //! - [`splitting`]: from the S3 event to what is on the queue, and files that cannot be used
 //! - [`importing`]: preview and start, corrections, people who are left out, templates
@@ -11,7 +12,7 @@
 //! - [`deployed`]: the main job on the deployed whole, by the simulator's books
 //! - [`world`]: buckets, queues and tables of one test's own, from the template
 //!
-//! All but the first need services: `cargo xtask test` starts them and runs these with `--ignored`.
+//! All but the first two need services: `cargo xtask test` starts them and runs these with `--ignored`.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,6 +21,7 @@
 
 mod architecture;
 mod callbacks;
+mod corpus;
 mod counting;
 mod deployed;
 mod importing;

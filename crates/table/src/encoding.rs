@@ -91,7 +91,7 @@ fn mostly_utf8(mut sample: &[u8]) -> bool {
         };
         right += valid.chars().filter(|c| !c.is_ascii()).count();
         match rest {
-            None => return right > 4 * wrong,
+            None => return right > wrong,
             Some(rest) => {
                 wrong += 1;
                 sample = rest;
