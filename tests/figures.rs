@@ -1,13 +1,14 @@
 //! Figures that need services: `cargo xtask bench` starts them and runs this in release, once for each figure:
-//! `callbacks`, `splitting`, `memory`. Each prints one line.
+//! `callbacks`, `splitting`, `memory`, `continuation`. Each prints one line.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a benchmark that fails here fails where it should"
 )]
 
+use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::primitives::ByteStream;
 use campaign::id::CampaignId;
@@ -17,6 +18,7 @@ use lambda_http::Body;
 use lambda_http::http::{Method, Request};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use splitter::Splitter;
 use webhook::Webhook;
 use whatsapp::signature;
 
@@ -31,9 +33,13 @@ async fn main() {
     match figure.as_str() {
         "callbacks" => callbacks().await,
         "splitting" => splitting(50_000, false).await,
-        "memory" => splitting(1_000_000, true).await,
+        "memory" => splitting(5_000_000, true).await,
+        "continuation" => continuation().await,
+        "splitter" => splitter_process().await,
         other => {
-            println!("`{other}` is none of callbacks, splitting, memory: use cargo xtask bench")
+            println!(
+                "`{other}` is none of callbacks, splitting, memory, continuation: use cargo xtask bench"
+            )
         }
     }
 }
@@ -106,6 +112,98 @@ async fn splitting(rows: u32, memory: bool) {
             peak_memory_kb() / 1024
         );
     }
+}
+
+/// A million rows whole, and once more by processes that are killed at twenty random points: the same batches.
+async fn continuation() {
+    const ROWS: u32 = 1_000_000;
+    const KILLS: u32 = 20;
+    let world = World::new().await;
+    let split = async |kills: u32| {
+        let id = world.campaign(CampaignState::AwaitingUpload).await.id;
+        upload(&world, &id, ROWS).await;
+        let mut killed = 0;
+        loop {
+            let mut process = splitter_command(&world, &id).spawn().unwrap();
+            // A run takes some seconds: the first kills hit the first pass, later ones the second, wherever it is.
+            let patience = Duration::from_millis(if killed < kills {
+                100 + rand::random_range(0..2500)
+            } else {
+                600_000
+            });
+            match tokio::time::timeout(patience, process.wait()).await {
+                Ok(ended) => {
+                    assert!(ended.unwrap().success());
+                    let done = world.now(&id).await.state == CampaignState::Sending;
+                    assert!(done, "the split ended without its end");
+                    break;
+                }
+                Err(_) => {
+                    process.kill().await.unwrap();
+                    killed += 1;
+                }
+            }
+        }
+        let counts = world.now(&id).await.counts();
+        assert_eq!(
+            (counts.rows, counts.enqueued),
+            (u64::from(ROWS), u64::from(ROWS))
+        );
+        (batches(&world).await, killed)
+    };
+    let ((expected, _), _) = split(0).await;
+    let ((seen, taken), killed) = split(KILLS).await;
+    assert_eq!(expected.len(), seen.len());
+    assert!(expected == seen, "the batches are not the same");
+    println!(
+        "continuation: {ROWS} rows, killed {killed} times: {} batches, the same as without; {} of them enqueued twice",
+        seen.len(),
+        taken - seen.len(),
+    );
+}
+
+/// The rows of every batch on the queue, as a set, and how many batches there were.
+async fn batches(world: &World) -> (BTreeSet<String>, usize) {
+    let batches = world.drain().await;
+    let rows = batches
+        .iter()
+        .map(|(batch, _)| serde_json::to_string(&batch.rows).unwrap());
+    (rows.collect(), batches.len())
+}
+
+/// This program once more, as a splitter, with what that is told by its environment.
+fn splitter_command(world: &World, campaign: &CampaignId) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+    command.arg("splitter").envs([
+        ("CRIER_CAMPAIGN", campaign.as_str()),
+        (
+            "CAMPAIGNS_TABLE",
+            &format!("{}-CampaignsTable", world.bucket),
+        ),
+        ("CONTACTS_TABLE", &format!("{}-ContactsTable", world.bucket)),
+        ("UPLOADS_BUCKET", &world.bucket),
+        ("SENDS_QUEUE_URL", &world.sends),
+        ("SPLITS_QUEUE_URL", &world.orders),
+        ("RETENTION_DAYS", "7"),
+        ("TPS_BUDGET", "40"),
+        ("SLOTS", "0"),
+        ("SLOT_RATE", "1"),
+    ]);
+    command
+}
+
+/// One splitter in a process of its own, as Lambda would run it: the same request id each time.
+async fn splitter_process() {
+    let campaign: CampaignId = std::env::var("CRIER_CAMPAIGN").unwrap().parse().unwrap();
+    let mut context = context(900);
+    context.request_id = format!("owner-of-{campaign}");
+    let event = event(&cloud::files::input_key(&campaign, Upload::File(0)));
+    Splitter::from_env()
+        .await
+        .unwrap()
+        .handle(event, context)
+        .await
+        .unwrap();
 }
 
 /// The sample event, for another key.

@@ -15,7 +15,7 @@ pub fn sep_line(text: &str) -> Option<(u8, usize)> {
     let sep = line
         .get(..4)
         .filter(|start| start.eq_ignore_ascii_case("sep="))?;
-    let &[delimiter] = line[sep.len()..].as_bytes() else {
+    let &[delimiter] = &line.as_bytes()[sep.len()..] else {
         return None;
     };
     let usable = delimiter.is_ascii() && !matches!(delimiter, b'"' | b'\r' | b'\n');

@@ -52,7 +52,7 @@ fn with_services() -> Result<()> {
     let logs = dev().join("logs/bench");
     fs::create_dir_all(&logs)?;
     let emulator = Emulator::ministack(&logs)?;
-    for figure in ["callbacks", "splitting", "memory"] {
+    for figure in ["callbacks", "splitting", "memory", "continuation"] {
         let mut bench = Command::new("cargo");
         aws_environment(&mut bench, &emulator.url)
             .current_dir(root())

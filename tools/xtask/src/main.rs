@@ -5,12 +5,13 @@
 //! - [`emulator`], [`simulator`], [`stack`]: what a run consists of
 //! - [`client`]: our own API, as an operator would call it
 //! - [`demo`], [`sample`], [`report`]: the demonstration
-//! - [`test`], [`lint`], [`bench`]: what CI runs, and the figures
+//! - [`test`], [`lint`], [`bench`], [`fuzz`]: what CI runs, the figures, and what takes long
 
 mod bench;
 mod client;
 mod demo;
 mod emulator;
+mod fuzz;
 mod lint;
 mod process;
 mod report;
@@ -46,7 +47,9 @@ enum Command {
     Test,
     /// Formatting, clippy, dependencies' licences, the template
     Lint,
-    /// The figures: import, memory, callbacks, sizes, starts
+    /// Any bytes into the import: no panic, no hang, no growth
+    Fuzz(fuzz::Options),
+    /// The figures: import, continuation, memory, callbacks, sizes, starts
     Bench,
 }
 
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Down => up::down(),
         Command::Test => test::run(),
         Command::Lint => lint::run(),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Bench => bench::run(),
     };
     match done {

@@ -122,33 +122,40 @@ fn python() -> Result<&'static str> {
     }
 }
 
+/// The Python port of Google's libphonenumber, with the same metadata as the crate (its Readme names the version).
+pub(crate) const PHONES: Tools = Tools {
+    name: "phones",
+    packages: &["phonenumbers==9.0.42"],
+};
+
 /// cargo-deny, built from source on first use: it is in no Python package of today.
 pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    const VERSION: &str = "0.20.2";
-    let folder = dev().join("cargo-deny");
-    let program = folder.join("bin/cargo-deny");
+    installed("cargo-deny", "0.20.2")
+}
+
+/// cargo-fuzz, likewise.
+pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
+    installed("cargo-fuzz", "0.13.2")
+}
+
+fn installed(name: &str, version: &str) -> Result<PathBuf> {
+    let folder = dev().join(name);
+    let program = folder.join("bin").join(name);
     let stamp = folder.join("crier-version");
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == VERSION) {
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == version) {
         return Ok(program);
     }
     fs::create_dir_all(dev().join("logs"))?;
     let mut cargo = Command::new("cargo");
     cargo
-        .args([
-            "install",
-            "cargo-deny",
-            "--locked",
-            "--version",
-            VERSION,
-            "--root",
-        ])
+        .args(["install", name, "--locked", "--version", version, "--root"])
         .arg(&folder);
     quietly(
-        "build cargo-deny (once)",
+        &format!("build {name} (once)"),
         &mut cargo,
-        &dev().join("logs/cargo-deny.log"),
+        &dev().join(format!("logs/{name}.log")),
     )?;
-    fs::write(stamp, VERSION)?;
+    fs::write(stamp, version)?;
     Ok(program)
 }
 

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::emulator::{Emulator, aws_environment};
 use crate::process::{catch_interrupts, openly};
+use crate::setup::PHONES;
 use crate::stack::{API_TOKEN, Stack};
 use crate::{dev, root};
 
@@ -17,8 +18,26 @@ const TPS: u32 = 40;
 pub(crate) fn run() -> Result<()> {
     catch_interrupts();
     openly(cargo_test().arg("--workspace"))?;
+    phones()?;
     services()?;
     deployed()
+}
+
+/// Verdicts on phone numbers beside those of Google's libphonenumber.
+fn phones() -> Result<()> {
+    PHONES.ready()?;
+    let verdicts = dev().join("phones.jsonl");
+    let mut script = Command::new(PHONES.bin("python"));
+    script
+        .arg(root().join("crates/campaign/tests/phones.py"))
+        .stdout(fs::File::create(&verdicts)?);
+    openly(&mut script)?;
+    let mut tests = cargo_test();
+    tests
+        .env("CRIER_PHONES", verdicts)
+        .args(["--package", "campaign", "--test", "phones"])
+        .args(["--", "--ignored", "--nocapture"]);
+    openly(&mut tests)
 }
 
 /// Buckets and queues are LocalStack's: the one that runs, or one of our own. Tables are `MiniStack`'s unless the one
