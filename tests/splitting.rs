@@ -281,11 +281,39 @@ async fn an_import_that_dies_at_any_point_ends_with_the_same_batches() {
         patience += 40 + deaths * 7 % 13;
     }
     assert!(deaths >= 5, "it died {deaths} times");
+    let now = world.now(&broken.id).await;
     assert_eq!(
-        world.now(&broken.id).await.counts().enqueued,
-        u64::from(ROWS)
+        (now.state, now.counts().enqueued),
+        (CampaignState::Sending, u64::from(ROWS))
     );
     assert_eq!(batches_of(&world.drain().await), expected);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn what_a_dead_invocation_left_unsaid_is_said_by_the_next() {
+    use campaign::record::FileStage::{Examined, Failed, Split};
+    let world = World::new().await;
+    // Where it died: a file's stage was written, the campaign's state was not.
+    for (stage, state, expected) in [
+        (Examined, CampaignState::Examining, CampaignState::Sending),
+        (Split, CampaignState::Splitting, CampaignState::Sending),
+        (Failed, CampaignState::Examining, CampaignState::Failed),
+    ] {
+        let campaign = world
+            .campaign_with(|campaign| {
+                campaign.state = state;
+                campaign.files[0].stage = stage;
+                campaign.files[0].problem = Some("It is empty.".into());
+            })
+            .await;
+        let event = world.upload(&campaign.id, PEOPLE.as_bytes()).await;
+        world.split(event).await;
+        let now = world.now(&campaign.id).await;
+        assert_eq!(now.state, expected, "{stage:?}");
+        let told = expected == CampaignState::Failed;
+        assert_eq!(now.reason, told.then(|| "It is empty.".to_owned()));
+    }
 }
 
 /// The set of batches, whatever their order and repeats.

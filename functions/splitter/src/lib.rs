@@ -240,10 +240,12 @@ impl Splitter {
                 .get(last)
                 .is_some_and(|file| file.stage != FileStage::Split);
         let Some(index) = campaign.open_file().or(unread.then_some(last)) else {
-            tracing::info!(campaign.id = %campaign.id, "nothing to do: every file is in the queue");
-            return Ok(Left::Nothing);
+            return self.all_read(&campaign).await;
         };
-        if again || campaign.files[index].stage == FileStage::Announced {
+        // Also where an invocation died between the end of the first pass and what follows from it.
+        let unexamined = campaign.files[index].stage == FileStage::Announced
+            || campaign.state == CampaignState::Examining;
+        if again || unexamined {
             if !self.examined(&mut campaign, index, turn).await? {
                 return Ok(Left::Nothing);
             }
@@ -314,6 +316,24 @@ impl Splitter {
         };
         campaign.state = to;
         Ok(self.campaigns.enter(&id, to, &from, None).await? && to.may_send())
+    }
+
+    /// No file is open. An invocation may have died before it drew the conclusion.
+    async fn all_read(&self, campaign: &Campaign) -> Result<Left, Error> {
+        use CampaignState::{Examining, Failed, Sending, Splitting};
+        let (id, files) = (&campaign.id, &campaign.files);
+        let concluded = if files.iter().all(|file| file.stage == FileStage::Failed) {
+            let problem = files.last().and_then(|file| file.problem.as_deref());
+            self.campaigns
+                .enter(id, Failed, &[Examining, Splitting], problem)
+                .await?
+        } else {
+            self.campaigns
+                .enter(id, Sending, &[Splitting], None)
+                .await?
+        };
+        tracing::info!(campaign.id = %id, concluded, "every file is read");
+        Ok(Left::Nothing)
     }
 
     async fn is_split(
