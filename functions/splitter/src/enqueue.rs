@@ -9,12 +9,10 @@ use campaign::id::RowNumber;
 use campaign::import::{ImportCounts, Verdict};
 use campaign::phone::PhoneKey;
 use campaign::record::Campaign;
-use cloud::files::Upload;
 use cloud::imports::Checkpoint;
 use lambda_runtime::Error;
 
-use crate::examine::Known;
-use crate::people::People;
+use crate::examine::Opened;
 use crate::{SplitError, Splitter, Turn};
 
 /// Batches enqueued together: eight requests of ten.
@@ -37,16 +35,7 @@ impl Splitter {
         turn: &mut Turn<'_>,
     ) -> Result<Enqueued, SplitError> {
         turn.read_by = turn.deadline;
-        let Known { numbers, .. } = self.known(campaign, index, turn).await?;
-        let (file, _) = self
-            .files
-            .open(
-                &campaign.id,
-                Upload::File(index),
-                campaign.files[index].version.as_deref(),
-            )
-            .await?;
-        let mut people = People::open(file, campaign, numbers, campaign.rows_before(index)).await?;
+        let Opened { mut people, .. } = self.open(campaign, index, turn).await?;
         let before = self
             .imports
             .checkpoint(&campaign.id, index)

@@ -28,10 +28,12 @@ pub(crate) struct Examined {
     pub(crate) version: Option<String>,
 }
 
-/// Numbers an import starts with, and what to tell of the exclude list.
-pub(crate) struct Known {
-    pub(crate) numbers: Numbers,
-    pub(crate) unreadable: u64,
+/// A file under way, with what is to be told of the exclude list.
+pub(crate) struct Opened {
+    pub(crate) people: People,
+    version: Option<String>,
+    excluded: u64,
+    unreadable: u64,
 }
 
 impl Splitter {
@@ -44,20 +46,12 @@ impl Splitter {
     ) -> Result<Examined, SplitError> {
         let now = cloud::now();
         turn.read_by = now + turn.deadline.saturating_sub(now) / 2;
-        let Known {
-            numbers,
+        let Opened {
+            mut people,
+            version,
+            excluded,
             unreadable,
-        } = self.known(campaign, index, turn).await?;
-        let excluded = numbers.excluded.len() as u64;
-        let (file, version) = self
-            .files
-            .open(
-                &campaign.id,
-                Upload::File(index),
-                campaign.files[index].version.as_deref(),
-            )
-            .await?;
-        let mut people = People::open(file, campaign, numbers, campaign.rows_before(index)).await?;
+        } = self.open(campaign, index, turn).await?;
         let header = people.header();
         let lines = Lines::new(&header, people.found().delimiter);
         let mut rejects = RejectsFile::new(&self.files, &campaign.id, index);
@@ -102,40 +96,55 @@ impl Splitter {
         Ok(Examined { counts, version })
     }
 
-    /// What an import of the file at `index` has to know: the exclude list, and the numbers of the files before.
-    pub(crate) async fn known(
+    /// Opens the file at `index` for an import that knows the exclude list, and the numbers of the files before.
+    pub(crate) async fn open(
         &self,
         campaign: &Campaign,
         index: usize,
         turn: &mut Turn<'_>,
-    ) -> Result<Known, SplitError> {
-        let mut known = Known {
-            numbers: Numbers::default(),
-            unreadable: 0,
-        };
+    ) -> Result<Opened, SplitError> {
+        let (mut numbers, mut unreadable) = (Numbers::default(), 0);
         if campaign.exclude.is_some() {
             let (list, _) = self.files.open(&campaign.id, Upload::Exclude, None).await?;
-            (known.numbers.excluded, known.unreadable) = exclusions(list, &campaign.options)
+            (numbers.excluded, unreadable) = exclusions(list, &campaign.options)
                 .await
                 .map_err(SplitError::of_exclude_list)?;
         }
+        let excluded = numbers.excluded.len() as u64;
         for before in 0..index {
-            let file = &campaign.files[before];
-            if file.stage != FileStage::Split {
-                continue;
+            if campaign.files[before].stage == FileStage::Split {
+                let (mut people, _) = self.people(campaign, before, numbers).await?;
+                while people.next().await?.is_some() {
+                    self.go_on(campaign, turn).await?;
+                }
+                numbers = people.into_numbers();
             }
-            let (bytes, _) = self
-                .files
-                .open(&campaign.id, Upload::File(before), file.version.as_deref())
-                .await?;
-            let mut people =
-                People::open(bytes, campaign, known.numbers, campaign.rows_before(before)).await?;
-            while people.next().await?.is_some() {
-                self.go_on(campaign, turn).await?;
-            }
-            known.numbers = people.into_numbers();
         }
-        Ok(known)
+        let (people, version) = self.people(campaign, index, numbers).await?;
+        Ok(Opened {
+            people,
+            version,
+            excluded,
+            unreadable,
+        })
+    }
+
+    async fn people(
+        &self,
+        campaign: &Campaign,
+        index: usize,
+        numbers: Numbers,
+    ) -> Result<(People, Option<String>), SplitError> {
+        let version = campaign.files[index].version.as_deref();
+        let (file, version) = self
+            .files
+            .open(&campaign.id, Upload::File(index), version)
+            .await?;
+        let before = campaign.rows_before(index);
+        Ok((
+            People::open(file, campaign, numbers, before).await?,
+            version,
+        ))
     }
 }
 
