@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_s3::primitives::ByteStream;
 use campaign::id::CampaignId;
-use campaign::record::CampaignState;
+use campaign::record::{CampaignState, FileStage};
 use cloud::files::Upload;
 use lambda_http::Body;
 use lambda_http::http::{Method, Request};
@@ -122,12 +122,12 @@ async fn continuation() {
     let split = async |kills: u32| {
         let id = world.campaign(CampaignState::AwaitingUpload).await.id;
         upload(&world, &id, ROWS).await;
-        let mut killed = 0;
+        let (mut killed, mut in_second_pass) = (0, 0);
         loop {
             let mut process = splitter_command(&world, &id).spawn().unwrap();
-            // A run takes some seconds: the first kills hit the first pass, later ones the second, wherever it is.
+            // The first pass takes some seconds, the second longer: kills hit either, wherever it is.
             let patience = Duration::from_millis(if killed < kills {
-                100 + rand::random_range(0..2500)
+                100 + rand::random_range(0..8000)
             } else {
                 600_000
             });
@@ -141,6 +141,8 @@ async fn continuation() {
                 Err(_) => {
                     process.kill().await.unwrap();
                     killed += 1;
+                    let stage = world.now(&id).await.files[0].stage;
+                    in_second_pass += u32::from(stage == FileStage::Examined);
                 }
             }
         }
@@ -149,14 +151,14 @@ async fn continuation() {
             (counts.rows, counts.enqueued),
             (u64::from(ROWS), u64::from(ROWS))
         );
-        (batches(&world).await, killed)
+        (batches(&world).await, killed, in_second_pass)
     };
-    let ((expected, _), _) = split(0).await;
-    let ((seen, taken), killed) = split(KILLS).await;
+    let ((expected, _), ..) = split(0).await;
+    let ((seen, taken), killed, in_second_pass) = split(KILLS).await;
     assert_eq!(expected.len(), seen.len());
     assert!(expected == seen, "the batches are not the same");
     println!(
-        "continuation: {ROWS} rows, killed {killed} times: {} batches, the same as without; {} of them enqueued twice",
+        "continuation: {ROWS} rows, killed {killed} times, {in_second_pass} of them in the second pass: {} batches, the same as without; {} of them enqueued twice",
         seen.len(),
         taken - seen.len(),
     );

@@ -310,34 +310,38 @@ impl World {
     /// Takes every batch off the sends queue.
     pub(crate) async fn drain(&self) -> Vec<(Batch, Option<String>)> {
         let mut batches = Vec::new();
-        while let Some(message) = self.receive(&self.sends, Duration::from_secs(1)).await {
-            self.delete(&self.sends, &message).await;
-            let group = message
-                .attributes()
-                .and_then(|all| all.get(&"MessageGroupId".into()))
-                .cloned();
-            batches.push((
-                serde_json::from_str(message.body().unwrap()).unwrap(),
-                group,
-            ));
+        loop {
+            let messages = self.receive_some(&self.sends, 10).await;
+            if messages.is_empty() {
+                return batches;
+            }
+            for message in messages {
+                self.delete(&self.sends, &message).await;
+                let group = message
+                    .attributes()
+                    .and_then(|all| all.get(&"MessageGroupId".into()))
+                    .cloned();
+                let batch = serde_json::from_str(message.body().unwrap()).unwrap();
+                batches.push((batch, group));
+            }
         }
-        batches
+    }
+
+    async fn receive_some(&self, queue: &str, most: i32) -> Vec<Message> {
+        let receive = self
+            .sqs
+            .receive_message()
+            .queue_url(queue)
+            .max_number_of_messages(most)
+            .wait_time_seconds(1)
+            .message_system_attribute_names("All".into());
+        receive.send().await.unwrap().messages.unwrap_or_default()
     }
 
     async fn receive(&self, queue: &str, wait: Duration) -> Option<Message> {
         let until = Instant::now() + wait;
         loop {
-            let receive = self
-                .sqs
-                .receive_message()
-                .queue_url(queue)
-                .wait_time_seconds(1);
-            let answer = receive
-                .message_system_attribute_names("All".into())
-                .send()
-                .await
-                .unwrap();
-            if let Some(message) = answer.messages.unwrap_or_default().into_iter().next() {
+            if let Some(message) = self.receive_some(queue, 1).await.into_iter().next() {
                 return Some(message);
             }
             if Instant::now() >= until {
