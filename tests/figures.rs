@@ -127,7 +127,7 @@ async fn continuation() {
             let mut process = splitter_command(&world, &id).spawn().unwrap();
             // The first pass takes some seconds, the second longer: kills hit either, wherever it is.
             let patience = Duration::from_millis(if killed < kills {
-                100 + rand::random_range(0..8000)
+                100 + rand::random_range(0..4000)
             } else {
                 600_000
             });
