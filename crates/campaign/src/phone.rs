@@ -48,13 +48,6 @@ impl TryFrom<String> for Phone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PhoneKey(u64);
 
-impl PhoneKey {
-    /// The digits as a number.
-    pub fn digits(self) -> u64 {
-        self.0
-    }
-}
-
 impl fmt::Display for PhoneKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)

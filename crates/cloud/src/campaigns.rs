@@ -9,7 +9,6 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
 use campaign::record::{Campaign, CampaignFile, CampaignState, Options};
-
 use serde::Serialize;
 
 use crate::{Error, expiry};
@@ -222,7 +221,7 @@ impl Campaigns {
         from: &[CampaignState],
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        let mut update = self
+        let update = self
             .update(id)
             .update_expression("SET #state = :to, reason = :reason")
             .expression_attribute_names("#state", "state")
@@ -231,12 +230,8 @@ impl Campaigns {
                 ":reason",
                 reason.map_or(AttributeValue::Null(true), text),
             );
-        let mut names = Vec::new();
-        for (index, from) in from.iter().enumerate() {
-            names.push(format!(":from{index}"));
-            update = update.expression_attribute_values(format!(":from{index}"), state(*from));
-        }
-        let update = update.condition_expression(format!("#state IN ({})", names.join(", ")));
+        let (update, states) = one_of(update, from.iter().map(|state| state.name()));
+        let update = update.condition_expression(format!("#state IN ({states})"));
         done(update, "change the campaign's state").await
     }
 
@@ -270,8 +265,25 @@ impl Campaigns {
     }
 }
 
+/// The states that a condition allows, as a list for `IN`: their values are set on the way.
+pub(crate) fn one_of<'s>(
+    mut update: UpdateItemFluentBuilder,
+    states: impl Iterator<Item = &'s str>,
+) -> (UpdateItemFluentBuilder, String) {
+    let mut names = Vec::new();
+    for (index, state) in states.enumerate() {
+        let name = format!(":from{index}");
+        update = update.expression_attribute_values(&name, text(state));
+        names.push(name);
+    }
+    (update, names.join(", "))
+}
+
 /// Whether the condition held.
-async fn done(update: UpdateItemFluentBuilder, action: &'static str) -> Result<bool, Error> {
+pub(crate) async fn done(
+    update: UpdateItemFluentBuilder,
+    action: &'static str,
+) -> Result<bool, Error> {
     match update.send().await {
         Ok(_) => Ok(true),
         Err(error) if refused(&error).is_some() => Ok(false),
@@ -302,7 +314,11 @@ fn key(id: &CampaignId) -> HashMap<String, AttributeValue> {
     ])
 }
 
-fn attribute<T: Serialize>(action: &'static str, value: T) -> Result<AttributeValue, Error> {
+/// Any value as an attribute.
+pub(crate) fn attribute<T: Serialize>(
+    action: &'static str,
+    value: T,
+) -> Result<AttributeValue, Error> {
     serde_dynamo::to_attribute_value(value).map_err(|error| Error::new(action, error))
 }
 

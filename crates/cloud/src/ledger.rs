@@ -14,7 +14,7 @@ use campaign::outcome::{Acceptance, Fault, Millis};
 use campaign::tally::RowFacts;
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{number, refused, text};
+use crate::campaigns::{attribute, done, number, one_of, refused, text};
 use crate::{Error, expiry};
 
 /// The ledger.
@@ -277,7 +277,7 @@ impl Ledger {
             .expression_attribute_values(":wamid", text(&with.wamid))
             .expression_attribute_values(":wa_id", optional(&with.wa_id))
             .expression_attribute_values(":status", optional(&with.message_status));
-        moved(update, "record an acceptance").await
+        done(update, "record an acceptance").await
     }
 
     /// The API refused for good, the campaign must stop, or it is in doubt.
@@ -293,7 +293,7 @@ impl Ledger {
         let update = guarded(self.update(campaign, row), step, attempt)
             .update_expression("SET #state = :to, fault = :fault")
             .expression_attribute_values(":fault", attribute(action, fault)?);
-        moved(update, action).await
+        done(update, action).await
     }
 
     /// Nothing was sent; another try is due at `not_before`.
@@ -310,7 +310,7 @@ impl Ledger {
             .update_expression("SET #state = :to, fault = :fault, not_before = :due")
             .expression_attribute_values(":fault", attribute(action, fault)?)
             .expression_attribute_values(":due", number(not_before));
-        moved(update, action).await
+        done(update, action).await
     }
 
     /// Not to be sent after all, for the reason in `fault`. A row that is claimed or settled stays as it is.
@@ -323,7 +323,7 @@ impl Ledger {
         now: Millis,
     ) -> Result<bool, Error> {
         let action = "skip a row";
-        let mut update = self
+        let update = self
             .update(campaign, row)
             .update_expression(
                 "SET #state = :to, fault = :fault, attempt = if_not_exists(attempt, :none), #owner = if_not_exists(#owner, :owner), \
@@ -337,16 +337,9 @@ impl Ledger {
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)));
-        let mut names = Vec::new();
-        for (index, from) in Move::Skip.from().iter().enumerate() {
-            names.push(format!(":from{index}"));
-            update = update.expression_attribute_values(format!(":from{index}"), text(from.name()));
-        }
-        let condition = format!(
-            "attribute_not_exists(#state) OR #state IN ({})",
-            names.join(", ")
-        );
-        moved(update.condition_expression(condition), action).await
+        let (update, states) = one_of(update, Move::Skip.from().iter().map(|from| from.name()));
+        let condition = format!("attribute_not_exists(#state) OR #state IN ({states})");
+        done(update.condition_expression(condition), action).await
     }
 
     /// What callbacks say of an attempt: it was accepted, and its way since. Order and repeats do not matter.
@@ -379,7 +372,7 @@ impl Ledger {
             sets.push(format!("{name} = if_not_exists({name}, :{name})"));
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
-        moved(
+        done(
             update.update_expression(format!("SET {}", sets.join(", "))),
             action,
         )
@@ -412,32 +405,12 @@ impl Ledger {
 
 /// The condition of a move: its attempt, and the states it may start from. Sets `:to`.
 fn guarded(update: UpdateItemFluentBuilder, step: Move, attempt: u32) -> UpdateItemFluentBuilder {
-    let mut names = Vec::new();
-    let mut update = update
+    let update = update
         .expression_attribute_names("#state", "state")
         .expression_attribute_values(":to", text(step.to().name()))
         .expression_attribute_values(":attempt", number(attempt.into()));
-    for (index, from) in step.from().iter().enumerate() {
-        names.push(format!(":from{index}"));
-        update = update.expression_attribute_values(format!(":from{index}"), text(from.name()));
-    }
-    update.condition_expression(format!(
-        "attempt = :attempt AND #state IN ({})",
-        names.join(", ")
-    ))
-}
-
-/// Whether the row moved; a row that is further on stays as it is.
-async fn moved(update: UpdateItemFluentBuilder, action: &'static str) -> Result<bool, Error> {
-    match update.send().await {
-        Ok(_) => Ok(true),
-        Err(error) if refused(&error).is_some() => Ok(false),
-        Err(error) => Err(Error::aws(action)(error)),
-    }
-}
-
-fn attribute<T: Serialize>(action: &'static str, value: T) -> Result<AttributeValue, Error> {
-    serde_dynamo::to_attribute_value(value).map_err(|error| Error::new(action, error))
+    let (update, states) = one_of(update, step.from().iter().map(|from| from.name()));
+    update.condition_expression(format!("attempt = :attempt AND #state IN ({states})"))
 }
 
 fn key(campaign: &CampaignId, row: RowNumber) -> HashMap<String, AttributeValue> {

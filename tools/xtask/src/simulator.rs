@@ -9,12 +9,13 @@ use serde_json::Value;
 use crate::process::{PATIENCE, Running, free_port, wait_for};
 use crate::setup;
 
-/// The access token, app secret and number that the simulator believes in by default.
+/// The access token that the simulator believes in by default.
 pub(crate) const ACCESS_TOKEN: &str = "simulated-access-token";
 /// Signs its callbacks.
 pub(crate) const APP_SECRET: &str = "simulated-app-secret";
-/// Its phone number.
+/// Its WhatsApp Business account.
 pub(crate) const WABA_ID: &str = "200000000000001";
+/// Its phone number.
 pub(crate) const PHONE_NUMBER_ID: &str = "100000000000001";
 
 /// A simulator that runs.
