@@ -48,7 +48,7 @@ fn dependencies_point_inwards() {
     assert_eq!(our_own("table"), BTreeSet::new());
     assert_eq!(our_own("simulator"), ["whatsapp"].into());
     assert_eq!(our_own("xtask"), BTreeSet::new());
-    for function in ["api", "splitter", "sender", "webhook", "tally"] {
+    for function in ["api", "splitter", "sender", "webhook", "tally", "sweep"] {
         assert!(
             our_own(function).is_subset(&["campaign", "whatsapp", "cloud", "table"].into()),
             "{function}"

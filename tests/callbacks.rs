@@ -15,11 +15,7 @@ use crate::architecture::event;
 use crate::world::{VERIFY_TOKEN, World};
 
 fn webhook(world: &World) -> Webhook {
-    Webhook::new(
-        world.callbacks.clone(),
-        world.ledger.clone(),
-        world.secret(),
-    )
+    world.webhook()
 }
 
 fn signed(world: &World, body: &str) -> Request {
@@ -172,7 +168,12 @@ async fn what_cannot_be_stored_is_asked_for_again() {
     let world = World::new().await;
     let config = cloud::aws::config().await;
     let gone = Callbacks::new(cloud::aws::dynamodb(&config), "no-such-table".into(), 7);
-    let webhook = Webhook::new(gone, world.ledger.clone(), world.secret());
+    let webhook = Webhook::new(
+        gone,
+        world.campaigns.clone(),
+        world.ledger.clone(),
+        world.secret(),
+    );
     let body = reports(&[report("c1:1:1", "wamid.1", "sent", 10)]);
     assert_eq!(status(&webhook, signed(&world, &body)).await, 500);
 }

@@ -36,8 +36,8 @@ async fn a_batch_counts_once_however_it_is_cut_and_repeated() {
     let campaign: CampaignId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
     let sample = event("tally.stream.json");
     let (one, two) = (
-        Tally::new(world.counters.clone(), None),
-        Tally::new(world.counters.clone(), None),
+        Tally::new(world.counters.clone(), world.campaigns.clone(), None),
+        Tally::new(world.counters.clone(), world.campaigns.clone(), None),
     );
     take(&one, &part(&sample, 0..1)).await;
     assert_eq!(
@@ -60,7 +60,7 @@ async fn shards_add_up_and_must_be_told_apart() {
     let world = World::new().await;
     let campaign: CampaignId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
     let sample = event("tally.stream.json");
-    let tally = Tally::new(world.counters.clone(), None);
+    let tally = Tally::new(world.counters.clone(), world.campaigns.clone(), None);
     take(&tally, &part(&sample, 0..2)).await;
     // The row's partition moved to a child shard, whose numbers are its own.
     let mut child = part(&sample, 2..3);

@@ -19,7 +19,6 @@ use lambda_http::http::{Method, Request};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use splitter::Splitter;
-use webhook::Webhook;
 use whatsapp::signature;
 
 use crate::world::{World, context};
@@ -49,11 +48,7 @@ async fn callbacks() {
     const WARM_UP: u32 = 50;
     const POSTS: u32 = 1000;
     let world = World::new().await;
-    let webhook = Webhook::new(
-        world.callbacks.clone(),
-        world.ledger.clone(),
-        world.secret(),
-    );
+    let webhook = world.webhook();
     let campaign = world.campaign(CampaignState::Sending).await.id;
     let secret = SecretString::from(world.simulator.state.settings().app_secret);
     let mut times = Vec::new();

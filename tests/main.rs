@@ -6,6 +6,8 @@
 //! - [`splitting`]: from the S3 event to what is on the queue, and files that cannot be used
 //! - [`importing`]: preview and start, corrections, people who are left out, templates
 //! - [`sending`]: the sender against real queues and tables and the simulator; every class of error
+//! - [`steering`]: pause, resume, cancel, the breaker, canary rows, a campaign's time
+//! - [`sweeping`]: the sweep repairs what died, was lost, or ran out of time
 //! - [`callbacks`]: the webhook: handshake, signature, storage, any order
 //! - [`counting`]: the tally: repeated and overlapping batches add nothing
 //! - [`operating`]: the API's answers, good and bad
@@ -28,5 +30,7 @@ mod importing;
 mod operating;
 mod sending;
 mod splitting;
+mod steering;
+mod sweeping;
 mod uploads;
 mod world;

@@ -15,18 +15,23 @@ use aws_sdk_s3::types::{
 };
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use campaign::batch::Batch;
-use campaign::id::CampaignId;
+use campaign::contact::Contact;
+use campaign::id::{CampaignId, page};
 use campaign::message::Message as Text;
 use campaign::pacing::Rate;
+use campaign::phone::Phone;
 use campaign::record::{Campaign, CampaignState, FileInfo, FileStage};
+use campaign::tally::Counters;
 use cloud::callbacks::Callbacks;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
+use cloud::dead_letters::DeadLetters;
 use cloud::files::{Files, Upload};
 use cloud::imports::Imports;
-use cloud::ledger::Ledger;
+use cloud::ledger::{Ledger, LedgerRow};
 use cloud::queue::Queue;
+use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
 use cloud::splits::Splits;
 use lambda_runtime::Context;
@@ -34,6 +39,7 @@ use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
 use simulator::Simulator;
 use simulator::settings::Settings;
+use sweep::Sweep;
 use uuid::Uuid;
 
 /// How long anything may take to come true.
@@ -56,6 +62,9 @@ pub(crate) struct World {
     pub(crate) callbacks: Callbacks,
     pub(crate) files: Files,
     pub(crate) queue: Queue,
+    pub(crate) dead: Queue,
+    pub(crate) notes: DeadLetters,
+    pub(crate) schedules: Schedules,
     pub(crate) simulator: Simulator,
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) bucket: String,
@@ -91,27 +100,37 @@ impl World {
             let create = sqs.create_queue().queue_name(format!("{name}-{queue}"));
             create.send().await.unwrap().queue_url.unwrap()
         };
-        let (sends, orders, events) = (
+        let (sends, orders, events, dead) = (
             queue("sends").await,
             queue("splits").await,
             queue("events").await,
+            queue("dead").await,
         );
         make_bucket(&s3, &sqs, &name, &events).await;
         let secrets = cloud::aws::secrets(&config);
         let world = Self {
             campaigns: Campaigns::new(dynamodb.clone(), campaigns.clone(), 7),
             counters: CounterTable::new(dynamodb.clone(), campaigns.clone(), 7),
-            imports: Imports::new(dynamodb.clone(), campaigns, 7),
+            imports: Imports::new(dynamodb.clone(), campaigns.clone(), 7),
+            notes: DeadLetters::new(dynamodb.clone(), campaigns, 7),
+            schedules: Schedules::new(
+                cloud::aws::scheduler(&config),
+                "default".into(),
+                "arn:aws:sqs:us-east-1:000000000000:splits".into(),
+                "arn:aws:iam::000000000000:role/scheduler".into(),
+            ),
             contacts: Contacts::new(dynamodb.clone(), contacts),
             ledger: Ledger::new(dynamodb.clone(), messages, 7),
             callbacks: Callbacks::new(dynamodb, callbacks, 7),
             files: Files::new(s3.clone(), name.clone()),
             queue: Queue::new(sqs.clone(), sends.clone()),
+            dead: Queue::new(sqs.clone(), dead),
             simulator: Simulator::start(
                 0,
                 Settings {
                     median_ms: 5.0,
                     p99_ms: 20.0,
+                    throughput: 100_000,
                     ..Settings::default()
                 },
             )
@@ -166,12 +185,22 @@ impl World {
 
     /// A sender of one quick slot, which calls at `url`.
     pub(crate) fn sender_at(&self, url: &str) -> sender::Sender {
+        self.sender_of(url, 50)
+    }
+
+    /// A sender that calls the simulator.
+    pub(crate) fn sender(&self) -> sender::Sender {
+        self.sender_at(&self.simulator.url())
+    }
+
+    /// A sender that calls the simulator twice a second.
+    pub(crate) fn slow_sender(&self) -> sender::Sender {
+        self.sender_of(&self.simulator.url(), 2)
+    }
+
+    fn sender_of(&self, url: &str, per_slot: u32) -> sender::Sender {
         let number = self.simulator.state.settings().phone_number_id;
         let client = whatsapp::client::Client::new(url, "v25.0", &number).unwrap();
-        let rate = Rate {
-            slots: 1,
-            per_slot: 50,
-        };
         sender::Sender::new(
             self.campaigns.clone(),
             self.contacts.clone(),
@@ -179,13 +208,44 @@ impl World {
             self.queue.clone(),
             self.secret(),
             client,
-            rate,
+            Rate { slots: 1, per_slot },
         )
     }
 
-    /// A sender that calls the simulator.
-    pub(crate) fn sender(&self) -> sender::Sender {
-        self.sender_at(&self.simulator.url())
+    /// Every row of a campaign that is in the ledger, in the order of the file.
+    pub(crate) async fn ledger_of(&self, id: &CampaignId) -> Vec<LedgerRow> {
+        let last = self.now(id).await.counts().rows as u32;
+        let mut rows = Vec::new();
+        for number in 0..=page(last.max(64)) {
+            rows.extend(self.ledger.page(id, number).await.unwrap());
+        }
+        rows
+    }
+
+    /// Counts the ledger anew, as if the stream had been read to its end.
+    pub(crate) async fn count(&self, id: &CampaignId) {
+        let mut tally = self.counters.shard(id, "recount").await.unwrap();
+        let seen = tally.last_sequence.clone();
+        tally.last_sequence.push('1');
+        tally.counters = Counters::default();
+        for row in self.ledger_of(id).await {
+            tally.counters.change(None, row.facts());
+        }
+        let now = cloud::now();
+        let replaced = self.counters.replace(id, "recount", &seen, &tally, now);
+        assert!(replaced.await.unwrap());
+    }
+
+    /// Puts somebody on the standing list, or takes them off.
+    pub(crate) async fn suppress(&self, phone: Phone, suppressed: bool) {
+        let contact = Contact {
+            phone,
+            suppressed,
+            reason: None,
+            source: "test".into(),
+            changed_at: cloud::now(),
+        };
+        self.contacts.put(&contact).await.unwrap();
     }
 
     /// A splitter for `slots` slots.
@@ -195,11 +255,36 @@ impl World {
             self.campaigns.clone(),
             self.imports.clone(),
             self.contacts.clone(),
+            self.ledger.clone(),
             self.files.clone(),
             self.queue.clone(),
             self.splits(),
             rate,
         )
+    }
+
+    /// A webhook.
+    pub(crate) fn webhook(&self) -> webhook::Webhook {
+        webhook::Webhook::new(
+            self.callbacks.clone(),
+            self.campaigns.clone(),
+            self.ledger.clone(),
+            self.secret(),
+        )
+    }
+
+    /// A sweep, for senders that live two minutes.
+    pub(crate) fn sweep(&self) -> Sweep {
+        Sweep {
+            campaigns: self.campaigns.clone(),
+            counters: self.counters.clone(),
+            ledger: self.ledger.clone(),
+            sends: self.queue.clone(),
+            dead: self.dead.clone(),
+            notes: self.notes.clone(),
+            splits: self.splits(),
+            sender_lifetime: Duration::from_secs(120),
+        }
     }
 
     /// The splits queue.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Millis;
+use crate::record::{OnDoubt, Policy};
 
 /// Where a row stands; a row that is not in the ledger yet is waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,13 +73,21 @@ pub enum Move {
     Doubt,
     /// The person is not to be messaged after all.
     Skip,
+    /// No further attempt is made, but an earlier one may have been sent: the doubt stays visible.
+    GiveUp,
     /// A callback speaks of this attempt, so the API took it.
     Report,
+    /// A callback says that this attempt, though taken, was not delivered.
+    ReportFailed,
+    /// The grace time of a doubt is over, and the operator chose to send again.
+    Resend,
+    /// It was not delivered, may be later, and the operator asks for another try.
+    Reoffer,
 }
 
 impl Move {
     /// Every move.
-    pub const ALL: [Move; 8] = [
+    pub const ALL: [Move; 12] = [
         Move::Claim,
         Move::Accept,
         Move::Reject,
@@ -86,30 +95,39 @@ impl Move {
         Move::Hold,
         Move::Doubt,
         Move::Skip,
+        Move::GiveUp,
         Move::Report,
+        Move::ReportFailed,
+        Move::Resend,
+        Move::Reoffer,
     ];
 
     /// Where the move leads.
     pub fn to(self) -> State {
         match self {
             Move::Claim => State::Claimed,
-            Move::Accept | Move::Report => State::Accepted,
+            Move::Accept | Move::Report | Move::ReportFailed => State::Accepted,
             Move::Reject => State::Rejected,
-            Move::Retry => State::Retry,
+            Move::Retry | Move::Resend | Move::Reoffer => State::Retry,
             Move::Hold => State::Held,
-            Move::Doubt => State::Unconfirmed,
+            Move::Doubt | Move::GiveUp => State::Unconfirmed,
             Move::Skip => State::Skipped,
         }
     }
 
     /// The states it may start from. [`Move::Claim`] and [`Move::Skip`] may also start from nothing, and a claim from
     /// [`State::Retry`] only when the retry is due; every other move holds for the attempt it speaks of and no other.
+    /// A report may also start from a [`State::Retry`] that comes from a doubt: see [`after`].
     pub fn from(self) -> &'static [State] {
         match self {
-            Move::Claim | Move::Skip => &[State::Retry, State::Held],
+            Move::Claim | Move::Skip | Move::GiveUp => &[State::Retry, State::Held],
             // A callback may overtake the sender's own record, or settle a doubt before the answer is written.
-            Move::Accept | Move::Report => &[State::Claimed, State::Unconfirmed, State::Accepted],
+            Move::Accept | Move::Report | Move::ReportFailed => {
+                &[State::Claimed, State::Unconfirmed, State::Accepted]
+            }
             Move::Reject | Move::Retry | Move::Hold | Move::Doubt => &[State::Claimed],
+            Move::Resend => &[State::Unconfirmed],
+            Move::Reoffer => &[State::Accepted],
         }
     }
 }
@@ -121,35 +139,92 @@ pub struct Standing {
     pub state: State,
     /// Its latest attempt, from 1.
     pub attempt: u32,
+    /// Some attempt may have been sent, and no later one was accepted.
+    pub doubted: bool,
+    /// The latest attempt was accepted, then reported as failed.
+    pub failed: bool,
 }
 
 /// The row after `step`, or `None` where it may not be made: for `cloud::ledger` a condition that fails.
 /// `attempt` is the one the mover speaks of; a claim begins the next.
 pub fn after(row: Option<Standing>, step: Move, attempt: u32) -> Option<Standing> {
-    match (row, step) {
-        (None, Move::Claim) => Some(Standing {
-            state: State::Claimed,
-            attempt: 1,
-        }),
-        // No attempt was made, so none is counted.
-        (None, Move::Skip) => Some(Standing {
-            state: State::Skipped,
-            attempt: 0,
-        }),
-        (None, _) => None,
-        (Some(row), step) if !step.from().contains(&row.state) => None,
-        (Some(row), Move::Claim) => Some(Standing {
-            state: State::Claimed,
+    let Some(row) = row else {
+        return first(step);
+    };
+    // A doubt that was to be sent again is settled by a late callback; what was reported as failed is not.
+    let late = row.state == State::Retry && row.doubted && !row.failed;
+    let reports = late && matches!(step, Move::Report | Move::ReportFailed);
+    let may = reports || step.from().contains(&row.state);
+    if !may {
+        return None;
+    }
+    let moved = Standing {
+        state: step.to(),
+        ..row
+    };
+    match step {
+        Move::Claim => Some(Standing {
             attempt: row.attempt + 1,
+            failed: false,
+            ..moved
         }),
-        (Some(row), Move::Skip) => Some(Standing {
-            state: State::Skipped,
-            attempt: row.attempt,
+        // Whoever may have been messaged is not shown as left out.
+        Move::Skip => (!row.doubted).then_some(moved),
+        Move::GiveUp => row.doubted.then_some(moved),
+        _ if row.attempt != attempt => None,
+        Move::Doubt => Some(Standing {
+            doubted: true,
+            ..moved
         }),
-        (Some(row), step) => (row.attempt == attempt).then_some(Standing {
-            state: step.to(),
-            attempt,
+        Move::Accept | Move::Report => Some(Standing {
+            doubted: false,
+            ..moved
         }),
+        Move::ReportFailed => Some(Standing {
+            doubted: false,
+            failed: true,
+            ..moved
+        }),
+        Move::Reoffer => row.failed.then_some(moved),
+        Move::Reject | Move::Retry | Move::Hold | Move::Resend => Some(moved),
+    }
+}
+
+/// Of a row that is not in the ledger yet.
+fn first(step: Move) -> Option<Standing> {
+    let attempt = match step {
+        Move::Claim => 1,
+        // No attempt was made, so none is counted.
+        Move::Skip => 0,
+        _ => return None,
+    };
+    Some(Standing {
+        state: step.to(),
+        attempt,
+        doubted: false,
+        failed: false,
+    })
+}
+
+/// A doubt at this attempt is not sent again, even where the operator chose so: something is wrong beyond bad luck.
+pub const LAST_RESEND: u32 = 10;
+
+/// What becomes by itself of a row that stands still: its owner died, or the grace time of its doubt is over.
+/// `lifetime_ms` is the longest an invocation of the sender may run.
+pub fn repair(
+    row: Standing,
+    claimed_at: Millis,
+    policy: Policy,
+    lifetime_ms: Millis,
+    now: Millis,
+) -> Option<Move> {
+    let grace_ms = Millis::from(policy.grace_seconds) * 1000;
+    match (row.state, policy.on_doubt) {
+        (State::Claimed, _) => owner_is_dead(claimed_at, now, lifetime_ms).then_some(Move::Doubt),
+        (State::Unconfirmed, OnDoubt::Resend) => {
+            (row.attempt < LAST_RESEND && now > claimed_at + grace_ms).then_some(Move::Resend)
+        }
+        _ => None,
     }
 }
 
@@ -166,8 +241,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn standing() -> impl Strategy<Value = Option<Standing>> {
-        let some = (prop::sample::select(&State::ALL[..]), 1u32..4)
-            .prop_map(|(state, attempt)| Standing { state, attempt });
+        let some = (
+            prop::sample::select(&State::ALL[..]),
+            1u32..4,
+            any::<(bool, bool)>(),
+        )
+            .prop_map(|(state, attempt, (doubted, failed))| Standing {
+                state,
+                attempt,
+                doubted,
+                failed,
+            });
         prop::option::of(some)
     }
 
@@ -185,18 +269,30 @@ mod tests {
             let Some(before) = row else { return Ok(()) };
             let Some(now) = after(row, step, attempt) else { return Ok(()) };
             match before.state {
-                State::Accepted => prop_assert_eq!(now, before),
+                State::Accepted if step == Move::Reoffer => prop_assert!(before.failed, "re-offered without a failure"),
+                State::Accepted => prop_assert_eq!(now.state, State::Accepted),
                 State::Rejected | State::Skipped => prop_assert!(false, "left a final state"),
-                State::Unconfirmed => prop_assert_eq!(now.state, State::Accepted, "a doubt ends by a report only"),
+                State::Unconfirmed => prop_assert!(
+                    now.state == State::Accepted || step == Move::Resend, "a doubt ends by a report or the operator's choice"
+                ),
                 State::Claimed | State::Retry | State::Held => {}
             }
         }
 
         #[test]
         fn an_old_attempt_moves_nothing(row in standing(), step in prop::sample::select(&Move::ALL[1..]), attempt in 0u32..5) {
-            if let (Some(now), true) = (after(row, step, attempt), step != Move::Skip) {
+            let any_attempt = [Move::Skip, Move::GiveUp].contains(&step);
+            if let (Some(now), false) = (after(row, step, attempt), any_attempt) {
                 prop_assert_eq!(row.map(|row| row.attempt), Some(attempt));
                 prop_assert_eq!(now.attempt, attempt);
+            }
+        }
+
+        #[test]
+        fn a_doubt_is_never_hidden(row in standing(), step in prop::sample::select(&Move::ALL[..]), attempt in 0u32..5) {
+            if let (Some(before), Some(now)) = (row, after(row, step, attempt)) {
+                let visible = now.doubted || matches!(now.state, State::Accepted | State::Unconfirmed | State::Rejected);
+                prop_assert!(!before.doubted || visible, "{before:?} {step:?} {now:?}");
             }
         }
 
@@ -205,9 +301,9 @@ mod tests {
             let own = if doubt { Move::Doubt } else { Move::Accept };
             let mut steps = vec![Move::Report; reports];
             steps.insert(if sender_first { 0 } else { reports }, own);
-            let claimed = Some(Standing { state: State::Claimed, attempt: 2 });
-            let end = steps.into_iter().fold(claimed, |row, step| after(row, step, 2).or(row));
-            prop_assert_eq!(end, Some(Standing { state: State::Accepted, attempt: 2 }));
+            let claimed = Standing { state: State::Claimed, attempt: 2, doubted: false, failed: false };
+            let end = steps.into_iter().fold(claimed, |row, step| after(Some(row), step, 2).unwrap_or(row));
+            prop_assert_eq!(end, Standing { state: State::Accepted, ..claimed });
         }
     }
 

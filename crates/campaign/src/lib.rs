@@ -13,6 +13,9 @@
 //! - [`outcome`]: what to do after a call
 //! - [`ledger`]: a row's states and who may move it
 //! - [`record`]: the campaign itself
+//! - [`steer`]: pause, resume, cancel, continue, and when they make sense
+//! - [`offer`]: which rows belong into the queue (again)
+//! - [`sweep`]: what is to be done about what stands still
 //! - [`tally`], [`progress`]: counters, and what an operator sees of them
 
 pub mod batch;
@@ -22,11 +25,14 @@ pub mod id;
 pub mod import;
 pub mod ledger;
 pub mod message;
+pub mod offer;
 pub mod outcome;
 pub mod pacing;
 pub mod phone;
 pub mod preview;
 pub mod progress;
 pub mod record;
+pub mod steer;
+pub mod sweep;
 pub mod tally;
 pub mod value;

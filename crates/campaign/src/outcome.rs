@@ -98,9 +98,22 @@ pub enum Blame {
     TemplateName,
 }
 
+/// Whom a refusal asks to slow down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slows {
+    /// This row only.
+    Row,
+    /// The slot that met it.
+    Slot,
+    /// Every row of the campaign: none would fare better before.
+    Campaign,
+}
+
 /// Waits that grow: `first`, `first × factor`, … at most `cap` seconds, `tries` times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
+    /// Who waits.
+    pub slows: Slows,
     /// Seconds before the second attempt.
     pub first: u32,
     /// Growth from try to try.
@@ -135,11 +148,27 @@ pub enum Step {
         not_before: Millis,
         /// Why.
         fault: Fault,
+        /// Who else slows down.
+        slows: Slows,
     },
-    /// Keep it and stop the campaign.
-    Hold(Fault),
+    /// Keep it and stop.
+    Hold {
+        /// Why.
+        fault: Fault,
+        /// What stops.
+        stops: Stops,
+    },
     /// Record the doubt.
     Doubt(Fault),
+}
+
+/// What a refusal stops that no row would escape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stops {
+    /// The campaign.
+    Campaign,
+    /// Every campaign of the account.
+    Account,
 }
 
 /// What a decision depends on besides the outcome.
@@ -161,6 +190,7 @@ pub struct Circumstances {
 
 /// How often an ambiguous refusal is tried before the whole campaign is blamed, and how many seconds apart.
 const UNPROVEN: Backoff = Backoff {
+    slows: Slows::Row,
     first: 2,
     factor: 2,
     cap: 8,
@@ -170,6 +200,7 @@ const UNPROVEN: Backoff = Backoff {
 
 /// A connection that could not be made.
 const NOT_SENT: Backoff = Backoff {
+    slows: Slows::Slot,
     first: 1,
     factor: 2,
     cap: 60,
@@ -186,14 +217,21 @@ pub fn next_step(outcome: Outcome, at: Circumstances) -> Step {
         Outcome::Refused(Refusal { class, fault, wait }) => match class {
             Class::Again(backoff) => again(backoff, wait, fault, at),
             Class::Recipient => Step::Reject(fault),
-            Class::Campaign | Class::Account | Class::Token => Step::Hold(fault),
-            Class::RowOrCampaign(blame) if !may_be_the_row(blame, at) => Step::Hold(fault),
+            Class::Account | Class::Token => hold(fault, Stops::Account),
+            Class::Campaign => hold(fault, Stops::Campaign),
+            Class::RowOrCampaign(blame) if !may_be_the_row(blame, at) => {
+                hold(fault, Stops::Campaign)
+            }
             // Once a row went through, the message as such is sound, so this row's data are at fault.
             Class::RowOrCampaign(_) if at.proven => Step::Reject(fault),
             Class::RowOrCampaign(_) => again(UNPROVEN, wait, fault, at),
             Class::Doubt => Step::Doubt(fault),
         },
     }
+}
+
+fn hold(fault: Fault, stops: Stops) -> Step {
+    Step::Hold { fault, stops }
 }
 
 fn may_be_the_row(blame: Blame, at: Circumstances) -> bool {
@@ -208,7 +246,7 @@ fn again(backoff: Backoff, wait: Option<Duration>, fault: Fault, at: Circumstanc
     if at.attempt >= backoff.tries {
         return match backoff.then {
             GiveUp::Reject => Step::Reject(fault),
-            GiveUp::Stop => Step::Hold(fault),
+            GiveUp::Stop => hold(fault, Stops::Campaign),
         };
     }
     let wait = wait.unwrap_or_else(|| backoff.after(at.attempt));
@@ -216,6 +254,7 @@ fn again(backoff: Backoff, wait: Option<Duration>, fault: Fault, at: Circumstanc
     Step::Retry {
         not_before: at.now + (spread * 1000.0) as Millis,
         fault,
+        slows: backoff.slows,
     }
 }
 
@@ -257,6 +296,7 @@ mod tests {
     #[test]
     fn waits_grow_to_their_cap() {
         let backoff = Backoff {
+            slows: Slows::Row,
             first: 1,
             factor: 2,
             cap: 60,
@@ -286,18 +326,19 @@ mod tests {
         ));
         assert!(matches!(
             next_step(refused(ambiguous), at(3, false)),
-            Step::Hold(_)
+            Step::Hold { .. }
         ));
         let template = Class::RowOrCampaign(Blame::TemplateName);
         assert!(matches!(
             next_step(refused(template), at(1, true)),
-            Step::Hold(_)
+            Step::Hold { .. }
         ));
     }
 
     #[test]
     fn what_the_api_asks_to_wait_is_waited() {
         let backoff = Backoff {
+            slows: Slows::Row,
             first: 300,
             factor: 1,
             cap: 300,
@@ -326,7 +367,7 @@ mod tests {
             let circumstances = Circumstances { jitter, ..at(attempt, proven) };
             let doubt = next_step(Outcome::InDoubt(Fault::default()), circumstances);
             prop_assert!(matches!(doubt, Step::Doubt(_)));
-            let backoff = Backoff { first: 2, factor: 2, cap: 60, tries, then: GiveUp::Reject };
+            let backoff = Backoff { slows: Slows::Row, first: 2, factor: 2, cap: 60, tries, then: GiveUp::Reject };
             match next_step(refused(Class::Again(backoff)), circumstances) {
                 Step::Retry { not_before, .. } => {
                     prop_assert!(attempt < tries);

@@ -59,6 +59,9 @@ impl Rate {
     }
 }
 
+/// The full pace of a slot, in parts: a refusal for too much throughput halves it, an acceptance gives a part back.
+const FULL: u32 = 32;
+
 /// The memory of one slot: lives as long as its process, across invocations.
 #[derive(Debug)]
 pub struct Slot {
@@ -66,6 +69,9 @@ pub struct Slot {
     earliest: Duration,
     last_call: Option<Duration>,
     left: Option<Duration>,
+    called: bool,
+    pace: u32,
+    slowed: Duration,
 }
 
 impl Slot {
@@ -76,11 +82,15 @@ impl Slot {
             earliest: Duration::ZERO,
             last_call: None,
             left: None,
+            called: false,
+            pace: FULL,
+            slowed: Duration::ZERO,
         }
     }
 
     /// An invocation begins.
     pub fn enter(&mut self, now: Duration) {
+        self.called = false;
         let continues = self.left.is_some_and(|left| now <= left + CONTINUES);
         if !continues {
             self.earliest = now + self.interval;
@@ -89,16 +99,41 @@ impl Slot {
 
     /// No call may start before this.
     pub fn next_start(&self) -> Duration {
-        let after_last = self
-            .last_call
-            .map_or(Duration::ZERO, |last| last + self.interval);
+        let after_last = self.last_call.map_or(Duration::ZERO, |last| {
+            last + self.interval * FULL / self.pace
+        });
         after_last.max(self.earliest)
+    }
+
+    /// The least time between two calls.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// From here on the next call may be prepared: an interval of full pace before it, or at once.
+    pub fn prepare_at(&self) -> Duration {
+        self.next_start().saturating_sub(self.interval)
+    }
+
+    /// The call that started at `call` met a refusal for too much throughput: half the pace from now on. Refusals of
+    /// calls from before the last slowing are echoes of the same.
+    pub fn slow(&mut self, call: Duration, now: Duration) {
+        if call >= self.slowed {
+            self.slowed = now;
+            self.pace = (self.pace / 2).max(1);
+        }
+    }
+
+    /// A call was accepted: a part of the pace comes back.
+    pub fn recover(&mut self) {
+        self.pace = (self.pace + 1).min(FULL);
     }
 
     /// A call starts now.
     pub fn started(&mut self, now: Duration) {
         debug_assert!(now >= self.next_start(), "a call before its tick");
         self.last_call = Some(now);
+        self.called = true;
     }
 
     /// The invocation ends; it may return at the time given, not before.
@@ -107,7 +142,11 @@ impl Slot {
             .last_call
             .map_or(Duration::ZERO, |last| last + self.interval);
         let at = after_last.max(now);
-        self.left = Some(at);
+        // An invocation without a call does not prolong the slot: a process that came and went while another one
+        // called in its place must not go on as if the slot had been its own.
+        if self.called {
+            self.left = Some(at);
+        }
         at
     }
 }
@@ -200,6 +239,47 @@ mod tests {
         assert_eq!(slot.leave(second + second / 3), 2 * second);
         slot.enter(2 * second + CONTINUES / 2);
         assert_eq!(slot.next_start(), 2 * second);
+    }
+
+    #[test]
+    fn too_much_throughput_halves_the_pace_once_and_acceptances_bring_it_back() {
+        let second = Duration::from_secs(1);
+        let mut slot = Slot::new(Rate {
+            slots: 1,
+            per_slot: 1,
+        });
+        slot.enter(Duration::ZERO);
+        slot.started(5 * second);
+        slot.slow(5 * second, 6 * second);
+        assert_eq!(slot.next_start(), 7 * second);
+        assert_eq!(slot.prepare_at(), 6 * second);
+        slot.slow(5 * second, 6 * second);
+        assert_eq!(slot.next_start(), 7 * second, "an echo");
+        slot.started(7 * second);
+        slot.slow(7 * second, 8 * second);
+        assert_eq!(slot.next_start(), 11 * second);
+        (0..FULL).for_each(|_| slot.recover());
+        assert_eq!(slot.next_start(), 8 * second);
+        for call in 9..99 {
+            slot.slow(call * second, call * second);
+        }
+        assert_eq!(slot.next_start(), (7 + FULL) * second, "never quite still");
+    }
+
+    #[test]
+    fn a_process_that_did_not_call_does_not_go_on_with_the_slot() {
+        let mut slot = Slot::new(Rate {
+            slots: 1,
+            per_slot: 1,
+        });
+        let second = Duration::from_secs(1);
+        slot.enter(Duration::ZERO);
+        slot.started(second);
+        slot.leave(second);
+        slot.enter(4 * second);
+        slot.leave(4 * second);
+        slot.enter(4 * second + CONTINUES / 2);
+        assert_eq!(slot.next_start(), 5 * second + CONTINUES / 2);
     }
 
     #[test]

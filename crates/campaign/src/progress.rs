@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::outcome::Millis;
-use crate::record::{Campaign, CampaignState};
+use crate::record::{Campaign, CampaignState, OnDoubt};
 use crate::tally::Counters;
 
 /// A campaign's numbers. `rows = rejected_at_import + duplicates + suppressed + enqueued` and
@@ -24,6 +24,8 @@ pub struct Progress {
     pub enqueued: i64,
     /// Enqueued, and no attempt yet.
     pub waiting: i64,
+    /// Rows that something is still to be done about.
+    pub open: i64,
     /// What the ledger says.
     pub counters: Counters,
     /// Whether both sums hold.
@@ -47,31 +49,37 @@ pub fn progress(campaign: &Campaign, counters: Counters, budget: u32, now: Milli
     ]
     .map(|count| count as i64);
     let waiting = enqueued - counters.seen();
-    let unsettled = enqueued - counters.settled();
+    let open = enqueued - counters.settled() + open_doubts(campaign, &counters);
     let rate = counters.rate(now);
     let sending = campaign.state.may_send();
     Progress {
-        finished: campaign.state == CampaignState::Sending
-            && campaign.split_done()
-            && unsettled == 0,
+        finished: campaign.state == CampaignState::Sending && campaign.split_done() && open == 0,
         rows,
         rejected_at_import: rejected,
         duplicates,
         suppressed,
         enqueued,
         waiting,
+        open,
         conserved: rows == rejected + duplicates + suppressed + enqueued && waiting >= 0,
         rate,
-        estimated_end: (sending && unsettled > 0)
-            .then(|| now + remaining_ms(unsettled, rate, budget)),
+        estimated_end: (sending && open > 0).then(|| now + remaining_ms(open, rate, budget)),
         counters,
     }
 }
 
+/// Doubts that are sent again once their grace time is over, unless a callback settles them before.
+fn open_doubts(campaign: &Campaign, counters: &Counters) -> i64 {
+    match campaign.policy.on_doubt {
+        OnDoubt::Leave => 0,
+        OnDoubt::Resend => counters.unconfirmed - counters.lasting_doubts,
+    }
+}
+
 /// At the rate seen, or the budget's before there is one.
-fn remaining_ms(unsettled: i64, rate: f64, budget: u32) -> Millis {
+fn remaining_ms(open: i64, rate: f64, budget: u32) -> Millis {
     let rate = if rate > 0.0 { rate } else { f64::from(budget) };
-    (unsettled as f64 / rate * 1000.0) as Millis
+    (open as f64 / rate * 1000.0) as Millis
 }
 
 #[cfg(test)]
@@ -122,8 +130,14 @@ mod tests {
         (counters.claimed, counters.unconfirmed) = (0, 1);
         let done = progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
         assert!(done.finished && done.conserved && done.estimated_end.is_none());
-        let paused = progress(&campaign(CampaignState::Paused), counters, 40, 0);
+        let paused = progress(&campaign(CampaignState::Paused), counters.clone(), 40, 0);
         assert!(!paused.finished);
+        let mut resending = campaign(CampaignState::Sending);
+        resending.policy.on_doubt = OnDoubt::Resend;
+        let open = progress(&resending, counters.clone(), 40, 0);
+        assert!(!open.finished && open.open == 1, "a doubt is sent again");
+        counters.lasting_doubts = 1;
+        assert!(progress(&resending, counters, 40, 0).finished);
     }
 
     #[test]

@@ -28,6 +28,27 @@ pub struct Campaign {
     /// Whether it waits for somebody to look at the preview and start it.
     #[serde(default)]
     pub hold: bool,
+    /// When it may be sent.
+    #[serde(default)]
+    pub window: Window,
+    /// What the operator chose for doubts and failures.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Rows that go first, and whether the rest may follow.
+    #[serde(default)]
+    pub canary: Option<Canary>,
+    /// Until when nobody calls, because the API asked for it.
+    #[serde(default)]
+    pub rest: Option<Rest>,
+    /// The last sign of life of who reads its files.
+    #[serde(default)]
+    pub split_beat_at: Option<Millis>,
+    /// When its rows were last put into the queue.
+    #[serde(default)]
+    pub offered_at: Option<Millis>,
+    /// When the sweep last read its ledger.
+    #[serde(default)]
+    pub swept_at: Option<Millis>,
     /// What the account's template says, where the message is one and it was looked up.
     #[serde(default)]
     pub template: Option<TemplateFacts>,
@@ -60,6 +81,13 @@ impl Campaign {
             files: vec![CampaignFile::announced(file)],
             exclude: None,
             hold: false,
+            window: Window::default(),
+            policy: Policy::default(),
+            canary: None,
+            rest: None,
+            split_beat_at: None,
+            offered_at: None,
+            swept_at: None,
             template: None,
             state: CampaignState::AwaitingUpload,
             reason: None,
@@ -93,6 +121,30 @@ impl Campaign {
             .sum()
     }
 
+    /// Whether calls may start now.
+    pub fn going(&self, now: Millis) -> Going {
+        if !self.state.may_send() {
+            return Going::Stopped;
+        }
+        if self.window.is_over(now) {
+            return Going::Expired;
+        }
+        match &self.rest {
+            Some(rest) if rest.until > now => Going::Resting(rest.until),
+            Some(_) | None => Going::On,
+        }
+    }
+
+    /// The canary rows of the file at `index`, while the others wait: those of the first file that can be used.
+    pub fn canary_of(&self, index: usize) -> Option<Canary> {
+        let first = self
+            .files
+            .iter()
+            .take(index)
+            .all(|file| file.stage == FileStage::Failed);
+        self.canary.filter(|_| first)
+    }
+
     /// The file that is to be uploaded or read next.
     pub fn open_file(&self) -> Option<usize> {
         self.files
@@ -115,6 +167,9 @@ pub struct CampaignFile {
     /// What became of its rows; exact once it is examined, but for people suppressed while it is sent.
     #[serde(default)]
     pub counts: ImportCounts,
+    /// Rows that could be sent when it was examined; canary rows are picked among them.
+    #[serde(default)]
+    pub usable: u64,
     /// Why none of it can be used.
     #[serde(default)]
     pub problem: Option<String>,
@@ -128,6 +183,7 @@ impl CampaignFile {
             stage: FileStage::Announced,
             version: None,
             counts: ImportCounts::default(),
+            usable: 0,
             problem: None,
         }
     }
@@ -145,6 +201,125 @@ pub enum FileStage {
     Split,
     /// It could not be used.
     Failed,
+}
+
+/// Whether calls of a campaign may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Going {
+    /// They may.
+    On,
+    /// Not before this time: the API asked for a rest.
+    Resting(Millis),
+    /// Its time has run out: rows that were not called are skipped.
+    Expired,
+    /// It is stopped, or not started.
+    Stopped,
+}
+
+/// When a campaign may be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// No call starts before.
+    #[serde(default)]
+    pub not_before: Option<Millis>,
+    /// No call starts from then on; what is left is skipped as expired.
+    #[serde(default)]
+    pub not_after: Option<Millis>,
+}
+
+impl Window {
+    /// Whether it has begun.
+    pub fn is_open(self, now: Millis) -> bool {
+        self.not_before.is_none_or(|not_before| not_before <= now)
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(self, now: Millis) -> bool {
+        self.not_after.is_some_and(|not_after| not_after <= now)
+    }
+}
+
+/// What the operator chose for doubts and failures.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// What becomes of rows that may have been sent.
+    pub on_doubt: OnDoubt,
+    /// How long a doubt waits for a callback before that, in seconds.
+    pub grace_seconds: u32,
+    /// Whether messages that were accepted and then not delivered, but may be later, are tried again.
+    pub retry_undelivered: bool,
+    /// The campaign stops when more than this share of the latest rows failed; 1 for never.
+    pub max_failure_ratio: f64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            on_doubt: OnDoubt::Leave,
+            grace_seconds: 900,
+            retry_undelivered: false,
+            max_failure_ratio: 0.2,
+        }
+    }
+}
+
+/// What becomes of a row that may have been sent, once its grace time is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDoubt {
+    /// It stays in doubt, for everybody to see.
+    #[default]
+    Leave,
+    /// It is sent again: the person may get it twice.
+    Resend,
+}
+
+/// Rows that are sent before the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// How many, evenly over the file.
+    pub rows: u32,
+    /// What the others wait for.
+    pub then: AfterCanary,
+    /// Whether the others may follow.
+    #[serde(default)]
+    pub released: bool,
+    /// How many are in the queue; known once all of them are.
+    #[serde(default)]
+    pub enqueued: u64,
+}
+
+impl Canary {
+    /// Whether the usable row at `index` (from 0) of `usable` ones is one of them.
+    pub fn picks(self, index: u64, usable: u64) -> bool {
+        let rows = u64::from(self.rows);
+        rows >= usable || (index + 1) * rows / usable > index * rows / usable
+    }
+
+    /// How many they are of `usable` rows.
+    pub fn count(self, usable: u64) -> u64 {
+        u64::from(self.rows).min(usable)
+    }
+}
+
+/// What the rest of a campaign waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AfterCanary {
+    /// `POST /campaigns/{id}/continue`.
+    #[default]
+    Wait,
+    /// A clean result.
+    ContinueIfClean,
+}
+
+/// A rest that the API asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// Its end.
+    pub until: Millis,
+    /// Why, as a sentence.
+    pub reason: String,
 }
 
 /// What a template needs beyond the message.
@@ -197,8 +372,12 @@ pub enum CampaignState {
     Examining,
     /// The file was read; it is sent when somebody starts it.
     Ready,
+    /// The file was read; it is sent when its time has come.
+    Scheduled,
     /// The file's rows are being put into the queue; the first may be under way.
     Splitting,
+    /// The canary rows are in the queue; the others wait.
+    Canary,
     /// The whole file is in the queue.
     Sending,
     /// Stopped; no new call starts.
@@ -216,7 +395,9 @@ impl CampaignState {
             CampaignState::AwaitingUpload => "awaiting_upload",
             CampaignState::Examining => "examining",
             CampaignState::Ready => "ready",
+            CampaignState::Scheduled => "scheduled",
             CampaignState::Splitting => "splitting",
+            CampaignState::Canary => "canary",
             CampaignState::Sending => "sending",
             CampaignState::Paused => "paused",
             CampaignState::Cancelled => "cancelled",
@@ -227,13 +408,31 @@ impl CampaignState {
     /// Whether calls may start.
     pub fn may_send(self) -> bool {
         match self {
-            CampaignState::Splitting | CampaignState::Sending => true,
+            CampaignState::Splitting | CampaignState::Canary | CampaignState::Sending => true,
             CampaignState::AwaitingUpload
             | CampaignState::Examining
             | CampaignState::Ready
+            | CampaignState::Scheduled
             | CampaignState::Paused
             | CampaignState::Cancelled
             | CampaignState::Failed => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn canary_rows_are_as_many_as_asked_and_evenly_spread(rows in 1u32..300, usable in 1u64..3000) {
+            let canary = Canary { rows, then: AfterCanary::Wait, released: false, enqueued: 0 };
+            let picked: Vec<u64> = (0..usable).filter(|&index| canary.picks(index, usable)).collect();
+            prop_assert_eq!(picked.len() as u64, canary.count(usable));
+            let widest = picked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+            prop_assert!(widest <= usable.div_ceil(u64::from(rows)) + 1);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::State;
+use crate::ledger::{LAST_RESEND, State};
 use crate::outcome::Millis;
 
 /// Width of the buckets that the send rate is read from, in milliseconds.
@@ -49,6 +49,8 @@ pub struct Counters {
     pub unconfirmed: i64,
     /// Rows in state `skipped`.
     pub skipped: i64,
+    /// Of the unconfirmed, those that were tried too often to be sent again.
+    pub lasting_doubts: i64,
     /// Rows reported `sent`.
     pub sent: i64,
     /// Rows reported `delivered` or `read`.
@@ -130,6 +132,9 @@ impl Counters {
             State::Skipped => &mut self.skipped,
         };
         *state += by;
+        if row.state == State::Unconfirmed && row.attempt >= LAST_RESEND {
+            self.lasting_doubts += by;
+        }
         let reports = [
             (row.sent, &mut self.sent),
             (row.delivered || row.read, &mut self.delivered),
@@ -158,7 +163,7 @@ impl Counters {
         self.recent.drain(..superfluous);
     }
 
-    fn numbers(&mut self) -> [&mut i64; 12] {
+    fn numbers(&mut self) -> [&mut i64; 13] {
         [
             &mut self.claimed,
             &mut self.retry,
@@ -167,12 +172,65 @@ impl Counters {
             &mut self.rejected,
             &mut self.unconfirmed,
             &mut self.skipped,
+            &mut self.lasting_doubts,
             &mut self.sent,
             &mut self.delivered,
             &mut self.read,
             &mut self.undelivered,
             &mut self.calls,
         ]
+    }
+}
+
+/// The fewest outcomes that a failure ratio is read from.
+const FEWEST: u32 = 100;
+
+/// The failures among the latest outcomes: between 100 and 200 of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StopLoss {
+    outcomes: u32,
+    failures: u32,
+    before: u32,
+    failed_before: u32,
+}
+
+impl StopLoss {
+    /// Takes in one change of a row. A failure is a row rejected, in doubt, or accepted and then not delivered.
+    pub fn change(&mut self, old: Option<RowFacts>, new: RowFacts) {
+        let ended = |row: RowFacts| {
+            matches!(
+                row.state,
+                State::Accepted | State::Rejected | State::Unconfirmed
+            )
+        };
+        let failed = |row: RowFacts| ended(row) && (row.state != State::Accepted || row.failed);
+        let (was_ended, was_failed) = (old.is_some_and(ended), old.is_some_and(failed));
+        match (was_failed, failed(new)) {
+            (false, true) => self.failures += 1,
+            (true, false) if ended(new) => self.failures = self.failures.saturating_sub(1),
+            _ => {}
+        }
+        self.outcomes += u32::from(ended(new) && !was_ended);
+        if self.outcomes >= FEWEST {
+            *self = Self {
+                before: self.outcomes,
+                failed_before: self.failures,
+                ..Self::default()
+            };
+        }
+    }
+
+    /// Failures and outcomes, once there are enough of them.
+    pub fn failed_of(self) -> Option<(u32, u32)> {
+        let outcomes = self.before + self.outcomes;
+        (outcomes >= FEWEST).then_some((self.failed_before + self.failures, outcomes))
+    }
+
+    /// Whether more than `ratio` of the latest outcomes are failures.
+    pub fn exceeds(self, ratio: f64) -> bool {
+        self.failed_of()
+            .is_some_and(|(failed, outcomes)| f64::from(failed) > ratio * f64::from(outcomes))
     }
 }
 
@@ -225,6 +283,44 @@ mod tests {
             let reports = |c: &Counters| [c.sent, c.delivered, c.read, c.undelivered];
             prop_assert_eq!(reports(&sum), reports(&recount));
         }
+    }
+
+    #[test]
+    fn a_stop_loss_counts_the_latest_outcomes_only() {
+        let row = |state, failed| RowFacts {
+            state,
+            attempt: 1,
+            claimed_at: 0,
+            sent: false,
+            delivered: false,
+            read: false,
+            failed,
+        };
+        let claimed = row(State::Claimed, false);
+        let mut loss = StopLoss::default();
+        for index in 0..99 {
+            let state = if index < 30 {
+                State::Rejected
+            } else {
+                State::Accepted
+            };
+            loss.change(Some(claimed), row(state, false));
+        }
+        assert!(!loss.exceeds(0.2), "too few to tell");
+        loss.change(Some(claimed), row(State::Accepted, false));
+        assert_eq!(loss.failed_of(), Some((30, 100)));
+        assert!(loss.exceeds(0.2) && !loss.exceeds(0.3) && !loss.exceeds(1.0));
+        for _ in 0..100 {
+            loss.change(Some(claimed), row(State::Accepted, false));
+        }
+        assert!(!loss.exceeds(0.0), "the first hundred no longer count");
+        loss.change(
+            Some(row(State::Accepted, false)),
+            row(State::Accepted, true),
+        );
+        assert_eq!(loss.failed_of(), Some((1, 100)), "not delivered after all");
+        loss.change(Some(row(State::Claimed, false)), row(State::Retry, false));
+        assert_eq!(loss.failed_of(), Some((1, 100)), "no outcome yet");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
-use campaign::record::{Campaign, CampaignFile, CampaignState, Options};
+use campaign::record::{Campaign, CampaignFile, CampaignState, Canary, Options, Rest};
 use serde::Serialize;
 
 use crate::{Error, expiry};
@@ -17,6 +17,13 @@ pub(crate) const PART: &str = "campaign";
 
 /// The index that lists campaigns by `created_at`, and its one partition.
 const BY_CREATION: &str = "by_creation";
+
+/// The index of campaigns that the sweep looks at, and its one partition: only items with the attribute are in it.
+const BY_OPEN: &str = "by_open";
+const OPEN: &str = "open";
+
+/// The counters show a change within this time.
+const COUNTED_MS: Millis = 600_000;
 
 /// The campaigns table.
 #[derive(Clone, Debug)]
@@ -54,6 +61,10 @@ impl Campaigns {
             serde_dynamo::to_item(campaign).map_err(|error| Error::new(action, error))?;
         item.insert("part".into(), text(PART));
         item.insert("kind".into(), text(PART));
+        // A test send has no file that could be read again.
+        if campaign.files.iter().any(|file| file.info.size > 0) {
+            item.insert(OPEN.into(), text(OPEN));
+        }
         item.insert(
             "expires_at".into(),
             number(expiry(campaign.created_at, self.retention_days)),
@@ -106,6 +117,102 @@ impl Campaigns {
             .into_iter()
             .map(|item| read(action, item))
             .collect()
+    }
+
+    /// Campaigns that something may be left to do about.
+    pub async fn open(&self) -> Result<Vec<CampaignId>, Error> {
+        let action = "list the open campaigns";
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_OPEN)
+            .key_condition_expression("#open = :open")
+            .expression_attribute_names("#open", OPEN)
+            .expression_attribute_values(":open", text(OPEN))
+            .projection_expression("id");
+        let mut items = query.into_paginator().items().send();
+        let mut open = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(Error::aws(action))?;
+            let id = item.get("id").and_then(|id| id.as_s().ok());
+            open.extend(id.and_then(|id| id.parse().ok()));
+        }
+        Ok(open)
+    }
+
+    /// Nothing is left to do: the sweep need not look again. Not where a file was announced meanwhile, or a row came back
+    /// so short a time ago that the counters may not show it.
+    pub async fn close(&self, campaign: &Campaign, now: Millis) -> Result<bool, Error> {
+        let close = self
+            .update(&campaign.id)
+            .update_expression("REMOVE #open")
+            .condition_expression(
+                "#state = :state AND size(files) = :files AND (attribute_not_exists(reopened_at) OR reopened_at < :then)",
+            )
+            .expression_attribute_names("#open", OPEN)
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":state", state(campaign.state))
+            .expression_attribute_values(":files", number(campaign.files.len() as u64))
+            .expression_attribute_values(":then", number(now.saturating_sub(COUNTED_MS)));
+        done(close, "close the campaign").await
+    }
+
+    /// Something is to be done again, such as a row that was not delivered and is tried again later.
+    pub async fn reopen(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
+        let reopen = self
+            .update(id)
+            .update_expression("SET #open = :open, reopened_at = :now")
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_names("#open", OPEN)
+            .expression_attribute_values(":open", text(OPEN))
+            .expression_attribute_values(":now", number(now));
+        done(reopen, "open the campaign again").await.map(drop)
+    }
+
+    /// The API asks for a rest. A shorter one does not cut a longer one short.
+    pub async fn rest(&self, id: &CampaignId, rest: &Rest) -> Result<(), Error> {
+        let action = "note a rest";
+        let update = self
+            .update(id)
+            .update_expression("SET rest = :rest")
+            .condition_expression(
+                "attribute_exists(id) AND (attribute_not_exists(rest.#until) OR rest.#until < :until)",
+            )
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":until", number(rest.until))
+            .expression_attribute_values(":rest", attribute(action, rest)?);
+        done(update, action).await.map(drop)
+    }
+
+    /// Whether the rest of the file may follow its canary rows, and how many these are.
+    pub async fn set_canary(&self, id: &CampaignId, canary: Canary) -> Result<(), Error> {
+        let action = "write down how the canary is";
+        let update = self
+            .update(id)
+            .update_expression("SET canary = :canary")
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_values(":canary", attribute(action, canary)?);
+        done(update, action).await.map(drop)
+    }
+
+    /// Its rows are in the queue as of now.
+    pub async fn offered(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
+        self.note(id, "offered_at", now).await
+    }
+
+    /// Its ledger was read to the end.
+    pub async fn swept(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
+        self.note(id, "swept_at", now).await
+    }
+
+    async fn note(&self, id: &CampaignId, what: &'static str, now: Millis) -> Result<(), Error> {
+        let update = self
+            .update(id)
+            .update_expression(format!("SET {what} = :now"))
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_values(":now", number(now));
+        done(update, "note a time").await.map(drop)
     }
 
     /// Takes a campaign's files for `owner`, an invocation's request id, which Lambda keeps over its own retries of an
@@ -177,9 +284,11 @@ impl Campaigns {
         let action = "announce a file";
         let update = self
             .update(&campaign.id)
-            .update_expression(format!("SET files[{index}] = :file"))
+            .update_expression(format!("SET files[{index}] = :file, #open = :open"))
             .condition_expression("size(files) = :files AND #state = :state")
             .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#open", OPEN)
+            .expression_attribute_values(":open", text(OPEN))
             .expression_attribute_values(":file", attribute(action, file)?)
             .expression_attribute_values(":files", number(campaign.files.len() as u64))
             .expression_attribute_values(":state", state(campaign.state));
@@ -237,7 +346,11 @@ impl Campaigns {
 
     /// No row will fare better until somebody does what `reason` says. Tells whether this call stopped it.
     pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
-        let before = [CampaignState::Splitting, CampaignState::Sending];
+        let before = [
+            CampaignState::Splitting,
+            CampaignState::Canary,
+            CampaignState::Sending,
+        ];
         self.enter(id, CampaignState::Paused, &before, Some(reason))
             .await
     }

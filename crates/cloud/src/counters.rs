@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
-use campaign::tally::Counters;
+use campaign::tally::{Counters, StopLoss};
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::text;
@@ -30,6 +30,9 @@ pub struct ShardTally {
     pub last_sequence: String,
     /// The counts.
     pub counters: Counters,
+    /// How the latest rows ended.
+    #[serde(default)]
+    pub stop_loss: StopLoss,
 }
 
 impl CounterTable {

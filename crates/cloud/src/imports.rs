@@ -1,7 +1,7 @@
-//! Beside a campaign in the campaigns table: how far each file is in the queue (`part` = `split#{file}`), and the
-//! preview (`part` = `preview`).
+//! Beside a campaign in the campaigns table: how far each file is in the queue (`part` = `split#{file}` and
+//! `canary#{file}`), who was kept back from it (`kept#{file}#…`), and the preview (`preview`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -18,12 +18,19 @@ use crate::{Error, expiry, now};
 pub struct Checkpoint {
     /// Every usable row up to this one is in the queue, or was suppressed.
     pub done: RowNumber,
-    /// How many of those were suppressed.
-    pub suppressed: u64,
     /// Those up to this one may be in the queue.
     pub begun: RowNumber,
     /// Those between `done` and `begun` that are suppressed.
     pub kept_back: Vec<RowNumber>,
+}
+
+/// Which of a file's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// Those that go first.
+    Canary,
+    /// All others.
+    Rest,
 }
 
 /// State of imports.
@@ -49,9 +56,10 @@ impl Imports {
         &self,
         id: &CampaignId,
         index: usize,
+        share: Share,
     ) -> Result<Option<Checkpoint>, Error> {
         let action = "read how far the split is";
-        let item = self.get(id, &split_part(index), action).await?;
+        let item = self.get(id, &split_part(index, share), action).await?;
         item.map(|item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error)))
             .transpose()
     }
@@ -61,11 +69,12 @@ impl Imports {
         &self,
         id: &CampaignId,
         index: usize,
+        share: Share,
         checkpoint: &Checkpoint,
     ) -> Result<(), Error> {
         let action = "write down how far the split is";
         let item = serde_dynamo::to_item(checkpoint).map_err(|error| Error::new(action, error))?;
-        self.put(id, &split_part(index), item, action).await
+        self.put(id, &split_part(index, share), item, action).await
     }
 
     /// What the last examination of a file found.
@@ -92,6 +101,49 @@ impl Imports {
             action,
         )
         .await
+    }
+
+    /// Remembers rows up to `last` whose people are on the standing list: they are counted as suppressed and are never
+    /// offered. Written before the checkpoint moves past them.
+    pub async fn keep_back(
+        &self,
+        id: &CampaignId,
+        index: usize,
+        share: Share,
+        last: RowNumber,
+        rows: &HashSet<RowNumber>,
+    ) -> Result<(), Error> {
+        let action = "remember who is left out";
+        let item = serde_dynamo::to_item(KeptBack { rows: rows.clone() })
+            .map_err(|error| Error::new(action, error))?;
+        let part = format!("{}{}#{last:010}", kept_part(index), share.name());
+        self.put(id, &part, item, action).await
+    }
+
+    /// Every row of the file that was kept back so.
+    pub async fn kept_back(
+        &self,
+        id: &CampaignId,
+        index: usize,
+    ) -> Result<HashSet<RowNumber>, Error> {
+        let action = "read who is left out";
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("id = :id AND begins_with(part, :kept)")
+            .expression_attribute_values(":id", text(id.as_str()))
+            .expression_attribute_values(":kept", text(&kept_part(index)))
+            .consistent_read(true);
+        let mut items = query.into_paginator().items().send();
+        let mut rows = HashSet::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(Error::aws(action))?;
+            let kept: KeptBack =
+                serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))?;
+            rows.extend(kept.rows);
+        }
+        Ok(rows)
     }
 
     async fn get(
@@ -136,6 +188,24 @@ impl Imports {
     }
 }
 
-fn split_part(index: usize) -> String {
-    format!("split#{index}")
+#[derive(Serialize, Deserialize)]
+struct KeptBack {
+    rows: HashSet<RowNumber>,
+}
+
+fn kept_part(index: usize) -> String {
+    format!("kept#{index}#")
+}
+
+fn split_part(index: usize, share: Share) -> String {
+    format!("{}#{index}", share.name())
+}
+
+impl Share {
+    fn name(self) -> &'static str {
+        match self {
+            Share::Canary => "canary",
+            Share::Rest => "split",
+        }
+    }
 }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use campaign::id::{CampaignId, RowNumber, page};
-use campaign::ledger::{Move, State};
+use campaign::ledger::{Move, Standing, State};
 use campaign::outcome::{Acceptance, Fault, Millis};
 use campaign::tally::RowFacts;
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,9 @@ pub struct LedgerRow {
     pub failed_at: Option<Millis>,
     /// Why it failed after acceptance.
     pub failure: Option<Fault>,
+    /// Some attempt may have been sent, and no later one was accepted.
+    #[serde(default)]
+    pub doubted: bool,
     /// Earlier attempts, as they ended.
     #[serde(default)]
     pub history: Vec<PastAttempt>,
@@ -132,6 +135,16 @@ impl LedgerRow {
             sent: self.sent_at.is_some(),
             delivered: self.delivered_at.is_some(),
             read: self.read_at.is_some(),
+            failed: self.failed_at.is_some(),
+        }
+    }
+
+    /// What the rules need.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            state: self.state,
+            attempt: self.attempt,
+            doubted: self.doubted,
             failed: self.failed_at.is_some(),
         }
     }
@@ -272,7 +285,7 @@ impl Ledger {
             |value: &Option<String>| value.as_deref().map_or(AttributeValue::Null(true), text);
         let update = guarded(self.update(campaign, row), Move::Accept, attempt)
             .update_expression(
-                "SET #state = :to, wamid = :wamid, wa_id = :wa_id, message_status = :status",
+                "SET #state = :to, wamid = :wamid, wa_id = :wa_id, message_status = :status REMOVE doubted",
             )
             .expression_attribute_values(":wamid", text(&with.wamid))
             .expression_attribute_values(":wa_id", optional(&with.wa_id))
@@ -291,7 +304,62 @@ impl Ledger {
     ) -> Result<bool, Error> {
         let action = "record the end of an attempt";
         let update = guarded(self.update(campaign, row), step, attempt)
+            .expression_attribute_values(":fault", attribute(action, fault)?);
+        let update = if step == Move::Doubt {
+            update
+                .update_expression("SET #state = :to, fault = :fault, doubted = :yes")
+                .expression_attribute_values(":yes", AttributeValue::Bool(true))
+        } else {
+            update.update_expression("SET #state = :to, fault = :fault")
+        };
+        done(update, action).await
+    }
+
+    /// The grace time of a doubt is over, and the operator chose to send again: at once.
+    pub async fn resend(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        attempt: u32,
+    ) -> Result<bool, Error> {
+        let update = guarded(self.update(campaign, row), Move::Resend, attempt)
+            .update_expression("SET #state = :to REMOVE not_before");
+        done(update, "send a doubt again").await
+    }
+
+    /// It was accepted, then not delivered, and may be later: another try is due at `not_before`.
+    pub async fn reoffer(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        attempt: u32,
+        not_before: Millis,
+    ) -> Result<bool, Error> {
+        let (update, states) = moved(self.update(campaign, row), Move::Reoffer);
+        let update = update
+            .update_expression("SET #state = :to, not_before = :due, fault = failure")
+            .condition_expression(format!(
+                "attempt = :attempt AND #state IN ({states}) AND attribute_exists(failed_at)"
+            ))
+            .expression_attribute_values(":attempt", number(attempt.into()))
+            .expression_attribute_values(":due", number(not_before));
+        done(update, "offer what was not delivered again").await
+    }
+
+    /// No further attempt is made, for the reason in `fault`, but an earlier one may have been sent.
+    pub async fn give_up(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        fault: &Fault,
+    ) -> Result<bool, Error> {
+        let action = "give a row up";
+        let (update, states) = moved(self.update(campaign, row), Move::GiveUp);
+        let update = update
             .update_expression("SET #state = :to, fault = :fault")
+            .condition_expression(format!(
+                "#state IN ({states}) AND attribute_exists(doubted)"
+            ))
             .expression_attribute_values(":fault", attribute(action, fault)?);
         done(update, action).await
     }
@@ -329,16 +397,16 @@ impl Ledger {
                 "SET #state = :to, fault = :fault, attempt = if_not_exists(attempt, :none), #owner = if_not_exists(#owner, :owner), \
                  claimed_at = if_not_exists(claimed_at, :now), expires_at = :expiry",
             )
-            .expression_attribute_names("#state", "state")
             .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":to", text(Move::Skip.to().name()))
             .expression_attribute_values(":fault", attribute(action, fault)?)
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)));
-        let (update, states) = one_of(update, Move::Skip.from().iter().map(|from| from.name()));
-        let condition = format!("attribute_not_exists(#state) OR #state IN ({states})");
+        let (update, states) = moved(update, Move::Skip);
+        let condition = format!(
+            "attribute_not_exists(#state) OR #state IN ({states}) AND attribute_not_exists(doubted)"
+        );
         done(update.condition_expression(condition), action).await
     }
 
@@ -366,14 +434,22 @@ impl Ledger {
             facts.push(("failed_at", number(*at)));
             facts.push(("failure", attribute(action, fault)?));
         }
-        let mut update = guarded(self.update(campaign, row), Move::Report, attempt);
+        let (update, states) = moved(self.update(campaign, row), Move::Report);
+        // A doubt that was to be sent again is settled by a late callback, too; what was reported as failed is not.
+        let mut update = update
+            .expression_attribute_values(":attempt", number(attempt.into()))
+            .expression_attribute_values(":retry", text(State::Retry.name()))
+            .condition_expression(format!(
+                "attempt = :attempt AND (#state IN ({states}) OR \
+                 #state = :retry AND attribute_exists(doubted) AND attribute_not_exists(failed_at))"
+            ));
         let mut sets = vec!["#state = :to".to_owned()];
         for (name, value) in facts {
             sets.push(format!("{name} = if_not_exists({name}, :{name})"));
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
         done(
-            update.update_expression(format!("SET {}", sets.join(", "))),
+            update.update_expression(format!("SET {} REMOVE doubted", sets.join(", "))),
             action,
         )
         .await
@@ -395,6 +471,27 @@ impl Ledger {
         item.map(LedgerRow::from_item).transpose()
     }
 
+    /// The rows of one page that are in the ledger, as they were a moment ago.
+    pub async fn page(
+        &self,
+        campaign: &CampaignId,
+        page: RowNumber,
+    ) -> Result<Vec<LedgerRow>, Error> {
+        let action = "read a page of the ledger";
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("page = :page")
+            .expression_attribute_values(":page", AttributeValue::S(page_key(campaign, page)));
+        let mut items = query.into_paginator().items().send();
+        let mut rows = Vec::new();
+        while let Some(item) = items.next().await {
+            rows.push(LedgerRow::from_item(item.map_err(Error::aws(action))?)?);
+        }
+        Ok(rows)
+    }
+
     fn update(&self, campaign: &CampaignId, row: RowNumber) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
@@ -405,18 +502,30 @@ impl Ledger {
 
 /// The condition of a move: its attempt, and the states it may start from. Sets `:to`.
 fn guarded(update: UpdateItemFluentBuilder, step: Move, attempt: u32) -> UpdateItemFluentBuilder {
+    let (update, states) = moved(update, step);
+    update
+        .expression_attribute_values(":attempt", number(attempt.into()))
+        .condition_expression(format!("attempt = :attempt AND #state IN ({states})"))
+}
+
+/// Sets `:to`, names `#state`, and gives the states the move may start from, as a list for `IN`.
+fn moved(update: UpdateItemFluentBuilder, step: Move) -> (UpdateItemFluentBuilder, String) {
     let update = update
         .expression_attribute_names("#state", "state")
-        .expression_attribute_values(":to", text(step.to().name()))
-        .expression_attribute_values(":attempt", number(attempt.into()));
-    let (update, states) = one_of(update, step.from().iter().map(|from| from.name()));
-    update.condition_expression(format!("attempt = :attempt AND #state IN ({states})"))
+        .expression_attribute_values(":to", text(step.to().name()));
+    one_of(update, step.from().iter().map(|from| from.name()))
+}
+
+fn page_key(campaign: &CampaignId, page: RowNumber) -> String {
+    format!("{campaign}#{page}")
 }
 
 fn key(campaign: &CampaignId, row: RowNumber) -> HashMap<String, AttributeValue> {
-    let page = format!("{campaign}#{}", page(row));
     HashMap::from([
-        ("page".into(), AttributeValue::S(page)),
+        (
+            "page".into(),
+            AttributeValue::S(page_key(campaign, page(row))),
+        ),
         ("row".into(), AttributeValue::S(format!("{row:010}"))),
     ])
 }

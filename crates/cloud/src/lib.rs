@@ -4,7 +4,8 @@
 //! - [`aws`]: the clients, made once per process
 //! - [`campaigns`], [`counters`], [`imports`], [`ledger`], [`callbacks`], [`contacts`]: the tables
 //! - [`files`], [`rejects`]: the bucket
-//! - [`queue`], [`splits`]: the queues
+//! - [`queue`], [`splits`]: the queues; [`dead_letters`]: notes on batches that failed for good
+//! - [`schedules`]: campaigns that start by themselves
 //! - [`secrets`]: the one secret
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,12 +18,14 @@ pub mod callbacks;
 pub mod campaigns;
 pub mod contacts;
 pub mod counters;
+pub mod dead_letters;
 pub mod env;
 pub mod files;
 pub mod imports;
 pub mod ledger;
 pub mod queue;
 pub mod rejects;
+pub mod schedules;
 pub mod secrets;
 pub mod splits;
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{
+    DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName,
+    SendMessageBatchRequestEntry,
+};
 use campaign::batch::Batch;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -31,6 +34,26 @@ pub struct Queue {
     url: String,
 }
 
+/// A message taken from the queue: it comes again unless it is deleted in time.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// Its id.
+    pub id: String,
+    /// Its text.
+    pub body: String,
+    /// With what it is deleted.
+    pub receipt: String,
+    /// How often it was received, this time included.
+    pub times: u32,
+}
+
+impl Received {
+    /// The batch in it.
+    pub fn batch(&self) -> Result<Batch, serde_json::Error> {
+        serde_json::from_str(&self.body)
+    }
+}
+
 /// A batch ready for the queue.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -56,6 +79,86 @@ impl Queue {
             .buffer_unordered(IN_FLIGHT)
             .try_collect::<()>()
             .await
+    }
+
+    /// Takes up to `most` messages (10 at most), which nobody else sees for the time given. `wait` zero asks some of SQS'
+    /// servers only, a second or more all of them.
+    pub async fn receive(
+        &self,
+        most: i32,
+        hidden: Duration,
+        wait: Duration,
+    ) -> Result<Vec<Received>, Error> {
+        let receive = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(most)
+            .visibility_timeout(hidden.as_secs() as i32)
+            .wait_time_seconds(wait.as_secs() as i32)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let answer = receive.send().await.map_err(Error::aws("take batches"))?;
+        let messages = answer.messages.unwrap_or_default().into_iter();
+        Ok(messages.filter_map(received).collect())
+    }
+
+    /// Keeps a message hidden for as long again from now.
+    pub async fn hide(&self, receipt: &str, hidden: Duration) -> Result<(), Error> {
+        let change = self
+            .client
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt)
+            .visibility_timeout(hidden.as_secs() as i32);
+        change
+            .send()
+            .await
+            .map(drop)
+            .map_err(Error::aws("keep a batch hidden"))
+    }
+
+    /// Deletes messages that are done. One that is left comes again, which costs and harms nobody.
+    pub async fn delete(&self, receipts: &[String]) -> Result<(), Error> {
+        let action = "delete batches";
+        for receipts in receipts.chunks(PER_REQUEST) {
+            let entry = |(index, receipt): (usize, &String)| {
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(receipt)
+                    .build()
+                    .map_err(|error| Error::new(action, error))
+            };
+            let entries = receipts.iter().enumerate().map(entry);
+            let delete = self
+                .client
+                .delete_message_batch()
+                .queue_url(&self.url)
+                .set_entries(Some(entries.collect::<Result<Vec<_>, _>>()?));
+            delete.send().await.map_err(Error::aws(action))?;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing waits in it, delayed and hidden messages included. Approximate, as SQS counts.
+    pub async fn is_empty(&self) -> Result<bool, Error> {
+        use QueueAttributeName::{
+            ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
+            ApproximateNumberOfMessagesNotVisible,
+        };
+        let get = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .attribute_names(ApproximateNumberOfMessages)
+            .attribute_names(ApproximateNumberOfMessagesDelayed)
+            .attribute_names(ApproximateNumberOfMessagesNotVisible);
+        let counts = get
+            .send()
+            .await
+            .map_err(Error::aws("look how full the queue is"))?
+            .attributes
+            .unwrap_or_default();
+        Ok(counts.values().all(|count| count == "0"))
     }
 
     /// A success may hold failures of single entries: those are sent again.
@@ -89,6 +192,20 @@ impl Queue {
             format!("SQS refused {} of them {TRIES} times", entries.len()),
         ))
     }
+}
+
+fn received(message: aws_sdk_sqs::types::Message) -> Option<Received> {
+    let times = message
+        .attributes
+        .as_ref()
+        .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount))
+        .and_then(|count| count.parse().ok());
+    Some(Received {
+        id: message.message_id?,
+        body: message.body?,
+        receipt: message.receipt_handle?,
+        times: times.unwrap_or(1),
+    })
 }
 
 fn entry(batch: &Batch, delay: Duration) -> Result<Entry, Error> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, RowNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -16,6 +16,45 @@ pub struct SplitOrder {
     /// Whether the last file is to be read to its end once more, for a new preview.
     #[serde(default)]
     pub examine: bool,
+    /// Where to begin offering rows again that were in the queue before; `None` where only new ones are to follow.
+    #[serde(default)]
+    pub offer: Option<Position>,
+}
+
+impl SplitOrder {
+    /// Go on where the files are.
+    pub fn go_on(campaign: CampaignId) -> Self {
+        Self {
+            campaign,
+            examine: false,
+            offer: None,
+        }
+    }
+
+    /// Read the last file to its end once more.
+    pub fn examine(campaign: CampaignId) -> Self {
+        Self {
+            examine: true,
+            ..Self::go_on(campaign)
+        }
+    }
+
+    /// Offer every row again, from the position on.
+    pub fn offer(campaign: CampaignId, from: Position) -> Self {
+        Self {
+            offer: Some(from),
+            ..Self::go_on(campaign)
+        }
+    }
+}
+
+/// A place in a campaign's files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    /// The file's index.
+    pub file: usize,
+    /// The row up to which all is done.
+    pub after: RowNumber,
 }
 
 /// The splits queue.

@@ -3,7 +3,7 @@
 //! Source: Meta, "Cloud API error codes" (September 2026) and "Graph API: handle errors". Decisions go by the code,
 //! not by the HTTP status: sources disagree on the latter (130429 as 400 and as 429).
 
-use campaign::outcome::{Backoff, Blame, Class, GiveUp};
+use campaign::outcome::{Backoff, Blame, Class, GiveUp, Slows};
 
 /// Where a code was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub enum Seen {
 
 /// 1, 2, 4 … 60 s: the service recovers by itself.
 const SOON: Backoff = Backoff {
+    slows: Slows::Row,
     first: 1,
     factor: 2,
     cap: 60,
@@ -30,12 +31,14 @@ const SOON: Backoff = Backoff {
 
 /// The same without an end: our own speed is at fault, not the row.
 const THROUGHPUT: Backoff = Backoff {
+    slows: Slows::Slot,
     tries: u32::MAX,
     ..SOON
 };
 
 /// Limits counted by the hour; used where the API does not say how long.
 const HOURLY: Backoff = Backoff {
+    slows: Slows::Campaign,
     first: 300,
     factor: 2,
     cap: 3600,
@@ -46,11 +49,20 @@ const HOURLY: Backoff = Backoff {
 /// A wait of fixed length, in seconds.
 const fn every(seconds: u32, tries: u32, then: GiveUp) -> Backoff {
     Backoff {
+        slows: Slows::Row,
         first: seconds,
         factor: 1,
         cap: seconds,
         tries,
         then,
+    }
+}
+
+/// The same for every row of the campaign: whatever is wrong is not the row's.
+const fn everybody(seconds: u32, tries: u32) -> Backoff {
+    Backoff {
+        slows: Slows::Campaign,
+        ..every(seconds, tries, GiveUp::Stop)
     }
 }
 
@@ -71,6 +83,7 @@ pub fn classify(code: i64, seen: Seen) -> Class {
         131049 => Class::Again(every(24 * 3600, 3, GiveUp::Reject)),
         131051 | 131055 | 131063 | 134100 | 135000 => Class::Campaign,
         131053 => Class::Again(Backoff {
+            slows: Slows::Row,
             first: 5,
             factor: 2,
             cap: 60,
@@ -78,20 +91,21 @@ pub fn classify(code: i64, seen: Seen) -> Class {
             then: GiveUp::Stop,
         }),
         131056 => Class::Again(Backoff {
+            slows: Slows::Row,
             first: 4,
             factor: 4,
             cap: 4096,
             tries: 8,
             then: GiveUp::Reject,
         }),
-        131057 => Class::Again(every(20, 30, GiveUp::Stop)),
+        131057 => Class::Again(everybody(20, 30)),
         132000 | 132012 => Class::RowOrCampaign(Blame::Values),
         132001 | 132007 => Class::RowOrCampaign(Blame::TemplateName),
         132005 | 132018 => Class::Recipient,
         132015 | 132016 | 132068 => Class::Campaign,
-        132069 => Class::Again(every(3600, 6, GiveUp::Stop)),
+        132069 => Class::Again(everybody(3600, 6)),
         133005 | 133006 | 133008..=133010 | 133015 | 133016 | 134011 => Class::Account,
-        134101 => Class::Again(every(600, 12, GiveUp::Stop)),
+        134101 => Class::Again(everybody(600, 12)),
         _ => unlisted(seen),
     }
 }
@@ -218,6 +232,19 @@ mod tests {
                 Class::RowOrCampaign(blame),
                 "{code}"
             );
+        }
+    }
+
+    #[test]
+    fn only_what_everybody_meets_slows_everybody() {
+        let slows = |code| match classify(code, ANSWER) {
+            Class::Again(backoff) => backoff.slows,
+            other => panic!("{code}: {other:?}"),
+        };
+        assert_eq!(slows(130429), Slows::Slot);
+        assert_eq!(slows(131056), Slows::Row);
+        for code in [4, 613, 80007, 131057, 132069, 134101] {
+            assert_eq!(slows(code), Slows::Campaign, "{code}");
         }
     }
 

@@ -68,6 +68,12 @@ pub async fn create(
         None => None,
     };
     api.campaigns.create(&campaign).await?;
+    if let Some(at) = campaign.window.not_before.filter(|&at| at > now)
+        && let Err(error) = api.schedules.start_at(id, at).await
+    {
+        // The sweep starts it, then: a few minutes late, not never.
+        lambda_http::tracing::error!(campaign.id = %id, "{error}");
+    }
     let created = Created {
         id: campaign.id.to_string(),
         state: campaign.state.name(),
@@ -173,7 +179,7 @@ pub(crate) async fn find(api: &Api, id: &str) -> Result<Campaign, Problem> {
 async fn view_of(api: &Api, campaign: Campaign) -> Result<CampaignView, Problem> {
     let counters = api.counters.total(&campaign.id).await?;
     let progress = progress(&campaign, counters, api.budget, cloud::now());
-    Ok(view::campaign(campaign, progress, api.budget))
+    Ok(view::campaign(campaign, progress, api.budget, cloud::now()))
 }
 
 fn expires_at(now: Millis) -> String {

@@ -4,9 +4,10 @@ use campaign::id::CampaignId;
 use campaign::message::Message;
 use campaign::outcome::Millis;
 use campaign::phone;
-use campaign::record::{Campaign, FileInfo, Options};
+use campaign::record::{AfterCanary, Campaign, Canary, FileInfo, OnDoubt, Options, Policy, Window};
 use campaign::value::OnBadValue;
 use cloud::files::MAX_UPLOAD;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use table::sheet::MAX_WORKBOOK;
@@ -16,6 +17,9 @@ use crate::problem::Problem;
 
 /// The most characters of a campaign's name.
 const MAX_NAME: usize = 200;
+
+/// Grace times that make sense: callbacks take seconds, and a day is as long as anybody waits.
+const GRACE_SECONDS: std::ops::RangeInclusive<u32> = 30..=86_400;
 
 /// What `POST /campaigns` takes.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -40,6 +44,31 @@ pub struct NewCampaign {
     /// Whether to wait, once the file is read, for `POST /campaigns/{id}/start`.
     #[serde(default)]
     hold: bool,
+    /// No call starts before (RFC 3339); the campaign starts by itself then.
+    #[schema(example = "2026-12-01T08:00:00Z")]
+    not_before: Option<String>,
+    /// No call starts from then on (RFC 3339); what is left is skipped as expired.
+    #[schema(example = "2026-12-01T20:00:00Z")]
+    not_after: Option<String>,
+    /// What becomes of rows that may have been sent, once their grace time is over: `leave` (unless said otherwise), or
+    /// `resend`, with which somebody may get the message twice.
+    #[schema(value_type = Option<String>, example = "leave")]
+    on_doubt: Option<OnDoubt>,
+    /// How long a doubt waits for a callback before it is sent again, in seconds; 900 unless said.
+    #[schema(example = 900)]
+    grace_seconds: Option<u32>,
+    /// Whether messages that were accepted and not delivered for now (131049) are tried again, a day later.
+    #[serde(default)]
+    retry_undelivered: bool,
+    /// The campaign stops when more than this share of its latest rows (100 at least) failed; 0.2 unless said, 1 for never.
+    #[schema(example = 0.2)]
+    max_failure_ratio: Option<f64>,
+    /// How many rows, evenly over the file, go first; the rest waits.
+    #[schema(example = 200)]
+    canary: Option<u32>,
+    /// What the rest waits for: `wait` (unless said otherwise) for `POST /campaigns/{id}/continue`, or `continue_if_clean`.
+    #[schema(value_type = Option<String>, example = "wait")]
+    canary_then: Option<AfterCanary>,
     /// Whether the template is looked up in the account first; only to be left out where Meta cannot be asked.
     #[serde(default = "yes")]
     check_template: bool,
@@ -106,6 +135,7 @@ pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 impl NewCampaign {
     /// The campaign, if everything in it can work.
     pub fn checked(self, id: CampaignId, now: Millis) -> Result<Campaign, Problem> {
+        let (window, policy, canary) = (self.window(now)?, self.policy()?, self.canary()?);
         let name = named(self.name, "/name")?;
         if name.chars().count() > MAX_NAME {
             return Err(Problem::field(
@@ -119,11 +149,77 @@ impl NewCampaign {
             .map(|list| file(Some(list), "/exclude"))
             .transpose()?;
         Ok(Campaign {
+            window,
+            policy,
+            canary,
             options: self.options.checked()?,
             exclude,
             hold: self.hold,
             ..Campaign::new(id, name, message, announced, now)
         })
+    }
+
+    fn window(&self, now: Millis) -> Result<Window, Problem> {
+        let window = Window {
+            not_before: moment(self.not_before.as_deref(), "/not_before")?,
+            not_after: moment(self.not_after.as_deref(), "/not_after")?,
+        };
+        if window.is_over(now) {
+            return Err(Problem::field("/not_after", "is over already"));
+        }
+        match (window.not_before, window.not_after) {
+            (Some(before), Some(after)) if after <= before => Err(Problem::field(
+                "/not_after",
+                "must be later than not_before",
+            )),
+            _ => Ok(window),
+        }
+    }
+
+    fn policy(&self) -> Result<Policy, Problem> {
+        let usual = Policy::default();
+        let grace_seconds = self.grace_seconds.unwrap_or(usual.grace_seconds);
+        if !GRACE_SECONDS.contains(&grace_seconds) {
+            let (least, most) = (GRACE_SECONDS.start(), GRACE_SECONDS.end());
+            return Err(Problem::field(
+                "/grace_seconds",
+                format!("must be between {least} and {most}"),
+            ));
+        }
+        let max_failure_ratio = self.max_failure_ratio.unwrap_or(usual.max_failure_ratio);
+        if !(0.0..=1.0).contains(&max_failure_ratio) {
+            return Err(Problem::field(
+                "/max_failure_ratio",
+                "must be between 0 and 1; 1 stands for never",
+            ));
+        }
+        Ok(Policy {
+            on_doubt: self.on_doubt.unwrap_or_default(),
+            grace_seconds,
+            retry_undelivered: self.retry_undelivered,
+            max_failure_ratio,
+        })
+    }
+
+    fn canary(&self) -> Result<Option<Canary>, Problem> {
+        let then = self.canary_then.unwrap_or_default();
+        match self.canary {
+            Some(0) => Err(Problem::field(
+                "/canary",
+                "must not be 0; leave it out for none",
+            )),
+            Some(rows) => Ok(Some(Canary {
+                rows,
+                then,
+                released: false,
+                enqueued: 0,
+            })),
+            None if self.canary_then.is_some() => Err(Problem::field(
+                "/canary",
+                "is required with canary_then: how many rows go first",
+            )),
+            None => Ok(None),
+        }
     }
 
     /// Whether the template is to be looked up.
@@ -137,6 +233,21 @@ impl NewFile {
     pub fn checked(self) -> Result<FileInfo, Problem> {
         file(Some(self), "")
     }
+}
+
+/// A moment as people write it, in milliseconds since the Unix epoch.
+fn moment(text: Option<&str>, pointer: &str) -> Result<Option<Millis>, Problem> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let moment: Option<Timestamp> = text.parse().ok();
+    let millis = moment.and_then(|moment| Millis::try_from(moment.as_millisecond()).ok());
+    millis.map(Some).ok_or_else(|| {
+        Problem::field(
+            pointer,
+            "must be a time with its zone, such as 2026-12-01T08:00:00Z or 2026-12-01T09:00:00+01:00",
+        )
+    })
 }
 
 fn message(body: Option<Value>) -> Result<Message, Problem> {
@@ -300,6 +411,34 @@ mod tests {
             body["options"] = json!({option: value});
             let problem = create(&body).expect_err(option);
             assert_eq!(problem.field, Some(format!("/options/{option}")));
+        }
+    }
+
+    #[test]
+    fn times_and_choices_are_checked() {
+        let mut body = good();
+        body["not_before"] = json!("2026-12-01T09:00:00+01:00");
+        body["on_doubt"] = json!("resend");
+        body["canary"] = json!(200);
+        let campaign = create(&body).expect("valid");
+        assert_eq!(campaign.window.not_before, Some(1_796_112_000_000));
+        assert_eq!(campaign.policy.on_doubt, OnDoubt::Resend);
+        assert_eq!(campaign.canary.map(|canary| canary.rows), Some(200));
+        for (field, value, pointer) in [
+            ("not_before", json!("tomorrow"), "/not_before"),
+            ("not_before", json!("2026-12-01T09:00:00"), "/not_before"),
+            ("not_after", json!("1969-12-31T00:00:00Z"), "/not_after"),
+            ("not_after", json!("2026-11-01T00:00:00Z"), "/not_after"),
+            ("on_doubt", json!("guess"), "/on_doubt"),
+            ("grace_seconds", json!(5), "/grace_seconds"),
+            ("max_failure_ratio", json!(20), "/max_failure_ratio"),
+            ("canary", json!(0), "/canary"),
+            ("canary_then", json!("never"), "/canary_then"),
+        ] {
+            let mut body = body.clone();
+            body[field] = value;
+            let problem = create(&body).expect_err(field);
+            assert_eq!(problem.field.as_deref(), Some(pointer), "{problem:?}");
         }
     }
 

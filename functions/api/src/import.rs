@@ -98,21 +98,25 @@ pub async fn add_file(
 /// Where a further file of the campaign goes: behind the last, or in the place of one that never came.
 fn next_file(campaign: &Campaign) -> Result<usize, Problem> {
     use CampaignState::{
-        AwaitingUpload, Cancelled, Examining, Failed, Paused, Ready, Sending, Splitting,
+        AwaitingUpload, Canary, Cancelled, Examining, Failed, Paused, Ready, Scheduled, Sending,
+        Splitting,
     };
     match campaign.state {
-        AwaitingUpload | Failed | Ready | Sending => {}
+        AwaitingUpload | Failed | Ready | Scheduled | Paused | Sending => {}
+        Canary => {
+            return Err(Problem::conflict(
+                "the canary rows are being sent; add a file when the rest was continued",
+            ));
+        }
         Examining | Splitting => {
             return Err(Problem::conflict(
                 "a file of this campaign is being read; try again when that is done",
             ));
         }
-        Paused | Cancelled => {
-            let detail = format!(
-                "the campaign is {}; make a new one for this file",
-                campaign.state.name()
-            );
-            return Err(Problem::conflict(detail));
+        Cancelled => {
+            return Err(Problem::conflict(
+                "the campaign is cancelled; make a new one for this file",
+            ));
         }
     }
     match campaign.open_file() {
@@ -187,10 +191,7 @@ async fn read_again(api: &Api, campaign: &Campaign, options: NewOptions) -> Resu
         ));
     }
     api.campaigns.set_options(&campaign.id, &options).await?;
-    let order = SplitOrder {
-        campaign: campaign.id.clone(),
-        examine: true,
-    };
+    let order = SplitOrder::examine(campaign.id.clone());
     Ok(api.splits.order(&order, Duration::ZERO).await?)
 }
 
@@ -205,7 +206,8 @@ async fn look(api: &Api, campaign: &Campaign, preview: Preview) -> Result<Previe
     Ok(PreviewView::new(campaign, preview, warnings, api.budget))
 }
 
-/// Starts a campaign that was created with `hold`. Starting it again changes nothing.
+/// Starts a campaign that was created with `hold`, at its `not_before` where that is still to come. Starting it again
+/// changes nothing.
 #[utoipa::path(
     post, path = "/campaigns/{id}/start", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = StateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
@@ -215,23 +217,27 @@ pub async fn start(
     Path(id): Path<String>,
 ) -> Result<Json<StateView>, Problem> {
     use CampaignState::{
-        AwaitingUpload, Cancelled, Examining, Failed, Paused, Ready, Sending, Splitting,
+        AwaitingUpload, Canary, Cancelled, Examining, Failed, Paused, Ready, Scheduled, Sending,
+        Splitting,
     };
     let campaign = find(&api, &id).await?;
     let state = match campaign.state {
+        Ready if !campaign.window.is_open(cloud::now()) => {
+            api.campaigns
+                .enter(&campaign.id, Scheduled, &[Ready], None)
+                .await?;
+            Scheduled
+        }
         Ready | Splitting => {
             api.campaigns
                 .enter(&campaign.id, Splitting, &[Ready], None)
                 .await?;
             // Also where it is started already: the order of the first time may have been lost.
-            let order = SplitOrder {
-                campaign: campaign.id.clone(),
-                examine: false,
-            };
+            let order = SplitOrder::go_on(campaign.id.clone());
             api.splits.order(&order, Duration::ZERO).await?;
             Splitting
         }
-        Sending => Sending,
+        state @ (Scheduled | Canary | Sending) => state,
         AwaitingUpload | Examining => {
             return Err(Problem::conflict(
                 "the file is not read yet; POST /campaigns/{id}/preview shows how far it is",

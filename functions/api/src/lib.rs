@@ -1,7 +1,7 @@
 //! The operator's API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaigns`], [`import`], [`templates`], [`contacts`]: the routes
+//! - [`campaigns`], [`import`], [`steer`], [`rows`], [`templates`], [`contacts`]: the routes
 //! - [`create`]: a new campaign, checked field by field
 //! - [`view`], [`preview`]: what people see of a campaign
 //! - [`access`]: who may call
@@ -14,6 +14,8 @@ pub mod create;
 pub mod import;
 pub mod preview;
 pub mod problem;
+pub mod rows;
+pub mod steer;
 pub mod templates;
 pub mod view;
 
@@ -27,7 +29,9 @@ use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
 use cloud::files::Files;
 use cloud::imports::Imports;
+use cloud::ledger::Ledger;
 use cloud::queue::Queue;
+use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
 use cloud::splits::Splits;
 use lambda_http::Error;
@@ -51,6 +55,10 @@ pub struct Api {
     pub counters: CounterTable,
     /// Previews.
     pub imports: Imports,
+    /// Rows.
+    pub ledger: Ledger,
+    /// Campaigns that start by themselves.
+    pub schedules: Schedules,
     /// The standing list.
     pub contacts: Contacts,
     /// The bucket.
@@ -80,7 +88,14 @@ impl Api {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
             imports: Imports::new(dynamodb.clone(), table, retention),
-            contacts: Contacts::new(dynamodb, env::required("CONTACTS_TABLE")?),
+            contacts: Contacts::new(dynamodb.clone(), env::required("CONTACTS_TABLE")?),
+            ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
+            schedules: Schedules::new(
+                aws::scheduler(&config),
+                env::required("SCHEDULE_GROUP")?,
+                env::required("SPLITS_QUEUE_ARN")?,
+                env::required("SCHEDULE_ROLE_ARN")?,
+            ),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
             queue: Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
             splits: Splits::new(sqs, env::required("SPLITS_QUEUE_URL")?),
@@ -114,6 +129,11 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(import::preview))
         .routes(routes!(import::start))
         .routes(routes!(import::test))
+        .routes(routes!(steer::pause))
+        .routes(routes!(steer::resume))
+        .routes(routes!(steer::cancel))
+        .routes(routes!(steer::go_on))
+        .routes(routes!(rows::list))
         .routes(routes!(templates::list))
         .routes(routes!(contacts::show, contacts::put))
         .split_for_parts();

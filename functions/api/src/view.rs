@@ -2,7 +2,7 @@
 
 use campaign::outcome::Millis;
 use campaign::progress::Progress;
-use campaign::record::{Campaign, CampaignFile, FileStage};
+use campaign::record::{Campaign, CampaignFile, Canary, FileStage, Policy, Rest};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,11 +16,24 @@ pub struct CampaignView {
     pub id: String,
     /// What people call it.
     pub name: String,
-    /// `awaiting_upload`, `examining`, `ready`, `splitting`, `sending`, `finished`, `paused`, `cancelled` or `failed`.
+    /// `awaiting_upload`, `examining`, `ready`, `scheduled`, `splitting`, `canary`, `sending`, `finished`, `paused`,
+    /// `cancelled` or `failed`.
     #[schema(example = "sending")]
     pub state: &'static str,
-    /// Why it is `failed` or `paused`, and what to do.
+    /// Why it is `failed`, `paused` or `cancelled`, and what to do.
     pub reason: Option<String>,
+    /// Why nobody calls for a while, and until when: WhatsApp asked for it.
+    pub rest: Option<RestView>,
+    /// No call starts before.
+    pub not_before: Option<String>,
+    /// No call starts from then on.
+    pub not_after: Option<String>,
+    /// What becomes of doubts and failures.
+    #[schema(value_type = Object)]
+    pub policy: Policy,
+    /// Rows that go first.
+    #[schema(value_type = Option<Object>)]
+    pub canary: Option<Canary>,
     /// When it was created.
     #[schema(example = "2026-11-22T09:00:00Z")]
     pub created_at: String,
@@ -35,6 +48,15 @@ pub struct CampaignView {
     pub sending: Sending,
     /// What WhatsApp reported since.
     pub delivery: Delivery,
+}
+
+/// A rest that WhatsApp asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RestView {
+    /// Its end.
+    pub until: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// A file of a campaign.
@@ -170,7 +192,7 @@ pub struct CampaignList {
 }
 
 /// A campaign as people see it; `budget` in calls per second.
-pub fn campaign(campaign: Campaign, progress: Progress, budget: u32) -> CampaignView {
+pub fn campaign(campaign: Campaign, progress: Progress, budget: u32, now: Millis) -> CampaignView {
     let counters = &progress.counters;
     CampaignView {
         id: campaign.id.to_string(),
@@ -181,6 +203,11 @@ pub fn campaign(campaign: Campaign, progress: Progress, budget: u32) -> Campaign
             campaign.state.name()
         },
         reason: campaign.reason,
+        rest: campaign.rest.filter(|rest| rest.until > now).map(rest),
+        not_before: campaign.window.not_before.map(time),
+        not_after: campaign.window.not_after.map(time),
+        policy: campaign.policy,
+        canary: campaign.canary,
         created_at: time(campaign.created_at),
         files: campaign.files.into_iter().map(file).collect(),
         message: campaign.message.into(),
@@ -214,6 +241,13 @@ pub fn campaign(campaign: Campaign, progress: Progress, budget: u32) -> Campaign
             read: counters.read,
             undelivered: counters.undelivered,
         },
+    }
+}
+
+fn rest(rest: Rest) -> RestView {
+    RestView {
+        until: time(rest.until),
+        reason: rest.reason,
     }
 }
 

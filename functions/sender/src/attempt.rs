@@ -1,140 +1,133 @@
 //! One call and its record. Runs beside the ticks, so a slow answer delays no other call.
 
-use std::sync::Arc;
-
-use campaign::batch::Row;
-use campaign::id::Tracker;
+use campaign::id::{CampaignId, Tracker};
 use campaign::ledger::Move;
-use campaign::outcome::{Circumstances, Class, Fault, Millis, Outcome, Step, next_step};
-use campaign::record::Campaign;
+use campaign::outcome::{Circumstances, Class, Fault, Millis, Outcome, Slows, Step, next_step};
+use campaign::record::Rest;
 use cloud::Error;
 use secrecy::{ExposeSecret, SecretString};
 use whatsapp::code::advice;
 use whatsapp::message;
 
-use crate::Shared;
-
-/// A claimed row on its tick.
-pub(crate) struct Attempt {
-    pub(crate) campaign: Arc<Campaign>,
-    pub(crate) row: Row,
-    pub(crate) number: u32,
-    pub(crate) token: SecretString,
-}
-
-/// What the invocation has left to do about a row.
-pub(crate) enum Ended {
-    /// Nothing.
-    Done,
-    /// Offer it again when due.
-    Again { due: Millis, row: Row },
-}
+use crate::desk::{Attempt, Echo, Ended};
+use crate::office::Office;
 
 /// Calls, decides, records. Where the record fails the row stays claimed: visible, and never called again unasked.
-pub(crate) async fn run(shared: Arc<Shared>, attempt: Attempt) -> Ended {
+pub(crate) async fn run(office: &Office, attempt: Attempt) -> Ended {
     let (campaign, row) = (attempt.campaign.id.clone(), attempt.row.row);
-    match attempt.run(&shared).await {
+    match call(office, attempt).await {
         Ok(ended) => ended,
         Err(error) => {
             lambda_runtime::tracing::error!(campaign.id = %campaign, row, "the outcome was not recorded: {error}");
-            Ended::Done
+            Ended::default()
         }
     }
 }
 
-impl Attempt {
-    async fn run(self, shared: &Shared) -> Result<Ended, Error> {
-        let tracker = Tracker {
-            campaign: self.campaign.id.clone(),
-            row: self.row.row,
-            attempt: self.number,
-        };
-        let filled = self.campaign.message.fill(&self.row.values);
-        let request = message::request(filled, self.row.to, &tracker);
-        let outcome = shared.client.send(&self.token, &request).await;
-        let step = match &outcome {
-            Outcome::Refused(refusal)
-                if refusal.class == Class::Token && self.token_is_old(shared).await =>
-            {
-                Step::Retry {
-                    not_before: cloud::now(),
-                    fault: refusal.fault.clone(),
-                }
-            }
-            _ => next_step(outcome, self.circumstances()),
-        };
-        self.record(shared, step).await
-    }
-
-    async fn record(self, shared: &Shared, step: Step) -> Result<Ended, Error> {
-        let (id, row, number) = (&self.campaign.id, self.row.row, self.number);
-        match step {
-            Step::Accept(acceptance) => {
-                shared.ledger.accepted(id, row, number, &acceptance).await?;
-                if !self.campaign.proven {
-                    shared.known.prove(id).await?;
-                }
-            }
-            Step::Reject(fault) => drop(
-                shared
-                    .ledger
-                    .settle(id, row, number, Move::Reject, &fault)
-                    .await?,
-            ),
-            Step::Doubt(fault) => drop(
-                shared
-                    .ledger
-                    .settle(id, row, number, Move::Doubt, &fault)
-                    .await?,
-            ),
-            Step::Hold(fault) => {
-                // The stop first: every moment without it costs another refused call.
-                shared.known.pause(id, &reason(&fault)).await?;
-                shared
-                    .ledger
-                    .settle(id, row, number, Move::Hold, &fault)
-                    .await?;
-            }
-            Step::Retry { not_before, fault } => {
-                // Where a callback settled the row meanwhile there is nothing to try again.
-                if shared
-                    .ledger
-                    .retry(id, row, number, not_before, &fault)
-                    .await?
-                {
-                    return Ok(Ended::Again {
-                        due: not_before,
-                        row: self.row,
-                    });
-                }
+async fn call(office: &Office, attempt: Attempt) -> Result<Ended, Error> {
+    let tracker = Tracker {
+        campaign: attempt.campaign.id.clone(),
+        row: attempt.row.row,
+        attempt: attempt.number,
+    };
+    let filled = attempt.campaign.message.fill(&attempt.row.values);
+    let request = message::request(filled, attempt.row.to, &tracker);
+    let outcome = office.client.send(&attempt.token, &request).await;
+    let step = match &outcome {
+        Outcome::Refused(refusal)
+            if refusal.class == Class::Token && is_old(&attempt.token, office).await =>
+        {
+            Step::Retry {
+                not_before: cloud::now(),
+                fault: refusal.fault.clone(),
+                slows: Slows::Row,
             }
         }
-        Ok(Ended::Done)
-    }
+        _ => next_step(outcome, circumstances(&attempt)),
+    };
+    record(office, attempt, step).await
+}
 
-    fn circumstances(&self) -> Circumstances {
-        let message = &self.campaign.message;
-        Circumstances {
-            attempt: self.number,
-            now: cloud::now(),
-            values_vary: !message.columns().is_empty(),
-            name_varies: message.varies_at("/template/name")
-                || message.varies_at("/template/language"),
-            proven: self.campaign.proven,
-            jitter: rand::random(),
+async fn record(office: &Office, attempt: Attempt, step: Step) -> Result<Ended, Error> {
+    let (id, row, number) = (&attempt.campaign.id, attempt.row.row, attempt.number);
+    let settle =
+        async |step, fault: Fault| office.ledger.settle(id, row, number, step, &fault).await;
+    match step {
+        Step::Accept(acceptance) => {
+            office.ledger.accepted(id, row, number, &acceptance).await?;
+            if !attempt.campaign.proven {
+                office.known.prove(id).await?;
+            }
+            Ok(Ended {
+                echo: Echo::Fine,
+                again: None,
+            })
         }
-    }
-
-    /// Whether the secret holds another token by now: a rotation, not a revocation.
-    async fn token_is_old(&self, shared: &Shared) -> bool {
-        match shared.secrets.refresh().await {
-            Ok(secret) => secret.access_token.expose_secret() != self.token.expose_secret(),
-            Err(_) => false,
+        Step::Reject(fault) => settle(Move::Reject, fault).await.map(|_| Ended::default()),
+        Step::Doubt(fault) => settle(Move::Doubt, fault).await.map(|_| Ended::default()),
+        Step::Hold { fault, stops } => {
+            // The stop first: every moment without it costs another refused call.
+            office.known.pause(id, stops, &reason(&fault)).await?;
+            settle(Move::Hold, fault).await.map(|_| Ended::default())
         }
+        Step::Retry {
+            not_before,
+            fault,
+            slows,
+        } => retry(office, attempt, not_before, fault, slows).await,
     }
 }
 
-/// Why a campaign stopped, and what to do: the sentence people read.
+async fn retry(
+    office: &Office,
+    attempt: Attempt,
+    not_before: Millis,
+    fault: Fault,
+    slows: Slows,
+) -> Result<Ended, Error> {
+    let id: &CampaignId = &attempt.campaign.id;
+    if slows == Slows::Campaign {
+        let rest = Rest {
+            until: not_before,
+            reason: reason(&fault),
+        };
+        office.known.rest(id, &rest).await?;
+    }
+    let open = office
+        .ledger
+        .retry(id, attempt.row.row, attempt.number, not_before, &fault)
+        .await?;
+    Ok(Ended {
+        echo: match slows {
+            Slows::Slot => Echo::TooMuch,
+            Slows::Row | Slows::Campaign => Echo::None,
+        },
+        // Where a callback settled the row meanwhile there is nothing to try again.
+        again: open.then_some((not_before, attempt.row)),
+    })
+}
+
+fn circumstances(attempt: &Attempt) -> Circumstances {
+    let message = &attempt.campaign.message;
+    Circumstances {
+        attempt: attempt.number,
+        now: cloud::now(),
+        values_vary: !message.columns().is_empty(),
+        name_varies: message.varies_at("/template/name") || message.varies_at("/template/language"),
+        proven: attempt.campaign.proven,
+        jitter: rand::random(),
+    }
+}
+
+/// Whether the secret holds another token by now: a rotation, not a revocation.
+async fn is_old(token: &SecretString, office: &Office) -> bool {
+    match office.secrets.refresh().await {
+        Ok(secret) => secret.access_token.expose_secret() != token.expose_secret(),
+        Err(_) => false,
+    }
+}
+
+/// Why a campaign stopped or rests, and what to do: the sentence people read.
 fn reason(fault: &Fault) -> String {
     let details = fault
         .details

@@ -1,23 +1,36 @@
-//! One batch: row by row, each call on its tick, overlapping; what must wait goes back to the queue.
+//! An invocation: batch after batch, row by row, each call on its tick, overlapping; what must wait goes back to the
+//! queue.
+//!
+//! It begins with the batch that Lambda brought and takes further ones from the queue itself, as long as its time allows:
+//! answers are waited for at its end only, so a slot idles once an invocation and not once a batch.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::batch::{Batch, Row};
 use campaign::id::CampaignId;
 use campaign::ledger::{self, Move};
+use campaign::offer::Skipped;
 use campaign::outcome::{Fault, Millis};
 use campaign::pacing::Slot;
+use cloud::Error;
 use cloud::ledger::{Claim, Taken};
-use lambda_runtime::{Context, Error};
-use secrecy::SecretString;
+use cloud::queue::MAX_DELAY;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::Sender;
-use crate::attempt::{self, Attempt, Ended};
+use crate::desk::{Attempt, Desk, Echo, Ended, Look, Pulled};
 use crate::known::{BEFORE_CALL, BEFORE_CLAIM};
 
 /// What an invocation needs after its last call: the answer, its record, the rows to put back.
 const WIND_UP_MS: Millis = whatsapp::client::ANSWER.as_millis() as Millis + 10_000;
+
+/// No further batch is taken where less time than this is left for it.
+const WORTH_MS: Millis = 10_000;
+
+/// A batch that this invocation took and did not delete, because it died, comes again this long after its deadline.
+const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// How often the runtime must turn until a request is on its way: the call's own task, the connection, the connection's
 /// task; twice that, since nothing is lost by turning idle.
@@ -26,197 +39,322 @@ const STEPS_OUT: usize = 8;
 /// Rows that are due within this time of each other go back in one message.
 const TOGETHER_MS: Millis = 2_000;
 
-/// What became of a batch, for the log.
+/// What became of an invocation's rows, for the log.
 #[derive(Debug, Default)]
-pub(crate) struct Summary {
-    pub(crate) rows: usize,
-    pub(crate) calls: usize,
-    pub(crate) put_back: usize,
-    pub(crate) dropped: usize,
-    pub(crate) skipped: usize,
+pub struct Summary {
+    /// Batches, the first included.
+    pub batches: usize,
+    /// Their rows.
+    pub rows: usize,
+    /// Calls.
+    pub calls: usize,
+    /// Rows put back into the queue.
+    pub put_back: usize,
+    /// Rows of campaigns that do not send.
+    pub dropped: usize,
+    /// Rows that are not sent.
+    pub skipped: usize,
 }
 
-pub(crate) struct Invocation<'a> {
-    sender: &'a Sender,
-    campaign: CampaignId,
-    rows: std::vec::IntoIter<Row>,
-    owner: String,
-    deadline: Millis,
-    lifetime: Millis,
-    calls: JoinSet<Ended>,
-    put_back: Vec<(Millis, Row)>,
+/// What an invocation may do: who it is, and until when.
+#[derive(Clone, Debug)]
+pub struct Term {
+    /// Its request id.
+    pub owner: String,
+    /// When it is killed.
+    pub deadline: Millis,
+    /// How long it may run from beginning to end.
+    pub lifetime: Millis,
+}
+
+/// One at work.
+#[derive(Debug)]
+pub struct Invocation<'a, D> {
+    desk: &'a Arc<D>,
+    slot: &'a mut Slot,
+    /// When the slot's process began: its times count from here.
+    began: Instant,
+    term: Term,
+    calls: JoinSet<(Duration, CampaignId, Ended)>,
+    put_back: Vec<(CampaignId, Millis, Row)>,
+    done: Vec<String>,
     summary: Summary,
 }
 
-impl<'a> Invocation<'a> {
-    pub(crate) fn new(sender: &'a Sender, batch: Batch, context: &Context) -> Self {
+/// How an invocation ended.
+#[derive(Debug)]
+pub struct Served {
+    /// What became of its rows.
+    pub summary: Summary,
+    /// Why the first batch must come again, where it must.
+    pub first: Result<(), Error>,
+}
+
+impl<'a, D: Desk> Invocation<'a, D> {
+    /// Begins; the slot must not be at work elsewhere.
+    pub fn new(desk: &'a Arc<D>, slot: &'a mut Slot, began: Instant, term: Term) -> Self {
+        slot.enter(began.elapsed());
         Self {
-            sender,
-            campaign: batch.campaign,
-            summary: Summary {
-                rows: batch.rows.len(),
-                ..Summary::default()
-            },
-            rows: batch.rows.into_iter(),
-            owner: context.request_id.clone(),
-            deadline: context.deadline,
-            lifetime: context.deadline.saturating_sub(cloud::now()),
+            desk,
+            slot,
+            began,
+            term,
             calls: JoinSet::new(),
             put_back: Vec::new(),
+            done: Vec::new(),
+            summary: Summary::default(),
         }
     }
 
-    /// Offers each row; returns early where the campaign does not send or time runs out.
-    pub(crate) async fn run(&mut self, slot: &mut Slot) -> Result<(), Error> {
-        while let Some(row) = self.rows.next() {
-            if cloud::now() + WIND_UP_MS > self.deadline {
-                self.put_back.push((0, row));
-                self.put_back.extend(self.rows.by_ref().map(|row| (0, row)));
+    /// Serves the first batch and those that follow, and returns when the slot may be given to another.
+    pub async fn serve(mut self, first: Batch) -> Served {
+        let mut served = self.batch(first).await;
+        if served.is_ok()
+            && let Err(error) = self.follow().await
+        {
+            // The batch that was at work is not deleted, so it comes again.
+            lambda_runtime::tracing::error!("no further batches: {error}");
+        }
+        if let Err(error) = self.finish().await {
+            served = served.and(Err(error));
+        }
+        // On every path: the next invocation of this slot must not call too soon.
+        let until = self.slot.leave(self.began.elapsed());
+        tokio::time::sleep_until(self.began + until).await;
+        Served {
+            summary: self.summary,
+            first: served,
+        }
+    }
+
+    /// Batches from the queue, until there is none or no time for one.
+    async fn follow(&mut self) -> Result<(), Error> {
+        while self.has_time(WORTH_MS) {
+            let left = self.term.deadline.saturating_sub(self.desk.now());
+            let hidden = Duration::from_millis(left) + AFTERWARDS;
+            let Some(Pulled { batch, receipt }) = self.desk.next(hidden).await? else {
                 return Ok(());
-            }
-            let shared = &self.sender.shared;
-            // Side by side: before the first call of an invocation every round trip is a tick lost. The splitter looked
-            // at the standing list, too; somebody may have said stop since.
-            let (campaign, suppressed) = tokio::join!(
-                shared.known.sending(&self.campaign, BEFORE_CLAIM),
-                shared.contacts.is_suppressed(row.to.key()),
-            );
-            if campaign?.is_none() {
-                self.summary.dropped = 1 + self.rows.len();
-                return Ok(());
-            }
-            if suppressed? {
-                self.skip(&row).await?;
-                continue;
-            }
-            let token = shared.secrets.get().await?.access_token.clone();
-            self.offer(row, token, slot).await?;
+            };
+            self.batch(batch).await?;
+            self.done.push(receipt);
+            self.give_back().await?;
         }
         Ok(())
     }
 
-    /// Waits for the calls under way, then gives back what is to be offered again.
-    pub(crate) async fn finish(mut self) -> Result<Summary, Error> {
-        while let Some(ended) = self.calls.join_next().await {
-            match ended {
-                Ok(Ended::Again { due, row }) => self.put_back.push((due, row)),
-                Ok(Ended::Done) => {}
-                Err(panic) => lambda_runtime::tracing::error!(
-                    "a call's task ended early, its row stays claimed: {panic}"
-                ),
+    /// Offers each row of a batch; returns early where the campaign does not send or time runs out.
+    async fn batch(&mut self, batch: Batch) -> Result<(), Error> {
+        let campaign = batch.campaign;
+        self.summary.batches += 1;
+        self.summary.rows += batch.rows.len();
+        let mut rows = batch.rows.into_iter();
+        while let Some(row) = rows.next() {
+            self.absorb();
+            let wait = self.slot.prepare_at().saturating_sub(self.began.elapsed());
+            if !self.has_time(wait.as_millis() as Millis) {
+                self.again(&campaign, 0, row);
+                rows.for_each(|row| self.again(&campaign, 0, row));
+                return Ok(());
+            }
+            tokio::time::sleep(wait).await;
+            let age = BEFORE_CLAIM.min(self.slot.interval());
+            // Side by side: before the first call of an invocation every round trip is a tick lost. The splitter looked
+            // at the standing list, too; somebody may have said stop since.
+            let (look, suppressed) = tokio::join!(
+                self.desk.look(&campaign, age),
+                self.desk.is_suppressed(&row)
+            );
+            match look? {
+                Look::On(..) if suppressed? => {
+                    self.skip(&campaign, &row, Skipped::Suppressed).await?
+                }
+                Look::On(..) => self.offer(&campaign, row).await?,
+                Look::Expired => self.skip(&campaign, &row, Skipped::Expired).await?,
+                Look::Resting(until) => {
+                    let longest = self.desk.now() + MAX_DELAY.as_millis() as Millis;
+                    let due = until.min(longest);
+                    self.again(&campaign, due, row);
+                    rows.for_each(|row| self.again(&campaign, due, row));
+                    return Ok(());
+                }
+                Look::Stopped => {
+                    self.summary.dropped += 1 + rows.len();
+                    return Ok(());
+                }
             }
         }
-        self.summary.put_back = self.put_back.len();
-        for (delay, rows) in delayed(self.put_back, cloud::now()) {
-            let batch = Batch {
-                campaign: self.campaign.clone(),
-                rows,
-            };
-            self.sender.queue.send(&[batch], delay).await?;
-        }
-        Ok(self.summary)
+        Ok(())
     }
 
     /// Claims the row and calls on the next tick. A claim comes before the wait, so a tick never waits for a claim.
-    async fn offer(&mut self, row: Row, token: SecretString, slot: &mut Slot) -> Result<(), Error> {
-        let now = cloud::now();
-        let ledger = &self.sender.shared.ledger;
-        match ledger
-            .claim(&self.campaign, row.row, &self.owner, now)
-            .await?
-        {
-            Claim::Won(attempt) => self.call(row, attempt, token, slot).await,
-            Claim::Settled => Ok(()),
-            Claim::NotBefore(due) => {
-                self.put_back.push((due, row));
-                Ok(())
-            }
-            Claim::Taken(taken) if ledger::owner_is_dead(taken.claimed_at, now, self.lifetime) => {
-                self.doubt(row, taken).await
-            }
-            // Still at it, or dead too recently to tell: looked at again when it can be told.
-            Claim::Taken(taken) => {
-                self.put_back
-                    .push((taken.claimed_at + self.lifetime + 60_000, row));
-                Ok(())
+    async fn offer(&mut self, campaign: &CampaignId, row: Row) -> Result<(), Error> {
+        let lifetime = self.term.lifetime;
+        match self.desk.claim(campaign, &row, &self.term.owner).await? {
+            Claim::Won(attempt) => self.call(campaign, row, attempt).await?,
+            Claim::Settled => {}
+            Claim::NotBefore(due) => self.again(campaign, due, row),
+            Claim::Taken(Taken {
+                claimed_at,
+                attempt,
+            }) => {
+                if ledger::owner_is_dead(claimed_at, self.desk.now(), lifetime) {
+                    let fault = Fault::on_the_way(DEAD);
+                    self.desk
+                        .settle(campaign, &row, attempt, Move::Doubt, &fault)
+                        .await?;
+                } else {
+                    // Still at it, or dead too recently to tell: looked at again when it can be told.
+                    self.again(campaign, claimed_at + lifetime + 60_000, row);
+                }
             }
         }
+        Ok(())
     }
 
-    async fn skip(&mut self, row: &Row) -> Result<(), Error> {
-        let fault =
-            Fault::on_the_way("suppressed: on the standing list of people who are not messaged");
-        let ledger = &self.sender.shared.ledger;
-        let skipped = ledger
-            .skip(&self.campaign, row.row, &self.owner, &fault, cloud::now())
-            .await?;
+    async fn skip(&mut self, campaign: &CampaignId, row: &Row, why: Skipped) -> Result<(), Error> {
+        let skipped = self.desk.skip(campaign, row, &self.term.owner, why).await?;
         self.summary.skipped += usize::from(skipped);
         Ok(())
     }
 
-    async fn call(
-        &mut self,
-        row: Row,
-        number: u32,
-        token: SecretString,
-        slot: &mut Slot,
-    ) -> Result<(), Error> {
-        tokio::time::sleep_until(self.sender.began + slot.next_start()).await;
-        let shared = &self.sender.shared;
-        let Some(campaign) = shared.known.sending(&self.campaign, BEFORE_CALL).await? else {
+    async fn call(&mut self, id: &CampaignId, row: Row, number: u32) -> Result<(), Error> {
+        self.tick().await;
+        let Look::On(campaign, token) = self.desk.look(id, BEFORE_CALL).await? else {
             let fault = Fault::on_the_way("the campaign stopped before the call");
-            shared
-                .ledger
-                .settle(&self.campaign, row.row, number, Move::Hold, &fault)
-                .await?;
-            return Ok(());
+            return self.desk.settle(id, &row, number, Move::Hold, &fault).await;
         };
         self.summary.calls += 1;
-        self.calls.spawn(attempt::run(
-            shared.clone(),
-            Attempt {
-                campaign,
-                row,
-                number,
-                token,
-            },
-        ));
+        let started = self.began.elapsed();
+        let call = Arc::clone(self.desk).call(Attempt {
+            campaign,
+            row,
+            number,
+            token,
+        });
+        let id = id.clone();
+        self.calls.spawn(async move { (started, id, call.await) });
         // The next tick counts from when the request is out, not from when it was thought of: what happens between,
         // a busy machine above all, would else bring two calls closer than an interval.
         for _ in 0..STEPS_OUT {
             tokio::task::yield_now().await;
         }
-        slot.started(self.sender.began.elapsed());
+        self.slot.started(self.began.elapsed());
         Ok(())
     }
 
-    async fn doubt(&mut self, row: Row, taken: Taken) -> Result<(), Error> {
-        let fault = Fault::on_the_way("the sender died between claim and answer");
-        let ledger = &self.sender.shared.ledger;
-        ledger
-            .settle(&self.campaign, row.row, taken.attempt, Move::Doubt, &fault)
-            .await?;
+    /// Waits for the next tick, which an answer that comes meanwhile may put off.
+    async fn tick(&mut self) {
+        loop {
+            let next = self.slot.next_start();
+            tokio::time::sleep_until(self.began + next).await;
+            self.absorb();
+            if self.slot.next_start() <= next {
+                return;
+            }
+        }
+    }
+
+    /// Takes in what calls that ended meanwhile left.
+    fn absorb(&mut self) {
+        while let Some(ended) = self.calls.try_join_next() {
+            self.take_in(ended);
+        }
+    }
+
+    fn take_in(&mut self, ended: Result<(Duration, CampaignId, Ended), tokio::task::JoinError>) {
+        let (started, campaign, Ended { echo, again }) = match ended {
+            Ok(ended) => ended,
+            Err(panic) => {
+                lambda_runtime::tracing::error!(
+                    "a call's task ended early, its row stays claimed: {panic}"
+                );
+                return;
+            }
+        };
+        match echo {
+            Echo::None => {}
+            Echo::Fine => self.slot.recover(),
+            Echo::TooMuch => self.slot.slow(started, self.began.elapsed()),
+        }
+        if let Some((due, row)) = again {
+            self.again(&campaign, due, row);
+        }
+    }
+
+    /// Waits for the calls under way, gives back what is to be offered again, and deletes the batches that are done.
+    async fn finish(&mut self) -> Result<(), Error> {
+        while let Some(ended) = self.calls.join_next().await {
+            self.take_in(ended);
+        }
+        self.give_back().await?;
+        self.desk.delete(&self.done).await
+    }
+
+    /// Puts what is to be offered again back into the queue. Where that fails, nothing is forgotten.
+    async fn give_back(&mut self) -> Result<(), Error> {
+        let now = self.desk.now();
+        for (campaign, delay, rows) in delayed(self.put_back.clone(), now) {
+            self.desk.put_back(Batch { campaign, rows }, delay).await?;
+        }
+        self.summary.put_back += self.put_back.len();
+        self.put_back.clear();
         Ok(())
+    }
+
+    /// Notes that a row goes back into the queue; later than the queue can delay it, the ledger keeps it, and the sweep
+    /// brings it back.
+    fn again(&mut self, campaign: &CampaignId, due: Millis, row: Row) {
+        if due <= self.desk.now() + MAX_DELAY.as_millis() as Millis {
+            self.put_back.push((campaign.clone(), due, row));
+        }
+    }
+
+    /// Whether something of that length still fits before the end is prepared.
+    fn has_time(&self, ms: Millis) -> bool {
+        self.desk.now() + ms + WIND_UP_MS <= self.term.deadline
     }
 }
 
+/// Why a claim became a doubt.
+pub const DEAD: &str = "the sender died between claim and answer";
+
 /// Rows to put back as few messages, each with the delay after which all of its rows are due.
-fn delayed(mut rows: Vec<(Millis, Row)>, now: Millis) -> Vec<(Duration, Vec<Row>)> {
+fn delayed(
+    rows: Vec<(CampaignId, Millis, Row)>,
+    now: Millis,
+) -> Vec<(CampaignId, Duration, Vec<Row>)> {
+    let mut by_campaign: BTreeMap<CampaignId, Vec<(Millis, Row)>> = BTreeMap::new();
+    for (campaign, due, row) in rows {
+        by_campaign.entry(campaign).or_default().push((due, row));
+    }
+    let mut messages = Vec::new();
+    for (campaign, rows) in by_campaign {
+        for (last, rows) in together(rows) {
+            let delay = Duration::from_millis(last.saturating_sub(now));
+            messages.push((campaign.clone(), delay, rows));
+        }
+    }
+    messages
+}
+
+/// Rows that are due at about the same time, as many as a batch holds.
+fn together(mut rows: Vec<(Millis, Row)>) -> Vec<(Millis, Vec<Row>)> {
     rows.sort_by_key(|(due, row)| (*due, row.row));
     let mut groups: Vec<(Millis, Millis, Vec<Row>)> = Vec::new();
     for (due, row) in rows {
         match groups.last_mut() {
-            Some((first, last, group)) if due <= *first + TOGETHER_MS => {
+            Some((first, last, group))
+                if due <= *first + TOGETHER_MS && group.len() < campaign::batch::MAX_ROWS =>
+            {
                 *last = due;
                 group.push(row);
             }
             _ => groups.push((due, due, vec![row])),
         }
     }
-    let delay = |due: Millis| Duration::from_millis(due.saturating_sub(now));
     groups
         .into_iter()
-        .map(|(_, last, group)| (delay(last), group))
+        .map(|(_, last, group)| (last, group))
         .collect()
 }
 
@@ -228,27 +366,32 @@ mod tests {
     #[test]
     fn rows_go_back_together_but_never_early() {
         let to = phone::read("+5511987654321", None).unwrap();
-        let row = |number| Row {
-            row: number,
-            to,
-            values: Vec::new(),
+        let row = |campaign: &str, due, row| {
+            let values = Vec::new();
+            (campaign.parse().unwrap(), due, Row { row, to, values })
         };
-        let rows = vec![
-            (9_000, row(4)),
-            (1_500, row(1)),
-            (2_000, row(2)),
-            (0, row(3)),
+        let mut rows = vec![
+            row("c1", 9_000, 4),
+            row("c1", 1_500, 1),
+            row("c2", 1_500, 1),
+            row("c1", 2_000, 2),
+            row("c1", 0, 3),
         ];
-        let groups = delayed(rows, 1_000);
-        let seen: Vec<(u64, Vec<u32>)> = groups
+        rows.extend((0..60).map(|number| row("c3", 0, number)));
+        let seen: Vec<(String, u64, Vec<u32>)> = delayed(rows, 1_000)
             .into_iter()
-            .map(|(delay, rows)| {
-                (
-                    delay.as_millis() as u64,
-                    rows.iter().map(|row| row.row).collect(),
-                )
+            .map(|(campaign, delay, rows)| {
+                let rows = rows.iter().map(|row| row.row).collect();
+                (campaign.to_string(), delay.as_millis() as u64, rows)
             })
             .collect();
-        assert_eq!(seen, [(1_000, vec![3, 1, 2]), (8_000, vec![4])]);
+        let expected = [
+            ("c1".to_owned(), 1_000, vec![3, 1, 2]),
+            ("c1".to_owned(), 8_000, vec![4]),
+            ("c2".to_owned(), 500, vec![1]),
+            ("c3".to_owned(), 0, (0..50).collect()),
+            ("c3".to_owned(), 0, (50..60).collect()),
+        ];
+        assert_eq!(seen, expected);
     }
 }

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::id::CampaignId;
-use campaign::record::Campaign;
+use campaign::outcome::Stops;
+use campaign::record::{Campaign, Rest};
 use cloud::Error;
 use cloud::campaigns::Campaigns;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// Before a claim. The wait for the tick that follows is a second at most.
-pub(crate) const BEFORE_CLAIM: Duration = Duration::from_secs(1);
+/// Before a claim. The wait for the tick that follows is an interval at most.
+pub const BEFORE_CLAIM: Duration = Duration::from_secs(1);
 
-/// When a call starts. Nothing is read then, unless the campaign was stopped by this very process: a read would
-/// delay the tick.
-pub(crate) const BEFORE_CALL: Duration = Duration::from_secs(2);
+/// When a call starts, with what the request needs to be out within the two seconds. Nothing is read then, as a rule: a
+/// read would delay the tick.
+pub const BEFORE_CALL: Duration = Duration::from_millis(1_800);
 
 #[derive(Debug)]
 pub(crate) struct Known {
@@ -38,17 +39,8 @@ impl Known {
         }
     }
 
-    /// The campaign if calls may start, as it was at most `age` ago.
-    pub(crate) async fn sending(
-        &self,
-        id: &CampaignId,
-        age: Duration,
-    ) -> Result<Option<Arc<Campaign>>, Error> {
-        let campaign = self.younger_than(id, age).await?;
-        Ok(campaign.filter(|campaign| campaign.state.may_send()))
-    }
-
-    async fn younger_than(
+    /// The campaign, as it was at most `age` ago.
+    pub(crate) async fn younger_than(
         &self,
         id: &CampaignId,
         age: Duration,
@@ -79,11 +71,33 @@ impl Known {
         Ok(())
     }
 
-    /// Stops the campaign, for the reason given.
-    pub(crate) async fn pause(&self, id: &CampaignId, reason: &str) -> Result<(), Error> {
-        if self.campaigns.pause(id, reason).await? {
-            lambda_runtime::tracing::warn!(campaign.id = %id, "campaign paused: {reason}");
+    /// The breaker: stops the campaign, for the reason given, and every other one where the account is at fault.
+    pub(crate) async fn pause(
+        &self,
+        id: &CampaignId,
+        stops: Stops,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let first = self.campaigns.pause(id, reason).await?;
+        self.forget(id).await;
+        if !first {
+            return Ok(());
         }
+        lambda_runtime::tracing::error!(campaign.id = %id, "campaign paused: {reason}");
+        if stops == Stops::Account {
+            for other in self.campaigns.open().await? {
+                if self.campaigns.pause(&other, reason).await? {
+                    lambda_runtime::tracing::error!(campaign.id = %other, "campaign paused with the account: {reason}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The API asks the campaign to rest.
+    pub(crate) async fn rest(&self, id: &CampaignId, rest: &Rest) -> Result<(), Error> {
+        lambda_runtime::tracing::warn!(campaign.id = %id, until = rest.until, "campaign rests: {}", rest.reason);
+        self.campaigns.rest(id, rest).await?;
         self.forget(id).await;
         Ok(())
     }

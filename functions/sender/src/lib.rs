@@ -9,15 +9,19 @@
 //! | after the outcome | settled | nothing to repair; the message comes again and costs one read a row |
 //! | with retries noted but not put back | `retry` | the queue: the message comes again |
 //!
-//! - [`invocation`](mod@invocation): one batch from the first row to the hold
-//! - [`attempt`](mod@attempt): one call and its record
+//! - [`invocation`]: from the first row to the hold
+//! - [`desk`]: what an invocation asks of the world around it; `office`: that world, AWS and Meta
+//! - `attempt`: one call and its record
 //! - [`known`]: campaigns, as they were a moment ago
 
 mod attempt;
-mod invocation;
-mod known;
+pub mod desk;
+pub mod invocation;
+pub mod known;
+mod office;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use campaign::batch::Batch;
@@ -27,31 +31,24 @@ use cloud::contacts::Contacts;
 use cloud::ledger::Ledger;
 use cloud::queue::Queue;
 use cloud::secrets::Secrets;
-use lambda_runtime::{Context, Error};
+use lambda_runtime::{Context, Error, tracing};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use whatsapp::client::Client;
 
-use crate::invocation::{Invocation, Summary};
+use crate::invocation::{Invocation, Served, Summary, Term};
 use crate::known::Known;
+use crate::office::Office;
+
+/// A batch whose invocation died comes again this long after the invocation's deadline.
+const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// What a sender needs, made once per process.
 #[derive(Debug)]
 pub struct Sender {
-    shared: Arc<Shared>,
-    queue: Queue,
+    office: Arc<Office>,
     slot: Mutex<Slot>,
     began: Instant,
-}
-
-/// What calls under way share.
-#[derive(Debug)]
-struct Shared {
-    known: Known,
-    contacts: Contacts,
-    ledger: Ledger,
-    secrets: Secrets,
-    client: Client,
 }
 
 impl Sender {
@@ -91,16 +88,16 @@ impl Sender {
         client: Client,
         rate: Rate,
     ) -> Self {
-        let shared = Arc::new(Shared {
+        let office = Office {
             known: Known::new(campaigns),
             contacts,
             ledger,
+            queue,
             secrets,
             client,
-        });
+        };
         Self {
-            shared,
-            queue,
+            office: Arc::new(office),
             slot: Mutex::new(Slot::new(rate)),
             began: Instant::now(),
         }
@@ -120,7 +117,7 @@ impl Sender {
                 .clone()
                 .ok_or("a queue message without an id")?;
             if let Err(error) = self.send(message, &context).await {
-                lambda_runtime::tracing::error!(message.id = %id, "the batch comes again: {error}");
+                tracing::error!(message.id = %id, "the batch comes again: {error}");
                 response.add_failure(id);
             }
         }
@@ -129,23 +126,30 @@ impl Sender {
 
     async fn send(&self, message: SqsMessage, context: &Context) -> Result<(), Error> {
         let batch: Batch = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-        let mut slot = self.slot.lock().await;
-        slot.enter(self.began.elapsed());
+        let now = cloud::now();
+        let term = Term {
+            owner: context.request_id.clone(),
+            deadline: context.deadline,
+            lifetime: context.deadline.saturating_sub(now),
+        };
+        // The queue's own time is several times as long, as AWS advises: too long for the rows of an invocation that died.
+        if let Some(receipt) = &message.receipt_handle {
+            let hidden = Duration::from_millis(term.lifetime) + AFTERWARDS;
+            self.office.queue.hide(receipt, hidden).await?;
+        }
         let campaign = batch.campaign.clone();
-        let mut invocation = Invocation::new(self, batch, context);
-        let sent = invocation.run(&mut slot).await;
-        let finished = invocation.finish().await;
-        // On every path: the next invocation of this slot must not call too soon.
-        let until = slot.leave(self.began.elapsed());
-        tokio::time::sleep_until(self.began + until).await;
+        let mut slot = self.slot.lock().await;
+        let invocation = Invocation::new(&self.office, &mut slot, self.began, term);
+        let Served { summary, first } = invocation.serve(batch).await;
         let Summary {
+            batches,
             rows,
             calls,
             put_back,
             dropped,
             skipped,
-        } = finished?;
-        lambda_runtime::tracing::info!(campaign.id = %campaign, rows, calls, put_back, dropped, skipped, "batch done");
-        sent
+        } = summary;
+        tracing::info!(campaign.id = %campaign, batches, rows, calls, put_back, dropped, skipped, "batches done");
+        Ok(first?)
     }
 }

@@ -8,8 +8,8 @@ use campaign::batch::{Batch, Cutter, Row};
 use campaign::id::RowNumber;
 use campaign::import::{ImportCounts, Verdict};
 use campaign::phone::PhoneKey;
-use campaign::record::Campaign;
-use cloud::imports::Checkpoint;
+use campaign::record::{Campaign, Canary};
+use cloud::imports::{Checkpoint, Share};
 use lambda_runtime::Error;
 
 use crate::examine::Opened;
@@ -20,40 +20,77 @@ const TOGETHER: usize = 80;
 
 /// How the second pass ended.
 pub(crate) enum Enqueued {
-    /// The whole file is in the queue.
-    All(ImportCounts),
+    /// The whole share is in the queue.
+    All {
+        /// What became of the file's rows, as far as it is known now.
+        counts: ImportCounts,
+        /// How many rows the share has.
+        rows: u64,
+        /// How many rows of the file were kept back, in this share and before.
+        kept_back: u64,
+    },
     /// Time runs out; the next invocation goes on.
     Part,
 }
 
 impl Splitter {
-    /// Puts what is not there yet of the file at `index` into the queue.
+    /// Puts what is not there yet of a share of the file at `index` into the queue.
     pub(crate) async fn enqueue(
         &self,
         campaign: &Campaign,
         index: usize,
+        share: Share,
         turn: &mut Turn<'_>,
     ) -> Result<Enqueued, SplitError> {
         turn.read_by = turn.deadline;
         let Opened { mut people, .. } = self.open(campaign, index, turn).await?;
         let before = self
             .imports
-            .checkpoint(&campaign.id, index)
+            .checkpoint(&campaign.id, index, share)
             .await?
             .unwrap_or_default();
-        let mut out = Output::new(self, campaign, index, before);
+        let shares = Shares {
+            canary: campaign.canary_of(index),
+            usable: campaign.files[index].usable,
+        };
+        let mut out = Output::new(self, campaign, index, share, before);
+        let (mut usable, mut taken) = (0, 0);
         while let Some(verdict) = people.next().await? {
-            if let Verdict::Usable(row) = verdict
-                && out.take(row).await?
-                && turn.is_over()
-            {
-                out.hand_over().await?;
-                return Ok(Enqueued::Part);
+            if let Verdict::Usable(row) = verdict {
+                usable += 1;
+                if shares.of(usable - 1) == share {
+                    taken += 1;
+                    if out.take(row).await? && turn.is_over() {
+                        out.hand_over().await?;
+                        return Ok(Enqueued::Part);
+                    }
+                }
             }
             self.go_on(campaign, turn).await?;
         }
-        let suppressed = out.finish().await?;
-        Ok(Enqueued::All(people.counts().suppress(suppressed)))
+        out.finish().await?;
+        let kept_back = self.imports.kept_back(&campaign.id, index).await?.len() as u64;
+        Ok(Enqueued::All {
+            counts: people.counts().suppress(kept_back),
+            rows: taken,
+            kept_back,
+        })
+    }
+}
+
+/// Which rows go first.
+struct Shares {
+    canary: Option<Canary>,
+    usable: u64,
+}
+
+impl Shares {
+    /// The share of the usable row at `index`.
+    fn of(&self, index: u64) -> Share {
+        match self.canary {
+            Some(canary) if canary.picks(index, self.usable) => Share::Canary,
+            Some(_) | None => Share::Rest,
+        }
     }
 }
 
@@ -62,11 +99,11 @@ struct Output<'a> {
     splitter: &'a Splitter,
     campaign: &'a Campaign,
     index: usize,
+    share: Share,
     cutter: Cutter,
     ready: Vec<Vec<Row>>,
     /// Everything up to here is in the queue.
     done: RowNumber,
-    suppressed: u64,
     /// What an earlier invocation had begun when it ended: up to this row, without those.
     begun: RowNumber,
     kept_back: HashSet<RowNumber>,
@@ -77,16 +114,17 @@ impl<'a> Output<'a> {
         splitter: &'a Splitter,
         campaign: &'a Campaign,
         index: usize,
+        share: Share,
         before: Checkpoint,
     ) -> Self {
         Self {
             splitter,
             campaign,
             index,
+            share,
             cutter: Cutter::new(splitter.rate),
             ready: Vec::new(),
             done: before.done,
-            suppressed: before.suppressed,
             begun: before.begun,
             kept_back: before.kept_back.into_iter().collect(),
         }
@@ -105,8 +143,8 @@ impl<'a> Output<'a> {
         Ok(true)
     }
 
-    /// Sends the tail; gives the number of rows that were suppressed, in this invocation and before.
-    async fn finish(mut self) -> Result<u64, Error> {
+    /// Sends the tail, and writes down that all is done.
+    async fn finish(mut self) -> Result<(), Error> {
         let cutter = std::mem::replace(&mut self.cutter, Cutter::new(self.splitter.rate));
         let mut tail = cutter.finish().into_iter().peekable();
         while tail.peek().is_some() {
@@ -114,14 +152,13 @@ impl<'a> Output<'a> {
             self.flush().await?;
         }
         self.flush().await?;
-        Ok(self.suppressed)
+        self.hand_over().await
     }
 
     /// Writes down that what was begun is done: the next invocation begins behind it.
     async fn hand_over(&self) -> Result<(), Error> {
         let checkpoint = Checkpoint {
             done: self.done,
-            suppressed: self.suppressed,
             begun: self.begun.max(self.done),
             kept_back: self
                 .kept_back
@@ -132,7 +169,7 @@ impl<'a> Output<'a> {
         };
         let imports = &self.splitter.imports;
         Ok(imports
-            .write_checkpoint(&self.campaign.id, self.index, &checkpoint)
+            .write_checkpoint(&self.campaign.id, self.index, self.share, &checkpoint)
             .await?)
     }
 
@@ -144,7 +181,6 @@ impl<'a> Output<'a> {
         let kept_back = self.suppressed_rows().await?;
         let checkpoint = Checkpoint {
             done: self.done,
-            suppressed: self.suppressed,
             begun: last.max(self.begun),
             kept_back: kept_back
                 .iter()
@@ -154,8 +190,13 @@ impl<'a> Output<'a> {
         };
         let Splitter { imports, queue, .. } = self.splitter;
         imports
-            .write_checkpoint(&self.campaign.id, self.index, &checkpoint)
+            .write_checkpoint(&self.campaign.id, self.index, self.share, &checkpoint)
             .await?;
+        if !kept_back.is_empty() {
+            imports
+                .keep_back(&self.campaign.id, self.index, self.share, last, &kept_back)
+                .await?;
+        }
         let batches: Vec<Batch> = std::mem::take(&mut self.ready)
             .into_iter()
             .map(|rows| {
@@ -171,7 +212,6 @@ impl<'a> Output<'a> {
             .collect();
         queue.send(&batches, Duration::ZERO).await?;
         self.done = last;
-        self.suppressed += kept_back.len() as u64;
         Ok(())
     }
 

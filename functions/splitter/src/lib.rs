@@ -15,11 +15,12 @@
 //!
 //! - [`people`]: bytes → verdicts
 //! - `work`: what is to be done about a campaign's files
-//! - `examine`, `enqueue`: the two passes
+//! - `examine`, `enqueue`: the two passes; `offer`: rows that were in the queue before, after a stop or a loss
 //! - `rejects`: lines of the rejects file
 
 mod enqueue;
 mod examine;
+mod offer;
 pub mod people;
 mod rejects;
 mod work;
@@ -36,6 +37,7 @@ use cloud::campaigns::{Campaigns, Take};
 use cloud::contacts::Contacts;
 use cloud::files::{Files, upload_of};
 use cloud::imports::Imports;
+use cloud::ledger::Ledger;
 use cloud::queue::Queue;
 use cloud::splits::{SplitOrder, Splits};
 use lambda_runtime::{Context, Error, tracing};
@@ -66,6 +68,7 @@ pub struct Splitter {
     campaigns: Campaigns,
     imports: Imports,
     contacts: Contacts,
+    ledger: Ledger,
     files: Files,
     queue: Queue,
     splits: Splits,
@@ -129,7 +132,8 @@ impl Splitter {
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
             imports: Imports::new(dynamodb.clone(), table, retention),
-            contacts: Contacts::new(dynamodb, env::required("CONTACTS_TABLE")?),
+            contacts: Contacts::new(dynamodb.clone(), env::required("CONTACTS_TABLE")?),
+            ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
             queue: Queue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?),
             splits: Splits::new(aws::sqs(&config), env::required("SPLITS_QUEUE_URL")?),
@@ -138,10 +142,15 @@ impl Splitter {
     }
 
     /// A splitter of these parts.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each part is a resource of its own, and they are put together here only"
+    )]
     pub fn new(
         campaigns: Campaigns,
         imports: Imports,
         contacts: Contacts,
+        ledger: Ledger,
         files: Files,
         queue: Queue,
         splits: Splits,
@@ -151,6 +160,7 @@ impl Splitter {
             campaigns,
             imports,
             contacts,
+            ledger,
             files,
             queue,
             splits,
@@ -180,10 +190,7 @@ impl Splitter {
             tracing::warn!("an upload outside a campaign's folder is left alone");
             return Ok(());
         };
-        let order = SplitOrder {
-            campaign,
-            examine: false,
-        };
+        let order = SplitOrder::go_on(campaign);
         if !self.ordered(&order, context).await? {
             tracing::warn!(campaign.id = %order.campaign, "an upload without a campaign is refused");
             let why = "No campaign has this id. Create one with POST /campaigns and upload to the URL it returns.\n";
@@ -209,20 +216,15 @@ impl Splitter {
             Take::Unknown => return Ok(false),
         };
         let mut turn = Turn::new(owner, context.deadline);
-        let worked = self.work(*campaign, order.examine, &mut turn).await;
+        let worked = self.work(*campaign, order, &mut turn).await;
         self.campaigns.give_back(id, owner).await?;
-        if worked? == Left::More {
-            tracing::info!(campaign.id = %id, "time runs out: handed over");
-            self.splits
-                .order(
-                    &SplitOrder {
-                        campaign: id.clone(),
-                        examine: false,
-                    },
-                    Duration::ZERO,
-                )
-                .await?;
-        }
+        let next = match worked? {
+            Left::Nothing => return Ok(true),
+            Left::More => SplitOrder::go_on(id.clone()),
+            Left::Offers(position) => SplitOrder::offer(id.clone(), position),
+        };
+        tracing::info!(campaign.id = %id, "time runs out: handed over");
+        self.splits.order(&next, Duration::ZERO).await?;
         Ok(true)
     }
 

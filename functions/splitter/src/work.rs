@@ -1,12 +1,16 @@
 //! What is to be done about a campaign's files, and what follows for the campaign.
 
 use campaign::import::ImportCounts;
-use campaign::record::{Campaign, CampaignState, FileStage};
+use campaign::record::{Campaign, CampaignState, Canary, FileStage};
 use cloud::files::Upload;
 use lambda_runtime::{Error, tracing};
 
+use cloud::imports::Share;
+use cloud::splits::{Position, SplitOrder};
+
 use crate::enqueue::Enqueued;
 use crate::examine::Examined;
+use crate::offer::{Offered, waits_for_canary};
 use crate::{SplitError, Splitter, Turn};
 
 /// Whether anything is left to do about a campaign's files.
@@ -14,11 +18,55 @@ use crate::{SplitError, Splitter, Turn};
 pub(crate) enum Left {
     Nothing,
     More,
+    /// Rows are still to be offered again, from here on.
+    Offers(Position),
 }
 
 impl Splitter {
-    /// Does what is to be done about the file that is open.
+    /// Does what an order asks for, then what is to be done about the file that is open.
     pub(crate) async fn work(
+        &self,
+        mut campaign: Campaign,
+        order: &SplitOrder,
+        turn: &mut Turn<'_>,
+    ) -> Result<Left, Error> {
+        if let Some(from) = order.offer {
+            match self.offer(&mut campaign, from, turn).await {
+                Ok(Offered::All) if turn.is_over() => return Ok(Left::More),
+                Ok(Offered::All) => {}
+                Ok(Offered::Part(position)) => return Ok(Left::Offers(position)),
+                Err(SplitError::Way(error)) => return Err(error),
+                // It was read before, so it can be read: the object is gone, or has changed behind our back.
+                Err(SplitError::File(problem)) => {
+                    tracing::error!(campaign.id = %campaign.id, "the file cannot be read again: {problem}");
+                    return Ok(Left::Nothing);
+                }
+            }
+        }
+        if campaign.state == CampaignState::Scheduled && !self.has_begun(&mut campaign).await? {
+            return Ok(Left::Nothing);
+        }
+        if waits_for_canary(&campaign) {
+            return Ok(Left::Nothing);
+        }
+        self.read(campaign, order.examine, turn).await
+    }
+
+    /// Lets a campaign begin whose time has come.
+    async fn has_begun(&self, campaign: &mut Campaign) -> Result<bool, Error> {
+        use CampaignState::{Scheduled, Splitting};
+        if !campaign.window.is_open(cloud::now()) {
+            return Ok(false);
+        }
+        campaign.state = Splitting;
+        Ok(self
+            .campaigns
+            .enter(&campaign.id, Splitting, &[Scheduled], None)
+            .await?)
+    }
+
+    /// Reads the file that is open, and puts its rows into the queue.
+    async fn read(
         &self,
         mut campaign: Campaign,
         again: bool,
@@ -38,7 +86,7 @@ impl Splitter {
             || campaign.state == CampaignState::Examining;
         if again || unexamined {
             if !self.examined(&mut campaign, index, turn).await? {
-                return Ok(Left::Nothing);
+                return self.resumed(&campaign).await;
             }
             // The second pass must come further than the first file it reads: it wants the greater part of a turn.
             if turn.is_over() {
@@ -48,14 +96,62 @@ impl Splitter {
         if !campaign.state.may_send() {
             return Ok(Left::Nothing);
         }
-        match self.enqueue(&campaign, index, turn).await {
-            Ok(Enqueued::All(counts)) => self.is_split(&mut campaign, index, counts).await,
+        let canary = campaign.canary_of(index).filter(|canary| !canary.released);
+        let share = canary.map_or(Share::Rest, |_| Share::Canary);
+        match self.enqueue(&campaign, index, share, turn).await {
             Ok(Enqueued::Part) => Ok(Left::More),
+            Ok(Enqueued::All {
+                counts,
+                rows,
+                kept_back,
+            }) => match canary {
+                Some(canary) => {
+                    let enqueued = rows.saturating_sub(kept_back);
+                    let canary = Canary { enqueued, ..canary };
+                    self.canary_is_out(&mut campaign, index, counts, canary)
+                        .await
+                }
+                None => self.is_split(&mut campaign, index, counts).await,
+            },
             Err(error) => self
                 .unusable(&mut campaign, index, error)
                 .await
                 .map(|()| Left::Nothing),
         }
+    }
+
+    /// A campaign that was resumed while a further file of it was only announced goes on without that file.
+    async fn resumed(&self, campaign: &Campaign) -> Result<Left, Error> {
+        let some_split = campaign
+            .files
+            .iter()
+            .any(|file| file.stage == FileStage::Split);
+        match campaign.state {
+            CampaignState::Splitting if some_split => self.all_read(campaign).await,
+            _ => Ok(Left::Nothing),
+        }
+    }
+
+    /// The canary rows are in the queue; the others wait.
+    async fn canary_is_out(
+        &self,
+        campaign: &mut Campaign,
+        index: usize,
+        counts: ImportCounts,
+        canary: Canary,
+    ) -> Result<Left, Error> {
+        let id = &campaign.id;
+        let file = &mut campaign.files[index];
+        file.counts = counts;
+        self.campaigns.write_file(id, index, file).await?;
+        self.campaigns.set_canary(id, canary).await?;
+        self.campaigns.offered(id, cloud::now()).await?;
+        use CampaignState::{Canary as Waiting, Splitting};
+        self.campaigns
+            .enter(id, Waiting, &[Splitting], None)
+            .await?;
+        tracing::info!(campaign.id = %id, rows = canary.enqueued, "canary rows are out");
+        Ok(Left::Nothing)
     }
 
     /// The first pass and what follows from it; tells whether the file may be sent now.
@@ -95,10 +191,14 @@ impl Splitter {
         let file = &mut campaign.files[index];
         (file.stage, file.counts, file.version, file.problem) =
             (FileStage::Examined, counts, version, None);
+        file.usable = counts.enqueued;
         self.campaigns.write_file(&id, index, file).await?;
         tracing::info!(campaign.id = %id, file = index + 1, rows = counts.rows, rejected = counts.rejected, "file examined");
         let (from, to) = match (first, campaign.hold) {
             (true, true) => (vec![campaign.state], CampaignState::Ready),
+            (true, false) if !campaign.window.is_open(cloud::now()) => {
+                (vec![campaign.state], CampaignState::Scheduled)
+            }
             (true, false) => (vec![campaign.state], CampaignState::Splitting),
             (false, _) => (
                 vec![CampaignState::Sending, CampaignState::Splitting],
@@ -136,6 +236,7 @@ impl Splitter {
         let (id, file) = (&campaign.id, &mut campaign.files[index]);
         (file.stage, file.counts) = (FileStage::Split, counts);
         self.campaigns.write_file(id, index, file).await?;
+        self.campaigns.offered(id, cloud::now()).await?;
         // Not where the campaign was stopped meanwhile: then it stays so, though its file is read.
         self.campaigns
             .enter(

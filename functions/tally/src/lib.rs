@@ -3,13 +3,17 @@
 //! A shard's records come in order and one batch at a time, but a batch may come again, cut differently. So each
 //! campaign's counts of a shard are stored together with the last record taken in, in one conditional write: records
 //! up to it are left out, and a repeated batch adds nothing.
+//!
+//! It is also the first to see that too many rows fail: then it stops the campaign, once, and begins to count anew. The
+//! stop comes before the count is written: where the process dies in between, the batch comes again and stops it again.
 
 use std::collections::{BTreeMap, HashMap};
 
 use aws_lambda_events::dynamodb::EventRecord;
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
-use campaign::tally::RowFacts;
+use campaign::tally::{RowFacts, StopLoss};
+use cloud::campaigns::Campaigns;
 use cloud::counters::{CounterTable, ShardTally};
 use cloud::ledger::LedgerRow;
 use lambda_runtime::{Error, tracing};
@@ -41,6 +45,7 @@ pub struct StreamAnswer {
 #[derive(Debug)]
 pub struct Tally {
     counters: CounterTable,
+    campaigns: Campaigns,
     /// The name of the only shard, where events name none: emulators have one shard per stream.
     only_shard: Option<String>,
     /// What this process wrote last: right unless another one wrote since, and then the write is refused.
@@ -60,19 +65,19 @@ impl Tally {
         use cloud::{aws, env};
         let config = aws::config().await;
         let table = env::required("CAMPAIGNS_TABLE")?;
-        let counters = CounterTable::new(
-            aws::dynamodb(&config),
-            table,
-            env::parsed("RETENTION_DAYS")?,
-        );
+        let (dynamodb, retention) = (aws::dynamodb(&config), env::parsed("RETENTION_DAYS")?);
+        let counters = CounterTable::new(dynamodb.clone(), table.clone(), retention);
+        let campaigns = Campaigns::new(dynamodb, table, retention);
         let emulated = env::optional("AWS_ENDPOINT_URL").is_some();
-        Ok(Self::new(counters, emulated.then(|| "only".to_owned())))
+        let only_shard = emulated.then(|| "only".to_owned());
+        Ok(Self::new(counters, campaigns, only_shard))
     }
 
     /// A tally of these parts; `only_shard` where events do not name theirs.
-    pub fn new(counters: CounterTable, only_shard: Option<String>) -> Self {
+    pub fn new(counters: CounterTable, campaigns: Campaigns, only_shard: Option<String>) -> Self {
         Self {
             counters,
+            campaigns,
             only_shard,
             written: Mutex::default(),
         }
@@ -116,9 +121,14 @@ impl Tally {
                 None => self.counters.shard(campaign, shard).await?,
             };
             let seen = tally.last_sequence.clone();
+            let before = tally.stop_loss;
             for change in changes.iter().filter(|change| change.sequence > seen) {
                 tally.counters.change(change.old, change.new);
+                tally.stop_loss.change(change.old, change.new);
                 tally.last_sequence.clone_from(&change.sequence);
+            }
+            if tally.stop_loss != before && self.stopped(campaign, tally.stop_loss).await? {
+                tally.stop_loss = StopLoss::default();
             }
             if tally.last_sequence == seen
                 || self
@@ -133,6 +143,32 @@ impl Tally {
                 return Ok(());
             }
         }
+    }
+}
+
+impl Tally {
+    /// Stops the campaign where more of its latest rows failed than its operator allows; tells whether they did.
+    async fn stopped(&self, id: &CampaignId, stop_loss: StopLoss) -> Result<bool, Error> {
+        let Some((failed, outcomes)) = stop_loss.failed_of().filter(|(failed, _)| *failed > 0)
+        else {
+            return Ok(false);
+        };
+        let Some(campaign) = self.campaigns.get(id).await? else {
+            return Ok(false);
+        };
+        let most = campaign.policy.max_failure_ratio;
+        if !stop_loss.exceeds(most) {
+            return Ok(false);
+        }
+        let reason = format!(
+            "{failed} of the latest {outcomes} rows failed, more than the {:.0} % that max_failure_ratio allows. \
+             Look at why (GET /campaigns/{{id}}/rows?state=rejected, or unconfirmed), then resume or cancel.",
+            most * 100.0
+        );
+        if self.campaigns.pause(id, &reason).await? {
+            tracing::error!(campaign.id = %id, "campaign paused: {reason}");
+        }
+        Ok(true)
     }
 }
 

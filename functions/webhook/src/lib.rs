@@ -3,11 +3,13 @@
 //! A 2xx is given only after everything is written; anything else makes Meta send the whole POST again, for seven
 //! days. Every write may be repeated without harm, so a process killed between any two of them loses nothing.
 
+mod again;
 mod fold;
 
 use std::sync::Arc;
 
 use cloud::callbacks::{Callbacks, Raw};
+use cloud::campaigns::Campaigns;
 use cloud::ledger::Ledger;
 use cloud::secrets::{Secret, Secrets};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -28,6 +30,7 @@ const IN_FLIGHT: usize = 16;
 #[derive(Debug)]
 pub struct Webhook {
     callbacks: Callbacks,
+    campaigns: Campaigns,
     ledger: Ledger,
     secrets: Secrets,
 }
@@ -44,15 +47,26 @@ impl Webhook {
             env::required("CALLBACKS_TABLE")?,
             retention,
         );
+        let campaigns = Campaigns::new(
+            dynamodb.clone(),
+            env::required("CAMPAIGNS_TABLE")?,
+            retention,
+        );
         let ledger = Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention);
         let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
-        Ok(Self::new(callbacks, ledger, secrets))
+        Ok(Self::new(callbacks, campaigns, ledger, secrets))
     }
 
     /// A webhook of these parts.
-    pub fn new(callbacks: Callbacks, ledger: Ledger, secrets: Secrets) -> Self {
+    pub fn new(
+        callbacks: Callbacks,
+        campaigns: Campaigns,
+        ledger: Ledger,
+        secrets: Secrets,
+    ) -> Self {
         Self {
             callbacks,
+            campaigns,
             ledger,
             secrets,
         }
@@ -121,8 +135,11 @@ impl Webhook {
         let RowReports { tracker, reports } = row;
         self.ledger
             .reported(&tracker.campaign, tracker.row, tracker.attempt, &reports)
-            .await
-            .map(drop)
+            .await?;
+        match &reports.failed {
+            Some((_, fault)) => self.offer_again(&tracker, fault).await,
+            None => Ok(()),
+        }
     }
 }
 

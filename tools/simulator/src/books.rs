@@ -10,6 +10,8 @@ use serde::Serialize;
 pub struct Call {
     /// Arrival, in microseconds since the simulator's start.
     pub at_us: u64,
+    /// When it was answered, likewise.
+    pub answered_us: u64,
     /// Recipient, as asked for.
     pub to: String,
     /// The campaign's row, `campaign:row`, from the callback data.
@@ -37,8 +39,10 @@ pub struct Figures {
     pub refused: BTreeMap<i64, usize>,
     /// Rows with any call.
     pub rows: usize,
-    /// Calls beyond the first for a row.
+    /// Calls for a row after one that was accepted, or of which the caller was told nothing certain.
     pub repeats: usize,
+    /// Calls for a row after one that was certainly refused.
+    pub retries: usize,
     /// Rows accepted more than once.
     pub rows_accepted_twice: usize,
     /// People with more than one accepted message.
@@ -71,13 +75,16 @@ impl Books {
 
     /// Adds up; `started_at` is the simulator's start in milliseconds since the Unix epoch.
     pub fn figures(&self, started_at: u64) -> Figures {
-        let mut by_row: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        let mut by_row: BTreeMap<&str, Row> = BTreeMap::new();
         let mut by_person: BTreeMap<&str, usize> = BTreeMap::new();
         let mut refused: BTreeMap<i64, usize> = BTreeMap::new();
         for call in &self.calls {
             let row = by_row.entry(&call.row).or_default();
-            row.0 += 1;
-            row.1 += usize::from(call.accepted);
+            row.repeats += usize::from(row.maybe_sent);
+            row.retries += usize::from(row.called && !row.maybe_sent);
+            row.called = true;
+            row.maybe_sent |= call.accepted || call.code.is_none();
+            row.accepted += usize::from(call.accepted);
             *by_person.entry(&call.to).or_default() += usize::from(call.accepted);
             if let Some(code) = call.code {
                 *refused.entry(code).or_default() += 1;
@@ -95,11 +102,9 @@ impl Books {
             accepted: self.calls.iter().filter(|call| call.accepted).count(),
             refused,
             rows: by_row.len(),
-            repeats: by_row.values().map(|(calls, _)| calls - 1).sum(),
-            rows_accepted_twice: by_row
-                .values()
-                .filter(|(_, accepted)| *accepted > 1)
-                .count(),
+            repeats: by_row.values().map(|row| row.repeats).sum(),
+            retries: by_row.values().map(|row| row.retries).sum(),
+            rows_accepted_twice: by_row.values().filter(|row| row.accepted > 1).count(),
             people_accepted_twice: by_person.values().filter(|accepted| **accepted > 1).count(),
             busiest_second: busiest(&times),
             seconds: Duration::from_micros(span).as_secs_f64(),
@@ -107,6 +112,16 @@ impl Books {
             last_call_at: times.last().map(epoch),
         }
     }
+}
+
+/// What calls for one row came to.
+#[derive(Default)]
+struct Row {
+    called: bool,
+    maybe_sent: bool,
+    accepted: usize,
+    repeats: usize,
+    retries: usize,
 }
 
 /// The most of `times` (sorted, microseconds) in any half-open second.
@@ -135,33 +150,30 @@ mod tests {
     }
 
     #[test]
-    fn rows_and_people_are_counted_apart() {
-        let call = |row: &str, to: &str, accepted| Call {
+    fn rows_and_people_are_counted_apart_and_a_retry_is_no_repeat() {
+        let call = |row: &str, to: &str, accepted, code| Call {
             at_us: 5,
+            answered_us: 6,
             to: to.into(),
             row: row.into(),
             accepted,
-            code: None,
+            code,
         };
         let mut books = Books::default();
-        for (row, to, accepted) in [
-            ("c:1", "+1", true),
-            ("c:1", "+1", false),
-            ("c:2", "+1", true),
-            ("c:3", "+2", true),
+        for (row, to, accepted, code) in [
+            ("c:1", "+1", false, Some(130429)),
+            ("c:1", "+1", true, None),
+            ("c:1", "+1", false, None),
+            ("c:2", "+1", true, None),
+            ("c:3", "+2", true, None),
+            ("c:4", "+3", false, None),
+            ("c:4", "+3", true, None),
         ] {
-            books.enter(call(row, to, accepted));
+            books.enter(call(row, to, accepted, code));
         }
         let figures = books.figures(1000);
-        assert_eq!(
-            (
-                figures.calls,
-                figures.accepted,
-                figures.rows,
-                figures.repeats
-            ),
-            (4, 3, 3, 1)
-        );
+        assert_eq!((figures.calls, figures.accepted, figures.rows), (7, 4, 4));
+        assert_eq!((figures.repeats, figures.retries), (2, 1));
         assert_eq!(
             (figures.rows_accepted_twice, figures.people_accepted_twice),
             (0, 1)

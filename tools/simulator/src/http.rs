@@ -62,6 +62,7 @@ async fn send(
     match body {
         Body::Json(json) => (status, Json(json)).into_response(),
         Body::Text(text) => (status, text).into_response(),
+        Body::Silence => StatusCode::GATEWAY_TIMEOUT.into_response(),
         Body::Broken => (status, HttpBody::from_stream(broken())).into_response(),
     }
 }

@@ -21,7 +21,26 @@ pub enum Magic {
     HeldForQuality,
     /// Accepted and delivered, never read.
     NeverRead,
+    /// No answer for longer than anybody waits; nothing accepted.
+    SilentBefore,
+    /// No answer for longer than anybody waits, though it was accepted.
+    SilentAfter,
+    /// Accepted, and answered after ten seconds.
+    Slow,
 }
+
+/// What meets a share of calls at random, where the simulator is told so (`fault_share`).
+pub const FAULTS: [Magic; 9] = [
+    BadGateway,
+    HiddenSend,
+    BreakOff,
+    LoseAnswer,
+    Magic::SilentBefore,
+    Magic::SilentAfter,
+    Magic::Slow,
+    Refuse(130429),
+    Refuse(131016),
+];
 
 use Magic::{
     BadGateway, BreakOff, FailLater, HeldForQuality, HiddenSend, LoseAnswer, NeverRead, Refuse,

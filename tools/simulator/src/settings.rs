@@ -34,6 +34,12 @@ pub struct Settings {
     /// Calls per sliding second; more are refused with 130429
     #[arg(long, default_value_t = 80)]
     pub throughput: usize,
+    /// Share of calls that meet a fault: no answer, a broken one, a slow one, 5xx, 130429, 131016; half of them accepted
+    #[arg(long, default_value_t = 0.0)]
+    pub fault_share: f64,
+    /// A code that every call is refused with
+    #[arg(long)]
+    pub refuse: Option<i64>,
     /// Mean time from one status to the next, milliseconds
     #[arg(long, default_value_t = 800.0)]
     pub report_delay_ms: f64,
@@ -66,6 +72,8 @@ impl Default for Settings {
             median_ms: 300.0,
             p99_ms: 1500.0,
             throughput: 80,
+            fault_share: 0.0,
+            refuse: None,
             report_delay_ms: 800.0,
             read_share: 0.6,
             duplicate_share: 0.0,

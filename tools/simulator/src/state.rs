@@ -55,7 +55,15 @@ pub enum Body {
     Text(&'static str),
     /// A connection that breaks off within the answer.
     Broken,
+    /// None, for longer than anybody waits.
+    Silence,
 }
+
+/// Longer than anybody waits for an answer.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A slow answer, which is waited for.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// A send as it arrived.
 #[derive(Debug)]
@@ -196,32 +204,34 @@ impl Inner {
             .map_or(tracker.as_str(), |(row, _)| row)
             .to_owned();
         let to = send.body["to"].as_str().unwrap_or_default().to_owned();
-        let outcome = self.outcome(send, &row);
-        let call = |accepted, code| Call {
+        let (answer, accepted, code) = match self.outcome(send, &row) {
+            Ok(magic) => {
+                let body = self.accept(&to, &tracker, magic, send.at + latency, began_at);
+                (accepted_answer(body, magic, latency), true, None)
+            }
+            Err(Failure::Refused(refusal)) => {
+                (refusal_answer(&refusal, latency), false, Some(refusal.code))
+            }
+            Err(Failure::Body(status, body)) => {
+                let silent = body == Body::Silence;
+                let after = if silent { SILENCE } else { latency };
+                let answer = Answer {
+                    status,
+                    body,
+                    after,
+                };
+                (answer, false, None)
+            }
+        };
+        let call = Call {
             at_us: send.at.as_micros() as u64,
-            to: to.clone(),
+            answered_us: (send.at + answer.after).as_micros() as u64,
+            to,
             row,
             accepted,
             code,
         };
-        match outcome {
-            Ok(magic) => {
-                let body = self.accept(&to, &tracker, magic, send.at + latency, began_at);
-                (accepted_answer(body, magic, latency), call(true, None))
-            }
-            Err(Failure::Refused(refusal)) => (
-                refusal_answer(&refusal, latency),
-                call(false, Some(refusal.code)),
-            ),
-            Err(Failure::Body(status, body)) => (
-                Answer {
-                    status,
-                    body,
-                    after: latency,
-                },
-                call(false, None),
-            ),
-        }
+        (answer, call)
     }
 
     fn outcome(&mut self, send: &Send<'_>, row: &str) -> Result<Option<Magic>, Failure> {
@@ -239,11 +249,17 @@ impl Inner {
                 "Too many messages to this person in a short time",
             ));
         }
-        match magic::of(to) {
+        if let Some(code) = self.settings.refuse {
+            return Err(refusal(code, "every call is refused"));
+        }
+        let fault = (rand::random::<f64>() < self.settings.fault_share)
+            .then(|| magic::FAULTS[rand::random_range(0..magic::FAULTS.len())]);
+        match magic::of(to).or(fault) {
             Some(Magic::Refuse(code)) => Err(refusal(code, "a magic number")),
             Some(Magic::RefuseTwice(code)) if self.books.calls_of(row) < 2 => {
                 Err(refusal(code, "a magic number"))
             }
+            Some(Magic::SilentBefore) => Err(Failure::Body(200, Body::Silence)),
             Some(Magic::BreakOff) => Err(Failure::Body(200, Body::Broken)),
             Some(Magic::BadGateway) => Err(Failure::Body(502, Body::Text("Bad Gateway"))),
             other => Ok(other),
@@ -308,6 +324,16 @@ fn accepted_answer(body: Value, magic: Option<Magic>, after: Duration) -> Answer
             status: 200,
             body: Body::Broken,
             after,
+        },
+        Some(Magic::SilentAfter) => Answer {
+            status: 200,
+            body: Body::Silence,
+            after: SILENCE,
+        },
+        Some(Magic::Slow) => Answer {
+            status: 200,
+            body: Body::Json(body),
+            after: SLOW,
         },
         Some(Magic::HiddenSend) => {
             let hidden = Refusal {
@@ -385,7 +411,35 @@ mod tests {
             .map(|_| send(&state, "+12025550112", 1).status)
             .collect();
         assert_eq!(statuses, [429, 429, 200]);
-        assert_eq!(state.figures().repeats, 2);
+        let figures = state.figures();
+        assert_eq!((figures.retries, figures.repeats), (2, 0));
+    }
+
+    #[test]
+    fn every_call_is_refused_while_it_is_told_so() {
+        let state = State::new(Settings {
+            refuse: Some(131042),
+            ..Settings::default()
+        });
+        assert_eq!(send(&state, "+5511987654321", 1).status, 400);
+        state.set(&json!({"refuse": null})).expect("a setting");
+        assert_eq!(send(&state, "+5511987654321", 1).status, 200);
+        assert_eq!(state.figures().refused, [(131042, 1)].into());
+    }
+
+    #[test]
+    fn faults_meet_the_share_of_calls_that_is_asked_for() {
+        let state = State::new(Settings {
+            fault_share: 0.5,
+            throughput: 100_000,
+            ..Settings::default()
+        });
+        let plain = |row| {
+            let answer = send(&state, &format!("+55119{row:08}"), row);
+            answer.status == 200 && matches!(answer.body, Body::Json(_)) && answer.after < SLOW
+        };
+        let faults = (0..2000).filter(|&row| !plain(row)).count();
+        assert!((800..1200).contains(&faults), "{faults}");
     }
 
     #[test]

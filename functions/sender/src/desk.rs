@@ -1,0 +1,126 @@
+//! What an invocation asks of the world around it. [`crate::office`] is the real one: AWS and Meta. The proof of the
+//! ceiling (`tests/ceiling.rs`) has another, in virtual time, so that what is proven is the loop that runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use campaign::batch::{Batch, Row};
+use campaign::id::CampaignId;
+use campaign::ledger::Move;
+use campaign::offer::Skipped;
+use campaign::outcome::{Fault, Millis};
+use campaign::record::Campaign;
+use cloud::Error;
+use cloud::ledger::Claim;
+use secrecy::SecretString;
+
+/// Whether calls of a campaign may start.
+#[derive(Clone, Debug)]
+pub enum Look {
+    /// They may, with this token: it is at hand before the tick, so that the request leaves on it.
+    On(Arc<Campaign>, SecretString),
+    /// Not before this time.
+    Resting(Millis),
+    /// Its time has run out.
+    Expired,
+    /// It does not send.
+    Stopped,
+}
+
+/// A claimed row on its tick.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Its campaign.
+    pub campaign: Arc<Campaign>,
+    /// The row.
+    pub row: Row,
+    /// Which attempt at it, from 1.
+    pub number: u32,
+    /// What the API is asked with.
+    pub token: SecretString,
+}
+
+/// What a call left.
+#[derive(Clone, Debug, Default)]
+pub struct Ended {
+    /// What it says about the slot's pace.
+    pub echo: Echo,
+    /// The row, where it is to be offered again, and when.
+    pub again: Option<(Millis, Row)>,
+}
+
+/// What a call says about the slot's pace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Echo {
+    /// Nothing.
+    #[default]
+    None,
+    /// It was accepted.
+    Fine,
+    /// It was too much.
+    TooMuch,
+}
+
+/// A batch from the queue, and with what it is deleted.
+#[derive(Clone, Debug)]
+pub struct Pulled {
+    /// The batch.
+    pub batch: Batch,
+    /// Deletes it.
+    pub receipt: String,
+}
+
+/// The world around an invocation.
+pub trait Desk: Send + Sync + 'static {
+    /// Now.
+    fn now(&self) -> Millis;
+
+    /// Whether calls may start, as known at most `age` ago.
+    fn look(
+        &self,
+        campaign: &CampaignId,
+        age: Duration,
+    ) -> impl Future<Output = Result<Look, Error>>;
+
+    /// Whether this person is not to be messaged after all.
+    fn is_suppressed(&self, row: &Row) -> impl Future<Output = Result<bool, Error>>;
+
+    /// Claims a row, before the call.
+    fn claim(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+        owner: &str,
+    ) -> impl Future<Output = Result<Claim, Error>>;
+
+    /// Settles an attempt that makes no call.
+    fn settle(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+        attempt: u32,
+        step: Move,
+        fault: &Fault,
+    ) -> impl Future<Output = Result<(), Error>>;
+
+    /// Settles a row that is not sent; tells whether it was open.
+    fn skip(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+        owner: &str,
+        why: Skipped,
+    ) -> impl Future<Output = Result<bool, Error>>;
+
+    /// Calls, decides, records.
+    fn call(self: Arc<Self>, attempt: Attempt) -> impl Future<Output = Ended> + Send + 'static;
+
+    /// Puts rows back into the queue.
+    fn put_back(&self, batch: Batch, delay: Duration) -> impl Future<Output = Result<(), Error>>;
+
+    /// The next batch, hidden from others for the time given; `None` where there is none.
+    fn next(&self, hidden: Duration) -> impl Future<Output = Result<Option<Pulled>, Error>>;
+
+    /// Deletes batches that are done.
+    fn delete(&self, receipts: &[String]) -> impl Future<Output = Result<(), Error>>;
+}

@@ -1,0 +1,127 @@
+//! The world around an invocation as it is: the tables, the queue, the Cloud API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use campaign::batch::{Batch, Row};
+use campaign::id::CampaignId;
+use campaign::ledger::Move;
+use campaign::offer::Skipped;
+use campaign::outcome::{Fault, Millis};
+use campaign::record::Going;
+use cloud::Error;
+use cloud::contacts::Contacts;
+use cloud::ledger::{Claim, Ledger};
+use cloud::queue::Queue;
+use cloud::secrets::Secrets;
+use whatsapp::client::Client;
+
+use crate::attempt;
+use crate::desk::{Attempt, Desk, Ended, Look, Pulled};
+use crate::known::Known;
+
+/// All of SQS' servers are asked; where nothing comes within this time, nothing is there.
+const WAIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Office {
+    pub(crate) known: Known,
+    pub(crate) contacts: Contacts,
+    pub(crate) ledger: Ledger,
+    pub(crate) queue: Queue,
+    pub(crate) secrets: Secrets,
+    pub(crate) client: Client,
+}
+
+impl Desk for Office {
+    fn now(&self) -> Millis {
+        cloud::now()
+    }
+
+    async fn look(&self, campaign: &CampaignId, age: Duration) -> Result<Look, Error> {
+        let (campaign, secret) =
+            tokio::join!(self.known.younger_than(campaign, age), self.secrets.get());
+        let Some(campaign) = campaign? else {
+            return Ok(Look::Stopped);
+        };
+        Ok(match campaign.going(cloud::now()) {
+            Going::On => Look::On(campaign, secret?.access_token.clone()),
+            Going::Resting(until) => Look::Resting(until),
+            Going::Expired => Look::Expired,
+            Going::Stopped => Look::Stopped,
+        })
+    }
+
+    async fn is_suppressed(&self, row: &Row) -> Result<bool, Error> {
+        self.contacts.is_suppressed(row.to.key()).await
+    }
+
+    async fn claim(&self, campaign: &CampaignId, row: &Row, owner: &str) -> Result<Claim, Error> {
+        self.ledger
+            .claim(campaign, row.row, owner, cloud::now())
+            .await
+    }
+
+    async fn settle(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+        attempt: u32,
+        step: Move,
+        fault: &Fault,
+    ) -> Result<(), Error> {
+        self.ledger
+            .settle(campaign, row.row, attempt, step, fault)
+            .await
+            .map(drop)
+    }
+
+    async fn skip(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+        owner: &str,
+        why: Skipped,
+    ) -> Result<bool, Error> {
+        let fault = Fault::on_the_way(why.text());
+        let skipped = self
+            .ledger
+            .skip(campaign, row.row, owner, &fault, cloud::now())
+            .await?;
+        if !skipped {
+            // Settled already, or somebody who may have been messaged.
+            self.ledger.give_up(campaign, row.row, &fault).await?;
+        }
+        Ok(skipped)
+    }
+
+    async fn call(self: Arc<Self>, attempt: Attempt) -> Ended {
+        attempt::run(&self, attempt).await
+    }
+
+    async fn put_back(&self, batch: Batch, delay: Duration) -> Result<(), Error> {
+        self.queue.send(&[batch], delay).await
+    }
+
+    async fn next(&self, hidden: Duration) -> Result<Option<Pulled>, Error> {
+        loop {
+            let Some(message) = self.queue.receive(1, hidden, WAIT).await?.pop() else {
+                return Ok(None);
+            };
+            match message.batch() {
+                Ok(batch) => {
+                    let receipt = message.receipt;
+                    return Ok(Some(Pulled { batch, receipt }));
+                }
+                // Left in the queue: it ends in the dead-letter queue, where somebody looks.
+                Err(error) => {
+                    lambda_runtime::tracing::error!(message.id = message.id, "no batch: {error}");
+                }
+            }
+        }
+    }
+
+    async fn delete(&self, receipts: &[String]) -> Result<(), Error> {
+        self.queue.delete(receipts).await
+    }
+}
