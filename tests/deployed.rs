@@ -208,6 +208,40 @@ async fn everyone_on_the_list_is_messaged_once_and_never_too_fast() {
 
 #[tokio::test]
 #[ignore = "needs a deployed stack: cargo xtask test"]
+async fn a_campaign_created_ahead_of_time_starts_by_itself_and_not_before() {
+    let deployed = Deployed::new();
+    let begins = std::time::SystemTime::now() + std::time::Duration::from_secs(15);
+    let begins = begins
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis() as i64;
+    let not_before = jiff::Timestamp::from_millisecond(begins).unwrap();
+    let file = "phone,name\n+34611000001,Ana\n+34611000002,Bo\n";
+    let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
+    let campaign = json!({"name": "Later", "message": message, "not_before": not_before.to_string(),
+        "file": {"name": "people.csv", "size": file.len()}});
+    let (status, created) = deployed.create(&campaign).await;
+    assert_eq!(status, StatusCode::CREATED, "{created}");
+    assert_eq!(
+        deployed.upload(&created["upload"], file).await,
+        StatusCode::OK
+    );
+    let id = &created["id"];
+    deployed
+        .until(id, |seen| seen["state"] == "scheduled")
+        .await;
+    let seen = deployed.until(id, |seen| seen["state"] == "finished").await;
+    assert_eq!(seen["rows"]["accepted"], 2);
+    let first: jiff::Timestamp = seen["sending"]["first_call_at"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(first >= not_before, "{first} {not_before}");
+}
+
+#[tokio::test]
+#[ignore = "needs a deployed stack: cargo xtask test"]
 async fn strangers_are_kept_out_of_the_deployed_whole() {
     let mut deployed = Deployed::new();
     let webhook = deployed

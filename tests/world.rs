@@ -273,7 +273,7 @@ impl World {
         )
     }
 
-    /// A sweep, for senders that live two minutes.
+    /// A sweep.
     pub(crate) fn sweep(&self) -> Sweep {
         Sweep {
             campaigns: self.campaigns.clone(),
@@ -283,7 +283,6 @@ impl World {
             dead: self.dead.clone(),
             notes: self.notes.clone(),
             splits: self.splits(),
-            sender_lifetime: Duration::from_secs(120),
         }
     }
 

@@ -209,30 +209,32 @@ fn first(step: Move) -> Option<Standing> {
 /// A doubt at this attempt is not sent again, even where the operator chose so: something is wrong beyond bad luck.
 pub const LAST_RESEND: u32 = 10;
 
-/// What becomes by itself of a row that stands still: its owner died, or the grace time of its doubt is over.
-/// `lifetime_ms` is the longest an invocation of the sender may run.
+/// What becomes by itself of a row that stands still: its owner died, or the grace time of its doubt is over, while its
+/// campaign goes on (`sends`).
 pub fn repair(
     row: Standing,
     claimed_at: Millis,
     policy: Policy,
-    lifetime_ms: Millis,
+    sends: bool,
     now: Millis,
 ) -> Option<Move> {
     let grace_ms = Millis::from(policy.grace_seconds) * 1000;
     match (row.state, policy.on_doubt) {
-        (State::Claimed, _) => owner_is_dead(claimed_at, now, lifetime_ms).then_some(Move::Doubt),
-        (State::Unconfirmed, OnDoubt::Resend) => {
+        (State::Claimed, _) => owner_is_dead(claimed_at, now).then_some(Move::Doubt),
+        (State::Unconfirmed, OnDoubt::Resend) if sends => {
             (row.attempt < LAST_RESEND && now > claimed_at + grace_ms).then_some(Move::Resend)
         }
         _ => None,
     }
 }
 
-/// Whether the owner of a claim can no longer be at work: `lifetime_ms` is the longest an invocation may run.
-pub fn owner_is_dead(claimed_at: Millis, now: Millis, lifetime_ms: Millis) -> bool {
-    // Clocks of two machines may differ: half a minute is far beyond what the platform allows.
-    const CLOCK_SKEW_MS: Millis = 30_000;
-    now > claimed_at + lifetime_ms + CLOCK_SKEW_MS
+/// How long a claim may be at work: half a minute until its call at the slowest pace, twenty seconds for the answer, half
+/// a minute for the record with all of its repeats, and as long again for clocks that differ.
+pub const CLAIM_MS: Millis = 150_000;
+
+/// Whether the owner of a claim can no longer be at work.
+pub fn owner_is_dead(claimed_at: Millis, now: Millis) -> bool {
+    now > claimed_at + CLAIM_MS
 }
 
 #[cfg(test)]
@@ -309,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_claim_dies_with_its_owner_only() {
-        assert!(!owner_is_dead(1_000, 1_000 + 120_000, 120_000));
-        assert!(owner_is_dead(1_000, 1_000 + 150_001, 120_000));
+        assert!(!owner_is_dead(1_000, 1_000 + CLAIM_MS));
+        assert!(owner_is_dead(1_000, 1_001 + CLAIM_MS));
     }
 }

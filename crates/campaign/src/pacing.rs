@@ -1,22 +1,21 @@
 //! When a slot may call: the hard ceiling.
 //!
 //! A slot is one concurrent execution of the sender; the platform runs at most `slots` of them. If calls of one slot
-//! are never closer than an interval, any half-open second holds at most `slots × per_slot` calls. Three rules keep
+//! are never closer than an interval, any half-open second holds at most `slots × per_slot` calls. Two rules keep
 //! them apart, whatever happens in between:
 //!
 //! 1. *Tick*: within an invocation the next call starts an interval after the last one *really* started, so a late
 //!    start moves the ticks behind it instead of crowding them.
-//! 2. *Hold*: an invocation returns no sooner than an interval after its last call started.
-//! 3. *Enter*: a process that did not just leave an invocation waits an interval before its first call, since the
-//!    slot it got may be that of a process which was killed right after a call, too soon to hold.
+//! 2. *Enter*: an invocation waits an interval before its first call. Whoever had the slot before, in this process or in
+//!    another, called before the invocation began.
+//!
+//! Holding back the end of an invocation instead (so that the next one may call at once) does not do: a process that is
+//! killed right after a call cannot hold, and processes that come and go may then hand slots on faster than calls age.
+//! The proof in virtual time found 81 calls of 80 allowed, once in a million.
 //!
 //! Times are [`Duration`]s on any one monotonic clock.
 
 use std::time::Duration;
-
-/// How long after leaving an invocation the next one still continues the same slot. Longer than the platform takes
-/// from one to the next; short enough that a killed process' slot does not go to one that only pauses.
-const CONTINUES: Duration = Duration::from_millis(500);
 
 /// The send budget as slots and calls per second of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +67,6 @@ pub struct Slot {
     interval: Duration,
     earliest: Duration,
     last_call: Option<Duration>,
-    left: Option<Duration>,
-    called: bool,
     pace: u32,
     slowed: Duration,
 }
@@ -81,8 +78,6 @@ impl Slot {
             interval: rate.interval(),
             earliest: Duration::ZERO,
             last_call: None,
-            left: None,
-            called: false,
             pace: FULL,
             slowed: Duration::ZERO,
         }
@@ -90,11 +85,7 @@ impl Slot {
 
     /// An invocation begins.
     pub fn enter(&mut self, now: Duration) {
-        self.called = false;
-        let continues = self.left.is_some_and(|left| now <= left + CONTINUES);
-        if !continues {
-            self.earliest = now + self.interval;
-        }
+        self.earliest = now + self.interval;
     }
 
     /// No call may start before this.
@@ -133,21 +124,6 @@ impl Slot {
     pub fn started(&mut self, now: Duration) {
         debug_assert!(now >= self.next_start(), "a call before its tick");
         self.last_call = Some(now);
-        self.called = true;
-    }
-
-    /// The invocation ends; it may return at the time given, not before.
-    pub fn leave(&mut self, now: Duration) -> Duration {
-        let after_last = self
-            .last_call
-            .map_or(Duration::ZERO, |last| last + self.interval);
-        let at = after_last.max(now);
-        // An invocation without a call does not prolong the slot: a process that came and went while another one
-        // called in its place must not go on as if the slot had been its own.
-        if self.called {
-            self.left = Some(at);
-        }
-        at
     }
 }
 
@@ -213,32 +189,15 @@ mod tests {
                     slot.started(now);
                     calls.push(now);
                 }
+                // The slot goes on in another process, or in the same one.
                 if killed {
                     slot = Slot::new(rate);
-                } else {
-                    now = slot.leave(now);
                 }
             }
             for pair in calls.windows(2) {
                 prop_assert!(pair[1] - pair[0] >= rate.interval());
             }
         }
-    }
-
-    #[test]
-    fn a_slot_that_goes_on_loses_no_tick() {
-        let rate = Rate {
-            slots: 1,
-            per_slot: 1,
-        };
-        let mut slot = Slot::new(rate);
-        let second = Duration::from_secs(1);
-        slot.enter(Duration::ZERO);
-        assert_eq!(slot.next_start(), second);
-        slot.started(second);
-        assert_eq!(slot.leave(second + second / 3), 2 * second);
-        slot.enter(2 * second + CONTINUES / 2);
-        assert_eq!(slot.next_start(), 2 * second);
     }
 
     #[test]
@@ -264,31 +223,5 @@ mod tests {
             slot.slow(call * second, call * second);
         }
         assert_eq!(slot.next_start(), (7 + FULL) * second, "never quite still");
-    }
-
-    #[test]
-    fn a_process_that_did_not_call_does_not_go_on_with_the_slot() {
-        let mut slot = Slot::new(Rate {
-            slots: 1,
-            per_slot: 1,
-        });
-        let second = Duration::from_secs(1);
-        slot.enter(Duration::ZERO);
-        slot.started(second);
-        slot.leave(second);
-        slot.enter(4 * second);
-        slot.leave(4 * second);
-        slot.enter(4 * second + CONTINUES / 2);
-        assert_eq!(slot.next_start(), 5 * second + CONTINUES / 2);
-    }
-
-    #[test]
-    fn an_invocation_without_calls_need_not_hold() {
-        let mut slot = Slot::new(Rate {
-            slots: 1,
-            per_slot: 1,
-        });
-        slot.enter(Duration::from_secs(3));
-        assert_eq!(slot.leave(Duration::from_secs(3)), Duration::from_secs(3));
     }
 }

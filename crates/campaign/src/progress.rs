@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::offer::{Fate, fate};
 use crate::outcome::Millis;
 use crate::record::{Campaign, CampaignState, OnDoubt};
 use crate::tally::Counters;
@@ -49,7 +50,7 @@ pub fn progress(campaign: &Campaign, counters: Counters, budget: u32, now: Milli
     ]
     .map(|count| count as i64);
     let waiting = enqueued - counters.seen();
-    let open = enqueued - counters.settled() + open_doubts(campaign, &counters);
+    let open = enqueued - counters.settled() + open_doubts(campaign, &counters, now);
     let rate = counters.rate(now);
     let sending = campaign.state.may_send();
     Progress {
@@ -68,11 +69,14 @@ pub fn progress(campaign: &Campaign, counters: Counters, budget: u32, now: Milli
     }
 }
 
-/// Doubts that are sent again once their grace time is over, unless a callback settles them before.
-fn open_doubts(campaign: &Campaign, counters: &Counters) -> i64 {
-    match campaign.policy.on_doubt {
-        OnDoubt::Leave => 0,
-        OnDoubt::Resend => counters.unconfirmed - counters.lasting_doubts,
+/// Doubts that are sent again once their grace time is over, unless a callback settles them before. None where the
+/// campaign does not go on: then they stay what they are.
+pub fn open_doubts(campaign: &Campaign, counters: &Counters, now: Millis) -> i64 {
+    match (campaign.policy.on_doubt, fate(campaign, now)) {
+        (OnDoubt::Leave, _) | (_, Fate::Skipped(_)) => 0,
+        (OnDoubt::Resend, Fate::Sent | Fate::Wait) => {
+            counters.unconfirmed - counters.lasting_doubts
+        }
     }
 }
 

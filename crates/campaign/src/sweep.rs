@@ -3,8 +3,8 @@
 //! Every duty may be done again without harm, so a sweep may end anywhere.
 
 use crate::outcome::Millis;
-use crate::progress::Progress;
-use crate::record::{AfterCanary, Campaign, CampaignState, Going, OnDoubt};
+use crate::progress::{Progress, open_doubts};
+use crate::record::{AfterCanary, Campaign, CampaignState, Going};
 
 /// A campaign in which nothing has moved for this long may stand still, if the queue is empty.
 pub const QUIET_MS: Millis = 120_000;
@@ -55,10 +55,7 @@ impl Seen<'_> {
     /// Whether its ledger is to be read for rows that stand still: not while rows move, unless the last time is long ago.
     pub fn reads_ledger(&self) -> bool {
         let counters = &self.progress.counters;
-        let doubts = match self.campaign.policy.on_doubt {
-            OnDoubt::Leave => 0,
-            OnDoubt::Resend => counters.unconfirmed - counters.lasting_doubts,
-        };
+        let doubts = open_doubts(self.campaign, counters, self.now);
         let swept = self.campaign.swept_at.unwrap_or(self.campaign.created_at);
         let some = counters.claimed > 0 || counters.retry > 0 || doubts > 0;
         some && (self.quiet() >= QUIET_MS || self.since(swept) >= AGAIN_MS)

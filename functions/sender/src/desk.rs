@@ -68,6 +68,8 @@ pub struct Pulled {
     pub batch: Batch,
     /// Deletes it.
     pub receipt: String,
+    /// How often it was received, this time included.
+    pub times: u32,
 }
 
 /// The world around an invocation.
@@ -118,8 +120,11 @@ pub trait Desk: Send + Sync + 'static {
     /// Puts rows back into the queue.
     fn put_back(&self, batch: Batch, delay: Duration) -> impl Future<Output = Result<(), Error>>;
 
-    /// The next batch, hidden from others for the time given; `None` where there is none.
-    fn next(&self, hidden: Duration) -> impl Future<Output = Result<Option<Pulled>, Error>>;
+    /// The next batch, hidden from others for a while; `None` where there is none.
+    fn next(&self) -> impl Future<Output = Result<Option<Pulled>, Error>>;
+
+    /// Lets a batch that could not be served come again, the later the more often that happened.
+    fn release(&self, receipt: &str, times: u32) -> impl Future<Output = Result<(), Error>>;
 
     /// Deletes batches that are done.
     fn delete(&self, receipts: &[String]) -> impl Future<Output = Result<(), Error>>;

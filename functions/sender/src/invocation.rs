@@ -2,7 +2,7 @@
 //! queue.
 //!
 //! It begins with the batch that Lambda brought and takes further ones from the queue itself, as long as its time allows:
-//! answers are waited for at its end only, so a slot idles once an invocation and not once a batch.
+//! answers are waited for at its end only, so a slot idles once in a quarter of an hour and not once a batch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use campaign::pacing::Slot;
 use cloud::Error;
 use cloud::ledger::{Claim, Taken};
 use cloud::queue::MAX_DELAY;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::desk::{Attempt, Desk, Echo, Ended, Look, Pulled};
@@ -28,9 +28,6 @@ const WIND_UP_MS: Millis = whatsapp::client::ANSWER.as_millis() as Millis + 10_0
 
 /// No further batch is taken where less time than this is left for it.
 const WORTH_MS: Millis = 10_000;
-
-/// A batch that this invocation took and did not delete, because it died, comes again this long after its deadline.
-const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// How often the runtime must turn until a request is on its way: the call's own task, the connection, the connection's
 /// task; twice that, since nothing is lost by turning idle.
@@ -63,8 +60,6 @@ pub struct Term {
     pub owner: String,
     /// When it is killed.
     pub deadline: Millis,
-    /// How long it may run from beginning to end.
-    pub lifetime: Millis,
 }
 
 /// One at work.
@@ -75,10 +70,23 @@ pub struct Invocation<'a, D> {
     /// When the slot's process began: its times count from here.
     began: Instant,
     term: Term,
-    calls: JoinSet<(Duration, CampaignId, Ended)>,
+    calls: JoinSet<Called>,
     put_back: Vec<(CampaignId, Millis, Row)>,
-    done: Vec<String>,
+    /// Calls under way, by the number of their batch in this invocation.
+    under_way: BTreeMap<usize, usize>,
+    /// Batches whose rows were all offered, and with what they are deleted.
+    offered: Vec<(usize, String)>,
     summary: Summary,
+}
+
+/// A call that is over.
+#[derive(Debug)]
+struct Called {
+    started: Duration,
+    /// The number of its batch in this invocation.
+    batch: usize,
+    campaign: CampaignId,
+    ended: Ended,
 }
 
 /// How an invocation ended.
@@ -101,26 +109,24 @@ impl<'a, D: Desk> Invocation<'a, D> {
             term,
             calls: JoinSet::new(),
             put_back: Vec::new(),
-            done: Vec::new(),
+            under_way: BTreeMap::new(),
+            offered: Vec::new(),
             summary: Summary::default(),
         }
     }
 
-    /// Serves the first batch and those that follow, and returns when the slot may be given to another.
+    /// Serves the first batch and those that follow.
     pub async fn serve(mut self, first: Batch) -> Served {
         let mut served = self.batch(first).await;
         if served.is_ok()
             && let Err(error) = self.follow().await
         {
-            // The batch that was at work is not deleted, so it comes again.
+            // The batch that was at work comes again.
             lambda_runtime::tracing::error!("no further batches: {error}");
         }
         if let Err(error) = self.finish().await {
             served = served.and(Err(error));
         }
-        // On every path: the next invocation of this slot must not call too soon.
-        let until = self.slot.leave(self.began.elapsed());
-        tokio::time::sleep_until(self.began + until).await;
         Served {
             summary: self.summary,
             first: served,
@@ -130,14 +136,21 @@ impl<'a, D: Desk> Invocation<'a, D> {
     /// Batches from the queue, until there is none or no time for one.
     async fn follow(&mut self) -> Result<(), Error> {
         while self.has_time(WORTH_MS) {
-            let left = self.term.deadline.saturating_sub(self.desk.now());
-            let hidden = Duration::from_millis(left) + AFTERWARDS;
-            let Some(Pulled { batch, receipt }) = self.desk.next(hidden).await? else {
+            let Some(pulled) = self.desk.next().await? else {
                 return Ok(());
             };
-            self.batch(batch).await?;
-            self.done.push(receipt);
+            let Pulled {
+                batch,
+                receipt,
+                times,
+            } = pulled;
+            if let Err(error) = self.batch(batch).await {
+                self.desk.release(&receipt, times).await?;
+                return Err(error);
+            }
+            self.offered.push((self.summary.batches, receipt));
             self.give_back().await?;
+            self.delete().await?;
         }
         Ok(())
     }
@@ -188,7 +201,6 @@ impl<'a, D: Desk> Invocation<'a, D> {
 
     /// Claims the row and calls on the next tick. A claim comes before the wait, so a tick never waits for a claim.
     async fn offer(&mut self, campaign: &CampaignId, row: Row) -> Result<(), Error> {
-        let lifetime = self.term.lifetime;
         match self.desk.claim(campaign, &row, &self.term.owner).await? {
             Claim::Won(attempt) => self.call(campaign, row, attempt).await?,
             Claim::Settled => {}
@@ -197,14 +209,14 @@ impl<'a, D: Desk> Invocation<'a, D> {
                 claimed_at,
                 attempt,
             }) => {
-                if ledger::owner_is_dead(claimed_at, self.desk.now(), lifetime) {
+                if ledger::owner_is_dead(claimed_at, self.desk.now()) {
                     let fault = Fault::on_the_way(DEAD);
                     self.desk
                         .settle(campaign, &row, attempt, Move::Doubt, &fault)
                         .await?;
                 } else {
                     // Still at it, or dead too recently to tell: looked at again when it can be told.
-                    self.again(campaign, claimed_at + lifetime + 60_000, row);
+                    self.again(campaign, claimed_at + ledger::CLAIM_MS, row);
                 }
             }
         }
@@ -231,8 +243,16 @@ impl<'a, D: Desk> Invocation<'a, D> {
             number,
             token,
         });
-        let id = id.clone();
-        self.calls.spawn(async move { (started, id, call.await) });
+        let (batch, campaign) = (self.summary.batches, id.clone());
+        *self.under_way.entry(batch).or_default() += 1;
+        self.calls.spawn(async move {
+            Called {
+                started,
+                batch,
+                campaign,
+                ended: call.await,
+            }
+        });
         // The next tick counts from when the request is out, not from when it was thought of: what happens between,
         // a busy machine above all, would else bring two calls closer than an interval.
         for _ in 0..STEPS_OUT {
@@ -261,9 +281,15 @@ impl<'a, D: Desk> Invocation<'a, D> {
         }
     }
 
-    fn take_in(&mut self, ended: Result<(Duration, CampaignId, Ended), tokio::task::JoinError>) {
-        let (started, campaign, Ended { echo, again }) = match ended {
-            Ok(ended) => ended,
+    fn take_in(&mut self, called: Result<Called, JoinError>) {
+        let Called {
+            started,
+            batch,
+            campaign,
+            ended: Ended { echo, again },
+        } = match called {
+            Ok(called) => called,
+            // Its batch is not deleted before the end of the invocation, then.
             Err(panic) => {
                 lambda_runtime::tracing::error!(
                     "a call's task ended early, its row stays claimed: {panic}"
@@ -271,6 +297,9 @@ impl<'a, D: Desk> Invocation<'a, D> {
                 return;
             }
         };
+        if let Some(under_way) = self.under_way.get_mut(&batch) {
+            *under_way -= 1;
+        }
         match echo {
             Echo::None => {}
             Echo::Fine => self.slot.recover(),
@@ -287,7 +316,22 @@ impl<'a, D: Desk> Invocation<'a, D> {
             self.take_in(ended);
         }
         self.give_back().await?;
-        self.desk.delete(&self.done).await
+        self.under_way.clear();
+        self.delete().await
+    }
+
+    /// Deletes the batches of which no call is under way any more; what was to be put back of them is.
+    async fn delete(&mut self) -> Result<(), Error> {
+        let is_over = |(batch, _): &&(usize, String)| self.under_way.get(batch).unwrap_or(&0) == &0;
+        let over: Vec<String> = self
+            .offered
+            .iter()
+            .filter(is_over)
+            .map(|(_, receipt)| receipt.clone())
+            .collect();
+        self.desk.delete(&over).await?;
+        self.offered.retain(|(_, receipt)| !over.contains(receipt));
+        Ok(())
     }
 
     /// Puts what is to be offered again back into the queue. Where that fails, nothing is forgotten.

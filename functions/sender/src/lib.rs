@@ -21,7 +21,6 @@ pub mod known;
 mod office;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use campaign::batch::Batch;
@@ -36,12 +35,10 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use whatsapp::client::Client;
 
+use crate::desk::Desk;
 use crate::invocation::{Invocation, Served, Summary, Term};
 use crate::known::Known;
-use crate::office::Office;
-
-/// A batch whose invocation died comes again this long after the invocation's deadline.
-const AFTERWARDS: Duration = Duration::from_secs(10);
+use crate::office::{HIDDEN, Office};
 
 /// What a sender needs, made once per process.
 #[derive(Debug)]
@@ -126,16 +123,13 @@ impl Sender {
 
     async fn send(&self, message: SqsMessage, context: &Context) -> Result<(), Error> {
         let batch: Batch = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-        let now = cloud::now();
         let term = Term {
             owner: context.request_id.clone(),
             deadline: context.deadline,
-            lifetime: context.deadline.saturating_sub(now),
         };
         // The queue's own time is several times as long, as AWS advises: too long for the rows of an invocation that died.
         if let Some(receipt) = &message.receipt_handle {
-            let hidden = Duration::from_millis(term.lifetime) + AFTERWARDS;
-            self.office.queue.hide(receipt, hidden).await?;
+            self.office.queue.hide(receipt, HIDDEN).await?;
         }
         let campaign = batch.campaign.clone();
         let mut slot = self.slot.lock().await;
@@ -150,6 +144,11 @@ impl Sender {
             skipped,
         } = summary;
         tracing::info!(campaign.id = %campaign, batches, rows, calls, put_back, dropped, skipped, "batches done");
+        if let (Err(_), Some(receipt)) = (&first, &message.receipt_handle) {
+            let times = message.attributes.get("ApproximateReceiveCount");
+            let times = times.and_then(|times| times.parse().ok()).unwrap_or(1);
+            self.office.release(receipt, times).await?;
+        }
         Ok(first?)
     }
 }

@@ -23,6 +23,10 @@ use crate::known::Known;
 /// All of SQS' servers are asked; where nothing comes within this time, nothing is there.
 const WAIT: Duration = Duration::from_secs(1);
 
+/// A batch is hidden for as long as it may take: fifty rows at a quarter of the pace, and an answer. One whose sender died
+/// comes again then; one that takes even longer comes to somebody else, too, who finds its rows claimed or settled.
+pub(crate) const HIDDEN: Duration = Duration::from_secs(240);
+
 #[derive(Debug)]
 pub(crate) struct Office {
     pub(crate) known: Known,
@@ -103,15 +107,19 @@ impl Desk for Office {
         self.queue.send(&[batch], delay).await
     }
 
-    async fn next(&self, hidden: Duration) -> Result<Option<Pulled>, Error> {
+    async fn next(&self) -> Result<Option<Pulled>, Error> {
         loop {
-            let Some(message) = self.queue.receive(1, hidden, WAIT).await?.pop() else {
+            let Some(message) = self.queue.receive(1, HIDDEN, WAIT).await?.pop() else {
                 return Ok(None);
             };
             match message.batch() {
                 Ok(batch) => {
-                    let receipt = message.receipt;
-                    return Ok(Some(Pulled { batch, receipt }));
+                    let (receipt, times) = (message.receipt, message.times);
+                    return Ok(Some(Pulled {
+                        batch,
+                        receipt,
+                        times,
+                    }));
                 }
                 // Left in the queue: it ends in the dead-letter queue, where somebody looks.
                 Err(error) => {
@@ -119,6 +127,11 @@ impl Desk for Office {
                 }
             }
         }
+    }
+
+    async fn release(&self, receipt: &str, times: u32) -> Result<(), Error> {
+        let seconds = 5 * 3u64.pow(times.clamp(1, 6) - 1);
+        self.queue.hide(receipt, Duration::from_secs(seconds)).await
     }
 
     async fn delete(&self, receipts: &[String]) -> Result<(), Error> {

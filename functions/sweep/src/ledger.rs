@@ -4,6 +4,7 @@
 
 use campaign::id::{RowNumber, page};
 use campaign::ledger::{Move, State, repair};
+use campaign::offer::{Fate, fate};
 use campaign::outcome::{Fault, Millis};
 use campaign::record::Campaign;
 use cloud::ledger::LedgerRow;
@@ -72,12 +73,11 @@ impl Sweep {
         now: Millis,
         found: &mut Found,
     ) -> Result<(), cloud::Error> {
-        let lifetime = self.sender_lifetime.as_millis() as Millis;
         let step = repair(
             row.standing(),
             row.claimed_at,
             campaign.policy,
-            lifetime,
+            fate(campaign, now) == Fate::Sent,
             now,
         );
         let (Some(step), Some(number)) = (step, row.number()) else {

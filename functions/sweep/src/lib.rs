@@ -57,8 +57,6 @@ pub struct Sweep {
     pub notes: DeadLetters,
     /// Where the splitter is told to go on.
     pub splits: Splits,
-    /// The longest an invocation of the sender may run.
-    pub sender_lifetime: Duration,
 }
 
 /// What a sweep did.
@@ -98,7 +96,6 @@ impl Sweep {
             sends: Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
             dead: Queue::new(sqs.clone(), env::required("SENDS_DEAD_LETTERS_URL")?),
             splits: Splits::new(sqs, env::required("SPLITS_QUEUE_URL")?),
-            sender_lifetime: Duration::from_secs(env::parsed("SENDER_TIMEOUT")?),
         })
     }
 

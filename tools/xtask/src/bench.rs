@@ -30,7 +30,7 @@ pub(crate) fn run() -> Result<()> {
     with_services()?;
     let build = dev().join("release");
     stack::build_into(&build, true)?;
-    for function in ["Api", "Splitter", "Sender", "Webhook", "Tally"] {
+    for function in ["Api", "Splitter", "Sender", "Webhook", "Tally", "Sweep"] {
         let program = build.join(function).join("bootstrap");
         let size = fs::metadata(&program)
             .with_context(|| format!("look at {}", program.display()))?
@@ -91,7 +91,11 @@ fn start(program: &Path) -> Result<Duration> {
         ("CONTACTS_TABLE", "p"),
         ("UPLOADS_BUCKET", "b"),
         ("SENDS_QUEUE_URL", "http://127.0.0.1:1/q"),
+        ("SENDS_DEAD_LETTERS_URL", "http://127.0.0.1:1/d"),
         ("SPLITS_QUEUE_URL", "http://127.0.0.1:1/o"),
+        ("SPLITS_QUEUE_ARN", "o"),
+        ("SCHEDULE_GROUP", "g"),
+        ("SCHEDULE_ROLE_ARN", "r"),
         ("SECRET_ARN", "s"),
         ("WABA_ID", "1"),
         ("TPS_BUDGET", "40"),

@@ -54,13 +54,23 @@ impl Client {
 
     /// Shows a campaign.
     pub(crate) fn campaign(&self, id: &str) -> Result<Value> {
-        let request = self.agent.get(format!("{}/campaigns/{id}", self.base));
-        json(
-            request
-                .header("authorization", &self.authorization)
-                .call()
-                .context("show the campaign")?,
-        )
+        self.get(&format!("/campaigns/{id}"))
+    }
+
+    /// Starts, pauses, resumes, continues or cancels a campaign.
+    pub(crate) fn order(&self, id: &str, order: &str) -> Result<Value> {
+        let request = self
+            .agent
+            .post(format!("{}/campaigns/{id}/{order}", self.base))
+            .header("authorization", &self.authorization);
+        json(request.send_empty().context("give an order")?)
+    }
+
+    /// Whatever is there.
+    pub(crate) fn get(&self, path: &str) -> Result<Value> {
+        let request = self.agent.get(format!("{}{path}", self.base));
+        let request = request.header("authorization", &self.authorization);
+        json(request.call().with_context(|| format!("get {path}"))?)
     }
 
     /// The rejects file; empty where there is none.

@@ -89,18 +89,26 @@ pub(crate) fn aws(url: &str, service: &str, operation: &str, input: &Value) -> R
         else:\n    \
             answer = getattr(client, operation)(**given)\n\
         print(json.dumps(answer, default=str))";
+    let output = python(url, CALL, &[service, operation, &input.to_string()])
+        .with_context(|| format!("{service} {operation}"))?;
+    Ok(serde_json::from_str(&output)?)
+}
+
+/// Runs a script against an emulator, with the SAM CLI's own SDK; gives what it prints.
+pub(crate) fn python(url: &str, script: &str, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(BUILD.bin("python"));
     let output = aws_environment(&mut command, url)
-        .args(["-c", CALL, service, operation, &input.to_string()])
+        .args(["-c", script])
+        .args(arguments)
         .output()
         .context("start Python")?;
     let told = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(
         output.status.success(),
-        "{service} {operation}: {}",
+        "{}",
         told.lines().last().unwrap_or_default()
     );
-    Ok(serde_json::from_slice(&output.stdout)?)
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// The environment in which AWS tools find an emulator and nothing else.

@@ -6,6 +6,7 @@
 //! - [`client`]: our own API, as an operator would call it
 //! - [`demo`], [`sample`], [`report`]: the demonstration
 //! - [`test`], [`lint`], [`bench`], [`fuzz`]: what CI runs, the figures, and what takes long
+//! - [`proof`], [`live`]: the proofs of what Crier promises, and the broadcast under fire
 
 mod bench;
 mod client;
@@ -13,7 +14,9 @@ mod demo;
 mod emulator;
 mod fuzz;
 mod lint;
+mod live;
 mod process;
+mod proof;
 mod report;
 mod sample;
 mod setup;
@@ -49,6 +52,8 @@ enum Command {
     Lint,
     /// Any bytes into the import: no panic, no hang, no growth
     Fuzz(fuzz::Options),
+    /// What Crier promises, proven: the ceiling, the protocol, a broadcast under fire
+    Proof(proof::Options),
     /// The figures: import, continuation, memory, callbacks, sizes, starts
     Bench,
 }
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Lint => lint::run(),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Proof(options) => proof::run(&options),
         Command::Bench => bench::run(),
     };
     match done {

@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use serde_json::json;
 
 use crate::emulator::{Emulator, aws_environment};
 use crate::process::{catch_interrupts, openly};
@@ -79,7 +80,15 @@ fn deployed() -> Result<()> {
             ("CRIER_SIMULATOR", &stack.simulator.url),
         ])
         .args(["--", "--ignored", "deployed::"]);
-    openly(&mut tests)
+    openly(&mut tests)?;
+    // What the sweep may do is proven by its doing it: its schedule is longer than the tests.
+    let sweep = json!({"FunctionName": stack.output("SweepFunction")?});
+    let swept = stack.emulator.aws("lambda", "invoke", &sweep)?;
+    ensure!(
+        swept["FunctionError"].is_null(),
+        "the sweep failed: {swept}"
+    );
+    Ok(())
 }
 
 fn cargo_test() -> Command {

@@ -1,0 +1,441 @@
+//! A broadcast under fire, on the deployed whole: senders are killed every second, every queue message comes twice, the
+//! API answers with 5xx, not at all, too late or half, callbacks come shuffled, doubled and late, and an operator pauses,
+//! resumes and cancels. What became of whom is held against the simulator's books.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::emulator::python;
+use crate::process::{done, go_on, spinner, wait_for};
+use crate::stack::{API_TOKEN, Stack};
+
+const ROWS: u32 = 5_000;
+const TPS: u32 = 60;
+
+/// How long a trial may take to settle.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// What an operator does in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    PauseAndResume,
+    Cancel,
+    Nothing,
+}
+
+/// A broadcast under fire.
+struct Trial {
+    name: &'static str,
+    on_doubt: &'static str,
+    order: Order,
+}
+
+const TRIALS: [Trial; 3] = [
+    Trial {
+        name: "doubts left, paused and resumed",
+        on_doubt: "leave",
+        order: Order::PauseAndResume,
+    },
+    Trial {
+        name: "doubts sent again",
+        on_doubt: "resend",
+        order: Order::Nothing,
+    },
+    Trial {
+        name: "cancelled in the middle",
+        on_doubt: "leave",
+        order: Order::Cancel,
+    },
+];
+
+/// Runs the trials and prints their table.
+pub(crate) fn run() -> Result<()> {
+    let stack = Stack::up("proof", TPS)?;
+    let mut table = Vec::new();
+    for trial in &TRIALS {
+        table.push((trial, Run::new(&stack)?.run(trial)?));
+    }
+    drop(stack);
+    print(&table);
+    Ok(())
+}
+
+/// One trial under way.
+struct Run<'s> {
+    stack: &'s Stack,
+    client: Client,
+    mapping: String,
+    kills: u32,
+}
+
+/// What a trial showed.
+struct Shown {
+    campaign: Value,
+    sends: Value,
+    kills: u32,
+    doubled: u64,
+    after_stop: Option<usize>,
+    listed_doubts: usize,
+    seconds: u64,
+}
+
+impl<'s> Run<'s> {
+    fn new(stack: &'s Stack) -> Result<Self> {
+        let of_sender = json!({"FunctionName": stack.output("SenderFunction")?});
+        let mappings = stack
+            .emulator
+            .aws("lambda", "list_event_source_mappings", &of_sender)?;
+        let mapping = mappings["EventSourceMappings"][0]["UUID"].as_str();
+        Ok(Self {
+            stack,
+            client: Client::new(&stack.api, API_TOKEN),
+            mapping: mapping.context("the sender has a mapping")?.to_owned(),
+            kills: 0,
+        })
+    }
+
+    fn run(mut self, trial: &Trial) -> Result<Shown> {
+        let what = format!("{ROWS} rows at {TPS} TPS under fire: {}", trial.name);
+        let spinner = spinner(&what);
+        let began = Instant::now();
+        self.stack.simulator.forget()?;
+        self.fire(0.1)?;
+        let (id, doubled) = self.begin(trial)?;
+        let after_stop = self.send(trial, &id)?;
+        self.settle(&id)?;
+        let shown = Shown {
+            campaign: self.client.campaign(&id)?,
+            sends: self.stack.simulator.books()?["sends"].clone(),
+            kills: self.kills,
+            doubled,
+            after_stop,
+            listed_doubts: self.doubts(&id)?.len(),
+            seconds: began.elapsed().as_secs(),
+        };
+        self.check(trial, &id, &shown)?;
+        done(&spinner, &what);
+        Ok(shown)
+    }
+
+    /// What the API and its callbacks are like.
+    fn fire(&self, fault_share: f64) -> Result<()> {
+        self.stack.simulator.set(&json!({
+            "fault_share": fault_share, "duplicate_share": 0.2, "shuffle": true, "report_delay_ms": 2000.0,
+            "read_share": 0.3, "batch": 200, "window_ms": 1000,
+        }))
+    }
+
+    /// Uploads, and begins to send once every message is in the queue twice.
+    fn begin(&self, trial: &Trial) -> Result<(String, u64)> {
+        let mut file = String::from("phone,name\n");
+        (1..=ROWS).for_each(|row| file.push_str(&format!("+34610{row:06},Ana\n")));
+        let campaign = json!({
+            "name": trial.name, "message": {"type": "text", "text": {"body": "Hello {{name}}"}}, "hold": true,
+            "file": {"name": "people.csv", "size": file.len()}, "on_doubt": trial.on_doubt, "grace_seconds": 60,
+            "max_failure_ratio": 1.0,
+        });
+        let created = self.client.create(&campaign)?;
+        let id = created["id"].as_str().unwrap_or_default().to_owned();
+        self.client.upload(&created["upload"], file.as_bytes())?;
+        self.until(&id, |campaign| campaign["state"] == "ready")?;
+        self.map(false)?;
+        self.client.order(&id, "start")?;
+        self.until(&id, |campaign| campaign["state"] == "sending")?;
+        let doubled = python(
+            &self.stack.emulator.url,
+            DOUBLE,
+            &[self.stack.output("Queue")?],
+        )?;
+        self.map(true)?;
+        let doubled = doubled.trim().parse().context("how many were doubled")?;
+        Ok((id, doubled))
+    }
+
+    /// Kills senders until every row was tried once; gives the calls that came too late after a stop.
+    fn send(&mut self, trial: &Trial, id: &str) -> Result<Option<usize>> {
+        let mut late = None;
+        loop {
+            go_on()?;
+            std::thread::sleep(Duration::from_millis(1000));
+            self.kill_one();
+            let campaign = self.client.campaign(id)?;
+            let calls = campaign["sending"]["calls"].as_i64().unwrap_or_default();
+            match trial.order {
+                Order::PauseAndResume if late.is_none() && calls > i64::from(ROWS / 3) => {
+                    self.client.order(id, "pause")?;
+                    let answered = now_ms();
+                    std::thread::sleep(Duration::from_secs(8));
+                    late = Some(self.calls_after(answered)?);
+                    self.client.order(id, "resume")?;
+                }
+                Order::Cancel if calls > i64::from(ROWS / 3) => {
+                    self.client.order(id, "cancel")?;
+                    let answered = now_ms();
+                    std::thread::sleep(Duration::from_secs(8));
+                    return Ok(Some(self.calls_after(answered)?));
+                }
+                _ if campaign["rows"]["waiting"] == 0 => return Ok(late),
+                _ => {}
+            }
+        }
+    }
+
+    /// Faults end; sweeps come until nothing is left to do and the counters show it.
+    fn settle(&self, id: &str) -> Result<()> {
+        self.fire(0.0)?;
+        let sweep = json!({"FunctionName": self.stack.output("SweepFunction")?});
+        wait_for("every row settles", PATIENCE, || {
+            let _ = self.stack.emulator.aws("lambda", "invoke", &sweep);
+            std::thread::sleep(Duration::from_secs(5));
+            let campaign = self.client.campaign(id).ok()?;
+            let rows = &campaign["rows"];
+            let open: i64 = ["waiting", "claimed", "retry", "held"]
+                .iter()
+                .filter_map(|state| rows[state].as_i64())
+                .sum();
+            let over = campaign["state"] == "finished" || campaign["state"] == "cancelled";
+            (over && open == 0).then_some(())
+        })?;
+        wait_for("every callback is taken", PATIENCE, || {
+            let books = self.stack.simulator.books().ok()?;
+            (books["callbacks"]["pending"] == 0).then_some(())
+        })?;
+        wait_for(
+            "the counters equal the ledger",
+            Duration::from_secs(60),
+            || {
+                let counted = self.client.campaign(id).ok()?["rows"].clone();
+                let recounted = self.recount(id).ok()?;
+                let same = STATES.iter().all(|state| {
+                    counted[state].as_u64() == Some(*recounted.get(*state).unwrap_or(&0))
+                });
+                same.then_some(())
+            },
+        )
+    }
+
+    fn check(&self, trial: &Trial, id: &str, shown: &Shown) -> Result<()> {
+        let (rows, sends) = (&shown.campaign["rows"], &shown.sends);
+        let count = |state: &str| rows[state].as_u64().unwrap_or_default();
+        ensure!(rows["conserved"] == true, "the sums do not hold: {rows}");
+        ensure!(
+            sends["busiest_second"].as_u64() <= Some(u64::from(TPS)),
+            "too fast: {sends}"
+        );
+        ensure!(
+            shown.listed_doubts as u64 == count("unconfirmed"),
+            "not every doubt is listed"
+        );
+        ensure!(shown.after_stop.unwrap_or(0) == 0, "calls after a stop");
+        match trial.on_doubt {
+            "leave" => ensure!(
+                sends["repeats"] == 0 && sends["rows_accepted_twice"] == 0,
+                "somebody was called twice: {sends}"
+            ),
+            _ => ensure!(
+                count("accepted") == u64::from(ROWS),
+                "not everybody was reached: {rows}"
+            ),
+        }
+        self.compare(id)
+    }
+
+    /// Row by row: who was accepted by the books is accepted or in doubt in the ledger, and nobody else is accepted.
+    fn compare(&self, id: &str) -> Result<()> {
+        let states = self.states(id)?;
+        let calls = self.stack.simulator.calls()?;
+        let accepted: BTreeSet<u64> = calls
+            .iter()
+            .filter(|call| call["accepted"] == true)
+            .filter_map(|call| call["row"].as_str()?.rsplit(':').next()?.parse().ok())
+            .collect();
+        ensure!(
+            states.len() == ROWS as usize,
+            "{} rows in the ledger",
+            states.len()
+        );
+        for (row, state) in &states {
+            let sent = accepted.contains(row);
+            let right = match state.as_str() {
+                "accepted" => sent,
+                "unconfirmed" => true,
+                _ => !sent,
+            };
+            ensure!(right, "row {row} is {state}, and by the books sent: {sent}");
+        }
+        Ok(())
+    }
+
+    fn recount(&self, id: &str) -> Result<BTreeMap<String, u64>> {
+        let mut counts = BTreeMap::new();
+        for state in self.states(id)?.into_values() {
+            *counts.entry(state).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    /// Every row's state, from the table itself.
+    fn states(&self, id: &str) -> Result<BTreeMap<u64, String>> {
+        let all = json!({"TableName": self.stack.output("MessagesTable")?});
+        let items = self.stack.emulator.aws("dynamodb", "scan", &all)?;
+        let text =
+            |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
+        let rows = items["Items"].as_array().into_iter().flatten();
+        let of_campaign = rows.filter(|item| text(item, "page").starts_with(id));
+        of_campaign
+            .map(|item| Ok((text(item, "row").parse()?, text(item, "state"))))
+            .collect()
+    }
+
+    /// Every doubt, page after page, as an operator sees it.
+    fn doubts(&self, id: &str) -> Result<Vec<Value>> {
+        let (mut doubts, mut after) = (Vec::new(), 0);
+        loop {
+            let path = format!("/campaigns/{id}/rows?state=unconfirmed&after={after}");
+            let page = self.client.get(&path)?;
+            doubts.extend(page["rows"].as_array().cloned().unwrap_or_default());
+            match page["next"].as_u64() {
+                Some(next) => after = next,
+                None => return Ok(doubts),
+            }
+        }
+    }
+
+    /// Calls that arrived more than two seconds after this time of day.
+    fn calls_after(&self, answered: u64) -> Result<usize> {
+        let calls = self.stack.simulator.calls()?;
+        let at = |call: &Value| call["at_us"].as_u64().unwrap_or_default() / 1000;
+        let first = calls.iter().map(at).min().unwrap_or_default();
+        let books = self.stack.simulator.books()?;
+        let began = books["sends"]["first_call_at"].as_u64().unwrap_or_default() - first;
+        let late = |call: &&Value| began + at(call) > answered + 2000;
+        Ok(calls.iter().filter(late).count())
+    }
+
+    /// Kills a sender's process, whichever.
+    fn kill_one(&mut self) {
+        let Ok(function) = self.stack.output("SenderFunction") else {
+            return;
+        };
+        let name = format!("AWS_LAMBDA_FUNCTION_NAME={function}\0");
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let senders: Vec<String> = processes
+            .filter(|process| {
+                let environment = fs::read(process.path().join("environ")).unwrap_or_default();
+                environment
+                    .windows(name.len())
+                    .any(|window| window == name.as_bytes())
+            })
+            .map(|process| process.file_name().to_string_lossy().into_owned())
+            .collect();
+        let random = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.subsec_nanos() as usize / 1000);
+        let Some(victim) = senders.get(random % senders.len().max(1)) else {
+            return;
+        };
+        let killed = Command::new("kill")
+            .args(["-KILL", victim])
+            .stderr(Stdio::null())
+            .status();
+        self.kills += u32::from(killed.is_ok_and(|status| status.success()));
+    }
+
+    /// Connects the queue with the sender, or not.
+    fn map(&self, enabled: bool) -> Result<()> {
+        let change = json!({"UUID": self.mapping, "Enabled": enabled});
+        self.stack
+            .emulator
+            .aws("lambda", "update_event_source_mapping", &change)
+            .map(drop)
+    }
+
+    fn until(&self, id: &str, done: impl Fn(&Value) -> bool) -> Result<()> {
+        wait_for("the file is read", PATIENCE, || {
+            done(&self.client.campaign(id).ok()?).then_some(())
+        })
+    }
+}
+
+/// A row's states, as the API counts them.
+const STATES: [&str; 7] = [
+    "claimed",
+    "retry",
+    "held",
+    "accepted",
+    "rejected",
+    "unconfirmed",
+    "skipped",
+];
+
+/// Takes every message off the queue and puts two of each back; prints how many there were.
+const DOUBLE: &str = "import boto3, sys\n\
+    sqs, url, taken = boto3.client('sqs'), sys.argv[1], []\n\
+    while True:\n    \
+        got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=['All']).get('Messages', [])\n    \
+        if not got: break\n    \
+        for m in got: sqs.delete_message(QueueUrl=url, ReceiptHandle=m['ReceiptHandle'])\n    \
+        taken += got\n\
+    for m in taken * 2:\n    \
+        sqs.send_message(QueueUrl=url, MessageBody=m['Body'], MessageGroupId=m['Attributes']['MessageGroupId'])\n\
+    print(len(taken))";
+
+fn print(table: &[(&Trial, Shown)]) {
+    eprintln!("\n  Under fire: {ROWS} rows at {TPS} TPS\n");
+    let line = |name: &str, cell: &dyn Fn(&Trial, &Shown) -> String| {
+        let cells: Vec<String> = table
+            .iter()
+            .map(|(trial, shown)| cell(trial, shown))
+            .collect();
+        eprintln!(
+            "  {name:<34}{}",
+            cells
+                .iter()
+                .map(|cell| format!("{cell:>34}"))
+                .collect::<String>()
+        );
+    };
+    line("", &|trial, _| trial.name.into());
+    line("senders killed", &|_, shown| shown.kills.to_string());
+    line("queue messages doubled", &|_, shown| {
+        shown.doubled.to_string()
+    });
+    for name in [
+        "calls",
+        "accepted",
+        "repeats",
+        "retries",
+        "rows_accepted_twice",
+        "busiest_second",
+    ] {
+        line(
+            &format!("books: {}", name.replace('_', " ")),
+            &|_, shown| shown.sends[name].to_string(),
+        );
+    }
+    for state in STATES.iter().chain(["waiting", "conserved"].iter()) {
+        line(&format!("campaign: {state}"), &|_, shown| {
+            shown.campaign["rows"][state].to_string()
+        });
+    }
+    line("doubts listed", &|_, shown| shown.listed_doubts.to_string());
+    line("calls 2 s after a stop", &|_, shown| {
+        shown.after_stop.map_or("-".into(), |late| late.to_string())
+    });
+    line("until all was settled", &|_, shown| {
+        format!("{} s", shown.seconds)
+    });
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64
+}
