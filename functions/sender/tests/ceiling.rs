@@ -50,8 +50,10 @@ struct World {
     /// Median time to an answer; the 99th percentile is five times as long, and nothing takes less than 10 ms or more
     /// than 20 s.
     median: Duration,
-    /// Share of calls that are to be tried again; a tenth of them because of too much throughput.
+    /// Share of calls that are to be tried again.
     errors: f64,
+    /// Share of those that are refused for too much throughput, which slows their slot down.
+    too_much: f64,
     /// Share of invocations that are killed somewhere within.
     kills: f64,
     /// Share of requests to AWS that fail, which ends an invocation early.
@@ -304,7 +306,7 @@ impl Desk for Simulated {
         }
         let due = self.now() + self.between(1000, 8000).as_millis() as Millis;
         self.move_row(row, Move::Retry, number, due);
-        let echo = if self.chance(0.1) {
+        let echo = if self.chance(self.world.too_much) {
             Echo::TooMuch
         } else {
             Echo::None
@@ -511,6 +513,7 @@ fn calm(rate: Rate, rows: u32, median_ms: u64) -> World {
         rows,
         median: Duration::from_millis(median_ms),
         errors: 0.0,
+        too_much: 0.0,
         kills: 0.0,
         aws_errors: 0.0,
         seed: u64::from(rows) + median_ms,
@@ -520,6 +523,7 @@ fn calm(rate: Rate, rows: u32, median_ms: u64) -> World {
 fn rough(rate: Rate, rows: u32, seed: u64) -> World {
     World {
         errors: 0.05,
+        too_much: 0.1,
         kills: 0.2,
         aws_errors: 0.0005,
         seed,
@@ -585,7 +589,7 @@ fn a_million_sends_use_the_budget() {
         for (median, least) in [(300, 0.99), (2_000, 0.97)] {
             let calm = calm(rate, 1_000_000, median);
             assert!(run(calm).fill >= least, "{rate:?} {median}");
-            // The tail waits for the last retries, which are due after up to eight seconds.
+            // Its tail waits for the last retries, which are due after up to eight seconds, and again.
             let with_errors = World {
                 errors: 0.01,
                 aws_errors: 0.000_01,
