@@ -79,6 +79,7 @@ fn the_sample_events_are_events() {
     assert_eq!(batch.rows.len(), 2);
     let stream: tally::StreamEvent = serde_json::from_value(event("tally.stream.json")).unwrap();
     assert!(stream.shard.is_some() && stream.records.len() == 3);
+    assert_eq!(event("sweep.schedule.json")["source"], "aws.events");
     for name in [
         "webhook.status-delivered.json",
         "webhook.handshake.json",

@@ -263,6 +263,51 @@ async fn an_old_attempts_status_does_not_touch_a_new_attempt() {
     );
 }
 
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn what_was_not_delivered_for_now_is_tried_a_day_later_if_the_operator_asks_for_it() {
+    const DAY: u64 = 24 * 3_600_000;
+    let world = World::new().await;
+    let webhook = webhook(&world);
+    let limit = |tracker: &str, code: u32| {
+        let mut failed = report(tracker, "wamid.1", "failed", 10);
+        failed["errors"][0]["code"] = json!(code);
+        reports(&[failed])
+    };
+    for (asked, code, days_left, expected) in [
+        (true, 131_049, None, State::Retry),
+        (true, 131_049, Some(2), State::Retry),
+        (true, 131_049, Some(1), State::Accepted),
+        (false, 131_049, None, State::Accepted),
+        (true, 131_026, None, State::Accepted),
+    ] {
+        let change = |campaign: &mut campaign::record::Campaign| {
+            campaign.state = CampaignState::Sending;
+            campaign.policy.retry_undelivered = asked;
+            campaign.window.not_after = days_left.map(|days| cloud::now() + days * DAY - 60_000);
+        };
+        let id = world.campaign_with(change).await.id;
+        world.ledger.claim(&id, 1, "sender", 1).await.unwrap();
+        // Twice, and once more after it moved.
+        for _ in 0..3 {
+            let body = limit(&format!("{id}:1:1"), code);
+            assert_eq!(status(&webhook, signed(&world, &body)).await, 200);
+        }
+        let row = world.ledger.row(&id, 1).await.unwrap().unwrap();
+        assert_eq!(row.state, expected, "{asked} {code} {days_left:?}");
+        if expected == State::Retry {
+            assert!(row.not_before.unwrap() >= cloud::now() + DAY - 60_000);
+            let claim = world.ledger.claim(&id, 1, "sender", cloud::now() + 2 * DAY);
+            assert_eq!(claim.await.unwrap(), cloud::ledger::Claim::Won(2));
+            // What comes late of the first attempt changes nothing any more.
+            let body = limit(&format!("{id}:1:1"), code);
+            assert_eq!(status(&webhook, signed(&world, &body)).await, 200);
+            let row = world.ledger.row(&id, 1).await.unwrap().unwrap();
+            assert_eq!((row.state, row.attempt), (State::Claimed, 2));
+        }
+    }
+}
+
 fn permutations(n: usize) -> Vec<Vec<usize>> {
     if n == 0 {
         return vec![Vec::new()];

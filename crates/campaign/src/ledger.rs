@@ -232,17 +232,21 @@ pub fn repair(
 /// a minute for the record with all of its repeats, and as long again for clocks that differ.
 pub const CLAIM_MS: Millis = 150_000;
 
+/// Why a claim became a doubt by itself.
+pub const OWNER_DIED: &str = "the sender died between claim and answer";
+
 /// Whether the owner of a claim can no longer be at work.
 pub fn owner_is_dead(claimed_at: Millis, now: Millis) -> bool {
     now > claimed_at + CLAIM_MS
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn standing() -> impl Strategy<Value = Option<Standing>> {
+    /// Any row, or none.
+    pub(crate) fn standing() -> impl Strategy<Value = Option<Standing>> {
         let some = (
             prop::sample::select(&State::ALL[..]),
             1u32..4,

@@ -91,23 +91,9 @@ pub fn offer(row: Option<Standing>, due: Option<Millis>, fate: Fate, now: Millis
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::tests::standing;
     use crate::ledger::{Move, after};
     use proptest::prelude::*;
-
-    fn standing() -> impl Strategy<Value = Option<Standing>> {
-        let some = (
-            prop::sample::select(&State::ALL[..]),
-            1u32..4,
-            any::<(bool, bool)>(),
-        )
-            .prop_map(|(state, attempt, (doubted, failed))| Standing {
-                state,
-                attempt,
-                doubted,
-                failed,
-            });
-        prop::option::of(some)
-    }
 
     fn fates() -> impl Strategy<Value = Fate> {
         prop::sample::select(vec![

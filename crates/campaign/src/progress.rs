@@ -89,34 +89,14 @@ fn remaining_ms(open: i64, rate: f64, budget: u32) -> Millis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::ImportCounts;
-    use crate::message::Message;
-    use crate::record::{FileInfo, FileStage};
-    use serde_json::json;
+    use crate::record::FileStage;
+    use crate::record::tests::sample;
 
     fn campaign(state: CampaignState) -> Campaign {
-        let message = Message::new(json!({})).expect("message");
-        let file = FileInfo {
-            name: "a.csv".into(),
-            size: 1,
-        };
-        let id = "c1".parse().expect("id");
-        let counts = ImportCounts {
-            rows: 100,
-            rejected: 5,
-            duplicates: 3,
-            suppressed: 2,
-            enqueued: 90,
-        };
-        let mut campaign = Campaign {
-            state,
-            ..Campaign::new(id, "Test".into(), message, file, 0)
-        };
-        campaign.files[0].counts = counts;
-        campaign.files[0].stage = match state {
-            CampaignState::Splitting => FileStage::Examined,
-            _ => FileStage::Split,
-        };
+        let mut campaign = sample(state);
+        if state == CampaignState::Splitting {
+            campaign.files[0].stage = FileStage::Examined;
+        }
         campaign
     }
 

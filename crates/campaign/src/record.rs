@@ -421,9 +421,30 @@ impl CampaignState {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// A campaign whose file, of a hundred rows, ninety of them usable, is in the queue.
+    pub(crate) fn sample(state: CampaignState) -> Campaign {
+        let file = FileInfo {
+            name: "a.csv".into(),
+            size: 1,
+        };
+        let message = Message::new(serde_json::json!({})).expect("message");
+        let id = "c1".parse().expect("id");
+        let mut campaign = Campaign::new(id, "Test".into(), message, file, 0);
+        campaign.state = state;
+        campaign.files[0].stage = FileStage::Split;
+        campaign.files[0].counts = ImportCounts {
+            rows: 100,
+            rejected: 5,
+            duplicates: 3,
+            suppressed: 2,
+            enqueued: 90,
+        };
+        campaign
+    }
 
     proptest! {
         #[test]

@@ -99,9 +99,8 @@ fn go_on(campaign: &Campaign, state: CampaignState) -> Result<Steer, Conflict> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Message;
-    use crate::record::{AfterCanary, Canary, FileInfo};
-    use serde_json::json;
+    use crate::record::tests::sample;
+    use crate::record::{AfterCanary, Canary};
 
     const STATES: [CampaignState; 10] = [
         CampaignState::AwaitingUpload,
@@ -116,22 +115,9 @@ mod tests {
         CampaignState::Failed,
     ];
 
-    fn campaign(state: CampaignState) -> Campaign {
-        let file = FileInfo {
-            name: "a.csv".into(),
-            size: 1,
-        };
-        let message = Message::new(json!({})).expect("message");
-        let id = "c1".parse().expect("id");
-        let mut campaign = Campaign::new(id, "Test".into(), message, file, 0);
-        campaign.state = state;
-        campaign.files[0].stage = FileStage::Split;
-        campaign
-    }
-
     /// What comes of each order in each state: the state that follows, `=` for none, `!` for a conflict.
     fn table(order: Order) -> Vec<String> {
-        let cell = |state| match steer(&campaign(state), false, order) {
+        let cell = |state| match steer(&sample(state), false, order) {
             Ok(Steer::Enter(to)) => to.name().to_owned(),
             Ok(Steer::Already) => "=".into(),
             Err(_) => "!".into(),
@@ -157,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_canary_goes_on_once() {
-        let mut campaign = campaign(CampaignState::Canary);
+        let mut campaign = sample(CampaignState::Canary);
         let canary = Canary {
             rows: 5,
             then: AfterCanary::Wait,
@@ -179,13 +165,13 @@ mod tests {
     #[test]
     fn what_is_finished_cannot_be_stopped() {
         for order in [Order::Pause, Order::Resume, Order::Cancel] {
-            assert!(steer(&campaign(CampaignState::Sending), true, order).is_err());
+            assert!(steer(&sample(CampaignState::Sending), true, order).is_err());
         }
     }
 
     #[test]
     fn a_campaign_that_was_paused_before_its_file_was_read_reads_it_first() {
-        let mut campaign = campaign(CampaignState::Paused);
+        let mut campaign = sample(CampaignState::Paused);
         campaign.files[0].stage = FileStage::Announced;
         assert_eq!(
             steer(&campaign, false, Order::Resume),

@@ -148,32 +148,12 @@ impl Seen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::import::ImportCounts;
-    use crate::message::Message;
     use crate::progress::progress;
-    use crate::record::{self, FileInfo, FileStage};
+    use crate::record;
+    use crate::record::tests::sample;
     use crate::tally::Counters;
-    use serde_json::json;
 
     const HOUR: Millis = 3_600_000;
-
-    fn campaign(state: CampaignState) -> Campaign {
-        let file = FileInfo {
-            name: "a.csv".into(),
-            size: 1,
-        };
-        let message = Message::new(json!({})).expect("message");
-        let id = "c1".parse().expect("id");
-        let mut campaign = Campaign::new(id, "Test".into(), message, file, 0);
-        campaign.state = state;
-        campaign.files[0].stage = FileStage::Split;
-        campaign.files[0].counts = ImportCounts {
-            rows: 10,
-            enqueued: 10,
-            ..ImportCounts::default()
-        };
-        campaign
-    }
 
     fn duty(
         campaign: &Campaign,
@@ -201,39 +181,39 @@ mod tests {
 
     #[test]
     fn rows_that_stand_still_are_offered_again_and_moving_ones_are_not() {
-        let sending = campaign(CampaignState::Sending);
+        let sending = sample(CampaignState::Sending);
         assert_eq!(
-            duty(&sending, accepted(10, HOUR), true, HOUR),
+            duty(&sending, accepted(90, HOUR), true, HOUR),
             Some(Duty::Close)
         );
         assert_eq!(
-            duty(&sending, accepted(9, HOUR), true, HOUR + 1000),
+            duty(&sending, accepted(89, HOUR), true, HOUR + 1000),
             None,
             "just called"
         );
         assert_eq!(
-            duty(&sending, accepted(9, HOUR), true, HOUR + QUIET_MS),
+            duty(&sending, accepted(89, HOUR), true, HOUR + QUIET_MS),
             Some(Duty::Offer)
         );
         assert_eq!(
-            duty(&sending, accepted(9, HOUR), false, HOUR + QUIET_MS),
+            duty(&sending, accepted(89, HOUR), false, HOUR + QUIET_MS),
             None,
             "still in the queue"
         );
         assert_eq!(
-            duty(&sending, accepted(9, HOUR), false, HOUR + AGAIN_MS),
+            duty(&sending, accepted(89, HOUR), false, HOUR + AGAIN_MS),
             Some(Duty::Offer)
         );
         let mut offered = sending.clone();
         offered.offered_at = Some(HOUR + QUIET_MS);
         assert_eq!(
-            duty(&offered, accepted(9, HOUR), true, HOUR + QUIET_MS + 1),
+            duty(&offered, accepted(89, HOUR), true, HOUR + QUIET_MS + 1),
             None,
             "offered just now"
         );
-        let paused = campaign(CampaignState::Paused);
+        let paused = sample(CampaignState::Paused);
         assert_eq!(
-            duty(&paused, accepted(9, 0), true, HOUR),
+            duty(&paused, accepted(89, 0), true, HOUR),
             None,
             "an operator's stop is a stop"
         );
@@ -246,18 +226,18 @@ mod tests {
             CampaignState::Scheduled,
             CampaignState::Ready,
         ] {
-            let mut late = campaign(state);
+            let mut late = sample(state);
             late.window.not_after = Some(HOUR);
             assert_eq!(
-                duty(&late, accepted(9, 0), true, HOUR),
+                duty(&late, accepted(89, 0), true, HOUR),
                 Some(Duty::Expire),
                 "{state:?}"
             );
         }
-        let mut late = campaign(CampaignState::Sending);
+        let mut late = sample(CampaignState::Sending);
         late.window.not_after = Some(HOUR);
-        assert_eq!(duty(&late, accepted(9, 0), true, HOUR), Some(Duty::Offer));
-        let mut early = campaign(CampaignState::Scheduled);
+        assert_eq!(duty(&late, accepted(89, 0), true, HOUR), Some(Duty::Offer));
+        let mut early = sample(CampaignState::Scheduled);
         early.window.not_before = Some(HOUR);
         assert_eq!(duty(&early, Counters::default(), true, HOUR - 1), None);
         assert_eq!(
@@ -268,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_clean_canary_is_released_and_another_stops() {
-        let mut canary = campaign(CampaignState::Canary);
+        let mut canary = sample(CampaignState::Canary);
         canary.canary = Some(record::Canary {
             rows: 5,
             then: AfterCanary::ContinueIfClean,
@@ -310,7 +290,7 @@ mod tests {
     #[test]
     fn an_invocation_that_died_is_followed_by_another() {
         for state in [CampaignState::Splitting, CampaignState::Examining] {
-            let mut left = campaign(state);
+            let mut left = sample(state);
             assert_eq!(
                 duty(&left, Counters::default(), true, HOUR),
                 Some(Duty::GoOn)
@@ -326,12 +306,12 @@ mod tests {
 
     #[test]
     fn a_cancelled_campaign_is_closed_once_nothing_may_be_called() {
-        let cancelled = campaign(CampaignState::Cancelled);
+        let cancelled = sample(CampaignState::Cancelled);
         assert_eq!(
-            duty(&cancelled, accepted(9, 0), true, HOUR),
+            duty(&cancelled, accepted(89, 0), true, HOUR),
             Some(Duty::Offer)
         );
-        let mut counters = accepted(9, 0);
+        let mut counters = accepted(89, 0);
         counters.skipped = 1;
         assert_eq!(duty(&cancelled, counters, true, HOUR), Some(Duty::Close));
     }

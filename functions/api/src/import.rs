@@ -102,10 +102,10 @@ fn next_file(campaign: &Campaign) -> Result<usize, Problem> {
         Splitting,
     };
     match campaign.state {
-        AwaitingUpload | Failed | Ready | Scheduled | Paused | Sending => {}
-        Canary => {
+        AwaitingUpload | Failed | Ready | Paused | Sending => {}
+        Canary | Scheduled => {
             return Err(Problem::conflict(
-                "the canary rows are being sent; add a file when the rest was continued",
+                "the rows of its file wait to be sent; add another file when they are on their way",
             ));
         }
         Examining | Splitting => {

@@ -210,7 +210,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
                 attempt,
             }) => {
                 if ledger::owner_is_dead(claimed_at, self.desk.now()) {
-                    let fault = Fault::on_the_way(DEAD);
+                    let fault = Fault::on_the_way(ledger::OWNER_DIED);
                     self.desk
                         .settle(campaign, &row, attempt, Move::Doubt, &fault)
                         .await?;
@@ -358,9 +358,6 @@ impl<'a, D: Desk> Invocation<'a, D> {
         self.desk.now() + ms + WIND_UP_MS <= self.term.deadline
     }
 }
-
-/// Why a claim became a doubt.
-pub const DEAD: &str = "the sender died between claim and answer";
 
 /// Rows to put back as few messages, each with the delay after which all of its rows are due.
 fn delayed(

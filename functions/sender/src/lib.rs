@@ -5,11 +5,11 @@
 //! | the process dies … | the row is | repaired by |
 //! |---|---|---|
 //! | before the claim | as before | the queue: the message comes again |
-//! | between claim and recorded outcome | `claimed` | a callback, else the next delivery of the message: `unconfirmed` |
+//! | between claim and recorded outcome | `claimed` | a callback, else the next delivery of the message or the sweep: `unconfirmed` |
 //! | after the outcome | settled | nothing to repair; the message comes again and costs one read a row |
 //! | with retries noted but not put back | `retry` | the queue: the message comes again |
 //!
-//! - [`invocation`]: from the first row to the hold
+//! - [`invocation`]: batch after batch, each call on its tick
 //! - [`desk`]: what an invocation asks of the world around it; `office`: that world, AWS and Meta
 //! - `attempt`: one call and its record
 //! - [`known`]: campaigns, as they were a moment ago

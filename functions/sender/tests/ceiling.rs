@@ -573,6 +573,27 @@ fn small_files_use_the_budget_too() {
 }
 
 #[test]
+fn too_much_throughput_slows_down() {
+    let errors = World {
+        errors: 0.3,
+        ..calm(
+            Rate {
+                slots: 4,
+                per_slot: 1,
+            },
+            2_000,
+            300,
+        )
+    };
+    let slowed = World {
+        too_much: 1.0,
+        ..errors
+    };
+    let (full, slow) = (run(errors), run(slowed));
+    assert!(slow.fill < full.fill / 2.0, "{full:?} {slow:?}");
+}
+
+#[test]
 #[ignore = "a million sends, many times: cargo xtask proof"]
 fn a_million_sends_stay_below_the_ceiling() {
     for rate in RATES {

@@ -3,7 +3,7 @@
 //! campaign stands still.
 
 use campaign::id::{RowNumber, page};
-use campaign::ledger::{Move, State, repair};
+use campaign::ledger::{Move, OWNER_DIED, State, repair};
 use campaign::offer::{Fate, fate};
 use campaign::outcome::{Fault, Millis};
 use campaign::record::Campaign;
@@ -89,7 +89,7 @@ impl Sweep {
             found.resent += usize::from(resent);
             found.overdue += usize::from(resent);
         } else {
-            let fault = Fault::on_the_way("the sender died between claim and answer");
+            let fault = Fault::on_the_way(OWNER_DIED);
             let doubted = self
                 .ledger
                 .settle(id, number, attempt, step, &fault)

@@ -59,7 +59,7 @@ pub struct Sweep {
     pub splits: Splits,
 }
 
-/// What a sweep did.
+/// What a sweep did, as it is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
     /// Campaigns looked at.
@@ -102,25 +102,7 @@ impl Sweep {
     /// Sweeps as far as the invocation's time allows.
     pub async fn handle(&self, context: Context) -> Result<(), Error> {
         let swept = self.run(cloud::now(), context.deadline).await?;
-        let Swept {
-            campaigns,
-            doubts,
-            resent,
-            offered,
-            continued,
-            closed,
-            dead_letters,
-        } = swept;
-        tracing::info!(
-            campaigns,
-            doubts,
-            resent,
-            offered,
-            continued,
-            closed,
-            dead_letters,
-            "swept"
-        );
+        tracing::info!(?swept, "swept");
         Ok(())
     }
 
