@@ -143,6 +143,8 @@ pub struct Standing {
     pub doubted: bool,
     /// The latest attempt was accepted, then reported as failed.
     pub failed: bool,
+    /// It is in doubt for good: no further attempt is made, whatever the operator chose.
+    pub given_up: bool,
 }
 
 /// The row after `step`, or `None` where it may not be made: for `cloud::ledger` a condition that fails.
@@ -170,7 +172,10 @@ pub fn after(row: Option<Standing>, step: Move, attempt: u32) -> Option<Standing
         }),
         // Whoever may have been messaged is not shown as left out.
         Move::Skip => (!row.doubted).then_some(moved),
-        Move::GiveUp => row.doubted.then_some(moved),
+        Move::GiveUp => row.doubted.then_some(Standing {
+            given_up: true,
+            ..moved
+        }),
         _ if row.attempt != attempt => None,
         Move::Doubt => Some(Standing {
             doubted: true,
@@ -203,6 +208,7 @@ fn first(step: Move) -> Option<Standing> {
         attempt,
         doubted: false,
         failed: false,
+        given_up: false,
     })
 }
 
@@ -222,7 +228,8 @@ pub fn repair(
     match (row.state, policy.on_doubt) {
         (State::Claimed, _) => owner_is_dead(claimed_at, now).then_some(Move::Doubt),
         (State::Unconfirmed, OnDoubt::Resend) if sends => {
-            (row.attempt < LAST_RESEND && now > claimed_at + grace_ms).then_some(Move::Resend)
+            let lasts = row.given_up || row.attempt >= LAST_RESEND;
+            (!lasts && now > claimed_at + grace_ms).then_some(Move::Resend)
         }
         _ => None,
     }
@@ -250,13 +257,14 @@ pub(crate) mod tests {
         let some = (
             prop::sample::select(&State::ALL[..]),
             1u32..4,
-            any::<(bool, bool)>(),
+            any::<(bool, bool, bool)>(),
         )
-            .prop_map(|(state, attempt, (doubted, failed))| Standing {
+            .prop_map(|(state, attempt, (doubted, failed, given_up))| Standing {
                 state,
                 attempt,
                 doubted,
                 failed,
+                given_up,
             });
         prop::option::of(some)
     }
@@ -307,7 +315,7 @@ pub(crate) mod tests {
             let own = if doubt { Move::Doubt } else { Move::Accept };
             let mut steps = vec![Move::Report; reports];
             steps.insert(if sender_first { 0 } else { reports }, own);
-            let claimed = Standing { state: State::Claimed, attempt: 2, doubted: false, failed: false };
+            let claimed = Standing { state: State::Claimed, attempt: 2, doubted: false, failed: false, given_up: false };
             let end = steps.into_iter().fold(claimed, |row, step| after(Some(row), step, 2).unwrap_or(row));
             prop_assert_eq!(end, Standing { state: State::Accepted, ..claimed });
         }

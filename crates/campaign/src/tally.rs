@@ -28,6 +28,8 @@ pub struct RowFacts {
     pub read: bool,
     /// A `failed` report came.
     pub failed: bool,
+    /// A doubt that is not sent again.
+    pub given_up: bool,
 }
 
 /// What one shard of the ledger's stream counted of a campaign; a campaign's counters are the sum of its shards'.
@@ -49,7 +51,7 @@ pub struct Counters {
     pub unconfirmed: i64,
     /// Rows in state `skipped`.
     pub skipped: i64,
-    /// Of the unconfirmed, those that were tried too often to be sent again.
+    /// Of the unconfirmed, those that are not sent again: given up, or tried too often.
     pub lasting_doubts: i64,
     /// Rows reported `sent`.
     pub sent: i64,
@@ -132,7 +134,8 @@ impl Counters {
             State::Skipped => &mut self.skipped,
         };
         *state += by;
-        if row.state == State::Unconfirmed && row.attempt >= LAST_RESEND {
+        let lasts = row.given_up || row.attempt >= LAST_RESEND;
+        if row.state == State::Unconfirmed && lasts {
             self.lasting_doubts += by;
         }
         let reports = [
@@ -256,6 +259,7 @@ mod tests {
                     delivered,
                     read,
                     failed,
+                    given_up: false,
                 },
             )
     }
@@ -295,6 +299,7 @@ mod tests {
             delivered: false,
             read: false,
             failed,
+            given_up: false,
         };
         let claimed = row(State::Claimed, false);
         let mut loss = StopLoss::default();
@@ -334,6 +339,7 @@ mod tests {
             delivered: false,
             read: false,
             failed: false,
+            given_up: false,
         };
         for second in 0..60 {
             for _ in 0..40 {

@@ -1,6 +1,6 @@
 //! The ledger's protocol as a model, explored exhaustively: two rows, two senders, messages doubled and lost, a crash
 //! after every step, answers lost, callbacks at any time and as often as they like, the sweep, a pause and a resume, a
-//! cancel. What is explored are the rules that run: `ledger::after`, `ledger::repair`, `offer::offer`, `next_step`.
+//! cancel, somebody who says stop. What is explored are the rules that run: `ledger::after`, `ledger::repair`, `offer::offer`, `next_step`.
 
 use campaign::id::CampaignId;
 use campaign::ledger::{Move, Standing, State, after, repair};
@@ -138,6 +138,8 @@ struct Row {
     calls: Vec<Trace>,
     /// Messages in the queue.
     messages: u8,
+    /// The person said stop.
+    suppressed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -146,7 +148,7 @@ struct World {
     senders: [At; SENDERS],
     campaign: Running,
     counted: [i64; 7],
-    /// How many more crashes, doubled and lost messages, pauses and cancels may happen.
+    /// How many more crashes, doubled and lost messages, pauses, cancels and stop words may happen.
     faults: u8,
 }
 
@@ -171,6 +173,8 @@ enum Action {
     Sweep(usize),
     /// The splitter offers a row again, or settles it.
     Offer(usize),
+    /// Somebody says stop.
+    Suppress(usize),
     Pause,
     Resume,
     Cancel,
@@ -261,6 +265,12 @@ impl Protocol {
         let idle = At::Idle;
         world.senders[sender] = idle;
         if world.campaign != Running::Sending {
+            return;
+        }
+        if world.rows[row].suppressed {
+            if !self.moved(world, row, Move::Skip, 0) {
+                self.moved(world, row, Move::GiveUp, 0);
+            }
             return;
         }
         if self.moved(world, row, Move::Claim, 0) {
@@ -386,7 +396,7 @@ impl Protocol {
         let resent = self.policy.on_doubt == OnDoubt::Resend && world.campaign == Running::Sending;
         row.standing.is_some_and(|row| match row.state {
             State::Accepted | State::Rejected | State::Skipped => true,
-            State::Unconfirmed => !resent,
+            State::Unconfirmed => !resent || row.given_up,
             State::Claimed | State::Retry | State::Held => false,
         })
     }
@@ -401,6 +411,7 @@ fn facts(row: Standing) -> RowFacts {
         delivered: false,
         read: false,
         failed: row.failed,
+        given_up: row.given_up,
     }
 }
 
@@ -448,6 +459,7 @@ impl Model for Protocol {
             owner: None,
             calls: Vec::new(),
             messages: 1,
+            suppressed: false,
         };
         vec![World {
             rows: [row.clone(), row],
@@ -467,6 +479,9 @@ impl Model for Protocol {
         for (index, row) in world.rows.iter().enumerate() {
             if row.messages > 0 && world.faults > 0 {
                 actions.push(Action::Double(index));
+            }
+            if !row.suppressed && world.faults > 0 {
+                actions.push(Action::Suppress(index));
             }
             if row.messages > 0 && world.faults > 0 {
                 actions.push(Action::Lose(index));
@@ -538,6 +553,10 @@ impl Model for Protocol {
             }
             Action::Sweep(row) => self.sweep(&mut world, row),
             Action::Offer(row) => self.offered(&mut world, row),
+            Action::Suppress(row) => {
+                world.faults -= 1;
+                world.rows[row].suppressed = true;
+            }
             Action::Pause => {
                 world.faults -= 1;
                 world.campaign = Running::Paused;
@@ -571,15 +590,12 @@ impl Model for Protocol {
                 |_, world: &World| {
                     world.rows.iter().all(|row| {
                         let sent = row.calls.contains(&Trace::Sent);
-                        !sent
-                            || row.standing.is_some_and(|row| {
-                                row.doubted
-                                    || row.failed
-                                    || matches!(
-                                        row.state,
-                                        State::Accepted | State::Claimed | State::Unconfirmed
-                                    )
-                            })
+                        let shown = row.standing.is_some_and(|row| match row.state {
+                            State::Accepted | State::Claimed | State::Unconfirmed => true,
+                            State::Retry | State::Held | State::Rejected => row.doubted,
+                            State::Skipped => false,
+                        });
+                        !sent || shown
                     })
                 },
             ),

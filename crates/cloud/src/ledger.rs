@@ -100,6 +100,9 @@ pub struct LedgerRow {
     /// Some attempt may have been sent, and no later one was accepted.
     #[serde(default)]
     pub doubted: bool,
+    /// It is in doubt for good.
+    #[serde(default)]
+    pub given_up: bool,
     /// Earlier attempts, as they ended.
     #[serde(default)]
     pub history: Vec<PastAttempt>,
@@ -136,6 +139,7 @@ impl LedgerRow {
             delivered: self.delivered_at.is_some(),
             read: self.read_at.is_some(),
             failed: self.failed_at.is_some(),
+            given_up: self.given_up,
         }
     }
 
@@ -146,6 +150,7 @@ impl LedgerRow {
             attempt: self.attempt,
             doubted: self.doubted,
             failed: self.failed_at.is_some(),
+            given_up: self.given_up,
         }
     }
 
@@ -356,10 +361,11 @@ impl Ledger {
         let action = "give a row up";
         let (update, states) = moved(self.update(campaign, row), Move::GiveUp);
         let update = update
-            .update_expression("SET #state = :to, fault = :fault")
+            .update_expression("SET #state = :to, fault = :fault, given_up = :yes")
             .condition_expression(format!(
                 "#state IN ({states}) AND attribute_exists(doubted)"
             ))
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
             .expression_attribute_values(":fault", attribute(action, fault)?);
         done(update, action).await
     }
