@@ -447,6 +447,13 @@ async fn a_campaign_is_sent_within_its_time_and_what_is_left_is_skipped() {
         CampaignState::Scheduled,
         "not yet"
     );
+    let api = api(&world);
+    for (order, state) in [("pause", "paused"), ("resume", "scheduled")] {
+        let (status, body) = post(&api, &early, order).await;
+        assert_eq!((status, &body["state"]), (200, &json!(state)));
+        follow(&world).await;
+    }
+    assert!(world.drain().await.is_empty(), "a resume is no start");
     // Its time has come.
     let due = uploaded(&world, 5, |campaign| {
         campaign.window.not_before = Some(cloud::now() + 2500)

@@ -129,8 +129,9 @@ impl Campaign {
         if self.window.is_over(now) {
             return Going::Expired;
         }
-        match &self.rest {
-            Some(rest) if rest.until > now => Going::Resting(rest.until),
+        let rest = self.rest.as_ref().map(|rest| rest.until);
+        match rest.max(self.window.not_before) {
+            Some(until) if until > now => Going::Resting(until),
             Some(_) | None => Going::On,
         }
     }
@@ -208,7 +209,7 @@ pub enum FileStage {
 pub enum Going {
     /// They may.
     On,
-    /// Not before this time: the API asked for a rest.
+    /// Not before this time: the API asked for a rest, or its own time has not come.
     Resting(Millis),
     /// Its time has run out: rows that were not called are skipped.
     Expired,

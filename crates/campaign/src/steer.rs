@@ -1,5 +1,6 @@
 //! What an operator may ask of a campaign, and when it makes sense.
 
+use crate::outcome::Millis;
 use crate::record::{Campaign, CampaignState, FileStage};
 
 /// What is asked.
@@ -28,7 +29,12 @@ pub enum Steer {
 pub type Conflict = &'static str;
 
 /// Decides; `finished` tells whether nothing is left to send.
-pub fn steer(campaign: &Campaign, finished: bool, order: Order) -> Result<Steer, Conflict> {
+pub fn steer(
+    campaign: &Campaign,
+    finished: bool,
+    order: Order,
+    now: Millis,
+) -> Result<Steer, Conflict> {
     use CampaignState::{Cancelled, Failed};
     match (order, campaign.state) {
         (_, Failed) => Err(
@@ -39,7 +45,7 @@ pub fn steer(campaign: &Campaign, finished: bool, order: Order) -> Result<Steer,
         _ if finished => Err("it is finished: nothing is left to send"),
         (Order::Cancel, _) => Ok(Steer::Enter(Cancelled)),
         (Order::Pause, state) => pause(state),
-        (Order::Resume, state) => resume(campaign, state),
+        (Order::Resume, state) => resume(campaign, state, now),
         (Order::Continue, state) => go_on(campaign, state),
     }
 }
@@ -60,27 +66,29 @@ fn pause(state: CampaignState) -> Result<Steer, Conflict> {
     }
 }
 
-fn resume(campaign: &Campaign, state: CampaignState) -> Result<Steer, Conflict> {
+fn resume(campaign: &Campaign, state: CampaignState, now: Millis) -> Result<Steer, Conflict> {
     use CampaignState::{
         AwaitingUpload, Canary, Cancelled, Examining, Failed, Paused, Ready, Scheduled, Sending,
         Splitting,
     };
     match state {
         Examining | Scheduled | Splitting | Canary | Sending => Ok(Steer::Already),
-        Paused => Ok(Steer::Enter(goes_on_as(campaign))),
+        Paused => Ok(Steer::Enter(goes_on_as(campaign, now))),
         AwaitingUpload => Err("its file is not uploaded yet"),
         Ready => Err("it was not started yet: POST /campaigns/{id}/start"),
         Cancelled | Failed => Err("it is over"),
     }
 }
 
-/// Every row is offered again, so the file is read in any case.
-fn goes_on_as(campaign: &Campaign) -> CampaignState {
+/// Every row is offered again, so the file is read in any case; before its time a campaign waits for it.
+fn goes_on_as(campaign: &Campaign, now: Millis) -> CampaignState {
     let read = |stage| matches!(stage, FileStage::Examined | FileStage::Split);
-    if campaign.files.iter().any(|file| read(file.stage)) {
-        CampaignState::Splitting
-    } else {
+    if !campaign.files.iter().any(|file| read(file.stage)) {
         CampaignState::Examining
+    } else if !campaign.window.is_open(now) {
+        CampaignState::Scheduled
+    } else {
+        CampaignState::Splitting
     }
 }
 
@@ -117,7 +125,7 @@ mod tests {
 
     /// What comes of each order in each state: the state that follows, `=` for none, `!` for a conflict.
     fn table(order: Order) -> Vec<String> {
-        let cell = |state| match steer(&sample(state), false, order) {
+        let cell = |state| match steer(&sample(state), false, order, 0) {
             Ok(Steer::Enter(to)) => to.name().to_owned(),
             Ok(Steer::Already) => "=".into(),
             Err(_) => "!".into(),
@@ -152,30 +160,42 @@ mod tests {
         };
         campaign.canary = Some(canary);
         assert_eq!(
-            steer(&campaign, false, Order::Continue),
+            steer(&campaign, false, Order::Continue, 0),
             Ok(Steer::Enter(CampaignState::Splitting))
         );
         campaign.canary = Some(Canary {
             released: true,
             ..canary
         });
-        assert_eq!(steer(&campaign, false, Order::Continue), Ok(Steer::Already));
+        assert_eq!(
+            steer(&campaign, false, Order::Continue, 0),
+            Ok(Steer::Already)
+        );
     }
 
     #[test]
     fn what_is_finished_cannot_be_stopped() {
         for order in [Order::Pause, Order::Resume, Order::Cancel] {
-            assert!(steer(&sample(CampaignState::Sending), true, order).is_err());
+            assert!(steer(&sample(CampaignState::Sending), true, order, 0).is_err());
         }
     }
 
     #[test]
-    fn a_campaign_that_was_paused_before_its_file_was_read_reads_it_first() {
+    fn a_campaign_that_was_paused_early_reads_its_file_first_and_waits_for_its_time() {
         let mut campaign = sample(CampaignState::Paused);
         campaign.files[0].stage = FileStage::Announced;
         assert_eq!(
-            steer(&campaign, false, Order::Resume),
+            steer(&campaign, false, Order::Resume, 0),
             Ok(Steer::Enter(CampaignState::Examining))
         );
+        campaign.files[0].stage = FileStage::Examined;
+        campaign.window.not_before = Some(10);
+        for (now, state) in [
+            (9, CampaignState::Scheduled),
+            (10, CampaignState::Splitting),
+        ] {
+            let resumed = steer(&campaign, false, Order::Resume, now);
+            assert_eq!(resumed, Ok(Steer::Enter(state)));
+        }
     }
 }

@@ -72,8 +72,9 @@ async fn order(api: &Api, id: String, order: Order) -> Result<Json<StateView>, P
     for _ in 0..TRIES {
         let campaign = find(api, &id).await?;
         let counters = api.counters.total(&campaign.id).await?;
-        let finished = progress(&campaign, counters, api.budget, cloud::now()).finished;
-        let step = steer(&campaign, finished, order).map_err(|why| {
+        let now = cloud::now();
+        let finished = progress(&campaign, counters, api.budget, now).finished;
+        let step = steer(&campaign, finished, order, now).map_err(|why| {
             let state = if finished {
                 "finished"
             } else {

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | in the first pass | `announced`, nothing sent | the event comes again: read from the start |
 //! | in the second | `examined`; the checkpoint tells which batches may be in the queue | the event, or a split order, comes again: read from the start, enqueued from the checkpoint on |
+//! | while rows are offered again | as before | the split order, which says where to begin; offering twice harms nobody |
 //! | after a hand-over | as in the second pass | the split order |
 //!
 //! One invocation at a time reads a campaign's files: it takes them, gives signs of life, and gives them back. An event
