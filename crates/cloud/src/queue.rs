@@ -139,19 +139,16 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether nothing waits in it, delayed and hidden messages included. Approximate, as SQS counts.
+    /// Whether nothing waits in it, delayed messages included. Approximate, as SQS counts. Messages that somebody has are
+    /// left out: whoever is alive shows it by calls, and those of a sender that died would be waited for in vain.
     pub async fn is_empty(&self) -> Result<bool, Error> {
-        use QueueAttributeName::{
-            ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed,
-            ApproximateNumberOfMessagesNotVisible,
-        };
+        use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed};
         let get = self
             .client
             .get_queue_attributes()
             .queue_url(&self.url)
             .attribute_names(ApproximateNumberOfMessages)
-            .attribute_names(ApproximateNumberOfMessagesDelayed)
-            .attribute_names(ApproximateNumberOfMessagesNotVisible);
+            .attribute_names(ApproximateNumberOfMessagesDelayed);
         let counts = get
             .send()
             .await
