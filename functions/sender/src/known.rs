@@ -13,11 +13,11 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Before a claim. The wait for the tick that follows is an interval at most.
-pub const BEFORE_CLAIM: Duration = Duration::from_secs(1);
+pub(crate) const BEFORE_CLAIM: Duration = Duration::from_secs(1);
 
 /// When a call starts, with what the request needs to be out within the two seconds. Nothing is read then, as a rule: a
 /// read would delay the tick.
-pub const BEFORE_CALL: Duration = Duration::from_millis(1_800);
+pub(crate) const BEFORE_CALL: Duration = Duration::from_millis(1_800);
 
 #[derive(Debug)]
 pub(crate) struct Known {

@@ -12,12 +12,12 @@
 //! - [`invocation`]: batch after batch, each call on its tick
 //! - [`desk`]: what an invocation asks of the world around it; `office`: that world, AWS and Meta
 //! - `attempt`: one call and its record
-//! - [`known`]: campaigns, as they were a moment ago
+//! - `known`: campaigns, as they were a moment ago
 
 mod attempt;
 pub mod desk;
 pub mod invocation;
-pub mod known;
+mod known;
 mod office;
 
 use std::sync::Arc;
