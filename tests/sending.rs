@@ -65,15 +65,17 @@ async fn a_row_is_called_once_however_often_its_batch_comes() {
     let rows: Vec<Row> = (1..=5)
         .map(|n| row(n, &format!("+551198765432{n}")))
         .collect();
-    let body = serde_json::to_string(&Batch {
-        campaign: campaign.id.clone(),
-        rows,
-    })
-    .unwrap();
+    // Answers are slow, so that the batch comes again while they are awaited.
+    let slow = json!({"median_ms": 1500.0, "p99_ms": 1600.0});
+    world.simulator.state.set(&slow).unwrap();
     let (one, two) = (world.sender(), world.sender());
-    // Two at the same time, then once more.
-    let (first, second) = tokio::join!(deliver(&one, &body), deliver(&two, &body));
-    assert!(first && second && deliver(&one, &body).await);
+    // Three times, to two senders and to the same one again, then once more.
+    for _ in 0..3 {
+        enqueue(&world, &campaign.id, rows.clone()).await;
+    }
+    tokio::join!(world.pump(&one, PATIENCE), world.pump(&two, Duration::ZERO));
+    enqueue(&world, &campaign.id, rows).await;
+    world.pump(&one, PATIENCE).await.expect("a batch");
     let books = world.simulator.state.figures();
     assert_eq!(
         (books.calls, books.accepted, books.rows, books.repeats),
@@ -304,5 +306,5 @@ async fn a_rotated_token_is_read_anew_without_stopping() {
 #[ignore = "needs services: cargo xtask test"]
 async fn a_message_that_is_no_batch_goes_the_way_of_the_dead_letters() {
     let world = World::new().await;
-    assert!(!deliver(&world.sender(), "{\"campaign\": 7}").await);
+    assert!(!deliver(&world.sender(), "{\"campaign\": 7}", None).await);
 }

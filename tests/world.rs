@@ -384,7 +384,7 @@ impl World {
         let message = self.receive(&self.sends, wait).await?;
         let batch: Batch = serde_json::from_str(message.body().unwrap()).unwrap();
         assert!(
-            deliver(sender, message.body().unwrap()).await,
+            deliver(sender, message.body().unwrap(), message.receipt_handle()).await,
             "the batch failed"
         );
         self.delete(&self.sends, &message).await;
@@ -444,9 +444,10 @@ impl World {
     }
 }
 
-/// Hands a message's body to `sender`; tells whether it was taken.
-pub(crate) async fn deliver(sender: &sender::Sender, body: &str) -> bool {
+/// Hands a message to `sender`; tells whether it was taken.
+pub(crate) async fn deliver(sender: &sender::Sender, body: &str, receipt: Option<&str>) -> bool {
     let mut message = SqsMessage::default();
+    message.receipt_handle = receipt.map(str::to_owned);
     message.message_id = Some(Uuid::now_v7().to_string());
     message.body = Some(body.to_owned());
     let mut event = SqsEvent::default();

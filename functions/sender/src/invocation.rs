@@ -70,6 +70,7 @@ pub struct Invocation<'a, D> {
     /// When the slot's process began: its times count from here.
     began: Instant,
     term: Term,
+    claims: usize,
     calls: JoinSet<Called>,
     put_back: Vec<(CampaignId, Millis, Row)>,
     /// Calls under way, by the number of their batch in this invocation.
@@ -107,6 +108,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
             slot,
             began,
             term,
+            claims: 0,
             calls: JoinSet::new(),
             put_back: Vec::new(),
             under_way: BTreeMap::new(),
@@ -116,8 +118,8 @@ impl<'a, D: Desk> Invocation<'a, D> {
     }
 
     /// Serves the first batch and those that follow.
-    pub async fn serve(mut self, first: Batch) -> Served {
-        let mut served = self.batch(first).await;
+    pub async fn serve(mut self, first: Pulled) -> Served {
+        let mut served = self.pulled(first).await;
         if served.is_ok()
             && let Err(error) = self.follow().await
         {
@@ -139,20 +141,26 @@ impl<'a, D: Desk> Invocation<'a, D> {
             let Some(pulled) = self.desk.next().await? else {
                 return Ok(());
             };
-            let Pulled {
-                batch,
-                receipt,
-                times,
-            } = pulled;
-            if let Err(error) = self.batch(batch).await {
-                self.desk.release(&receipt, times).await?;
-                return Err(error);
-            }
-            self.offered.push((self.summary.batches, receipt));
-            self.give_back().await?;
-            self.delete().await?;
+            self.pulled(pulled).await?;
         }
         Ok(())
+    }
+
+    /// One batch. It is deleted as soon as its calls are over, the first one, too: an invocation lasts longer than batches
+    /// stay hidden.
+    async fn pulled(&mut self, pulled: Pulled) -> Result<(), Error> {
+        let Pulled {
+            batch,
+            receipt,
+            times,
+        } = pulled;
+        if let Err(error) = self.batch(batch).await {
+            self.desk.release(&receipt, times).await?;
+            return Err(error);
+        }
+        self.offered.push((self.summary.batches, receipt));
+        self.give_back().await?;
+        self.delete().await
     }
 
     /// Offers each row of a batch; returns early where the campaign does not send or time runs out.
@@ -201,7 +209,10 @@ impl<'a, D: Desk> Invocation<'a, D> {
 
     /// Claims the row and calls on the next tick. A claim comes before the wait, so a tick never waits for a claim.
     async fn offer(&mut self, campaign: &CampaignId, row: Row) -> Result<(), Error> {
-        match self.desk.claim(campaign, &row, &self.term.owner).await? {
+        // A name for each claim: the same row may come twice in one invocation, and its second claim is not the first.
+        self.claims += 1;
+        let owner = format!("{}/{}", self.term.owner, self.claims);
+        match self.desk.claim(campaign, &row, &owner).await? {
             Claim::Won(attempt) => self.call(campaign, row, attempt).await?,
             Claim::Settled => {}
             Claim::NotBefore(due) => self.again(campaign, due, row),

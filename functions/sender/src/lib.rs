@@ -35,7 +35,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use whatsapp::client::Client;
 
-use crate::desk::Desk;
+use crate::desk::Pulled;
 use crate::invocation::{Invocation, Served, Summary, Term};
 use crate::known::Known;
 use crate::office::{HIDDEN, Office};
@@ -123,18 +123,25 @@ impl Sender {
 
     async fn send(&self, message: SqsMessage, context: &Context) -> Result<(), Error> {
         let batch: Batch = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+        let campaign = batch.campaign.clone();
+        let receipt = message
+            .receipt_handle
+            .ok_or("a queue message without a receipt handle")?;
+        let times = message.attributes.get("ApproximateReceiveCount");
+        let first = Pulled {
+            batch,
+            times: times.and_then(|times| times.parse().ok()).unwrap_or(1),
+            receipt,
+        };
+        // The queue's own time is the function's: too long for the rows of an invocation that dies.
+        self.office.queue.hide(&first.receipt, HIDDEN).await?;
         let term = Term {
             owner: context.request_id.clone(),
             deadline: context.deadline,
         };
-        // The queue's own time is several times as long, as AWS advises: too long for the rows of an invocation that died.
-        if let Some(receipt) = &message.receipt_handle {
-            self.office.queue.hide(receipt, HIDDEN).await?;
-        }
-        let campaign = batch.campaign.clone();
         let mut slot = self.slot.lock().await;
         let invocation = Invocation::new(&self.office, &mut slot, self.began, term);
-        let Served { summary, first } = invocation.serve(batch).await;
+        let Served { summary, first } = invocation.serve(first).await;
         let Summary {
             batches,
             rows,
@@ -144,11 +151,6 @@ impl Sender {
             skipped,
         } = summary;
         tracing::info!(campaign.id = %campaign, batches, rows, calls, put_back, dropped, skipped, "batches done");
-        if let (Err(_), Some(receipt)) = (&first, &message.receipt_handle) {
-            let times = message.attributes.get("ApproximateReceiveCount");
-            let times = times.and_then(|times| times.parse().ok()).unwrap_or(1);
-            self.office.release(receipt, times).await?;
-        }
         Ok(first?)
     }
 }

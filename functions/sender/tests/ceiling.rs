@@ -12,14 +12,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use campaign::batch::{Batch, Cutter, Row};
 use campaign::id::CampaignId;
-use campaign::ledger::{Move, Standing, after};
+use campaign::ledger::{Move, Standing, State, after};
 use campaign::message::Message;
 use campaign::offer::Skipped;
 use campaign::outcome::{Fault, Millis};
@@ -78,6 +78,8 @@ struct Inner {
     ledger: HashMap<u32, Entry>,
     settled: usize,
     calls: Vec<Duration>,
+    /// Rows that were called, and not certainly refused.
+    maybe_sent: HashSet<u32>,
 }
 
 struct Entry {
@@ -103,6 +105,7 @@ impl Simulated {
             ledger: HashMap::new(),
             settled: 0,
             calls: Vec::new(),
+            maybe_sent: HashSet::new(),
         };
         let simulated = Self {
             began: Instant::now(),
@@ -172,8 +175,24 @@ impl Simulated {
         self.inner.lock().unwrap().messages.remove(&id);
     }
 
+    /// Whether every row is settled; fails where one is lost.
     fn is_over(&self) -> bool {
-        self.inner.lock().unwrap().settled == self.world.rows as usize
+        let inner = self.inner.lock().unwrap();
+        let patience = Duration::from_secs(u64::from(self.world.rows / self.world.rate.budget()));
+        assert!(
+            self.elapsed() < patience * 20 + Duration::from_secs(20_000),
+            "rows are lost: {} of {} settled, {} messages, {:?}",
+            inner.settled,
+            self.world.rows,
+            inner.messages.len(),
+            inner
+                .ledger
+                .iter()
+                .filter(|(_, entry)| !is_settled(entry))
+                .map(|(row, entry)| (row, entry.standing, &entry.owner))
+                .collect::<Vec<_>>()
+        );
+        inner.settled == self.world.rows as usize
     }
 
     fn chance(&self, share: f64) -> bool {
@@ -217,11 +236,14 @@ impl Simulated {
         };
         entry.standing = standing;
         entry.not_before = not_before;
-        use campaign::ledger::State::{Accepted, Unconfirmed};
-        if matches!(standing.state, Accepted | Unconfirmed) {
+        if is_settled(entry) {
             inner.settled += 1;
         }
     }
+}
+
+fn is_settled(entry: &Entry) -> bool {
+    matches!(entry.standing.state, State::Accepted | State::Unconfirmed)
 }
 
 impl Desk for Simulated {
@@ -249,7 +271,8 @@ impl Desk for Simulated {
         if let Some(entry) = inner.ledger.get(&row.row) {
             use campaign::ledger::State::{Claimed, Retry};
             match entry.standing.state {
-                Claimed if entry.owner != owner => {
+                Claimed if entry.owner == owner => return Ok(Claim::Won(entry.standing.attempt)),
+                Claimed => {
                     let (claimed_at, attempt) = (entry.claimed_at, entry.standing.attempt);
                     return Ok(Claim::Taken(Taken {
                         claimed_at,
@@ -292,9 +315,13 @@ impl Desk for Simulated {
 
     async fn call(self: Arc<Self>, attempt: Attempt) -> Ended {
         let at = self.elapsed();
-        self.inner.lock().unwrap().calls.push(at);
-        sleep(self.latency()).await;
         let (row, number) = (attempt.row.row, attempt.number);
+        {
+            let mut inner = self.inner.lock().unwrap();
+            inner.calls.push(at);
+            assert!(inner.maybe_sent.insert(row), "row {row} is called twice");
+        }
+        sleep(self.latency()).await;
         let failed = self.chance(self.world.errors);
         sleep(self.between(2, 12)).await;
         if !failed {
@@ -304,6 +331,7 @@ impl Desk for Simulated {
                 again: None,
             };
         }
+        self.inner.lock().unwrap().maybe_sent.remove(&row);
         let due = self.now() + self.between(1000, 8000).as_millis() as Millis;
         self.move_row(row, Move::Retry, number, due);
         let echo = if self.chance(self.world.too_much) {
@@ -380,9 +408,14 @@ async fn platform(simulated: Arc<Simulated>) {
                     continue;
                 };
                 requests.set(requests.get() + 1);
-                let mut process = process(&simulated, &idle).await;
                 let owner = requests.get().to_string();
-                if invoke(&simulated, &mut process, owner, id, batch).await {
+                let mut process = process(&simulated, &idle).await;
+                let first = Pulled {
+                    batch,
+                    receipt: id.to_string(),
+                    times: 1,
+                };
+                if invoke(&simulated, &mut process, owner, first).await {
                     idle.borrow_mut().push(process);
                 }
             }
@@ -414,8 +447,7 @@ async fn invoke(
     simulated: &Arc<Simulated>,
     process: &mut Process,
     owner: String,
-    id: u64,
-    batch: Batch,
+    first: Pulled,
 ) -> bool {
     let term = Term {
         owner,
@@ -427,13 +459,7 @@ async fn invoke(
         false => TIMEOUT,
     };
     tokio::select! {
-        served = invocation.serve(batch) => {
-            match served.first {
-                Ok(()) => simulated.forget(id),
-                Err(_) => simulated.show(id),
-            }
-            true
-        }
+        _ = invocation.serve(first) => true,
         () = sleep(killed_after) => false,
     }
 }
