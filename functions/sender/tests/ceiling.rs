@@ -636,13 +636,14 @@ fn a_million_sends_use_the_budget() {
         for (median, least) in [(300, 0.99), (2_000, 0.97)] {
             let calm = calm(rate, 1_000_000, median);
             assert!(run(calm).fill >= least, "{rate:?} {median}");
-            // Its tail waits for the last retries, which are due after up to eight seconds, and again.
+            // Its tail waits for the last retries, which are due after up to eight seconds, and again: up to half a
+            // minute, which is 3 % of a run of a quarter of an hour.
             let with_errors = World {
                 errors: 0.01,
                 aws_errors: 0.000_01,
                 ..calm
             };
-            assert!(run(with_errors).fill >= least - 0.01, "{rate:?} {median}");
+            assert!(run(with_errors).fill >= least - 0.03, "{rate:?} {median}");
         }
     }
 }
