@@ -115,7 +115,6 @@ impl World {
             notes: DeadLetters::new(dynamodb.clone(), campaigns, 7),
             schedules: Schedules::new(
                 cloud::aws::scheduler(&config),
-                "default".into(),
                 "arn:aws:sqs:us-east-1:000000000000:splits".into(),
                 "arn:aws:iam::000000000000:role/scheduler".into(),
             ),

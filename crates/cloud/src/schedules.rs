@@ -15,17 +15,15 @@ use crate::splits::SplitOrder;
 #[derive(Clone, Debug)]
 pub struct Schedules {
     client: Client,
-    group: String,
     queue_arn: String,
     role_arn: String,
 }
 
 impl Schedules {
-    /// In the group of that name; the role may send to the queue.
-    pub fn new(client: Client, group: String, queue_arn: String, role_arn: String) -> Self {
+    /// In the default group; the role may send to the queue.
+    pub fn new(client: Client, queue_arn: String, role_arn: String) -> Self {
         Self {
             client,
-            group,
             queue_arn,
             role_arn,
         }
@@ -56,7 +54,6 @@ impl Schedules {
             .client
             .create_schedule()
             .name(id.as_str())
-            .group_name(&self.group)
             .schedule_expression(format!("at({})", time.strftime("%Y-%m-%dT%H:%M:%S")))
             .schedule_expression_timezone("UTC")
             .flexible_time_window(exactly)

@@ -92,7 +92,6 @@ impl Api {
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
             schedules: Schedules::new(
                 aws::scheduler(&config),
-                env::required("SCHEDULE_GROUP")?,
                 env::required("SPLITS_QUEUE_ARN")?,
                 env::required("SCHEDULE_ROLE_ARN")?,
             ),

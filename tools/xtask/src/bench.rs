@@ -94,7 +94,6 @@ fn start(program: &Path) -> Result<Duration> {
         ("SENDS_DEAD_LETTERS_URL", "http://127.0.0.1:1/d"),
         ("SPLITS_QUEUE_URL", "http://127.0.0.1:1/o"),
         ("SPLITS_QUEUE_ARN", "o"),
-        ("SCHEDULE_GROUP", "g"),
         ("SCHEDULE_ROLE_ARN", "r"),
         ("SECRET_ARN", "s"),
         ("WABA_ID", "1"),
