@@ -9,42 +9,13 @@ use cloud::ledger::LedgerRow;
 use serde_json::{Value, json};
 
 use crate::operating::{api, call, get};
-use crate::world::{TOKEN, World, context};
-
-/// A file of `rows` people.
-fn people(rows: u32) -> String {
-    let mut file = String::from("phone,name\n");
-    for row in 1..=rows {
-        file.push_str(&format!("+34610{row:06},Ana\n"));
-    }
-    file
-}
-
-/// A campaign of `rows` people, changed as wished, whose file is in the queue if nothing speaks against it.
-async fn uploaded(world: &World, rows: u32, change: impl FnOnce(&mut Campaign)) -> Campaign {
-    let campaign = world.campaign_with(change).await;
-    let event = world.upload(&campaign.id, people(rows).as_bytes()).await;
-    world.split(event).await;
-    world.now(&campaign.id).await
-}
+use crate::world::{TOKEN, World, people};
 
 /// Posts an order; gives the status and the body.
 async fn post(api: &Router, campaign: &Campaign, order: &str) -> (u16, Value) {
     let path = format!("/campaigns/{}/{order}", campaign.id);
     let (status, _, body) = call(api, "POST", &path, Some(TOKEN), Vec::new()).await;
     (status, body)
-}
-
-/// The splitter does what it was asked for.
-async fn follow(world: &World) {
-    let splitter = world.splitter(2);
-    while world.follow_order(&splitter, context(900)).await {}
-}
-
-/// Senders take whatever is in the queue.
-async fn send_all(world: &World) {
-    let sender = world.sender();
-    while world.pump(&sender, Duration::ZERO).await.is_some() {}
 }
 
 async fn states(world: &World, campaign: &Campaign) -> Vec<(State, usize)> {
@@ -59,20 +30,18 @@ async fn states(world: &World, campaign: &Campaign) -> Vec<(State, usize)> {
 async fn a_pause_is_a_stop_and_a_resume_offers_what_is_open_and_no_more() {
     let world = World::new().await;
     let api = api(&world);
-    let campaign = uploaded(&world, 300, |_| {}).await;
+    let campaign = world.uploaded(300, |_| {}).await;
     assert_eq!(campaign.state, CampaignState::Sending);
-    let batches: Vec<_> = world
-        .drain()
-        .await
-        .into_iter()
-        .map(|(batch, _)| batch)
-        .collect();
+    let batches = world.drain().await.into_iter();
+    let mut batches: Vec<_> = batches.map(|(batch, _)| batch).collect();
+    // The queue keeps no order.
+    batches.sort_by_key(|batch| batch.rows[0].row);
     world
         .queue
         .send(&batches[..2], Duration::ZERO)
         .await
         .unwrap();
-    send_all(&world).await;
+    world.send_all().await;
     let called = world.simulator.state.figures().calls;
     assert!((20..200).contains(&called), "{called}");
     world
@@ -88,7 +57,7 @@ async fn a_pause_is_a_stop_and_a_resume_offers_what_is_open_and_no_more() {
         (200, &json!("paused")),
         "twice is once"
     );
-    send_all(&world).await;
+    world.send_all().await;
     assert_eq!(
         world.simulator.state.figures().calls,
         called,
@@ -102,14 +71,14 @@ async fn a_pause_is_a_stop_and_a_resume_offers_what_is_open_and_no_more() {
 
     let (status, resumed) = post(&api, &campaign, "resume").await;
     assert_eq!((status, &resumed["state"]), (200, &json!("splitting")));
-    follow(&world).await;
+    world.follow().await;
     assert_eq!(world.now(&campaign.id).await.state, CampaignState::Sending);
     let batches = world.drain().await;
     let offered: usize = batches.iter().map(|(batch, _)| batch.rows.len()).sum();
     assert_eq!(offered, 300 - called, "settled rows cost no message");
     let batches: Vec<_> = batches.into_iter().map(|(batch, _)| batch).collect();
     world.queue.send(&batches, Duration::ZERO).await.unwrap();
-    send_all(&world).await;
+    world.send_all().await;
     let books = world.simulator.state.figures();
     assert_eq!((books.accepted, books.repeats), (300, 0));
     world.count(&campaign.id).await;
@@ -125,7 +94,7 @@ async fn a_pause_is_a_stop_and_a_resume_offers_what_is_open_and_no_more() {
 async fn no_call_starts_two_seconds_after_the_answer_to_a_pause() {
     let world = World::new().await;
     let api = api(&world);
-    let campaign = uploaded(&world, 2000, |_| {}).await;
+    let campaign = world.uploaded(2000, |_| {}).await;
     let senders = [world.sender(), world.sender(), world.sender()];
     let sending = futures::future::join_all(
         senders
@@ -151,8 +120,8 @@ async fn no_call_starts_two_seconds_after_the_answer_to_a_pause() {
             .as_millis()
     );
     assert_eq!(post(&api, &campaign, "resume").await.0, 200);
-    follow(&world).await;
-    send_all(&world).await;
+    world.follow().await;
+    world.send_all().await;
     let books = world.simulator.state.figures();
     assert_eq!((books.accepted, books.repeats), (2000, 0));
 }
@@ -162,7 +131,7 @@ async fn no_call_starts_two_seconds_after_the_answer_to_a_pause() {
 async fn a_cancelled_campaign_settles_every_row_it_has_not_sent() {
     let world = World::new().await;
     let api = api(&world);
-    let campaign = uploaded(&world, 200, |_| {}).await;
+    let campaign = world.uploaded(200, |_| {}).await;
     world.drain().await;
     // One row of each kind that a cancel may meet.
     let (id, now) = (&campaign.id, cloud::now());
@@ -179,7 +148,7 @@ async fn a_cancelled_campaign_settles_every_row_it_has_not_sent() {
     }
     assert!(world.ledger.resend(id, 4, 1).await.unwrap());
     assert_eq!(post(&api, &campaign, "cancel").await.0, 200);
-    follow(&world).await;
+    world.follow().await;
     let expected = [
         (State::Rejected, 1),
         (State::Unconfirmed, 2),
@@ -254,7 +223,7 @@ async fn a_campaign_may_be_stopped_before_its_file_is_uploaded_and_while_it_is_r
     assert_eq!(world.now(&read.id).await.state, CampaignState::Paused);
     assert!(world.drain().await.is_empty());
     assert_eq!(post(&api, &read, "resume").await.0, 200);
-    follow(&world).await;
+    world.follow().await;
     assert_eq!(world.now(&read.id).await.state, CampaignState::Sending);
     assert_eq!(world.drain().await.len(), 3, "all five rows, for two slots");
 }
@@ -281,7 +250,9 @@ async fn breaker(codes: &[i64]) {
     for code in codes {
         world.simulator.state.forget();
         world.simulator.state.set(&json!({"refuse": code})).unwrap();
-        let campaign = uploaded(&world, ROWS, |campaign| campaign.proven = true).await;
+        let campaign = world
+            .uploaded(ROWS, |campaign| campaign.proven = true)
+            .await;
         let senders: Vec<_> = (0..SLOTS).map(|_| world.slow_sender()).collect();
         let send = async |sender| while world.pump(sender, Duration::ZERO).await.is_some() {};
         futures::future::join_all(senders.iter().map(send)).await;
@@ -307,8 +278,8 @@ async fn breaker(codes: &[i64]) {
 
         world.simulator.state.set(&json!({"refuse": null})).unwrap();
         assert_eq!(post(&api, &campaign, "resume").await.0, 200);
-        follow(&world).await;
-        send_all(&world).await;
+        world.follow().await;
+        world.send_all().await;
         assert_eq!(
             states(&world, &campaign).await,
             [(State::Accepted, ROWS as usize)],
@@ -323,8 +294,8 @@ async fn breaker(codes: &[i64]) {
 async fn a_fault_of_the_account_stops_its_other_campaigns_too() {
     let world = World::new().await;
     let (other, met) = (
-        uploaded(&world, 3, |_| {}).await,
-        uploaded(&world, 3, |campaign| campaign.proven = true).await,
+        world.uploaded(3, |_| {}).await,
+        world.uploaded(3, |campaign| campaign.proven = true).await,
     );
     world.drain().await;
     world
@@ -342,7 +313,7 @@ async fn a_fault_of_the_account_stops_its_other_campaigns_too() {
         rows: vec![row],
     };
     world.queue.send(&[batch], Duration::ZERO).await.unwrap();
-    send_all(&world).await;
+    world.send_all().await;
     for campaign in [&met, &other] {
         let stopped = world.now(&campaign.id).await;
         assert_eq!(stopped.state, CampaignState::Paused);
@@ -360,8 +331,8 @@ async fn a_limit_of_the_account_lets_the_campaign_rest_and_loses_nobody() {
         .state
         .set(&json!({"refuse": 80007}))
         .unwrap();
-    let campaign = uploaded(&world, 150, |_| {}).await;
-    send_all(&world).await;
+    let campaign = world.uploaded(150, |_| {}).await;
+    world.send_all().await;
     let calls = world.simulator.state.figures().calls;
     assert!(
         calls <= 4,
@@ -391,10 +362,12 @@ async fn canary_rows_go_first_and_the_rest_waits_to_be_continued() {
         released: false,
         enqueued: 0,
     };
-    let campaign = uploaded(&world, 200, |campaign| campaign.canary = Some(canary)).await;
+    let campaign = world
+        .uploaded(200, |campaign| campaign.canary = Some(canary))
+        .await;
     assert_eq!(campaign.state, CampaignState::Canary);
     assert_eq!(campaign.canary.unwrap().enqueued, 20);
-    send_all(&world).await;
+    world.send_all().await;
     let first: Vec<u32> = world
         .ledger_of(&campaign.id)
         .await
@@ -406,18 +379,18 @@ async fn canary_rows_go_first_and_the_rest_waits_to_be_continued() {
         (1..=20).map(|index| index * 10).collect::<Vec<_>>(),
         "evenly over the file"
     );
-    follow(&world).await;
+    world.follow().await;
     assert!(world.drain().await.is_empty());
     // A stop in between changes nothing about who waits.
     assert_eq!(post(&api, &campaign, "pause").await.0, 200);
     assert_eq!(post(&api, &campaign, "continue").await.0, 409);
     assert_eq!(post(&api, &campaign, "resume").await.0, 200);
-    follow(&world).await;
+    world.follow().await;
     assert_eq!(world.now(&campaign.id).await.state, CampaignState::Canary);
     assert_eq!(post(&api, &campaign, "continue").await.0, 200);
-    follow(&world).await;
+    world.follow().await;
     assert_eq!(world.now(&campaign.id).await.state, CampaignState::Sending);
-    send_all(&world).await;
+    world.send_all().await;
     let books = world.simulator.state.figures();
     assert_eq!((books.accepted, books.calls), (200, 200));
     assert_eq!(states(&world, &campaign).await, [(State::Accepted, 200)]);
@@ -428,10 +401,11 @@ async fn canary_rows_go_first_and_the_rest_waits_to_be_continued() {
 async fn a_campaign_is_sent_within_its_time_and_what_is_left_is_skipped() {
     let world = World::new().await;
     let hour = 3_600_000;
-    let early = uploaded(&world, 5, |campaign| {
-        campaign.window.not_before = Some(cloud::now() + hour)
-    })
-    .await;
+    let early = world
+        .uploaded(5, |campaign| {
+            campaign.window.not_before = Some(cloud::now() + hour)
+        })
+        .await;
     assert_eq!(early.state, CampaignState::Scheduled);
     world
         .splits()
@@ -441,7 +415,7 @@ async fn a_campaign_is_sent_within_its_time_and_what_is_left_is_skipped() {
         )
         .await
         .unwrap();
-    follow(&world).await;
+    world.follow().await;
     assert_eq!(
         world.now(&early.id).await.state,
         CampaignState::Scheduled,
@@ -451,14 +425,15 @@ async fn a_campaign_is_sent_within_its_time_and_what_is_left_is_skipped() {
     for (order, state) in [("pause", "paused"), ("resume", "scheduled")] {
         let (status, body) = post(&api, &early, order).await;
         assert_eq!((status, &body["state"]), (200, &json!(state)));
-        follow(&world).await;
+        world.follow().await;
     }
     assert!(world.drain().await.is_empty(), "a resume is no start");
     // Its time has come.
-    let due = uploaded(&world, 5, |campaign| {
-        campaign.window.not_before = Some(cloud::now() + 2500)
-    })
-    .await;
+    let due = world
+        .uploaded(5, |campaign| {
+            campaign.window.not_before = Some(cloud::now() + 2500)
+        })
+        .await;
     assert_eq!(due.state, CampaignState::Scheduled);
     while !due.window.is_open(cloud::now()) {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -471,19 +446,20 @@ async fn a_campaign_is_sent_within_its_time_and_what_is_left_is_skipped() {
         )
         .await
         .unwrap();
-    follow(&world).await;
+    world.follow().await;
     assert_eq!(world.now(&due.id).await.state, CampaignState::Sending);
-    send_all(&world).await;
+    world.send_all().await;
     assert_eq!(states(&world, &due).await, [(State::Accepted, 5)]);
     // It is over: nobody is called, everybody is settled.
-    let late = uploaded(&world, 5, |campaign| {
-        campaign.window.not_after = Some(cloud::now() + 2500)
-    })
-    .await;
+    let late = world
+        .uploaded(5, |campaign| {
+            campaign.window.not_after = Some(cloud::now() + 2500)
+        })
+        .await;
     while !late.window.is_over(cloud::now()) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    send_all(&world).await;
+    world.send_all().await;
     assert_eq!(states(&world, &late).await, [(State::Skipped, 5)]);
     let row = &world.ledger_of(&late.id).await[0];
     assert!(row.fault.as_ref().unwrap().title.starts_with("expired"));
@@ -497,14 +473,14 @@ async fn who_was_kept_back_from_the_queue_is_not_offered_after_a_stop() {
     let api = api(&world);
     let kept = campaign::phone::read("+34610000007", None).unwrap();
     world.suppress(kept, true).await;
-    let campaign = uploaded(&world, 20, |_| {}).await;
+    let campaign = world.uploaded(20, |_| {}).await;
     assert_eq!(campaign.counts().suppressed, 1);
     world.drain().await;
     world.suppress(kept, false).await;
     assert_eq!(post(&api, &campaign, "pause").await.0, 200);
     assert_eq!(post(&api, &campaign, "resume").await.0, 200);
-    follow(&world).await;
-    send_all(&world).await;
+    world.follow().await;
+    world.send_all().await;
     assert_eq!(states(&world, &campaign).await, [(State::Accepted, 19)]);
     world.count(&campaign.id).await;
     let (_, seen) = get(&api, &format!("/campaigns/{}", campaign.id)).await;

@@ -9,37 +9,21 @@ use campaign::phone;
 use campaign::record::{AfterCanary, Campaign, CampaignState, Canary, FileStage, OnDoubt};
 use sweep::Swept;
 
-use crate::world::{World, context};
+use crate::world::World;
 
 const MINUTE: Millis = 60_000;
 
 /// A campaign of `rows` people whose batches were lost, changed as wished.
 async fn lost(world: &World, rows: u32, change: impl FnOnce(&mut Campaign)) -> Campaign {
-    let campaign = world.campaign_with(change).await;
-    let mut file = String::from("phone,name\n");
-    for row in 1..=rows {
-        file.push_str(&format!("+34610{row:06},Ana\n"));
-    }
-    let event = world.upload(&campaign.id, file.as_bytes()).await;
-    world.split(event).await;
+    let campaign = world.uploaded(rows, change).await;
     world.drain().await;
-    world.now(&campaign.id).await
+    campaign
 }
 
 /// A sweep as it would be `later` from now.
 async fn sweep(world: &World, later: Millis) -> Swept {
     let now = cloud::now() + later;
     world.sweep().run(now, now + 10 * MINUTE).await.unwrap()
-}
-
-async fn follow(world: &World) {
-    let splitter = world.splitter(2);
-    while world.follow_order(&splitter, context(900)).await {}
-}
-
-async fn send_all(world: &World) {
-    let sender = world.sender();
-    while world.pump(&sender, Duration::ZERO).await.is_some() {}
 }
 
 async fn claim(world: &World, campaign: &Campaign, row: u32, ago: Millis) {
@@ -74,8 +58,8 @@ async fn lost_batches_are_offered_again_and_a_finished_campaign_is_closed() {
     let swept = sweep(&world, 5 * MINUTE).await;
     assert_eq!((swept.campaigns, swept.offered), (1, 1));
     assert_eq!(sweep(&world, 6 * MINUTE).await.offered, 0, "once");
-    follow(&world).await;
-    send_all(&world).await;
+    world.follow().await;
+    world.send_all().await;
     assert_eq!(world.simulator.state.figures().accepted, 30);
     world.count(&campaign.id).await;
     assert_eq!(sweep(&world, 5 * MINUTE).await.closed, 1);
@@ -123,8 +107,8 @@ async fn claims_of_the_dead_become_doubts_which_stay_or_are_sent_again_as_the_op
         let swept = sweep(&world, 30 * MINUTE).await;
         let resends = choice == OnDoubt::Resend;
         assert_eq!(swept.resent, if resends { 2 } else { 0 }, "{choice:?}");
-        follow(&world).await;
-        send_all(&world).await;
+        world.follow().await;
+        world.send_all().await;
         let expected = if resends {
             State::Accepted
         } else {
@@ -199,8 +183,8 @@ async fn a_long_retry_waits_in_the_ledger_and_is_brought_back() {
         1,
         "the one that is due"
     );
-    follow(&world).await;
-    send_all(&world).await;
+    world.follow().await;
+    world.send_all().await;
     assert_eq!(state(&world, &campaign, 1).await, State::Retry);
     assert_eq!(state(&world, &campaign, 2).await, State::Accepted);
     world.count(id).await;
@@ -231,7 +215,7 @@ async fn a_campaign_whose_time_is_over_is_settled_though_it_is_paused() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(sweep(&world, 0).await.offered, 1);
-    follow(&world).await;
+    world.follow().await;
     let rows = world.ledger_of(&campaign.id).await;
     assert!(
         rows.len() == 10 && rows.iter().all(|row| row.state == State::Skipped),
@@ -257,7 +241,7 @@ async fn a_schedule_that_did_not_fire_and_a_splitter_that_died_are_repaired() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(sweep(&world, 0).await.continued, 1);
-    follow(&world).await;
+    world.follow().await;
     assert_eq!(world.now(&scheduled.id).await.state, CampaignState::Sending);
     // Another's splitter died between the passes.
     let died = lost(&world, 3, |campaign| campaign.hold = true).await;
@@ -271,7 +255,7 @@ async fn a_schedule_that_did_not_fire_and_a_splitter_that_died_are_repaired() {
             .unwrap()
     );
     assert_eq!(sweep(&world, 5 * MINUTE).await.continued, 1);
-    follow(&world).await;
+    world.follow().await;
     assert_eq!(world.now(&died.id).await.state, CampaignState::Sending);
 }
 
@@ -342,7 +326,7 @@ async fn a_clean_canary_is_followed_by_the_rest_and_another_stops() {
         );
         let swept = sweep(&world, 5 * MINUTE).await;
         assert_eq!(swept.continued, usize::from(clean));
-        follow(&world).await;
+        world.follow().await;
         let state = world.now(&campaign.id).await.state;
         let rows: usize = world
             .drain()

@@ -297,7 +297,27 @@ impl World {
             .handle(serde_json::from_value(event).unwrap(), context(900))
             .await
             .unwrap();
+        self.follow().await;
+    }
+
+    /// The splitter does what it was asked for.
+    pub(crate) async fn follow(&self) {
+        let splitter = self.splitter(2);
         while self.follow_order(&splitter, context(900)).await {}
+    }
+
+    /// Senders take whatever is in the queue.
+    pub(crate) async fn send_all(&self) {
+        let sender = self.sender();
+        while self.pump(&sender, Duration::ZERO).await.is_some() {}
+    }
+
+    /// A campaign of `rows` people, changed as wished, whose file is in the queue if nothing speaks against it.
+    pub(crate) async fn uploaded(&self, rows: u32, change: impl FnOnce(&mut Campaign)) -> Campaign {
+        let campaign = self.campaign_with(change).await;
+        let event = self.upload(&campaign.id, people(rows).as_bytes()).await;
+        self.split(event).await;
+        self.now(&campaign.id).await
     }
 
     /// Gives the splitter the next order, if there is one.
@@ -441,6 +461,15 @@ impl World {
             .receipt_handle(message.receipt_handle().unwrap());
         delete.send().await.unwrap();
     }
+}
+
+/// A file of `rows` people.
+pub(crate) fn people(rows: u32) -> String {
+    let mut file = String::from("phone,name\n");
+    for row in 1..=rows {
+        file.push_str(&format!("+34610{row:06},Ana\n"));
+    }
+    file
 }
 
 /// Hands a message to `sender`; tells whether it was taken.

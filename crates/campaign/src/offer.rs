@@ -3,14 +3,12 @@
 //! Queue messages may be lost, so offering a row again is always safe; it only costs. Rows of a campaign that will not
 //! go on are settled here, so that nobody is left in between.
 
-use serde::{Deserialize, Serialize};
-
 use crate::ledger::{Standing, State};
 use crate::outcome::Millis;
 use crate::record::{Campaign, CampaignState, Going};
 
 /// Retries that are due within this time go into the queue: SQS delays messages no longer than 15 minutes.
-pub const SOON_MS: Millis = 10 * 60_000;
+const SOON_MS: Millis = 10 * 60_000;
 
 /// What is done about a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +24,7 @@ pub enum Offer {
 }
 
 /// Why a row is not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skipped {
     /// The person is not to be messaged.
     Suppressed,

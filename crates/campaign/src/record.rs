@@ -8,6 +8,9 @@ use crate::message::Message;
 use crate::outcome::Millis;
 use crate::value::OnBadValue;
 
+/// Who reads a campaign's files gives a sign of life every few seconds; one that gave none for this long has died.
+pub const STALE_MS: Millis = 60_000;
+
 /// A campaign.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
@@ -296,11 +299,6 @@ impl Canary {
         let rows = u64::from(self.rows);
         rows >= usable || (index + 1) * rows / usable > index * rows / usable
     }
-
-    /// How many they are of `usable` rows.
-    pub fn count(self, usable: u64) -> u64 {
-        u64::from(self.rows).min(usable)
-    }
 }
 
 /// What the rest of a campaign waits for.
@@ -452,7 +450,7 @@ pub(crate) mod tests {
         fn canary_rows_are_as_many_as_asked_and_evenly_spread(rows in 1u32..300, usable in 1u64..3000) {
             let canary = Canary { rows, then: AfterCanary::Wait, released: false, enqueued: 0 };
             let picked: Vec<u64> = (0..usable).filter(|&index| canary.picks(index, usable)).collect();
-            prop_assert_eq!(picked.len() as u64, canary.count(usable));
+            prop_assert_eq!(picked.len() as u64, u64::from(rows).min(usable));
             let widest = picked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
             prop_assert!(widest <= usable.div_ceil(u64::from(rows)) + 1);
         }

@@ -4,22 +4,19 @@
 
 use crate::outcome::Millis;
 use crate::progress::{Progress, open_doubts};
-use crate::record::{AfterCanary, Campaign, CampaignState, Going};
+use crate::record::{AfterCanary, Campaign, CampaignState, Going, STALE_MS};
 
 /// A campaign in which nothing has moved for this long may stand still, if the queue is empty.
-pub const QUIET_MS: Millis = 120_000;
+const QUIET_MS: Millis = 120_000;
 
 /// One in which nothing has moved for this long stands still, whatever is in the queue.
-pub const AGAIN_MS: Millis = 30 * 60_000;
+const AGAIN_MS: Millis = 30 * 60_000;
 
 /// How long the canary rows' callbacks are waited for.
 const CANARY_MS: Millis = 180_000;
 
 /// An upload whose event was lost is looked for until its signature is long over.
 const UPLOAD_MS: Millis = 2 * 3_600_000;
-
-/// Who reads files gives a sign of life every few seconds.
-const BEAT_MS: Millis = 60_000;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +67,7 @@ impl Seen<'_> {
         let campaign = self.campaign;
         let alive = campaign
             .split_beat_at
-            .is_some_and(|beat| self.since(beat) < BEAT_MS);
+            .is_some_and(|beat| self.since(beat) < STALE_MS);
         match campaign.state {
             Failed => Some(Duty::Close),
             Cancelled if self.unsent() == 0 => Some(Duty::Close),

@@ -185,7 +185,7 @@ impl Campaigns {
         done(update, action).await.map(drop)
     }
 
-    /// Whether the rest of the file may follow its canary rows, and how many these are.
+    /// Writes down how many canary rows are in the queue.
     pub async fn set_canary(&self, id: &CampaignId, canary: Canary) -> Result<(), Error> {
         let action = "write down how the canary is";
         let update = self
@@ -194,6 +194,19 @@ impl Campaigns {
             .condition_expression("attribute_exists(id)")
             .expression_attribute_values(":canary", attribute(action, canary)?);
         done(update, action).await.map(drop)
+    }
+
+    /// The rest of the file may follow its canary rows; tells whether it waited for that.
+    pub async fn release(&self, id: &CampaignId) -> Result<bool, Error> {
+        let update = self
+            .update(id)
+            .update_expression("SET canary.released = :yes, #state = :to REMOVE reason")
+            .condition_expression("#state = :from")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":to", state(CampaignState::Splitting))
+            .expression_attribute_values(":from", state(CampaignState::Canary));
+        done(update, "let the rest follow the canary").await
     }
 
     /// Its rows are in the queue as of now.

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use campaign::id::{CampaignId, RowNumber, page};
 use campaign::ledger::{Move, Standing, State};
+use campaign::offer::Skipped;
 use campaign::outcome::{Acceptance, Fault, Millis};
 use campaign::tally::RowFacts;
 use serde::{Deserialize, Serialize};
@@ -352,7 +353,7 @@ impl Ledger {
     }
 
     /// No further attempt is made, for the reason in `fault`, but an earlier one may have been sent.
-    pub async fn give_up(
+    async fn give_up(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
@@ -387,8 +388,25 @@ impl Ledger {
         done(update, action).await
     }
 
-    /// Not to be sent after all, for the reason in `fault`. A row that is claimed or settled stays as it is.
-    pub async fn skip(
+    /// Not to be sent after all: skipped, or, where somebody may have been messaged, given up as a doubt. Tells whether it
+    /// was skipped; a row that is claimed or settled stays as it is.
+    pub async fn leave_out(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        owner: &str,
+        why: Skipped,
+        now: Millis,
+    ) -> Result<bool, Error> {
+        let fault = Fault::on_the_way(why.text());
+        let skipped = self.skip(campaign, row, owner, &fault, now).await?;
+        if !skipped {
+            self.give_up(campaign, row, &fault).await?;
+        }
+        Ok(skipped)
+    }
+
+    async fn skip(
         &self,
         campaign: &CampaignId,
         row: RowNumber,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use campaign::progress::progress;
-use campaign::record::{Campaign, CampaignState, Canary};
+use campaign::record::{Campaign, CampaignState};
 use campaign::steer::{Order, Steer, steer};
 use cloud::splits::{Position, SplitOrder};
 
@@ -108,12 +108,8 @@ async fn enter(
     order: Order,
     to: CampaignState,
 ) -> Result<bool, cloud::Error> {
-    if let (Order::Continue, Some(canary)) = (order, campaign.canary) {
-        let released = Canary {
-            released: true,
-            ..canary
-        };
-        api.campaigns.set_canary(&campaign.id, released).await?;
+    if order == Order::Continue {
+        return api.campaigns.release(&campaign.id).await;
     }
     let reason = match order {
         Order::Pause => {

@@ -87,16 +87,9 @@ impl Desk for Office {
         owner: &str,
         why: Skipped,
     ) -> Result<bool, Error> {
-        let fault = Fault::on_the_way(why.text());
-        let skipped = self
-            .ledger
-            .skip(campaign, row.row, owner, &fault, cloud::now())
-            .await?;
-        if !skipped {
-            // Settled already, or somebody who may have been messaged.
-            self.ledger.give_up(campaign, row.row, &fault).await?;
-        }
-        Ok(skipped)
+        self.ledger
+            .leave_out(campaign, row.row, owner, why, cloud::now())
+            .await
     }
 
     async fn call(self: Arc<Self>, attempt: Attempt) -> Ended {

@@ -49,10 +49,7 @@ impl Splitter {
             .checkpoint(&campaign.id, index, share)
             .await?
             .unwrap_or_default();
-        let shares = Shares {
-            canary: campaign.canary_of(index),
-            usable: campaign.files[index].usable,
-        };
+        let shares = Shares::of_file(campaign, index);
         let mut out = Output::new(self, campaign, index, share, before);
         let (mut usable, mut taken) = (0, 0);
         while let Some(verdict) = people.next().await? {
@@ -79,14 +76,22 @@ impl Splitter {
 }
 
 /// Which rows go first.
-struct Shares {
+pub(crate) struct Shares {
     canary: Option<Canary>,
     usable: u64,
 }
 
 impl Shares {
+    /// Those of the file at `index`.
+    pub(crate) fn of_file(campaign: &Campaign, index: usize) -> Self {
+        Self {
+            canary: campaign.canary_of(index),
+            usable: campaign.files[index].usable,
+        }
+    }
+
     /// The share of the usable row at `index`.
-    fn of(&self, index: u64) -> Share {
+    pub(crate) fn of(&self, index: u64) -> Share {
         match self.canary {
             Some(canary) if canary.picks(index, self.usable) => Share::Canary,
             Some(_) | None => Share::Rest,

@@ -33,7 +33,7 @@ use aws_lambda_events::sqs::SqsMessage;
 use campaign::header::FileProblem;
 use campaign::outcome::Millis;
 use campaign::pacing::Rate;
-use campaign::record::Campaign;
+use campaign::record::{Campaign, STALE_MS};
 use cloud::campaigns::{Campaigns, Take};
 use cloud::contacts::Contacts;
 use cloud::files::{Files, upload_of};
@@ -50,9 +50,6 @@ use crate::work::Left;
 
 /// How often an invocation shows that it is alive.
 const BEAT: Duration = Duration::from_secs(5);
-
-/// An owner that showed no life for this long has died.
-const STALE_MS: Millis = 60_000;
 
 /// When files are busy, somebody looks again after this time.
 const LATER: Duration = Duration::from_secs(10);

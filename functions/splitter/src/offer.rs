@@ -8,14 +8,14 @@ use campaign::batch::{Batch, Cutter, Row};
 use campaign::id::{RowNumber, page};
 use campaign::import::{ImportCounts, Verdict};
 use campaign::offer::{Fate, Offer, Skipped, fate, offer};
-use campaign::outcome::Fault;
-use campaign::record::{Campaign, CampaignState, Canary, FileStage};
+use campaign::record::{Campaign, FileStage};
 use cloud::imports::Share;
 use cloud::ledger::LedgerRow;
 use cloud::splits::Position;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::{Error, tracing};
 
+use crate::enqueue::Shares;
 use crate::examine::Opened;
 use crate::{SplitError, Splitter, Turn};
 
@@ -144,8 +144,7 @@ impl Splitter {
             Ok(checkpoint.map_or(0, |checkpoint| checkpoint.done))
         };
         Ok(Before {
-            canary: campaign.canary_of(index),
-            usable: file.usable,
+            shares: Shares::of_file(campaign, index),
             canary_up_to: up_to(Share::Canary).await?,
             rest_up_to: up_to(Share::Rest).await?,
             kept_back: self.imports.kept_back(id, index).await?,
@@ -175,18 +174,18 @@ impl Splitter {
                 }
                 (Offer::Skip(why), _) => {
                     tally.skipped += 1;
-                    settle.push((row.row, why, false));
+                    settle.push((row.row, why));
                 }
                 (Offer::GiveUp, Fate::Skipped(why)) => {
                     tally.given_up += 1;
-                    settle.push((row.row, why, true));
+                    settle.push((row.row, why));
                 }
                 (Offer::GiveUp | Offer::Leave, _) => {}
             }
         }
         self.enqueue_again(campaign, batches).await?;
         stream::iter(settle)
-            .map(|(row, why, doubted)| self.settle(campaign, row, why, doubted))
+            .map(|(row, why)| self.leave_out(campaign, row, why))
             .buffer_unordered(IN_FLIGHT)
             .try_collect::<()>()
             .await
@@ -204,22 +203,16 @@ impl Splitter {
         Ok(rows.filter_map(|row| Some((row.number()?, row))).collect())
     }
 
-    async fn settle(
+    async fn leave_out(
         &self,
         campaign: &Campaign,
         row: RowNumber,
         why: Skipped,
-        doubted: bool,
     ) -> Result<(), Error> {
-        let fault = Fault::on_the_way(why.text());
-        let id = &campaign.id;
-        if doubted {
-            self.ledger.give_up(id, row, &fault).await?;
-        } else {
-            self.ledger
-                .skip(id, row, "splitter", &fault, cloud::now())
-                .await?;
-        }
+        let now = cloud::now();
+        self.ledger
+            .leave_out(&campaign.id, row, "splitter", why, now)
+            .await?;
         Ok(())
     }
 
@@ -247,8 +240,7 @@ enum Ended {
 
 /// Rows that were in the queue before.
 struct Before {
-    canary: Option<Canary>,
-    usable: u64,
+    shares: Shares,
     canary_up_to: RowNumber,
     rest_up_to: RowNumber,
     kept_back: HashSet<RowNumber>,
@@ -257,20 +249,10 @@ struct Before {
 impl Before {
     /// Whether the row was, the usable one at `index`.
     fn contains(&self, index: u64, row: RowNumber) -> bool {
-        let canary = self
-            .canary
-            .is_some_and(|canary| canary.picks(index, self.usable));
-        let up_to = if canary {
-            self.canary_up_to
-        } else {
-            self.rest_up_to
+        let up_to = match self.shares.of(index) {
+            Share::Canary => self.canary_up_to,
+            Share::Rest => self.rest_up_to,
         };
         row <= up_to && !self.kept_back.contains(&row)
     }
-}
-
-/// Whether the campaign waits for its canary rows.
-pub(crate) fn waits_for_canary(campaign: &Campaign) -> bool {
-    campaign.state == CampaignState::Canary
-        && campaign.canary.is_some_and(|canary| !canary.released)
 }

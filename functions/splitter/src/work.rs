@@ -10,7 +10,7 @@ use cloud::splits::{Position, SplitOrder};
 
 use crate::enqueue::Enqueued;
 use crate::examine::Examined;
-use crate::offer::{Offered, waits_for_canary};
+use crate::offer::Offered;
 use crate::{SplitError, Splitter, Turn};
 
 /// Whether anything is left to do about a campaign's files.
@@ -46,7 +46,7 @@ impl Splitter {
         if campaign.state == CampaignState::Scheduled && !self.has_begun(&mut campaign).await? {
             return Ok(Left::Nothing);
         }
-        if waits_for_canary(&campaign) {
+        if campaign.state == CampaignState::Canary {
             return Ok(Left::Nothing);
         }
         self.read(campaign, order.examine, turn).await

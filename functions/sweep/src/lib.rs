@@ -26,7 +26,7 @@ use std::time::Duration;
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
 use campaign::progress::progress;
-use campaign::record::{Campaign, CampaignState, Canary};
+use campaign::record::{Campaign, CampaignState};
 use campaign::sweep::{Duty, Seen};
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;
@@ -180,18 +180,7 @@ impl Sweep {
                 }
             }
             Duty::Release => {
-                let released = campaign.canary.map(|canary| Canary {
-                    released: true,
-                    ..canary
-                });
-                if let Some(canary) = released {
-                    self.campaigns.set_canary(id, canary).await?;
-                }
-                let from = [CampaignState::Canary];
-                let entered = self
-                    .campaigns
-                    .enter(id, CampaignState::Splitting, &from, None);
-                entered.await?;
+                self.campaigns.release(id).await?;
                 swept.continued += 1;
                 self.order(SplitOrder::go_on(id.clone())).await?;
             }

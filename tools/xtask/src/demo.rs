@@ -1,7 +1,7 @@
 //! The demonstration: a whole broadcast on this machine.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::process::{catch_interrupts, go_on, wait_for};
+use crate::process::{catch_interrupts, go_on, now_ms, wait_for};
 use crate::stack::{API_TOKEN, Stack};
 use crate::{dev, report, sample, up};
 
@@ -181,13 +181,6 @@ fn reported(stack: &Stack, client: &Client, id: &str) -> Result<(Value, Value)> 
                 .then_some((campaign, books))
         },
     )
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis() as u64
 }
 
 #[expect(clippy::print_stdout, reason = "the one line a script reads")]

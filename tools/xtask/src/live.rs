@@ -5,14 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::emulator::python;
-use crate::process::{done, go_on, spinner, wait_for};
+use crate::process::{done, go_on, now_ms, spinner, wait_for};
 use crate::stack::{API_TOKEN, Stack};
 
 const ROWS: u32 = 5_000;
@@ -335,9 +335,7 @@ impl<'s> Run<'s> {
             })
             .map(|process| process.file_name().to_string_lossy().into_owned())
             .collect();
-        let random = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |now| now.subsec_nanos() as usize / 1000);
+        let random = now_ms() as usize;
         let Some(victim) = senders.get(random % senders.len().max(1)) else {
             return;
         };
@@ -432,11 +430,4 @@ fn print(table: &[(&Trial, Shown)]) {
     line("until all was settled", &|_, shown| {
         format!("{} s", shown.seconds)
     });
-}
-
-fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis() as u64
 }

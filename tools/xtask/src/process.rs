@@ -7,10 +7,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::root;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -195,4 +197,19 @@ pub(crate) fn done(spinner: &ProgressBar, what: &str) {
 /// A port that nobody listens on right now.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64
+}
+
+/// `cargo test` in the workspace.
+pub(crate) fn cargo_test() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.arg("test").current_dir(root());
+    cargo
 }

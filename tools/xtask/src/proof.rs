@@ -1,13 +1,11 @@
 //! The proofs that take longer than tests: a million sends below the ceiling, every state of the protocol, and a
 //! broadcast under fire on the deployed whole.
 
-use std::process::Command;
-
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::process::{catch_interrupts, openly};
-use crate::{live, root};
+use crate::live;
+use crate::process::{cargo_test, catch_interrupts, openly};
 
 /// Which proofs.
 #[derive(Debug, Args)]
@@ -33,13 +31,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let wanted = |part| options.only.is_none_or(|only| only == part);
     if wanted(Part::Ledger) {
         openly(
-            test()
+            cargo_test()
                 .args(["--package", "campaign", "--test", "protocol"])
                 .args(IGNORED),
         )?;
     }
     if wanted(Part::Ceiling) {
-        let mut ceiling = test();
+        let mut ceiling = cargo_test();
         ceiling
             .envs([
                 ("CARGO_PROFILE_RELEASE_LTO", "off"),
@@ -56,9 +54,3 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 const IGNORED: [&str; 5] = ["--", "--ignored", "--nocapture", "--test-threads", "1"];
-
-fn test() -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.arg("test").current_dir(root());
-    cargo
-}

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use crate::emulator::{Emulator, aws_environment};
-use crate::process::{catch_interrupts, openly};
+use crate::process::{cargo_test, catch_interrupts, openly};
 use crate::setup::PHONES;
 use crate::stack::{API_TOKEN, Stack};
 use crate::{dev, root};
@@ -89,10 +89,4 @@ fn deployed() -> Result<()> {
         "the sweep failed: {swept}"
     );
     Ok(())
-}
-
-fn cargo_test() -> Command {
-    let mut cargo = Command::new("cargo");
-    cargo.arg("test").current_dir(root());
-    cargo
 }
