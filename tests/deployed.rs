@@ -116,7 +116,7 @@ async fn everyone_on_the_list_is_messaged_once_and_never_too_fast() {
     let (file, expected, bad, repeated) = people(2000);
     assert!(bad > 50 && repeated > 20);
     let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
-    let campaign = json!({"name": "Main job", "message": message, "file": {"name": "people.csv", "size": file.len()}});
+    let campaign = json!({"name": "Main job", "message": message, "outside_window": "send", "file": {"name": "people.csv", "size": file.len()}});
     let (status, created) = deployed.create(&campaign).await;
     assert_eq!(status, StatusCode::CREATED, "{created}");
     assert_eq!(
@@ -218,7 +218,7 @@ async fn a_campaign_created_ahead_of_time_starts_by_itself_and_not_before() {
     let not_before = jiff::Timestamp::from_millisecond(begins).unwrap();
     let file = "phone,name\n+34611000001,Ana\n+34611000002,Bo\n";
     let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
-    let campaign = json!({"name": "Later", "message": message, "not_before": not_before.to_string(),
+    let campaign = json!({"name": "Later", "message": message, "outside_window": "send", "not_before": not_before.to_string(),
         "file": {"name": "people.csv", "size": file.len()}});
     let (status, created) = deployed.create(&campaign).await;
     assert_eq!(status, StatusCode::CREATED, "{created}");

@@ -384,7 +384,11 @@ async fn somebody_who_says_stop_after_the_import_is_skipped_by_the_sender() {
     assert_eq!(world.simulator.state.calls().len(), 1);
     let (status, contact) = get(&api, "/contacts/+34612345678").await;
     assert_eq!(
-        (status, &contact["suppressed"], &contact["source"]),
+        (
+            status,
+            &contact["suppressed"],
+            &contact["consent"][0]["source"]
+        ),
         (200, &json!(true), &json!("operator"))
     );
     assert_eq!(get(&api, "/contacts/+34612345670").await.0, 404);

@@ -9,6 +9,7 @@
 //! - [`steering`]: pause, resume, cancel, the breaker, canary rows, a campaign's time
 //! - [`sweeping`]: the sweep repairs what died, was lost, or ran out of time
 //! - [`callbacks`]: the webhook: handshake, signature, storage, any order
+//! - [`listening`]: what people and Meta say: consent, the window, the inbox, answers, notices
 //! - [`counting`]: the tally: repeated and overlapping batches add nothing
 //! - [`operating`]: the API's answers, good and bad
 //! - [`deployed`]: the main job on the deployed whole, by the simulator's books
@@ -27,6 +28,7 @@ mod corpus;
 mod counting;
 mod deployed;
 mod importing;
+mod listening;
 mod operating;
 mod sending;
 mod splitting;

@@ -26,6 +26,9 @@ pub(crate) fn api(world: &World) -> Router {
         counters: world.counters.clone(),
         imports: world.imports.clone(),
         contacts: world.contacts.clone(),
+        inbox: world.inbox.clone(),
+        settings: world.settings(),
+        notices: world.notices.clone(),
         ledger: world.ledger.clone(),
         schedules: world.schedules.clone(),
         files: world.files.clone(),
@@ -256,6 +259,7 @@ async fn the_description_has_every_route() {
     assert_eq!(
         paths,
         [
+            "/account",
             "/campaigns",
             "/campaigns/{id}",
             "/campaigns/{id}/cancel",
@@ -269,6 +273,8 @@ async fn the_description_has_every_route() {
             "/campaigns/{id}/start",
             "/campaigns/{id}/test",
             "/contacts/{phone}",
+            "/messages",
+            "/settings",
             "/templates"
         ]
     );

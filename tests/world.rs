@@ -15,7 +15,7 @@ use aws_sdk_s3::types::{
 };
 use aws_sdk_sqs::types::{Message, QueueAttributeName};
 use campaign::batch::Batch;
-use campaign::contact::Contact;
+use campaign::contact::{Consent, Source};
 use campaign::id::{CampaignId, page};
 use campaign::message::Message as Text;
 use campaign::pacing::Rate;
@@ -24,15 +24,19 @@ use campaign::record::{Campaign, CampaignState, FileInfo, FileStage};
 use campaign::tally::Counters;
 use cloud::callbacks::Callbacks;
 use cloud::campaigns::Campaigns;
-use cloud::contacts::Contacts;
+use cloud::contacts::{Contacts, Who};
 use cloud::counters::CounterTable;
 use cloud::dead_letters::DeadLetters;
 use cloud::files::{Files, Upload};
 use cloud::imports::Imports;
+use cloud::inbox::Inbox;
+use cloud::known::Known;
 use cloud::ledger::{Ledger, LedgerRow};
+use cloud::notices::Notices;
 use cloud::queue::Queue;
 use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
+use cloud::settings::SettingsStore;
 use cloud::splits::Splits;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
@@ -62,6 +66,11 @@ pub(crate) struct World {
     pub(crate) callbacks: Callbacks,
     pub(crate) files: Files,
     pub(crate) queue: Queue,
+    pub(crate) urgent: Queue,
+    pub(crate) inbox: Inbox,
+    pub(crate) notices: Notices,
+    dynamodb: aws_sdk_dynamodb::Client,
+    campaigns_table: String,
     pub(crate) dead: Queue,
     pub(crate) notes: DeadLetters,
     pub(crate) schedules: Schedules,
@@ -96,10 +105,12 @@ impl World {
             table("CallbacksTable").await,
             table("ContactsTable").await,
         );
+        let inbox = table("InboxTable").await;
         let queue = async |queue: &str| {
             let create = sqs.create_queue().queue_name(format!("{name}-{queue}"));
             create.send().await.unwrap().queue_url.unwrap()
         };
+        let urgent = queue("urgent").await;
         let (sends, orders, events, dead) = (
             queue("sends").await,
             queue("splits").await,
@@ -112,17 +123,22 @@ impl World {
             campaigns: Campaigns::new(dynamodb.clone(), campaigns.clone(), 7),
             counters: CounterTable::new(dynamodb.clone(), campaigns.clone(), 7),
             imports: Imports::new(dynamodb.clone(), campaigns.clone(), 7),
-            notes: DeadLetters::new(dynamodb.clone(), campaigns, 7),
+            notes: DeadLetters::new(dynamodb.clone(), campaigns.clone(), 7),
+            notices: Notices::new(dynamodb.clone(), campaigns.clone(), 7),
+            inbox: Inbox::new(dynamodb.clone(), inbox, 7),
             schedules: Schedules::new(
                 cloud::aws::scheduler(&config),
                 "arn:aws:sqs:us-east-1:000000000000:splits".into(),
                 "arn:aws:iam::000000000000:role/scheduler".into(),
             ),
-            contacts: Contacts::new(dynamodb.clone(), contacts),
+            contacts: Contacts::new(dynamodb.clone(), contacts, 7),
             ledger: Ledger::new(dynamodb.clone(), messages, 7),
-            callbacks: Callbacks::new(dynamodb, callbacks, 7),
+            callbacks: Callbacks::new(dynamodb.clone(), callbacks, 7),
+            dynamodb,
+            campaigns_table: campaigns,
             files: Files::new(s3.clone(), name.clone()),
             queue: Queue::new(sqs.clone(), sends.clone()),
+            urgent: Queue::new(sqs.clone(), urgent),
             dead: Queue::new(sqs.clone(), dead),
             simulator: Simulator::start(
                 0,
@@ -205,6 +221,7 @@ impl World {
             self.contacts.clone(),
             self.ledger.clone(),
             self.queue.clone(),
+            self.urgent.clone(),
             self.secret(),
             client,
             Rate { slots: 1, per_slot },
@@ -237,14 +254,18 @@ impl World {
 
     /// Puts somebody on the standing list, or takes them off.
     pub(crate) async fn suppress(&self, phone: Phone, suppressed: bool) {
-        let contact = Contact {
-            phone,
+        let word = Consent {
+            at: cloud::now(),
             suppressed,
-            reason: None,
-            source: "test".into(),
-            changed_at: cloud::now(),
+            source: Source::Operator,
+            text: None,
         };
-        self.contacts.put(&contact).await.unwrap();
+        self.contacts.tell(&Who::Phone(phone), word).await.unwrap();
+    }
+
+    /// The settings.
+    pub(crate) fn settings(&self) -> SettingsStore {
+        SettingsStore::new(self.dynamodb.clone(), self.campaigns_table.clone())
     }
 
     /// A splitter for `slots` slots.
@@ -264,12 +285,18 @@ impl World {
 
     /// A webhook.
     pub(crate) fn webhook(&self) -> webhook::Webhook {
-        webhook::Webhook::new(
-            self.callbacks.clone(),
-            self.campaigns.clone(),
-            self.ledger.clone(),
-            self.secret(),
-        )
+        webhook::Webhook {
+            callbacks: self.callbacks.clone(),
+            known: Known::new(self.campaigns.clone()),
+            ledger: self.ledger.clone(),
+            contacts: self.contacts.clone(),
+            inbox: self.inbox.clone(),
+            settings: self.settings(),
+            notices: self.notices.clone(),
+            sends: self.queue.clone(),
+            urgent: self.urgent.clone(),
+            secrets: self.secret(),
+        }
     }
 
     /// A sweep.
@@ -337,7 +364,7 @@ impl World {
         true
     }
 
-    /// A campaign in the table, in `state`, with a text that names `{{name}}`; where it sends, its file is in the queue.
+    /// A campaign in the table, in `state`, with a template that names `{{name}}`; where it sends, its file is in the queue.
     pub(crate) async fn campaign(&self, state: CampaignState) -> Campaign {
         self.campaign_with(|campaign| {
             campaign.state = state;
@@ -350,7 +377,8 @@ impl World {
 
     /// A campaign that waits for its file, changed as wished.
     pub(crate) async fn campaign_with(&self, change: impl FnOnce(&mut Campaign)) -> Campaign {
-        let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
+        let message = json!({"type": "template", "template": {"name": "hello", "language": {"code": "en"},
+            "components": [{"type": "body", "parameters": [{"type": "text", "text": "{{name}}"}]}]}});
         let file = FileInfo {
             name: "a.csv".into(),
             size: 1,

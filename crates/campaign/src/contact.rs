@@ -1,22 +1,181 @@
-//! People, as far as they are known apart from any campaign.
+//! People, as far as they are known apart from any campaign: whether they may be messaged, and what they said about it.
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::{CampaignId, RowNumber};
 use crate::outcome::Millis;
 use crate::phone::Phone;
 
-/// Whether somebody may be messaged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How long somebody who wrote may be sent free-form messages (Meta, "Customer service windows").
+const WINDOW_MS: Millis = 24 * 3_600_000;
+
+/// A message sent this shortly before the window's end may come too late.
+const WINDOW_MARGIN_MS: Millis = 60_000;
+
+/// A sender calls within this time of asking whether it may, or asks again.
+pub const CALL_WITHIN_MS: Millis = 1_900;
+
+/// Whoever was asked for this long ago has been called, or will not be before the next question. So a word that forbids is
+/// in force once it is written and this time has passed since the last question: two clocks and a request's way included.
+pub const CALLED_BY_MS: Millis = 3_000;
+
+/// How many words about consent are kept of a person, the latest.
+const KEPT: usize = 50;
+
+/// Somebody.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
-    /// As last written; [`Phone::key`] is the same for every spelling.
-    pub phone: Phone,
-    /// On the standing list of people whom no campaign messages.
-    pub suppressed: bool,
-    /// Why, in somebody's words.
+    /// As last written; [`Phone::key`] is the same for every spelling. None where only Meta's id is known.
     #[serde(default)]
-    pub reason: Option<String>,
-    /// Who said so, such as `operator`.
-    pub source: String,
+    pub phone: Option<Phone>,
+    /// Meta's business-scoped id.
+    #[serde(default)]
+    pub user_id: Option<String>,
+    /// On the standing list of people whom no campaign messages.
+    #[serde(default)]
+    pub suppressed: bool,
+    /// What was said about it, oldest first.
+    #[serde(default)]
+    pub consent: Vec<Consent>,
+    /// When they last wrote.
+    #[serde(default)]
+    pub last_inbound_at: Option<Millis>,
+    /// The campaign that called them last.
+    #[serde(default)]
+    pub last_campaign: Option<CampaignId>,
+    /// Their row in it.
+    #[serde(default)]
+    pub last_row: Option<RowNumber>,
     /// When.
-    pub changed_at: Millis,
+    #[serde(default)]
+    pub last_called_at: Option<Millis>,
+}
+
+/// A word about whether somebody may be messaged.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Consent {
+    /// When it was said.
+    pub at: Millis,
+    /// Whether they are not to be messaged from then on.
+    pub suppressed: bool,
+    /// Who said so.
+    pub source: Source,
+    /// In what words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// Who says whether somebody may be messaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// An operator.
+    Operator,
+    /// They, in a message.
+    Text,
+    /// They, by a button.
+    Button,
+    /// They, in WhatsApp's own settings.
+    Preferences,
+    /// WhatsApp, refusing a message because they stopped marketing (131050).
+    Refusal,
+    /// They moved here from another number.
+    Moved,
+    /// They asked to be forgotten.
+    Erasure,
+}
+
+impl Source {
+    /// As the API shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Operator => "operator",
+            Source::Text => "text",
+            Source::Button => "button",
+            Source::Preferences => "preferences",
+            Source::Refusal => "refusal",
+            Source::Moved => "moved",
+            Source::Erasure => "erasure",
+        }
+    }
+}
+
+impl Contact {
+    /// The contact after a word about consent: the latest one counts, in whatever order they come. `None` where it was
+    /// known.
+    pub fn told(&self, word: Consent) -> Option<Contact> {
+        if self.consent.contains(&word) {
+            return None;
+        }
+        let mut told = self.clone();
+        told.consent.push(word);
+        // Of two of the same moment the one that forbids is last.
+        told.consent.sort();
+        let superfluous = told.consent.len().saturating_sub(KEPT);
+        told.consent.drain(..superfluous);
+        told.suppressed = told.consent.last().is_some_and(|last| last.suppressed);
+        Some(told)
+    }
+
+    /// The word that counts.
+    pub fn last_word(&self) -> Option<&Consent> {
+        self.consent.last()
+    }
+
+    /// Until when they may be sent free-form messages; `None` where they may not now.
+    pub fn window(&self, now: Millis) -> Option<Millis> {
+        let until = self.last_inbound_at? + WINDOW_MS;
+        (now + WINDOW_MARGIN_MS < until).then_some(until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words() -> impl Strategy<Value = Vec<Consent>> {
+        let source = prop::sample::select(vec![Source::Operator, Source::Text, Source::Refusal]);
+        let word = (0u64..6, any::<bool>(), source).prop_map(|(at, suppressed, source)| Consent {
+            at,
+            suppressed,
+            source,
+            text: None,
+        });
+        prop::collection::vec(word, 0..12)
+    }
+
+    fn told(words: &[Consent]) -> Contact {
+        words
+            .iter()
+            .cloned()
+            .fold(Contact::default(), |contact, word| {
+                contact.told(word).unwrap_or(contact)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn the_latest_word_counts_in_whatever_order_and_however_often_they_come(
+            (words, other) in words().prop_flat_map(|words| (Just(words.clone()), Just(words).prop_shuffle())),
+        ) {
+            let contact = told(&words);
+            prop_assert_eq!(&told(&other), &contact);
+            prop_assert_eq!(&told(&[words.clone(), other].concat()), &contact);
+            let last = words.iter().map(|word| word.at).max();
+            let forbids = words.iter().any(|word| Some(word.at) == last && word.suppressed);
+            prop_assert_eq!(contact.suppressed, forbids);
+        }
+    }
+
+    #[test]
+    fn a_window_is_open_for_a_day_but_its_last_minute() {
+        let contact = Contact {
+            last_inbound_at: Some(1000),
+            ..Contact::default()
+        };
+        assert_eq!(contact.window(2000), Some(WINDOW_MS + 1000));
+        assert_eq!(contact.window(WINDOW_MS + 1000 - WINDOW_MARGIN_MS), None);
+        assert_eq!(Contact::default().window(0), None);
+    }
 }

@@ -7,7 +7,7 @@
 //! - [`message`]: the message with `{{column}}` places to fill in
 //! - [`header`], [`phone`], [`value`], [`import`]: from a file's records to recipients
 //! - [`preview`]: what a file would do, before anything is sent
-//! - [`contact`]: who is not to be messaged
+//! - [`contact`], [`consent`], [`settings`]: people, the words by which they stop and start, what is answered by itself
 //! - [`batch`]: how rows are cut into queue messages
 //! - [`pacing`]: when a slot may call
 //! - [`outcome`]: what to do after a call
@@ -19,6 +19,7 @@
 //! - [`tally`], [`progress`]: counters, and what an operator sees of them
 
 pub mod batch;
+pub mod consent;
 pub mod contact;
 pub mod header;
 pub mod id;
@@ -32,6 +33,7 @@ pub mod phone;
 pub mod preview;
 pub mod progress;
 pub mod record;
+pub mod settings;
 pub mod steer;
 pub mod sweep;
 pub mod tally;

@@ -31,6 +31,22 @@ impl Message {
         Ok(Self { body, columns })
     }
 
+    /// The message with these columns beside its own, so that the values of one row serve both it and another.
+    pub fn beside(mut self, other: &Message) -> Self {
+        for column in &other.columns {
+            if self.index(column).is_none() {
+                self.columns.push(column.clone());
+            }
+        }
+        self.columns.sort_by_key(|column| column.to_lowercase());
+        self
+    }
+
+    /// Whether it is a template, which may be sent at any time.
+    pub fn is_template(&self) -> bool {
+        self.body["type"] == "template"
+    }
+
     /// The columns the message names, each once, sorted; a batch's values are in this order.
     pub fn columns(&self) -> &[String] {
         &self.columns

@@ -28,6 +28,8 @@ pub enum Offer {
 pub enum Skipped {
     /// The person is not to be messaged.
     Suppressed,
+    /// The message is free-form, and the person has not written within a day.
+    OutsideWindow,
     /// The campaign was cancelled.
     Cancelled,
     /// The campaign's time ran out.
@@ -40,6 +42,9 @@ impl Skipped {
         match self {
             Skipped::Suppressed => {
                 "suppressed: on the standing list of people who are not messaged"
+            }
+            Skipped::OutsideWindow => {
+                "outside window: the person has not written within the last 24 hours, and the message is no template"
             }
             Skipped::Cancelled => "cancelled: the operator gave the campaign up",
             Skipped::Expired => "expired: the campaign's time (not_after) ran out",

@@ -27,6 +27,8 @@ pub struct Acceptance {
     pub wamid: String,
     /// The recipient's id; may differ from the number (Brazil, Mexico) or be absent.
     pub wa_id: Option<String>,
+    /// The recipient's business-scoped id, where Meta names it.
+    pub user_id: Option<String>,
     /// `accepted`, `held_for_quality_assessment` or `paused`, where the API says.
     pub message_status: Option<String>,
 }
@@ -96,6 +98,8 @@ pub enum Blame {
     Values,
     /// The template's name or language.
     TemplateName,
+    /// The link or id of a media file.
+    Media,
 }
 
 /// Whom a refusal asks to slow down.
@@ -133,6 +137,8 @@ pub enum GiveUp {
     Reject,
     /// The campaign stops and the row is held.
     Stop,
+    /// The same, unless the row's own data may be to blame: then it is rejected.
+    StopUnless(Blame),
 }
 
 /// What the sender does about a row.
@@ -182,6 +188,8 @@ pub struct Circumstances {
     pub values_vary: bool,
     /// Whether the template's name or language came from the row.
     pub name_varies: bool,
+    /// Whether a media file's link or id came from the row.
+    pub media_varies: bool,
     /// Whether any row of this campaign was accepted yet.
     pub proven: bool,
     /// 0 to 1, drawn anew each time: spreads retries over a quarter of the wait.
@@ -239,6 +247,7 @@ fn may_be_the_row(blame: Blame, at: Circumstances) -> bool {
         Blame::Anything => true,
         Blame::Values => at.values_vary,
         Blame::TemplateName => at.name_varies,
+        Blame::Media => at.media_varies,
     }
 }
 
@@ -246,6 +255,8 @@ fn again(backoff: Backoff, wait: Option<Duration>, fault: Fault, at: Circumstanc
     if at.attempt >= backoff.tries {
         return match backoff.then {
             GiveUp::Reject => Step::Reject(fault),
+            GiveUp::StopUnless(blame) if may_be_the_row(blame, at) => Step::Reject(fault),
+            GiveUp::StopUnless(_) => hold(fault, Stops::Campaign),
             GiveUp::Stop => hold(fault, Stops::Campaign),
         };
     }
@@ -277,6 +288,7 @@ mod tests {
             now: 1_000_000,
             values_vary: true,
             name_varies: false,
+            media_varies: false,
             proven,
             jitter: 0.0,
         }

@@ -20,6 +20,12 @@ pub struct Campaign {
     pub name: String,
     /// What is sent.
     pub message: Message,
+    /// What is sent in its place to people outside the 24-hour window, where it is free-form: a template.
+    #[serde(default)]
+    pub fallback: Option<Message>,
+    /// What becomes of people outside that window, where there is no fallback.
+    #[serde(default)]
+    pub outside_window: OutsideWindow,
     /// How the file is read.
     #[serde(default)]
     pub options: Options,
@@ -80,6 +86,8 @@ impl Campaign {
             id,
             name,
             message,
+            fallback: None,
+            outside_window: OutsideWindow::default(),
             options: Options::default(),
             files: vec![CampaignFile::announced(file)],
             exclude: None,
@@ -96,6 +104,28 @@ impl Campaign {
             reason: None,
             created_at: now,
             proven: false,
+        }
+    }
+
+    /// The message and its fallback, with columns in common: the values of a row serve both.
+    pub fn messages(&self) -> (Message, Option<Message>) {
+        let Some(fallback) = &self.fallback else {
+            return (self.message.clone(), None);
+        };
+        let message = self.message.clone().beside(fallback);
+        let fallback = fallback.clone().beside(&message);
+        (message, Some(fallback))
+    }
+
+    /// What somebody is sent who may be sent free-form messages, or may not.
+    pub fn way(&self, in_window: bool) -> Way {
+        if in_window || self.message.is_template() {
+            return Way::Message;
+        }
+        match (&self.fallback, self.outside_window) {
+            (Some(_), _) => Way::Fallback,
+            (None, OutsideWindow::Send) => Way::Message,
+            (None, OutsideWindow::Skip) => Way::Nothing,
         }
     }
 
@@ -155,6 +185,28 @@ impl Campaign {
             .iter()
             .position(|file| matches!(file.stage, FileStage::Announced | FileStage::Examined))
     }
+}
+
+/// What becomes of people outside the 24-hour window in a free-form campaign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutsideWindow {
+    /// They are skipped.
+    #[default]
+    Skip,
+    /// They are sent to all the same: for those whose callbacks go elsewhere, so that Crier does not know the window.
+    Send,
+}
+
+/// What somebody is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The message.
+    Message,
+    /// Its fallback.
+    Fallback,
+    /// Nothing.
+    Nothing,
 }
 
 /// One of a campaign's files.

@@ -87,6 +87,17 @@ pub struct Checker {
 impl Checker {
     /// For this message; strings without a limit take anything.
     pub fn new(message: &Message, limits: &[Limit], on_bad: OnBadValue) -> Self {
+        let checker = Self {
+            texts: Vec::new(),
+            one_line: vec![false; message.columns().len()],
+            on_bad,
+            filled: String::new(),
+        };
+        checker.and(message, limits)
+    }
+
+    /// For this message, too, which has the same columns.
+    pub fn and(mut self, message: &Message, limits: &[Limit]) -> Self {
         let limit = |pointer: &str| {
             limits
                 .iter()
@@ -98,20 +109,15 @@ impl Checker {
             .into_iter()
             .filter_map(|(pointer, text)| Some((text, limit(&pointer)?)))
             .collect();
-        let mut one_line = vec![false; message.columns().len()];
         for (text, limit) in &texts {
             for part in &text.parts {
                 if let Part::Cell { column, .. } = part {
-                    one_line[*column] |= limit.one_line;
+                    self.one_line[*column] |= limit.one_line;
                 }
             }
         }
-        Self {
-            texts,
-            one_line,
-            on_bad,
-            filled: String::new(),
-        }
+        self.texts.extend(texts);
+        self
     }
 
     /// Cleans `values` where that is asked for; names the column at fault otherwise.

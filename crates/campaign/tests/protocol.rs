@@ -67,6 +67,7 @@ impl Fate {
         });
         let outcome = match self {
             Fate::Accepted => Outcome::Accepted(Acceptance {
+                user_id: None,
                 wamid: "w".into(),
                 wa_id: None,
                 message_status: None,
@@ -79,6 +80,7 @@ impl Fate {
         next_step(
             outcome,
             Circumstances {
+                media_varies: false,
                 attempt,
                 now: 0,
                 values_vary: true,

@@ -104,6 +104,16 @@ impl Callbacks {
         Ok(WriteRequest::builder().put_request(put).build())
     }
 
+    /// The raw JSON under the first of these keys that is there.
+    pub async fn first_of(&self, keys: &[String]) -> Result<Option<String>, Error> {
+        for key in keys {
+            if let Some(raw) = self.get(key).await? {
+                return Ok(Some(raw));
+            }
+        }
+        Ok(None)
+    }
+
     /// The raw JSON under a key.
     pub async fn get(&self, key: &str) -> Result<Option<String>, Error> {
         let get = self

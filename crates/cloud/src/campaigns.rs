@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use campaign::id::CampaignId;
@@ -56,11 +57,28 @@ impl Campaigns {
 
     /// Stores a new campaign.
     pub async fn create(&self, campaign: &Campaign) -> Result<(), Error> {
+        let put = self.put_new(campaign, PART)?;
+        put.send()
+            .await
+            .map(drop)
+            .map_err(Error::aws("create the campaign"))
+    }
+
+    /// Stores what answers one message, a campaign of one row that no list shows. It may be there already.
+    pub async fn create_reply(&self, campaign: &Campaign) -> Result<(), Error> {
+        match self.put_new(campaign, "reply")?.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_there(&error) => Ok(()),
+            Err(error) => Err(Error::aws("create an answer")(error)),
+        }
+    }
+
+    fn put_new(&self, campaign: &Campaign, kind: &str) -> Result<PutItemFluentBuilder, Error> {
         let action = "create the campaign";
         let mut item: HashMap<String, AttributeValue> =
             serde_dynamo::to_item(campaign).map_err(|error| Error::new(action, error))?;
         item.insert("part".into(), text(PART));
-        item.insert("kind".into(), text(PART));
+        item.insert("kind".into(), text(kind));
         // A test send has no file that could be read again.
         if campaign.files.iter().any(|file| file.info.size > 0) {
             item.insert(OPEN.into(), text(OPEN));
@@ -74,11 +92,7 @@ impl Campaigns {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item));
-        put.condition_expression("attribute_not_exists(id)")
-            .send()
-            .await
-            .map(drop)
-            .map_err(Error::aws(action))
+        Ok(put.condition_expression("attribute_not_exists(id)"))
     }
 
     /// Reads a campaign as it is now.
@@ -427,6 +441,17 @@ pub(crate) fn refused(error: &UpdateError) -> Option<Option<HashMap<String, Attr
         Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Some(failed.item.clone()),
         _ => None,
     }
+}
+
+/// Whether the condition of a put did not hold.
+pub(crate) fn is_there(
+    error: &aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::put_item::PutItemError>,
+) -> bool {
+    use aws_sdk_dynamodb::operation::put_item::PutItemError;
+    matches!(
+        error.as_service_error(),
+        Some(PutItemError::ConditionalCheckFailedException(_))
+    )
 }
 
 fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<Campaign, Error> {

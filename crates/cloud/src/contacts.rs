@@ -1,15 +1,23 @@
-//! The contacts table: one item per person, under [`PhoneKey`], so that every spelling of a number finds it.
+//! The contacts table: one item per person, under [`PhoneKey`], so that every spelling of a number finds it; and one per
+//! business-scoped id that Meta named, `user#{id}`, which leads to the number once it is known.
+//!
+//! What somebody said about consent is kept for good; of others an item expires.
 
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use campaign::contact::Contact;
-use campaign::phone::PhoneKey;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+};
+use campaign::contact::{Consent, Contact};
+use campaign::id::{CampaignId, RowNumber};
+use campaign::outcome::Millis;
+use campaign::phone::{Phone, PhoneKey};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::Error;
-use crate::campaigns::text;
+use crate::campaigns::{attribute, number, refused, text};
+use crate::{Error, expiry};
 
 /// Keys per `BatchGetItem` (DynamoDB quotas).
 const PER_REQUEST: usize = 100;
@@ -20,17 +28,43 @@ const IN_FLIGHT: usize = 8;
 /// How often keys that DynamoDB left out of a successful answer are asked for again.
 const TRIES: u32 = 8;
 
+/// When what is kept for good expires, in seconds: the end of the year 9999.
+const FOR_EVER: u64 = 253_402_300_799;
+
 /// The contacts table.
 #[derive(Clone, Debug)]
 pub struct Contacts {
     client: Client,
     table: String,
+    retention_days: u32,
+}
+
+/// Somebody's item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// By number.
+    Phone(Phone),
+    /// By Meta's id, whose number is not known.
+    User(String),
+}
+
+impl Who {
+    fn key(&self) -> String {
+        match self {
+            Who::Phone(phone) => phone.key().to_string(),
+            Who::User(id) => format!("user#{id}"),
+        }
+    }
 }
 
 impl Contacts {
-    /// The table of that name.
-    pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+    /// The table of that name; people who said nothing about consent are forgotten after `retention_days`.
+    pub fn new(client: Client, table: String, retention_days: u32) -> Self {
+        Self {
+            client,
+            table,
+            retention_days,
+        }
     }
 
     /// Those of `people` who are on the standing list.
@@ -51,53 +85,157 @@ impl Contacts {
             .collect())
     }
 
-    /// Whether this person is on the standing list, as it is now.
-    pub async fn is_suppressed(&self, person: PhoneKey) -> Result<bool, Error> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("phone_key", text(&person.to_string()))
-            .projection_expression("suppressed")
-            .consistent_read(true);
-        let item = get
-            .send()
-            .await
-            .map_err(Error::aws("look somebody up"))?
-            .item;
-        Ok(item.is_some_and(|item| suppressed(&item)))
+    /// Asks whether somebody may be called for this row, and notes that they are about to be, in one step: a word that
+    /// forbids comes before it, and is obeyed, or after it, and sees when the call was. `None` where they may not.
+    pub async fn may_call(
+        &self,
+        phone: Phone,
+        campaign: &CampaignId,
+        row: RowNumber,
+        now: Millis,
+    ) -> Result<Option<Contact>, Error> {
+        let action = "ask whether somebody may be called";
+        let update = self
+            .update(&Who::Phone(phone))
+            .update_expression(
+                "SET phone = if_not_exists(phone, :phone), last_campaign = :campaign, last_row = :row, \
+                 last_called_at = :now, expires_at = if_not_exists(keep_until, :expiry)",
+            )
+            .condition_expression("attribute_not_exists(suppressed) OR suppressed = :no")
+            .expression_attribute_values(":phone", text(&phone.to_string()))
+            .expression_attribute_values(":campaign", text(campaign.as_str()))
+            .expression_attribute_values(":row", number(row.into()))
+            .expression_attribute_values(":now", number(now))
+            .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)))
+            .expression_attribute_values(":no", AttributeValue::Bool(false))
+            .return_values(ReturnValue::AllNew);
+        match update.send().await {
+            Ok(answer) => answer.attributes.map(|item| read(action, item)).transpose(),
+            Err(error) if refused(&error).is_some() => Ok(None),
+            Err(error) => Err(Error::aws(action)(error)),
+        }
     }
 
-    /// What is known of this person.
-    pub async fn get(&self, person: PhoneKey) -> Result<Option<Contact>, Error> {
+    /// What is known of somebody.
+    pub async fn get(&self, who: &Who) -> Result<Option<Contact>, Error> {
         let action = "read a contact";
         let get = self
             .client
             .get_item()
             .table_name(&self.table)
-            .key("phone_key", text(&person.to_string()));
-        let item = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(Error::aws(action))?
-            .item;
-        item.map(|item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error)))
-            .transpose()
+            .key("phone_key", text(&who.key()))
+            .consistent_read(true);
+        let item = get.send().await.map_err(Error::aws(action))?.item;
+        item.map(|item| read(action, item)).transpose()
     }
 
-    /// Keeps what is known of this person, in the place of what was.
-    pub async fn put(&self, contact: &Contact) -> Result<(), Error> {
-        let action = "write a contact";
-        let mut item: HashMap<String, AttributeValue> =
-            serde_dynamo::to_item(contact).map_err(|error| Error::new(action, error))?;
-        item.insert("phone_key".into(), text(&contact.phone.key().to_string()));
-        let put = self
-            .client
-            .put_item()
+    /// Who somebody is of whom a callback names the number, Meta's id, or both.
+    pub async fn who(
+        &self,
+        phone: Option<Phone>,
+        user_id: Option<&str>,
+    ) -> Result<Option<Who>, Error> {
+        match (phone, user_id) {
+            (Some(phone), _) => Ok(Some(Who::Phone(phone))),
+            (None, Some(user_id)) => {
+                let user = Who::User(user_id.to_owned());
+                let known = self.get(&user).await?.and_then(|contact| contact.phone);
+                Ok(Some(known.map_or(user, Who::Phone)))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Keeps a word about consent for good; gives what is known of them then.
+    pub async fn tell(&self, who: &Who, word: Consent) -> Result<Contact, Error> {
+        let action = "write down a word about consent";
+        loop {
+            let known = self.get(who).await?.unwrap_or_default();
+            let Some(told) = known.told(word.clone()) else {
+                return Ok(known);
+            };
+            let mut update = self
+                .update(who)
+                .expression_attribute_values(":consent", attribute(action, &told.consent)?)
+                .expression_attribute_values(":suppressed", AttributeValue::Bool(told.suppressed))
+                .expression_attribute_values(":keep", number(FOR_EVER))
+                .return_values(ReturnValue::AllNew);
+            let mut set =
+                "SET consent = :consent, suppressed = :suppressed, keep_until = :keep, expires_at = :keep".to_owned();
+            if let Who::Phone(phone) = who {
+                set.push_str(", phone = :phone");
+                update = update.expression_attribute_values(":phone", text(&phone.to_string()));
+            }
+            update = if known.consent.is_empty() {
+                update.condition_expression("attribute_not_exists(consent)")
+            } else {
+                update
+                    .condition_expression("consent = :seen")
+                    .expression_attribute_values(":seen", attribute(action, &known.consent)?)
+            };
+            match update.update_expression(set).send().await {
+                Ok(answer) => return read(action, answer.attributes.unwrap_or_default()),
+                // Another word came in between.
+                Err(error) if refused(&error).is_some() => {}
+                Err(error) => return Err(Error::aws(action)(error)),
+            }
+        }
+    }
+
+    /// They wrote at this time: the window opens. Gives what is known of them.
+    pub async fn heard(&self, who: &Who, at: Millis, now: Millis) -> Result<Contact, Error> {
+        let action = "note when somebody wrote";
+        let mut update = self
+            .update(who)
+            .expression_attribute_values(":at", number(at))
+            .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)))
+            .condition_expression("attribute_not_exists(last_inbound_at) OR last_inbound_at < :at")
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let mut set =
+            "SET last_inbound_at = :at, expires_at = if_not_exists(keep_until, :expiry)".to_owned();
+        if let Who::Phone(phone) = who {
+            set.push_str(", phone = if_not_exists(phone, :phone)");
+            update = update.expression_attribute_values(":phone", text(&phone.to_string()));
+        }
+        match update.update_expression(set).send().await {
+            Ok(answer) => read(action, answer.attributes.unwrap_or_default()),
+            Err(error) => match refused(&error) {
+                Some(item) => read(action, item.unwrap_or_default()),
+                None => Err(Error::aws(action)(error)),
+            },
+        }
+    }
+
+    /// Learns which number Meta's id stands for. What was said under the id alone holds for the number from now on; the
+    /// last step marks it as learned, so that a process that dies before is followed by another that learns it again.
+    pub async fn link(&self, phone: Phone, user_id: &str, now: Millis) -> Result<(), Error> {
+        let action = "note whose id this is";
+        let set = async |who: &Who, name: &'static str, value: &str| {
+            let update = self
+                .update(who)
+                .update_expression(format!(
+                    "SET {name} = :value, expires_at = if_not_exists(keep_until, :expiry)"
+                ))
+                .expression_attribute_values(":value", text(value))
+                .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)))
+                .return_values(ReturnValue::AllNew);
+            let answer = update.send().await.map_err(Error::aws(action))?;
+            read(action, answer.attributes.unwrap_or_default())
+        };
+        let user = set(&Who::User(user_id.to_owned()), "phone", &phone.to_string()).await?;
+        let who = Who::Phone(phone);
+        for word in user.consent {
+            self.tell(&who, word).await?;
+        }
+        set(&who, "user_id", user_id).await.map(drop)
+    }
+
+    fn update(&self, who: &Who) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
             .table_name(&self.table)
-            .set_item(Some(item));
-        put.send().await.map(drop).map_err(Error::aws(action))
+            .key("phone_key", text(&who.key()))
     }
 
     async fn ask(&self, keys: Vec<String>) -> Result<Vec<String>, Error> {
@@ -132,6 +270,10 @@ impl Contacts {
             format!("DynamoDB left some out {TRIES} times"),
         ))
     }
+}
+
+fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<Contact, Error> {
+    serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))
 }
 
 fn keys_of(keys: Vec<String>) -> Result<KeysAndAttributes, Error> {

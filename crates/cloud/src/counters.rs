@@ -4,15 +4,13 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
 use campaign::tally::{Counters, StopLoss};
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::text;
+use crate::campaigns::{is_there, text};
 use crate::{Error, expiry};
 
 /// The counters' items.
@@ -106,17 +104,10 @@ impl CounterTable {
             .expression_attribute_values(":seen", text(seen));
         match put.send().await {
             Ok(_) => Ok(true),
-            Err(error) if is_refused(&error) => Ok(false),
+            Err(error) if is_there(&error) => Ok(false),
             Err(error) => Err(Error::aws(action)(error)),
         }
     }
-}
-
-fn is_refused(error: &SdkError<PutItemError>) -> bool {
-    matches!(
-        error.as_service_error(),
-        Some(PutItemError::ConditionalCheckFailedException(_))
-    )
 }
 
 fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<ShardTally, Error> {

@@ -55,12 +55,14 @@ pub struct Reports {
     pub wamid: String,
     /// When it was sent, delivered, read.
     pub sent_at: Option<Millis>,
-    /// Reached the device; also set by `read`.
+    /// Reached the device; may be missing though it was read.
     pub delivered_at: Option<Millis>,
     /// Seen.
     pub read_at: Option<Millis>,
     /// Refused after acceptance, and why.
     pub failed: Option<(Millis, Fault)>,
+    /// What Meta charges for.
+    pub category: Option<String>,
 }
 
 /// A row as stored.
@@ -90,7 +92,7 @@ pub struct LedgerRow {
     pub fault: Option<Fault>,
     /// Reported `sent`.
     pub sent_at: Option<Millis>,
-    /// Reported `delivered`, or `read`.
+    /// Reported `delivered`; may be missing though it was read.
     pub delivered_at: Option<Millis>,
     /// Reported `read`.
     pub read_at: Option<Millis>,
@@ -98,6 +100,9 @@ pub struct LedgerRow {
     pub failed_at: Option<Millis>,
     /// Why it failed after acceptance.
     pub failure: Option<Fault>,
+    /// What Meta charges for, such as `marketing`.
+    #[serde(default)]
+    pub category: Option<String>,
     /// Some attempt may have been sent, and no later one was accepted.
     #[serde(default)]
     pub doubted: bool,
@@ -167,7 +172,7 @@ impl LedgerRow {
 }
 
 /// What a new attempt clears: everything that a former one learned goes to the history.
-const FORMER: &str = "not_before, wamid, wa_id, message_status, fault, sent_at, delivered_at, read_at, failed_at, failure";
+const FORMER: &str = "not_before, wamid, wa_id, message_status, fault, sent_at, delivered_at, read_at, failed_at, failure, category";
 
 impl Ledger {
     /// The table of that name; rows expire after `retention_days`.
@@ -454,6 +459,9 @@ impl Ledger {
                 .into_iter()
                 .filter_map(|(name, at)| Some((name, number(at?)))),
         );
+        if let Some(category) = &reports.category {
+            facts.push(("category", text(category)));
+        }
         if let Some((at, fault)) = &reports.failed {
             facts.push(("failed_at", number(*at)));
             facts.push(("failure", attribute(action, fault)?));

@@ -2,7 +2,8 @@
 //!
 //! - [`env`](mod@env): what a function is told by its environment
 //! - [`aws`]: the clients, made once per process
-//! - [`campaigns`], [`counters`], [`imports`], [`ledger`], [`callbacks`], [`contacts`]: the tables
+//! - [`campaigns`], [`counters`], [`imports`], [`ledger`], [`callbacks`], [`contacts`], [`inbox`]: the tables
+//! - [`known`]: campaigns that were read a moment ago; [`settings`], [`notices`]: what holds for all of them
 //! - [`files`], [`rejects`]: the bucket
 //! - [`queue`], [`splits`]: the queues; [`dead_letters`]: notes on batches that failed for good
 //! - [`schedules`]: campaigns that start by themselves
@@ -22,11 +23,15 @@ pub mod dead_letters;
 pub mod env;
 pub mod files;
 pub mod imports;
+pub mod inbox;
+pub mod known;
 pub mod ledger;
+pub mod notices;
 pub mod queue;
 pub mod rejects;
 pub mod schedules;
 pub mod secrets;
+pub mod settings;
 pub mod splits;
 
 /// Something AWS did not do, after the SDK's own retries; the invocation fails and the event comes again.

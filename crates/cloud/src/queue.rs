@@ -1,4 +1,4 @@
-//! The sends queue.
+//! The queues of batches: the sends queue, the urgent lane beside it, and their dead letters.
 
 use std::time::Duration;
 
@@ -79,6 +79,22 @@ impl Queue {
             .buffer_unordered(IN_FLIGHT)
             .try_collect::<()>()
             .await
+    }
+
+    /// Enqueues a batch in this lane, which senders look into while they are at work, and wakes one in case none is: by a
+    /// batch without rows in the lane whose messages Lambda brings.
+    pub async fn send_urgent(
+        &self,
+        batch: Batch,
+        delay: Duration,
+        bulk: &Queue,
+    ) -> Result<(), Error> {
+        let wake = Batch {
+            campaign: batch.campaign.clone(),
+            rows: Vec::new(),
+        };
+        self.send(&[batch], delay).await?;
+        bulk.send(&[wake], delay).await
     }
 
     /// Takes up to `most` messages (10 at most), which nobody else sees for the time given. `wait` zero asks some of SQS'

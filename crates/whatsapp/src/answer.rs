@@ -32,6 +32,7 @@ struct Success {
 #[derive(Deserialize)]
 struct Contact {
     wa_id: Option<String>,
+    user_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,13 +77,14 @@ fn accepted(body: &[u8]) -> Option<Outcome> {
         .into_iter()
         .next()
         .filter(|message| !message.id.is_empty())?;
+    let (wa_id, user_id) = match success.contacts.into_iter().next() {
+        Some(contact) => (contact.wa_id, contact.user_id),
+        None => (None, None),
+    };
     Some(Outcome::Accepted(Acceptance {
         wamid: message.id,
-        wa_id: success
-            .contacts
-            .into_iter()
-            .next()
-            .and_then(|contact| contact.wa_id),
+        wa_id,
+        user_id,
         message_status: message.message_status,
     }))
 }

@@ -1,9 +1,16 @@
 //! What Meta reports back: read leniently, kept raw, typed only where Crier acts.
+//!
+//! - [`Report`](crate::report::Report): a status of a message
+//! - [`Inbound`](crate::inbound::Inbound), [`Preference`](crate::inbound::Preference): what people say
+//! - [`Notice`](crate::notice::Notice): what Meta says of templates, numbers and the account
 
-use campaign::id::Tracker;
 use campaign::outcome::{Fault, Millis};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use crate::inbound::{self, Inbound, Preference};
+use crate::notice::{self, Notice};
+use crate::report::{self, Report};
 
 /// One update of a POST: Meta packs up to 1,000 into one.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,37 +19,45 @@ pub struct Update {
     pub key: String,
     /// The update as it came, with the entry and metadata it came under.
     pub raw: Value,
-    /// What it says about a message of ours, where it does.
-    pub report: Option<Report>,
+    /// What it says.
+    pub event: Event,
 }
 
-/// A status of a message we sent.
+/// What an update says, as far as Crier acts on it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// The row and the attempt it speaks of.
-    pub tracker: Tracker,
-    /// The message's id.
-    pub wamid: String,
-    /// What happened.
-    pub status: Status,
-    /// When, in milliseconds; `None` where it does not say.
-    pub at: Option<Millis>,
-}
-
-/// What happened to a message.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Status {
-    /// On its way.
-    Sent,
-    /// On the device.
-    Delivered,
-    /// Seen; implies delivered.
-    Read,
-    /// Refused after it had been accepted.
-    Failed(Fault),
-    /// Played, or one that Meta adds later: the message was accepted, that much is certain.
+pub enum Event {
+    /// A status of a message.
+    Status(Report),
+    /// Somebody wrote, or pressed a button.
+    Inbound(Box<Inbound>),
+    /// Somebody changed whether they want marketing messages.
+    Preference(Preference),
+    /// Something happened to a template, the number or the account.
+    Notice(Notice),
+    /// Meta could not do something, and says so beside no message.
+    Fault(Fault),
+    /// Anything else, kept raw.
     Other,
 }
+
+/// Somebody, as Meta names them: since 2026 a phone may be absent everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Person {
+    /// The number, digits alone.
+    pub phone: Option<String>,
+    /// The business-scoped user id.
+    pub user_id: Option<String>,
+}
+
+/// The lists of a change that hold updates of their own, and what their keys begin with.
+const LISTS: [(&str, &str); 6] = [
+    ("statuses", "status"),
+    ("messages", "message"),
+    ("user_preferences", "preference"),
+    ("message_echoes", "echo"),
+    ("calls", "call"),
+    ("groups", "group"),
+];
 
 /// Splits a body into its updates; one that is no JSON, or has nothing known in it, is a single update.
 pub fn read(body: &[u8]) -> Vec<Update> {
@@ -51,7 +66,7 @@ pub fn read(body: &[u8]) -> Vec<Update> {
         return vec![Update {
             key: format!("unreadable#{}", hash(body)),
             raw,
-            report: None,
+            event: Event::Other,
         }];
     };
     let mut updates = Vec::new();
@@ -64,7 +79,7 @@ pub fn read(body: &[u8]) -> Vec<Update> {
         updates.push(Update {
             key: format!("other#{}", hash(body)),
             raw: post,
-            report: None,
+            event: Event::Other,
         });
     }
     updates
@@ -72,64 +87,73 @@ pub fn read(body: &[u8]) -> Vec<Update> {
 
 fn read_change(entry: &Value, change: &Value, updates: &mut Vec<Update>) {
     let value = &change["value"];
+    let field = change["field"].as_str().unwrap_or_default();
     let before = updates.len();
-    for (list, prefix) in [("statuses", "status"), ("messages", "message")] {
+    for (list, prefix) in LISTS {
         for item in items(value, list) {
             let raw = json!({
                 "entry": entry["id"], "field": change["field"], "metadata": value["metadata"],
                 "contacts": value["contacts"], prefix: item,
             });
-            let report = if list == "statuses" {
-                report(item)
-            } else {
-                None
+            let event = match (list, field) {
+                // Calls have statuses, too, under a field of their own.
+                ("statuses", "calls") => Event::Other,
+                ("statuses", _) => report::read(item).map_or(Event::Other, Event::Status),
+                ("messages", _) => inbound::read(item, value)
+                    .map_or(Event::Other, |inbound| Event::Inbound(Box::new(inbound))),
+                ("user_preferences", _) => {
+                    inbound::preference(item).map_or(Event::Other, Event::Preference)
+                }
+                _ => Event::Other,
             };
             updates.push(Update {
                 key: key(prefix, item),
                 raw,
-                report,
+                event,
             });
         }
     }
     if updates.len() == before {
-        let raw = json!({"entry": entry["id"], "change": change});
+        let raw = json!({"entry": entry["id"], "time": entry["time"], "change": change});
+        let event = match notice::read(field, value, millis(&entry["time"])) {
+            Some(notice) => Event::Notice(notice),
+            None if value["errors"][0].is_object() => Event::Fault(fault(&value["errors"][0])),
+            None => Event::Other,
+        };
         updates.push(Update {
             key: format!("other#{}", hash(raw.to_string().as_bytes())),
             raw,
-            report: None,
+            event,
         });
     }
 }
 
 /// `status#{wamid}#{status}` or `message#{wamid}`; without an id, the content's hash.
 fn key(prefix: &str, item: &Value) -> String {
-    match (item["id"].as_str(), item["status"].as_str()) {
-        (Some(id), Some(status)) => format!("{prefix}#{id}#{status}"),
+    let happened = item["status"].as_str().or_else(|| item["event"].as_str());
+    match (item["id"].as_str(), happened) {
+        (Some(id), Some(happened)) => format!("{prefix}#{id}#{happened}"),
         (Some(id), None) => format!("{prefix}#{id}"),
         (None, _) => format!("{prefix}#{}", hash(item.to_string().as_bytes())),
     }
 }
 
-fn report(status: &Value) -> Option<Report> {
-    let tracker = status["biz_opaque_callback_data"].as_str()?.parse().ok()?;
-    let happened = match status["status"].as_str()? {
-        "sent" => Status::Sent,
-        "delivered" => Status::Delivered,
-        "read" => Status::Read,
-        "failed" => Status::Failed(fault(&status["errors"][0])),
-        _ => Status::Other,
-    };
-    let wamid = status["id"].as_str().unwrap_or_default().to_owned();
-    Some(Report {
-        tracker,
-        wamid,
-        status: happened,
-        at: millis(&status["timestamp"]),
-    })
+/// Where a status of this message is kept that tells which row it belongs to, whichever of them came.
+pub fn status_keys(wamid: &str) -> Vec<String> {
+    let statuses = ["sent", "delivered", "read", "failed"];
+    statuses
+        .map(|status| format!("status#{wamid}#{status}"))
+        .to_vec()
 }
 
-fn fault(error: &Value) -> Fault {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
+/// A kept status again.
+pub fn kept_status(raw: &str) -> Option<Report> {
+    let raw: Value = serde_json::from_str(raw).ok()?;
+    report::read(&raw["status"])
+}
+
+/// An error object of a callback.
+pub(crate) fn fault(error: &Value) -> Fault {
     let details = text(&error["error_data"]["details"]).or_else(|| text(&error["error_data"]));
     let title = text(&error["title"])
         .or_else(|| text(&error["message"]))
@@ -142,8 +166,20 @@ fn fault(error: &Value) -> Fault {
     }
 }
 
+pub(crate) fn text(value: &Value) -> Option<String> {
+    value
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+}
+
+/// A number or an id, which come as text or as numbers.
+pub(crate) fn digits(value: &Value) -> Option<String> {
+    text(value).or_else(|| value.as_u64().map(|number| number.to_string()))
+}
+
 /// Seconds as a string, says the documentation; numbers and milliseconds have been seen.
-fn millis(timestamp: &Value) -> Option<Millis> {
+pub(crate) fn millis(timestamp: &Value) -> Option<Millis> {
     let number = timestamp
         .as_u64()
         .or_else(|| timestamp.as_str()?.trim().parse().ok())?;
@@ -155,7 +191,7 @@ fn millis(timestamp: &Value) -> Option<Millis> {
     })
 }
 
-fn items<'v>(value: &'v Value, list: &str) -> impl Iterator<Item = &'v Value> {
+pub(crate) fn items<'v>(value: &'v Value, list: &str) -> impl Iterator<Item = &'v Value> {
     value[list]
         .as_array()
         .map(Vec::as_slice)
@@ -173,7 +209,15 @@ fn hash(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::Status;
     use proptest::prelude::*;
+
+    fn report(extra: Value) -> Report {
+        match &status(extra)[0].event {
+            Event::Status(report) => report.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
 
     fn status(extra: Value) -> Vec<Update> {
         let mut status = json!({"id": "wamid.1", "status": "delivered", "timestamp": "1698266945",
@@ -191,8 +235,11 @@ mod tests {
         let updates = status(json!({}));
         assert_eq!(updates.len(), 1);
         assert_eq!(updates[0].key, "status#wamid.1#delivered");
-        let report = updates[0].report.clone().expect("a report");
-        assert_eq!(report.tracker.to_string(), "c1:7:2");
+        let report = report(json!({}));
+        assert_eq!(
+            report.tracker.map(|tracker| tracker.to_string()),
+            Some("c1:7:2".into())
+        );
         assert_eq!(
             (report.status, report.at),
             (Status::Delivered, Some(1_698_266_945_000))
@@ -206,29 +253,16 @@ mod tests {
             json!(1_698_266_945),
             json!("1698266945000"),
         ] {
-            let updates = status(json!({"timestamp": timestamp}));
-            assert_eq!(
-                updates[0].report.as_ref().and_then(|report| report.at),
-                Some(1_698_266_945_000)
-            );
+            let report = report(json!({"timestamp": timestamp}));
+            assert_eq!(report.at, Some(1_698_266_945_000));
         }
-        assert_eq!(
-            status(json!({"timestamp": null}))[0]
-                .report
-                .as_ref()
-                .and_then(|report| report.at),
-            None
-        );
+        assert_eq!(report(json!({"timestamp": null})).at, None);
     }
 
     #[test]
     fn a_failure_keeps_its_code() {
         let errors = json!([{"code": 131026, "title": "Message undeliverable", "error_data": {"details": "why"}}]);
-        let updates = status(json!({"status": "failed", "errors": errors}));
-        let Some(Report {
-            status: Status::Failed(fault),
-            ..
-        }) = &updates[0].report
+        let Status::Failed(fault) = report(json!({"status": "failed", "errors": errors})).status
         else {
             panic!("failed")
         };
@@ -236,19 +270,26 @@ mod tests {
             (fault.code, fault.details.as_deref()),
             (Some(131026), Some("why"))
         );
-        assert!(matches!(
-            status(json!({"status": "played"}))[0].report,
-            Some(Report {
-                status: Status::Other,
-                ..
-            })
-        ));
+    }
+
+    #[test]
+    fn a_status_that_is_not_known_yet_is_one_all_the_same() {
+        assert_eq!(report(json!({"status": "played"})).status, Status::Played);
+        assert_eq!(report(json!({"status": "sung"})).status, Status::Other);
+    }
+
+    #[test]
+    fn a_kept_status_tells_its_row_again() {
+        let updates = status(json!({}));
+        assert!(status_keys("wamid.1").contains(&updates[0].key));
+        let kept = kept_status(&updates[0].raw.to_string()).and_then(|report| report.tracker);
+        assert_eq!(kept.map(|tracker| tracker.row), Some(7));
     }
 
     #[test]
     fn foreign_callback_data_is_kept_but_moves_nothing() {
         let updates = status(json!({"biz_opaque_callback_data": "somebody else's"}));
-        assert!(updates[0].report.is_none());
+        assert!(matches!(&updates[0].event, Event::Status(report) if report.tracker.is_none()));
         assert_eq!(updates[0].raw["status"]["id"], "wamid.1");
     }
 

@@ -3,7 +3,7 @@
 //! Source: Meta, "Cloud API error codes" (September 2026) and "Graph API: handle errors". Decisions go by the code,
 //! not by the HTTP status: sources disagree on the latter (130429 as 400 and as 429).
 
-use campaign::outcome::{Backoff, Blame, Class, GiveUp, Slows};
+use campaign::outcome::{Backoff, Blame, Class, Fault, GiveUp, Slows};
 
 /// Where a code was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub fn classify(code: i64, seen: Seen) -> Class {
             factor: 2,
             cap: 60,
             tries: 3,
-            then: GiveUp::Stop,
+            then: GiveUp::StopUnless(Blame::Media),
         }),
         131056 => Class::Again(Backoff {
             slows: Slows::Row,
@@ -138,7 +138,7 @@ fn unlisted(seen: Seen) -> Class {
 }
 
 /// What a code means and what to do, where a campaign stops for it; one sentence for people.
-pub fn advice(code: i64) -> &'static str {
+fn advice(code: i64) -> &'static str {
     match code {
         0 | 104 | 190 => {
             "The access token is missing, expired or revoked: put a new one into the secret."
@@ -180,6 +180,26 @@ pub fn advice(code: i64) -> &'static str {
         }
         131051 => "WhatsApp does not support this type of message.",
         _ => "WhatsApp refused the message in a way that would meet every row.",
+    }
+}
+
+/// Why a campaign stops or rests, and what to do: the sentence people read.
+pub fn reason(fault: &Fault) -> String {
+    let details = fault
+        .details
+        .as_deref()
+        .map(|details| format!(": {details}"))
+        .unwrap_or_default();
+    match fault.code {
+        Some(code) => format!(
+            "WhatsApp answered error {code}, \"{}\"{details}. {}",
+            fault.title,
+            advice(code)
+        ),
+        None => format!(
+            "WhatsApp could not be reached ({}). Check the parameter GraphApiUrl and Meta's status page.",
+            fault.title
+        ),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What may be sent: the message object checked against what Meta documents, and the request for one row.
 
 use campaign::id::Tracker;
+use campaign::message::Message;
+use campaign::outcome::{Circumstances, Millis};
 use campaign::phone::Phone;
 use serde_json::{Map, Value, json};
 
@@ -218,4 +220,25 @@ fn at_most(text: &str, limit: usize, pointer: &str) -> Result<(), Problem> {
         return problem(pointer, format!("is longer than {limit} characters"));
     }
     Ok(())
+}
+
+/// Whether the link or id of a media file comes from the row.
+fn media_varies(message: &Message) -> bool {
+    let texts = message.texts();
+    texts
+        .iter()
+        .any(|(pointer, _)| pointer.ends_with("/link") || pointer.ends_with("/id"))
+}
+
+/// What a decision about an attempt depends on, as far as the message tells; of a campaign that was proven, without jitter.
+pub fn circumstances(message: &Message, attempt: u32, now: Millis) -> Circumstances {
+    Circumstances {
+        attempt,
+        now,
+        values_vary: !message.columns().is_empty(),
+        name_varies: message.varies_at("/template/name") || message.varies_at("/template/language"),
+        media_varies: media_varies(message),
+        proven: true,
+        jitter: 0.0,
+    }
 }

@@ -58,7 +58,11 @@ pub async fn create(
     let checks_template = new.checks_template();
     let mut campaign = new.checked(id, now)?;
     if checks_template {
-        campaign.template = api.template_of(&campaign.message).await?;
+        let (message, pointer) = match &campaign.fallback {
+            Some(fallback) => (fallback, "/fallback"),
+            None => (&campaign.message, "/message"),
+        };
+        campaign.template = api.template_of(message, pointer).await?;
     }
     // Signed first: a campaign without an upload would wait for ever.
     let id = &campaign.id;

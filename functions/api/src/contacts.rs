@@ -1,4 +1,4 @@
-//! The standing list of people whom no campaign messages.
+//! People: whether anybody may message them, and what they said about it.
 
 use std::sync::Arc;
 
@@ -6,13 +6,15 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use campaign::contact::Contact;
+use campaign::contact::{Consent, Contact, Source};
 use campaign::phone::{self, Phone};
+use cloud::contacts::Who;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
-use crate::{Api, create, view};
+use crate::view::time;
+use crate::{Api, create};
 
 /// The most characters of a reason.
 const MAX_REASON: usize = 500;
@@ -33,14 +35,36 @@ pub struct ContactView {
     /// As last written; every spelling of the number leads here.
     #[schema(example = "+5511987654321")]
     pub phone: String,
+    /// WhatsApp's id of theirs, where it named one.
+    pub user_id: Option<String>,
     /// Whether nobody is to message this person.
     pub suppressed: bool,
-    /// Why.
-    pub reason: Option<String>,
-    /// Who said so.
-    pub source: String,
-    /// When.
-    pub changed_at: String,
+    /// What was said about that, the latest first; the first counts.
+    pub consent: Vec<ConsentView>,
+    /// When they last wrote.
+    pub last_inbound_at: Option<String>,
+    /// Until when they may be sent free-form messages; none where they may not now.
+    pub window_until: Option<String>,
+    /// The campaign that called them last.
+    pub last_campaign: Option<String>,
+    /// Their row in it.
+    pub last_row: Option<u32>,
+    /// When that was.
+    pub last_called_at: Option<String>,
+}
+
+/// A word about whether somebody may be messaged.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ConsentView {
+    /// When it was said.
+    pub at: String,
+    /// Whether nobody was to message them from then on.
+    pub suppressed: bool,
+    /// `operator`, `text`, `button`, `preferences` (WhatsApp's own switch), `refusal` (error 131050), `moved` (from another
+    /// number) or `erasure`.
+    pub source: &'static str,
+    /// In what words.
+    pub text: Option<String>,
 }
 
 /// Puts somebody on the standing list, or takes them off it. Campaigns that are sending obey from their next claim on.
@@ -66,18 +90,17 @@ pub async fn put(
         ));
     }
     let phone = read(&number)?;
-    let contact = Contact {
-        phone,
+    let word = Consent {
+        at: cloud::now(),
         suppressed,
-        reason,
-        source: "operator".into(),
-        changed_at: cloud::now(),
+        source: Source::Operator,
+        text: reason,
     };
-    api.contacts.put(&contact).await?;
-    Ok(Json(view_of(contact)))
+    let contact = api.contacts.tell(&Who::Phone(phone), word).await?;
+    Ok(Json(view_of(phone, contact)))
 }
 
-/// Shows what is known of somebody.
+/// Shows what is known of somebody: consent and its history, the 24-hour window, the campaign that called them last.
 #[utoipa::path(
     get, path = "/contacts/{phone}",
     params(("phone" = String, Path, description = "The number, as +<country><number>, the + as %2B or left out")),
@@ -87,9 +110,10 @@ pub async fn show(
     State(api): State<Arc<Api>>,
     Path(number): Path<String>,
 ) -> Result<Json<ContactView>, Problem> {
-    let contact = api.contacts.get(read(&number)?.key()).await?;
+    let phone = read(&number)?;
+    let contact = api.contacts.get(&Who::Phone(phone)).await?;
     contact
-        .map(|contact| Json(view_of(contact)))
+        .map(|contact| Json(view_of(phone, contact)))
         .ok_or_else(Problem::no_contact)
 }
 
@@ -100,12 +124,23 @@ fn read(number: &str) -> Result<Phone, Problem> {
         .map_err(|problem| Problem::field("/phone", problem.to_string()))
 }
 
-fn view_of(contact: Contact) -> ContactView {
+fn view_of(phone: Phone, contact: Contact) -> ContactView {
+    let window_until = contact.window(cloud::now());
+    let said = |word: &Consent| ConsentView {
+        at: time(word.at),
+        suppressed: word.suppressed,
+        source: word.source.name(),
+        text: word.text.clone(),
+    };
     ContactView {
-        phone: contact.phone.to_string(),
+        phone: contact.phone.unwrap_or(phone).to_string(),
+        user_id: contact.user_id,
         suppressed: contact.suppressed,
-        reason: contact.reason,
-        source: contact.source,
-        changed_at: view::time(contact.changed_at),
+        consent: contact.consent.iter().rev().map(said).collect(),
+        last_inbound_at: contact.last_inbound_at.map(time),
+        window_until: window_until.map(time),
+        last_campaign: contact.last_campaign.map(|campaign| campaign.to_string()),
+        last_row: contact.last_row,
+        last_called_at: contact.last_called_at.map(time),
     }
 }

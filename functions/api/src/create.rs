@@ -4,7 +4,9 @@ use campaign::id::CampaignId;
 use campaign::message::Message;
 use campaign::outcome::Millis;
 use campaign::phone;
-use campaign::record::{AfterCanary, Campaign, Canary, FileInfo, OnDoubt, Options, Policy, Window};
+use campaign::record::{
+    AfterCanary, Campaign, Canary, FileInfo, OnDoubt, Options, OutsideWindow, Policy, Window,
+};
 use campaign::value::OnBadValue;
 use cloud::files::MAX_UPLOAD;
 use jiff::Timestamp;
@@ -33,6 +35,14 @@ pub struct NewCampaign {
         "name": "order_update", "language": {"code": "en"},
         "components": [{"type": "body", "parameters": [{"type": "text", "text": "{{name}}"}]}]}}))]
     message: Option<Value>,
+    /// For a message that is no template: the template that is sent in its place to people who have not written within the
+    /// last 24 hours, since WhatsApp would refuse the message.
+    #[schema(value_type = Option<Object>)]
+    fallback: Option<Value>,
+    /// What becomes of those people without a fallback: `skip` (unless said otherwise), or `send`, for those whose callbacks
+    /// go elsewhere, so that Crier does not know who wrote.
+    #[schema(value_type = Option<String>, example = "skip")]
+    outside_window: Option<OutsideWindow>,
     /// The file that will be uploaded.
     #[schema(required = true)]
     file: Option<NewFile>,
@@ -143,7 +153,9 @@ impl NewCampaign {
                 format!("is longer than {MAX_NAME} characters"),
             ));
         }
-        let (message, announced) = (message(self.message)?, file(self.file, "/file")?);
+        let message = message(self.message, "/message")?;
+        let fallback = fallback(self.fallback, &message)?;
+        let announced = file(self.file, "/file")?;
         let exclude = self
             .exclude
             .map(|list| file(Some(list), "/exclude"))
@@ -152,6 +164,8 @@ impl NewCampaign {
             window,
             policy,
             canary,
+            fallback,
+            outside_window: self.outside_window.unwrap_or_default(),
             options: self.options.checked()?,
             exclude,
             hold: self.hold,
@@ -236,7 +250,7 @@ impl NewFile {
 }
 
 /// A moment as people write it, in milliseconds since the Unix epoch.
-fn moment(text: Option<&str>, pointer: &str) -> Result<Option<Millis>, Problem> {
+pub(crate) fn moment(text: Option<&str>, pointer: &str) -> Result<Option<Millis>, Problem> {
     let Some(text) = text else {
         return Ok(None);
     };
@@ -250,13 +264,30 @@ fn moment(text: Option<&str>, pointer: &str) -> Result<Option<Millis>, Problem> 
     })
 }
 
-fn message(body: Option<Value>) -> Result<Message, Problem> {
-    let body = body.ok_or_else(|| Problem::field("/message", "is required"))?;
+fn fallback(body: Option<Value>, message: &Message) -> Result<Option<Message>, Problem> {
+    let Some(body) = body else {
+        return Ok(None);
+    };
+    let fallback = self::message(Some(body), "/fallback")?;
+    if message.is_template() {
+        let detail = "makes no sense with a template as the message, which may be sent at any time; leave it out";
+        return Err(Problem::field("/fallback", detail));
+    }
+    if !fallback.is_template() {
+        let detail = "must be a template: nothing else may be sent to people who have not written within a day";
+        return Err(Problem::field("/fallback/type", detail));
+    }
+    Ok(Some(fallback))
+}
+
+/// A message at `pointer` of the body, if WhatsApp may take it.
+pub(crate) fn message(body: Option<Value>, pointer: &str) -> Result<Message, Problem> {
+    let body = body.ok_or_else(|| Problem::field(pointer, "is required"))?;
     whatsapp::message::check(&body).map_err(|problem| {
-        Problem::field(format!("/message{}", problem.pointer), problem.problem)
+        Problem::field(format!("{pointer}{}", problem.pointer), problem.problem)
     })?;
     Message::new(body).map_err(|empty| {
-        let pointer = format!("/message{}", empty.pointer);
+        let pointer = format!("{pointer}{}", empty.pointer);
         Problem::field(
             pointer,
             "holds `{{}}`, which names no column; write `{{column}}`",

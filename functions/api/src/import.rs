@@ -13,7 +13,7 @@ use campaign::id::CampaignId;
 use campaign::import::ImportCounts;
 use campaign::phone;
 use campaign::preview::{Preview, warnings};
-use campaign::record::{Campaign, CampaignFile, CampaignState, FileInfo, FileStage};
+use campaign::record::{Campaign, CampaignFile, CampaignState, FileInfo, FileStage, OutsideWindow};
 use cloud::files::Upload;
 use cloud::splits::SplitOrder;
 use serde::{Deserialize, Serialize};
@@ -339,6 +339,8 @@ fn test_campaign(campaign: &Campaign) -> Result<Campaign, Problem> {
     let mut test = Campaign::new(id, name, campaign.message.clone(), info, cloud::now());
     test.state = CampaignState::Sending;
     test.template = campaign.template.clone();
+    test.fallback = campaign.fallback.clone();
+    test.outside_window = OutsideWindow::Send;
     test.files[0].stage = FileStage::Split;
     test.files[0].counts = ImportCounts {
         rows: 1,

@@ -1,20 +1,24 @@
 //! The operator's API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaigns`], [`import`], [`steer`], [`rows`], [`templates`], [`contacts`]: the routes
+//! - [`campaigns`], [`import`], [`steer`], [`rows`], [`templates`], [`contacts`], [`messages`], [`settings`], [`account`]: the
+//!   routes
 //! - [`create`]: a new campaign, checked field by field
 //! - [`view`], [`preview`]: what people see of a campaign
 //! - [`access`]: who may call
 //! - [`problem`]: errors as RFC 9457 problem documents
 
 pub mod access;
+pub mod account;
 pub mod campaigns;
 pub mod contacts;
 pub mod create;
 pub mod import;
+pub mod messages;
 pub mod preview;
 pub mod problem;
 pub mod rows;
+pub mod settings;
 pub mod steer;
 pub mod templates;
 pub mod view;
@@ -29,10 +33,13 @@ use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
 use cloud::files::Files;
 use cloud::imports::Imports;
+use cloud::inbox::Inbox;
 use cloud::ledger::Ledger;
+use cloud::notices::Notices;
 use cloud::queue::Queue;
 use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
+use cloud::settings::SettingsStore;
 use cloud::splits::Splits;
 use lambda_http::Error;
 use utoipa::OpenApi;
@@ -59,8 +66,14 @@ pub struct Api {
     pub ledger: Ledger,
     /// Campaigns that start by themselves.
     pub schedules: Schedules,
-    /// The standing list.
+    /// People.
     pub contacts: Contacts,
+    /// What they wrote.
+    pub inbox: Inbox,
+    /// Words and answers.
+    pub settings: SettingsStore,
+    /// What Meta said of the account.
+    pub notices: Notices,
     /// The bucket.
     pub files: Files,
     /// Where test sends go.
@@ -87,8 +100,15 @@ impl Api {
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
-            imports: Imports::new(dynamodb.clone(), table, retention),
-            contacts: Contacts::new(dynamodb.clone(), env::required("CONTACTS_TABLE")?),
+            imports: Imports::new(dynamodb.clone(), table.clone(), retention),
+            settings: SettingsStore::new(dynamodb.clone(), table.clone()),
+            notices: Notices::new(dynamodb.clone(), table, retention),
+            inbox: Inbox::new(dynamodb.clone(), env::required("INBOX_TABLE")?, retention),
+            contacts: Contacts::new(
+                dynamodb.clone(),
+                env::required("CONTACTS_TABLE")?,
+                retention,
+            ),
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
             schedules: Schedules::new(
                 aws::scheduler(&config),
@@ -135,6 +155,9 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(rows::list))
         .routes(routes!(templates::list))
         .routes(routes!(contacts::show, contacts::put))
+        .routes(routes!(messages::list))
+        .routes(routes!(settings::show, settings::put))
+        .routes(routes!(account::show))
         .split_for_parts();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     description

@@ -176,6 +176,6 @@ fn sample(campaign: &Campaign, row: &Row) -> SampleView {
     SampleView {
         row: row.row,
         to: row.to.to_string(),
-        message: campaign.message.fill(&row.values),
+        message: campaign.messages().0.fill(&row.values),
     }
 }

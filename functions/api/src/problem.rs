@@ -84,7 +84,7 @@ impl Problem {
 
     /// Nobody of that number is known.
     pub fn no_contact() -> Self {
-        let detail = "nothing is known of this number: nobody suppressed it";
+        let detail = "nothing is known of this number: no campaign called it, and it never wrote";
         Self::new(StatusCode::NOT_FOUND, "unknown contact", detail)
     }
 

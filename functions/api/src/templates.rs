@@ -91,6 +91,7 @@ impl Api {
     pub(crate) async fn template_of(
         &self,
         message: &Message,
+        pointer: &str,
     ) -> Result<Option<TemplateFacts>, Problem> {
         if message.body().get("template").is_none() {
             return Ok(None);
@@ -101,7 +102,7 @@ impl Api {
         }
         let facts = self.account_facts(AGAIN_MS).await?;
         let found = template::check(message.body(), &facts.templates).map_err(|problem| {
-            Problem::field(format!("/message{}", problem.pointer), problem.problem)
+            Problem::field(format!("{pointer}{}", problem.pointer), problem.problem)
         })?;
         Ok(found.map(Template::facts))
     }

@@ -3,10 +3,10 @@
 use campaign::id::{CampaignId, Tracker};
 use campaign::ledger::Move;
 use campaign::outcome::{Circumstances, Class, Fault, Millis, Outcome, Slows, Step, next_step};
-use campaign::record::Rest;
+use campaign::record::{Rest, Way};
 use cloud::Error;
 use secrecy::{ExposeSecret, SecretString};
-use whatsapp::code::advice;
+use whatsapp::code::reason;
 use whatsapp::message;
 
 use crate::desk::{Attempt, Echo, Ended};
@@ -30,7 +30,12 @@ async fn call(office: &Office, attempt: Attempt) -> Result<Ended, Error> {
         row: attempt.row.row,
         attempt: attempt.number,
     };
-    let filled = attempt.campaign.message.fill(&attempt.row.values);
+    let (message, fallback) = attempt.campaign.messages();
+    let message = match (attempt.way, fallback) {
+        (Way::Fallback, Some(fallback)) => fallback,
+        _ => message,
+    };
+    let filled = message.fill(&attempt.row.values);
     let request = message::request(filled, attempt.row.to, &tracker);
     let outcome = office.client.send(&attempt.token, &request).await;
     let step = match &outcome {
@@ -55,6 +60,7 @@ async fn record(office: &Office, attempt: Attempt, step: Step) -> Result<Ended, 
     match step {
         Step::Accept(acceptance) => {
             office.ledger.accepted(id, row, number, &acceptance).await?;
+            learn(office, &attempt, acceptance.user_id).await;
             if !attempt.campaign.proven {
                 office.known.prove(id).await?;
             }
@@ -75,6 +81,17 @@ async fn record(office: &Office, attempt: Attempt, step: Step) -> Result<Ended, 
             fault,
             slows,
         } => retry(office, attempt, not_before, fault, slows).await,
+    }
+}
+
+/// Where Meta names somebody by an id, callbacks may name them by nothing else. Learned with the next call where it fails.
+async fn learn(office: &Office, attempt: &Attempt, user_id: Option<String>) {
+    let Some(user_id) = user_id.filter(|id| attempt.user_id.as_ref() != Some(id)) else {
+        return;
+    };
+    let (to, now) = (attempt.row.to, cloud::now());
+    if let Err(error) = office.contacts.link(to, &user_id, now).await {
+        lambda_runtime::tracing::error!(campaign.id = %attempt.campaign.id, row = attempt.row.row, "{error}");
     }
 }
 
@@ -108,14 +125,14 @@ async fn retry(
 }
 
 fn circumstances(attempt: &Attempt) -> Circumstances {
-    let message = &attempt.campaign.message;
+    let message = match (attempt.way, &attempt.campaign.fallback) {
+        (Way::Fallback, Some(fallback)) => fallback,
+        _ => &attempt.campaign.message,
+    };
     Circumstances {
-        attempt: attempt.number,
-        now: cloud::now(),
-        values_vary: !message.columns().is_empty(),
-        name_varies: message.varies_at("/template/name") || message.varies_at("/template/language"),
         proven: attempt.campaign.proven,
         jitter: rand::random(),
+        ..message::circumstances(message, attempt.number, cloud::now())
     }
 }
 
@@ -124,25 +141,5 @@ async fn is_old(token: &SecretString, office: &Office) -> bool {
     match office.secrets.refresh().await {
         Ok(secret) => secret.access_token.expose_secret() != token.expose_secret(),
         Err(_) => false,
-    }
-}
-
-/// Why a campaign stopped or rests, and what to do: the sentence people read.
-fn reason(fault: &Fault) -> String {
-    let details = fault
-        .details
-        .as_deref()
-        .map(|details| format!(": {details}"))
-        .unwrap_or_default();
-    match fault.code {
-        Some(code) => format!(
-            "WhatsApp answered error {code}, \"{}\"{details}. {}",
-            fault.title,
-            advice(code)
-        ),
-        None => format!(
-            "WhatsApp could not be reached ({}). Check the parameter GraphApiUrl and Meta's status page.",
-            fault.title
-        ),
     }
 }

@@ -9,7 +9,7 @@ use campaign::id::CampaignId;
 use campaign::ledger::Move;
 use campaign::offer::Skipped;
 use campaign::outcome::{Fault, Millis};
-use campaign::record::Campaign;
+use campaign::record::{Campaign, Way};
 use cloud::Error;
 use cloud::ledger::Claim;
 use secrecy::SecretString;
@@ -27,6 +27,15 @@ pub enum Look {
     Stopped,
 }
 
+/// Somebody may be called.
+#[derive(Clone, Debug, Default)]
+pub struct Permission {
+    /// Whether free-form messages may be sent to them, too.
+    pub in_window: bool,
+    /// Meta's id of theirs, where it is known.
+    pub user_id: Option<String>,
+}
+
 /// A claimed row on its tick.
 #[derive(Clone, Debug)]
 pub struct Attempt {
@@ -36,6 +45,10 @@ pub struct Attempt {
     pub row: Row,
     /// Which attempt at it, from 1.
     pub number: u32,
+    /// What they are sent.
+    pub way: Way,
+    /// Meta's id of theirs, where it is known.
+    pub user_id: Option<String>,
     /// What the API is asked with.
     pub token: SecretString,
 }
@@ -61,15 +74,33 @@ pub enum Echo {
     TooMuch,
 }
 
-/// A batch from the queue, and with what it is deleted.
+/// A batch from a queue.
 #[derive(Clone, Debug)]
 pub struct Pulled {
     /// The batch.
     pub batch: Batch,
+    /// Its message.
+    pub handle: Handle,
+}
+
+/// A message of a queue.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// The queue.
+    pub lane: Lane,
     /// Deletes it.
     pub receipt: String,
     /// How often it was received, this time included.
     pub times: u32,
+}
+
+/// Which queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// Campaigns.
+    Bulk,
+    /// What somebody waits for, such as an answer.
+    Urgent,
 }
 
 /// The world around an invocation.
@@ -84,8 +115,12 @@ pub trait Desk: Send + Sync + 'static {
         age: Duration,
     ) -> impl Future<Output = Result<Look, Error>>;
 
-    /// Whether this person is not to be messaged after all.
-    fn is_suppressed(&self, row: &Row) -> impl Future<Output = Result<bool, Error>>;
+    /// Asks whether this person may be called now, and notes it; `None` where they are not to be messaged after all.
+    fn may_call(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+    ) -> impl Future<Output = Result<Option<Permission>, Error>>;
 
     /// Claims a row, before the call.
     fn claim(
@@ -118,14 +153,22 @@ pub trait Desk: Send + Sync + 'static {
     fn call(self: Arc<Self>, attempt: Attempt) -> impl Future<Output = Ended> + Send + 'static;
 
     /// Puts rows back into the queue.
-    fn put_back(&self, batch: Batch, delay: Duration) -> impl Future<Output = Result<(), Error>>;
+    fn put_back(
+        &self,
+        lane: Lane,
+        batch: Batch,
+        delay: Duration,
+    ) -> impl Future<Output = Result<(), Error>>;
+
+    /// A batch of the urgent lane, if one is there.
+    fn urgent(&self) -> impl Future<Output = Result<Option<Pulled>, Error>>;
 
     /// The next batch, hidden from others for a while; `None` where there is none.
     fn next(&self) -> impl Future<Output = Result<Option<Pulled>, Error>>;
 
     /// Lets a batch that could not be served come again, the later the more often that happened.
-    fn release(&self, receipt: &str, times: u32) -> impl Future<Output = Result<(), Error>>;
+    fn release(&self, pulled: &Handle) -> impl Future<Output = Result<(), Error>>;
 
     /// Deletes batches that are done.
-    fn delete(&self, receipts: &[String]) -> impl Future<Output = Result<(), Error>>;
+    fn delete(&self, lane: Lane, receipts: &[String]) -> impl Future<Output = Result<(), Error>>;
 }

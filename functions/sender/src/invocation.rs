@@ -9,25 +9,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::batch::{Batch, Row};
+use campaign::contact::CALL_WITHIN_MS;
 use campaign::id::CampaignId;
 use campaign::ledger::{self, Move};
 use campaign::offer::Skipped;
 use campaign::outcome::{Fault, Millis};
 use campaign::pacing::Slot;
+use campaign::record::{Campaign, Way};
 use cloud::Error;
 use cloud::ledger::{Claim, Taken};
 use cloud::queue::MAX_DELAY;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::desk::{Attempt, Desk, Echo, Ended, Look, Pulled};
-use crate::known::{BEFORE_CALL, BEFORE_CLAIM};
+use crate::desk::{Attempt, Desk, Echo, Ended, Handle, Lane, Look, Pulled};
 
 /// What an invocation needs after its last call: the answer, its record, the rows to put back.
 const WIND_UP_MS: Millis = whatsapp::client::ANSWER.as_millis() as Millis + 10_000;
 
 /// No further batch is taken where less time than this is left for it.
 const WORTH_MS: Millis = 10_000;
+
+/// Before a claim. The wait for the tick that follows is an interval at most.
+pub(crate) const BEFORE_CLAIM: Duration = Duration::from_secs(1);
+
+/// When a call starts, with what the request needs to be out within the two seconds. Nothing is read then, as a rule: a
+/// read would delay the tick.
+pub(crate) const BEFORE_CALL: Duration = Duration::from_millis(1_800);
+
+/// How old the permission to call somebody may be.
+const ASKED: Duration = Duration::from_millis(CALL_WITHIN_MS);
 
 /// How often the runtime must turn until a request is on its way: the call's own task, the connection, the connection's
 /// task; twice that, since nothing is lost by turning idle.
@@ -60,6 +71,10 @@ pub struct Term {
     pub owner: String,
     /// When it is killed.
     pub deadline: Millis,
+    /// How often it looks into the urgent lane.
+    pub look_around: Duration,
+    /// 0 to 1, drawn anew each time: so that slots that begin together do not look together.
+    pub phase: f64,
 }
 
 /// One at work.
@@ -72,20 +87,41 @@ pub struct Invocation<'a, D> {
     term: Term,
     claims: usize,
     calls: JoinSet<Called>,
-    put_back: Vec<(CampaignId, Millis, Row)>,
+    put_back: Vec<(Lane, CampaignId, Millis, Row)>,
+    /// When to look into the urgent lane next, since `began`.
+    look_around_at: Duration,
     /// Calls under way, by the number of their batch in this invocation.
     under_way: BTreeMap<usize, usize>,
-    /// Batches whose rows were all offered, and with what they are deleted.
-    offered: Vec<(usize, String)>,
+    /// Batches whose rows were all offered, and their messages.
+    offered: Vec<(usize, Handle)>,
     summary: Summary,
+}
+
+/// The batch that a row is of.
+#[derive(Clone, Copy, Debug)]
+struct Of {
+    lane: Lane,
+    /// Its number in this invocation.
+    batch: usize,
+}
+
+/// A row that waits for its tick.
+#[derive(Debug)]
+struct Claimed {
+    row: Row,
+    number: u32,
+    of: Of,
+    way: Way,
+    user_id: Option<String>,
+    /// When it was asked whether the person may be called.
+    asked: Instant,
 }
 
 /// A call that is over.
 #[derive(Debug)]
 struct Called {
     started: Duration,
-    /// The number of its batch in this invocation.
-    batch: usize,
+    of: Of,
     campaign: CampaignId,
     ended: Ended,
 }
@@ -103,6 +139,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
     /// Begins; the slot must not be at work elsewhere.
     pub fn new(desk: &'a Arc<D>, slot: &'a mut Slot, began: Instant, term: Term) -> Self {
         slot.enter(began.elapsed());
+        let look_around_at = began.elapsed() + term.look_around.mul_f64(term.phase);
         Self {
             desk,
             slot,
@@ -111,6 +148,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
             claims: 0,
             calls: JoinSet::new(),
             put_back: Vec::new(),
+            look_around_at,
             under_way: BTreeMap::new(),
             offered: Vec::new(),
             summary: Summary::default(),
@@ -135,11 +173,15 @@ impl<'a, D: Desk> Invocation<'a, D> {
         }
     }
 
-    /// Batches from the queue, until there is none or no time for one.
+    /// Batches from the queues, until there is none or no time for one.
     async fn follow(&mut self) -> Result<(), Error> {
         while self.has_time(WORTH_MS) {
-            let Some(pulled) = self.desk.next().await? else {
-                return Ok(());
+            let pulled = match self.desk.urgent().await? {
+                Some(urgent) => urgent,
+                None => match self.desk.next().await? {
+                    Some(next) => next,
+                    None => return Ok(()),
+                },
             };
             self.pulled(pulled).await?;
         }
@@ -149,53 +191,64 @@ impl<'a, D: Desk> Invocation<'a, D> {
     /// One batch. It is deleted as soon as its calls are over, the first one, too: an invocation lasts longer than batches
     /// stay hidden.
     async fn pulled(&mut self, pulled: Pulled) -> Result<(), Error> {
-        let Pulled {
-            batch,
-            receipt,
-            times,
-        } = pulled;
-        if let Err(error) = self.batch(batch).await {
-            self.desk.release(&receipt, times).await?;
+        let Pulled { batch, handle } = pulled;
+        self.summary.batches += 1;
+        let of = Of {
+            lane: handle.lane,
+            batch: self.summary.batches,
+        };
+        if let Err(error) = self.batch(batch, of).await {
+            self.desk.release(&handle).await?;
             return Err(error);
         }
-        self.offered.push((self.summary.batches, receipt));
+        self.offered.push((of.batch, handle));
         self.give_back().await?;
         self.delete().await
     }
 
+    /// Between two rows of a campaign, now and then: whoever waits for an answer goes first.
+    async fn look_around(&mut self) -> Result<(), Error> {
+        let now = self.began.elapsed();
+        if now < self.look_around_at {
+            return Ok(());
+        }
+        self.look_around_at = now + self.term.look_around;
+        while let Some(urgent) = self.desk.urgent().await? {
+            // It comes again; the batch that is at work need not.
+            if let Err(error) = Box::pin(self.pulled(urgent)).await {
+                lambda_runtime::tracing::error!("an urgent batch comes again: {error}");
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     /// Offers each row of a batch; returns early where the campaign does not send or time runs out.
-    async fn batch(&mut self, batch: Batch) -> Result<(), Error> {
+    async fn batch(&mut self, batch: Batch, of: Of) -> Result<(), Error> {
         let campaign = batch.campaign;
-        self.summary.batches += 1;
         self.summary.rows += batch.rows.len();
         let mut rows = batch.rows.into_iter();
         while let Some(row) = rows.next() {
             self.absorb();
+            if of.lane == Lane::Bulk {
+                self.look_around().await?;
+            }
             let wait = self.slot.prepare_at().saturating_sub(self.began.elapsed());
             if !self.has_time(wait.as_millis() as Millis) {
-                self.again(&campaign, 0, row);
-                rows.for_each(|row| self.again(&campaign, 0, row));
+                self.again(of.lane, &campaign, 0, row);
+                rows.for_each(|row| self.again(of.lane, &campaign, 0, row));
                 return Ok(());
             }
             tokio::time::sleep(wait).await;
             let age = BEFORE_CLAIM.min(self.slot.interval());
-            // Side by side: before the first call of an invocation every round trip is a tick lost. The splitter looked
-            // at the standing list, too; somebody may have said stop since.
-            let (look, suppressed) = tokio::join!(
-                self.desk.look(&campaign, age),
-                self.desk.is_suppressed(&row)
-            );
-            match look? {
-                Look::On(..) if suppressed? => {
-                    self.skip(&campaign, &row, Skipped::Suppressed).await?
-                }
-                Look::On(..) => self.offer(&campaign, row).await?,
+            match self.desk.look(&campaign, age).await? {
+                Look::On(known, _) => self.offer(&known, row, of).await?,
                 Look::Expired => self.skip(&campaign, &row, Skipped::Expired).await?,
                 Look::Resting(until) => {
                     let longest = self.desk.now() + MAX_DELAY.as_millis() as Millis;
                     let due = until.min(longest);
-                    self.again(&campaign, due, row);
-                    rows.for_each(|row| self.again(&campaign, due, row));
+                    self.again(of.lane, &campaign, due, row);
+                    rows.for_each(|row| self.again(of.lane, &campaign, due, row));
                     return Ok(());
                 }
                 Look::Stopped => {
@@ -207,15 +260,35 @@ impl<'a, D: Desk> Invocation<'a, D> {
         Ok(())
     }
 
-    /// Claims the row and calls on the next tick. A claim comes before the wait, so a tick never waits for a claim.
-    async fn offer(&mut self, campaign: &CampaignId, row: Row) -> Result<(), Error> {
+    /// Asks whether the person may be called, claims the row and calls on the next tick. Both come before the wait, so a
+    /// tick never waits for them. The splitter looked at the standing list, too; somebody may have said stop since.
+    async fn offer(&mut self, known: &Campaign, row: Row, of: Of) -> Result<(), Error> {
+        let campaign = &known.id;
+        let asked = Instant::now();
+        let Some(permission) = self.desk.may_call(campaign, &row).await? else {
+            return self.skip(campaign, &row, Skipped::Suppressed).await;
+        };
+        let way = known.way(permission.in_window);
+        if way == Way::Nothing {
+            return self.skip(campaign, &row, Skipped::OutsideWindow).await;
+        }
         // A name for each claim: the same row may come twice in one invocation, and its second claim is not the first.
         self.claims += 1;
         let owner = format!("{}/{}", self.term.owner, self.claims);
         match self.desk.claim(campaign, &row, &owner).await? {
-            Claim::Won(attempt) => self.call(campaign, row, attempt).await?,
+            Claim::Won(number) => {
+                let claimed = Claimed {
+                    row,
+                    number,
+                    of,
+                    way,
+                    user_id: permission.user_id,
+                    asked,
+                };
+                self.call(campaign, claimed).await?;
+            }
             Claim::Settled => {}
-            Claim::NotBefore(due) => self.again(campaign, due, row),
+            Claim::NotBefore(due) => self.again(of.lane, campaign, due, row),
             Claim::Taken(Taken {
                 claimed_at,
                 attempt,
@@ -227,7 +300,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
                         .await?;
                 } else {
                     // Still at it, or dead too recently to tell: looked at again when it can be told.
-                    self.again(campaign, claimed_at + ledger::CLAIM_MS, row);
+                    self.again(of.lane, campaign, claimed_at + ledger::CLAIM_MS, row);
                 }
             }
         }
@@ -240,8 +313,27 @@ impl<'a, D: Desk> Invocation<'a, D> {
         Ok(())
     }
 
-    async fn call(&mut self, id: &CampaignId, row: Row, number: u32) -> Result<(), Error> {
+    async fn call(&mut self, id: &CampaignId, claimed: Claimed) -> Result<(), Error> {
+        let Claimed {
+            row,
+            number,
+            of,
+            way,
+            user_id,
+            mut asked,
+        } = claimed;
         self.tick().await;
+        // The tick was put off, or the claim took its time: they may have said stop meanwhile.
+        while asked.elapsed() > ASKED {
+            asked = Instant::now();
+            if self.desk.may_call(id, &row).await?.is_none() {
+                let fault = Fault::on_the_way(Skipped::Suppressed.text());
+                let hold = self.desk.settle(id, &row, number, Move::Hold, &fault);
+                hold.await?;
+                return self.skip(id, &row, Skipped::Suppressed).await;
+            }
+            self.tick().await;
+        }
         let Look::On(campaign, token) = self.desk.look(id, BEFORE_CALL).await? else {
             let fault = Fault::on_the_way("the campaign stopped before the call");
             return self.desk.settle(id, &row, number, Move::Hold, &fault).await;
@@ -252,14 +344,16 @@ impl<'a, D: Desk> Invocation<'a, D> {
             campaign,
             row,
             number,
+            way,
+            user_id,
             token,
         });
-        let (batch, campaign) = (self.summary.batches, id.clone());
-        *self.under_way.entry(batch).or_default() += 1;
+        let campaign = id.clone();
+        *self.under_way.entry(of.batch).or_default() += 1;
         self.calls.spawn(async move {
             Called {
                 started,
-                batch,
+                of,
                 campaign,
                 ended: call.await,
             }
@@ -295,7 +389,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
     fn take_in(&mut self, called: Result<Called, JoinError>) {
         let Called {
             started,
-            batch,
+            of,
             campaign,
             ended: Ended { echo, again },
         } = match called {
@@ -308,7 +402,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
                 return;
             }
         };
-        if let Some(under_way) = self.under_way.get_mut(&batch) {
+        if let Some(under_way) = self.under_way.get_mut(&of.batch) {
             *under_way -= 1;
         }
         match echo {
@@ -317,7 +411,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
             Echo::TooMuch => self.slot.slow(started, self.began.elapsed()),
         }
         if let Some((due, row)) = again {
-            self.again(&campaign, due, row);
+            self.again(of.lane, &campaign, due, row);
         }
     }
 
@@ -333,23 +427,25 @@ impl<'a, D: Desk> Invocation<'a, D> {
 
     /// Deletes the batches of which no call is under way any more; what was to be put back of them is.
     async fn delete(&mut self) -> Result<(), Error> {
-        let is_over = |(batch, _): &&(usize, String)| self.under_way.get(batch).unwrap_or(&0) == &0;
-        let over: Vec<String> = self
-            .offered
-            .iter()
-            .filter(is_over)
-            .map(|(_, receipt)| receipt.clone())
-            .collect();
-        self.desk.delete(&over).await?;
-        self.offered.retain(|(_, receipt)| !over.contains(receipt));
+        for lane in [Lane::Bulk, Lane::Urgent] {
+            let is_over = |(batch, handle): &&(usize, Handle)| {
+                handle.lane == lane && self.under_way.get(batch).unwrap_or(&0) == &0
+            };
+            let over = self.offered.iter().filter(is_over);
+            let over: Vec<String> = over.map(|(_, handle)| handle.receipt.clone()).collect();
+            self.desk.delete(lane, &over).await?;
+            self.offered
+                .retain(|(_, handle)| !over.contains(&handle.receipt));
+        }
         Ok(())
     }
 
     /// Puts what is to be offered again back into the queue. Where that fails, nothing is forgotten.
     async fn give_back(&mut self) -> Result<(), Error> {
         let now = self.desk.now();
-        for (campaign, delay, rows) in delayed(self.put_back.clone(), now) {
-            self.desk.put_back(Batch { campaign, rows }, delay).await?;
+        for (lane, campaign, delay, rows) in delayed(self.put_back.clone(), now) {
+            let batch = Batch { campaign, rows };
+            self.desk.put_back(lane, batch, delay).await?;
         }
         self.summary.put_back += self.put_back.len();
         self.put_back.clear();
@@ -358,9 +454,9 @@ impl<'a, D: Desk> Invocation<'a, D> {
 
     /// Notes that a row goes back into the queue; later than the queue can delay it, the ledger keeps it, and the sweep
     /// brings it back.
-    fn again(&mut self, campaign: &CampaignId, due: Millis, row: Row) {
+    fn again(&mut self, lane: Lane, campaign: &CampaignId, due: Millis, row: Row) {
         if due <= self.desk.now() + MAX_DELAY.as_millis() as Millis {
-            self.put_back.push((campaign.clone(), due, row));
+            self.put_back.push((lane, campaign.clone(), due, row));
         }
     }
 
@@ -372,18 +468,21 @@ impl<'a, D: Desk> Invocation<'a, D> {
 
 /// Rows to put back as few messages, each with the delay after which all of its rows are due.
 fn delayed(
-    rows: Vec<(CampaignId, Millis, Row)>,
+    rows: Vec<(Lane, CampaignId, Millis, Row)>,
     now: Millis,
-) -> Vec<(CampaignId, Duration, Vec<Row>)> {
-    let mut by_campaign: BTreeMap<CampaignId, Vec<(Millis, Row)>> = BTreeMap::new();
-    for (campaign, due, row) in rows {
-        by_campaign.entry(campaign).or_default().push((due, row));
+) -> Vec<(Lane, CampaignId, Duration, Vec<Row>)> {
+    let mut by_campaign: BTreeMap<(Lane, CampaignId), Vec<(Millis, Row)>> = BTreeMap::new();
+    for (lane, campaign, due, row) in rows {
+        by_campaign
+            .entry((lane, campaign))
+            .or_default()
+            .push((due, row));
     }
     let mut messages = Vec::new();
-    for (campaign, rows) in by_campaign {
+    for ((lane, campaign), rows) in by_campaign {
         for (last, rows) in together(rows) {
             let delay = Duration::from_millis(last.saturating_sub(now));
-            messages.push((campaign.clone(), delay, rows));
+            messages.push((lane, campaign.clone(), delay, rows));
         }
     }
     messages
@@ -420,7 +519,12 @@ mod tests {
         let to = phone::read("+5511987654321", None).unwrap();
         let row = |campaign: &str, due, row| {
             let values = Vec::new();
-            (campaign.parse().unwrap(), due, Row { row, to, values })
+            (
+                Lane::Bulk,
+                campaign.parse().unwrap(),
+                due,
+                Row { row, to, values },
+            )
         };
         let mut rows = vec![
             row("c1", 9_000, 4),
@@ -432,7 +536,7 @@ mod tests {
         rows.extend((0..60).map(|number| row("c3", 0, number)));
         let seen: Vec<(String, u64, Vec<u32>)> = delayed(rows, 1_000)
             .into_iter()
-            .map(|(campaign, delay, rows)| {
+            .map(|(_, campaign, delay, rows)| {
                 let rows = rows.iter().map(|row| row.row).collect();
                 (campaign.to_string(), delay.as_millis() as u64, rows)
             })

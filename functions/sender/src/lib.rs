@@ -12,21 +12,21 @@
 //! - [`invocation`]: batch after batch, each call on its tick
 //! - [`desk`]: what an invocation asks of the world around it; `office`: that world, AWS and Meta
 //! - `attempt`: one call and its record
-//! - `known`: campaigns, as they were a moment ago
 
 mod attempt;
 pub mod desk;
 pub mod invocation;
-mod known;
 mod office;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use campaign::batch::Batch;
 use campaign::pacing::{Rate, Slot};
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
+use cloud::known::Known;
 use cloud::ledger::Ledger;
 use cloud::queue::Queue;
 use cloud::secrets::Secrets;
@@ -35,16 +35,20 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use whatsapp::client::Client;
 
-use crate::desk::Pulled;
+use crate::desk::{Handle, Lane, Pulled};
 use crate::invocation::{Invocation, Served, Summary, Term};
-use crate::known::Known;
 use crate::office::{HIDDEN, Office};
+
+/// All slots together look into the urgent lane twice a second.
+const LOOK_AROUND: Duration = Duration::from_millis(500);
 
 /// What a sender needs, made once per process.
 #[derive(Debug)]
 pub struct Sender {
     office: Arc<Office>,
     slot: Mutex<Slot>,
+    /// How often this slot looks into the urgent lane.
+    look_around: Duration,
     began: Instant,
 }
 
@@ -61,9 +65,15 @@ impl Sender {
             env::required("CAMPAIGNS_TABLE")?,
             retention,
         );
-        let contacts = Contacts::new(dynamodb.clone(), env::required("CONTACTS_TABLE")?);
+        let contacts = Contacts::new(
+            dynamodb.clone(),
+            env::required("CONTACTS_TABLE")?,
+            retention,
+        );
         let ledger = Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention);
-        let queue = Queue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?);
+        let sqs = aws::sqs(&config);
+        let queue = Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?);
+        let urgent = Queue::new(sqs, env::required("URGENT_QUEUE_URL")?);
         let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
         let client = Client::new(
             &env::required("GRAPH_API_URL")?,
@@ -71,16 +81,21 @@ impl Sender {
             &env::required("PHONE_NUMBER_ID")?,
         )?;
         Ok(Self::new(
-            campaigns, contacts, ledger, queue, secrets, client, rate,
+            campaigns, contacts, ledger, queue, urgent, secrets, client, rate,
         ))
     }
 
     /// A sender of these parts.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each part is a resource of its own, and they are put together here only"
+    )]
     pub fn new(
         campaigns: Campaigns,
         contacts: Contacts,
         ledger: Ledger,
         queue: Queue,
+        urgent: Queue,
         secrets: Secrets,
         client: Client,
         rate: Rate,
@@ -90,12 +105,14 @@ impl Sender {
             contacts,
             ledger,
             queue,
+            urgent,
             secrets,
             client,
         };
         Self {
             office: Arc::new(office),
             slot: Mutex::new(Slot::new(rate)),
+            look_around: LOOK_AROUND * rate.slots,
             began: Instant::now(),
         }
     }
@@ -128,16 +145,19 @@ impl Sender {
             .receipt_handle
             .ok_or("a queue message without a receipt handle")?;
         let times = message.attributes.get("ApproximateReceiveCount");
-        let first = Pulled {
-            batch,
-            times: times.and_then(|times| times.parse().ok()).unwrap_or(1),
-            receipt,
-        };
         // The queue's own time is the function's: too long for the rows of an invocation that dies.
-        self.office.queue.hide(&first.receipt, HIDDEN).await?;
+        self.office.queue.hide(&receipt, HIDDEN).await?;
+        let handle = Handle {
+            lane: Lane::Bulk,
+            receipt,
+            times: times.and_then(|times| times.parse().ok()).unwrap_or(1),
+        };
+        let first = Pulled { batch, handle };
         let term = Term {
             owner: context.request_id.clone(),
             deadline: context.deadline,
+            look_around: self.look_around,
+            phase: rand::random(),
         };
         let mut slot = self.slot.lock().await;
         let invocation = Invocation::new(&self.office, &mut slot, self.began, term);

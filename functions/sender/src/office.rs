@@ -11,14 +11,14 @@ use campaign::outcome::{Fault, Millis};
 use campaign::record::Going;
 use cloud::Error;
 use cloud::contacts::Contacts;
+use cloud::known::Known;
 use cloud::ledger::{Claim, Ledger};
 use cloud::queue::Queue;
 use cloud::secrets::Secrets;
 use whatsapp::client::Client;
 
 use crate::attempt;
-use crate::desk::{Attempt, Desk, Ended, Look, Pulled};
-use crate::known::Known;
+use crate::desk::{Attempt, Desk, Ended, Handle, Lane, Look, Permission, Pulled};
 
 /// All of SQS' servers are asked; where nothing comes within this time, nothing is there.
 const WAIT: Duration = Duration::from_secs(1);
@@ -33,6 +33,7 @@ pub(crate) struct Office {
     pub(crate) contacts: Contacts,
     pub(crate) ledger: Ledger,
     pub(crate) queue: Queue,
+    pub(crate) urgent: Queue,
     pub(crate) secrets: Secrets,
     pub(crate) client: Client,
 }
@@ -56,8 +57,20 @@ impl Desk for Office {
         })
     }
 
-    async fn is_suppressed(&self, row: &Row) -> Result<bool, Error> {
-        self.contacts.is_suppressed(row.to.key()).await
+    async fn may_call(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+    ) -> Result<Option<Permission>, Error> {
+        let now = cloud::now();
+        let contact = self
+            .contacts
+            .may_call(row.to, campaign, row.row, now)
+            .await?;
+        Ok(contact.map(|contact| Permission {
+            in_window: contact.window(now).is_some(),
+            user_id: contact.user_id,
+        }))
     }
 
     async fn claim(&self, campaign: &CampaignId, row: &Row, owner: &str) -> Result<Claim, Error> {
@@ -96,23 +109,61 @@ impl Desk for Office {
         attempt::run(&self, attempt).await
     }
 
-    async fn put_back(&self, batch: Batch, delay: Duration) -> Result<(), Error> {
-        self.queue.send(&[batch], delay).await
+    async fn put_back(&self, lane: Lane, batch: Batch, delay: Duration) -> Result<(), Error> {
+        match lane {
+            Lane::Bulk => self.queue.send(&[batch], delay).await,
+            Lane::Urgent => self.urgent.send_urgent(batch, delay, &self.queue).await,
+        }
+    }
+
+    async fn urgent(&self) -> Result<Option<Pulled>, Error> {
+        self.pull(Lane::Urgent, Duration::ZERO).await
     }
 
     async fn next(&self) -> Result<Option<Pulled>, Error> {
+        self.pull(Lane::Bulk, WAIT).await
+    }
+
+    async fn release(
+        &self,
+        Handle {
+            lane,
+            receipt,
+            times,
+        }: &Handle,
+    ) -> Result<(), Error> {
+        let seconds = 5 * 3u64.pow((*times).clamp(1, 6) - 1);
+        let queue = self.lane(*lane);
+        queue.hide(receipt, Duration::from_secs(seconds)).await
+    }
+
+    async fn delete(&self, lane: Lane, receipts: &[String]) -> Result<(), Error> {
+        self.lane(lane).delete(receipts).await
+    }
+}
+
+impl Office {
+    fn lane(&self, lane: Lane) -> &Queue {
+        match lane {
+            Lane::Bulk => &self.queue,
+            Lane::Urgent => &self.urgent,
+        }
+    }
+
+    async fn pull(&self, lane: Lane, wait: Duration) -> Result<Option<Pulled>, Error> {
         loop {
-            let Some(message) = self.queue.receive(1, HIDDEN, WAIT).await?.pop() else {
+            let Some(message) = self.lane(lane).receive(1, HIDDEN, wait).await?.pop() else {
                 return Ok(None);
             };
             match message.batch() {
                 Ok(batch) => {
                     let (receipt, times) = (message.receipt, message.times);
-                    return Ok(Some(Pulled {
-                        batch,
+                    let handle = Handle {
+                        lane,
                         receipt,
                         times,
-                    }));
+                    };
+                    return Ok(Some(Pulled { batch, handle }));
                 }
                 // Left in the queue: it ends in the dead-letter queue, where somebody looks.
                 Err(error) => {
@@ -120,14 +171,5 @@ impl Desk for Office {
                 }
             }
         }
-    }
-
-    async fn release(&self, receipt: &str, times: u32) -> Result<(), Error> {
-        let seconds = 5 * 3u64.pow(times.clamp(1, 6) - 1);
-        self.queue.hide(receipt, Duration::from_secs(seconds)).await
-    }
-
-    async fn delete(&self, receipts: &[String]) -> Result<(), Error> {
-        self.queue.delete(receipts).await
     }
 }

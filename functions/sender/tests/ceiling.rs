@@ -30,7 +30,7 @@ use cloud::Error;
 use cloud::ledger::{Claim, Taken};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use sender::desk::{Attempt, Desk, Echo, Ended, Look, Pulled};
+use sender::desk::{Attempt, Desk, Echo, Ended, Handle, Lane, Look, Permission, Pulled};
 use sender::invocation::{Invocation, Term};
 use serde_json::json;
 use tokio::task::LocalSet;
@@ -246,6 +246,15 @@ fn is_settled(entry: &Entry) -> bool {
     matches!(entry.standing.state, State::Accepted | State::Unconfirmed)
 }
 
+fn pulled(id: u64, batch: Batch) -> Pulled {
+    let handle = Handle {
+        lane: Lane::Bulk,
+        receipt: id.to_string(),
+        times: 1,
+    };
+    Pulled { batch, handle }
+}
+
 impl Desk for Simulated {
     fn now(&self) -> Millis {
         1_000_000_000 + self.elapsed().as_millis() as Millis
@@ -259,8 +268,17 @@ impl Desk for Simulated {
         Ok(Look::On(Arc::clone(&self.campaign), "".into()))
     }
 
-    async fn is_suppressed(&self, _: &Row) -> Result<bool, Error> {
-        self.aws(1, 8).await.map(|()| false)
+    async fn may_call(&self, _: &CampaignId, _: &Row) -> Result<Option<Permission>, Error> {
+        self.aws(2, 12).await?;
+        Ok(Some(Permission {
+            in_window: true,
+            ..Permission::default()
+        }))
+    }
+
+    async fn urgent(&self) -> Result<Option<Pulled>, Error> {
+        self.aws(2, 12).await?;
+        Ok(None)
     }
 
     async fn claim(&self, _: &CampaignId, row: &Row, owner: &str) -> Result<Claim, Error> {
@@ -345,7 +363,7 @@ impl Desk for Simulated {
         }
     }
 
-    async fn put_back(&self, batch: Batch, delay: Duration) -> Result<(), Error> {
+    async fn put_back(&self, _: Lane, batch: Batch, delay: Duration) -> Result<(), Error> {
         self.aws(5, 30).await?;
         self.enqueue(batch.rows, delay);
         Ok(())
@@ -357,22 +375,16 @@ impl Desk for Simulated {
             sleep(Duration::from_secs(1)).await;
             return Ok(None);
         };
-        let receipt = id.to_string();
-        let times = 1;
-        Ok(Some(Pulled {
-            batch,
-            receipt,
-            times,
-        }))
+        Ok(Some(pulled(id, batch)))
     }
 
-    async fn release(&self, receipt: &str, _: u32) -> Result<(), Error> {
+    async fn release(&self, handle: &Handle) -> Result<(), Error> {
         self.aws(5, 30).await?;
-        self.show(receipt.parse().unwrap());
+        self.show(handle.receipt.parse().unwrap());
         Ok(())
     }
 
-    async fn delete(&self, receipts: &[String]) -> Result<(), Error> {
+    async fn delete(&self, _: Lane, receipts: &[String]) -> Result<(), Error> {
         if receipts.is_empty() {
             return Ok(());
         }
@@ -410,11 +422,7 @@ async fn platform(simulated: Arc<Simulated>) {
                 requests.set(requests.get() + 1);
                 let owner = requests.get().to_string();
                 let mut process = process(&simulated, &idle).await;
-                let first = Pulled {
-                    batch,
-                    receipt: id.to_string(),
-                    times: 1,
-                };
+                let first = pulled(id, batch);
                 if invoke(&simulated, &mut process, owner, first).await {
                     idle.borrow_mut().push(process);
                 }
@@ -452,6 +460,8 @@ async fn invoke(
     let term = Term {
         owner,
         deadline: simulated.now() + TIMEOUT.as_millis() as Millis,
+        look_around: Duration::from_millis(500) * simulated.world.rate.slots,
+        phase: simulated.between(0, 1000).as_secs_f64(),
     };
     let invocation = Invocation::new(simulated, &mut process.slot, process.began, term);
     let killed_after = match simulated.chance(simulated.world.kills) {

@@ -153,7 +153,8 @@ fn describe(people: &People, campaign: &Campaign) -> Preview {
     let found = people.found();
     let columns = people.columns();
     let short = |name: &String| name.trim().chars().take(SHOWN_NAME).collect::<String>();
-    let needed = campaign.message.columns().iter().cloned();
+    let (message, _) = campaign.messages();
+    let needed = message.columns().iter().cloned();
     Preview {
         format: Format {
             kind: found.kind.into(),

@@ -130,7 +130,11 @@ impl Splitter {
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
             imports: Imports::new(dynamodb.clone(), table, retention),
-            contacts: Contacts::new(dynamodb.clone(), env::required("CONTACTS_TABLE")?),
+            contacts: Contacts::new(
+                dynamodb.clone(),
+                env::required("CONTACTS_TABLE")?,
+                retention,
+            ),
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
             queue: Queue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?),

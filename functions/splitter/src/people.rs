@@ -45,18 +45,20 @@ impl People {
         before: u64,
     ) -> Result<Self, ReadError> {
         let Campaign {
-            options,
-            message,
-            template,
-            ..
+            options, template, ..
         } = campaign;
+        let (message, fallback) = campaign.messages();
         let table = Table::open(file, &wanted(options)).await?;
         let names: Vec<String> = names(&table);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let columns = header::columns(&names, options.phone_column.as_deref(), message.columns())?;
         let region = options.default_region.as_deref().and_then(phone::region);
-        let limits = whatsapp::limits::of(message, template.as_ref());
-        let checker = Checker::new(message, &limits, options.on_bad_value);
+        let limits = whatsapp::limits::of(&message, template.as_ref());
+        let mut checker = Checker::new(&message, &limits, options.on_bad_value);
+        if let Some(fallback) = fallback {
+            let limits = whatsapp::limits::of(&fallback, template.as_ref());
+            checker = checker.and(&fallback, &limits);
+        }
         let importer = Importer::new(columns.clone(), checker, region, numbers, before);
         Ok(Self {
             table,

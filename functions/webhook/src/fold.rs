@@ -5,25 +5,34 @@ use std::collections::HashMap;
 use campaign::id::Tracker;
 use campaign::outcome::Millis;
 use cloud::ledger::Reports;
-use whatsapp::callback::{Report, Status, Update};
+use whatsapp::callback::{Event, Person, Update};
+use whatsapp::report::{Report, Status};
 
 /// What a POST says of one attempt at one row.
 #[derive(Debug, PartialEq)]
 pub(crate) struct RowReports {
     pub(crate) tracker: Tracker,
     pub(crate) reports: Reports,
+    pub(crate) recipient: Person,
 }
 
 /// Gathers the statuses of each attempt; `now` stands in for a time that is missing.
 pub(crate) fn by_row(updates: &[Update], now: Millis) -> Vec<RowReports> {
-    let mut rows: HashMap<&Tracker, Reports> = HashMap::new();
-    for report in updates.iter().filter_map(|update| update.report.as_ref()) {
-        add(rows.entry(&report.tracker).or_default(), report, now);
+    let mut rows: HashMap<&Tracker, (Reports, Person)> = HashMap::new();
+    for update in updates {
+        if let Event::Status(report) = &update.event
+            && let Some(tracker) = &report.tracker
+        {
+            let (reports, recipient) = rows.entry(tracker).or_default();
+            recipient.clone_from(&report.recipient);
+            add(reports, report, now);
+        }
     }
     rows.into_iter()
-        .map(|(tracker, reports)| RowReports {
+        .map(|(tracker, (reports, recipient))| RowReports {
             tracker: tracker.clone(),
             reports,
+            recipient,
         })
         .collect()
 }
@@ -33,14 +42,14 @@ fn add(reports: &mut Reports, report: &Report, now: Millis) {
     if reports.wamid.is_empty() {
         reports.wamid.clone_from(&report.wamid);
     }
+    if reports.category.is_none() {
+        reports.category.clone_from(&report.category);
+    }
     match &report.status {
         Status::Sent => first(&mut reports.sent_at, at),
         Status::Delivered => first(&mut reports.delivered_at, at),
-        Status::Read => {
-            first(&mut reports.read_at, at);
-            // `delivered` may be left out when a message is read at once.
-            first(&mut reports.delivered_at, at);
-        }
+        // `delivered` may be left out when a message is read at once: whoever counts takes the one for the other.
+        Status::Read | Status::Played => first(&mut reports.read_at, at),
         Status::Failed(fault) => {
             reports.failed.get_or_insert_with(|| (at, fault.clone()));
         }
@@ -60,15 +69,17 @@ mod tests {
 
     fn update(tracker: &str, status: Status, at: Millis) -> Update {
         let report = Report {
-            tracker: tracker.parse().unwrap(),
+            tracker: tracker.parse().ok(),
             wamid: "wamid.1".into(),
             status,
             at: Some(at),
+            recipient: Person::default(),
+            category: None,
         };
         Update {
             key: String::new(),
             raw: Value::Null,
-            report: Some(report),
+            event: Event::Status(report),
         }
     }
 
@@ -90,7 +101,7 @@ mod tests {
         let expected = [
             (Some(10), Some(20), Some(30)),
             (None, None, None),
-            (None, Some(5), Some(5)),
+            (None, None, Some(5)),
         ];
         assert_eq!(times, expected);
     }

@@ -1,21 +1,36 @@
-//! The webhook: verifies Meta's handshake and signature, keeps every callback raw, moves the ledger forward.
+//! The webhook: verifies Meta's handshake and signature, keeps every callback raw, and acts on what it says.
 //!
 //! A 2xx is given only after everything is written; anything else makes Meta send the whole POST again, for seven
 //! days. Every write may be repeated without harm, so a process killed between any two of them loses nothing.
+//!
+//! - `fold`: a POST's statuses by row; `failures`: those that were not delivered
+//! - `people`: consent, the 24-hour window, the inbox; `replies`: answers that send themselves
+//! - `notices`: templates, the number, the account
 
-mod again;
+mod failures;
 mod fold;
+mod notices;
+mod people;
+mod replies;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use campaign::outcome::Millis;
 use cloud::callbacks::{Callbacks, Raw};
 use cloud::campaigns::Campaigns;
+use cloud::contacts::Contacts;
+use cloud::inbox::Inbox;
+use cloud::known::Known;
 use cloud::ledger::Ledger;
+use cloud::notices::Notices;
+use cloud::queue::Queue;
 use cloud::secrets::{Secret, Secrets};
+use cloud::settings::SettingsStore;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Error, Request, RequestExt, Response, tracing};
-use whatsapp::callback::{self, Update};
+use whatsapp::callback::{self, Event, Update};
 use whatsapp::signature;
 
 use crate::fold::RowReports;
@@ -23,16 +38,32 @@ use crate::fold::RowReports;
 /// The most bytes of a POST: Meta sends up to 3 MB.
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
 
-/// Ledger writes under way at once.
+/// Updates at work at once.
 const IN_FLIGHT: usize = 16;
 
 /// What a webhook needs, made once per process.
 #[derive(Debug)]
 pub struct Webhook {
-    callbacks: Callbacks,
-    campaigns: Campaigns,
-    ledger: Ledger,
-    secrets: Secrets,
+    /// Every callback, raw.
+    pub callbacks: Callbacks,
+    /// Campaigns, as they were a moment ago.
+    pub known: Known,
+    /// Rows.
+    pub ledger: Ledger,
+    /// People.
+    pub contacts: Contacts,
+    /// What they wrote.
+    pub inbox: Inbox,
+    /// Words and answers.
+    pub settings: SettingsStore,
+    /// What Meta said of the account.
+    pub notices: Notices,
+    /// Wakes senders.
+    pub sends: Queue,
+    /// Where answers go.
+    pub urgent: Queue,
+    /// The app secret and the verify token.
+    pub secrets: Secrets,
 }
 
 impl Webhook {
@@ -41,35 +72,27 @@ impl Webhook {
         use cloud::{aws, env};
         let retention = env::parsed("RETENTION_DAYS")?;
         let config = aws::config().await;
-        let dynamodb = aws::dynamodb(&config);
-        let callbacks = Callbacks::new(
-            dynamodb.clone(),
-            env::required("CALLBACKS_TABLE")?,
-            retention,
-        );
-        let campaigns = Campaigns::new(
-            dynamodb.clone(),
-            env::required("CAMPAIGNS_TABLE")?,
-            retention,
-        );
-        let ledger = Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention);
-        let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
-        Ok(Self::new(callbacks, campaigns, ledger, secrets))
-    }
-
-    /// A webhook of these parts.
-    pub fn new(
-        callbacks: Callbacks,
-        campaigns: Campaigns,
-        ledger: Ledger,
-        secrets: Secrets,
-    ) -> Self {
-        Self {
-            callbacks,
-            campaigns,
-            ledger,
-            secrets,
-        }
+        let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
+        let table = env::required("CAMPAIGNS_TABLE")?;
+        let callbacks = env::required("CALLBACKS_TABLE")?;
+        let campaigns = Campaigns::new(dynamodb.clone(), table.clone(), retention);
+        let contacts = env::required("CONTACTS_TABLE")?;
+        Ok(Self {
+            callbacks: Callbacks::new(dynamodb.clone(), callbacks, retention),
+            known: Known::new(campaigns),
+            ledger: Ledger::new(
+                dynamodb.clone(),
+                env::required("MESSAGES_TABLE")?,
+                retention,
+            ),
+            contacts: Contacts::new(dynamodb.clone(), contacts, retention),
+            inbox: Inbox::new(dynamodb.clone(), env::required("INBOX_TABLE")?, retention),
+            settings: SettingsStore::new(dynamodb.clone(), table.clone()),
+            notices: Notices::new(dynamodb, table, retention),
+            sends: Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            urgent: Queue::new(sqs, env::required("URGENT_QUEUE_URL")?),
+            secrets: Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?),
+        })
     }
 
     /// Answers Meta: 200 stored, 400 empty, 401 not signed by Meta, 413 too large, 500 send it again.
@@ -105,7 +128,7 @@ impl Webhook {
             tracing::warn!("a callback without a valid signature");
             return answer(StatusCode::UNAUTHORIZED, "invalid signature");
         }
-        match self.store(callback::read(body)).await {
+        match self.store(&callback::read(body)).await {
             Ok(()) => answer(StatusCode::OK, ""),
             Err(error) => {
                 tracing::error!("callbacks were not stored and will come again: {error}");
@@ -114,30 +137,62 @@ impl Webhook {
         }
     }
 
-    /// Keeps the updates and moves the ledger; both at once, for either may be repeated.
-    async fn store(&self, updates: Vec<Update>) -> Result<(), cloud::Error> {
+    /// Keeps the updates and acts on them; both at once, for either may be repeated.
+    async fn store(&self, updates: &[Update]) -> Result<(), cloud::Error> {
         let now = cloud::now();
-        let rows = fold::by_row(&updates, now);
+        let rows = fold::by_row(updates, now);
         tracing::info!(updates = updates.len(), rows = rows.len(), "callbacks");
-        let raws = updates.into_iter().map(|update| Raw {
-            key: update.key,
-            json: update.raw.to_string(),
-        });
         let ledger = stream::iter(rows)
             .map(|row| self.move_row(row))
             .buffer_unordered(IN_FLIGHT)
             .try_collect::<()>();
-        tokio::try_join!(self.callbacks.store(raws.collect(), now), ledger)?;
+        let acts: Vec<_> = updates.iter().map(|update| self.act(update, now)).collect();
+        let others = stream::iter(acts)
+            .buffer_unordered(IN_FLIGHT)
+            .try_collect::<Vec<_>>();
+        let raws = updates.iter().map(|update| Raw {
+            key: update.key.clone(),
+            json: update.raw.to_string(),
+        });
+        let kept = self.callbacks.store(raws.collect(), now);
+        let ((), in_force, ()) = tokio::try_join!(ledger, others, kept)?;
+        // Whoever said stop was perhaps being called right then: the answer tells Meta that no call follows.
+        if let Some(until) = in_force.into_iter().flatten().max() {
+            let wait = until.saturating_sub(cloud::now());
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+        }
         Ok(())
     }
 
+    /// What an update asks for beyond its row; gives the time from which on a word that forbids is in force.
+    async fn act(&self, update: &Update, now: Millis) -> Result<Option<Millis>, cloud::Error> {
+        match &update.event {
+            Event::Inbound(inbound) => {
+                let raw = update.raw["message"].to_string();
+                self.wrote(inbound, &raw, now).await
+            }
+            Event::Preference(preference) => self.prefers(preference, now).await,
+            Event::Notice(notice) => {
+                self.noticed(&update.key, notice, now).await?;
+                Ok(None)
+            }
+            Event::Fault(fault) => {
+                tracing::error!(code = fault.code, "Meta says: {}", fault.title);
+                Ok(None)
+            }
+            Event::Status(_) | Event::Other => Ok(None),
+        }
+    }
+
     async fn move_row(&self, row: RowReports) -> Result<(), cloud::Error> {
-        let RowReports { tracker, reports } = row;
+        let RowReports {
+            tracker, reports, ..
+        } = &row;
         self.ledger
-            .reported(&tracker.campaign, tracker.row, tracker.attempt, &reports)
+            .reported(&tracker.campaign, tracker.row, tracker.attempt, reports)
             .await?;
         match &reports.failed {
-            Some((_, fault)) => self.offer_again(&tracker, fault).await,
+            Some((at, fault)) => self.failed(&row, *at, fault).await,
             None => Ok(()),
         }
     }

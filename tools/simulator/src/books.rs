@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 /// A call.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +21,9 @@ pub struct Call {
     pub accepted: bool,
     /// The error code answered, where there was one.
     pub code: Option<i64>,
+    /// The request's body; for tests in the same process.
+    #[serde(skip)]
+    pub body: Value,
 }
 
 /// Every call, in the order of arrival.
@@ -158,6 +162,7 @@ mod tests {
             row: row.into(),
             accepted,
             code,
+            body: Value::Null,
         };
         let mut books = Books::default();
         for (row, to, accepted, code) in [

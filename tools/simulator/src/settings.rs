@@ -40,6 +40,9 @@ pub struct Settings {
     /// A code that every call is refused with
     #[arg(long)]
     pub refuse: Option<i64>,
+    /// Whether answers name business-scoped user ids
+    #[arg(long)]
+    pub user_ids: bool,
     /// Mean time from one status to the next, milliseconds
     #[arg(long, default_value_t = 800.0)]
     pub report_delay_ms: f64,
@@ -74,6 +77,7 @@ impl Default for Settings {
             throughput: 80,
             fault_share: 0.0,
             refuse: None,
+            user_ids: false,
             report_delay_ms: 800.0,
             read_share: 0.6,
             duplicate_share: 0.0,

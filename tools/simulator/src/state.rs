@@ -230,6 +230,7 @@ impl Inner {
             row,
             accepted,
             code,
+            body: send.body.clone(),
         };
         (answer, call)
     }
@@ -291,9 +292,13 @@ impl Inner {
         } else {
             "accepted"
         };
+        let mut contact = json!({"input": to, "wa_id": wa_id});
+        if self.settings.user_ids {
+            contact["user_id"] = format!("XX.{wa_id}").into();
+        }
         json!({
             "messaging_product": "whatsapp",
-            "contacts": [{"input": to, "wa_id": wa_id}],
+            "contacts": [contact],
             "messages": [{"id": wamid, "message_status": status}],
         })
     }

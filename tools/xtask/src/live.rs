@@ -136,7 +136,7 @@ impl<'s> Run<'s> {
         let mut file = String::from("phone,name\n");
         (1..=ROWS).for_each(|row| file.push_str(&format!("+34610{row:06},Ana\n")));
         let campaign = json!({
-            "name": trial.name, "message": {"type": "text", "text": {"body": "Hello {{name}}"}}, "hold": true,
+            "name": trial.name, "message": {"type": "text", "text": {"body": "Hello {{name}}"}}, "outside_window": "send", "hold": true,
             "file": {"name": "people.csv", "size": file.len()}, "on_doubt": trial.on_doubt, "grace_seconds": 60,
             "max_failure_ratio": 1.0,
         });

@@ -42,9 +42,12 @@ pub(crate) fn keep(stack: Stack, tps: u32) -> Result<()> {
     export API='{api}' TOKEN='{API_TOKEN}'
 
     # a campaign, its upload, and how it goes
-    printf 'phone,name\n+5511987654321,Ana\n+12025550120,Bob\n' > /tmp/people.csv
+    printf 'phone,name,amount,order\n+5511987654321,Ana,20,a1\n+12025550120,Bob,30,b2\n' > /tmp/people.csv
     curl -s "$API/campaigns" -H "Authorization: Bearer $TOKEN" -d '{{"name": "First", "file": {{"name": "people.csv",
-      "size": '$(wc -c < /tmp/people.csv)'}}, "message": {{"type": "text", "text": {{"body": "Hello {{{{name}}}}"}}}}}}' > /tmp/campaign.json
+      "size": '$(wc -c < /tmp/people.csv)'}}, "message": {{"type": "template", "template": {{"name": "order_update",
+      "language": {{"code": "en"}}, "components": [{{"type": "body", "parameters": [{{"type": "text", "text": "{{{{name}}}}"}},
+      {{"type": "text", "text": "{{{{amount}}}} €"}}]}}, {{"type": "button", "sub_type": "url", "index": "0",
+      "parameters": [{{"type": "text", "text": "{{{{order}}}}"}}]}}]}}}}}}' > /tmp/campaign.json
     curl -s -T /tmp/people.csv -H 'content-type: text/csv' -H 'if-none-match: *' \
       "$(python3 -c 'import json; print(json.load(open("/tmp/campaign.json"))["upload"]["url"])')"
     curl -s "$API/campaigns" -H "Authorization: Bearer $TOKEN"

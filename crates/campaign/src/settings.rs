@@ -1,0 +1,109 @@
+//! What an operator may set for the whole deployment, while it runs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::consent::{Words, fold};
+use crate::message::Message;
+use crate::outcome::Millis;
+
+/// Answers anything that no other rule answers.
+const ANYTHING: &str = "*";
+
+/// The settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// What means stop, and what start again.
+    pub words: Words,
+    /// What is answered by itself.
+    pub replies: Vec<Reply>,
+    /// How long after a campaign's message somebody's words are taken for an answer to it.
+    pub attribution_hours: u32,
+}
+
+/// Answers keywords with a message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// A message or a button's payload that is one of these is answered; `*` for whatever else somebody writes.
+    pub keywords: Vec<String>,
+    /// With this: a message object of the Cloud API without `to`.
+    pub message: Message,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            words: Words::default(),
+            replies: Vec::new(),
+            attribution_hours: 72,
+        }
+    }
+}
+
+impl Settings {
+    /// The answer to somebody's words, if there is one: a keyword's before that to anything.
+    pub fn reply(&self, text: Option<&str>, payload: Option<&str>) -> Option<&Message> {
+        let said: Vec<String> = [text, payload].into_iter().flatten().map(fold).collect();
+        let answers = |rule: &&Reply| {
+            rule.keywords
+                .iter()
+                .any(|keyword| keyword != ANYTHING && said.contains(&fold(keyword)))
+        };
+        let anything = |rule: &&Reply| rule.keywords.iter().any(|keyword| keyword == ANYTHING);
+        let rule = self.replies.iter().find(answers);
+        let rule = rule.or_else(|| {
+            self.replies
+                .iter()
+                .find(anything)
+                .filter(|_| !said.is_empty())
+        });
+        rule.map(|rule| &rule.message)
+    }
+
+    /// Whether words said at `now` may be an answer to a message of `called_at`.
+    pub fn attributes(&self, called_at: Millis, now: Millis) -> bool {
+        let longest = Millis::from(self.attribution_hours) * 3_600_000;
+        now.saturating_sub(called_at) <= longest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_keyword_is_answered_before_anything_else() {
+        let rule = |keywords: &[&str], text: &str| Reply {
+            keywords: keywords.iter().map(|word| (*word).to_owned()).collect(),
+            message: Message::new(json!({"type": "text", "text": {"body": text}}))
+                .expect("a message"),
+        };
+        let settings = Settings {
+            replies: vec![
+                rule(&["*"], "help"),
+                rule(&["Hours", "opening_hours"], "9 to 5"),
+            ],
+            ..Settings::default()
+        };
+        let answer = |text, payload| {
+            let message = settings.reply(text, payload)?;
+            message.body()["text"]["body"].as_str().map(str::to_owned)
+        };
+        assert_eq!(answer(Some("hours?"), None).as_deref(), Some("9 to 5"));
+        assert_eq!(
+            answer(Some("When"), Some("OPENING_HOURS")).as_deref(),
+            Some("9 to 5")
+        );
+        assert_eq!(answer(Some("hello"), None).as_deref(), Some("help"));
+        assert_eq!(answer(None, None), None, "a picture asks nothing");
+        assert_eq!(Settings::default().reply(Some("hours"), None), None);
+    }
+
+    #[test]
+    fn words_long_after_a_message_are_no_answer_to_it() {
+        let settings = Settings::default();
+        assert!(settings.attributes(1000, 1000 + 72 * 3_600_000));
+        assert!(!settings.attributes(1000, 1001 + 72 * 3_600_000));
+    }
+}

@@ -1,0 +1,162 @@
+//! The inbox: what people wrote, under the message's id, listed by when it came (index `by_arrival`, one partition a day).
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use campaign::id::{CampaignId, RowNumber};
+use campaign::outcome::Millis;
+use campaign::phone::Phone;
+use serde::{Deserialize, Serialize};
+
+use crate::campaigns::{is_there, number, text};
+use crate::{Error, expiry};
+
+/// The index by arrival.
+const BY_ARRIVAL: &str = "by_arrival";
+
+const DAY_MS: Millis = 86_400_000;
+
+/// The inbox.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    client: Client,
+    table: String,
+    retention_days: u32,
+}
+
+/// A message from somebody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Letter {
+    /// Its id.
+    pub id: String,
+    /// When it came here.
+    pub received_at: Millis,
+    /// When it was written, as Meta says.
+    pub written_at: Millis,
+    /// From whom.
+    pub phone: Option<Phone>,
+    /// From whom, as Meta calls them.
+    pub user_id: Option<String>,
+    /// What they call themselves.
+    pub name: Option<String>,
+    /// `text`, `image`, `button` … as Meta has it.
+    pub kind: String,
+    /// The words in it.
+    pub text: Option<String>,
+    /// What the button stands for.
+    pub payload: Option<String>,
+    /// The id of the message it answers.
+    pub context: Option<String>,
+    /// The campaign it is an answer to.
+    pub campaign: Option<CampaignId>,
+    /// The row.
+    pub row: Option<RowNumber>,
+    /// How that is known: `context` from the message it answers, `latest` because that campaign wrote last.
+    pub attribution: Option<String>,
+    /// The message object as Meta sent it: JSON.
+    pub raw: String,
+}
+
+/// A place in the inbox, to go on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// When the last letter came.
+    pub received_at: Millis,
+    /// Its id.
+    pub id: String,
+}
+
+impl Inbox {
+    /// The table of that name; letters expire after `retention_days`.
+    pub fn new(client: Client, table: String, retention_days: u32) -> Self {
+        Self {
+            client,
+            table,
+            retention_days,
+        }
+    }
+
+    /// Keeps a letter; one that is there already stays as it came first.
+    pub async fn put(&self, letter: &Letter) -> Result<(), Error> {
+        let action = "keep a message";
+        let mut item: HashMap<String, AttributeValue> =
+            serde_dynamo::to_item(letter).map_err(|error| Error::new(action, error))?;
+        item.insert("day".into(), number(letter.received_at / DAY_MS));
+        let expiry = expiry(letter.received_at, self.retention_days);
+        item.insert("expires_at".into(), number(expiry));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(id)");
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_there(&error) => Ok(()),
+            Err(error) => Err(Error::aws(action)(error)),
+        }
+    }
+
+    /// Letters that came behind `after`, in order, up to `now`; at most `limit`.
+    pub async fn list(
+        &self,
+        after: &Place,
+        now: Millis,
+        limit: usize,
+    ) -> Result<Vec<Letter>, Error> {
+        let action = "list messages";
+        let oldest = now.saturating_sub(Millis::from(self.retention_days) * DAY_MS);
+        let first = after.received_at.max(oldest);
+        let mut letters = Vec::new();
+        for day in first / DAY_MS..=now / DAY_MS {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(BY_ARRIVAL)
+                .key_condition_expression("#day = :day AND received_at >= :from")
+                .expression_attribute_names("#day", "day")
+                .expression_attribute_values(":day", number(day))
+                .expression_attribute_values(":from", number(first));
+            let mut items = query.into_paginator().items().send();
+            while let Some(item) = items.next().await {
+                let item = item.map_err(Error::aws(action))?;
+                let letter: Letter =
+                    serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))?;
+                let place = (letter.received_at, letter.id.as_str());
+                if place <= (after.received_at, after.id.as_str()) {
+                    continue;
+                }
+                letters.push(letter);
+                // Letters of one moment are in no order of their own in the index.
+                if letters.len() > limit
+                    && letters[limit - 1].received_at < letters[letters.len() - 1].received_at
+                {
+                    return Ok(in_order(letters, limit));
+                }
+            }
+        }
+        Ok(in_order(letters, limit))
+    }
+
+    /// One letter.
+    pub async fn get(&self, id: &str) -> Result<Option<Letter>, Error> {
+        let action = "read a message";
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("id", text(id))
+            .consistent_read(true);
+        let item = get.send().await.map_err(Error::aws(action))?.item;
+        item.map(|item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error)))
+            .transpose()
+    }
+}
+
+fn in_order(mut letters: Vec<Letter>, limit: usize) -> Vec<Letter> {
+    letters.sort_by(|one, other| (one.received_at, &one.id).cmp(&(other.received_at, &other.id)));
+    letters.truncate(limit);
+    letters
+}

@@ -1,0 +1,79 @@
+//! What Meta said of templates, the number and the account: in the campaigns table, under `id` = `account`.
+
+use aws_sdk_dynamodb::Client;
+use campaign::outcome::Millis;
+use serde::{Deserialize, Serialize};
+
+use crate::campaigns::{number, text};
+use crate::{Error, expiry};
+
+const ACCOUNT: &str = "account";
+
+/// The notices.
+#[derive(Clone, Debug)]
+pub struct Notices {
+    client: Client,
+    table: String,
+    retention_days: u32,
+}
+
+/// A notice, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// When.
+    pub at: Millis,
+    /// The webhook's field.
+    pub field: String,
+    /// What happened, as Meta names it.
+    pub event: String,
+    /// A sentence for people.
+    pub text: String,
+}
+
+impl Notices {
+    /// In the campaigns table of that name; they expire after `retention_days`.
+    pub fn new(client: Client, table: String, retention_days: u32) -> Self {
+        Self {
+            client,
+            table,
+            retention_days,
+        }
+    }
+
+    /// Notes one; `key` is its callback's, so that a repeat changes nothing.
+    pub async fn note(&self, key: &str, noted: &Noted) -> Result<(), Error> {
+        let part = format!("notice#{:015}#{key}", noted.at);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("id", text(ACCOUNT))
+            .item("part", text(&part))
+            .item("at", number(noted.at))
+            .item("field", text(&noted.field))
+            .item("event", text(&noted.event))
+            .item("text", text(&noted.text))
+            .item("expires_at", number(expiry(noted.at, self.retention_days)));
+        put.send()
+            .await
+            .map(drop)
+            .map_err(Error::aws("note what Meta says of the account"))
+    }
+
+    /// The latest, newest first.
+    pub async fn latest(&self, limit: i32) -> Result<Vec<Noted>, Error> {
+        let action = "list what Meta said of the account";
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("id = :id AND begins_with(part, :notice)")
+            .expression_attribute_values(":id", text(ACCOUNT))
+            .expression_attribute_values(":notice", text("notice#"))
+            .scan_index_forward(false)
+            .limit(limit);
+        let items = query.send().await.map_err(Error::aws(action))?.items;
+        let read = |item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error));
+        items.unwrap_or_default().into_iter().map(read).collect()
+    }
+}

@@ -1,0 +1,62 @@
+//! Answers that send themselves: a campaign of one row through the urgent lane, so that the rate, the ledger and the doubts
+//! are those of every other send. Its name follows from the message it answers: repeated, it is the same answer.
+
+use std::time::Duration;
+
+use campaign::batch::{Batch, Row};
+use campaign::id::CampaignId;
+use campaign::import::ImportCounts;
+use campaign::message::Message;
+use campaign::outcome::Millis;
+use campaign::phone::Phone;
+use campaign::record::{Campaign, CampaignState, FileInfo, FileStage};
+use sha2::{Digest, Sha256};
+
+use crate::Webhook;
+
+impl Webhook {
+    /// Answers the message `wamid`, once.
+    pub(crate) async fn reply(
+        &self,
+        wamid: &str,
+        to: Phone,
+        message: Message,
+        now: Millis,
+    ) -> Result<(), cloud::Error> {
+        let id = name(wamid).map_err(|error| cloud::Error::new("name an answer", error))?;
+        let info = FileInfo {
+            name: "reply".into(),
+            size: 0,
+        };
+        let mut campaign = Campaign::new(id.clone(), "Answer".into(), message, info, now);
+        campaign.state = CampaignState::Sending;
+        campaign.files[0].stage = FileStage::Split;
+        campaign.files[0].counts = ImportCounts {
+            rows: 1,
+            enqueued: 1,
+            ..ImportCounts::default()
+        };
+        self.known.campaigns().create_reply(&campaign).await?;
+        let row = Row {
+            row: 1,
+            to,
+            values: Vec::new(),
+        };
+        let batch = Batch {
+            campaign: id,
+            rows: vec![row],
+        };
+        self.urgent
+            .send_urgent(batch, Duration::ZERO, &self.sends)
+            .await
+    }
+}
+
+fn name(wamid: &str) -> Result<CampaignId, campaign::id::InvalidCampaignId> {
+    let hash = Sha256::digest(wamid.as_bytes());
+    let hex: String = hash[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("reply-{hex}").parse()
+}

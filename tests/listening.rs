@@ -1,0 +1,756 @@
+//! What people and Meta say: every public payload, consent, the 24-hour window, the inbox, answers, notices.
+
+use std::path::Path;
+use std::time::Duration;
+
+use campaign::contact::{Consent, Source};
+use campaign::ledger::State;
+use campaign::message::Message;
+use campaign::phone::{self, Phone};
+use campaign::record::{Campaign, CampaignState, OutsideWindow};
+use campaign::settings::{Reply, Settings};
+use cloud::contacts::Who;
+use serde_json::{Value, json};
+use webhook::Webhook;
+use whatsapp::callback;
+
+use crate::callbacks::{report, reports, signed, status};
+use crate::operating::{api, call, get};
+use crate::world::{TOKEN, World};
+
+/// Posts a body as Meta would; it must be taken.
+async fn post(world: &World, webhook: &Webhook, body: &Value) {
+    assert_eq!(
+        status(webhook, signed(world, &body.to_string())).await,
+        200,
+        "{body}"
+    );
+}
+
+/// A POST of one change.
+fn change(field: &str, value: Value) -> Value {
+    let seconds = cloud::now() / 1000;
+    json!({"object": "whatsapp_business_account",
+        "entry": [{"id": "1", "time": seconds, "changes": [{"field": field, "value": value}]}]})
+}
+
+/// A POST of one message from `from`, as of `at` in seconds.
+fn message(from: &str, wamid: &str, at: u64, extra: Value) -> Value {
+    let mut message =
+        json!({"from": from, "id": wamid, "timestamp": at.to_string(), "type": "text"});
+    let fields = message.as_object_mut().unwrap();
+    fields.extend(extra.as_object().unwrap().clone());
+    let contacts = json!([{"profile": {"name": "Ana"}, "wa_id": from}]);
+    change(
+        "messages",
+        json!({"contacts": contacts, "messages": [message]}),
+    )
+}
+
+fn text(from: &str, wamid: &str, words: &str) -> Value {
+    let body = json!({"text": {"body": words}});
+    message(from, wamid, cloud::now() / 1000, body)
+}
+
+fn phone(number: &str) -> Phone {
+    phone::read(number, None).unwrap()
+}
+
+/// A free-form campaign of these people, whose batches are in the queue.
+async fn free_form(world: &World, rows: u32, more: impl FnOnce(&mut Campaign)) -> Campaign {
+    world
+        .uploaded(rows, |campaign| {
+            let body = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
+            campaign.message = Message::new(body).unwrap();
+            more(campaign);
+        })
+        .await
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn every_public_payload_is_taken_and_kept_once() {
+    let world = World::new().await;
+    let webhook = world.webhook();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/whatsapp/tests/callbacks");
+    let mut taken = 0;
+    for source in ["facebook-openapi", "pywa"] {
+        for entry in std::fs::read_dir(folder.join(source)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let body = std::fs::read_to_string(&path).unwrap();
+            for _ in 0..2 {
+                let answer = status(&webhook, signed(&world, &body)).await;
+                assert_eq!(answer, 200, "{}", path.display());
+            }
+            for update in callback::read(body.as_bytes()) {
+                let kept = world.callbacks.get(&update.key).await.unwrap();
+                assert!(kept.is_some(), "{}", path.display());
+            }
+            taken += 1;
+        }
+    }
+    assert!(taken >= 90, "{taken}");
+    let (_, shown) = get(&api(&world), "/account").await;
+    let notices = shown["notices"].as_array().unwrap();
+    assert!(
+        notices
+            .iter()
+            .any(|notice| notice["event"] == "ACCOUNT_RESTRICTION"),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn stop_and_start_come_three_ways_and_the_latest_word_counts_in_any_order() {
+    let world = World::new().await;
+    let (webhook, api) = (world.webhook(), api(&world));
+    let now = cloud::now() / 1000;
+    let stop = message(
+        "34610000001",
+        "wamid.1",
+        now - 60,
+        json!({"text": {"body": "Baja!"}}),
+    );
+    let start = message(
+        "34610000001",
+        "wamid.2",
+        now - 30,
+        json!({"text": {"body": "start"}}),
+    );
+    // Late news of an older word changes nothing; repeated, neither.
+    for body in [&start, &stop, &stop, &start] {
+        post(&world, &webhook, body).await;
+    }
+    let (code, seen) = get(&api, "/contacts/34610000001").await;
+    assert_eq!((code, &seen["suppressed"]), (200, &json!(false)), "{seen}");
+    assert_eq!(seen["consent"].as_array().unwrap().len(), 2);
+    let button = json!({"type": "button", "button": {"payload": "OPT_OUT", "text": "No, thanks"}});
+    post(
+        &world,
+        &webhook,
+        &message("34610000002", "wamid.3", now, button),
+    )
+    .await;
+    let value = json!({"user_preferences": [{"wa_id": "34610000003", "category": "marketing_messages", "value": "stop",
+        "detail": "User requested to stop marketing messages", "timestamp": now}]});
+    post(&world, &webhook, &change("user_preferences", value)).await;
+    let failed = json!({"id": "wamid.4", "status": "failed", "timestamp": now.to_string(), "recipient_id": "34610000004",
+        "biz_opaque_callback_data": "c1:1:1", "errors": [{"code": 131_050, "title": "Stopped marketing"}]});
+    post(
+        &world,
+        &webhook,
+        &change("messages", json!({"statuses": [failed]})),
+    )
+    .await;
+    for (ending, source, words) in [
+        (2, "button", "No, thanks"),
+        (
+            3,
+            "preferences",
+            "User requested to stop marketing messages",
+        ),
+        (4, "refusal", "Stopped marketing"),
+    ] {
+        let (_, seen) = get(&api, &format!("/contacts/3461000000{ending}")).await;
+        assert_eq!(seen["suppressed"], true, "{seen}");
+        assert_eq!(
+            (&seen["consent"][0]["source"], &seen["consent"][0]["text"]),
+            (&json!(source), &json!(words))
+        );
+    }
+    // A new number does not bring messages back.
+    let moved = json!({"type": "system", "system": {"type": "user_changed_number", "wa_id": "34610000009", "body": "moved"}});
+    post(
+        &world,
+        &webhook,
+        &message("34610000002", "wamid.5", now, moved),
+    )
+    .await;
+    let (_, seen) = get(&api, "/contacts/34610000009").await;
+    assert_eq!(
+        (&seen["suppressed"], &seen["consent"][0]["source"]),
+        (&json!(true), &json!("moved"))
+    );
+    assert_eq!(seen["window_until"], Value::Null, "a move is no word");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn somebody_known_by_an_id_alone_can_stop_too() {
+    let world = World::new().await;
+    world
+        .simulator
+        .state
+        .set(&json!({"user_ids": true}))
+        .unwrap();
+    let webhook = world.webhook();
+    let campaign = world.uploaded(2, |_| {}).await;
+    world.send_all().await;
+    let to = phone("+34610000001");
+    let known = world.contacts.get(&Who::Phone(to)).await.unwrap().unwrap();
+    let user_id = known.user_id.expect("the answer named it");
+    // The word comes under the id that the API's answer named, without a number.
+    let stop = |user: &str, wamid: &str| {
+        let message = json!({"from_user_id": user, "id": wamid, "timestamp": (cloud::now() / 1000).to_string(),
+            "type": "text", "text": {"body": "stop"}});
+        change("messages", json!({"messages": [message]}))
+    };
+    post(&world, &webhook, &stop(&user_id, "wamid.a")).await;
+    assert!(
+        world
+            .contacts
+            .get(&Who::Phone(to))
+            .await
+            .unwrap()
+            .unwrap()
+            .suppressed
+    );
+    // Somebody whose number is learned later only.
+    post(&world, &webhook, &stop("ES.later", "wamid.b")).await;
+    let late = phone("+34610000077");
+    world
+        .contacts
+        .link(late, "ES.later", cloud::now())
+        .await
+        .unwrap();
+    let contact = world
+        .contacts
+        .get(&Who::Phone(late))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(contact.suppressed && contact.consent[0].source == Source::Text);
+    assert_eq!(world.now(&campaign.id).await.state, CampaignState::Sending);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn after_a_stop_was_acknowledged_no_call_to_that_person_starts() {
+    let world = World::new().await;
+    let webhook = world.webhook();
+    let campaign = world.uploaded(400, |_| {}).await;
+    let senders = [
+        world.slow_sender(),
+        world.slow_sender(),
+        world.slow_sender(),
+    ];
+    let sending = futures::future::join_all(
+        senders
+            .iter()
+            .map(async |sender| while world.pump(sender, Duration::ZERO).await.is_some() {}),
+    );
+    // One after the other stops while the campaign runs, those just ahead of it first.
+    let stopping = async {
+        let mut stopped = Vec::new();
+        for round in 1..=12 {
+            while world.simulator.state.figures().calls < round * 6 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            for number in [round as u32 * 7, 399 - round as u32] {
+                let from = format!("34610{number:06}");
+                post(
+                    &world,
+                    &webhook,
+                    &text(&from, &format!("wamid.{number}"), "STOP"),
+                )
+                .await;
+                stopped.push((number, world.simulator.state.elapsed()));
+            }
+        }
+        world.campaigns.pause(&campaign.id, "enough").await.unwrap();
+        stopped
+    };
+    let (_, stopped) = tokio::join!(sending, stopping);
+    let calls = world.simulator.state.calls();
+    let mut before = 0;
+    for (number, acknowledged) in stopped {
+        let to = format!("34610{number:06}");
+        for call in calls.iter().filter(|call| call.to.ends_with(&to)) {
+            before += 1;
+            assert!(
+                Duration::from_micros(call.at_us) <= acknowledged,
+                "row {number} was called after its stop was acknowledged"
+            );
+        }
+    }
+    assert!(
+        before > 0,
+        "nobody was called before stopping: the test shows nothing"
+    );
+    let rows = world.ledger_of(&campaign.id).await;
+    assert!(rows.iter().all(|row| row.state != State::Unconfirmed));
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn free_form_messages_go_to_people_inside_the_window_only() {
+    let world = World::new().await;
+    let (webhook, api) = (world.webhook(), api(&world));
+    let now = cloud::now() / 1000;
+    let day = 24 * 3600;
+    let hello = |at| {
+        message(
+            "34610000001",
+            &format!("wamid.{at}"),
+            at,
+            json!({"text": {"body": "hello"}}),
+        )
+    };
+    let late = message(
+        "34610000002",
+        "wamid.late",
+        now - day,
+        json!({"text": {"body": "hello"}}),
+    );
+    // The latest counts, whichever comes last.
+    for body in [&hello(now), &hello(now - 2 * day), &late] {
+        post(&world, &webhook, body).await;
+    }
+    let (_, seen) = get(&api, "/contacts/34610000001").await;
+    assert!(seen["window_until"].is_string(), "{seen}");
+    let skipped = free_form(&world, 3, |_| {}).await;
+    world.send_all().await;
+    let rows = world.ledger_of(&skipped.id).await;
+    let states: Vec<State> = rows.iter().map(|row| row.state).collect();
+    assert_eq!(states, [State::Accepted, State::Skipped, State::Skipped]);
+    let why = &rows[1].fault.as_ref().unwrap().title;
+    assert!(why.starts_with("outside window"), "{why}");
+    let fallback = json!({"type": "template", "template": {"name": "hello", "language": {"code": "en"},
+        "components": [{"type": "body", "parameters": [{"type": "text", "text": "{{phone}}"}]}]}});
+    let both = free_form(&world, 3, |campaign| {
+        campaign.fallback = Some(Message::new(fallback).unwrap());
+    })
+    .await;
+    world.send_all().await;
+    assert!(
+        world
+            .ledger_of(&both.id)
+            .await
+            .iter()
+            .all(|row| row.state == State::Accepted)
+    );
+    let calls = world.simulator.state.calls();
+    let kinds: Vec<(&str, Value)> = calls
+        .iter()
+        .filter(|call| call.row.starts_with(both.id.as_str()))
+        .map(|call| (call.to.as_str(), call.body["type"].clone()))
+        .collect();
+    assert_eq!(kinds.len(), 3);
+    for (to, kind) in kinds {
+        let expected = if to == "+34610000001" {
+            "text"
+        } else {
+            "template"
+        };
+        assert_eq!(kind, expected, "{to}");
+    }
+    let template = calls
+        .iter()
+        .find(|call| call.body["type"] == "template")
+        .unwrap();
+    let filled = &template.body["template"]["components"][0]["parameters"][0]["text"];
+    assert_eq!(
+        filled.as_str(),
+        Some(template.to.as_str()),
+        "values serve both messages"
+    );
+    let all = free_form(&world, 3, |campaign| {
+        campaign.outside_window = OutsideWindow::Send
+    })
+    .await;
+    world.send_all().await;
+    assert!(
+        world
+            .ledger_of(&all.id)
+            .await
+            .iter()
+            .all(|row| row.state == State::Accepted)
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn what_people_write_is_in_the_inbox_with_the_campaign_it_answers() {
+    let world = World::new().await;
+    let (webhook, api) = (world.webhook(), api(&world));
+    let first = world.uploaded(2, |_| {}).await;
+    world.send_all().await;
+    let quoted = world
+        .ledger
+        .row(&first.id, 1)
+        .await
+        .unwrap()
+        .unwrap()
+        .wamid
+        .unwrap();
+    let sent = report(
+        &format!("{}:1:1", first.id),
+        &quoted,
+        "sent",
+        cloud::now() / 1000,
+    );
+    assert_eq!(
+        status(&webhook, signed(&world, &reports(&[sent]))).await,
+        200
+    );
+    let second = world.uploaded(2, |_| {}).await;
+    world.send_all().await;
+    let now = cloud::now() / 1000;
+    let quote =
+        json!({"text": {"body": "about the first"}, "context": {"from": "1", "id": quoted}});
+    for body in [
+        message("34610000001", "wamid.x", now, quote.clone()),
+        message(
+            "34610000001",
+            "wamid.y",
+            now,
+            json!({"text": {"body": "thanks"}}),
+        ),
+        message(
+            "34619999999",
+            "wamid.z",
+            now,
+            json!({"type": "image", "image": {"id": "7", "caption": "look"}}),
+        ),
+        // Meta sends it again.
+        message("34610000001", "wamid.x", now, quote),
+    ] {
+        post(&world, &webhook, &body).await;
+    }
+    let mut seen = Vec::new();
+    let mut after = String::new();
+    loop {
+        let (code, page) = get(&api, &format!("/messages?limit=2{after}")).await;
+        assert_eq!(code, 200, "{page}");
+        let messages = page["messages"].as_array().unwrap();
+        seen.extend(messages.clone());
+        if messages.is_empty() {
+            break;
+        }
+        after = format!("&after={}", page["next"].as_str().unwrap());
+    }
+    let facts: Vec<[&Value; 4]> = seen
+        .iter()
+        .map(|message| {
+            [
+                &message["id"],
+                &message["campaign"],
+                &message["attribution"],
+                &message["text"],
+            ]
+        })
+        .collect();
+    let (first, second) = (json!(first.id.as_str()), json!(second.id.as_str()));
+    assert_eq!(
+        facts,
+        [
+            [
+                &json!("wamid.x"),
+                &first,
+                &json!("context"),
+                &json!("about the first")
+            ],
+            [
+                &json!("wamid.y"),
+                &second,
+                &json!("latest"),
+                &json!("thanks")
+            ],
+            [
+                &json!("wamid.z"),
+                &Value::Null,
+                &Value::Null,
+                &json!("look")
+            ],
+        ]
+    );
+    assert_eq!(seen[2]["message"]["image"]["id"], "7");
+    assert_eq!(
+        (&seen[0]["phone"], &seen[0]["name"]),
+        (&json!("+34610000001"), &json!("Ana"))
+    );
+    let since = seen[1]["received_at"].as_str().unwrap();
+    let (_, later) = get(&api, &format!("/messages?since={since}")).await;
+    assert!(later["messages"].as_array().unwrap().len() >= 2, "{later}");
+    for wrong in ["since=yesterday", "after=nothing"] {
+        assert_eq!(get(&api, &format!("/messages?{wrong}")).await.0, 422);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn a_keyword_is_answered_once_through_the_urgent_lane_even_while_a_campaign_runs() {
+    let world = World::new().await;
+    let (webhook, api) = (world.webhook(), api(&world));
+    let body = json!({"replies": [{"keywords": ["Hours"], "message": {"type": "text", "text": {"body": "9 to 5"}}}]});
+    let (code, _, set) = call(
+        &api,
+        "PUT",
+        "/settings",
+        Some(TOKEN),
+        body.to_string().into_bytes(),
+    )
+    .await;
+    assert_eq!(code, 200, "{set}");
+    let shown: Value = get(&api, "/settings").await.1;
+    assert!(
+        shown["stop_words"]["en"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("stop")),
+        "what was left out is as usual"
+    );
+    let campaign = world.uploaded(60, |_| {}).await;
+    // A file that would keep the slot busy for a long time.
+    let sender = world.slow_sender();
+    let sending = world.pump(&sender, Duration::ZERO);
+    let asking = async {
+        while world.simulator.state.figures().calls < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for _ in 0..3 {
+            post(&world, &webhook, &text("34619999999", "wamid.q", "hours?")).await;
+        }
+        while !world
+            .simulator
+            .state
+            .calls()
+            .iter()
+            .any(|call| call.to == "+34619999999")
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let calls = world.simulator.state.figures().calls;
+        world.campaigns.pause(&campaign.id, "enough").await.unwrap();
+        calls
+    };
+    let (_, calls) = tokio::join!(sending, asking);
+    assert!(
+        calls < 40,
+        "the answer waited for the campaign: {calls} calls before it"
+    );
+    world.send_all().await;
+    let calls = world.simulator.state.calls();
+    let answers: Vec<_> = calls
+        .iter()
+        .filter(|call| call.to == "+34619999999")
+        .collect();
+    assert_eq!(answers.len(), 1, "asked once, answered once");
+    assert_eq!(answers[0].body["text"]["body"], "9 to 5");
+    let (_, listed) = get(&api, "/campaigns").await;
+    assert_eq!(
+        listed["campaigns"].as_array().unwrap().len(),
+        1,
+        "answers are no campaigns: {listed}"
+    );
+    // Nobody at work: a message of the lane wakes a sender.
+    post(&world, &webhook, &text("34618888888", "wamid.r", "HOURS")).await;
+    world.send_all().await;
+    assert!(
+        world
+            .simulator
+            .state
+            .calls()
+            .iter()
+            .any(|call| call.to == "+34618888888")
+    );
+    // Who stopped is not answered, not even to that.
+    post(&world, &webhook, &text("34618888888", "wamid.s", "stop")).await;
+    post(&world, &webhook, &text("34618888888", "wamid.t", "hours")).await;
+    world.send_all().await;
+    let calls = world.simulator.state.calls();
+    assert_eq!(
+        calls
+            .iter()
+            .filter(|call| call.to == "+34618888888")
+            .count(),
+        1
+    );
+    let wrong = json!({"replies": [{"keywords": ["a"], "message": {"type": "text", "text": {"body": "Hi {{name}}"}}}]});
+    let (code, _, problem) = call(
+        &api,
+        "PUT",
+        "/settings",
+        Some(TOKEN),
+        wrong.to_string().into_bytes(),
+    )
+    .await;
+    assert_eq!(
+        (code, &problem["field"]),
+        (422, &json!("/replies/0/message"))
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn words_are_the_operators_to_set() {
+    let world = World::new().await;
+    let settings = Settings {
+        replies: vec![Reply {
+            keywords: vec!["*".into()],
+            message: Message::new(json!({"type": "text", "text": {"body": "We read you"}}))
+                .unwrap(),
+        }],
+        ..Settings::default()
+    };
+    let mut settings = settings;
+    settings.words.stop = [("xx".to_owned(), vec!["basta ya".to_owned()])].into();
+    world.settings().write(&settings).await.unwrap();
+    let webhook = world.webhook();
+    post(&world, &webhook, &text("34610000001", "wamid.1", "stop")).await;
+    post(
+        &world,
+        &webhook,
+        &text("34610000002", "wamid.2", "Basta  ya!"),
+    )
+    .await;
+    let suppressed = async |number| {
+        let who = Who::Phone(phone(number));
+        world.contacts.get(&who).await.unwrap().unwrap().suppressed
+    };
+    assert!(!suppressed("+34610000001").await);
+    assert!(suppressed("+34610000002").await);
+    world.send_all().await;
+    let calls = world.simulator.state.calls();
+    assert_eq!(
+        calls
+            .iter()
+            .map(|call| call.to.as_str())
+            .collect::<Vec<_>>(),
+        ["+34610000001"]
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn a_notice_stops_the_campaigns_it_concerns_and_old_news_stops_nothing() {
+    let world = World::new().await;
+    let (webhook, api) = (world.webhook(), api(&world));
+    let template = |name: &str| {
+        let body =
+            json!({"type": "template", "template": {"name": name, "language": {"code": "en"}}});
+        Message::new(body).unwrap()
+    };
+    let of = async |name: &str| {
+        let message = template(name);
+        world
+            .uploaded(3, |campaign| campaign.message = message)
+            .await
+    };
+    let (one, other) = (of("sale").await, of("update").await);
+    let event = |event: &str| {
+        json!({"event": event, "message_template_id": 1, "message_template_name": "sale", "message_template_language": "en",
+            "reason": "NONE", "other_info": {"title": "FIRST_PAUSE", "description": "Too many people reported it."}})
+    };
+    let field = "message_template_status_update";
+    let mut old = change(field, event("PAUSED"));
+    old["entry"][0]["time"] = json!(cloud::now() / 1000 - 3600);
+    for harmless in [
+        &old,
+        &change(field, event("APPROVED")),
+        &change("account_update", json!({"event": "PARTNER_ADDED"})),
+    ] {
+        post(&world, &webhook, harmless).await;
+        assert_eq!(world.now(&one.id).await.state, CampaignState::Sending);
+    }
+    post(&world, &webhook, &change(field, event("PAUSED"))).await;
+    let stopped = world.now(&one.id).await;
+    assert_eq!(stopped.state, CampaignState::Paused);
+    let reason = stopped.reason.unwrap();
+    assert!(
+        reason.contains("sale (en)") && reason.contains("Too many people"),
+        "{reason}"
+    );
+    assert_eq!(world.now(&other.id).await.state, CampaignState::Sending);
+    let upgrade = json!({"event": "THROUGHPUT_UPGRADE", "current_limit": "TIER_UNLIMITED", "display_phone_number": "1"});
+    post(
+        &world,
+        &webhook,
+        &change("phone_number_quality_update", upgrade),
+    )
+    .await;
+    let (_, shown) = get(&api, "/account").await;
+    assert!(
+        shown["notices"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("raise TpsBudget"),
+        "{shown}"
+    );
+    let flagged =
+        json!({"event": "FLAGGED", "current_limit": "TIER_10K", "display_phone_number": "1"});
+    post(
+        &world,
+        &webhook,
+        &change("phone_number_quality_update", flagged),
+    )
+    .await;
+    assert_eq!(world.now(&other.id).await.state, CampaignState::Paused);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn a_failed_delivery_decides_as_a_refusal_does() {
+    let world = World::new().await;
+    let webhook = world.webhook();
+    let image = |link: &str| {
+        let body = json!({"type": "image", "image": {"link": link}});
+        Message::new(body).unwrap()
+    };
+    for (link, code, expected) in [
+        ("https://example.com/a.png", 131_053, CampaignState::Paused),
+        ("{{name}}", 131_053, CampaignState::Sending),
+        ("https://example.com/a.png", 131_026, CampaignState::Sending),
+        ("https://example.com/a.png", 131_042, CampaignState::Paused),
+    ] {
+        let message = image(link);
+        let campaign = world
+            .campaign_with(|campaign| {
+                campaign.state = CampaignState::Sending;
+                campaign.message = message;
+            })
+            .await;
+        world
+            .ledger
+            .claim(&campaign.id, 1, "sender", 1)
+            .await
+            .unwrap();
+        let mut failed = report(
+            &format!("{}:1:1", campaign.id),
+            "wamid.1",
+            "failed",
+            cloud::now() / 1000,
+        );
+        failed["errors"][0]["code"] = json!(code);
+        assert_eq!(
+            status(&webhook, signed(&world, &reports(&[failed]))).await,
+            200
+        );
+        let now = world.now(&campaign.id).await;
+        assert_eq!(now.state, expected, "{link} {code} {:?}", now.reason);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn an_operators_word_is_one_among_others() {
+    let world = World::new().await;
+    let api = api(&world);
+    let who = Who::Phone(phone("+34610000001"));
+    let word = Consent {
+        at: cloud::now() - 1000,
+        suppressed: true,
+        source: Source::Text,
+        text: Some("stop".into()),
+    };
+    world.contacts.tell(&who, word).await.unwrap();
+    let body = br#"{"suppressed": false, "reason": "she called us"}"#.to_vec();
+    let (code, _, seen) = call(&api, "PUT", "/contacts/34610000001", Some(TOKEN), body).await;
+    assert_eq!((code, &seen["suppressed"]), (200, &json!(false)));
+    assert_eq!(seen["consent"][0]["text"], "she called us");
+    assert_eq!(seen["consent"][1]["source"], "text", "nothing is forgotten");
+}
