@@ -46,11 +46,18 @@ fn dependencies_point_inwards() {
     assert_eq!(our_own("whatsapp"), ["campaign"].into());
     assert_eq!(our_own("cloud"), ["campaign"].into());
     assert_eq!(our_own("table"), BTreeSet::new());
+    assert_eq!(
+        our_own("people"),
+        ["campaign", "cloud", "table", "whatsapp"].into()
+    );
     assert_eq!(our_own("simulator"), ["whatsapp"].into());
     assert_eq!(our_own("xtask"), BTreeSet::new());
-    for function in ["api", "splitter", "sender", "webhook", "tally", "sweep"] {
+    for function in [
+        "api", "splitter", "sender", "webhook", "tally", "sweep", "report",
+    ] {
         assert!(
-            our_own(function).is_subset(&["campaign", "whatsapp", "cloud", "table"].into()),
+            our_own(function)
+                .is_subset(&["campaign", "whatsapp", "cloud", "table", "people"].into()),
             "{function}"
         );
     }

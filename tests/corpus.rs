@@ -11,10 +11,10 @@ use campaign::record::{Campaign, FileInfo, Options};
 use campaign::value::OnBadValue;
 use encoding_rs::{SHIFT_JIS, WINDOWS_1251, WINDOWS_1252};
 use flate2::write::GzEncoder;
+use people::People;
 use proptest::prelude::*;
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use serde_json::json;
-use splitter::people::People;
 
 /// A file and what becomes of it.
 struct Case {

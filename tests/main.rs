@@ -11,6 +11,7 @@
 //! - [`callbacks`]: the webhook: handshake, signature, storage, any order
 //! - [`listening`]: what people and Meta say: consent, the window, the inbox, answers, notices
 //! - [`counting`]: the tally: repeated and overlapping batches add nothing
+//! - [`results`]: the report, the summary, the counters anew
 //! - [`operating`]: the API's answers, good and bad
 //! - [`deployed`]: the main job on the deployed whole, by the simulator's books
 //! - [`world`]: buckets, queues and tables of one test's own, from the template
@@ -30,6 +31,7 @@ mod deployed;
 mod importing;
 mod listening;
 mod operating;
+mod results;
 mod sending;
 mod splitting;
 mod steering;

@@ -57,7 +57,11 @@ async fn every_usable_row_is_enqueued_once_and_the_rest_is_explained() {
 
     let signed = world
         .files
-        .sign_rejects(&campaign.id, 0, Duration::from_secs(60))
+        .sign_download(
+            &cloud::files::rejects_key(&campaign.id, 0),
+            "rejects.csv",
+            Duration::from_secs(60),
+        )
         .await
         .unwrap()
         .unwrap();

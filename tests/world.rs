@@ -30,6 +30,7 @@ use cloud::dead_letters::DeadLetters;
 use cloud::files::{Files, Upload};
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;
+use cloud::jobs::Jobs;
 use cloud::known::Known;
 use cloud::ledger::{Ledger, LedgerRow};
 use cloud::notices::Notices;
@@ -71,6 +72,7 @@ pub(crate) struct World {
     pub(crate) notices: Notices,
     dynamodb: aws_sdk_dynamodb::Client,
     campaigns_table: String,
+    jobs: String,
     pub(crate) dead: Queue,
     pub(crate) notes: DeadLetters,
     pub(crate) schedules: Schedules,
@@ -110,7 +112,7 @@ impl World {
             let create = sqs.create_queue().queue_name(format!("{name}-{queue}"));
             create.send().await.unwrap().queue_url.unwrap()
         };
-        let urgent = queue("urgent").await;
+        let (urgent, jobs) = (queue("urgent").await, queue("jobs").await);
         let (sends, orders, events, dead) = (
             queue("sends").await,
             queue("splits").await,
@@ -136,6 +138,7 @@ impl World {
             callbacks: Callbacks::new(dynamodb.clone(), callbacks, 7),
             dynamodb,
             campaigns_table: campaigns,
+            jobs,
             files: Files::new(s3.clone(), name.clone()),
             queue: Queue::new(sqs.clone(), sends.clone()),
             urgent: Queue::new(sqs.clone(), urgent),
@@ -310,6 +313,29 @@ impl World {
             notes: self.notes.clone(),
             splits: self.splits(),
         }
+    }
+
+    /// Reports and recounts.
+    pub(crate) fn jobs(&self) -> Jobs {
+        let (table, queue) = (self.campaigns_table.clone(), self.jobs.clone());
+        Jobs::new(self.dynamodb.clone(), table, 7, self.sqs.clone(), queue)
+    }
+
+    /// The job that was asked for last is done.
+    pub(crate) async fn work(&self) {
+        let report = report::Report {
+            campaigns: self.campaigns.clone(),
+            imports: self.imports.clone(),
+            ledger: self.ledger.clone(),
+            counters: self.counters.clone(),
+            files: self.files.clone(),
+            jobs: self.jobs(),
+            settle: Duration::from_millis(50),
+        };
+        let message = self.receive(&self.jobs, PATIENCE).await.expect("a job");
+        self.delete(&self.jobs, &message).await;
+        let order = serde_json::from_str(message.body().unwrap()).unwrap();
+        report.run(&order).await.unwrap();
     }
 
     /// The splits queue.

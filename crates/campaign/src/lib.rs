@@ -16,7 +16,7 @@
 //! - [`steer`]: pause, resume, cancel, continue, and when they make sense
 //! - [`offer`]: which rows belong into the queue (again)
 //! - [`sweep`]: what is to be done about what stands still
-//! - [`tally`], [`progress`]: counters, and what an operator sees of them
+//! - [`tally`], [`progress`], [`summary`]: counters, what an operator sees of them, and how everybody ended
 
 pub mod batch;
 pub mod consent;
@@ -35,6 +35,7 @@ pub mod progress;
 pub mod record;
 pub mod settings;
 pub mod steer;
+pub mod summary;
 pub mod sweep;
 pub mod tally;
 pub mod value;

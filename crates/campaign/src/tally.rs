@@ -100,6 +100,25 @@ impl Counters {
         self
     }
 
+    /// What has to be added to `other` to make it these: numbers alone, no times.
+    pub fn less(&self, other: &Counters) -> Counters {
+        let mut difference = Counters::default();
+        let (mut mine, mut theirs) = (self.clone(), other.clone());
+        let pairs = mine.numbers().into_iter().zip(theirs.numbers());
+        for (target, (mine, theirs)) in difference.numbers().into_iter().zip(pairs) {
+            *target = *mine - *theirs;
+        }
+        difference
+    }
+
+    /// Whether every number is zero.
+    pub fn is_zero(&self) -> bool {
+        self.clone()
+            .numbers()
+            .into_iter()
+            .all(|number| *number == 0)
+    }
+
     /// Rows in the ledger, whatever their state.
     pub fn seen(&self) -> i64 {
         self.claimed + self.retry + self.held + self.settled()

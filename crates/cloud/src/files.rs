@@ -1,5 +1,6 @@
 //! The bucket: `uploads/{campaign}/input.csv` as uploaded, `rejects.csv` beside it; a campaign's further files under
-//! `files/2/` and so on, its list of people to leave out under `exclude/`; `cache/` for what is asked of Meta.
+//! `files/2/` and so on, its list of people to leave out under `exclude/`; `reports/{campaign}/` for results; `cache/` for what is asked of
+//! Meta.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -56,6 +57,16 @@ pub fn rejects_key(campaign: &CampaignId, index: usize) -> String {
         "uploads/{campaign}/{}rejects.csv",
         folder(Upload::File(index))
     )
+}
+
+/// Where the report of a file is.
+pub fn report_key(campaign: &CampaignId, index: usize) -> String {
+    format!("reports/{campaign}/{}.csv", index + 1)
+}
+
+/// Where a campaign's summary is.
+pub fn summary_key(campaign: &CampaignId) -> String {
+    format!("reports/{campaign}/summary.json")
 }
 
 /// The first file is where it always was; people count the others from 2.
@@ -115,32 +126,42 @@ impl Files {
         Ok(signed_request(&signed))
     }
 
-    /// Signs a download of the rejects of the file at `index`; `None` where there are none.
-    pub async fn sign_rejects(
+    /// Signs a download of the file at `key`, which people get under the name given; `None` where it is not there.
+    pub async fn sign_download(
         &self,
-        campaign: &CampaignId,
-        index: usize,
+        key: &str,
+        name: &str,
         valid: Duration,
     ) -> Result<Option<SignedRequest>, Error> {
-        let key = rejects_key(campaign, index);
-        if !self.exists(&key).await? {
+        if !self.exists(key).await? {
             return Ok(None);
         }
-        let file_name = format!(
-            "attachment; filename=\"rejects-{campaign}-{}.csv\"",
-            index + 1
-        );
         let get = self
             .client
             .get_object()
             .bucket(&self.bucket)
-            .key(&key)
-            .response_content_disposition(file_name);
+            .key(key)
+            .response_content_disposition(format!("attachment; filename=\"{name}\""));
         let signed = get
             .presigned(presigning(valid)?)
             .await
             .map_err(Error::aws("sign the download"))?;
         Ok(Some(signed_request(&signed)))
+    }
+
+    /// Reads the file at `key`; `None` where it is not there.
+    pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let action = "read a file of the bucket";
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
+        match get.send().await {
+            Ok(object) => {
+                let body = object.body.collect().await;
+                let body = body.map_err(|error| Error::new(action, error))?;
+                Ok(Some(body.to_vec()))
+            }
+            Err(error) if is_absent(error.raw_response().map(|r| r.status().as_u16())) => Ok(None),
+            Err(error) => Err(Error::aws(action)(error)),
+        }
     }
 
     /// Whether an upload is there.
@@ -190,24 +211,7 @@ impl Files {
 
     /// Something that was kept to spare asking for it again; `None` where nothing was.
     pub async fn cached(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        let action = "read what was kept";
-        let get = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(cache_key(name));
-        match get.send().await {
-            Ok(object) => {
-                let bytes = object
-                    .body
-                    .collect()
-                    .await
-                    .map_err(|error| Error::new(action, error))?;
-                Ok(Some(bytes.to_vec()))
-            }
-            Err(error) if is_absent(error.raw_response().map(|r| r.status().as_u16())) => Ok(None),
-            Err(error) => Err(Error::aws(action)(error)),
-        }
+        self.read(&cache_key(name)).await
     }
 
     /// Keeps something to spare asking for it again.

@@ -4,8 +4,9 @@
 //! - [`aws`]: the clients, made once per process
 //! - [`campaigns`], [`counters`], [`imports`], [`ledger`], [`callbacks`], [`contacts`], [`inbox`]: the tables
 //! - [`known`]: campaigns that were read a moment ago; [`settings`], [`notices`]: what holds for all of them
-//! - [`files`], [`rejects`]: the bucket
+//! - [`files`], [`output`]: the bucket
 //! - [`queue`], [`splits`]: the queues; [`dead_letters`]: notes on batches that failed for good
+//! - [`jobs`]: reports and recounts, which take longer than a request
 //! - [`schedules`]: campaigns that start by themselves
 //! - [`secrets`]: the one secret
 
@@ -24,11 +25,12 @@ pub mod env;
 pub mod files;
 pub mod imports;
 pub mod inbox;
+pub mod jobs;
 pub mod known;
 pub mod ledger;
 pub mod notices;
+pub mod output;
 pub mod queue;
-pub mod rejects;
 pub mod schedules;
 pub mod secrets;
 pub mod settings;

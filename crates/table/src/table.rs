@@ -1,5 +1,7 @@
 //! Records of a table, one at a time.
 
+use std::borrow::Cow;
+
 use csv_async::{AsyncReader, AsyncReaderBuilder, ByteRecord};
 use encoding_rs::WINDOWS_1252;
 use tokio::io::AsyncRead;
@@ -31,6 +33,10 @@ pub struct Table {
     /// Whether nothing has told UTF-8 from a legacy encoding yet.
     ascii: bool,
     legacy: bool,
+    /// Of the record last read.
+    shape: Shape,
+    /// Whether lines end in a carriage return and a line feed.
+    ends_in_two: bool,
 }
 
 impl Table {
@@ -76,11 +82,15 @@ impl Table {
             found,
             ascii,
             legacy: false,
+            shape: Shape::Sound,
+            ends_in_two: false,
         };
         let mut header = ByteRecord::new();
         if table.read(&mut header).await?.is_none() {
             return Err(TableProblem::Empty);
         }
+        // The reader stops behind the first of them.
+        table.ends_in_two = table.untrimmed().ends_with(b"\r");
         table.header = header;
         Ok(table)
     }
@@ -100,6 +110,29 @@ impl Table {
     /// The cells of the header, as the file has them.
     pub fn header(&self) -> &ByteRecord {
         &self.header
+    }
+
+    /// The bytes of the record last read, the header first, as UTF-8 and without the end of the line; `None` where a quotation
+    /// mark in it is never closed.
+    pub fn raw(&self) -> Option<Cow<'_, [u8]>> {
+        if self.shape == Shape::OpenQuote {
+            return None;
+        }
+        let raw = trimmed(self.untrimmed());
+        Some(match self.legacy {
+            true => Cow::Owned(encoding::legacy(raw).into_bytes()),
+            false => Cow::Borrowed(raw),
+        })
+    }
+
+    /// What ends a line of the file: as it ends the header.
+    pub fn line_end(&self) -> &'static str {
+        if self.ends_in_two { "\r\n" } else { "\n" }
+    }
+
+    fn untrimmed(&self) -> &[u8] {
+        let end = self.base + self.reader.position().byte();
+        self.reader.get_ref().since_mark(end)
     }
 
     /// Reads the next record that has anything in it; `None` at the end. Cells are UTF-8 but for damaged ones.
@@ -124,6 +157,7 @@ impl Table {
                 continue;
             }
             self.decode(record);
+            self.shape = shape;
             return Ok(Some(shape));
         }
     }
@@ -201,6 +235,16 @@ impl Table {
                 .into();
         }
     }
+}
+
+/// Without line ends around it: that of the record before is read with this one.
+fn trimmed(mut raw: &[u8]) -> &[u8] {
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    while let Some((b'\n' | b'\r', rest)) = raw.split_first() {
+        raw = rest;
+    }
+    let end = raw.iter().rposition(|byte| !is_end(byte));
+    &raw[..end.map_or(0, |last| last + 1)]
 }
 
 fn reader(tape: Tape<Bytes>, delimiter: u8) -> AsyncReader<Tape<Bytes>> {

@@ -183,6 +183,31 @@ fn advice(code: i64) -> &'static str {
     }
 }
 
+/// What a code means for the person it was met with, in words of our own; for those that are about one person.
+pub fn meaning(code: i64) -> Option<&'static str> {
+    Some(match code {
+        130403 => "the person blocked this business",
+        130472 => "WhatsApp did not deliver it because the person is part of an experiment",
+        130497 => "this account may not message people of this country",
+        131000 => "WhatsApp failed for a reason it does not tell",
+        131021 => "the number is the sender's own",
+        131026 => "the number is not on WhatsApp, or its app is too old",
+        131030 => "the number is not on the test account's list",
+        131043 => "it could not be delivered before it expired",
+        131047 => "the person has not written within 24 hours, so only a template may be sent",
+        131049 => "WhatsApp limits how much marketing one person gets; later it may be delivered",
+        131050 => "the person stopped marketing messages of this business",
+        131053 => "WhatsApp could not fetch or use the media file",
+        131056 => "too many messages to this person in a short time",
+        131062 => "it cannot be sent to somebody known by an id alone",
+        132005 | 132018 => {
+            "a value of this row is too long for the template, or has characters it may not have"
+        }
+        137000 => "the person's identity changed since it was confirmed",
+        _ => return None,
+    })
+}
+
 /// Why a campaign stops or rests, and what to do: the sentence people read.
 pub fn reason(fault: &Fault) -> String {
     let details = fault

@@ -12,7 +12,7 @@ use campaign::id::CampaignId;
 use campaign::outcome::Millis;
 use campaign::progress::progress;
 use campaign::record::{Campaign, FileStage};
-use cloud::files::Upload;
+use cloud::files::{Upload, rejects_key};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -163,7 +163,11 @@ pub async fn rejects(
         .ok_or_else(Problem::no_rejects)?;
     let signed = api
         .files
-        .sign_rejects(&campaign.id, index, SIGNED_FOR)
+        .sign_download(
+            &rejects_key(&campaign.id, index),
+            &format!("rejects-{}-{}.csv", campaign.id, index + 1),
+            SIGNED_FOR,
+        )
         .await?
         .ok_or_else(Problem::no_rejects)?;
     Ok(Json(SignedDownload {
@@ -186,6 +190,6 @@ async fn view_of(api: &Api, campaign: Campaign) -> Result<CampaignView, Problem>
     Ok(view::campaign(campaign, progress, api.budget, cloud::now()))
 }
 
-fn expires_at(now: Millis) -> String {
+pub(crate) fn expires_at(now: Millis) -> String {
     view::time(now + SIGNED_FOR.as_millis() as Millis)
 }

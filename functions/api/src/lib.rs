@@ -1,7 +1,7 @@
 //! The operator's API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaigns`], [`import`], [`steer`], [`rows`], [`templates`], [`contacts`], [`messages`], [`settings`], [`account`]: the
+//! - [`campaigns`], [`import`], [`steer`], [`rows`], [`report`], [`templates`], [`contacts`], [`messages`], [`settings`], [`account`]: the
 //!   routes
 //! - [`create`]: a new campaign, checked field by field
 //! - [`view`], [`preview`]: what people see of a campaign
@@ -17,6 +17,7 @@ pub mod import;
 pub mod messages;
 pub mod preview;
 pub mod problem;
+pub mod report;
 pub mod rows;
 pub mod settings;
 pub mod steer;
@@ -34,6 +35,7 @@ use cloud::counters::CounterTable;
 use cloud::files::Files;
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;
+use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
 use cloud::notices::Notices;
 use cloud::queue::Queue;
@@ -78,6 +80,8 @@ pub struct Api {
     pub files: Files,
     /// Where test sends go.
     pub queue: Queue,
+    /// Reports and recounts.
+    pub jobs: Jobs,
     /// Where the splitter is told to go on.
     pub splits: Splits,
     /// Who may call, and with what Meta is asked.
@@ -102,7 +106,14 @@ impl Api {
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
             imports: Imports::new(dynamodb.clone(), table.clone(), retention),
             settings: SettingsStore::new(dynamodb.clone(), table.clone()),
-            notices: Notices::new(dynamodb.clone(), table, retention),
+            notices: Notices::new(dynamodb.clone(), table.clone(), retention),
+            jobs: Jobs::new(
+                dynamodb.clone(),
+                table,
+                retention,
+                sqs.clone(),
+                env::required("JOBS_QUEUE_URL")?,
+            ),
             inbox: Inbox::new(dynamodb.clone(), env::required("INBOX_TABLE")?, retention),
             contacts: Contacts::new(
                 dynamodb.clone(),
@@ -153,6 +164,8 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(steer::cancel))
         .routes(routes!(steer::go_on))
         .routes(routes!(rows::list))
+        .routes(routes!(report::request, report::show))
+        .routes(routes!(report::recount, report::recounted))
         .routes(routes!(templates::list))
         .routes(routes!(contacts::show, contacts::put))
         .routes(routes!(messages::list))

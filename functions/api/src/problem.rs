@@ -77,6 +77,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no rejects", detail)
     }
 
+    /// Nobody asked for this job.
+    pub fn no_job() -> Self {
+        let detail = "nobody asked for it yet; POST to this route does";
+        Self::new(StatusCode::NOT_FOUND, "not asked for", detail)
+    }
+
     /// What is asked makes no sense in the state the campaign is in.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "not in this state", detail)

@@ -12,7 +12,7 @@ use campaign::preview::{Preview, Survey};
 use campaign::record::{Campaign, FileInfo};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use encoding_rs::WINDOWS_1252;
-use splitter::people::People;
+use people::People;
 
 const ROWS: u64 = 100_000;
 

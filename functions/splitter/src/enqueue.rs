@@ -11,8 +11,8 @@ use campaign::phone::PhoneKey;
 use campaign::record::{Campaign, Canary};
 use cloud::imports::{Checkpoint, Share};
 use lambda_runtime::Error;
+use people::files::Opened;
 
-use crate::examine::Opened;
 use crate::{SplitError, Splitter, Turn};
 
 /// Batches enqueued together: eight requests of ten.

@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 
 use campaign::header::FileProblem;
-use campaign::import::{ImportCounts, Numbers, Verdict};
+use campaign::import::{ImportCounts, Verdict};
 use campaign::phone::PhoneKey;
 use campaign::preview::{Format, Preview, Survey};
 use campaign::record::{Campaign, FileStage};
-use cloud::files::Upload;
-use cloud::rejects::RejectsFile;
+use cloud::files::rejects_key;
+use cloud::output::Output;
 use lambda_runtime::Error;
+use people::People;
+use people::files::Opened;
 
-use crate::people::{People, exclusions};
 use crate::rejects::Lines;
 use crate::{SplitError, Splitter, Turn};
 
@@ -26,14 +27,6 @@ const SHOWN_NAME: usize = 100;
 pub(crate) struct Examined {
     pub(crate) counts: ImportCounts,
     pub(crate) version: Option<String>,
-}
-
-/// A file under way, with what is to be told of the exclude list.
-pub(crate) struct Opened {
-    pub(crate) people: People,
-    version: Option<String>,
-    excluded: u64,
-    unreadable: u64,
 }
 
 impl Splitter {
@@ -54,7 +47,7 @@ impl Splitter {
         } = self.open(campaign, index, turn).await?;
         let header = people.header();
         let lines = Lines::new(&header, people.found().delimiter);
-        let mut rejects = RejectsFile::new(&self.files, &campaign.id, index);
+        let mut rejects = Output::new(&self.files, rejects_key(&campaign.id, index));
         rejects.write(lines.header(&header).as_bytes()).await?;
         let mut standing = Standing::new(campaign.hold);
         let mut survey = Survey::default();
@@ -103,48 +96,8 @@ impl Splitter {
         index: usize,
         turn: &mut Turn<'_>,
     ) -> Result<Opened, SplitError> {
-        let (mut numbers, mut unreadable) = (Numbers::default(), 0);
-        if campaign.exclude.is_some() {
-            let (list, _) = self.files.open(&campaign.id, Upload::Exclude, None).await?;
-            (numbers.excluded, unreadable) = exclusions(list, &campaign.options)
-                .await
-                .map_err(SplitError::of_exclude_list)?;
-        }
-        let excluded = numbers.excluded.len() as u64;
-        for before in 0..index {
-            if campaign.files[before].stage == FileStage::Split {
-                let (mut people, _) = self.people(campaign, before, numbers).await?;
-                while people.next().await?.is_some() {
-                    self.go_on(campaign, turn).await?;
-                }
-                numbers = people.into_numbers();
-            }
-        }
-        let (people, version) = self.people(campaign, index, numbers).await?;
-        Ok(Opened {
-            people,
-            version,
-            excluded,
-            unreadable,
-        })
-    }
-
-    async fn people(
-        &self,
-        campaign: &Campaign,
-        index: usize,
-        numbers: Numbers,
-    ) -> Result<(People, Option<String>), SplitError> {
-        let version = campaign.files[index].version.as_deref();
-        let (file, version) = self
-            .files
-            .open(&campaign.id, Upload::File(index), version)
-            .await?;
-        let before = campaign.rows_before(index);
-        Ok((
-            People::open(file, campaign, numbers, before).await?,
-            version,
-        ))
+        let between = async || self.go_on(campaign, turn).await;
+        people::files::open(&self.files, campaign, index, between).await
     }
 }
 

@@ -14,7 +14,6 @@
 //! that finds them taken becomes a split order for later. A batch that is enqueued twice harms nobody: a row that was
 //! claimed is not claimed twice.
 //!
-//! - [`people`]: bytes → verdicts
 //! - `work`: what is to be done about a campaign's files
 //! - `examine`, `enqueue`: the two passes; `offer`: rows that were in the queue before, after a stop or a loss
 //! - `rejects`: lines of the rejects file
@@ -22,7 +21,6 @@
 mod enqueue;
 mod examine;
 mod offer;
-pub mod people;
 mod rejects;
 mod work;
 
@@ -42,10 +40,10 @@ use cloud::ledger::Ledger;
 use cloud::queue::Queue;
 use cloud::splits::{SplitOrder, Splits};
 use lambda_runtime::{Context, Error, tracing};
+use people::ReadError;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use crate::people::ReadError;
 use crate::work::Left;
 
 /// How often an invocation shows that it is alive.
@@ -265,17 +263,6 @@ pub(crate) enum SplitError {
     File(String),
     /// The way to it is.
     Way(Error),
-}
-
-impl SplitError {
-    fn of_exclude_list(error: ReadError) -> Self {
-        match SplitError::from(error) {
-            SplitError::File(problem) => {
-                SplitError::File(format!("the exclude list cannot be used: {problem}"))
-            }
-            way @ SplitError::Way(_) => way,
-        }
-    }
 }
 
 impl From<ReadError> for SplitError {

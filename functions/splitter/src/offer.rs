@@ -14,9 +14,9 @@ use cloud::ledger::LedgerRow;
 use cloud::splits::Position;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::{Error, tracing};
+use people::files::Opened;
 
 use crate::enqueue::Shares;
-use crate::examine::Opened;
 use crate::{SplitError, Splitter, Turn};
 
 /// Rows looked up in the ledger together: some thirty pages.

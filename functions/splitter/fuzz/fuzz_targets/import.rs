@@ -8,7 +8,7 @@ use campaign::import::Numbers;
 use campaign::message::Message;
 use campaign::record::{Campaign, FileInfo};
 use libfuzzer_sys::fuzz_target;
-use splitter::people::{People, exclusions};
+use people::{People, exclusions};
 use tokio::runtime::{Builder, Runtime};
 
 thread_local! {

@@ -1,18 +1,17 @@
-//! The rejects file, written while the split runs; memory does not grow with it.
+//! A file of the bucket, written while it is made; memory does not grow with it.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use campaign::id::CampaignId;
 
 use crate::Error;
-use crate::files::{CSV, Files, rejects_key};
+use crate::files::{CSV, Files};
 
 /// A part of a multipart upload; S3 wants 5 MiB at least.
 const PART: usize = 5 * 1024 * 1024;
 
-/// A rejects file under way. Nothing shows in the bucket before [`RejectsFile::finish`].
+/// A file under way. Nothing shows in the bucket before [`Output::finish`].
 #[derive(Debug)]
-pub struct RejectsFile {
+pub struct Output {
     files: Files,
     key: String,
     buffer: Vec<u8>,
@@ -25,12 +24,12 @@ struct Upload {
     parts: Vec<CompletedPart>,
 }
 
-impl RejectsFile {
-    /// Begins the rejects of a campaign's file at `index`.
-    pub fn new(files: &Files, campaign: &CampaignId, index: usize) -> Self {
+impl Output {
+    /// Begins the file at `key`, such as [`crate::files::rejects_key`].
+    pub fn new(files: &Files, key: String) -> Self {
         Self {
             files: files.clone(),
-            key: rejects_key(campaign, index),
+            key,
             buffer: Vec::new(),
             upload: None,
         }
@@ -46,7 +45,7 @@ impl RejectsFile {
         }
     }
 
-    /// Makes the file appear, in the place of an earlier one of the same campaign.
+    /// Makes the file appear, in the place of an earlier one.
     pub async fn finish(mut self) -> Result<(), Error> {
         if self.upload.is_none() {
             return self.put_whole().await;
@@ -71,7 +70,7 @@ impl RejectsFile {
             .send()
             .await
             .map(drop)
-            .map_err(Error::aws("complete the rejects file"))
+            .map_err(Error::aws("complete a file of the bucket"))
     }
 
     async fn put_whole(self) -> Result<(), Error> {
@@ -85,7 +84,7 @@ impl RejectsFile {
         put.send()
             .await
             .map(drop)
-            .map_err(Error::aws("write the rejects file"))
+            .map_err(Error::aws("write a file of the bucket"))
     }
 
     async fn send_part(&mut self) -> Result<(), Error> {
@@ -101,7 +100,7 @@ impl RejectsFile {
                 let created = create
                     .send()
                     .await
-                    .map_err(Error::aws("begin the rejects file"))?;
+                    .map_err(Error::aws("begin a file of the bucket"))?;
                 let id = created.upload_id.unwrap_or_default();
                 self.upload.insert(Upload {
                     id,
@@ -121,7 +120,7 @@ impl RejectsFile {
             .body(body)
             .send()
             .await
-            .map_err(Error::aws("write a part of the rejects file"))?;
+            .map_err(Error::aws("write a part of a file of the bucket"))?;
         upload.parts.push(
             CompletedPart::builder()
                 .part_number(number)

@@ -1,5 +1,11 @@
-//! A file's bytes → verdicts, one record at a time.
+//! The people of a campaign's files: bytes → verdicts, one record at a time, the same whoever reads.
+//!
+//! - [`People`]: one file; [`exclusions`]: a list of people to leave out
+//! - [`files`]: the files where they are
 
+pub mod files;
+
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use campaign::header::{self, Columns, FileProblem};
@@ -19,12 +25,19 @@ pub enum ReadError {
     /// It is not what the campaign needs.
     #[error(transparent)]
     File(#[from] FileProblem),
+    /// The list of people to leave out is at fault.
+    #[error("the exclude list cannot be used: {0}")]
+    ExcludeList(Box<ReadError>),
 }
 
 impl ReadError {
     /// Whether reading again may help, for the way to the file failed and not the file.
     pub fn is_on_the_way(&self) -> bool {
-        matches!(self, ReadError::Table(TableProblem::Way(_)))
+        match self {
+            ReadError::Table(TableProblem::Way(_)) => true,
+            ReadError::Table(_) | ReadError::File(_) => false,
+            ReadError::ExcludeList(error) => error.is_on_the_way(),
+        }
     }
 }
 
@@ -86,6 +99,17 @@ impl People {
     /// The cells of the record last judged.
     pub fn record(&self) -> &ByteRecord {
         &self.record
+    }
+
+    /// The bytes of the record last judged, or of the header before the first one, as UTF-8 and without the end of the line;
+    /// `None` where a quotation mark in it is never closed, so that nothing may follow it.
+    pub fn raw(&self) -> Option<Cow<'_, [u8]>> {
+        self.table.raw()
+    }
+
+    /// What ends a line of the file.
+    pub fn line_end(&self) -> &'static str {
+        self.table.line_end()
     }
 
     /// The header, as the file has it.
