@@ -1,5 +1,5 @@
 //! Figures that need services: `cargo xtask bench` starts them and runs this in release, once for each figure:
-//! `callbacks`, `splitting`, `memory`, `continuation`. Each prints one line.
+//! `callbacks`, `splitting`, `memory`, `continuation`, `report`. Each prints one line.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -12,8 +12,12 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_s3::primitives::ByteStream;
 use campaign::id::CampaignId;
+use campaign::import::ImportCounts;
 use campaign::record::{CampaignState, FileStage};
+use cloud::callbacks::Callbacks;
 use cloud::files::Upload;
+use cloud::jobs::{Job, JobOrder};
+use cloud::ledger::Ledger;
 use lambda_http::Body;
 use lambda_http::http::{Method, Request};
 use secrecy::SecretString;
@@ -23,6 +27,7 @@ use whatsapp::signature;
 
 use crate::world::{World, context};
 
+mod recorded;
 #[expect(dead_code, reason = "the tests use all of it")]
 mod world;
 
@@ -34,43 +39,36 @@ async fn main() {
         "splitting" => splitting(50_000, false).await,
         "memory" => splitting(5_000_000, true).await,
         "continuation" => continuation().await,
+        "report" => report().await,
         "splitter" => splitter_process().await,
+        "reporter" => reporter().await,
         other => {
             println!(
-                "`{other}` is none of callbacks, splitting, memory, continuation: use cargo xtask bench"
+                "`{other}` is none of callbacks, splitting, memory, continuation, report: use cargo xtask bench"
             )
         }
     }
 }
 
-/// The webhook's own time for POSTs of one status, warm, against real tables.
+/// The webhook's own time for POSTs of one status, warm, against real tables; then beside tables in memory, which leaves
+/// what is ours; then a POST of a thousand statuses against real tables.
 async fn callbacks() {
     const WARM_UP: u32 = 50;
     const POSTS: u32 = 1000;
     let world = World::new().await;
-    let webhook = world.webhook();
     let campaign = world.campaign(CampaignState::Sending).await.id;
-    let secret = SecretString::from(world.simulator.state.settings().app_secret);
-    let mut times = Vec::new();
-    for row in 1..=WARM_UP + POSTS {
+    let claim = async |row| {
         world
             .ledger
             .claim(&campaign, row, "bench", cloud::now())
             .await
-            .unwrap();
-        let status = json!({"id": format!("wamid.{row}"), "status": "delivered", "timestamp": "1790000000",
-            "biz_opaque_callback_data": format!("{campaign}:{row}:1")});
-        let body = json!({"entry": [{"id": "1", "changes": [{"field": "messages", "value": {"statuses": [status]}}]}]}).to_string();
-        let signature = signature::sign(body.as_bytes(), &secret);
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri("/webhook")
-            .header("x-hub-signature-256", signature);
-        let request = request.body(Body::from(body)).unwrap();
-        let began = Instant::now();
-        let answer = webhook.handle(request).await.unwrap();
-        times.push(began.elapsed().as_secs_f64() * 1000.0);
-        assert!(answer.status().is_success());
+            .unwrap()
+    };
+    let mut times = Vec::new();
+    let webhook = world.webhook();
+    for row in 1..=WARM_UP + POSTS {
+        claim(row).await;
+        times.push(post(&world, &webhook, &campaign, row..row + 1).await);
     }
     let mut warm = times.split_off(WARM_UP as usize);
     warm.sort_by(f64::total_cmp);
@@ -79,6 +77,115 @@ async fn callbacks() {
         "callbacks: {POSTS} POSTs of one status, median {:.1} ms, p99 {:.1} ms",
         at(0.5),
         at(0.99)
+    );
+    let dynamodb = recorded::client(&recorded::serve().await).await;
+    let quick = webhook::Webhook {
+        callbacks: Callbacks::new(dynamodb.clone(), "callbacks".into(), 7),
+        ledger: Ledger::new(dynamodb, "messages".into(), 7),
+        ..world.webhook()
+    };
+    for row in 1..=WARM_UP {
+        post(&world, &quick, &campaign, row..row + 1).await;
+    }
+    let mut milliseconds = 0.0;
+    for row in 1..=POSTS {
+        milliseconds += post(&world, &quick, &campaign, row..row + 1).await;
+    }
+    println!(
+        "callbacks: {:.0} POSTs of one status a second, one after the other, beside tables in memory",
+        f64::from(POSTS) * 1000.0 / milliseconds
+    );
+    const UPDATES: u32 = 1000;
+    let many = 10_000..10_000 + UPDATES;
+    for row in many.clone() {
+        claim(row).await;
+    }
+    let milliseconds = post(&world, &webhook, &campaign, many).await;
+    println!(
+        "callbacks: one POST of {UPDATES} statuses in {:.2} s",
+        milliseconds / 1000.0
+    );
+}
+
+/// Posts a delivery of each of these rows together; gives how long the answer took, in milliseconds.
+async fn post(
+    world: &World,
+    webhook: &webhook::Webhook,
+    campaign: &CampaignId,
+    rows: std::ops::Range<u32>,
+) -> f64 {
+    let status = |row| {
+        json!({"id": format!("wamid.{row}"), "status": "delivered", "timestamp": "1790000000",
+            "biz_opaque_callback_data": format!("{campaign}:{row}:1")})
+    };
+    let statuses: Vec<Value> = rows.map(status).collect();
+    let body = json!({"entry": [{"id": "1", "changes": [{"field": "messages", "value": {"statuses": statuses}}]}]}).to_string();
+    let secret = SecretString::from(world.simulator.state.settings().app_secret);
+    let signature = signature::sign(body.as_bytes(), &secret);
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri("/webhook")
+        .header("x-hub-signature-256", signature);
+    let request = request.body(Body::from(body)).unwrap();
+    let began = Instant::now();
+    let answer = webhook.handle(request).await.unwrap();
+    assert!(answer.status().is_success());
+    began.elapsed().as_secs_f64() * 1000.0
+}
+
+/// The report of a million rows, in a process of its own: a recorded ledger, a real bucket.
+async fn report() {
+    const ROWS: u32 = 1_000_000;
+    let world = World::new().await;
+    let counts = ImportCounts {
+        rows: ROWS.into(),
+        enqueued: ROWS.into(),
+        ..ImportCounts::default()
+    };
+    let campaign = world
+        .campaign_with(|campaign| {
+            campaign.state = CampaignState::Sending;
+            campaign.files[0].stage = FileStage::Split;
+            campaign.files[0].counts = counts;
+        })
+        .await;
+    upload(&world, &campaign.id, ROWS).await;
+    let mut process = tokio::process::Command::new(std::env::current_exe().unwrap());
+    process.arg("reporter").envs([
+        ("CRIER_CAMPAIGN", campaign.id.as_str()),
+        ("CRIER_LEDGER", &recorded::serve().await),
+        (
+            "CAMPAIGNS_TABLE",
+            &format!("{}-CampaignsTable", world.bucket),
+        ),
+        ("MESSAGES_TABLE", "messages"),
+        ("UPLOADS_BUCKET", &world.bucket),
+        ("JOBS_QUEUE_URL", "none"),
+        ("RETENTION_DAYS", "7"),
+    ]);
+    assert!(process.status().await.unwrap().success());
+    let key = cloud::files::report_key(&campaign.id, 0);
+    let file = world.files.read(&key).await.unwrap().unwrap();
+    let lines = file.iter().filter(|&&byte| byte == b'\n').count();
+    assert_eq!(lines, ROWS as usize + 1);
+    println!("report: the file has {} MB", file.len() / 1_000_000);
+}
+
+/// One report, as Lambda would run it.
+async fn reporter() {
+    let campaign: CampaignId = std::env::var("CRIER_CAMPAIGN").unwrap().parse().unwrap();
+    let dynamodb = recorded::client(&std::env::var("CRIER_LEDGER").unwrap()).await;
+    let report = report::Report {
+        ledger: Ledger::new(dynamodb, "messages".into(), 7),
+        ..report::Report::from_env().await.unwrap()
+    };
+    let job = Job::Report { bom: true };
+    let began = Instant::now();
+    report.run(&JobOrder { campaign, job }).await.unwrap();
+    println!(
+        "report: 1,000,000 rows in {:.1} s, {} MB at the peak",
+        began.elapsed().as_secs_f64(),
+        peak_memory_kb() / 1024
     );
 }
 
@@ -178,6 +285,7 @@ fn splitter_command(world: &World, campaign: &CampaignId) -> tokio::process::Com
             &format!("{}-CampaignsTable", world.bucket),
         ),
         ("CONTACTS_TABLE", &format!("{}-ContactsTable", world.bucket)),
+        ("MESSAGES_TABLE", &format!("{}-MessagesTable", world.bucket)),
         ("UPLOADS_BUCKET", &world.bucket),
         ("SENDS_QUEUE_URL", &world.sends),
         ("SPLITS_QUEUE_URL", &world.orders),

@@ -28,6 +28,7 @@ use cloud::contacts::{Contacts, Who};
 use cloud::counters::CounterTable;
 use cloud::dead_letters::DeadLetters;
 use cloud::files::{Files, Upload};
+use cloud::forwards::{Bus, Errands};
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
@@ -39,6 +40,7 @@ use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
 use cloud::settings::SettingsStore;
 use cloud::splits::Splits;
+use forward::{Customer, Forwarder};
 use lambda_runtime::Context;
 use serde_json::{Value, json};
 use serde_yaml_ng::Value as Yaml;
@@ -57,6 +59,9 @@ const TOKEN_SHA256: &str = "e89ea0f9ebb9513d9e60a9155fcd81ba6704ff8a473b65257f36
 /// What Meta's handshake must show.
 pub(crate) const VERIFY_TOKEN: &str = "local-verify";
 
+/// With what callbacks are signed that are forwarded.
+pub(crate) const FORWARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 /// Everything one test needs, of its own.
 pub(crate) struct World {
     pub(crate) campaigns: Campaigns,
@@ -73,6 +78,7 @@ pub(crate) struct World {
     dynamodb: aws_sdk_dynamodb::Client,
     campaigns_table: String,
     jobs: String,
+    forwards: String,
     pub(crate) dead: Queue,
     pub(crate) notes: DeadLetters,
     pub(crate) schedules: Schedules,
@@ -113,6 +119,7 @@ impl World {
             create.send().await.unwrap().queue_url.unwrap()
         };
         let (urgent, jobs) = (queue("urgent").await, queue("jobs").await);
+        let forwards = queue("forwards").await;
         let (sends, orders, events, dead) = (
             queue("sends").await,
             queue("splits").await,
@@ -138,6 +145,7 @@ impl World {
             callbacks: Callbacks::new(dynamodb.clone(), callbacks, 7),
             dynamodb,
             campaigns_table: campaigns,
+            forwards,
             jobs,
             files: Files::new(s3.clone(), name.clone()),
             queue: Queue::new(sqs.clone(), sends.clone()),
@@ -191,7 +199,7 @@ impl World {
         let settings = self.simulator.state.settings();
         json!({
             "access_token": access_token, "app_secrets": ["an older one", settings.app_secret],
-            "verify_token": VERIFY_TOKEN, "api_tokens": [{"name": "ops", "sha256": TOKEN_SHA256}],
+            "verify_token": VERIFY_TOKEN, "forward_secrets": [FORWARD_SECRET], "api_tokens": [{"name": "ops", "sha256": TOKEN_SHA256}],
         })
         .to_string()
     }
@@ -336,6 +344,59 @@ impl World {
         self.delete(&self.jobs, &message).await;
         let order = serde_json::from_str(message.body().unwrap()).unwrap();
         report.run(&order).await.unwrap();
+    }
+
+    /// Forwards to this bus and this URL.
+    pub(crate) fn forwarder(&self, bus: Option<Bus>, url: &str) -> Forwarder {
+        let errands = Errands::new(self.sqs.clone(), self.forwards.clone());
+        Forwarder {
+            callbacks: self.callbacks.clone(),
+            bus,
+            customer: Some(Customer::new(url.into(), errands, self.secret()).unwrap()),
+        }
+    }
+
+    /// Hands one errand to the forwarder as Lambda would; gives whether it was taken, `None` where none is there.
+    pub(crate) async fn run_errand(&self, forwarder: &Forwarder) -> Option<bool> {
+        let message = self.receive(&self.forwards, Duration::ZERO).await?;
+        let count = &message.attributes().unwrap()[&"ApproximateReceiveCount".into()];
+        let record = json!({"eventSource": "aws:sqs", "messageId": message.message_id(), "body": message.body(),
+            "receiptHandle": message.receipt_handle(), "attributes": {"ApproximateReceiveCount": count}});
+        let event = serde_json::from_value(json!({"Records": [record]})).unwrap();
+        let taken = forwarder
+            .handle(event)
+            .await
+            .unwrap()
+            .batch_item_failures
+            .is_empty();
+        if taken {
+            self.delete(&self.forwards, &message).await;
+        }
+        Some(taken)
+    }
+
+    /// A queue of the test's own.
+    pub(crate) async fn queue_of_events(&self) -> (String, String) {
+        let create = self
+            .sqs
+            .create_queue()
+            .queue_name(format!("{}-bus", self.bucket));
+        let url = create.send().await.unwrap().queue_url.unwrap();
+        let get = self.sqs.get_queue_attributes().queue_url(&url);
+        let arn = get
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await
+            .unwrap();
+        let arn = arn.attributes.unwrap()[&QueueAttributeName::QueueArn].clone();
+        (url, arn)
+    }
+
+    /// The next message of such a queue.
+    pub(crate) async fn next_event(&self, url: &str) -> Value {
+        let message = self.receive(url, PATIENCE).await.expect("an event");
+        self.delete(url, &message).await;
+        serde_json::from_str(message.body().unwrap()).unwrap()
     }
 
     /// The splits queue.

@@ -7,6 +7,7 @@
 //! - [`files`], [`output`]: the bucket
 //! - [`queue`], [`splits`]: the queues; [`dead_letters`]: notes on batches that failed for good
 //! - [`jobs`]: reports and recounts, which take longer than a request
+//! - [`forwards`]: callbacks on their way to other systems
 //! - [`schedules`]: campaigns that start by themselves
 //! - [`secrets`]: the one secret
 
@@ -23,6 +24,7 @@ pub mod counters;
 pub mod dead_letters;
 pub mod env;
 pub mod files;
+pub mod forwards;
 pub mod imports;
 pub mod inbox;
 pub mod jobs;

@@ -29,6 +29,9 @@ pub struct Secret {
     pub verify_token: SecretString,
     /// Who may use our API.
     pub api_tokens: Vec<ApiToken>,
+    /// With what callbacks are signed that go on to a URL of the customer's: `whsec_` and base64; two while rotating.
+    #[serde(default)]
+    pub forward_secrets: Vec<SecretString>,
 }
 
 /// A token of our API; the token itself is stored nowhere.

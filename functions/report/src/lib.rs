@@ -217,7 +217,7 @@ impl Work<'_> {
     /// Shows how far it is, now and then.
     pub(crate) async fn beat(&mut self) -> Result<(), JobError> {
         self.records += 1;
-        if self.records % RECORDS != 0 || self.beat.elapsed() < BEAT {
+        if !self.records.is_multiple_of(RECORDS) || self.beat.elapsed() < BEAT {
             return Ok(());
         }
         self.beat = Instant::now();

@@ -30,7 +30,9 @@ pub(crate) fn run() -> Result<()> {
     with_services()?;
     let build = dev().join("release");
     stack::build_into(&build, true)?;
-    for function in ["Api", "Splitter", "Sender", "Webhook", "Tally", "Sweep"] {
+    for function in [
+        "Api", "Splitter", "Sender", "Webhook", "Tally", "Sweep", "Report",
+    ] {
         let program = build.join(function).join("bootstrap");
         let size = fs::metadata(&program)
             .with_context(|| format!("look at {}", program.display()))?
@@ -52,7 +54,7 @@ fn with_services() -> Result<()> {
     let logs = dev().join("logs/bench");
     fs::create_dir_all(&logs)?;
     let emulator = Emulator::ministack(&logs)?;
-    for figure in ["callbacks", "splitting", "memory", "continuation"] {
+    for figure in ["callbacks", "splitting", "memory", "continuation", "report"] {
         let mut bench = Command::new("cargo");
         aws_environment(&mut bench, &emulator.url)
             .current_dir(root())

@@ -1,0 +1,155 @@
+//! Callbacks on their way to `EventBridge` and a customer's URL.
+
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_eventbridge::types::Target;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use cloud::callbacks::Raw;
+use cloud::forwards::Bus;
+use forward::signature::sign;
+use serde_json::{Value, json};
+
+use crate::world::{FORWARD_SECRET, World};
+
+/// What a customer's server got, and how it answers.
+#[derive(Clone, Default)]
+struct Received {
+    posts: Arc<Mutex<Vec<(HeaderMap, String)>>>,
+    refuses: Arc<Mutex<usize>>,
+}
+
+async fn take(State(received): State<Received>, headers: HeaderMap, body: String) -> StatusCode {
+    received.posts.lock().unwrap().push((headers, body));
+    let mut refuses = received.refuses.lock().unwrap();
+    if *refuses > 0 {
+        *refuses -= 1;
+        return StatusCode::BAD_GATEWAY;
+    }
+    StatusCode::NO_CONTENT
+}
+
+async fn customer() -> (String, Received) {
+    let received = Received::default();
+    let router = Router::new()
+        .route("/hook", post(take))
+        .with_state(received.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+    (url, received)
+}
+
+/// A change of the callbacks table, as its stream has it.
+fn change(name: &str, key: &str, raw: &str) -> Value {
+    let image = json!({"key": {"S": key}, "raw": {"S": raw}, "received_at": {"N": "1790000000000"}, "expires_at": {"N": "1"}});
+    json!({"eventSource": "aws:dynamodb", "eventName": name, "eventID": "1", "eventVersion": "1.1", "awsRegion": "us-east-1",
+        "dynamodb": {"ApproximateCreationDateTime": 1_790_000_000, "Keys": {"key": {"S": key}}, "NewImage": image,
+            "SequenceNumber": "1", "SizeBytes": 1, "StreamViewType": "NEW_IMAGE"}})
+}
+
+fn event(records: &[Value]) -> forward::Event {
+    serde_json::from_value(json!({"Records": records})).unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn a_callback_reaches_the_customer_signed_and_again_until_it_is_taken() {
+    let world = World::new().await;
+    let (url, received) = customer().await;
+    let forwarder = world.forwarder(None, &url);
+    let raw = Raw {
+        key: "message#wamid.1".into(),
+        json: r#"{"message": {"id": "wamid.1"}}"#.into(),
+    };
+    world.callbacks.store(vec![raw.clone()], 1).await.unwrap();
+    // Only what is new: a callback that came again, or expired, is not forwarded again.
+    let changes = [
+        change("INSERT", &raw.key, &raw.json),
+        change("MODIFY", &raw.key, &raw.json),
+        change("INSERT", "status#gone#sent", "{}"),
+    ];
+    forwarder.handle(event(&changes)).await.unwrap();
+    *received.refuses.lock().unwrap() = 1;
+    let mut taken = Vec::new();
+    while let Some(one) = world.run_errand(&forwarder).await {
+        taken.push(one);
+    }
+    taken.sort_unstable();
+    assert_eq!(
+        taken,
+        [false, true],
+        "one is gone from the table, the other was refused"
+    );
+    let (headers, body) = received.posts.lock().unwrap()[0].clone();
+    let sent: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(sent["type"], "whatsapp.message");
+    assert_eq!(sent["data"]["message"]["id"], "wamid.1");
+    let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+    let timestamp: u64 = header("webhook-timestamp").parse().unwrap();
+    let expected = sign(
+        &[FORWARD_SECRET.into()],
+        &header("webhook-id"),
+        timestamp,
+        &body,
+    );
+    assert_eq!(Some(header("webhook-signature")), expected);
+    // Hidden for the first wait; then it comes again and is taken, under the same id.
+    let again = async {
+        loop {
+            if let Some(taken) = world.run_errand(&forwarder).await {
+                return taken;
+            }
+        }
+    };
+    assert!(
+        tokio::time::timeout(crate::world::PATIENCE, again)
+            .await
+            .unwrap()
+    );
+    let posts = received.posts.lock().unwrap();
+    assert_eq!(posts.len(), 2);
+    assert_eq!(posts[0].0["webhook-id"], posts[1].0["webhook-id"]);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn callbacks_are_on_the_bus() {
+    let world = World::new().await;
+    let config = cloud::aws::config().await;
+    let events = cloud::aws::events(&config);
+    let name = world.bucket.clone();
+    events.create_event_bus().name(&name).send().await.unwrap();
+    let rule = events.put_rule().name(&name).event_bus_name(&name);
+    rule.event_pattern(r#"{"source": ["crier"]}"#)
+        .send()
+        .await
+        .unwrap();
+    let (queue, arn) = world.queue_of_events().await;
+    let target = Target::builder().id("queue").arn(arn).build().unwrap();
+    let targets = events.put_targets().rule(&name).event_bus_name(&name);
+    targets.targets(target).send().await.unwrap();
+    let forwarder = world.forwarder(Some(Bus::new(events, name)), "http://127.0.0.1:1");
+    let changes: Vec<Value> = (0..25)
+        .map(|number| change("INSERT", &format!("status#wamid.{number}#sent"), "{}"))
+        .chain([change(
+            "INSERT",
+            "other#long",
+            &format!("\"{}\"", "x".repeat(300_000)),
+        )])
+        .collect();
+    forwarder.handle(event(&changes)).await.unwrap();
+    let mut keys = Vec::new();
+    for _ in 0..changes.len() {
+        let event = world.next_event(&queue).await;
+        assert_eq!(event["source"], "crier");
+        keys.push((event["detail-type"].clone(), event["detail"]["key"].clone()));
+    }
+    assert!(keys.contains(&(json!("whatsapp.status"), json!("status#wamid.24#sent"))));
+    assert!(
+        keys.contains(&(json!("whatsapp.other"), json!("other#long"))),
+        "too long, but told of"
+    );
+}

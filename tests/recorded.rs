@@ -1,0 +1,71 @@
+//! Tables in memory, for figures alone: a recorded ledger of as many rows as one likes, and writes that are acknowledged at
+//! once. What is measured beside them is ours and not the emulator's.
+
+use axum::Router;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use campaign::id::ROWS_PER_PAGE;
+use serde_json::{Value, json};
+
+/// Serves them; gives the URL.
+pub(crate) async fn serve() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().route("/", post(answer));
+    tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+    url
+}
+
+/// DynamoDB's client for that URL.
+pub(crate) async fn client(url: &str) -> aws_sdk_dynamodb::Client {
+    let config = cloud::aws::config().await;
+    let config = aws_sdk_dynamodb::config::Builder::from(&config).endpoint_url(url);
+    aws_sdk_dynamodb::Client::from_conf(config.build())
+}
+
+async fn answer(headers: HeaderMap, body: String) -> String {
+    let operation = headers["x-amz-target"].to_str().unwrap();
+    match operation.rsplit('.').next().unwrap() {
+        "Query" => page(&serde_json::from_str(&body).unwrap()),
+        "BatchWriteItem" => r#"{"UnprocessedItems":{}}"#.into(),
+        _ => "{}".into(),
+    }
+}
+
+/// A page of the recorded ledger: every row read, but each thousandth refused.
+fn page(query: &Value) -> String {
+    let key = query["ExpressionAttributeValues"][":page"]["S"]
+        .as_str()
+        .unwrap();
+    let number: u32 = key.rsplit('#').next().unwrap().parse().unwrap();
+    let rows = number * ROWS_PER_PAGE..(number + 1) * ROWS_PER_PAGE;
+    let items: Vec<Value> = rows.map(|row| item(key, row)).collect();
+    json!({"Count": items.len(), "ScannedCount": items.len(), "Items": items}).to_string()
+}
+
+fn item(page: &str, row: u32) -> Value {
+    let at = 1_790_000_000_000 + u64::from(row) * 12;
+    let n = |number: u64| json!({"N": number.to_string()});
+    let mut item = json!({
+        "page": {"S": page}, "row": {"S": format!("{row:010}")}, "attempt": n(1), "owner": {"S": "a/1"},
+        "claimed_at": n(at), "expires_at": n(1_890_000_000),
+    });
+    if row % 1000 == 0 {
+        item["state"] = json!({"S": "rejected"});
+        item["fault"] = json!({"M": {"code": n(131_026), "title": {"S": "Message undeliverable"}}});
+    } else {
+        item["state"] = json!({"S": "accepted"});
+        item["wamid"] = json!({"S": format!("wamid.HBgNNTUxMTk{row:020}")});
+        item["wa_id"] = json!({"S": format!("55119{row:08}")});
+        item["message_status"] = json!({"S": "accepted"});
+        item["category"] = json!({"S": "marketing"});
+        for (name, after) in [
+            ("sent_at", 900),
+            ("delivered_at", 1900),
+            ("read_at", 60_000),
+        ] {
+            item[name] = n(at + after);
+        }
+    }
+    item
+}
