@@ -277,6 +277,7 @@ async fn the_description_has_every_route() {
             "/campaigns/{id}/test",
             "/contacts/{phone}",
             "/messages",
+            "/metrics",
             "/settings",
             "/templates"
         ]

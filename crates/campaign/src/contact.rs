@@ -16,8 +16,9 @@ const WINDOW_MARGIN_MS: Millis = 60_000;
 pub const CALL_WITHIN_MS: Millis = 1_900;
 
 /// Whoever was asked for this long ago has been called, or will not be before the next question. So a word that forbids is
-/// in force once it is written and this time has passed since the last question: two clocks and a request's way included.
-pub const CALLED_BY_MS: Millis = 3_000;
+/// in force once it is written and this time has passed since the last question: the connection that a call may have to make
+/// (two seconds at most), a request's way and two clocks included.
+pub const CALLED_BY_MS: Millis = 5_000;
 
 /// How many words about consent are kept of a person, the latest.
 const KEPT: usize = 50;

@@ -204,6 +204,45 @@ impl Counters {
     }
 }
 
+/// What a number of changes did, for the metrics; the counters are what is exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    /// Attempts begun.
+    pub calls: usize,
+    /// Rows accepted.
+    pub accepted: usize,
+    /// Rows refused for good.
+    pub rejected: usize,
+    /// Rows that may have been sent.
+    pub doubts: usize,
+    /// Rows that are not sent.
+    pub skipped: usize,
+    /// Rows that were accepted, then not delivered.
+    pub undelivered: usize,
+}
+
+impl Steps {
+    /// Of these changes: what a row was, and what it is.
+    pub fn of(changes: impl Iterator<Item = (Option<RowFacts>, RowFacts)>) -> Self {
+        let mut steps = Self::default();
+        for (old, new) in changes {
+            let entered = old.is_none_or(|old| old.state != new.state);
+            let before = old.map_or(0, |old| old.attempt);
+            steps.calls += new.attempt.saturating_sub(before) as usize;
+            steps.undelivered += usize::from(new.failed && !old.is_some_and(|old| old.failed));
+            let count = match new.state {
+                State::Accepted => &mut steps.accepted,
+                State::Rejected => &mut steps.rejected,
+                State::Unconfirmed => &mut steps.doubts,
+                State::Skipped => &mut steps.skipped,
+                State::Claimed | State::Retry | State::Held => continue,
+            };
+            *count += usize::from(entered);
+        }
+        steps
+    }
+}
+
 /// The fewest outcomes that a failure ratio is read from.
 const FEWEST: u32 = 100;
 

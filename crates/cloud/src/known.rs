@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use crate::Error;
 use crate::campaigns::Campaigns;
+use crate::metrics::breaker_opened;
 
 /// What is older is forgotten.
 const OLDEST: Duration = Duration::from_secs(10);
@@ -85,6 +86,7 @@ impl Known {
             return Ok(());
         }
         error!(campaign.id = %id, "campaign paused: {reason}");
+        breaker_opened();
         if stops == Stops::Account {
             for other in self.campaigns.open().await? {
                 if self.campaigns.pause(&other, reason).await? {

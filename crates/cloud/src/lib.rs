@@ -9,7 +9,7 @@
 //! - [`jobs`]: reports and recounts, which take longer than a request
 //! - [`forwards`]: callbacks on their way to other systems
 //! - [`schedules`]: campaigns that start by themselves
-//! - [`secrets`]: the one secret
+//! - [`secrets`]: the one secret; [`metrics`]: figures for `CloudWatch`
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -30,6 +30,7 @@ pub mod inbox;
 pub mod jobs;
 pub mod known;
 pub mod ledger;
+pub mod metrics;
 pub mod notices;
 pub mod output;
 pub mod queue;

@@ -6,6 +6,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
+use cloud::metrics::Metrics;
 use lambda_http::tracing;
 
 use crate::Api;
@@ -36,5 +37,11 @@ pub async fn authorize(
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
     tracing::info!(caller, method = %request.method(), route, "request");
-    Ok(next.run(request).await)
+    let answer = next.run(request).await;
+    let failed = answer.status().is_server_error();
+    Metrics::of("api")
+        .count("Requests", 1)
+        .count("ServerErrors", usize::from(failed))
+        .write();
+    Ok(answer)
 }

@@ -1,8 +1,8 @@
 //! The operator's API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaigns`], [`import`], [`steer`], [`rows`], [`report`], [`templates`], [`contacts`], [`messages`], [`settings`], [`account`]: the
-//!   routes
+//! - [`campaigns`], [`import`], [`steer`], [`rows`], [`report`], [`templates`], [`contacts`], [`messages`], [`settings`], [`account`],
+//!   [`metrics`]: the routes
 //! - [`create`]: a new campaign, checked field by field
 //! - [`view`], [`preview`]: what people see of a campaign
 //! - [`access`]: who may call
@@ -15,6 +15,7 @@ pub mod contacts;
 pub mod create;
 pub mod import;
 pub mod messages;
+pub mod metrics;
 pub mod preview;
 pub mod problem;
 pub mod report;
@@ -114,7 +115,11 @@ impl Api {
                 sqs.clone(),
                 env::required("JOBS_QUEUE_URL")?,
             ),
-            inbox: Inbox::new(dynamodb.clone(), env::required("INBOX_TABLE")?, retention),
+            inbox: Inbox::new(
+                dynamodb.clone(),
+                env::required("INBOX_TABLE")?,
+                env::parsed("INBOX_RETENTION_DAYS")?,
+            ),
             contacts: Contacts::new(
                 dynamodb.clone(),
                 env::required("CONTACTS_TABLE")?,
@@ -171,6 +176,7 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(messages::list))
         .routes(routes!(settings::show, settings::put))
         .routes(routes!(account::show))
+        .routes(routes!(metrics::show))
         .split_for_parts();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     description

@@ -20,6 +20,7 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
 use campaign::outcome::Millis;
 use cloud::callbacks::Callbacks;
 use cloud::forwards::{Bus, Errand, Errands, Forward};
+use cloud::metrics::Metrics;
 use cloud::secrets::Secrets;
 use jiff::Timestamp;
 use lambda_runtime::{Error, tracing};
@@ -109,7 +110,7 @@ impl Forwarder {
         };
         let bus = env::optional("FORWARD_BUS").map(|name| Bus::new(aws::events(&config), name));
         let table = env::required("CALLBACKS_TABLE")?;
-        let retention = env::parsed("RETENTION_DAYS")?;
+        let retention = env::parsed("CALLBACK_RETENTION_DAYS")?;
         Ok(Self {
             callbacks: Callbacks::new(aws::dynamodb(&config), table, retention),
             bus,
@@ -162,7 +163,9 @@ impl Forwarder {
         if let Some(customer) = &self.customer {
             customer.errands.send(&errands).await?;
         }
-        tracing::info!(callbacks = forwards.len(), "forwarded");
+        Metrics::of("forward")
+            .count("Forwarded", forwards.len())
+            .write();
         Ok(())
     }
 
@@ -184,6 +187,7 @@ impl Forwarder {
         let times = message.attributes.get("ApproximateReceiveCount");
         let times = times.and_then(|times| times.parse().ok()).unwrap_or(1u32);
         let wait = wait(times);
+        Metrics::of("forward").count("NotTaken", 1).write();
         tracing::warn!(
             times,
             wait = wait.as_secs(),

@@ -27,6 +27,7 @@ use cloud::files::{Files, report_key, summary_key};
 use cloud::imports::Imports;
 use cloud::jobs::{Job, JobOrder, Jobs, Progress, Stage};
 use cloud::ledger::Ledger;
+use cloud::metrics::Metrics;
 use cloud::output::Output;
 use lambda_runtime::{Error, tracing};
 use people::ReadError;
@@ -111,6 +112,11 @@ impl Report {
             Job::Report { bom } => self.report(&campaign, bom, &mut work).await,
             Job::Recount => self.recount(&campaign, &mut work).await,
         };
+        Metrics::of("report")
+            .count("Jobs", 1)
+            .count("Rows", work.progress.rows as usize)
+            .millis("Duration", cloud::now().saturating_sub(now))
+            .write();
         match ended {
             Ok(outcome) => work.enter(Stage::Done, Some(outcome)).await?,
             Err(JobError::Impossible(why)) => {

@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use whatsapp::code::reason;
 use whatsapp::message;
 
-use crate::desk::{Attempt, Echo, Ended};
+use crate::desk::{Attempt, Echo, Ended, Settled};
 use crate::office::Office;
 
 /// Calls, decides, records. Where the record fails the row stays claimed: visible, and never called again unasked.
@@ -66,15 +66,21 @@ async fn record(office: &Office, attempt: Attempt, step: Step) -> Result<Ended, 
             }
             Ok(Ended {
                 echo: Echo::Fine,
-                again: None,
+                ..ended(Settled::Accepted)
             })
         }
-        Step::Reject(fault) => settle(Move::Reject, fault).await.map(|_| Ended::default()),
-        Step::Doubt(fault) => settle(Move::Doubt, fault).await.map(|_| Ended::default()),
+        Step::Reject(fault) => settle(Move::Reject, fault)
+            .await
+            .map(|_| ended(Settled::Rejected)),
+        Step::Doubt(fault) => settle(Move::Doubt, fault)
+            .await
+            .map(|_| ended(Settled::Doubt)),
         Step::Hold { fault, stops } => {
             // The stop first: every moment without it costs another refused call.
             office.known.pause(id, stops, &reason(&fault)).await?;
-            settle(Move::Hold, fault).await.map(|_| Ended::default())
+            settle(Move::Hold, fault)
+                .await
+                .map(|_| ended(Settled::Held))
         }
         Step::Retry {
             not_before,
@@ -121,7 +127,15 @@ async fn retry(
         },
         // Where a callback settled the row meanwhile there is nothing to try again.
         again: open.then_some((not_before, attempt.row)),
+        settled: Some(Settled::Retried),
     })
+}
+
+fn ended(settled: Settled) -> Ended {
+    Ended {
+        settled: Some(settled),
+        ..Ended::default()
+    }
 }
 
 fn circumstances(attempt: &Attempt) -> Circumstances {

@@ -14,6 +14,8 @@ use cloud::Error;
 use cloud::ledger::Claim;
 use secrecy::SecretString;
 
+use crate::invocation::Figures;
+
 /// Whether calls of a campaign may start.
 #[derive(Clone, Debug)]
 pub enum Look {
@@ -60,6 +62,23 @@ pub struct Ended {
     pub echo: Echo,
     /// The row, where it is to be offered again, and when.
     pub again: Option<(Millis, Row)>,
+    /// How it ended, once that is recorded.
+    pub settled: Option<Settled>,
+}
+
+/// How a call ended, for the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The API took the message.
+    Accepted,
+    /// It refused for good.
+    Rejected,
+    /// Another try follows.
+    Retried,
+    /// The campaign stopped.
+    Held,
+    /// It may have been sent.
+    Doubt,
 }
 
 /// What a call says about the slot's pace.
@@ -168,6 +187,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Lets a batch that could not be served come again, the later the more often that happened.
     fn release(&self, pulled: &Handle) -> impl Future<Output = Result<(), Error>>;
+
+    /// Takes figures, once a minute or so.
+    fn tell(&self, figures: &Figures);
 
     /// Deletes batches that are done.
     fn delete(&self, lane: Lane, receipts: &[String]) -> impl Future<Output = Result<(), Error>>;

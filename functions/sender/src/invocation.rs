@@ -4,7 +4,7 @@
 //! It begins with the batch that Lambda brought and takes further ones from the queue itself, as long as its time allows:
 //! answers are waited for at its end only, so a slot idles once in a quarter of an hour and not once a batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ pub(crate) const BEFORE_CLAIM: Duration = Duration::from_secs(1);
 /// read would delay the tick.
 pub(crate) const BEFORE_CALL: Duration = Duration::from_millis(1_800);
 
+/// How often the metrics are told.
+const TOLD: Duration = Duration::from_secs(60);
+
 /// How old the permission to call somebody may be.
 const ASKED: Duration = Duration::from_millis(CALL_WITHIN_MS);
 
@@ -47,9 +50,9 @@ const STEPS_OUT: usize = 8;
 /// Rows that are due within this time of each other go back in one message.
 const TOGETHER_MS: Millis = 2_000;
 
-/// What became of an invocation's rows, for the log.
-#[derive(Debug, Default)]
-pub struct Summary {
+/// What became of rows, for the log and the metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Figures {
     /// Batches, the first included.
     pub batches: usize,
     /// Their rows.
@@ -62,6 +65,25 @@ pub struct Summary {
     pub dropped: usize,
     /// Rows that are not sent.
     pub skipped: usize,
+    /// Calls that ended, in the order of [`Settled`].
+    pub settled: [usize; 5],
+    /// The most calls of this slot within any second.
+    pub busiest: usize,
+}
+
+impl Figures {
+    fn add(&mut self, more: &Figures) {
+        self.batches += more.batches;
+        self.rows += more.rows;
+        self.calls += more.calls;
+        self.put_back += more.put_back;
+        self.dropped += more.dropped;
+        self.skipped += more.skipped;
+        for (count, more) in self.settled.iter_mut().zip(more.settled) {
+            *count += more;
+        }
+        self.busiest = self.busiest.max(more.busiest);
+    }
 }
 
 /// What an invocation may do: who it is, and until when.
@@ -94,7 +116,13 @@ pub struct Invocation<'a, D> {
     under_way: BTreeMap<usize, usize>,
     /// Batches whose rows were all offered, and their messages.
     offered: Vec<(usize, Handle)>,
-    summary: Summary,
+    /// What became of rows since the metrics were told.
+    figures: Figures,
+    /// What became of all of them.
+    summary: Figures,
+    told_at: Duration,
+    /// Calls of the last second.
+    recent: VecDeque<Duration>,
 }
 
 /// The batch that a row is of.
@@ -130,7 +158,7 @@ struct Called {
 #[derive(Debug)]
 pub struct Served {
     /// What became of its rows.
-    pub summary: Summary,
+    pub summary: Figures,
     /// Why the first batch must come again, where it must.
     pub first: Result<(), Error>,
 }
@@ -151,7 +179,10 @@ impl<'a, D: Desk> Invocation<'a, D> {
             look_around_at,
             under_way: BTreeMap::new(),
             offered: Vec::new(),
-            summary: Summary::default(),
+            figures: Figures::default(),
+            summary: Figures::default(),
+            told_at: began.elapsed(),
+            recent: VecDeque::new(),
         }
     }
 
@@ -167,6 +198,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
         if let Err(error) = self.finish().await {
             served = served.and(Err(error));
         }
+        self.tell();
         Served {
             summary: self.summary,
             first: served,
@@ -192,10 +224,10 @@ impl<'a, D: Desk> Invocation<'a, D> {
     /// stay hidden.
     async fn pulled(&mut self, pulled: Pulled) -> Result<(), Error> {
         let Pulled { batch, handle } = pulled;
-        self.summary.batches += 1;
+        self.figures.batches += 1;
         let of = Of {
             lane: handle.lane,
-            batch: self.summary.batches,
+            batch: self.summary.batches + self.figures.batches,
         };
         if let Err(error) = self.batch(batch, of).await {
             self.desk.release(&handle).await?;
@@ -203,7 +235,19 @@ impl<'a, D: Desk> Invocation<'a, D> {
         }
         self.offered.push((of.batch, handle));
         self.give_back().await?;
-        self.delete().await
+        self.delete().await?;
+        if self.began.elapsed() > self.told_at + TOLD {
+            self.tell();
+        }
+        Ok(())
+    }
+
+    /// Tells the metrics what became of rows since the last time.
+    fn tell(&mut self) {
+        let figures = std::mem::take(&mut self.figures);
+        self.desk.tell(&figures);
+        self.summary.add(&figures);
+        self.told_at = self.began.elapsed();
     }
 
     /// Between two rows of a campaign, now and then: whoever waits for an answer goes first.
@@ -226,7 +270,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
     /// Offers each row of a batch; returns early where the campaign does not send or time runs out.
     async fn batch(&mut self, batch: Batch, of: Of) -> Result<(), Error> {
         let campaign = batch.campaign;
-        self.summary.rows += batch.rows.len();
+        self.figures.rows += batch.rows.len();
         let mut rows = batch.rows.into_iter();
         while let Some(row) = rows.next() {
             self.absorb();
@@ -252,7 +296,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
                     return Ok(());
                 }
                 Look::Stopped => {
-                    self.summary.dropped += 1 + rows.len();
+                    self.figures.dropped += 1 + rows.len();
                     return Ok(());
                 }
             }
@@ -309,7 +353,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
 
     async fn skip(&mut self, campaign: &CampaignId, row: &Row, why: Skipped) -> Result<(), Error> {
         let skipped = self.desk.skip(campaign, row, &self.term.owner, why).await?;
-        self.summary.skipped += usize::from(skipped);
+        self.figures.skipped += usize::from(skipped);
         Ok(())
     }
 
@@ -322,9 +366,16 @@ impl<'a, D: Desk> Invocation<'a, D> {
             user_id,
             mut asked,
         } = claimed;
-        self.tick().await;
-        // The tick was put off, or the claim took its time: they may have said stop meanwhile.
-        while asked.elapsed() > ASKED {
+        let (campaign, token) = loop {
+            self.tick().await;
+            let Look::On(campaign, token) = self.desk.look(id, BEFORE_CALL).await? else {
+                let fault = Fault::on_the_way("the campaign stopped before the call");
+                return self.desk.settle(id, &row, number, Move::Hold, &fault).await;
+            };
+            if asked.elapsed() <= ASKED {
+                break (campaign, token);
+            }
+            // The tick was put off, or the claim took its time: they may have said stop meanwhile.
             asked = Instant::now();
             if self.desk.may_call(id, &row).await?.is_none() {
                 let fault = Fault::on_the_way(Skipped::Suppressed.text());
@@ -332,14 +383,10 @@ impl<'a, D: Desk> Invocation<'a, D> {
                 hold.await?;
                 return self.skip(id, &row, Skipped::Suppressed).await;
             }
-            self.tick().await;
-        }
-        let Look::On(campaign, token) = self.desk.look(id, BEFORE_CALL).await? else {
-            let fault = Fault::on_the_way("the campaign stopped before the call");
-            return self.desk.settle(id, &row, number, Move::Hold, &fault).await;
         };
-        self.summary.calls += 1;
+        self.figures.calls += 1;
         let started = self.began.elapsed();
+        self.note_start(started);
         let call = Arc::clone(self.desk).call(Attempt {
             campaign,
             row,
@@ -367,6 +414,19 @@ impl<'a, D: Desk> Invocation<'a, D> {
         Ok(())
     }
 
+    fn note_start(&mut self, started: Duration) {
+        const SECOND: Duration = Duration::from_secs(1);
+        self.recent.push_back(started);
+        while self
+            .recent
+            .front()
+            .is_some_and(|first| *first + SECOND <= started)
+        {
+            self.recent.pop_front();
+        }
+        self.figures.busiest = self.figures.busiest.max(self.recent.len());
+    }
+
     /// Waits for the next tick, which an answer that comes meanwhile may put off.
     async fn tick(&mut self) {
         loop {
@@ -391,7 +451,12 @@ impl<'a, D: Desk> Invocation<'a, D> {
             started,
             of,
             campaign,
-            ended: Ended { echo, again },
+            ended:
+                Ended {
+                    echo,
+                    again,
+                    settled,
+                },
         } = match called {
             Ok(called) => called,
             // Its batch is not deleted before the end of the invocation, then.
@@ -404,6 +469,9 @@ impl<'a, D: Desk> Invocation<'a, D> {
         };
         if let Some(under_way) = self.under_way.get_mut(&of.batch) {
             *under_way -= 1;
+        }
+        if let Some(settled) = settled {
+            self.figures.settled[settled as usize] += 1;
         }
         match echo {
             Echo::None => {}
@@ -447,7 +515,7 @@ impl<'a, D: Desk> Invocation<'a, D> {
             let batch = Batch { campaign, rows };
             self.desk.put_back(lane, batch, delay).await?;
         }
-        self.summary.put_back += self.put_back.len();
+        self.figures.put_back += self.put_back.len();
         self.put_back.clear();
         Ok(())
     }

@@ -36,7 +36,7 @@ use tokio::time::Instant;
 use whatsapp::client::Client;
 
 use crate::desk::{Handle, Lane, Pulled};
-use crate::invocation::{Invocation, Served, Summary, Term};
+use crate::invocation::{Figures, Invocation, Served, Term};
 use crate::office::{HIDDEN, Office};
 
 /// All slots together look into the urgent lane twice a second.
@@ -162,13 +162,14 @@ impl Sender {
         let mut slot = self.slot.lock().await;
         let invocation = Invocation::new(&self.office, &mut slot, self.began, term);
         let Served { summary, first } = invocation.serve(first).await;
-        let Summary {
+        let Figures {
             batches,
             rows,
             calls,
             put_back,
             dropped,
             skipped,
+            ..
         } = summary;
         tracing::info!(campaign.id = %campaign, batches, rows, calls, put_back, dropped, skipped, "batches done");
         Ok(first?)

@@ -13,12 +13,14 @@ use cloud::Error;
 use cloud::contacts::Contacts;
 use cloud::known::Known;
 use cloud::ledger::{Claim, Ledger};
+use cloud::metrics::Metrics;
 use cloud::queue::Queue;
 use cloud::secrets::Secrets;
 use whatsapp::client::Client;
 
 use crate::attempt;
 use crate::desk::{Attempt, Desk, Ended, Handle, Lane, Look, Permission, Pulled};
+use crate::invocation::Figures;
 
 /// All of SQS' servers are asked; where nothing comes within this time, nothing is there.
 const WAIT: Duration = Duration::from_secs(1);
@@ -135,6 +137,33 @@ impl Desk for Office {
         let seconds = 5 * 3u64.pow((*times).clamp(1, 6) - 1);
         let queue = self.lane(*lane);
         queue.hide(receipt, Duration::from_secs(seconds)).await
+    }
+
+    fn tell(&self, figures: &Figures) {
+        let Figures {
+            batches,
+            rows,
+            calls,
+            put_back,
+            dropped,
+            skipped,
+            settled: [accepted, rejected, retried, held, doubts],
+            busiest,
+        } = *figures;
+        Metrics::of("sender")
+            .count("Batches", batches)
+            .count("Rows", rows)
+            .count("Calls", calls)
+            .count("PutBack", put_back)
+            .count("Dropped", dropped)
+            .count("Skipped", skipped)
+            .count("Accepted", accepted)
+            .count("Rejected", rejected)
+            .count("Retried", retried)
+            .count("Held", held)
+            .count("Doubts", doubts)
+            .count("BusiestSecond", busiest)
+            .write();
     }
 
     async fn delete(&self, lane: Lane, receipts: &[String]) -> Result<(), Error> {

@@ -31,7 +31,7 @@ use cloud::ledger::{Claim, Taken};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use sender::desk::{Attempt, Desk, Echo, Ended, Handle, Lane, Look, Permission, Pulled};
-use sender::invocation::{Invocation, Term};
+use sender::invocation::{self, Invocation, Term};
 use serde_json::json;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
@@ -346,7 +346,7 @@ impl Desk for Simulated {
             self.move_row(row, Move::Accept, number, 0);
             return Ended {
                 echo: Echo::Fine,
-                again: None,
+                ..Ended::default()
             };
         }
         self.inner.lock().unwrap().maybe_sent.remove(&row);
@@ -360,6 +360,7 @@ impl Desk for Simulated {
         Ended {
             echo,
             again: Some((due, attempt.row)),
+            settled: None,
         }
     }
 
@@ -383,6 +384,8 @@ impl Desk for Simulated {
         self.show(handle.receipt.parse().unwrap());
         Ok(())
     }
+
+    fn tell(&self, _: &invocation::Figures) {}
 
     async fn delete(&self, _: Lane, receipts: &[String]) -> Result<(), Error> {
         if receipts.is_empty() {

@@ -6,6 +6,7 @@ use cloud::files::Upload;
 use lambda_runtime::{Error, tracing};
 
 use cloud::imports::Share;
+use cloud::metrics::Metrics;
 use cloud::splits::{Position, SplitOrder};
 
 use crate::enqueue::Enqueued;
@@ -254,6 +255,12 @@ impl Splitter {
             enqueued,
         } = counts;
         tracing::info!(campaign.id = %id, file = index + 1, rows, rejected, duplicates, suppressed, enqueued, "file split");
+        Metrics::of("splitter")
+            .count("Files", 1)
+            .count("Rows", rows as usize)
+            .count("Rejected", rejected as usize)
+            .count("Enqueued", enqueued as usize)
+            .write();
         Ok(Left::Nothing)
     }
 

@@ -32,6 +32,7 @@ use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;
 use cloud::dead_letters::DeadLetters;
 use cloud::ledger::Ledger;
+use cloud::metrics::Metrics;
 use cloud::queue::Queue;
 use cloud::splits::{Position, SplitOrder, Splits};
 use lambda_runtime::{Context, Error, tracing};
@@ -103,6 +104,15 @@ impl Sweep {
     pub async fn handle(&self, context: Context) -> Result<(), Error> {
         let swept = self.run(cloud::now(), context.deadline).await?;
         tracing::info!(?swept, "swept");
+        Metrics::of("sweep")
+            .count("Campaigns", swept.campaigns)
+            .count("Doubts", swept.doubts)
+            .count("Resent", swept.resent)
+            .count("Offered", swept.offered)
+            .count("Continued", swept.continued)
+            .count("Closed", swept.closed)
+            .count("DeadLetters", swept.dead_letters)
+            .write();
         Ok(())
     }
 

@@ -12,10 +12,11 @@ use std::collections::{BTreeMap, HashMap};
 use aws_lambda_events::dynamodb::EventRecord;
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
-use campaign::tally::{RowFacts, StopLoss};
+use campaign::tally::{RowFacts, Steps, StopLoss};
 use cloud::campaigns::Campaigns;
 use cloud::counters::{CounterTable, ShardTally};
 use cloud::ledger::LedgerRow;
+use cloud::metrics::{Metrics, breaker_opened};
 use lambda_runtime::{Error, tracing};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -90,6 +91,11 @@ impl Tally {
             "the event names no shard: give the stream's mapping a TumblingWindowInSeconds",
         )?;
         let records = event.records.len();
+        let lag = event
+            .records
+            .iter()
+            .map(|record| lag(record, cloud::now()))
+            .max();
         let mut campaigns: BTreeMap<CampaignId, Vec<Change>> = BTreeMap::new();
         for record in event.records {
             if let Some((campaign, change)) = change(record)? {
@@ -98,6 +104,18 @@ impl Tally {
         }
         let now = cloud::now();
         tracing::info!(records, campaigns = campaigns.len(), "stream batch");
+        let changes = campaigns.values().flatten();
+        let steps = Steps::of(changes.map(|change| (change.old, change.new)));
+        Metrics::of("tally")
+            .count("Records", records)
+            .millis("StreamLag", lag.unwrap_or_default())
+            .count("Calls", steps.calls)
+            .count("Accepted", steps.accepted)
+            .count("Rejected", steps.rejected)
+            .count("Doubts", steps.doubts)
+            .count("Skipped", steps.skipped)
+            .count("Undelivered", steps.undelivered)
+            .write();
         for (campaign, changes) in campaigns {
             self.take_in(&campaign, shard, changes, now).await?;
         }
@@ -167,9 +185,19 @@ impl Tally {
         );
         if self.campaigns.pause(id, &reason).await? {
             tracing::error!(campaign.id = %id, "campaign paused: {reason}");
+            breaker_opened();
         }
         Ok(true)
     }
+}
+
+/// How long ago a record was made.
+fn lag(record: &EventRecord, now: Millis) -> Millis {
+    let made = record
+        .change
+        .approximate_creation_date_time
+        .timestamp_millis();
+    now.saturating_sub(Millis::try_from(made).unwrap_or(now))
 }
 
 /// A record as a change; `None` for a removal: a row that expires did not un-happen.

@@ -23,6 +23,7 @@ use cloud::contacts::Contacts;
 use cloud::inbox::Inbox;
 use cloud::known::Known;
 use cloud::ledger::Ledger;
+use cloud::metrics::Metrics;
 use cloud::notices::Notices;
 use cloud::queue::Queue;
 use cloud::secrets::{Secret, Secrets};
@@ -78,7 +79,11 @@ impl Webhook {
         let campaigns = Campaigns::new(dynamodb.clone(), table.clone(), retention);
         let contacts = env::required("CONTACTS_TABLE")?;
         Ok(Self {
-            callbacks: Callbacks::new(dynamodb.clone(), callbacks, retention),
+            callbacks: Callbacks::new(
+                dynamodb.clone(),
+                callbacks,
+                env::parsed("CALLBACK_RETENTION_DAYS")?,
+            ),
             known: Known::new(campaigns),
             ledger: Ledger::new(
                 dynamodb.clone(),
@@ -86,7 +91,11 @@ impl Webhook {
                 retention,
             ),
             contacts: Contacts::new(dynamodb.clone(), contacts, retention),
-            inbox: Inbox::new(dynamodb.clone(), env::required("INBOX_TABLE")?, retention),
+            inbox: Inbox::new(
+                dynamodb.clone(),
+                env::required("INBOX_TABLE")?,
+                env::parsed("INBOX_RETENTION_DAYS")?,
+            ),
             settings: SettingsStore::new(dynamodb.clone(), table.clone()),
             notices: Notices::new(dynamodb, table, retention),
             sends: Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
@@ -128,9 +137,17 @@ impl Webhook {
             tracing::warn!("a callback without a valid signature");
             return answer(StatusCode::UNAUTHORIZED, "invalid signature");
         }
-        match self.store(&callback::read(body)).await {
-            Ok(()) => answer(StatusCode::OK, ""),
+        let updates = callback::read(body);
+        let metrics = Metrics::of("webhook")
+            .count("Callbacks", updates.len())
+            .millis("CallbackLag", lag(&updates, cloud::now()));
+        match self.store(&updates).await {
+            Ok(()) => {
+                metrics.write();
+                answer(StatusCode::OK, "")
+            }
             Err(error) => {
+                metrics.count("NotStored", 1).write();
                 tracing::error!("callbacks were not stored and will come again: {error}");
                 answer(StatusCode::INTERNAL_SERVER_ERROR, "")
             }
@@ -196,6 +213,15 @@ impl Webhook {
             None => Ok(()),
         }
     }
+}
+
+/// How long ago the latest status happened: older ones may have come before.
+fn lag(updates: &[Update], now: Millis) -> Millis {
+    let at = updates.iter().filter_map(|update| match &update.event {
+        Event::Status(report) => report.at,
+        _ => None,
+    });
+    at.max().map_or(0, |at| now.saturating_sub(at))
 }
 
 /// `hub.mode=subscribe` with the right token → the challenge, as it came.

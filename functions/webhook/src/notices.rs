@@ -2,6 +2,7 @@
 
 use campaign::outcome::Millis;
 use campaign::record::Campaign;
+use cloud::metrics::breaker_opened;
 use cloud::notices::Noted;
 use lambda_http::tracing;
 use whatsapp::notice::{Notice, Stops};
@@ -45,6 +46,7 @@ impl Webhook {
             let stops = concerns(&notice.stops, &campaign) && is_news(&campaign, at);
             if stops && campaigns.pause(&id, &notice.text).await? {
                 tracing::error!(campaign.id = %id, "campaign paused: {}", notice.text);
+                breaker_opened();
             }
         }
         Ok(())

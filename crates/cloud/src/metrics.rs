@@ -1,0 +1,113 @@
+//! Figures for `CloudWatch`: one line on standard output in its embedded metric format, which the log service takes apart
+//! (AWS, "Embedded metric format specification"). A line of its own: the log's JSON would hide it.
+//!
+//! One dimension, the function: every further value of a dimension is a metric that costs.
+
+use campaign::outcome::Millis;
+use serde_json::{Map, Value, json};
+
+const NAMESPACE: &str = "Crier";
+
+/// What is known of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Count,
+    Milliseconds,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Unit::Count => "Count",
+            Unit::Milliseconds => "Milliseconds",
+        }
+    }
+}
+
+/// Figures of one function, on their way out.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    function: &'static str,
+    figures: Vec<(&'static str, f64, Unit)>,
+}
+
+impl Metrics {
+    /// Of this function.
+    pub fn of(function: &'static str) -> Self {
+        Self {
+            function,
+            figures: Vec::new(),
+        }
+    }
+
+    /// A number of things.
+    pub fn count(mut self, name: &'static str, count: usize) -> Self {
+        self.figures.push((name, count as f64, Unit::Count));
+        self
+    }
+
+    /// A time.
+    pub fn millis(mut self, name: &'static str, millis: Millis) -> Self {
+        self.figures.push((name, millis as f64, Unit::Milliseconds));
+        self
+    }
+
+    /// Writes them, unless nothing happened.
+    pub fn write(self) {
+        if self.figures.iter().any(|(_, value, _)| *value != 0.0) {
+            let line = self.line(crate::now());
+            #[expect(clippy::print_stdout, reason = "this is how metrics leave a Lambda")]
+            {
+                println!("{line}");
+            }
+        }
+    }
+
+    fn line(&self, now: Millis) -> Value {
+        let metric =
+            |(name, _, unit): &(&str, f64, Unit)| json!({"Name": name, "Unit": unit.name()});
+        let metrics: Vec<Value> = self.figures.iter().map(metric).collect();
+        let values = self
+            .figures
+            .iter()
+            .map(|(name, value, _)| ((*name).to_owned(), json!(value)));
+        let mut line: Map<String, Value> = values.collect();
+        line.insert("function".into(), self.function.into());
+        line.insert(
+            "_aws".into(),
+            json!({"Timestamp": now, "CloudWatchMetrics":
+                [{"Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics}]}),
+        );
+        Value::Object(line)
+    }
+}
+
+/// A campaign was stopped by itself: an alarm tells somebody.
+pub fn breaker_opened() {
+    Metrics::of("breaker").count("Pauses", 1).write();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_what_cloudwatch_reads() {
+        let line = Metrics::of("sender")
+            .count("Calls", 40)
+            .millis("Lag", 12)
+            .line(7);
+        assert_eq!(
+            (&line["Calls"], &line["Lag"], &line["function"]),
+            (&json!(40.0), &json!(12.0), &json!("sender"))
+        );
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], "Crier");
+        assert_eq!(directive["Dimensions"], json!([["function"]]));
+        assert_eq!(
+            directive["Metrics"][1],
+            json!({"Name": "Lag", "Unit": "Milliseconds"})
+        );
+        assert_eq!(line["_aws"]["Timestamp"], 7);
+    }
+}

@@ -1,0 +1,141 @@
+//! Numbers for those who scrape: campaigns that are open, in Prometheus' text format.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use campaign::progress::{Progress, progress};
+use campaign::record::Campaign;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use crate::Api;
+use crate::problem::Problem;
+
+/// Campaigns read at once.
+const IN_FLIGHT: usize = 8;
+
+/// The most campaigns that are shown.
+const SHOWN: usize = 200;
+
+/// Shows every open campaign's numbers, for Prometheus (text format 0.0.4); with a token, as every route.
+#[utoipa::path(
+    get, path = "/metrics",
+    responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = Problem))
+)]
+pub async fn show(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, Problem> {
+    let open = api.campaigns.open().await?;
+    let read = open.into_iter().take(SHOWN).map(|id| {
+        let api = &api;
+        async move {
+            let Some(campaign) = api.campaigns.get(&id).await? else {
+                return Ok(None);
+            };
+            let counters = api.counters.total(&id).await?;
+            let progress = progress(&campaign, counters, api.budget, cloud::now());
+            Ok::<_, cloud::Error>(Some((campaign, progress)))
+        }
+    });
+    let read = stream::iter(read)
+        .buffered(IN_FLIGHT)
+        .try_collect::<Vec<_>>();
+    let campaigns: Vec<_> = read.await?.into_iter().flatten().collect();
+    let text = text(api.budget, &campaigns);
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+}
+
+fn text(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
+    let mut text = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, lines: Vec<String>| {
+        let _ = writeln!(
+            text,
+            "# HELP crier_{name} {help}\n# TYPE crier_{name} {kind}"
+        );
+        for line in lines {
+            let _ = writeln!(text, "crier_{name}{line}");
+        }
+    };
+    family(
+        "budget",
+        "gauge",
+        "Messages per second, at most.",
+        vec![format!(" {budget}")],
+    );
+    let each = |of: &dyn Fn(&Progress) -> String| {
+        let line = |(campaign, progress): &(Campaign, Progress)| {
+            format!("{{campaign=\"{}\"}} {}", campaign.id, of(progress))
+        };
+        campaigns.iter().map(line).collect::<Vec<_>>()
+    };
+    let rows = campaigns.iter().flat_map(|(campaign, progress)| {
+        states(progress).map(|(state, rows)| {
+            format!("{{campaign=\"{}\",state=\"{state}\"}} {rows}", campaign.id)
+        })
+    });
+    family(
+        "rows",
+        "gauge",
+        "Rows of the campaign's files, by where they are.",
+        rows.collect(),
+    );
+    let reports = campaigns.iter().flat_map(|(campaign, progress)| {
+        let counters = &progress.counters;
+        let reports = [
+            ("sent", counters.sent),
+            ("delivered", counters.delivered),
+            ("read", counters.read),
+            ("undelivered", counters.undelivered),
+        ];
+        reports.map(|(report, rows)| {
+            format!(
+                "{{campaign=\"{}\",report=\"{report}\"}} {rows}",
+                campaign.id
+            )
+        })
+    });
+    family(
+        "reports",
+        "gauge",
+        "Rows by what WhatsApp reported of them.",
+        reports.collect(),
+    );
+    family(
+        "calls_total",
+        "counter",
+        "Attempts.",
+        each(&|progress| progress.counters.calls.to_string()),
+    );
+    family(
+        "rate",
+        "gauge",
+        "Calls per second over the last ten seconds.",
+        each(&|progress| progress.rate.to_string()),
+    );
+    let conserved = |progress: &Progress| u8::from(progress.conserved).to_string();
+    family(
+        "conserved",
+        "gauge",
+        "1 where every row is counted once.",
+        each(&conserved),
+    );
+    text
+}
+
+/// Every term of the sum over the file's rows.
+fn states(progress: &Progress) -> [(&'static str, i64); 11] {
+    let counters = &progress.counters;
+    [
+        ("rejected_at_import", progress.rejected_at_import),
+        ("duplicate", progress.duplicates),
+        ("suppressed", progress.suppressed),
+        ("waiting", progress.waiting),
+        ("claimed", counters.claimed),
+        ("retry", counters.retry),
+        ("held", counters.held),
+        ("accepted", counters.accepted),
+        ("rejected", counters.rejected),
+        ("unconfirmed", counters.unconfirmed),
+        ("skipped", counters.skipped),
+    ]
+}
