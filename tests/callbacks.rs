@@ -323,3 +323,88 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
         .flat_map(|order| (0..n).map(move |at| insert(order, at)))
         .collect()
 }
+
+/// Where a process of the test below finds its POST.
+const BODY: &str = "CRIER_POST";
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn a_webhook_killed_at_any_moment_loses_nothing_of_a_post_that_is_repeated() {
+    const UPDATES: u32 = 1000;
+    let world = World::new().await;
+    let campaign = world.campaign(CampaignState::Sending).await.id;
+    for row in 1..=UPDATES {
+        world
+            .ledger
+            .claim(&campaign, row, "sender", 1)
+            .await
+            .unwrap();
+    }
+    let status = |row: u32| {
+        report(
+            &format!("{campaign}:{row}:1"),
+            &format!("wamid.{row}"),
+            "read",
+            10,
+        )
+    };
+    let body = reports(&(1..=UPDATES).map(status).collect::<Vec<_>>());
+    let path = std::env::temp_dir().join(format!("crier-{campaign}.json"));
+    std::fs::write(&path, &body).unwrap();
+    let (mut killed, mut patience) = (0u32, std::time::Duration::from_millis(150));
+    let ended = loop {
+        let mut process = world.process(
+            "callbacks::a_webhook_process",
+            &[(BODY, path.to_str().unwrap())],
+        );
+        match tokio::time::timeout(patience, process.wait()).await {
+            Ok(ended) => break ended.unwrap(),
+            Err(_) => {
+                process.kill().await.unwrap();
+                killed += 1;
+                patience += std::time::Duration::from_millis(100);
+            }
+        }
+    };
+    std::fs::remove_file(&path).unwrap();
+    assert!(
+        ended.success() && killed > 3,
+        "{ended:?}, killed {killed} times"
+    );
+    for row in 1..=UPDATES {
+        let kept = world
+            .callbacks
+            .get(&format!("status#wamid.{row}#read"))
+            .await
+            .unwrap();
+        assert!(kept.is_some(), "{row}");
+    }
+    let rows: Vec<LedgerRow> = {
+        let mut rows = Vec::new();
+        for page in 0..=campaign::id::page(UPDATES) {
+            rows.extend(world.ledger.page(&campaign, page).await.unwrap());
+        }
+        rows
+    };
+    let mut counters = campaign::tally::Counters::default();
+    rows.iter()
+        .for_each(|row| counters.change(None, row.facts()));
+    assert_eq!(
+        (counters.accepted, counters.read),
+        (i64::from(UPDATES), i64::from(UPDATES))
+    );
+}
+
+/// One webhook, as Lambda would run it, for the test above; alone it does nothing.
+#[tokio::test]
+#[ignore = "a process of another test"]
+async fn a_webhook_process() {
+    let Ok(path) = std::env::var(BODY) else {
+        return;
+    };
+    let body = std::fs::read_to_string(path).unwrap();
+    let secret = SecretString::from(simulator::settings::Settings::default().app_secret);
+    let header = signature::sign(body.as_bytes(), &secret);
+    let webhook = Webhook::from_env().await.unwrap();
+    assert_eq!(status(&webhook, post(&body, &header)).await, 200);
+}

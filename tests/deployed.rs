@@ -273,3 +273,230 @@ async fn strangers_are_kept_out_of_the_deployed_whole() {
         StatusCode::UNAUTHORIZED
     );
 }
+
+/// What the simulator signs callbacks with.
+const APP_SECRET: &str = "simulated-app-secret";
+
+impl Deployed {
+    async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let post = self.http.post(format!("{}{path}", self.api));
+        let answer = post
+            .bearer_auth(&self.token)
+            .json(body)
+            .send()
+            .await
+            .unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.json(format!("{}{path}", self.api)).await
+    }
+
+    /// Waits until `path` shows `done`.
+    async fn shows(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let seen = self.get(path).await;
+            if done(&seen) {
+                return seen;
+            }
+            assert!(began.elapsed() < PATIENCE, "{path}: {seen}");
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        }
+    }
+
+    /// Posts a callback as Meta would; gives whether it was taken.
+    async fn callback(&self, body: &str) -> bool {
+        let signature = whatsapp::signature::sign(body.as_bytes(), &APP_SECRET.into());
+        let post = self.http.post(format!("{}/webhook", self.api));
+        let post = post.header("x-hub-signature-256", signature);
+        let answer = post.body(body.to_owned()).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// A campaign of these people, sent and reported to its end.
+    async fn sent(&self, name: &str, rows: u32) -> Value {
+        let file: String = (1..=rows)
+            .map(|row| format!("+34620{row:06},Ana\n"))
+            .collect();
+        let file = format!("phone,name\n{file}");
+        let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
+        let campaign = json!({"name": name, "message": message, "outside_window": "send",
+            "file": {"name": "people.csv", "size": file.len()}});
+        let (status, created) = self.create(&campaign).await;
+        assert_eq!(status, StatusCode::CREATED, "{created}");
+        assert_eq!(self.upload(&created["upload"], &file).await, StatusCode::OK);
+        let reported = |seen: &Value| {
+            seen["state"] == "finished" && seen["delivery"]["delivered"] == i64::from(rows)
+        };
+        self.until(&created["id"], reported).await;
+        created["id"].clone()
+    }
+}
+
+/// Kills the webhook's processes, as Lambda's host may at any time; gives how many.
+fn kill_webhooks() -> usize {
+    let mut killed = 0;
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        let is_it = environment.split(|&byte| byte == 0).any(|variable| {
+            variable.starts_with(b"AWS_LAMBDA_FUNCTION_NAME=")
+                && variable.windows(7).any(|name| name == b"Webhook")
+        });
+        let program = std::fs::read_link(process.path().join("exe")).unwrap_or_default();
+        if is_it && program.ends_with("bootstrap") {
+            let mut kill = std::process::Command::new("kill");
+            kill.arg("-KILL").arg(process.file_name());
+            killed += usize::from(kill.status().is_ok_and(|status| status.success()));
+        }
+    }
+    killed
+}
+
+#[tokio::test]
+#[ignore = "needs a deployed stack: cargo xtask test"]
+async fn a_webhook_that_is_killed_between_writes_counts_nothing_twice_and_loses_nothing() {
+    const ROWS: u32 = 1000;
+    let deployed = Deployed::new();
+    let id = deployed.sent("Killed", ROWS).await;
+    let id = id.as_str().unwrap();
+    let path = format!("/campaigns/{id}");
+    let before = deployed.get(&path).await["delivery"]["read"]
+        .as_i64()
+        .unwrap();
+    assert!(before < i64::from(ROWS), "some are never read");
+    let statuses: Vec<Value> = (1..=ROWS)
+        .map(|row| {
+            json!({"id": format!("wamid.again{row}"), "status": "read", "timestamp": "1790000000",
+                "biz_opaque_callback_data": format!("{id}:{row}:1")})
+        })
+        .collect();
+    let body = json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [
+        {"field": "messages", "value": {"statuses": statuses}}]}]})
+    .to_string();
+    let mut killed = 0;
+    for round in 0..8u64 {
+        let dying = async {
+            tokio::time::sleep(std::time::Duration::from_millis(60 + 90 * round)).await;
+            kill_webhooks()
+        };
+        let (_, dead) = tokio::join!(deployed.callback(&body), dying);
+        killed += dead;
+    }
+    assert!(killed > 0, "nothing was killed: the test shows nothing");
+    let began = Instant::now();
+    while !deployed.callback(&body).await {
+        assert!(began.elapsed() < PATIENCE, "the POST is never taken");
+    }
+    let all = |seen: &Value| seen["delivery"]["read"] == i64::from(ROWS);
+    deployed.shows(&path, all).await;
+    assert_eq!(
+        deployed
+            .post(&format!("{path}/recount"), &json!({}))
+            .await
+            .0,
+        StatusCode::ACCEPTED
+    );
+    let done = |job: &Value| job["state"] == "done" || job["state"] == "failed";
+    let job = deployed.shows(&format!("{path}/recount"), done).await;
+    assert_eq!(job["outcome"], "The counters were right.", "{job}");
+    let seen = deployed.get(&path).await;
+    assert_eq!(
+        (&seen["rows"]["accepted"], &seen["rows"]["conserved"]),
+        (&json!(ROWS), &json!(true))
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a deployed stack: cargo xtask test"]
+async fn what_people_say_and_what_became_of_them_with_no_more_rights_than_the_template_gives() {
+    let deployed = Deployed::new();
+    let rule =
+        json!({"keywords": ["hours"], "message": {"type": "text", "text": {"body": "9 to 5"}}});
+    let put = deployed.http.put(format!("{}/settings", deployed.api));
+    let put = put
+        .bearer_auth(&deployed.token)
+        .json(&json!({"replies": [rule]}));
+    assert_eq!(put.send().await.unwrap().status(), StatusCode::OK);
+    let id = deployed.sent("Results", 20).await;
+    let path = format!("/campaigns/{}", id.as_str().unwrap());
+    // Somebody answers, somebody asks, somebody stops.
+    for (from, text) in [
+        ("+34620000001", "thanks"),
+        ("+34620000002", "Hours?"),
+        ("+34620000003", "STOP"),
+    ] {
+        let inbound = json!({"from": from, "text": text});
+        let url = format!("{}/_control/inbound", deployed.simulator);
+        assert!(
+            deployed
+                .http
+                .post(url)
+                .json(&inbound)
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .is_success()
+        );
+    }
+    let stopped = deployed.get("/contacts/34620000003").await;
+    assert_eq!(stopped["suppressed"], true, "{stopped}");
+    let listed = deployed.get("/messages").await;
+    let mine = |message: &&Value| message["campaign"] == id;
+    assert_eq!(
+        listed["messages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(mine)
+            .count(),
+        3,
+        "{listed}"
+    );
+    let calls = format!("{}/_control/calls", deployed.simulator);
+    let began = Instant::now();
+    loop {
+        let calls = deployed.json(calls.clone()).await;
+        let answers = calls
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|call| call["row"].as_str().unwrap().starts_with("reply-"));
+        if answers.count() == 1 {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "no answer was sent");
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+    let (status, asked) = deployed.post(&format!("{path}/report"), &json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{asked}");
+    let report = deployed
+        .shows(&format!("{path}/report"), |job| job["state"] == "done")
+        .await;
+    assert_eq!(report["summary"]["rows"], 20);
+    let file = deployed
+        .http
+        .get(report["files"][0]["url"].as_str().unwrap());
+    let file = file.send().await.unwrap().text().await.unwrap();
+    assert_eq!(file.lines().count(), 21, "{file}");
+    let scraped = deployed
+        .http
+        .get(format!("{}/metrics", deployed.api))
+        .bearer_auth(&deployed.token);
+    let scraped = scraped.send().await.unwrap().text().await.unwrap();
+    assert!(scraped.contains("# TYPE crier_rows gauge"), "{scraped}");
+    assert!(deployed.get("/account").await["notices"].is_array());
+    // Every callback goes on, once under each id.
+    let forwarded = format!("{}/_control/forwarded", deployed.simulator);
+    let began = Instant::now();
+    while deployed.json(forwarded.clone()).await["callbacks"]
+        .as_u64()
+        .unwrap()
+        < 20 * 2 + 3
+    {
+        assert!(began.elapsed() < PATIENCE, "callbacks are not forwarded");
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+}

@@ -50,7 +50,7 @@ fn item(page: &str, row: u32) -> Value {
         "page": {"S": page}, "row": {"S": format!("{row:010}")}, "attempt": n(1), "owner": {"S": "a/1"},
         "claimed_at": n(at), "expires_at": n(1_890_000_000),
     });
-    if row % 1000 == 0 {
+    if row.is_multiple_of(1000) {
         item["state"] = json!({"S": "rejected"});
         item["fault"] = json!({"M": {"code": n(131_026), "title": {"S": "Message undeliverable"}}});
     } else {

@@ -1,6 +1,7 @@
 //! Buckets, queues and tables of one test's own. Table schemas come from the template, so they cannot drift.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,7 @@ use serde_yaml_ng::Value as Yaml;
 use simulator::Simulator;
 use simulator::settings::Settings;
 use sweep::Sweep;
+use tokio::process::{Child, Command};
 use uuid::Uuid;
 
 /// How long anything may take to come true.
@@ -397,6 +399,31 @@ impl World {
         let message = self.receive(url, PATIENCE).await.expect("an event");
         self.delete(url, &message).await;
         serde_json::from_str(message.body().unwrap()).unwrap()
+    }
+
+    /// A test of this program in a process of its own, which finds this world by its environment.
+    pub(crate) fn process(&self, test: &str, more: &[(&str, &str)]) -> Child {
+        let table = |resource: &str| format!("{}-{resource}", self.bucket);
+        let mut process = Command::new(std::env::current_exe().unwrap());
+        process
+            .args(["--ignored", "--exact", test])
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .envs([
+                ("CAMPAIGNS_TABLE", table("CampaignsTable")),
+                ("MESSAGES_TABLE", table("MessagesTable")),
+                ("CALLBACKS_TABLE", table("CallbacksTable")),
+                ("CONTACTS_TABLE", table("ContactsTable")),
+                ("INBOX_TABLE", table("InboxTable")),
+                ("SENDS_QUEUE_URL", self.sends.clone()),
+                ("URGENT_QUEUE_URL", self.sends.clone()),
+                ("SECRET_ARN", self.secret.clone()),
+                ("RETENTION_DAYS", "7".into()),
+                ("CALLBACK_RETENTION_DAYS", "7".into()),
+                ("INBOX_RETENTION_DAYS", "7".into()),
+            ])
+            .envs(more.iter().copied());
+        process.spawn().unwrap()
     }
 
     /// The splits queue.

@@ -12,6 +12,9 @@ const QUIET_MS: Millis = 120_000;
 /// One in which nothing has moved for this long stands still, whatever is in the queue.
 const AGAIN_MS: Millis = 30 * 60_000;
 
+/// One that ought to send and in which nothing has moved for this long is an alarm.
+const STUCK_MS: Millis = 15 * 60_000;
+
 /// How long the canary rows' callbacks are waited for.
 const CANARY_MS: Millis = 180_000;
 
@@ -86,6 +89,19 @@ impl Seen<'_> {
             Sending => self.stands_still(self.progress.waiting, overdue),
             Ready | Paused => None,
         }
+    }
+
+    /// Whether it ought to send, has somebody to send to, and nothing has moved for long: somebody is told.
+    pub fn is_stuck(&self) -> bool {
+        let may = self.campaign.going(self.now) == Going::On;
+        may && self.unsent() > 0 && self.quiet() >= STUCK_MS
+    }
+
+    /// Calls that may or may not have been sent, of a million.
+    pub fn doubts_per_million(&self) -> u64 {
+        let counters = &self.progress.counters;
+        let (doubts, calls) = (counters.unconfirmed.max(0), counters.calls.max(1));
+        doubts as u64 * 1_000_000 / calls as u64
     }
 
     fn canary(&self, overdue: usize) -> Option<Duty> {

@@ -49,7 +49,7 @@ enum Record {
     #[serde(rename = "aws:dynamodb")]
     Change(Box<EventRecord>),
     #[serde(rename = "aws:sqs")]
-    Errand(SqsMessage),
+    Errand(Box<SqsMessage>),
 }
 
 /// What forwarding needs, made once per process.
@@ -127,7 +127,7 @@ impl Forwarder {
             match record {
                 Record::Change(record) => changes.push(*record),
                 Record::Errand(message) => {
-                    if let Some(failed) = self.errand(message).await? {
+                    if let Some(failed) = self.errand(*message).await? {
                         let mut failure = BatchItemFailure::default();
                         failure.item_identifier = failed;
                         response.batch_item_failures.push(failure);

@@ -77,6 +77,10 @@ pub struct Swept {
     pub closed: usize,
     /// Batches brought back from the dead-letter queue.
     pub dead_letters: usize,
+    /// Campaigns that ought to send and do not.
+    pub standing_still: usize,
+    /// Calls that may or may not have been sent, of a million; where they are most.
+    pub doubts_per_million: usize,
 }
 
 impl Sweep {
@@ -112,6 +116,8 @@ impl Sweep {
             .count("Continued", swept.continued)
             .count("Closed", swept.closed)
             .count("DeadLetters", swept.dead_letters)
+            .count("StandingStill", swept.standing_still)
+            .count("DoubtsPerMillion", swept.doubts_per_million)
             .write();
         Ok(())
     }
@@ -153,6 +159,9 @@ impl Sweep {
             queue_is_empty: self.sends.is_empty().await?,
             now,
         };
+        let doubts = usize::try_from(seen.doubts_per_million()).unwrap_or(usize::MAX);
+        swept.doubts_per_million = swept.doubts_per_million.max(doubts);
+        swept.standing_still += usize::from(seen.is_stuck());
         let mut overdue = 0;
         if seen.reads_ledger() {
             overdue = self.repair(&campaign, now, deadline, swept).await?;

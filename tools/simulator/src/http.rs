@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::arrival::Arrivals;
+use crate::reports;
 use crate::settings::{Settings, normal};
 use crate::state::{Answer, Body, Send, State};
 
@@ -30,6 +31,8 @@ pub fn router(state: Arc<State>) -> Router {
         )
         .route("/_control/books", get(books).delete(forget))
         .route("/_control/calls", get(calls))
+        .route("/_control/inbound", post(inbound))
+        .route("/_control/forwarded", get(forwarded).post(forward))
         .route("/_control/settings", put(set))
         .route("/_control/templates", put(set_templates))
         .with_state(state)
@@ -142,6 +145,40 @@ async fn books(Shared(state): Shared<Arc<State>>) -> Json<Value> {
 
 async fn calls(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Infallible> {
     Ok(Json(json!(state.calls())))
+}
+
+/// A message that somebody writes.
+#[derive(Debug, Deserialize)]
+struct Inbound {
+    from: String,
+    text: String,
+    /// The message it answers.
+    context: Option<String>,
+}
+
+/// Somebody writes; answers once the webhook has taken it.
+async fn inbound(Shared(state): Shared<Arc<State>>, Json(inbound): Json<Inbound>) -> Json<Value> {
+    let from = inbound.from.trim_start_matches('+');
+    let (at, id) = (state.now_seconds(), state.next_wamid());
+    let mut message = json!({"from": from, "id": id, "timestamp": at.to_string(), "type": "text", "text": {"body": inbound.text}});
+    if let Some(context) = inbound.context {
+        message["context"] = json!({"id": context});
+    }
+    let contacts = json!([{"profile": {"name": "Somebody"}, "wa_id": from}]);
+    let value = json!({"contacts": contacts, "messages": [message]});
+    reports::say(&state, "messages", value).await;
+    Json(json!({"id": id}))
+}
+
+/// Callbacks that Crier forwards, as a customer of its user would take them.
+async fn forward(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> StatusCode {
+    let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
+    state.forwarded(id.unwrap_or_default());
+    StatusCode::NO_CONTENT
+}
+
+async fn forwarded(Shared(state): Shared<Arc<State>>) -> Json<Value> {
+    Json(json!({"callbacks": state.forwarded_so_far()}))
 }
 
 async fn forget(Shared(state): Shared<Arc<State>>) -> StatusCode {

@@ -167,15 +167,24 @@ pub async fn run(state: Arc<State>) {
             continue;
         }
         stream::iter(posts)
-            .for_each_concurrent(IN_FLIGHT, |post| deliver(&state, &http, post))
+            .for_each_concurrent(IN_FLIGHT, |statuses| {
+                let change = json!({"statuses": statuses});
+                deliver(&state, &http, "messages", change, statuses.len())
+            })
             .await;
     }
 }
 
-/// Sends one POST until it is taken.
-async fn deliver(state: &State, http: &Client, statuses: Vec<Value>) {
+/// Says something of its own, such as a message from somebody; returns once it is taken.
+pub async fn say(state: &State, field: &str, value: Value) {
+    let http = Client::builder().no_proxy().build().unwrap_or_default();
+    deliver(state, &http, field, value, 0).await;
+}
+
+/// Sends one POST until it is taken; `statuses` of the outbox are in it.
+async fn deliver(state: &State, http: &Client, field: &str, value: Value, statuses: usize) {
     let settings = state.settings();
-    let body = post(&settings, &statuses);
+    let body = post(&settings, field, value);
     let signature = signature::sign(
         body.as_bytes(),
         &SecretString::from(settings.app_secret.as_str()),
@@ -194,8 +203,8 @@ async fn deliver(state: &State, http: &Client, statuses: Vec<Value>) {
         state.reports(|outbox, posts, _| {
             if taken {
                 posts.taken_ms.push(sent.elapsed().as_secs_f64() * 1000.0);
-                posts.statuses += statuses.len();
-                outbox.under_way = outbox.under_way.saturating_sub(statuses.len());
+                posts.statuses += statuses;
+                outbox.under_way = outbox.under_way.saturating_sub(statuses);
             } else {
                 posts.refused += 1;
             }
@@ -207,14 +216,14 @@ async fn deliver(state: &State, http: &Client, statuses: Vec<Value>) {
     }
 }
 
-fn post(settings: &Settings, statuses: &[Value]) -> String {
-    json!({"object": "whatsapp_business_account", "entry": [{"id": "200000000000002", "changes": [{
-        "field": "messages",
-        "value": {
-            "messaging_product": "whatsapp",
-            "metadata": {"display_phone_number": "15550000000", "phone_number_id": settings.phone_number_id},
-            "statuses": statuses,
-        },
-    }]}]})
-    .to_string()
+fn post(settings: &Settings, field: &str, mut value: Value) -> String {
+    if field == "messages" {
+        let number = &settings.phone_number_id;
+        value["messaging_product"] = "whatsapp".into();
+        value["metadata"] =
+            json!({"display_phone_number": "15550000000", "phone_number_id": number});
+    }
+    let change = json!({"field": field, "value": value});
+    json!({"object": "whatsapp_business_account", "entry": [{"id": "200000000000002", "changes": [change]}]})
+        .to_string()
 }

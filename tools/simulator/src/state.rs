@@ -1,5 +1,6 @@
 //! What happens to a call. Decided at once, on arrival; answered after the latency.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ struct Inner {
     posts: Posts,
     account: Account,
     accepted: u64,
+    written: u64,
+    forwarded: BTreeSet<String>,
 }
 
 /// An answer: what to say, and how.
@@ -89,6 +92,8 @@ impl State {
             posts: Posts::default(),
             account: Account::default(),
             accepted: 0,
+            written: 0,
+            forwarded: BTreeSet::new(),
         };
         Self {
             began_at_us: now_us(),
@@ -131,6 +136,32 @@ impl State {
         let mut inner = self.lock();
         let expected = format!("Bearer {}", inner.settings.access_token);
         (authorization == Some(expected.as_str())).then(|| look(&mut inner.account))
+    }
+
+    /// Seconds since 1970.
+    pub fn now_seconds(&self) -> u64 {
+        now_us() / 1_000_000
+    }
+
+    /// An id for a message from somebody.
+    pub fn next_wamid(&self) -> String {
+        let mut inner = self.lock();
+        inner.written += 1;
+        format!(
+            "wamid.IN{:010}{:08}",
+            self.began_at_us / 1_000_000,
+            inner.written
+        )
+    }
+
+    /// A forwarded callback came, under this id.
+    pub fn forwarded(&self, id: &str) {
+        self.lock().forwarded.insert(id.to_owned());
+    }
+
+    /// How many different ones came.
+    pub fn forwarded_so_far(&self) -> usize {
+        self.lock().forwarded.len()
     }
 
     /// Management calls so far.

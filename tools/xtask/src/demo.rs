@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::process::{catch_interrupts, go_on, now_ms, wait_for};
-use crate::stack::{API_TOKEN, Stack};
+use crate::stack::{API_TOKEN, Forwards, Stack};
 use crate::{dev, report, sample, up};
 
 /// What to broadcast, and how fast.
@@ -39,7 +39,7 @@ pub(crate) struct Options {
 /// Runs it, and fails where what Crier promises did not hold.
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
-    let stack = Stack::up("demo", options.tps)?;
+    let stack = Stack::up("demo", options.tps, Forwards::No)?;
     let outcome = broadcast(&stack, options)?;
     let rejects = Client::new(&stack.api, API_TOKEN).rejects(&outcome.id)?;
     report::print(&outcome, &rejects);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::emulator::python;
 use crate::process::{done, go_on, now_ms, spinner, wait_for};
-use crate::stack::{API_TOKEN, Stack};
+use crate::stack::{API_TOKEN, Forwards, Stack};
 
 const ROWS: u32 = 5_000;
 const TPS: u32 = 60;
@@ -56,7 +56,7 @@ const TRIALS: [Trial; 3] = [
 
 /// Runs the trials and prints their table.
 pub(crate) fn run() -> Result<()> {
-    let stack = Stack::up("proof", TPS)?;
+    let stack = Stack::up("proof", TPS, Forwards::No)?;
     let mut table = Vec::new();
     for trial in &TRIALS {
         table.push((trial, Run::new(&stack)?.run(trial)?));

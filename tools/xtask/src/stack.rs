@@ -16,10 +16,22 @@ use crate::{dev, root};
 
 /// The API token of a local stack, and its SHA-256.
 pub(crate) const API_TOKEN: &str = "local-operator";
+/// With what callbacks are signed that are forwarded.
+const FORWARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 const API_TOKEN_SHA256: &str = "e89ea0f9ebb9513d9e60a9155fcd81ba6704ff8a473b65257f36a28b6785f472";
 
 /// The handshake's token of a local stack.
 pub(crate) const VERIFY_TOKEN: &str = "local-verify";
+
+/// Whether callbacks go on to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forwards {
+    /// To the simulator, which counts them, and to the default bus.
+    ToSimulator,
+    /// To nobody.
+    No,
+}
 
 /// A deployed stack with everything it needs; dropping it stops all of it.
 pub(crate) struct Stack {
@@ -35,7 +47,7 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// Builds, starts and deploys, for a budget of `tps` messages per second; logs go to `.dev/logs/{name}`.
-    pub(crate) fn up(name: &str, tps: u32) -> Result<Self> {
+    pub(crate) fn up(name: &str, tps: u32, forwards: Forwards) -> Result<Self> {
         let logs = dev().join("logs").join(name);
         let _ = fs::remove_dir_all(&logs);
         fs::create_dir_all(&logs)?;
@@ -44,7 +56,7 @@ impl Stack {
         let starting = spinner("start the embedded stack");
         let emulator = Emulator::ministack(&logs)?;
         done(&starting, "start the embedded stack, IAM enforced");
-        deploy(&emulator, &simulator, tps, &logs)?;
+        deploy(&emulator, &simulator, tps, forwards, &logs)?;
         let outputs = outputs(&emulator)?;
         let api = format!(
             "{}/_aws/execute-api/{}/$default",
@@ -71,20 +83,31 @@ impl Stack {
         let secret = json!({
             "access_token": ACCESS_TOKEN, "app_secrets": [APP_SECRET], "verify_token": VERIFY_TOKEN,
             "api_tokens": [{"name": "local", "sha256": API_TOKEN_SHA256}],
+            "forward_secrets": [FORWARD_SECRET],
         });
         let put =
             json!({"SecretId": self.output("SecretArn")?, "SecretString": secret.to_string()});
         self.emulator
             .aws("secretsmanager", "put_secret_value", &put)?;
         // MiniStack 1.5.33 keeps the number as text when CloudFormation sets it, and its poller then fails.
-        let of_sender = json!({"FunctionName": self.output("SenderFunction")?});
+        let mappings = json!({});
         let mappings = self
             .emulator
-            .aws("lambda", "list_event_source_mappings", &of_sender)?;
-        let mapping = &mappings["EventSourceMappings"][0]["UUID"];
-        let again = json!({"UUID": mapping, "ScalingConfig": {"MaximumConcurrency": tps}});
-        self.emulator
-            .aws("lambda", "update_event_source_mapping", &again)?;
+            .aws("lambda", "list_event_source_mappings", &mappings)?;
+        for mapping in mappings["EventSourceMappings"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            let most = &mapping["ScalingConfig"]["MaximumConcurrency"];
+            let most = most.as_u64().or_else(|| most.as_str()?.parse().ok());
+            if let Some(most) = most {
+                let again =
+                    json!({"UUID": mapping["UUID"], "ScalingConfig": {"MaximumConcurrency": most}});
+                self.emulator
+                    .aws("lambda", "update_event_source_mapping", &again)?;
+            }
+        }
         // As Meta does: 80 a second, or 1,000 after an upgrade.
         let throughput = if tps <= 80 { 80 } else { 1000 };
         let webhook = format!("{}/webhook", self.api);
@@ -126,8 +149,14 @@ pub(crate) fn build_into(folder: &Path, release: bool) -> Result<()> {
     )
 }
 
-fn deploy(emulator: &Emulator, simulator: &Simulator, tps: u32, logs: &Path) -> Result<()> {
-    let parameters = [
+fn deploy(
+    emulator: &Emulator,
+    simulator: &Simulator,
+    tps: u32,
+    forwards: Forwards,
+    logs: &Path,
+) -> Result<()> {
+    let mut parameters = vec![
         format!("Architecture={}", architecture()),
         format!("TpsBudget={tps}"),
         format!("PhoneNumberId={PHONE_NUMBER_ID}"),
@@ -135,6 +164,10 @@ fn deploy(emulator: &Emulator, simulator: &Simulator, tps: u32, logs: &Path) -> 
         format!("GraphApiUrl={}", simulator.url),
         "TlsOnly=false".to_owned(),
     ];
+    if forwards == Forwards::ToSimulator {
+        let url = format!("ForwardUrl={}/_control/forwarded", simulator.url);
+        parameters.extend([url, "ForwardBus=default".to_owned()]);
+    }
     let mut sam = Command::new(BUILD.bin("sam"));
     aws_environment(&mut sam, &emulator.url)
         .current_dir(infra())

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::emulator::{Emulator, aws_environment};
 use crate::process::{cargo_test, catch_interrupts, openly};
 use crate::setup::PHONES;
-use crate::stack::{API_TOKEN, Stack};
+use crate::stack::{API_TOKEN, Forwards, Stack};
 use crate::{dev, root};
 
 /// Messages per second in the deployed test.
@@ -70,7 +70,7 @@ fn services() -> Result<()> {
 }
 
 fn deployed() -> Result<()> {
-    let stack = Stack::up("test", TPS)?;
+    let stack = Stack::up("test", TPS, Forwards::ToSimulator)?;
     let mut tests = cargo_test();
     tests
         .args(["--package", "journeys", "--test", "journeys"])

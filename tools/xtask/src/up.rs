@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::dev;
 use crate::process::{catch_interrupts, stop_group};
-use crate::stack::{API_TOKEN, Stack};
+use crate::stack::{API_TOKEN, Forwards, Stack};
 
 /// How fast.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     down()?;
-    keep(Stack::up("up", options.tps)?, options.tps)
+    keep(Stack::up("up", options.tps, Forwards::No)?, options.tps)
 }
 
 /// Leaves a stack running, and says how to use it.
