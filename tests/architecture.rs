@@ -53,7 +53,7 @@ fn dependencies_point_inwards() {
     assert_eq!(our_own("simulator"), ["whatsapp"].into());
     assert_eq!(our_own("xtask"), BTreeSet::new());
     for function in [
-        "api", "splitter", "sender", "webhook", "tally", "sweep", "report", "forward",
+        "api", "splitter", "sender", "webhook", "tally", "sweep", "report", "forward", "erase",
     ] {
         assert!(
             our_own(function)

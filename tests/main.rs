@@ -10,6 +10,7 @@
 //! - [`sweeping`]: the sweep repairs what died, was lost, or ran out of time
 //! - [`callbacks`]: the webhook: handshake, signature, storage, any order
 //! - [`listening`]: what people and Meta say: consent, the window, the inbox, answers, notices
+//! - [`erasing`]: somebody is forgotten everywhere
 //! - [`forwarding`]: callbacks on their way to `EventBridge` and a customer
 //! - [`counting`]: the tally: repeated and overlapping batches add nothing
 //! - [`results`]: the report, the summary, the counters anew
@@ -29,6 +30,7 @@ mod callbacks;
 mod corpus;
 mod counting;
 mod deployed;
+mod erasing;
 mod forwarding;
 mod importing;
 mod listening;

@@ -34,6 +34,7 @@ pub(crate) fn api(world: &World) -> Router {
         files: world.files.clone(),
         queue: world.queue.clone(),
         jobs: world.jobs(),
+        erasures: world.erasures(),
         splits: world.splits(),
         secrets: world.secret(),
         account: account.unwrap(),

@@ -28,6 +28,7 @@ use cloud::campaigns::Campaigns;
 use cloud::contacts::{Contacts, Who};
 use cloud::counters::CounterTable;
 use cloud::dead_letters::DeadLetters;
+use cloud::erasures::Erasures;
 use cloud::files::{Files, Upload};
 use cloud::forwards::{Bus, Errands};
 use cloud::imports::Imports;
@@ -41,6 +42,7 @@ use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
 use cloud::settings::SettingsStore;
 use cloud::splits::Splits;
+use erase::Eraser;
 use forward::{Customer, Forwarder};
 use lambda_runtime::Context;
 use serde_json::{Value, json};
@@ -81,6 +83,7 @@ pub(crate) struct World {
     campaigns_table: String,
     jobs: String,
     forwards: String,
+    erasures: String,
     pub(crate) dead: Queue,
     pub(crate) notes: DeadLetters,
     pub(crate) schedules: Schedules,
@@ -121,7 +124,7 @@ impl World {
             create.send().await.unwrap().queue_url.unwrap()
         };
         let (urgent, jobs) = (queue("urgent").await, queue("jobs").await);
-        let forwards = queue("forwards").await;
+        let (forwards, erasures) = (queue("forwards").await, queue("erasures").await);
         let (sends, orders, events, dead) = (
             queue("sends").await,
             queue("splits").await,
@@ -148,6 +151,7 @@ impl World {
             dynamodb,
             campaigns_table: campaigns,
             forwards,
+            erasures,
             jobs,
             files: Files::new(s3.clone(), name.clone()),
             queue: Queue::new(sqs.clone(), sends.clone()),
@@ -426,6 +430,77 @@ impl World {
         process.spawn().unwrap()
     }
 
+    /// Who is to be forgotten.
+    pub(crate) fn erasures(&self) -> Erasures {
+        Erasures::new(self.sqs.clone(), self.erasures.clone())
+    }
+
+    /// Does the erasure that was asked for; tells whether that was all.
+    pub(crate) async fn erase(&self) -> bool {
+        let message = self
+            .receive(&self.erasures, PATIENCE)
+            .await
+            .expect("an erasure");
+        self.delete(&self.erasures, &message).await;
+        let order = serde_json::from_str(message.body().unwrap()).unwrap();
+        let eraser = Eraser {
+            campaigns: self.campaigns.clone(),
+            imports: self.imports.clone(),
+            ledger: self.ledger.clone(),
+            callbacks: self.callbacks.clone(),
+            inbox: self.inbox.clone(),
+            contacts: self.contacts.clone(),
+            files: self.files.clone(),
+            erasures: self.erasures(),
+        };
+        eraser.run(&order).await.unwrap()
+    }
+
+    /// Everything that is kept in tables and bucket, as text: to look for what ought not to be there any more.
+    pub(crate) async fn everything(&self) -> String {
+        let mut all = String::new();
+        for resource in ["Campaigns", "Messages", "Callbacks", "Contacts", "Inbox"] {
+            let table = format!("{}-{resource}Table", self.bucket);
+            let mut items = self
+                .dynamodb
+                .scan()
+                .table_name(table)
+                .into_paginator()
+                .items()
+                .send();
+            while let Some(item) = items.next().await {
+                all.push_str(&format!("{resource} {:?}\n", item.unwrap()));
+            }
+        }
+        let versions = self
+            .s3
+            .list_object_versions()
+            .bucket(&self.bucket)
+            .send()
+            .await
+            .unwrap();
+        for version in versions.versions.unwrap_or_default() {
+            let (key, id) = (version.key.unwrap(), version.version_id);
+            let get = self
+                .s3
+                .get_object()
+                .bucket(&self.bucket)
+                .key(&key)
+                .set_version_id(id);
+            let body = get
+                .send()
+                .await
+                .unwrap()
+                .body
+                .collect()
+                .await
+                .unwrap()
+                .to_vec();
+            all.push_str(&format!("{key} {}\n", String::from_utf8_lossy(&body)));
+        }
+        all
+    }
+
     /// The splits queue.
     pub(crate) fn splits(&self) -> Splits {
         Splits::new(self.sqs.clone(), self.orders.clone())
@@ -532,12 +607,17 @@ impl World {
             "{}",
             answer.text().await.unwrap()
         );
-        let message = self
-            .receive(&self.events, PATIENCE)
-            .await
-            .expect("an S3 event");
-        self.delete(&self.events, &message).await;
-        serde_json::from_str(message.body().unwrap()).unwrap()
+        // An erasure writes files, too, and their events may be there.
+        loop {
+            let message = self.receive(&self.events, PATIENCE).await;
+            let message = message.expect("an S3 event");
+            self.delete(&self.events, &message).await;
+            let event: Value = serde_json::from_str(message.body().unwrap()).unwrap();
+            let key = &event["Records"][0]["s3"]["object"]["key"];
+            if key.as_str().is_some_and(|key| key.contains(id.as_str())) {
+                return event;
+            }
+        }
     }
 
     /// Hands one message of the sends queue to `sender`, as Lambda would; `None` where none comes in time.

@@ -41,6 +41,9 @@ pub struct Contact {
     /// When they last wrote.
     #[serde(default)]
     pub last_inbound_at: Option<Millis>,
+    /// How far the erasure of everything about them is, where they asked for one.
+    #[serde(default)]
+    pub erasure: Option<String>,
     /// The campaign that called them last.
     #[serde(default)]
     pub last_campaign: Option<CampaignId>,

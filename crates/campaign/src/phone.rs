@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use rlibphonenumber::enums::Region;
+pub use rlibphonenumber::enums::Region;
 use rlibphonenumber::{PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat};
 use serde::{Deserialize, Serialize};
 

@@ -71,6 +71,9 @@ pub struct Campaign {
     /// Whether any row was accepted.
     #[serde(default)]
     pub proven: bool,
+    /// There while something may be left to do about it; `cloud::campaigns` alone writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<String>,
 }
 
 impl Campaign {
@@ -104,6 +107,7 @@ impl Campaign {
             reason: None,
             created_at: now,
             proven: false,
+            open: None,
         }
     }
 
@@ -126,6 +130,22 @@ impl Campaign {
             (Some(_), _) => Way::Fallback,
             (None, OutsideWindow::Send) => Way::Message,
             (None, OutsideWindow::Skip) => Way::Nothing,
+        }
+    }
+
+    /// Whether its files will not be read again to be sent. (A resume of a paused one would.)
+    pub fn is_over(&self) -> bool {
+        match self.state {
+            CampaignState::Cancelled | CampaignState::Failed | CampaignState::Sending => {
+                self.open.is_none()
+            }
+            CampaignState::AwaitingUpload
+            | CampaignState::Examining
+            | CampaignState::Ready
+            | CampaignState::Scheduled
+            | CampaignState::Splitting
+            | CampaignState::Canary
+            | CampaignState::Paused => false,
         }
     }
 

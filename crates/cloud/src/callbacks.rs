@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use campaign::outcome::Millis;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::{Error, expiry};
+use crate::{Error, expiry, scan};
 
 /// Items per `BatchWriteItem` (DynamoDB quotas).
 const PER_REQUEST: usize = 25;
@@ -102,6 +102,18 @@ impl Callbacks {
             .build()
             .map_err(|error| Error::new("store callbacks", error))?;
         Ok(WriteRequest::builder().put_request(put).build())
+    }
+
+    /// Deletes every callback whose JSON `is_about` picks; gives how many.
+    pub async fn erase(&self, is_about: impl Fn(&str) -> bool) -> Result<u64, Error> {
+        let wanted = |item: &scan::Item| scan::text(item, "raw").is_some_and(&is_about);
+        let delete = async |mut item: scan::Item| {
+            let delete = self.client.delete_item().table_name(&self.table);
+            let delete = delete.set_key(item.remove_entry("key").map(|key| [key].into()));
+            let deleted = delete.send().await;
+            deleted.map(drop).map_err(Error::aws("erase a callback"))
+        };
+        scan::each(&self.client, &self.table, &["key", "raw"], wanted, delete).await
     }
 
     /// The raw JSON under the first of these keys that is there.

@@ -133,6 +133,27 @@ impl Campaigns {
             .collect()
     }
 
+    /// Every campaign, oldest first: those that lists show.
+    pub async fn all(&self) -> Result<Vec<CampaignId>, Error> {
+        let action = "list every campaign";
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_CREATION)
+            .key_condition_expression("kind = :kind")
+            .expression_attribute_values(":kind", text(PART))
+            .projection_expression("id");
+        let mut items = query.into_paginator().items().send();
+        let mut all = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(Error::aws(action))?;
+            let id = item.get("id").and_then(|id| id.as_s().ok());
+            all.extend(id.and_then(|id| id.parse().ok()));
+        }
+        Ok(all)
+    }
+
     /// Campaigns that something may be left to do about.
     pub async fn open(&self) -> Result<Vec<CampaignId>, Error> {
         let action = "list the open campaigns";

@@ -1,5 +1,6 @@
-//! The contacts table: one item per person, under [`PhoneKey`], so that every spelling of a number finds it; and one per
-//! business-scoped id that Meta named, `user#{id}`, which leads to the number once it is known.
+//! The contacts table: one item per person, under the hash of [`PhoneKey`], so that every spelling of a number finds it and
+//! what is left of somebody who was erased does not tell who it was; and one per business-scoped id that Meta named, which
+//! leads to the number once it is known.
 //!
 //! What somebody said about consent is kept for good; of others an item expires.
 
@@ -10,11 +11,12 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
-use campaign::contact::{Consent, Contact};
+use campaign::contact::{Consent, Contact, Source};
 use campaign::id::{CampaignId, RowNumber};
 use campaign::outcome::Millis;
 use campaign::phone::{Phone, PhoneKey};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
 
 use crate::campaigns::{attribute, number, refused, text};
 use crate::{Error, expiry};
@@ -51,8 +53,8 @@ pub enum Who {
 impl Who {
     fn key(&self) -> String {
         match self {
-            Who::Phone(phone) => phone.key().to_string(),
-            Who::User(id) => format!("user#{id}"),
+            Who::Phone(phone) => phone_key(phone.key()),
+            Who::User(id) => hashed(&format!("user {id}")),
         }
     }
 }
@@ -72,7 +74,7 @@ impl Contacts {
         let distinct: HashSet<PhoneKey> = people.iter().copied().collect();
         let by_text: HashMap<String, PhoneKey> = distinct
             .into_iter()
-            .map(|key| (key.to_string(), key))
+            .map(|key| (phone_key(key), key))
             .collect();
         let keys: Vec<String> = by_text.keys().cloned().collect();
         let requests = stream::iter(keys.chunks(PER_REQUEST).map(<[String]>::to_vec))
@@ -231,6 +233,38 @@ impl Contacts {
         set(&who, "user_id", user_id).await.map(drop)
     }
 
+    /// Notes how far the erasure of somebody is.
+    pub async fn erasing(&self, who: &Who, how_far: &str) -> Result<(), Error> {
+        let update = self
+            .update(who)
+            .update_expression("SET erasure = :erasure")
+            .expression_attribute_values(":erasure", text(how_far));
+        let updated = update.send().await;
+        updated.map(drop).map_err(Error::aws("note an erasure"))
+    }
+
+    /// Forgets all about somebody but that nobody is to message them.
+    pub async fn erase(&self, who: &Who, now: Millis) -> Result<(), Error> {
+        let action = "erase a contact";
+        let word = Consent {
+            at: now,
+            suppressed: true,
+            source: Source::Erasure,
+            text: None,
+        };
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("phone_key", text(&who.key()))
+            .item("suppressed", AttributeValue::Bool(true))
+            .item("consent", attribute(action, vec![word])?)
+            .item("erasure", text("done"))
+            .item("keep_until", number(FOR_EVER))
+            .item("expires_at", number(FOR_EVER));
+        put.send().await.map(drop).map_err(Error::aws(action))
+    }
+
     fn update(&self, who: &Who) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
@@ -270,6 +304,16 @@ impl Contacts {
             format!("DynamoDB left some out {TRIES} times"),
         ))
     }
+}
+
+fn phone_key(key: PhoneKey) -> String {
+    hashed(&key.to_string())
+}
+
+/// Numbers are few enough to be tried one by one: this keeps from reading them, not from looking for one.
+fn hashed(text: &str) -> String {
+    let hash = Sha256::digest(format!("crier {text}").as_bytes());
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<Contact, Error> {

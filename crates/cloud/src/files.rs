@@ -149,6 +149,40 @@ impl Files {
         Ok(Some(signed_request(&signed)))
     }
 
+    /// The version of the file at `key` as it is now; `None` where it is not there.
+    pub async fn version(&self, key: &str) -> Result<Option<String>, Error> {
+        let head = self.client.head_object().bucket(&self.bucket).key(key);
+        match head.send().await {
+            Ok(object) => Ok(object.version_id),
+            Err(error) if is_absent(error.raw_response().map(|r| r.status().as_u16())) => Ok(None),
+            Err(error) => Err(Error::aws("look for a file")(error)),
+        }
+    }
+
+    /// Deletes every version of the file at `key` but the one to keep, for good.
+    pub async fn forget(&self, key: &str, keep: Option<&str>) -> Result<(), Error> {
+        let action = "delete a file for good";
+        let list = self
+            .client
+            .list_object_versions()
+            .bucket(&self.bucket)
+            .prefix(key);
+        let listed = list.send().await.map_err(Error::aws(action))?;
+        let versions = listed.versions.unwrap_or_default().into_iter();
+        let versions = versions.map(|version| (version.key, version.version_id));
+        let marks = listed.delete_markers.unwrap_or_default().into_iter();
+        let marks = marks.map(|mark| (mark.key, mark.version_id));
+        for (found, version) in versions.chain(marks) {
+            if found.as_deref() != Some(key) || version.as_deref() == keep {
+                continue;
+            }
+            let delete = self.client.delete_object().bucket(&self.bucket).key(key);
+            let deleted = delete.set_version_id(version).send().await;
+            deleted.map_err(Error::aws(action))?;
+        }
+        Ok(())
+    }
+
     /// Reads the file at `key`; `None` where it is not there.
     pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let action = "read a file of the bucket";

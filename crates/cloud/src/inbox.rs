@@ -10,7 +10,7 @@ use campaign::phone::Phone;
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::{is_there, number, text};
-use crate::{Error, expiry};
+use crate::{Error, expiry, scan};
 
 /// The index by arrival.
 const BY_ARRIVAL: &str = "by_arrival";
@@ -138,6 +138,24 @@ impl Inbox {
             }
         }
         Ok(in_order(letters, limit))
+    }
+
+    /// Deletes every letter whose JSON or sender `is_about` picks; gives how many.
+    pub async fn erase(&self, is_about: impl Fn(&str) -> bool) -> Result<u64, Error> {
+        let about = |item: &scan::Item, name| scan::text(item, name).is_some_and(&is_about);
+        let wanted = |item: &scan::Item| {
+            ["phone", "user_id", "raw"]
+                .into_iter()
+                .any(|name| about(item, name))
+        };
+        let delete = async |mut item: scan::Item| {
+            let delete = self.client.delete_item().table_name(&self.table);
+            let delete = delete.set_key(item.remove_entry("id").map(|id| [id].into()));
+            let deleted = delete.send().await;
+            deleted.map(drop).map_err(Error::aws("erase a message"))
+        };
+        let names = ["id", "phone", "user_id", "raw"];
+        scan::each(&self.client, &self.table, &names, wanted, delete).await
     }
 
     /// One letter.

@@ -16,7 +16,7 @@ use campaign::tally::RowFacts;
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::{attribute, done, number, one_of, refused, text};
-use crate::{Error, expiry};
+use crate::{Error, expiry, scan};
 
 /// The ledger.
 #[derive(Clone, Debug)]
@@ -485,6 +485,25 @@ impl Ledger {
             action,
         )
         .await
+    }
+
+    /// Forgets the numbers that WhatsApp named, of everybody whom `is_it` picks by one; gives how many rows that were.
+    pub async fn erase(&self, is_it: impl Fn(&str) -> bool) -> Result<u64, Error> {
+        let wanted = |item: &scan::Item| scan::text(item, "wa_id").is_some_and(&is_it);
+        let forget = async |mut item: scan::Item| {
+            let mut key = HashMap::new();
+            for name in ["page", "row"] {
+                key.extend(item.remove(name).map(|value| (name.to_owned(), value)));
+            }
+            let update = self.client.update_item().table_name(&self.table);
+            let update = update.set_key(Some(key)).update_expression("REMOVE wa_id");
+            let updated = update.send().await;
+            updated
+                .map(drop)
+                .map_err(Error::aws("erase a number from the ledger"))
+        };
+        let names = ["page", "row", "wa_id"];
+        scan::each(&self.client, &self.table, &names, wanted, forget).await
     }
 
     /// Reads one row.

@@ -6,7 +6,7 @@
 //! - [`known`]: campaigns that were read a moment ago; [`settings`], [`notices`]: what holds for all of them
 //! - [`files`], [`output`]: the bucket
 //! - [`queue`], [`splits`]: the queues; [`dead_letters`]: notes on batches that failed for good
-//! - [`jobs`]: reports and recounts, which take longer than a request
+//! - [`jobs`]: reports and recounts, which take longer than a request; [`erasures`]
 //! - [`forwards`]: callbacks on their way to other systems
 //! - [`schedules`]: campaigns that start by themselves
 //! - [`secrets`]: the one secret; [`metrics`]: figures for `CloudWatch`
@@ -23,6 +23,7 @@ pub mod contacts;
 pub mod counters;
 pub mod dead_letters;
 pub mod env;
+pub mod erasures;
 pub mod files;
 pub mod forwards;
 pub mod imports;
@@ -34,6 +35,7 @@ pub mod metrics;
 pub mod notices;
 pub mod output;
 pub mod queue;
+mod scan;
 pub mod schedules;
 pub mod secrets;
 pub mod settings;

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use campaign::header::{self, Columns, FileProblem};
 use campaign::import::{ImportCounts, Importer, MAX_ROWS, Numbers, Verdict};
-use campaign::phone::{self, PhoneKey};
+use campaign::phone::{self, PhoneKey, Region};
 use campaign::record::{Campaign, Options};
 use campaign::value::Checker;
 use table::{ByteRecord, Found, Shape, Table, TableProblem, Wanted};
@@ -47,6 +47,7 @@ pub struct People {
     columns: Columns,
     importer: Importer,
     record: ByteRecord,
+    region: Option<Region>,
 }
 
 impl People {
@@ -78,6 +79,7 @@ impl People {
             columns,
             importer,
             record: ByteRecord::new(),
+            region,
         })
     }
 
@@ -94,6 +96,14 @@ impl People {
             Shape::Sound => self.importer.judge(record.len(), |index| record.get(index)),
             Shape::OpenQuote => self.importer.open_quote(),
         }))
+    }
+
+    /// Whom the record last judged is about, whatever the verdict.
+    pub fn person(&self) -> Option<PhoneKey> {
+        let cell = String::from_utf8_lossy(self.record.get(self.columns.phone)?);
+        phone::read(&cell, self.region)
+            .ok()
+            .map(|phone| phone.key())
     }
 
     /// The cells of the record last judged.

@@ -1,14 +1,17 @@
 //! People: whether anybody may message them, and what they said about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use campaign::contact::{Consent, Contact, Source};
 use campaign::phone::{self, Phone};
 use cloud::contacts::Who;
+use cloud::erasures::ErasureOrder;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -18,6 +21,9 @@ use crate::{Api, create};
 
 /// The most characters of a reason.
 const MAX_REASON: usize = 500;
+
+/// How far an erasure is that nobody has begun.
+const REQUESTED: &str = "requested";
 
 /// What `PUT /contacts/{phone}` takes.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -45,6 +51,8 @@ pub struct ContactView {
     pub last_inbound_at: Option<String>,
     /// Until when they may be sent free-form messages; none where they may not now.
     pub window_until: Option<String>,
+    /// How far the erasure is, where one was asked for; `done` at its end.
+    pub erasure: Option<String>,
     /// The campaign that called them last.
     pub last_campaign: Option<String>,
     /// Their row in it.
@@ -117,6 +125,33 @@ pub async fn show(
         .ok_or_else(Problem::no_contact)
 }
 
+/// Forgets somebody everywhere: files, reports, ledger, callbacks, inbox. What is left is a hash, and that nobody is to message
+/// them. Takes minutes, or until campaigns are over that have them in their file; GET shows how far it is.
+#[utoipa::path(
+    delete, path = "/contacts/{phone}",
+    params(("phone" = String, Path, description = "The number, as +<country><number>, the + as %2B or left out")),
+    responses((status = 202, body = ContactView), (status = 401, body = Problem), (status = 422, body = Problem))
+)]
+pub async fn erase(
+    State(api): State<Arc<Api>>,
+    Path(number): Path<String>,
+) -> Result<(StatusCode, Json<ContactView>), Problem> {
+    let phone = read(&number)?;
+    let who = Who::Phone(phone);
+    let word = Consent {
+        at: cloud::now(),
+        suppressed: true,
+        source: Source::Erasure,
+        text: None,
+    };
+    let mut contact = api.contacts.tell(&who, word).await?;
+    api.contacts.erasing(&who, REQUESTED).await?;
+    let order = ErasureOrder { phone };
+    api.erasures.order(&order, Duration::ZERO).await?;
+    contact.erasure = Some(REQUESTED.into());
+    Ok((StatusCode::ACCEPTED, Json(view_of(phone, contact))))
+}
+
 /// A `+` in a path may have become a space on its way.
 fn read(number: &str) -> Result<Phone, Problem> {
     let digits = number.trim_start_matches(['+', ' ']);
@@ -139,6 +174,7 @@ fn view_of(phone: Phone, contact: Contact) -> ContactView {
         consent: contact.consent.iter().rev().map(said).collect(),
         last_inbound_at: contact.last_inbound_at.map(time),
         window_until: window_until.map(time),
+        erasure: contact.erasure,
         last_campaign: contact.last_campaign.map(|campaign| campaign.to_string()),
         last_row: contact.last_row,
         last_called_at: contact.last_called_at.map(time),

@@ -33,6 +33,7 @@ use axum::{Json, Router, middleware};
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
+use cloud::erasures::Erasures;
 use cloud::files::Files;
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;
@@ -83,6 +84,8 @@ pub struct Api {
     pub queue: Queue,
     /// Reports and recounts.
     pub jobs: Jobs,
+    /// Who is to be forgotten.
+    pub erasures: Erasures,
     /// Where the splitter is told to go on.
     pub splits: Splits,
     /// Who may call, and with what Meta is asked.
@@ -133,6 +136,7 @@ impl Api {
             ),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
             queue: Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            erasures: Erasures::new(sqs.clone(), env::required("ERASURES_QUEUE_URL")?),
             splits: Splits::new(sqs, env::required("SPLITS_QUEUE_URL")?),
             secrets: Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?),
             account: Account::new(
@@ -172,7 +176,7 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(report::request, report::show))
         .routes(routes!(report::recount, report::recounted))
         .routes(routes!(templates::list))
-        .routes(routes!(contacts::show, contacts::put))
+        .routes(routes!(contacts::show, contacts::put, contacts::erase))
         .routes(routes!(messages::list))
         .routes(routes!(settings::show, settings::put))
         .routes(routes!(account::show))

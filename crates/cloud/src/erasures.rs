@@ -1,0 +1,42 @@
+//! Erasures: the orders in a queue.
+
+use std::time::Duration;
+
+use campaign::phone::Phone;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Forget somebody.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErasureOrder {
+    /// Whom.
+    pub phone: Phone,
+}
+
+/// The queue of erasures.
+#[derive(Clone, Debug)]
+pub struct Erasures {
+    client: aws_sdk_sqs::Client,
+    url: String,
+}
+
+impl Erasures {
+    /// The queue of that URL.
+    pub fn new(client: aws_sdk_sqs::Client, url: String) -> Self {
+        Self { client, url }
+    }
+
+    /// Asks for one, `delay` from now.
+    pub async fn order(&self, order: &ErasureOrder, delay: Duration) -> Result<(), Error> {
+        let action = "ask for an erasure";
+        let body = serde_json::to_string(order).map_err(|error| Error::new(action, error))?;
+        let send = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .delay_seconds(delay.as_secs() as i32);
+        send.send().await.map(drop).map_err(Error::aws(action))
+    }
+}

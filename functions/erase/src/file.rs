@@ -1,0 +1,153 @@
+//! One file of a campaign: whether somebody is in it, and the same file without them. Every row keeps its place.
+
+use campaign::phone;
+use campaign::record::{Campaign, FileStage};
+use cloud::files::{Upload, input_key};
+use cloud::output::Output;
+use lambda_runtime::Error;
+use people::{People, ReadError};
+
+use crate::{Eraser, Person};
+
+/// What stands in the place of a number.
+const ERASED: &str = "erased";
+
+impl Eraser {
+    /// Whether somebody is in a file that was read. Where an earlier erasure was cut off, its older versions go.
+    pub(crate) async fn is_in_file(
+        &self,
+        campaign: &Campaign,
+        index: usize,
+        person: &Person,
+    ) -> Result<bool, Error> {
+        let file = &campaign.files[index];
+        if !matches!(file.stage, FileStage::Examined | FileStage::Split) {
+            return Ok(false);
+        }
+        let key = input_key(&campaign.id, Upload::File(index));
+        // Expired.
+        let Some(version) = self.files.version(&key).await? else {
+            return Ok(false);
+        };
+        if file.version.as_deref() == Some(version.as_str()) {
+            self.files.forget(&key, Some(&version)).await?;
+        }
+        let mut people = self.open(campaign, index).await?;
+        while people.next().await?.is_some() {
+            if people.person() == Some(person.key) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes a file anew, as UTF-8, with somebody's record emptied; the campaign reads this version from then on.
+    pub(crate) async fn rewrite(
+        &self,
+        campaign: &Campaign,
+        index: usize,
+        person: &Person,
+    ) -> Result<(), Error> {
+        let key = input_key(&campaign.id, Upload::File(index));
+        let mut people = self.open(campaign, index).await?;
+        let (end, delimiter) = (people.line_end(), char::from(people.found().delimiter));
+        let columns = people.header().len();
+        let mut output = Output::new(&self.files, key.clone());
+        output.write("\u{feff}".as_bytes()).await?;
+        output.write(&line(&people, delimiter, end)).await?;
+        while people.next().await?.is_some() {
+            if people.person() == Some(person.key) {
+                let phone = people.columns().phone;
+                let mut cells = vec![""; columns.max(phone + 1)];
+                cells[phone] = ERASED;
+                let cells = cells.join(&delimiter.to_string());
+                output.write(format!("{cells}{end}").as_bytes()).await?;
+            } else {
+                output.write(&line(&people, delimiter, end)).await?;
+            }
+        }
+        output.finish().await?;
+        let mut options = campaign.options.clone();
+        if options.encoding.take().is_some() {
+            self.campaigns.set_options(&campaign.id, &options).await?;
+        }
+        let mut file = campaign.files[index].clone();
+        file.version = self.files.version(&key).await?;
+        self.campaigns
+            .write_file(&campaign.id, index, &file)
+            .await?;
+        Ok(self.files.forget(&key, file.version.as_deref()).await?)
+    }
+
+    /// A list of people to leave out: whoever is erased is left out by the standing list, so lines may go.
+    pub(crate) async fn erase_from_list(
+        &self,
+        campaign: &Campaign,
+        person: &Person,
+    ) -> Result<bool, Error> {
+        let key = input_key(&campaign.id, Upload::Exclude);
+        if campaign.exclude.is_none() {
+            return Ok(false);
+        }
+        let Some(bytes) = self.files.read(&key).await? else {
+            return Ok(false);
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let region = campaign.options.default_region.as_deref();
+        let region = region.and_then(phone::region);
+        let is_person = |cell: &str| {
+            let read = phone::read(cell.trim().trim_matches('"'), region);
+            read.is_ok_and(|phone| phone.key() == person.key)
+        };
+        let about = |line: &&str| line.split([',', ';', '\t']).any(is_person);
+        if !text.lines().any(|line| about(&line)) {
+            return Ok(false);
+        }
+        let mut output = Output::new(&self.files, key.clone());
+        for line in text.lines().filter(|line| !about(line)) {
+            output.write(format!("{line}\n").as_bytes()).await?;
+        }
+        output.finish().await?;
+        let version = self.files.version(&key).await?;
+        self.files.forget(&key, version.as_deref()).await?;
+        Ok(true)
+    }
+
+    async fn open(&self, campaign: &Campaign, index: usize) -> Result<People, Error> {
+        let between = async || Ok::<(), ReadProblem>(());
+        let opened = people::files::open(&self.files, campaign, index, between).await;
+        Ok(opened.map_err(|ReadProblem(error)| error)?.people)
+    }
+}
+
+struct ReadProblem(Error);
+
+impl From<ReadError> for ReadProblem {
+    fn from(error: ReadError) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<cloud::Error> for ReadProblem {
+    fn from(error: cloud::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+/// The header or the record last read, as it is.
+fn line(people: &People, delimiter: char, end: &str) -> Vec<u8> {
+    let mut line = match people.raw() {
+        Some(raw) => raw.into_owned(),
+        // A quotation mark that is never closed: this line alone, as it was.
+        None => {
+            let cells: Vec<_> = people
+                .record()
+                .iter()
+                .map(String::from_utf8_lossy)
+                .collect();
+            cells.join(&delimiter.to_string()).into_bytes()
+        }
+    };
+    line.extend_from_slice(end.as_bytes());
+    line
+}

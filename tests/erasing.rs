@@ -1,0 +1,157 @@
+//! Erasure: nothing of somebody is left anywhere but a hash, and nobody else is touched.
+
+use campaign::record::FileInfo;
+use cloud::contacts::Who;
+use cloud::files::Upload;
+use serde_json::json;
+
+use crate::callbacks::{report, reports, signed, status};
+use crate::operating::{api, call, get};
+use crate::world::{TOKEN, World};
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn somebody_is_forgotten_everywhere_once_their_campaigns_are_over() {
+    let world = World::new().await;
+    let (api, webhook) = (api(&world), world.webhook());
+    world
+        .simulator
+        .state
+        .set(&json!({"user_ids": true}))
+        .unwrap();
+    let campaign = world
+        .campaign_with(|campaign| {
+            campaign.exclude = Some(FileInfo {
+                name: "out.csv".into(),
+                size: 1,
+            });
+        })
+        .await;
+    let id = campaign.id.clone();
+    world
+        .upload_as(&id, Upload::Exclude, b"+34 610 999 999\n+34610888888\n")
+        .await;
+    let file = b"phone,name\r\n+34610000001,Ana\r\n+34 610 000 002,Secret Person\r\n12,Nobody\r\n+34610000003,Cleo\r\n+34610000002,Secret Person\r\n";
+    let event = world.upload(&id, file).await;
+    world.split(event).await;
+    world.send_all().await;
+    let wamid = world
+        .ledger
+        .row(&id, 2)
+        .await
+        .unwrap()
+        .unwrap()
+        .wamid
+        .unwrap();
+    let mut sent = report(&format!("{id}:2:1"), &wamid, "sent", 10);
+    sent["recipient_id"] = json!("34610000002");
+    assert_eq!(
+        status(&webhook, signed(&world, &reports(&[sent]))).await,
+        200
+    );
+    let said = json!({"from": "34610000002", "id": "wamid.in", "timestamp": "1790000000", "type": "text", "text": {"body": "my secret"}});
+    let value = json!({"contacts": [{"profile": {"name": "Secret Person"}, "wa_id": "34610000002", "user_id": "XX.34610000002"}], "messages": [said]});
+    let body = json!({"entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]})
+        .to_string();
+    assert_eq!(status(&webhook, signed(&world, &body)).await, 200);
+    let path = format!("/campaigns/{id}/report");
+    assert_eq!(
+        call(&api, "POST", &path, Some(TOKEN), Vec::new()).await.0,
+        202
+    );
+    world.work().await;
+
+    let (code, _, asked) = call(
+        &api,
+        "DELETE",
+        "/contacts/34610000002",
+        Some(TOKEN),
+        Vec::new(),
+    )
+    .await;
+    assert_eq!(
+        (code, &asked["suppressed"], &asked["erasure"]),
+        (202, &json!(true), &json!("requested"))
+    );
+    // The campaign is not closed yet: rows are known by their place in the file.
+    assert!(!world.erase().await);
+    let (_, waiting) = get(&api, "/contacts/34610000002").await;
+    assert!(
+        waiting["erasure"].as_str().unwrap().contains("waits until"),
+        "{waiting}"
+    );
+    world.count(&id).await;
+    let now = cloud::now();
+    world
+        .sweep()
+        .run(now + 300_000, now + 900_000)
+        .await
+        .unwrap();
+    assert!(world.now(&id).await.is_over());
+    let phone = campaign::phone::read("+34610000002", None).unwrap();
+    let order = cloud::erasures::ErasureOrder { phone };
+    world
+        .erasures()
+        .order(&order, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    assert!(world.erase().await);
+
+    let all = world.everything().await;
+    for trace in ["610000002", "610 000 002", "Secret Person", "my secret"] {
+        let lines: Vec<&str> = all.lines().filter(|line| line.contains(trace)).collect();
+        assert!(lines.is_empty(), "{trace}: {lines:?}");
+    }
+    for other in ["34610000001", "Cleo", "610 999 999", "34610888888"] {
+        assert!(all.contains(other), "{other} is gone, too");
+    }
+    let contact = world
+        .contacts
+        .get(&Who::Phone(phone))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(contact.suppressed && contact.phone.is_none());
+    let (_, seen) = get(&api, "/contacts/34610000002").await;
+    assert_eq!(
+        (&seen["erasure"], &seen["consent"][0]["source"]),
+        (&json!("done"), &json!("erasure"))
+    );
+    // Rows are where they were, sums hold, and nobody messages them again.
+    let (_, seen) = get(&api, &format!("/campaigns/{id}")).await;
+    assert_eq!(
+        (&seen["rows"]["conserved"], &seen["rows"]["accepted"]),
+        (&json!(true), &json!(3)),
+        "{seen}"
+    );
+    assert_eq!(
+        call(&api, "POST", &path, Some(TOKEN), Vec::new()).await.0,
+        202
+    );
+    world.work().await;
+    let (_, shown) = get(&api, &path).await;
+    let text = reqwest::get(shown["files"][0]["url"].as_str().unwrap())
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
+    assert!(
+        lines[2].starts_with("erased,,2,rejected_at_import"),
+        "{text}"
+    );
+    assert!(
+        lines[4].starts_with("+34610000003,Cleo,4,accepted"),
+        "{text}"
+    );
+    let again = world.campaign_with(|_| {}).await;
+    let event = world
+        .upload(
+            &again.id,
+            b"phone,name\n+34610000002,Again\n+34610000009,New\n",
+        )
+        .await;
+    world.split(event).await;
+    assert_eq!(world.now(&again.id).await.counts().suppressed, 1);
+}
