@@ -87,6 +87,16 @@ fn the_sample_events_are_events() {
     let stream: tally::StreamEvent = serde_json::from_value(event("tally.stream.json")).unwrap();
     assert!(stream.shard.is_some() && stream.records.len() == 3);
     assert_eq!(event("sweep.schedule.json")["source"], "aws.events");
+    let body = |name: &str| {
+        let event = event(name);
+        event["Records"][0]["body"].as_str().unwrap().to_owned()
+    };
+    let _: cloud::jobs::JobOrder = serde_json::from_str(&body("report.job.json")).unwrap();
+    let _: cloud::erasures::ErasureOrder = serde_json::from_str(&body("erase.order.json")).unwrap();
+    let _: cloud::forwards::Errand = serde_json::from_str(&body("forward.errand.json")).unwrap();
+    for name in ["forward.errand.json", "forward.stream.json"] {
+        let _: forward::Event = serde_json::from_value(event(name)).unwrap();
+    }
     for name in [
         "webhook.status-delivered.json",
         "webhook.handshake.json",

@@ -66,6 +66,13 @@ impl Client {
         json(request.send_empty().context("give an order")?)
     }
 
+    /// Deletes something.
+    pub(crate) fn delete(&self, path: &str) -> Result<Value> {
+        let request = self.agent.delete(format!("{}{path}", self.base));
+        let request = request.header("authorization", &self.authorization);
+        json(request.call().with_context(|| format!("delete {path}"))?)
+    }
+
     /// Whatever is there.
     pub(crate) fn get(&self, path: &str) -> Result<Value> {
         let request = self.agent.get(format!("{}{path}", self.base));

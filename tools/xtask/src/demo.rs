@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Count the requests that cost money on AWS
     #[arg(long)]
     count: bool,
+    /// Report each status in a POST of its own, so that the webhook's answer times are those of single ones
+    #[arg(long)]
+    single: bool,
     /// Keep everything running afterwards, as `up` does
     #[arg(long)]
     keep: bool,
@@ -40,6 +43,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     let stack = Stack::up("demo", options.tps, Forwards::No)?;
+    if options.single {
+        stack.simulator.set(&json!({"batch": 1, "window_ms": 20}))?;
+    }
     let outcome = broadcast(&stack, options)?;
     let rejects = Client::new(&stack.api, API_TOKEN).rejects(&outcome.id)?;
     report::print(&outcome, &rejects);

@@ -2,18 +2,23 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use serde_json::json;
 
+use crate::client::Client;
 use crate::emulator::{Emulator, aws_environment};
-use crate::process::{cargo_test, catch_interrupts, openly};
+use crate::process::{cargo_test, catch_interrupts, openly, wait_for};
 use crate::setup::PHONES;
 use crate::stack::{API_TOKEN, Forwards, Stack};
 use crate::{dev, root};
 
 /// Messages per second in the deployed test.
 const TPS: u32 = 40;
+
+/// How long an erasure may take here.
+const ERASURE: Duration = Duration::from_secs(60);
 
 /// Runs them all; starts what they need, and stops it.
 pub(crate) fn run() -> Result<()> {
@@ -88,5 +93,16 @@ fn deployed() -> Result<()> {
         swept["FunctionError"].is_null(),
         "the sweep failed: {swept}"
     );
-    Ok(())
+    forgotten(&stack)
+}
+
+/// Somebody of the tests' campaigns, which the sweep has closed, is erased with the rights that the template gives.
+fn forgotten(stack: &Stack) -> Result<()> {
+    const SOMEBODY: &str = "/contacts/34620000005";
+    let client = Client::new(&stack.api, API_TOKEN);
+    client.delete(SOMEBODY)?;
+    wait_for("the erasure", ERASURE, || {
+        let contact = client.get(SOMEBODY).ok()?;
+        (contact["erasure"] == "done").then_some(())
+    })
 }
