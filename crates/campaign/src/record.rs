@@ -111,6 +111,23 @@ impl Campaign {
         }
     }
 
+    /// A campaign of one row without a file, which sends at once: a test, an answer.
+    pub fn of_one(id: CampaignId, name: String, message: Message, now: Millis) -> Self {
+        let info = FileInfo {
+            name: "none".into(),
+            size: 0,
+        };
+        let mut campaign = Self::new(id, name, message, info, now);
+        campaign.state = CampaignState::Sending;
+        campaign.files[0].stage = FileStage::Split;
+        campaign.files[0].counts = ImportCounts {
+            rows: 1,
+            enqueued: 1,
+            ..ImportCounts::default()
+        };
+        campaign
+    }
+
     /// The message and its fallback, with columns in common: the values of a row serve both.
     pub fn messages(&self) -> (Message, Option<Message>) {
         let Some(fallback) = &self.fallback else {

@@ -135,45 +135,41 @@ impl Campaigns {
 
     /// Every campaign, oldest first: those that lists show.
     pub async fn all(&self) -> Result<Vec<CampaignId>, Error> {
-        let action = "list every campaign";
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(BY_CREATION)
-            .key_condition_expression("kind = :kind")
-            .expression_attribute_values(":kind", text(PART))
-            .projection_expression("id");
-        let mut items = query.into_paginator().items().send();
-        let mut all = Vec::new();
-        while let Some(item) = items.next().await {
-            let item = item.map_err(Error::aws(action))?;
-            let id = item.get("id").and_then(|id| id.as_s().ok());
-            all.extend(id.and_then(|id| id.parse().ok()));
-        }
-        Ok(all)
+        self.ids("list every campaign", BY_CREATION, "kind", PART)
+            .await
     }
 
     /// Campaigns that something may be left to do about.
     pub async fn open(&self) -> Result<Vec<CampaignId>, Error> {
-        let action = "list the open campaigns";
+        self.ids("list the open campaigns", BY_OPEN, OPEN, OPEN)
+            .await
+    }
+
+    /// The ids in a partition of an index.
+    async fn ids(
+        &self,
+        action: &'static str,
+        index: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<Vec<CampaignId>, Error> {
         let query = self
             .client
             .query()
             .table_name(&self.table)
-            .index_name(BY_OPEN)
-            .key_condition_expression("#open = :open")
-            .expression_attribute_names("#open", OPEN)
-            .expression_attribute_values(":open", text(OPEN))
+            .index_name(index)
+            .key_condition_expression("#name = :value")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":value", text(value))
             .projection_expression("id");
         let mut items = query.into_paginator().items().send();
-        let mut open = Vec::new();
+        let mut ids = Vec::new();
         while let Some(item) = items.next().await {
             let item = item.map_err(Error::aws(action))?;
             let id = item.get("id").and_then(|id| id.as_s().ok());
-            open.extend(id.and_then(|id| id.parse().ok()));
+            ids.extend(id.and_then(|id| id.parse().ok()));
         }
-        Ok(open)
+        Ok(ids)
     }
 
     /// Nothing is left to do: the sweep need not look again. Not where a file was announced meanwhile, or a row came back

@@ -2,8 +2,10 @@
 //!
 //! - [`People`]: one file; [`exclusions`]: a list of people to leave out
 //! - [`files`]: the files where they are
+//! - [`mod@line`]: lines of a file that goes back to people
 
 pub mod files;
+pub mod line;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

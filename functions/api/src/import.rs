@@ -10,10 +10,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use campaign::batch::{Batch, Row};
 use campaign::id::CampaignId;
-use campaign::import::ImportCounts;
 use campaign::phone;
 use campaign::preview::{Preview, warnings};
-use campaign::record::{Campaign, CampaignFile, CampaignState, FileInfo, FileStage, OutsideWindow};
+use campaign::record::{Campaign, CampaignFile, CampaignState, FileStage, OutsideWindow};
 use cloud::files::Upload;
 use cloud::splits::SplitOrder;
 use serde::{Deserialize, Serialize};
@@ -331,21 +330,10 @@ fn test_campaign(campaign: &Campaign) -> Result<Campaign, Problem> {
     let id: CampaignId = format!("{}-test-{}", campaign.id, &random[random.len() - 8..])
         .parse()
         .map_err(|error| cloud::Error::new("name a test", error))?;
-    let info = FileInfo {
-        name: "test".into(),
-        size: 0,
-    };
     let name = format!("Test of {}", campaign.name);
-    let mut test = Campaign::new(id, name, campaign.message.clone(), info, cloud::now());
-    test.state = CampaignState::Sending;
+    let mut test = Campaign::of_one(id, name, campaign.message.clone(), cloud::now());
     test.template = campaign.template.clone();
     test.fallback = campaign.fallback.clone();
     test.outside_window = OutsideWindow::Send;
-    test.files[0].stage = FileStage::Split;
-    test.files[0].counts = ImportCounts {
-        rows: 1,
-        enqueued: 1,
-        ..ImportCounts::default()
-    };
     Ok(test)
 }

@@ -1,13 +1,12 @@
 //! Lines of a report: the operator's own bytes, then what became of the row.
 
-use std::fmt::Write;
-
 use campaign::import::guarded;
 use campaign::outcome::{Fault, Millis};
 use campaign::summary::{Fate, Status};
 use cloud::ledger::LedgerRow;
 use jiff::Timestamp;
 use people::People;
+use people::line::line;
 use whatsapp::code::meaning;
 
 /// What is added behind the operator's own columns.
@@ -132,17 +131,17 @@ impl Lines {
 
     /// The first line.
     pub(crate) fn header(&self, people: &People, bom: bool) -> Vec<u8> {
-        let mut line = if bom {
+        let mut bytes = if bom {
             "\u{feff}".as_bytes().to_vec()
         } else {
             Vec::new()
         };
         let header = people.header();
         match people.raw() {
-            Some(raw) => line.extend_from_slice(&raw),
-            None => {
-                line.extend_from_slice(self.cells(header.iter().map(String::as_str)).as_bytes())
-            }
+            Some(raw) => bytes.extend_from_slice(&raw),
+            None => bytes.extend_from_slice(
+                line(self.delimiter, header.iter().map(String::as_str)).as_bytes(),
+            ),
         }
         for name in ADDED {
             // A report that is uploaded again keeps its names apart from the new ones.
@@ -152,18 +151,18 @@ impl Lines {
             } else {
                 name.to_owned()
             };
-            line.extend_from_slice(format!("{}{name}", self.delimiter).as_bytes());
+            bytes.extend_from_slice(format!("{}{name}", self.delimiter).as_bytes());
         }
-        line.extend_from_slice(self.end.as_bytes());
-        line
+        bytes.extend_from_slice(self.end.as_bytes());
+        bytes
     }
 
     /// The line of the record last read.
     pub(crate) fn line(&self, people: &People, number: u32, ending: &Ending) -> Vec<u8> {
-        let mut line = self.own(people);
-        line.extend_from_slice(self.added(number, ending).as_bytes());
-        line.extend_from_slice(self.end.as_bytes());
-        line
+        let mut bytes = self.own(people);
+        bytes.extend_from_slice(self.added(number, ending).as_bytes());
+        bytes.extend_from_slice(self.end.as_bytes());
+        bytes
     }
 
     /// The operator's own columns: the bytes as they are. Only what a spreadsheet would calculate is written anew, with an
@@ -181,10 +180,10 @@ impl Lines {
             && record.len() <= self.columns
             && record.iter().all(harmless)
         {
-            let mut line = raw.into_owned();
+            let mut bytes = raw.into_owned();
             let missing = self.columns - record.len();
-            line.extend(std::iter::repeat_n(self.delimiter as u8, missing));
-            return line;
+            bytes.extend(std::iter::repeat_n(self.delimiter as u8, missing));
+            return bytes;
         }
         let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
         let last = self.columns.saturating_sub(1);
@@ -192,17 +191,10 @@ impl Lines {
         let rest: Vec<String> = record.iter().skip(last).map(text).collect();
         cells.push(rest.join(&self.delimiter.to_string()));
         cells.resize(self.columns, String::new());
-        self.cells(cells.iter().map(String::as_str)).into_bytes()
+        line(self.delimiter, cells.iter().map(String::as_str)).into_bytes()
     }
 
     fn added(&self, number: u32, ending: &Ending) -> String {
-        let mut line = String::with_capacity(256);
-        let mut cell = |text: &str| {
-            line.push(self.delimiter);
-            self.quote_into(&guarded(text), &mut line);
-        };
-        cell(&number.to_string());
-        cell(ending.status.name());
         let times = [
             ending.called_at,
             ending.sent_at,
@@ -210,36 +202,20 @@ impl Lines {
             ending.read_at,
             ending.failed_at,
         ];
-        for at in times {
-            cell(&at.map(time).unwrap_or_default());
-        }
-        cell(&ending.code.map(|code| code.to_string()).unwrap_or_default());
-        cell(&ending.error);
-        cell(ending.wamid.as_deref().unwrap_or_default());
-        cell(ending.category.as_deref().unwrap_or_default());
-        line
-    }
-
-    fn cells<'c>(&self, cells: impl Iterator<Item = &'c str>) -> String {
-        let mut line = String::new();
-        for (index, cell) in cells.enumerate() {
-            if index > 0 {
-                line.push(self.delimiter);
-            }
-            self.quote_into(&guarded(cell), &mut line);
-        }
-        line
-    }
-
-    fn quote_into(&self, cell: &str, line: &mut String) {
-        let needs = cell.contains([self.delimiter, '"', '\n', '\r'])
-            || cell.starts_with(' ')
-            || cell.ends_with(' ');
-        if needs {
-            let _ = write!(line, "\"{}\"", cell.replace('"', "\"\""));
-        } else {
-            line.push_str(cell);
-        }
+        let times = times.map(|at| at.map(time).unwrap_or_default());
+        let number = number.to_string();
+        let code = ending.code.map(|code| code.to_string());
+        let first = ["", &number, ending.status.name()];
+        let last = [
+            code.as_deref().unwrap_or_default(),
+            &ending.error,
+            ending.wamid.as_deref().unwrap_or_default(),
+            ending.category.as_deref().unwrap_or_default(),
+        ];
+        let times = times.iter().map(String::as_str);
+        let cells = first.into_iter().chain(times).chain(last);
+        // The empty cell at first leaves a delimiter behind the operator's own columns.
+        line(self.delimiter, cells)
     }
 }
 

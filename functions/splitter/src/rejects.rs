@@ -1,7 +1,8 @@
 //! Lines of the rejects file: the operator's own columns as they are, then what is wrong and what to do. Corrected, it
 //! can be uploaded to the same campaign.
 
-use campaign::import::{Reject, guarded};
+use campaign::import::Reject;
+use people::line::line;
 use table::ByteRecord;
 
 /// What is added behind the operator's own columns.
@@ -70,21 +71,9 @@ impl Lines {
     }
 
     fn line<'c>(&self, cells: impl Iterator<Item = &'c str>) -> String {
-        let cells: Vec<String> = cells.map(|cell| self.quoted(&guarded(cell))).collect();
-        let mut line = cells.join(&self.delimiter.to_string());
+        let mut line = line(self.delimiter, cells);
         line.push_str("\r\n");
         line
-    }
-
-    fn quoted(&self, cell: &str) -> String {
-        let needs = cell.contains([self.delimiter, '"', '\n', '\r'])
-            || cell.starts_with(' ')
-            || cell.ends_with(' ');
-        if needs {
-            format!("\"{}\"", cell.replace('"', "\"\""))
-        } else {
-            cell.to_owned()
-        }
     }
 }
 

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use campaign::batch::{Batch, Row};
 use campaign::id::CampaignId;
-use campaign::import::ImportCounts;
 use campaign::message::Message;
 use campaign::outcome::Millis;
 use campaign::phone::Phone;
-use campaign::record::{Campaign, CampaignState, FileInfo, FileStage};
+use campaign::record::Campaign;
 use sha2::{Digest, Sha256};
 
 use crate::Webhook;
@@ -24,18 +23,7 @@ impl Webhook {
         now: Millis,
     ) -> Result<(), cloud::Error> {
         let id = name(wamid).map_err(|error| cloud::Error::new("name an answer", error))?;
-        let info = FileInfo {
-            name: "reply".into(),
-            size: 0,
-        };
-        let mut campaign = Campaign::new(id.clone(), "Answer".into(), message, info, now);
-        campaign.state = CampaignState::Sending;
-        campaign.files[0].stage = FileStage::Split;
-        campaign.files[0].counts = ImportCounts {
-            rows: 1,
-            enqueued: 1,
-            ..ImportCounts::default()
-        };
+        let campaign = Campaign::of_one(id.clone(), "Answer".into(), message, now);
         self.known.campaigns().create_reply(&campaign).await?;
         let row = Row {
             row: 1,
