@@ -47,7 +47,7 @@ enum Command {
     /// Stops what `up` started
     Down,
     /// Every test: units, properties, real services, the deployed whole
-    Test,
+    Test(test::Options),
     /// Formatting, clippy, dependencies' licences, the template
     Lint,
     /// Any bytes into the import: no panic, no hang, no growth
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Up(options) => up::run(&options),
         Command::Down => up::down(),
-        Command::Test => test::run(),
+        Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Proof(options) => proof::run(&options),

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::client::Client;
@@ -20,13 +21,43 @@ const TPS: u32 = 40;
 /// How long an erasure may take here.
 const ERASURE: Duration = Duration::from_secs(60);
 
-/// Runs them all; starts what they need, and stops it.
-pub(crate) fn run() -> Result<()> {
+/// Which tests.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// One part of them only
+    #[arg(long)]
+    only: Option<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Units, properties, the model
+    Units,
+    /// Phone numbers beside Google's libphonenumber
+    Phones,
+    /// Real services
+    Services,
+    /// The deployed whole
+    Deployed,
+}
+
+/// Runs them, the quick ones first; starts what they need, and stops it.
+pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
-    openly(cargo_test().arg("--workspace"))?;
-    phones()?;
-    services()?;
-    deployed()
+    let wanted = |part| options.only.is_none_or(|only| only == part);
+    if wanted(Part::Units) {
+        openly(cargo_test().arg("--workspace"))?;
+    }
+    if wanted(Part::Phones) {
+        phones()?;
+    }
+    if wanted(Part::Services) {
+        services()?;
+    }
+    if wanted(Part::Deployed) {
+        deployed()?;
+    }
+    Ok(())
 }
 
 /// Verdicts on phone numbers beside those of Google's libphonenumber.
