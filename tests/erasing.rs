@@ -80,6 +80,18 @@ async fn somebody_is_forgotten_everywhere_once_their_campaigns_are_over() {
         waiting["erasure"].as_str().unwrap().contains("waits until"),
         "{waiting}"
     );
+    let phone = campaign::phone::read("+34610000002", None).unwrap();
+    let order_again = async || {
+        let waits_for = Some(id.clone());
+        let order = cloud::erasures::ErasureOrder { phone, waits_for };
+        let order = world
+            .erasures()
+            .order(&order, std::time::Duration::ZERO)
+            .await;
+        order.unwrap();
+    };
+    order_again().await;
+    assert!(!world.erase().await, "still not over");
     world.count(&id).await;
     let now = cloud::now();
     world
@@ -88,13 +100,7 @@ async fn somebody_is_forgotten_everywhere_once_their_campaigns_are_over() {
         .await
         .unwrap();
     assert!(world.now(&id).await.is_over());
-    let phone = campaign::phone::read("+34610000002", None).unwrap();
-    let order = cloud::erasures::ErasureOrder { phone };
-    world
-        .erasures()
-        .order(&order, std::time::Duration::ZERO)
-        .await
-        .unwrap();
+    order_again().await;
     assert!(world.erase().await);
 
     let all = world.everything().await;

@@ -149,6 +149,27 @@ async fn the_file_comes_back_as_it_was_with_what_became_of_each_row() {
         summary["minutes"],
         json!([{"at": "2026-09-21T14:13:00Z", "delivered": 1, "read": 0}, {"at": "2026-09-21T14:15:00Z", "delivered": 0, "read": 1}])
     );
+    // A file that expired meanwhile is told of.
+    let key = cloud::files::input_key(id, cloud::files::Upload::File(0));
+    let other = world.campaign_with(|_| {}).await;
+    let event = world
+        .upload(&other.id, b"phone,name\n+34610000005,Flo\n")
+        .await;
+    world.split(event).await;
+    let gone = cloud::files::input_key(&other.id, cloud::files::Upload::File(0));
+    world.files.forget(&gone, None).await.unwrap();
+    assert_eq!(ask(&api, &other, "report", "").await.0, 202);
+    world.work().await;
+    let (_, shown) = get(&api, &format!("/campaigns/{}/report", other.id)).await;
+    assert_eq!(shown["state"], "failed", "{shown}");
+    assert!(
+        shown["outcome"]
+            .as_str()
+            .unwrap()
+            .contains("FileRetentionDays"),
+        "{shown}"
+    );
+    assert!(world.files.version(&key).await.unwrap().is_some());
     // Without the mark unless asked for; asked for again, it is written again.
     assert_eq!(ask(&api, &campaign, "report", "").await.0, 202);
     world.work().await;

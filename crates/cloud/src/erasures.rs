@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use campaign::id::CampaignId;
 use campaign::phone::Phone;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,9 @@ use crate::Error;
 pub struct ErasureOrder {
     /// Whom.
     pub phone: Phone,
+    /// The campaign that must be over first; everything else is erased already.
+    #[serde(default)]
+    pub waits_for: Option<CampaignId>,
 }
 
 /// The queue of erasures.

@@ -146,7 +146,10 @@ pub async fn erase(
     };
     let mut contact = api.contacts.tell(&who, word).await?;
     api.contacts.erasing(&who, REQUESTED).await?;
-    let order = ErasureOrder { phone };
+    let order = ErasureOrder {
+        phone,
+        waits_for: None,
+    };
     api.erasures.order(&order, Duration::ZERO).await?;
     contact.erasure = Some(REQUESTED.into());
     Ok((StatusCode::ACCEPTED, Json(view_of(phone, contact))))

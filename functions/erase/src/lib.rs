@@ -94,6 +94,13 @@ impl Eraser {
 
     /// Forgets somebody, as far as campaigns are over; tells whether that was all.
     pub async fn run(&self, order: &ErasureOrder) -> Result<bool, Error> {
+        if let Some(id) = &order.waits_for
+            && let Some(campaign) = self.campaigns.get(id).await?
+            && !campaign.is_over()
+        {
+            self.erasures.order(order, LATER).await?;
+            return Ok(false);
+        }
         let who = Who::Phone(order.phone);
         let known = self.contacts.get(&who).await?.unwrap_or_default();
         let person = Person {
@@ -120,7 +127,11 @@ impl Eraser {
             let how_far =
                 format!("waits until campaign {campaign} is over; everything else is erased");
             self.contacts.erasing(&who, &how_far).await?;
-            self.erasures.order(order, LATER).await?;
+            let later = ErasureOrder {
+                phone: order.phone,
+                waits_for: Some(campaign),
+            };
+            self.erasures.order(&later, LATER).await?;
             return Ok(false);
         }
         if let Some(user_id) = person.user_id {

@@ -23,7 +23,7 @@ use campaign::record::{Campaign, FileStage};
 use campaign::summary::{Status, Summary};
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;
-use cloud::files::{Files, report_key, summary_key};
+use cloud::files::{Files, Upload, input_key, report_key, summary_key};
 use cloud::imports::Imports;
 use cloud::jobs::{Job, JobOrder, Jobs, Progress, Stage};
 use cloud::ledger::Ledger;
@@ -162,6 +162,11 @@ impl Report {
         summary: &mut Summary,
         work: &mut Work<'_>,
     ) -> Result<(), JobError> {
+        let key = input_key(&campaign.id, Upload::File(index));
+        if self.files.version(&key).await?.is_none() {
+            let why = "An uploaded file is gone: it is kept for as long as the parameter FileRetentionDays says.";
+            return Err(JobError::Impossible(why.into()));
+        }
         let between = async || work.beat().await;
         let opened = people::files::open(&self.files, campaign, index, between).await?;
         let mut people = opened.people;

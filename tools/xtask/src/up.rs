@@ -52,6 +52,10 @@ pub(crate) fn keep(stack: Stack, tps: u32) -> Result<()> {
       "$(python3 -c 'import json; print(json.load(open("/tmp/campaign.json"))["upload"]["url"])')"
     curl -s "$API/campaigns" -H "Authorization: Bearer $TOKEN"
 
+    # somebody answers, and what is known of them then
+    curl -s {simulator}/_control/inbound -H 'content-type: application/json' -d '{{"from": "+5511987654321", "text": "STOP"}}'
+    curl -s "$API/contacts/5511987654321" -H "Authorization: Bearer $TOKEN"
+
     the API's description   curl -s "$API/openapi.json" -H "Authorization: Bearer $TOKEN"
     WhatsApp's books        curl -s {simulator}/_control/books
     AWS, emulated           {emulator}
