@@ -139,3 +139,39 @@ fn states(progress: &Progress) -> [(&'static str, i64); 11] {
         ("skipped", counters.skipped),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use campaign::message::Message;
+    use campaign::tally::Counters;
+    use serde_json::json;
+
+    #[test]
+    fn every_line_is_a_name_with_labels_and_a_number_and_rows_add_up() {
+        let message = Message::new(json!({"type": "text"})).expect("a message");
+        let id = "c1".parse().expect("an id");
+        let campaign = Campaign::of_one(id, "One".into(), message, 0);
+        let counters = Counters {
+            accepted: 1,
+            calls: 2,
+            ..Counters::default()
+        };
+        let seen = progress(&campaign, counters, 40, 0);
+        let text = text(40, &[(campaign, seen)]);
+        let lines: Vec<(&str, f64)> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.rsplit_once(' ').expect("a value"))
+            .map(|(name, value)| (name, value.parse().expect("a number")))
+            .collect();
+        assert!(lines.iter().all(|(name, _)| name.starts_with("crier_")));
+        let rows = lines
+            .iter()
+            .filter(|(name, _)| name.starts_with("crier_rows{"));
+        assert_eq!(rows.map(|(_, value)| value).sum::<f64>(), 1.0);
+        assert!(lines.contains(&("crier_rows{campaign=\"c1\",state=\"accepted\"}", 1.0)));
+        assert!(lines.contains(&("crier_calls_total{campaign=\"c1\"}", 2.0)));
+        assert!(lines.contains(&("crier_conserved{campaign=\"c1\"}", 1.0)));
+    }
+}
