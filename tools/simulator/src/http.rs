@@ -32,6 +32,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/_control/books", get(books).delete(forget))
         .route("/_control/calls", get(calls))
         .route("/_control/inbound", post(inbound))
+        .route("/_control/pace", post(pace))
         .route("/_control/forwarded", get(forwarded).post(forward))
         .route("/_control/settings", put(set))
         .route("/_control/templates", put(set_templates))
@@ -168,6 +169,20 @@ async fn inbound(Shared(state): Shared<Arc<State>>, Json(inbound): Json<Inbound>
     let value = json!({"contacts": contacts, "messages": [message]});
     reports::say(&state, "messages", value).await;
     Json(json!({"id": id}))
+}
+
+/// How many callbacks, and how many a second.
+#[derive(Debug, Deserialize)]
+struct Pace {
+    count: usize,
+    per_second: f64,
+}
+
+/// Single callbacks at an even pace; answers with the median and the 99th percentile of their answer times.
+async fn pace(Shared(state): Shared<Arc<State>>, Json(pace): Json<Pace>) -> Json<Value> {
+    let times = reports::pace(state, pace.count, pace.per_second).await;
+    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied();
+    Json(json!({"posts": times.len(), "p50_ms": at(0.5), "p99_ms": at(0.99)}))
 }
 
 /// Callbacks that Crier forwards, as a customer of its user would take them.

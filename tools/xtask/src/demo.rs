@@ -31,7 +31,7 @@ pub(crate) struct Options {
     /// Count the requests that cost money on AWS
     #[arg(long)]
     count: bool,
-    /// Report each status in a POST of its own, so that the webhook's answer times are those of single ones
+    /// Measure the webhook: once everything is sent, single callbacks through the API, 20 a second for half a minute
     #[arg(long)]
     single: bool,
     /// Keep everything running afterwards, as `up` does
@@ -43,10 +43,13 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     let stack = Stack::up("demo", options.tps, Forwards::No)?;
-    if options.single {
-        stack.simulator.set(&json!({"batch": 1, "window_ms": 20}))?;
-    }
     let outcome = broadcast(&stack, options)?;
+    if options.single {
+        // The first hundred warm it up.
+        stack.simulator.pace(100, 20)?;
+        let paced = stack.simulator.pace(600, 20)?;
+        eprintln!("  ✓ single callbacks at 20 a second: {paced}");
+    }
     let rejects = Client::new(&stack.api, API_TOKEN).rejects(&outcome.id)?;
     report::print(&outcome, &rejects);
     if options.count {

@@ -54,6 +54,16 @@ impl Simulator {
         Ok(())
     }
 
+    /// Reports single statuses at an even pace; gives the median and p99 of the webhook's answer times.
+    pub(crate) fn pace(&self, count: u32, per_second: u32) -> Result<Value> {
+        let url = format!("{}/_control/pace", self.url);
+        let pace = serde_json::json!({"count": count, "per_second": per_second});
+        let mut answer = ureq::post(&url)
+            .send_json(pace)
+            .context("report at an even pace")?;
+        Ok(answer.body_mut().read_json()?)
+    }
+
     /// Begins new books.
     pub(crate) fn forget(&self) -> Result<()> {
         let url = format!("{}/_control/books", self.url);
