@@ -12,6 +12,7 @@ use campaign::outcome::Millis;
 use campaign::record::{Campaign, CampaignFile, CampaignState, Canary, Options, Rest};
 use serde::Serialize;
 
+use crate::metrics::breaker_opened;
 use crate::{Error, expiry};
 
 pub(crate) const PART: &str = "campaign";
@@ -388,15 +389,22 @@ impl Campaigns {
         done(update, "change the campaign's state").await
     }
 
-    /// No row will fare better until somebody does what `reason` says. Tells whether this call stopped it.
+    /// No row will fare better until somebody does what `reason` says. Tells whether this call stopped it; then the log and
+    /// an alarm tell people.
     pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
         let before = [
             CampaignState::Splitting,
             CampaignState::Canary,
             CampaignState::Sending,
         ];
-        self.enter(id, CampaignState::Paused, &before, Some(reason))
-            .await
+        let stopped = self
+            .enter(id, CampaignState::Paused, &before, Some(reason))
+            .await?;
+        if stopped {
+            tracing::error!(campaign.id = %id, "campaign paused: {reason}");
+            breaker_opened();
+        }
+        Ok(stopped)
     }
 
     /// A row was accepted, so the message as such is sound.

@@ -10,11 +10,10 @@ use campaign::outcome::Stops;
 use campaign::record::{Campaign, Rest};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::Error;
 use crate::campaigns::Campaigns;
-use crate::metrics::breaker_opened;
 
 /// What is older is forgotten.
 const OLDEST: Duration = Duration::from_secs(10);
@@ -85,13 +84,9 @@ impl Known {
         if !first {
             return Ok(());
         }
-        error!(campaign.id = %id, "campaign paused: {reason}");
-        breaker_opened();
         if stops == Stops::Account {
             for other in self.campaigns.open().await? {
-                if self.campaigns.pause(&other, reason).await? {
-                    error!(campaign.id = %other, "campaign paused with the account: {reason}");
-                }
+                self.campaigns.pause(&other, reason).await?;
             }
         }
         Ok(())

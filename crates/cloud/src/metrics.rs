@@ -83,7 +83,7 @@ impl Metrics {
 }
 
 /// A campaign was stopped by itself: an alarm tells somebody.
-pub fn breaker_opened() {
+pub(crate) fn breaker_opened() {
     Metrics::of("breaker").count("Pauses", 1).write();
 }
 

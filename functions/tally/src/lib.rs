@@ -16,7 +16,7 @@ use campaign::tally::{RowFacts, Steps, StopLoss};
 use cloud::campaigns::Campaigns;
 use cloud::counters::{CounterTable, ShardTally};
 use cloud::ledger::LedgerRow;
-use cloud::metrics::{Metrics, breaker_opened};
+use cloud::metrics::Metrics;
 use lambda_runtime::{Error, tracing};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -183,10 +183,7 @@ impl Tally {
              Look at why (GET /campaigns/{{id}}/rows?state=rejected, or unconfirmed), then resume or cancel.",
             most * 100.0
         );
-        if self.campaigns.pause(id, &reason).await? {
-            tracing::error!(campaign.id = %id, "campaign paused: {reason}");
-            breaker_opened();
-        }
+        self.campaigns.pause(id, &reason).await?;
         Ok(true)
     }
 }

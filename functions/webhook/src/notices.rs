@@ -2,7 +2,6 @@
 
 use campaign::outcome::Millis;
 use campaign::record::Campaign;
-use cloud::metrics::breaker_opened;
 use cloud::notices::Noted;
 use lambda_http::tracing;
 use whatsapp::notice::{Notice, Stops};
@@ -43,10 +42,8 @@ impl Webhook {
             let Some(campaign) = campaigns.get(&id).await? else {
                 continue;
             };
-            let stops = concerns(&notice.stops, &campaign) && is_news(&campaign, at);
-            if stops && campaigns.pause(&id, &notice.text).await? {
-                tracing::error!(campaign.id = %id, "campaign paused: {}", notice.text);
-                breaker_opened();
+            if concerns(&notice.stops, &campaign) && is_news(&campaign, at) {
+                campaigns.pause(&id, &notice.text).await?;
             }
         }
         Ok(())
