@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use serde_json::Value;
 
 /// A sample of `events/`.
-pub(crate) fn event(name: &str) -> Value {
+pub(crate) fn sample_event(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../events")
         .join(name);
@@ -70,38 +70,40 @@ fn dependencies_point_inwards() {
 }
 
 #[test]
-fn the_sample_events_are_events() {
-    let put = event("splitter.s3-put.json");
+fn sample_events_deserialize() {
+    let put = sample_event("splitter.s3-put.json");
     let key = put["Records"][0]["s3"]["object"]["key"].as_str().unwrap();
-    assert!(cloud::files::upload_of(key).is_some());
+    assert!(cloud::files::parse_upload_key(key).is_some());
     let _: splitter::Event = serde_json::from_value(put).unwrap();
-    let order = event("splitter.order.json");
-    let _: cloud::splits::SplitOrder =
+    let order = sample_event("splitter.order.json");
+    let _: cloud::splits::ImportJob =
         serde_json::from_str(order["Records"][0]["body"].as_str().unwrap()).unwrap();
     let _: splitter::Event = serde_json::from_value(order).unwrap();
     let sqs: aws_lambda_events::sqs::SqsEvent =
-        serde_json::from_value(event("sender.batch.json")).unwrap();
+        serde_json::from_value(sample_event("sender.batch.json")).unwrap();
     let batch: campaign::batch::Batch =
         serde_json::from_str(sqs.records[0].body.as_deref().unwrap()).unwrap();
     assert_eq!(batch.rows.len(), 2);
-    let stream: tally::StreamEvent = serde_json::from_value(event("tally.stream.json")).unwrap();
+    let stream: tally::StreamEvent =
+        serde_json::from_value(sample_event("tally.stream.json")).unwrap();
     assert!(stream.shard.is_some() && stream.records.len() == 3);
-    assert_eq!(event("sweep.schedule.json")["source"], "aws.events");
+    assert_eq!(sample_event("sweep.schedule.json")["source"], "aws.events");
     let body = |name: &str| {
-        let event = event(name);
+        let event = sample_event(name);
         event["Records"][0]["body"].as_str().unwrap().to_owned()
     };
-    let _: cloud::jobs::JobOrder = serde_json::from_str(&body("report.job.json")).unwrap();
-    let _: cloud::erasures::ErasureOrder = serde_json::from_str(&body("erase.order.json")).unwrap();
-    let _: cloud::forwards::Errand = serde_json::from_str(&body("forward.errand.json")).unwrap();
+    let _: cloud::jobs::JobRequest = serde_json::from_str(&body("report.job.json")).unwrap();
+    let _: cloud::erasures::ErasureJob = serde_json::from_str(&body("erase.order.json")).unwrap();
+    let _: cloud::forwards::WebhookDelivery =
+        serde_json::from_str(&body("forward.errand.json")).unwrap();
     for name in ["forward.errand.json", "forward.stream.json"] {
-        let _: forward::Event = serde_json::from_value(event(name)).unwrap();
+        let _: forward::Event = serde_json::from_value(sample_event(name)).unwrap();
     }
     for name in [
         "webhook.status-delivered.json",
         "webhook.handshake.json",
         "api.create-campaign.json",
     ] {
-        lambda_http::request::from_str(&event(name).to_string()).unwrap();
+        lambda_http::request::from_str(&sample_event(name).to_string()).unwrap();
     }
 }

@@ -11,20 +11,20 @@ use serde_json::{Value, json};
 use webhook::Webhook;
 use whatsapp::signature;
 
-use crate::architecture::event;
-use crate::world::{VERIFY_TOKEN, World};
+use crate::architecture::sample_event;
+use crate::world::{TestEnv, VERIFY_TOKEN};
 
-fn webhook(world: &World) -> Webhook {
+fn new_webhook(world: &TestEnv) -> Webhook {
     world.webhook()
 }
 
-pub(crate) fn signed(world: &World, body: &str) -> Request {
+pub(crate) fn signed_request(world: &TestEnv, body: &str) -> Request {
     let secret = SecretString::from(world.simulator.state.settings().app_secret);
     let header = signature::sign(body.as_bytes(), &secret);
-    post(body, &header)
+    webhook_request(body, &header)
 }
 
-fn post(body: &str, signature: &str) -> Request {
+fn webhook_request(body: &str, signature: &str) -> Request {
     let request = lambda_http::http::Request::builder()
         .method(Method::POST)
         .uri("/webhook");
@@ -34,11 +34,11 @@ fn post(body: &str, signature: &str) -> Request {
         .unwrap()
 }
 
-pub(crate) async fn status(webhook: &Webhook, request: Request) -> u16 {
+pub(crate) async fn response_status(webhook: &Webhook, request: Request) -> u16 {
     webhook.handle(request).await.unwrap().status().as_u16()
 }
 
-pub(crate) fn report(tracker: &str, wamid: &str, status: &str, seconds: u64) -> Value {
+pub(crate) fn status_json(tracker: &str, wamid: &str, status: &str, seconds: u64) -> Value {
     let mut report = json!({"id": wamid, "status": status, "timestamp": seconds.to_string(), "biz_opaque_callback_data": tracker});
     if status == "failed" {
         report["errors"] = json!([{"code": 131026, "title": "Message undeliverable"}]);
@@ -46,7 +46,7 @@ pub(crate) fn report(tracker: &str, wamid: &str, status: &str, seconds: u64) -> 
     report
 }
 
-pub(crate) fn reports(list: &[Value]) -> String {
+pub(crate) fn statuses_body(list: &[Value]) -> String {
     json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [
         {"field": "messages", "value": {"messaging_product": "whatsapp", "statuses": list}}]}]})
     .to_string()
@@ -54,10 +54,10 @@ pub(crate) fn reports(list: &[Value]) -> String {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn the_handshake_wants_the_right_token() {
-    let world = World::new().await;
-    let webhook = webhook(&world);
-    let sample = event("webhook.handshake.json").to_string();
+async fn handshake_requires_verify_token() {
+    let world = TestEnv::new().await;
+    let webhook = new_webhook(&world);
+    let sample = sample_event("webhook.handshake.json").to_string();
     let answer = webhook
         .handle(lambda_http::request::from_str(&sample).unwrap())
         .await
@@ -69,7 +69,7 @@ async fn the_handshake_wants_the_right_token() {
     for wrong in ["other", "", "local-verif"] {
         let sample = sample.replace(VERIFY_TOKEN, wrong);
         assert_eq!(
-            status(&webhook, lambda_http::request::from_str(&sample).unwrap()).await,
+            response_status(&webhook, lambda_http::request::from_str(&sample).unwrap()).await,
             403,
             "{wrong}"
         );
@@ -78,8 +78,8 @@ async fn the_handshake_wants_the_right_token() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_signed_callback_is_kept_raw_and_moves_its_row() {
-    let world = World::new().await;
+async fn signed_callback_is_stored_raw_and_updates_its_row() {
+    let world = TestEnv::new().await;
     let campaign = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
     world
         .ledger
@@ -87,10 +87,10 @@ async fn a_signed_callback_is_kept_raw_and_moves_its_row() {
         .await
         .unwrap();
     let sample =
-        lambda_http::request::from_str(&event("webhook.status-delivered.json").to_string())
+        lambda_http::request::from_str(&sample_event("webhook.status-delivered.json").to_string())
             .unwrap();
-    assert_eq!(status(&webhook(&world), sample).await, 200);
-    let row = world.ledger.row(&campaign, 1).await.unwrap().unwrap();
+    assert_eq!(response_status(&new_webhook(&world), sample).await, 200);
+    let row = world.ledger.get_row(&campaign, 1).await.unwrap().unwrap();
     assert_eq!(
         (row.state, row.delivered_at),
         (State::Accepted, Some(1_790_000_002_000))
@@ -108,16 +108,16 @@ async fn a_signed_callback_is_kept_raw_and_moves_its_row() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn what_meta_did_not_sign_is_neither_stored_nor_applied() {
-    let world = World::new().await;
-    let webhook = webhook(&world);
-    let campaign = world.campaign(CampaignState::Sending).await.id;
+async fn unsigned_callback_is_neither_stored_nor_applied() {
+    let world = TestEnv::new().await;
+    let webhook = new_webhook(&world);
+    let campaign = world.create_campaign(CampaignState::Sending).await.id;
     world
         .ledger
         .claim(&campaign, 1, "sender", cloud::now())
         .await
         .unwrap();
-    let body = reports(&[report(
+    let body = statuses_body(&[status_json(
         &format!("{campaign}:1:1"),
         "wamid.1",
         "delivered",
@@ -125,10 +125,20 @@ async fn what_meta_did_not_sign_is_neither_stored_nor_applied() {
     )]);
     let other = signature::sign(body.as_bytes(), &SecretString::from("another app's"));
     for forged in ["", "sha256=", "sha256=00", &other] {
-        assert_eq!(status(&webhook, post(&body, forged)).await, 401, "{forged}");
+        assert_eq!(
+            response_status(&webhook, webhook_request(&body, forged)).await,
+            401,
+            "{forged}"
+        );
     }
     assert_eq!(
-        world.ledger.row(&campaign, 1).await.unwrap().unwrap().state,
+        world
+            .ledger
+            .get_row(&campaign, 1)
+            .await
+            .unwrap()
+            .unwrap()
+            .state,
         State::Claimed
     );
     assert_eq!(
@@ -139,49 +149,65 @@ async fn what_meta_did_not_sign_is_neither_stored_nor_applied() {
             .unwrap(),
         None
     );
-    assert_eq!(status(&webhook, signed(&world, "")).await, 400);
     assert_eq!(
-        status(&webhook, signed(&world, &"x".repeat(webhook::MAX_BODY + 1))).await,
+        response_status(&webhook, signed_request(&world, "")).await,
+        400
+    );
+    assert_eq!(
+        response_status(
+            &webhook,
+            signed_request(&world, &"x".repeat(webhook::MAX_BODY_BYTES + 1))
+        )
+        .await,
         413
     );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn strange_but_signed_is_stored_and_acknowledged() {
-    let world = World::new().await;
-    let webhook = webhook(&world);
+async fn unknown_signed_payload_is_stored_and_acknowledged() {
+    let world = TestEnv::new().await;
+    let webhook = new_webhook(&world);
     for body in [
         "not json",
         "[]",
         r#"{"entry":[{"changes":[{"field":"new_thing","value":{"a":1}}]}]}"#,
     ] {
-        assert_eq!(status(&webhook, signed(&world, body)).await, 200, "{body}");
-        let key = whatsapp::callback::read(body.as_bytes())[0].key.clone();
+        assert_eq!(
+            response_status(&webhook, signed_request(&world, body)).await,
+            200,
+            "{body}"
+        );
+        let key = whatsapp::callback::parse_callback(body.as_bytes())[0]
+            .key
+            .clone();
         assert!(world.callbacks.get(&key).await.unwrap().is_some(), "{body}");
     }
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn what_cannot_be_stored_is_asked_for_again() {
-    let world = World::new().await;
-    let config = cloud::aws::config().await;
+async fn failed_store_returns_500() {
+    let world = TestEnv::new().await;
+    let config = cloud::aws::load_config().await;
     let gone = Callbacks::new(cloud::aws::dynamodb(&config), "no-such-table".into(), 7);
     let webhook = Webhook {
         callbacks: gone,
         ..world.webhook()
     };
-    let body = reports(&[report("c1:1:1", "wamid.1", "sent", 10)]);
-    assert_eq!(status(&webhook, signed(&world, &body)).await, 500);
+    let body = statuses_body(&[status_json("c1:1:1", "wamid.1", "sent", 10)]);
+    assert_eq!(
+        response_status(&webhook, signed_request(&world, &body)).await,
+        500
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn any_order_with_repeats_ends_in_the_same_row() {
-    let world = World::new().await;
-    let webhook = webhook(&world);
-    let campaign = world.campaign(CampaignState::Sending).await.id;
+async fn statuses_in_any_order_with_repeats_give_the_same_row() {
+    let world = TestEnv::new().await;
+    let webhook = new_webhook(&world);
+    let campaign = world.create_campaign(CampaignState::Sending).await.id;
     let statuses = [
         ("sent", 10),
         ("delivered", 20),
@@ -198,7 +224,7 @@ async fn any_order_with_repeats_ends_in_the_same_row() {
         let tracker = format!("{campaign}:{number}:1");
         for (step, &index) in order.iter().enumerate() {
             let (name, at) = statuses[index];
-            let once = report(&tracker, "wamid.1", name, at);
+            let once = status_json(&tracker, "wamid.1", name, at);
             // The first twice in one POST, the last in two.
             let list = if step == 0 {
                 vec![once.clone(), once.clone()]
@@ -206,10 +232,20 @@ async fn any_order_with_repeats_ends_in_the_same_row() {
                 vec![once.clone()]
             };
             for _ in 0..=usize::from(step == 3) {
-                assert_eq!(status(&webhook, signed(&world, &reports(&list))).await, 200);
+                assert_eq!(
+                    response_status(&webhook, signed_request(&world, &statuses_body(&list))).await,
+                    200
+                );
             }
         }
-        ends.push(world.ledger.row(&campaign, number).await.unwrap().unwrap());
+        ends.push(
+            world
+                .ledger
+                .get_row(&campaign, number)
+                .await
+                .unwrap()
+                .unwrap(),
+        );
     }
     assert_eq!(ends.len(), 24);
     for end in &ends {
@@ -231,24 +267,27 @@ async fn any_order_with_repeats_ends_in_the_same_row() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn an_old_attempts_status_does_not_touch_a_new_attempt() {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::Sending).await.id;
+async fn status_of_an_old_attempt_does_not_change_a_new_attempt() {
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::Sending).await.id;
     world.ledger.claim(&campaign, 1, "one", 1).await.unwrap();
     world
         .ledger
-        .retry(&campaign, 1, 1, 2, &campaign::outcome::Fault::default())
+        .schedule_retry(&campaign, 1, 1, 2, &campaign::outcome::ErrorInfo::default())
         .await
         .unwrap();
     world.ledger.claim(&campaign, 1, "two", 3).await.unwrap();
-    let body = reports(&[report(
+    let body = statuses_body(&[status_json(
         &format!("{campaign}:1:1"),
         "wamid.old",
         "failed",
         10,
     )]);
-    assert_eq!(status(&webhook(&world), signed(&world, &body)).await, 200);
-    let row = world.ledger.row(&campaign, 1).await.unwrap().unwrap();
+    assert_eq!(
+        response_status(&new_webhook(&world), signed_request(&world, &body)).await,
+        200
+    );
+    let row = world.ledger.get_row(&campaign, 1).await.unwrap().unwrap();
     assert_eq!(
         (row.state, row.attempt, row.failed_at),
         (State::Claimed, 2, None)
@@ -265,14 +304,14 @@ async fn an_old_attempts_status_does_not_touch_a_new_attempt() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn what_was_not_delivered_for_now_is_tried_a_day_later_if_the_operator_asks_for_it() {
+async fn undelivered_row_is_retried_a_day_later_if_the_policy_says_so() {
     const DAY: u64 = 24 * 3_600_000;
-    let world = World::new().await;
-    let webhook = webhook(&world);
+    let world = TestEnv::new().await;
+    let webhook = new_webhook(&world);
     let limit = |tracker: &str, code: u32| {
-        let mut failed = report(tracker, "wamid.1", "failed", 10);
+        let mut failed = status_json(tracker, "wamid.1", "failed", 10);
         failed["errors"][0]["code"] = json!(code);
-        reports(&[failed])
+        statuses_body(&[failed])
     };
     for (asked, code, days_left, expected) in [
         (true, 131_049, None, State::Retry),
@@ -284,16 +323,19 @@ async fn what_was_not_delivered_for_now_is_tried_a_day_later_if_the_operator_ask
         let change = |campaign: &mut campaign::record::Campaign| {
             campaign.state = CampaignState::Sending;
             campaign.policy.retry_undelivered = asked;
-            campaign.window.not_after = days_left.map(|days| cloud::now() + days * DAY - 60_000);
+            campaign.schedule.not_after = days_left.map(|days| cloud::now() + days * DAY - 60_000);
         };
-        let id = world.campaign_with(change).await.id;
+        let id = world.create_campaign_with(change).await.id;
         world.ledger.claim(&id, 1, "sender", 1).await.unwrap();
         // Twice, and once more after it moved.
         for _ in 0..3 {
             let body = limit(&format!("{id}:1:1"), code);
-            assert_eq!(status(&webhook, signed(&world, &body)).await, 200);
+            assert_eq!(
+                response_status(&webhook, signed_request(&world, &body)).await,
+                200
+            );
         }
-        let row = world.ledger.row(&id, 1).await.unwrap().unwrap();
+        let row = world.ledger.get_row(&id, 1).await.unwrap().unwrap();
         assert_eq!(row.state, expected, "{asked} {code} {days_left:?}");
         if expected == State::Retry {
             assert!(row.not_before.unwrap() >= cloud::now() + DAY - 60_000);
@@ -301,8 +343,11 @@ async fn what_was_not_delivered_for_now_is_tried_a_day_later_if_the_operator_ask
             assert_eq!(claim.await.unwrap(), cloud::ledger::Claim::Won(2));
             // What comes late of the first attempt changes nothing any more.
             let body = limit(&format!("{id}:1:1"), code);
-            assert_eq!(status(&webhook, signed(&world, &body)).await, 200);
-            let row = world.ledger.row(&id, 1).await.unwrap().unwrap();
+            assert_eq!(
+                response_status(&webhook, signed_request(&world, &body)).await,
+                200
+            );
+            let row = world.ledger.get_row(&id, 1).await.unwrap().unwrap();
             assert_eq!((row.state, row.attempt), (State::Claimed, 2));
         }
     }
@@ -325,14 +370,14 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
 }
 
 /// Where a process of the test below finds its POST.
-const BODY: &str = "CRIER_POST";
+const BODY_PATH_VAR: &str = "CRIER_POST";
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_webhook_killed_at_any_moment_loses_nothing_of_a_post_that_is_repeated() {
+async fn killed_webhook_loses_no_status_of_a_repeated_post() {
     const UPDATES: u32 = 1000;
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::Sending).await.id;
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::Sending).await.id;
     for row in 1..=UPDATES {
         world
             .ledger
@@ -341,21 +386,21 @@ async fn a_webhook_killed_at_any_moment_loses_nothing_of_a_post_that_is_repeated
             .unwrap();
     }
     let status = |row: u32| {
-        report(
+        status_json(
             &format!("{campaign}:{row}:1"),
             &format!("wamid.{row}"),
             "read",
             10,
         )
     };
-    let body = reports(&(1..=UPDATES).map(status).collect::<Vec<_>>());
+    let body = statuses_body(&(1..=UPDATES).map(status).collect::<Vec<_>>());
     let path = std::env::temp_dir().join(format!("crier-{campaign}.json"));
     std::fs::write(&path, &body).unwrap();
     let (mut killed, mut patience) = (0u32, std::time::Duration::from_millis(150));
     let ended = loop {
-        let mut process = world.process(
+        let mut process = world.spawn_test_process(
             "callbacks::a_webhook_process",
-            &[(BODY, path.to_str().unwrap())],
+            &[(BODY_PATH_VAR, path.to_str().unwrap())],
         );
         match tokio::time::timeout(patience, process.wait()).await {
             Ok(ended) => break ended.unwrap(),
@@ -381,14 +426,14 @@ async fn a_webhook_killed_at_any_moment_loses_nothing_of_a_post_that_is_repeated
     }
     let rows: Vec<LedgerRow> = {
         let mut rows = Vec::new();
-        for page in 0..=campaign::id::page(UPDATES) {
-            rows.extend(world.ledger.page(&campaign, page).await.unwrap());
+        for page in 0..=campaign::id::partition_of(UPDATES) {
+            rows.extend(world.ledger.list_partition(&campaign, page).await.unwrap());
         }
         rows
     };
     let mut counters = campaign::tally::Counters::default();
     rows.iter()
-        .for_each(|row| counters.change(None, row.facts()));
+        .for_each(|row| counters.apply_change(None, row.row_facts()));
     assert_eq!(
         (counters.accepted, counters.read),
         (i64::from(UPDATES), i64::from(UPDATES))
@@ -398,13 +443,16 @@ async fn a_webhook_killed_at_any_moment_loses_nothing_of_a_post_that_is_repeated
 /// One webhook, as Lambda would run it, for the test above; alone it does nothing.
 #[tokio::test]
 #[ignore = "a process of another test"]
-async fn a_webhook_process() {
-    let Ok(path) = std::env::var(BODY) else {
+async fn webhook_process() {
+    let Ok(path) = std::env::var(BODY_PATH_VAR) else {
         return;
     };
     let body = std::fs::read_to_string(path).unwrap();
     let secret = SecretString::from(simulator::settings::Settings::default().app_secret);
     let header = signature::sign(body.as_bytes(), &secret);
     let webhook = Webhook::from_env().await.unwrap();
-    assert_eq!(status(&webhook, post(&body, &header)).await, 200);
+    assert_eq!(
+        response_status(&webhook, webhook_request(&body, &header)).await,
+        200
+    );
 }

@@ -7,17 +7,17 @@ use std::time::Instant;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::world::PATIENCE;
+use crate::world::TIMEOUT;
 
 /// A deployed stack that `cargo xtask test` started.
-struct Deployed {
+struct DeployedStack {
     http: Client,
     api: String,
     token: String,
     simulator: String,
 }
 
-impl Deployed {
+impl DeployedStack {
     fn new() -> Self {
         let variable =
             |name: &str| std::env::var(name).expect("no deployed stack: run `cargo xtask test`");
@@ -30,7 +30,7 @@ impl Deployed {
         }
     }
 
-    async fn create(&self, campaign: &Value) -> (StatusCode, Value) {
+    async fn create_campaign(&self, campaign: &Value) -> (StatusCode, Value) {
         let post = self
             .http
             .post(format!("{}/campaigns", self.api))
@@ -40,7 +40,7 @@ impl Deployed {
         (answer.status(), answer.json().await.unwrap())
     }
 
-    async fn upload(&self, upload: &Value, file: &str) -> StatusCode {
+    async fn upload_file(&self, upload: &Value, file: &str) -> StatusCode {
         let mut put = self
             .http
             .put(upload["url"].as_str().unwrap())
@@ -51,7 +51,7 @@ impl Deployed {
         put.send().await.unwrap().status()
     }
 
-    async fn json(&self, url: String) -> Value {
+    async fn get_json(&self, url: String) -> Value {
         self.http
             .get(url)
             .bearer_auth(&self.token)
@@ -64,11 +64,11 @@ impl Deployed {
     }
 
     /// Waits until the campaign shows `done`; fails where nothing changes for long.
-    async fn until(&self, id: &Value, done: impl Fn(&Value) -> bool) -> Value {
+    async fn wait_for_campaign(&self, id: &Value, done: impl Fn(&Value) -> bool) -> Value {
         let (mut last, mut since) = (Value::Null, Instant::now());
         loop {
             let mut seen = self
-                .json(format!("{}/campaigns/{}", self.api, id.as_str().unwrap()))
+                .get_json(format!("{}/campaigns/{}", self.api, id.as_str().unwrap()))
                 .await;
             if done(&seen) {
                 return seen;
@@ -78,14 +78,14 @@ impl Deployed {
             if seen != last {
                 (last, since) = (seen, Instant::now());
             }
-            assert!(since.elapsed() < PATIENCE, "nothing moves any more: {last}");
+            assert!(since.elapsed() < TIMEOUT, "nothing moves any more: {last}");
             tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         }
     }
 }
 
 /// `rows` rows: every 25th is bad, every 40th repeats the one before.
-fn people(rows: u32) -> (String, BTreeMap<String, u32>, usize, usize) {
+fn generate_file(rows: u32) -> (String, BTreeMap<String, u32>, usize, usize) {
     let mut file = String::from("Name,Phone Number\r\n");
     let (mut expected, mut bad, mut repeated) = (BTreeMap::new(), 0, 0);
     for row in 1..=rows {
@@ -111,20 +111,20 @@ fn people(rows: u32) -> (String, BTreeMap<String, u32>, usize, usize) {
 
 #[tokio::test]
 #[ignore = "needs a deployed stack: cargo xtask test"]
-async fn everyone_on_the_list_is_messaged_once_and_never_too_fast() {
-    let deployed = Deployed::new();
-    let (file, expected, bad, repeated) = people(2000);
+async fn every_recipient_is_messaged_once_within_the_rate_limit() {
+    let deployed = DeployedStack::new();
+    let (file, expected, bad, repeated) = generate_file(2000);
     assert!(bad > 50 && repeated > 20);
     let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
     let campaign = json!({"name": "Main job", "message": message, "outside_window": "send", "file": {"name": "people.csv", "size": file.len()}});
-    let (status, created) = deployed.create(&campaign).await;
+    let (status, created) = deployed.create_campaign(&campaign).await;
     assert_eq!(status, StatusCode::CREATED, "{created}");
     assert_eq!(
-        deployed.upload(&created["upload"], &file).await,
+        deployed.upload_file(&created["upload"], &file).await,
         StatusCode::OK
     );
     assert_eq!(
-        deployed.upload(&created["upload"], &file).await,
+        deployed.upload_file(&created["upload"], &file).await,
         StatusCode::PRECONDITION_FAILED
     );
     let total = expected.len() as i64;
@@ -133,11 +133,11 @@ async fn everyone_on_the_list_is_messaged_once_and_never_too_fast() {
             + seen["delivery"]["undelivered"].as_i64().unwrap();
         seen["state"] == "finished" && reports == total
     };
-    let seen = deployed.until(&created["id"], done).await;
+    let seen = deployed.wait_for_campaign(&created["id"], done).await;
 
     // By the independent books: each valid distinct number once, from the row it is in, and nobody else.
     let calls = deployed
-        .json(format!("{}/_control/calls", deployed.simulator))
+        .get_json(format!("{}/_control/calls", deployed.simulator))
         .await;
     let calls: Vec<&Value> = calls
         .as_array()
@@ -172,7 +172,7 @@ async fn everyone_on_the_list_is_messaged_once_and_never_too_fast() {
         "no call beyond the first for a row"
     );
     let books = deployed
-        .json(format!("{}/_control/books", deployed.simulator))
+        .get_json(format!("{}/_control/books", deployed.simulator))
         .await;
     assert!(
         books["sends"]["busiest_second"].as_i64() <= seen["sending"]["budget"].as_i64(),
@@ -208,8 +208,8 @@ async fn everyone_on_the_list_is_messaged_once_and_never_too_fast() {
 
 #[tokio::test]
 #[ignore = "needs a deployed stack: cargo xtask test"]
-async fn a_campaign_created_ahead_of_time_starts_by_itself_and_not_before() {
-    let deployed = Deployed::new();
+async fn scheduled_campaign_starts_by_itself_at_its_time() {
+    let deployed = DeployedStack::new();
     let begins = std::time::SystemTime::now() + std::time::Duration::from_secs(15);
     let begins = begins
         .duration_since(std::time::UNIX_EPOCH)
@@ -220,17 +220,19 @@ async fn a_campaign_created_ahead_of_time_starts_by_itself_and_not_before() {
     let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
     let campaign = json!({"name": "Later", "message": message, "outside_window": "send", "not_before": not_before.to_string(),
         "file": {"name": "people.csv", "size": file.len()}});
-    let (status, created) = deployed.create(&campaign).await;
+    let (status, created) = deployed.create_campaign(&campaign).await;
     assert_eq!(status, StatusCode::CREATED, "{created}");
     assert_eq!(
-        deployed.upload(&created["upload"], file).await,
+        deployed.upload_file(&created["upload"], file).await,
         StatusCode::OK
     );
     let id = &created["id"];
     deployed
-        .until(id, |seen| seen["state"] == "scheduled")
+        .wait_for_campaign(id, |seen| seen["state"] == "scheduled")
         .await;
-    let seen = deployed.until(id, |seen| seen["state"] == "finished").await;
+    let seen = deployed
+        .wait_for_campaign(id, |seen| seen["state"] == "finished")
+        .await;
     assert_eq!(seen["rows"]["accepted"], 2);
     let first: jiff::Timestamp = seen["sending"]["first_call_at"]
         .as_str()
@@ -242,8 +244,8 @@ async fn a_campaign_created_ahead_of_time_starts_by_itself_and_not_before() {
 
 #[tokio::test]
 #[ignore = "needs a deployed stack: cargo xtask test"]
-async fn strangers_are_kept_out_of_the_deployed_whole() {
-    let mut deployed = Deployed::new();
+async fn deployed_stack_refuses_unauthenticated_requests() {
+    let mut deployed = DeployedStack::new();
     let webhook = deployed
         .http
         .post(format!("{}/webhook", deployed.api))
@@ -269,7 +271,7 @@ async fn strangers_are_kept_out_of_the_deployed_whole() {
     assert_eq!(challenge("guess").await.0, StatusCode::FORBIDDEN);
     deployed.token = "guess".into();
     assert_eq!(
-        deployed.create(&json!({})).await.0,
+        deployed.create_campaign(&json!({})).await.0,
         StatusCode::UNAUTHORIZED
     );
 }
@@ -277,7 +279,7 @@ async fn strangers_are_kept_out_of_the_deployed_whole() {
 /// What the simulator signs callbacks with.
 const APP_SECRET: &str = "simulated-app-secret";
 
-impl Deployed {
+impl DeployedStack {
     async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let post = self.http.post(format!("{}{path}", self.api));
         let answer = post
@@ -290,24 +292,24 @@ impl Deployed {
     }
 
     async fn get(&self, path: &str) -> Value {
-        self.json(format!("{}{path}", self.api)).await
+        self.get_json(format!("{}{path}", self.api)).await
     }
 
     /// Waits until `path` shows `done`.
-    async fn shows(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
+    async fn wait_for(&self, path: &str, done: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             let seen = self.get(path).await;
             if done(&seen) {
                 return seen;
             }
-            assert!(began.elapsed() < PATIENCE, "{path}: {seen}");
+            assert!(began.elapsed() < TIMEOUT, "{path}: {seen}");
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         }
     }
 
     /// Posts a callback as Meta would; gives whether it was taken.
-    async fn callback(&self, body: &str) -> bool {
+    async fn post_callback(&self, body: &str) -> bool {
         let signature = whatsapp::signature::sign(body.as_bytes(), &APP_SECRET.into());
         let post = self.http.post(format!("{}/webhook", self.api));
         let post = post.header("x-hub-signature-256", signature);
@@ -316,7 +318,7 @@ impl Deployed {
     }
 
     /// A campaign of these people, sent and reported to its end.
-    async fn sent(&self, name: &str, rows: u32) -> Value {
+    async fn send_campaign(&self, name: &str, rows: u32) -> Value {
         let file: String = (1..=rows)
             .map(|row| format!("+34620{row:06},Ana\n"))
             .collect();
@@ -324,13 +326,16 @@ impl Deployed {
         let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
         let campaign = json!({"name": name, "message": message, "outside_window": "send",
             "file": {"name": "people.csv", "size": file.len()}});
-        let (status, created) = self.create(&campaign).await;
+        let (status, created) = self.create_campaign(&campaign).await;
         assert_eq!(status, StatusCode::CREATED, "{created}");
-        assert_eq!(self.upload(&created["upload"], &file).await, StatusCode::OK);
+        assert_eq!(
+            self.upload_file(&created["upload"], &file).await,
+            StatusCode::OK
+        );
         let reported = |seen: &Value| {
             seen["state"] == "finished" && seen["delivery"]["delivered"] == i64::from(rows)
         };
-        self.until(&created["id"], reported).await;
+        self.wait_for_campaign(&created["id"], reported).await;
         created["id"].clone()
     }
 }
@@ -356,10 +361,10 @@ fn kill_webhooks() -> usize {
 
 #[tokio::test]
 #[ignore = "needs a deployed stack: cargo xtask test"]
-async fn a_webhook_that_is_killed_between_writes_counts_nothing_twice_and_loses_nothing() {
+async fn killed_webhook_neither_loses_nor_double_counts_statuses() {
     const ROWS: u32 = 1000;
-    let deployed = Deployed::new();
-    let id = deployed.sent("Killed", ROWS).await;
+    let deployed = DeployedStack::new();
+    let id = deployed.send_campaign("Killed", ROWS).await;
     let id = id.as_str().unwrap();
     let path = format!("/campaigns/{id}");
     let before = deployed.get(&path).await["delivery"]["read"]
@@ -381,16 +386,16 @@ async fn a_webhook_that_is_killed_between_writes_counts_nothing_twice_and_loses_
             tokio::time::sleep(std::time::Duration::from_millis(60 + 90 * round)).await;
             kill_webhooks()
         };
-        let (_, dead) = tokio::join!(deployed.callback(&body), dying);
+        let (_, dead) = tokio::join!(deployed.post_callback(&body), dying);
         killed += dead;
     }
     assert!(killed > 0, "nothing was killed: the test shows nothing");
     let began = Instant::now();
-    while !deployed.callback(&body).await {
-        assert!(began.elapsed() < PATIENCE, "the POST is never taken");
+    while !deployed.post_callback(&body).await {
+        assert!(began.elapsed() < TIMEOUT, "the POST is never taken");
     }
     let all = |seen: &Value| seen["delivery"]["read"] == i64::from(ROWS);
-    deployed.shows(&path, all).await;
+    deployed.wait_for(&path, all).await;
     assert_eq!(
         deployed
             .post(&format!("{path}/recount"), &json!({}))
@@ -399,7 +404,7 @@ async fn a_webhook_that_is_killed_between_writes_counts_nothing_twice_and_loses_
         StatusCode::ACCEPTED
     );
     let done = |job: &Value| job["state"] == "done" || job["state"] == "failed";
-    let job = deployed.shows(&format!("{path}/recount"), done).await;
+    let job = deployed.wait_for(&format!("{path}/recount"), done).await;
     assert_eq!(job["outcome"], "The counters were right.", "{job}");
     let seen = deployed.get(&path).await;
     assert_eq!(
@@ -410,8 +415,8 @@ async fn a_webhook_that_is_killed_between_writes_counts_nothing_twice_and_loses_
 
 #[tokio::test]
 #[ignore = "needs a deployed stack: cargo xtask test"]
-async fn what_people_say_and_what_became_of_them_with_no_more_rights_than_the_template_gives() {
-    let deployed = Deployed::new();
+async fn template_permissions_suffice_for_inbound_messages_and_reports() {
+    let deployed = DeployedStack::new();
     let rule =
         json!({"keywords": ["hours"], "message": {"type": "text", "text": {"body": "9 to 5"}}});
     let put = deployed.http.put(format!("{}/settings", deployed.api));
@@ -419,7 +424,7 @@ async fn what_people_say_and_what_became_of_them_with_no_more_rights_than_the_te
         .bearer_auth(&deployed.token)
         .json(&json!({"replies": [rule]}));
     assert_eq!(put.send().await.unwrap().status(), StatusCode::OK);
-    let id = deployed.sent("Results", 20).await;
+    let id = deployed.send_campaign("Results", 20).await;
     let path = format!("/campaigns/{}", id.as_str().unwrap());
     // Somebody answers, somebody asks, somebody stops.
     for (from, text) in [
@@ -458,7 +463,7 @@ async fn what_people_say_and_what_became_of_them_with_no_more_rights_than_the_te
     let calls = format!("{}/_control/calls", deployed.simulator);
     let began = Instant::now();
     loop {
-        let calls = deployed.json(calls.clone()).await;
+        let calls = deployed.get_json(calls.clone()).await;
         let answers = calls
             .as_array()
             .unwrap()
@@ -467,13 +472,13 @@ async fn what_people_say_and_what_became_of_them_with_no_more_rights_than_the_te
         if answers.count() == 1 {
             break;
         }
-        assert!(began.elapsed() < PATIENCE, "no answer was sent");
+        assert!(began.elapsed() < TIMEOUT, "no answer was sent");
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
     let (status, asked) = deployed.post(&format!("{path}/report"), &json!({})).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{asked}");
     let report = deployed
-        .shows(&format!("{path}/report"), |job| job["state"] == "done")
+        .wait_for(&format!("{path}/report"), |job| job["state"] == "done")
         .await;
     assert_eq!(report["summary"]["rows"], 20);
     let file = deployed
@@ -491,12 +496,12 @@ async fn what_people_say_and_what_became_of_them_with_no_more_rights_than_the_te
     // Every callback goes on, once under each id.
     let forwarded = format!("{}/_control/forwarded", deployed.simulator);
     let began = Instant::now();
-    while deployed.json(forwarded.clone()).await["callbacks"]
+    while deployed.get_json(forwarded.clone()).await["callbacks"]
         .as_u64()
         .unwrap()
         < 20 * 2 + 3
     {
-        assert!(began.elapsed() < PATIENCE, "callbacks are not forwarded");
+        assert!(began.elapsed() < TIMEOUT, "callbacks are not forwarded");
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
 }

@@ -1,26 +1,26 @@
 //! Erasure: nothing of somebody is left anywhere but a hash, and nobody else is touched.
 
 use campaign::record::FileInfo;
-use cloud::contacts::Who;
+use cloud::contacts::ContactKey;
 use cloud::files::Upload;
 use serde_json::json;
 
-use crate::callbacks::{report, reports, signed, status};
-use crate::operating::{api, call, get};
-use crate::world::{TOKEN, World};
+use crate::callbacks::{response_status, signed_request, status_json, statuses_body};
+use crate::operating::{call_api, get_json, new_api};
+use crate::world::{API_TOKEN, TestEnv};
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn somebody_is_forgotten_everywhere_once_their_campaigns_are_over() {
-    let world = World::new().await;
-    let (api, webhook) = (api(&world), world.webhook());
+async fn erasure_removes_every_trace_once_the_campaigns_are_over() {
+    let world = TestEnv::new().await;
+    let (api, webhook) = (new_api(&world), world.webhook());
     world
         .simulator
         .state
-        .set(&json!({"user_ids": true}))
+        .update_settings(&json!({"user_ids": true}))
         .unwrap();
     let campaign = world
-        .campaign_with(|campaign| {
+        .create_campaign_with(|campaign| {
             campaign.exclude = Some(FileInfo {
                 name: "out.csv".into(),
                 size: 1,
@@ -29,43 +29,48 @@ async fn somebody_is_forgotten_everywhere_once_their_campaigns_are_over() {
         .await;
     let id = campaign.id.clone();
     world
-        .upload_as(&id, Upload::Exclude, b"+34 610 999 999\n+34610888888\n")
+        .upload_to(&id, Upload::Exclusions, b"+34 610 999 999\n+34610888888\n")
         .await;
     let file = b"phone,name\r\n+34610000001,Ana\r\n+34 610 000 002,Secret Person\r\n12,Nobody\r\n+34610000003,Cleo\r\n+34610000002,Secret Person\r\n";
-    let event = world.upload(&id, file).await;
-    world.split(event).await;
+    let event = world.upload_file(&id, file).await;
+    world.run_import(event).await;
     world.send_all().await;
     let wamid = world
         .ledger
-        .row(&id, 2)
+        .get_row(&id, 2)
         .await
         .unwrap()
         .unwrap()
         .wamid
         .unwrap();
-    let mut sent = report(&format!("{id}:2:1"), &wamid, "sent", 10);
+    let mut sent = status_json(&format!("{id}:2:1"), &wamid, "sent", 10);
     sent["recipient_id"] = json!("34610000002");
     assert_eq!(
-        status(&webhook, signed(&world, &reports(&[sent]))).await,
+        response_status(&webhook, signed_request(&world, &statuses_body(&[sent]))).await,
         200
     );
     let said = json!({"from": "34610000002", "id": "wamid.in", "timestamp": "1790000000", "type": "text", "text": {"body": "my secret"}});
     let value = json!({"contacts": [{"profile": {"name": "Secret Person"}, "wa_id": "34610000002", "user_id": "XX.34610000002"}], "messages": [said]});
     let body = json!({"entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]})
         .to_string();
-    assert_eq!(status(&webhook, signed(&world, &body)).await, 200);
+    assert_eq!(
+        response_status(&webhook, signed_request(&world, &body)).await,
+        200
+    );
     let path = format!("/campaigns/{id}/report");
     assert_eq!(
-        call(&api, "POST", &path, Some(TOKEN), Vec::new()).await.0,
+        call_api(&api, "POST", &path, Some(API_TOKEN), Vec::new())
+            .await
+            .0,
         202
     );
-    world.work().await;
+    world.run_next_job().await;
 
-    let (code, _, asked) = call(
+    let (code, _, asked) = call_api(
         &api,
         "DELETE",
         "/contacts/34610000002",
-        Some(TOKEN),
+        Some(API_TOKEN),
         Vec::new(),
     )
     .await;
@@ -74,36 +79,36 @@ async fn somebody_is_forgotten_everywhere_once_their_campaigns_are_over() {
         (202, &json!(true), &json!("requested"))
     );
     // The campaign is not closed yet: rows are known by their place in the file.
-    assert!(!world.erase().await);
-    let (_, waiting) = get(&api, "/contacts/34610000002").await;
+    assert!(!world.run_next_erasure().await);
+    let (_, waiting) = get_json(&api, "/contacts/34610000002").await;
     assert!(
         waiting["erasure"].as_str().unwrap().contains("waits until"),
         "{waiting}"
     );
-    let phone = campaign::phone::read("+34610000002", None).unwrap();
+    let phone = campaign::phone::parse("+34610000002", None).unwrap();
     let order_again = async || {
         let waits_for = Some(id.clone());
-        let order = cloud::erasures::ErasureOrder { phone, waits_for };
+        let order = cloud::erasures::ErasureJob { phone, waits_for };
         let order = world
-            .erasures()
-            .order(&order, std::time::Duration::ZERO)
+            .erasure_queue()
+            .enqueue(&order, std::time::Duration::ZERO)
             .await;
         order.unwrap();
     };
     order_again().await;
-    assert!(!world.erase().await, "still not over");
-    world.count(&id).await;
+    assert!(!world.run_next_erasure().await, "still not over");
+    world.recount_ledger(&id).await;
     let now = cloud::now();
     world
-        .sweep()
+        .reconciler()
         .run(now + 300_000, now + 900_000)
         .await
         .unwrap();
-    assert!(world.now(&id).await.is_over());
+    assert!(world.load_campaign(&id).await.is_over());
     order_again().await;
-    assert!(world.erase().await);
+    assert!(world.run_next_erasure().await);
 
-    let all = world.everything().await;
+    let all = world.dump().await;
     for trace in ["610000002", "610 000 002", "Secret Person", "my secret"] {
         let lines: Vec<&str> = all.lines().filter(|line| line.contains(trace)).collect();
         assert!(lines.is_empty(), "{trace}: {lines:?}");
@@ -113,29 +118,31 @@ async fn somebody_is_forgotten_everywhere_once_their_campaigns_are_over() {
     }
     let contact = world
         .contacts
-        .get(&Who::Phone(phone))
+        .get(&ContactKey::Phone(phone))
         .await
         .unwrap()
         .unwrap();
     assert!(contact.suppressed && contact.phone.is_none());
-    let (_, seen) = get(&api, "/contacts/34610000002").await;
+    let (_, seen) = get_json(&api, "/contacts/34610000002").await;
     assert_eq!(
         (&seen["erasure"], &seen["consent"][0]["source"]),
         (&json!("done"), &json!("erasure"))
     );
     // Rows are where they were, sums hold, and nobody messages them again.
-    let (_, seen) = get(&api, &format!("/campaigns/{id}")).await;
+    let (_, seen) = get_json(&api, &format!("/campaigns/{id}")).await;
     assert_eq!(
         (&seen["rows"]["conserved"], &seen["rows"]["accepted"]),
         (&json!(true), &json!(3)),
         "{seen}"
     );
     assert_eq!(
-        call(&api, "POST", &path, Some(TOKEN), Vec::new()).await.0,
+        call_api(&api, "POST", &path, Some(API_TOKEN), Vec::new())
+            .await
+            .0,
         202
     );
-    world.work().await;
-    let (_, shown) = get(&api, &path).await;
+    world.run_next_job().await;
+    let (_, shown) = get_json(&api, &path).await;
     let text = reqwest::get(shown["files"][0]["url"].as_str().unwrap())
         .await
         .unwrap()
@@ -151,13 +158,20 @@ async fn somebody_is_forgotten_everywhere_once_their_campaigns_are_over() {
         lines[4].starts_with("+34610000003,Cleo,4,accepted"),
         "{text}"
     );
-    let again = world.campaign_with(|_| {}).await;
+    let again = world.create_campaign_with(|_| {}).await;
     let event = world
-        .upload(
+        .upload_file(
             &again.id,
             b"phone,name\n+34610000002,Again\n+34610000009,New\n",
         )
         .await;
-    world.split(event).await;
-    assert_eq!(world.now(&again.id).await.counts().suppressed, 1);
+    world.run_import(event).await;
+    assert_eq!(
+        world
+            .load_campaign(&again.id)
+            .await
+            .import_counts()
+            .suppressed,
+        1
+    );
 }

@@ -16,7 +16,7 @@ use campaign::import::ImportCounts;
 use campaign::record::{CampaignState, FileStage};
 use cloud::callbacks::Callbacks;
 use cloud::files::Upload;
-use cloud::jobs::{Job, JobOrder};
+use cloud::jobs::{Job, JobRequest};
 use cloud::ledger::Ledger;
 use lambda_http::Body;
 use lambda_http::http::{Method, Request};
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use splitter::Splitter;
 use whatsapp::signature;
 
-use crate::world::{World, context};
+use crate::world::{TestEnv, lambda_context};
 
 mod recorded;
 #[expect(dead_code, reason = "the tests use all of it")]
@@ -35,13 +35,13 @@ mod world;
 async fn main() {
     let figure = std::env::args().nth(1).unwrap_or_default();
     match figure.as_str() {
-        "callbacks" => callbacks().await,
-        "splitting" => splitting(50_000, false).await,
-        "memory" => splitting(5_000_000, true).await,
-        "continuation" => continuation().await,
-        "report" => report().await,
-        "splitter" => splitter_process().await,
-        "reporter" => reporter().await,
+        "callbacks" => bench_callbacks().await,
+        "splitting" => bench_splitting(50_000, false).await,
+        "memory" => bench_splitting(5_000_000, true).await,
+        "continuation" => bench_continuation().await,
+        "report" => bench_report().await,
+        "splitter" => run_splitter().await,
+        "reporter" => run_report().await,
         other => {
             println!(
                 "`{other}` is none of callbacks, splitting, memory, continuation, report: use cargo xtask bench"
@@ -52,11 +52,11 @@ async fn main() {
 
 /// The webhook's own time for POSTs of one status, warm, against real tables; then beside tables in memory, which leaves
 /// what is ours; then a POST of a thousand statuses against real tables.
-async fn callbacks() {
+async fn bench_callbacks() {
     const WARM_UP: u32 = 50;
     const POSTS: u32 = 1000;
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::Sending).await.id;
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::Sending).await.id;
     let claim = async |row| {
         world
             .ledger
@@ -68,7 +68,7 @@ async fn callbacks() {
     let webhook = world.webhook();
     for row in 1..=WARM_UP + POSTS {
         claim(row).await;
-        times.push(post(&world, &webhook, &campaign, row..row + 1).await);
+        times.push(post_statuses(&world, &webhook, &campaign, row..row + 1).await);
     }
     let mut warm = times.split_off(WARM_UP as usize);
     warm.sort_by(f64::total_cmp);
@@ -78,18 +78,18 @@ async fn callbacks() {
         at(0.5),
         at(0.99)
     );
-    let dynamodb = recorded::client(&recorded::serve().await).await;
+    let dynamodb = recorded::connect(&recorded::start_server().await).await;
     let quick = webhook::Webhook {
         callbacks: Callbacks::new(dynamodb.clone(), "callbacks".into(), 7),
         ledger: Ledger::new(dynamodb, "messages".into(), 7),
         ..world.webhook()
     };
     for row in 1..=WARM_UP {
-        post(&world, &quick, &campaign, row..row + 1).await;
+        post_statuses(&world, &quick, &campaign, row..row + 1).await;
     }
     let mut milliseconds = 0.0;
     for row in 1..=POSTS {
-        milliseconds += post(&world, &quick, &campaign, row..row + 1).await;
+        milliseconds += post_statuses(&world, &quick, &campaign, row..row + 1).await;
     }
     println!(
         "callbacks: {:.0} POSTs of one status a second, one after the other, beside tables in memory",
@@ -100,7 +100,7 @@ async fn callbacks() {
     for row in many.clone() {
         claim(row).await;
     }
-    let milliseconds = post(&world, &webhook, &campaign, many).await;
+    let milliseconds = post_statuses(&world, &webhook, &campaign, many).await;
     println!(
         "callbacks: one POST of {UPDATES} statuses in {:.2} s",
         milliseconds / 1000.0
@@ -108,8 +108,8 @@ async fn callbacks() {
 }
 
 /// Posts a delivery of each of these rows together; gives how long the answer took, in milliseconds.
-async fn post(
-    world: &World,
+async fn post_statuses(
+    world: &TestEnv,
     webhook: &webhook::Webhook,
     campaign: &CampaignId,
     rows: std::ops::Range<u32>,
@@ -134,26 +134,26 @@ async fn post(
 }
 
 /// The report of a million rows, in a process of its own: a recorded ledger, a real bucket.
-async fn report() {
+async fn bench_report() {
     const ROWS: u32 = 1_000_000;
-    let world = World::new().await;
+    let world = TestEnv::new().await;
     let counts = ImportCounts {
         rows: ROWS.into(),
         enqueued: ROWS.into(),
         ..ImportCounts::default()
     };
     let campaign = world
-        .campaign_with(|campaign| {
+        .create_campaign_with(|campaign| {
             campaign.state = CampaignState::Sending;
-            campaign.files[0].stage = FileStage::Split;
+            campaign.files[0].stage = FileStage::Enqueued;
             campaign.files[0].counts = counts;
         })
         .await;
-    upload(&world, &campaign.id, ROWS).await;
+    upload_rows(&world, &campaign.id, ROWS).await;
     let mut process = tokio::process::Command::new(std::env::current_exe().unwrap());
     process.arg("reporter").envs([
         ("CRIER_CAMPAIGN", campaign.id.as_str()),
-        ("CRIER_LEDGER", &recorded::serve().await),
+        ("CRIER_LEDGER", &recorded::start_server().await),
         (
             "CAMPAIGNS_TABLE",
             &format!("{}-CampaignsTable", world.bucket),
@@ -165,23 +165,23 @@ async fn report() {
     ]);
     assert!(process.status().await.unwrap().success());
     let key = cloud::files::report_key(&campaign.id, 0);
-    let file = world.files.read(&key).await.unwrap().unwrap();
+    let file = world.files.read_object(&key).await.unwrap().unwrap();
     let lines = file.iter().filter(|&&byte| byte == b'\n').count();
     assert_eq!(lines, ROWS as usize + 1);
     println!("report: the file has {} MB", file.len() / 1_000_000);
 }
 
 /// One report, as Lambda would run it.
-async fn reporter() {
+async fn run_report() {
     let campaign: CampaignId = std::env::var("CRIER_CAMPAIGN").unwrap().parse().unwrap();
-    let dynamodb = recorded::client(&std::env::var("CRIER_LEDGER").unwrap()).await;
-    let report = report::Report {
+    let dynamodb = recorded::connect(&std::env::var("CRIER_LEDGER").unwrap()).await;
+    let report = report::Reporter {
         ledger: Ledger::new(dynamodb, "messages".into(), 7),
-        ..report::Report::from_env().await.unwrap()
+        ..report::Reporter::from_env().await.unwrap()
     };
     let job = Job::Report { bom: true };
     let began = Instant::now();
-    report.run(&JobOrder { campaign, job }).await.unwrap();
+    report.run_job(&JobRequest { campaign, job }).await.unwrap();
     println!(
         "report: 1,000,000 rows in {:.1} s, {} MB at the peak",
         began.elapsed().as_secs_f64(),
@@ -190,16 +190,19 @@ async fn reporter() {
 }
 
 /// From an object in S3 to the last batch in SQS; with `memory`, how much the process grew to.
-async fn splitting(rows: u32, memory: bool) {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::AwaitingUpload).await.id;
-    upload(&world, &campaign, rows).await;
-    let event = event(&cloud::files::input_key(&campaign, Upload::File(0)));
+async fn bench_splitting(rows: u32, memory: bool) {
+    let world = TestEnv::new().await;
+    let campaign = world
+        .create_campaign(CampaignState::AwaitingUpload)
+        .await
+        .id;
+    upload_rows(&world, &campaign, rows).await;
+    let event = upload_event(&cloud::files::input_key(&campaign, Upload::File(0)));
     let splitter = world.splitter(40);
     let began = Instant::now();
-    splitter.handle(event, context(900)).await.unwrap();
+    splitter.handle(event, lambda_context(900)).await.unwrap();
     let seconds = began.elapsed().as_secs_f64();
-    let counts = world.now(&campaign).await.counts();
+    let counts = world.load_campaign(&campaign).await.import_counts();
     assert_eq!(
         (counts.rows, counts.enqueued),
         (u64::from(rows), u64::from(rows))
@@ -217,13 +220,16 @@ async fn splitting(rows: u32, memory: bool) {
 }
 
 /// A million rows whole, and once more by processes that are killed at twenty random points: the same batches.
-async fn continuation() {
+async fn bench_continuation() {
     const ROWS: u32 = 1_000_000;
     const KILLS: u32 = 20;
-    let world = World::new().await;
+    let world = TestEnv::new().await;
     let split = async |kills: u32| {
-        let id = world.campaign(CampaignState::AwaitingUpload).await.id;
-        upload(&world, &id, ROWS).await;
+        let id = world
+            .create_campaign(CampaignState::AwaitingUpload)
+            .await
+            .id;
+        upload_rows(&world, &id, ROWS).await;
         let (mut killed, mut in_second_pass) = (0, 0);
         loop {
             let mut process = splitter_command(&world, &id).spawn().unwrap();
@@ -236,27 +242,27 @@ async fn continuation() {
             match tokio::time::timeout(patience, process.wait()).await {
                 Ok(ended) => {
                     assert!(ended.unwrap().success());
-                    let done = world.now(&id).await.state == CampaignState::Sending;
+                    let done = world.load_campaign(&id).await.state == CampaignState::Sending;
                     assert!(done, "the split ended without its end");
                     break;
                 }
                 Err(_) => {
                     process.kill().await.unwrap();
                     killed += 1;
-                    let stage = world.now(&id).await.files[0].stage;
-                    in_second_pass += u32::from(stage == FileStage::Examined);
+                    let stage = world.load_campaign(&id).await.files[0].stage;
+                    in_second_pass += u32::from(stage == FileStage::Validated);
                 }
             }
         }
-        let counts = world.now(&id).await.counts();
+        let counts = world.load_campaign(&id).await.import_counts();
         assert_eq!(
             (counts.rows, counts.enqueued),
             (u64::from(ROWS), u64::from(ROWS))
         );
-        (batches(&world).await, killed, in_second_pass)
+        (drain_batch_set(&world).await, killed, in_second_pass)
     };
-    let ((expected, _), ..) = split(0).await;
-    let ((seen, taken), killed, in_second_pass) = split(KILLS).await;
+    let ((expected, _), ..) = run(0).await;
+    let ((seen, taken), killed, in_second_pass) = run(KILLS).await;
     assert_eq!(expected.len(), seen.len());
     assert!(expected == seen, "the batches are not the same");
     println!(
@@ -267,8 +273,8 @@ async fn continuation() {
 }
 
 /// The rows of every batch on the queue, as a set, and how many batches there were.
-async fn batches(world: &World) -> (BTreeSet<String>, usize) {
-    let batches = world.drain().await;
+async fn drain_batch_set(world: &TestEnv) -> (BTreeSet<String>, usize) {
+    let batches = world.drain_batches().await;
     let rows = batches
         .iter()
         .map(|(batch, _)| serde_json::to_string(&batch.rows).unwrap());
@@ -276,7 +282,7 @@ async fn batches(world: &World) -> (BTreeSet<String>, usize) {
 }
 
 /// This program once more, as a splitter, with what that is told by its environment.
-fn splitter_command(world: &World, campaign: &CampaignId) -> tokio::process::Command {
+fn splitter_command(world: &TestEnv, campaign: &CampaignId) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
     command.arg("splitter").envs([
         ("CRIER_CAMPAIGN", campaign.as_str()),
@@ -287,8 +293,8 @@ fn splitter_command(world: &World, campaign: &CampaignId) -> tokio::process::Com
         ("CONTACTS_TABLE", &format!("{}-ContactsTable", world.bucket)),
         ("MESSAGES_TABLE", &format!("{}-MessagesTable", world.bucket)),
         ("UPLOADS_BUCKET", &world.bucket),
-        ("SENDS_QUEUE_URL", &world.sends),
-        ("SPLITS_QUEUE_URL", &world.orders),
+        ("SENDS_QUEUE_URL", &world.sends_queue_url),
+        ("SPLITS_QUEUE_URL", &world.imports_queue_url),
         ("RETENTION_DAYS", "7"),
         ("TPS_BUDGET", "40"),
         ("SLOTS", "0"),
@@ -298,11 +304,11 @@ fn splitter_command(world: &World, campaign: &CampaignId) -> tokio::process::Com
 }
 
 /// One splitter in a process of its own, as Lambda would run it: the same request id each time.
-async fn splitter_process() {
+async fn run_splitter() {
     let campaign: CampaignId = std::env::var("CRIER_CAMPAIGN").unwrap().parse().unwrap();
-    let mut context = context(900);
+    let mut context = lambda_context(900);
     context.request_id = format!("owner-of-{campaign}");
-    let event = event(&cloud::files::input_key(&campaign, Upload::File(0)));
+    let event = upload_event(&cloud::files::input_key(&campaign, Upload::File(0)));
     Splitter::from_env()
         .await
         .unwrap()
@@ -312,7 +318,7 @@ async fn splitter_process() {
 }
 
 /// The sample event, for another key.
-fn event(key: &str) -> splitter::Event {
+fn upload_event(key: &str) -> splitter::Event {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../events/splitter.s3-put.json"
@@ -323,7 +329,7 @@ fn event(key: &str) -> splitter::Event {
 }
 
 /// By way of a file: the rows must not be in this process' memory.
-async fn upload(world: &World, campaign: &CampaignId, rows: u32) {
+async fn upload_rows(world: &TestEnv, campaign: &CampaignId, rows: u32) {
     let path = std::env::temp_dir().join(format!("crier-{campaign}.csv"));
     let mut file = BufWriter::new(std::fs::File::create(&path).unwrap());
     file.write_all(b"phone,name\n").unwrap();

@@ -7,23 +7,27 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use cloud::callbacks::Raw;
-use cloud::forwards::Bus;
+use cloud::callbacks::RawCallback;
+use cloud::forwards::EventBus;
 use forward::signature::sign;
 use serde_json::{Value, json};
 
-use crate::world::{FORWARD_SECRET, World};
+use crate::world::{FORWARD_SECRET, TestEnv};
 
 /// What a customer's server got, and how it answers.
 #[derive(Clone, Default)]
-struct Received {
+struct WebhookReceiver {
     posts: Arc<Mutex<Vec<(HeaderMap, String)>>>,
-    refuses: Arc<Mutex<usize>>,
+    refusals_left: Arc<Mutex<usize>>,
 }
 
-async fn take(State(received): State<Received>, headers: HeaderMap, body: String) -> StatusCode {
+async fn receive_webhook(
+    State(received): State<WebhookReceiver>,
+    headers: HeaderMap,
+    body: String,
+) -> StatusCode {
     received.posts.lock().unwrap().push((headers, body));
-    let mut refuses = received.refuses.lock().unwrap();
+    let mut refuses = received.refusals_left.lock().unwrap();
     if *refuses > 0 {
         *refuses -= 1;
         return StatusCode::BAD_GATEWAY;
@@ -31,10 +35,10 @@ async fn take(State(received): State<Received>, headers: HeaderMap, body: String
     StatusCode::NO_CONTENT
 }
 
-async fn customer() -> (String, Received) {
-    let received = Received::default();
+async fn start_receiver() -> (String, WebhookReceiver) {
+    let received = WebhookReceiver::default();
     let router = Router::new()
-        .route("/hook", post(take))
+        .route("/hook", post(receive_webhook))
         .with_state(received.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -43,38 +47,38 @@ async fn customer() -> (String, Received) {
 }
 
 /// A change of the callbacks table, as its stream has it.
-fn change(name: &str, key: &str, raw: &str) -> Value {
+fn stream_record(name: &str, key: &str, raw: &str) -> Value {
     let image = json!({"key": {"S": key}, "raw": {"S": raw}, "received_at": {"N": "1790000000000"}, "expires_at": {"N": "1"}});
     json!({"eventSource": "aws:dynamodb", "eventName": name, "eventID": "1", "eventVersion": "1.1", "awsRegion": "us-east-1",
         "dynamodb": {"ApproximateCreationDateTime": 1_790_000_000, "Keys": {"key": {"S": key}}, "NewImage": image,
             "SequenceNumber": "1", "SizeBytes": 1, "StreamViewType": "NEW_IMAGE"}})
 }
 
-fn event(records: &[Value]) -> forward::Event {
+fn stream_event(records: &[Value]) -> forward::Event {
     serde_json::from_value(json!({"Records": records})).unwrap()
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_callback_reaches_the_customer_signed_and_again_until_it_is_taken() {
-    let world = World::new().await;
-    let (url, received) = customer().await;
+async fn callback_is_delivered_signed_and_retried_until_accepted() {
+    let world = TestEnv::new().await;
+    let (url, received) = start_receiver().await;
     let forwarder = world.forwarder(None, &url);
-    let raw = Raw {
+    let raw = RawCallback {
         key: "message#wamid.1".into(),
         json: r#"{"message": {"id": "wamid.1"}}"#.into(),
     };
     world.callbacks.store(vec![raw.clone()], 1).await.unwrap();
     // Only what is new: a callback that came again, or expired, is not forwarded again.
     let changes = [
-        change("INSERT", &raw.key, &raw.json),
-        change("MODIFY", &raw.key, &raw.json),
-        change("INSERT", "status#gone#sent", "{}"),
+        stream_record("INSERT", &raw.key, &raw.json),
+        stream_record("MODIFY", &raw.key, &raw.json),
+        stream_record("INSERT", "status#gone#sent", "{}"),
     ];
-    forwarder.handle(event(&changes)).await.unwrap();
-    *received.refuses.lock().unwrap() = 1;
+    forwarder.handle(stream_event(&changes)).await.unwrap();
+    *received.refusals_left.lock().unwrap() = 1;
     let mut taken = Vec::new();
-    while let Some(one) = world.run_errand(&forwarder).await {
+    while let Some(one) = world.run_next_webhook_delivery(&forwarder).await {
         taken.push(one);
     }
     taken.sort_unstable();
@@ -99,13 +103,13 @@ async fn a_callback_reaches_the_customer_signed_and_again_until_it_is_taken() {
     // Hidden for the first wait; then it comes again and is taken, under the same id.
     let again = async {
         loop {
-            if let Some(taken) = world.run_errand(&forwarder).await {
+            if let Some(taken) = world.run_next_webhook_delivery(&forwarder).await {
                 return taken;
             }
         }
     };
     assert!(
-        tokio::time::timeout(crate::world::PATIENCE, again)
+        tokio::time::timeout(crate::world::TIMEOUT, again)
             .await
             .unwrap()
     );
@@ -116,10 +120,10 @@ async fn a_callback_reaches_the_customer_signed_and_again_until_it_is_taken() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn callbacks_are_on_the_bus() {
-    let world = World::new().await;
-    let config = cloud::aws::config().await;
-    let events = cloud::aws::events(&config);
+async fn callbacks_are_published_to_the_event_bus() {
+    let world = TestEnv::new().await;
+    let config = cloud::aws::load_config().await;
+    let events = cloud::aws::eventbridge(&config);
     let name = world.bucket.clone();
     events.create_event_bus().name(&name).send().await.unwrap();
     let rule = events.put_rule().name(&name).event_bus_name(&name);
@@ -127,23 +131,23 @@ async fn callbacks_are_on_the_bus() {
         .send()
         .await
         .unwrap();
-    let (queue, arn) = world.queue_of_events().await;
+    let (queue, arn) = world.create_event_queue().await;
     let target = Target::builder().id("queue").arn(arn).build().unwrap();
     let targets = events.put_targets().rule(&name).event_bus_name(&name);
     targets.targets(target).send().await.unwrap();
-    let forwarder = world.forwarder(Some(Bus::new(events, name)), "http://127.0.0.1:1");
+    let forwarder = world.forwarder(Some(EventBus::new(events, name)), "http://127.0.0.1:1");
     let changes: Vec<Value> = (0..25)
-        .map(|number| change("INSERT", &format!("status#wamid.{number}#sent"), "{}"))
-        .chain([change(
+        .map(|number| stream_record("INSERT", &format!("status#wamid.{number}#sent"), "{}"))
+        .chain([stream_record(
             "INSERT",
             "other#long",
             &format!("\"{}\"", "x".repeat(300_000)),
         )])
         .collect();
-    forwarder.handle(event(&changes)).await.unwrap();
+    forwarder.handle(stream_event(&changes)).await.unwrap();
     let mut keys = Vec::new();
     for _ in 0..changes.len() {
-        let event = world.next_event(&queue).await;
+        let event = world.receive_event(&queue).await;
         assert_eq!(event["source"], "crier");
         keys.push((event["detail-type"].clone(), event["detail"]["key"].clone()));
     }

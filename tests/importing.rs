@@ -10,10 +10,10 @@ use campaign::record::CampaignState;
 use cloud::files::Upload;
 use serde_json::{Value, json};
 
-use crate::operating::{api, call, get};
-use crate::world::{TOKEN, World};
+use crate::operating::{call_api, get_json, new_api};
+use crate::world::{API_TOKEN, TestEnv};
 
-const PEOPLE: &str = "Name;Handy;Note\r\n\
+const RECIPIENTS: &str = "Name;Handy;Note\r\n\
     José;+55 11 98765-4321;a\r\n\
     Ana;0612345678;b\r\n\
     Bob;5.5E+11;=1+1\r\n\
@@ -28,15 +28,15 @@ async fn post(api: &Router, path: &str, body: Value) -> (u16, Value) {
     } else {
         body.to_string().into()
     };
-    let (status, _, answer) = call(api, "POST", path, Some(TOKEN), bytes).await;
+    let (status, _, answer) = call_api(api, "POST", path, Some(API_TOKEN), bytes).await;
     (status, answer)
 }
 
 /// A held campaign for [`PEOPLE`], with its exclude list.
-async fn held(world: &World, api: &Router) -> String {
+async fn create_held_campaign(world: &TestEnv, api: &Router) -> String {
     let exclude = "+33 6 12 34 56 99\nnobody\n";
     let campaign = json!({
-        "name": "Winter", "hold": true, "file": {"name": "people.csv", "size": latin(PEOPLE).len()},
+        "name": "Winter", "hold": true, "file": {"name": "people.csv", "size": to_latin1(RECIPIENTS).len()},
         "exclude": {"name": "left-out.txt", "size": exclude.len()},
         "message": {"type": "template", "template": {"name": "winter_sale", "language": {"code": "en"}, "components": [
             {"type": "header", "parameters": [{"type": "image", "image": {"link": "https://example.com/a.png"}}]},
@@ -53,20 +53,22 @@ async fn held(world: &World, api: &Router) -> String {
     );
     let id = created["id"].as_str().unwrap().to_owned();
     // Whichever comes last makes it go on.
-    let event = world.upload(&id.parse().unwrap(), &latin(PEOPLE)).await;
-    world.split(event).await;
+    let event = world
+        .upload_file(&id.parse().unwrap(), &to_latin1(RECIPIENTS))
+        .await;
+    world.run_import(event).await;
     assert_eq!(
-        world.now(&id.parse().unwrap()).await.state,
+        world.load_campaign(&id.parse().unwrap()).await.state,
         CampaignState::AwaitingUpload
     );
     let event = world
-        .upload_as(&id.parse().unwrap(), Upload::Exclude, exclude.as_bytes())
+        .upload_to(&id.parse().unwrap(), Upload::Exclusions, exclude.as_bytes())
         .await;
-    world.split(event).await;
+    world.run_import(event).await;
     id
 }
 
-fn latin(text: &str) -> Vec<u8> {
+fn to_latin1(text: &str) -> Vec<u8> {
     text.chars()
         .map(|c| u8::try_from(u32::from(c)).unwrap())
         .collect()
@@ -74,23 +76,23 @@ fn latin(text: &str) -> Vec<u8> {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_held_campaign_shows_what_it_would_do_and_does_it_when_started() {
-    let world = World::new().await;
-    let api = api(&world);
+async fn held_campaign_previews_then_sends_what_it_previewed() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
     let eve = json!({"suppressed": true, "reason": "asked on the phone"});
-    let (status, _, contact) = call(
+    let (status, _, contact) = call_api(
         &api,
         "PUT",
         "/contacts/34612345678",
-        Some(TOKEN),
+        Some(API_TOKEN),
         eve.to_string().into(),
     )
     .await;
     assert_eq!((status, &contact["phone"]), (200, &json!("+34612345678")));
-    let id = held(&world, &api).await;
+    let id = create_held_campaign(&world, &api).await;
     let path = format!("/campaigns/{id}");
 
-    assert_eq!(get(&api, &path).await.1["state"], "ready");
+    assert_eq!(get_json(&api, &path).await.1["state"], "ready");
     let (status, preview) = post(&api, &format!("{path}/preview"), Value::Null).await;
     assert_eq!(status, 200, "{preview}");
     assert_eq!(preview["file"]["encoding"], "windows-1252");
@@ -130,7 +132,7 @@ async fn a_held_campaign_shows_what_it_would_do_and_does_it_when_started() {
         assert!(warnings.contains(words), "{words}: {warnings}");
     }
     assert!(
-        world.drain().await.is_empty(),
+        world.drain_batches().await.is_empty(),
         "nothing is sent before the start"
     );
 
@@ -142,10 +144,10 @@ async fn a_held_campaign_shows_what_it_would_do_and_does_it_when_started() {
         "twice is once"
     );
     while world
-        .follow_order(&world.splitter(2), crate::world::context(900))
+        .run_next_import_job(&world.splitter(2), crate::world::lambda_context(900))
         .await
     {}
-    let mut sent: Vec<(u32, String)> = sent(&world.drain().await);
+    let mut sent: Vec<(u32, String)> = queued_recipients(&world.drain_batches().await);
     sent.sort();
     assert_eq!(
         sent,
@@ -162,8 +164,14 @@ async fn a_held_campaign_shows_what_it_would_do_and_does_it_when_started() {
         suppressed: 2,
         enqueued: 3,
     };
-    assert_eq!(world.now(&id.parse().unwrap()).await.counts(), counts);
-    let (_, seen) = get(&api, &path).await;
+    assert_eq!(
+        world
+            .load_campaign(&id.parse().unwrap())
+            .await
+            .import_counts(),
+        counts
+    );
+    let (_, seen) = get_json(&api, &path).await;
     assert_eq!(
         (&seen["rows"]["suppressed"], &seen["rows"]["conserved"]),
         (&json!(2), &json!(true))
@@ -172,18 +180,18 @@ async fn a_held_campaign_shows_what_it_would_do_and_does_it_when_started() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_corrected_rejects_file_sends_only_what_was_not_sent() {
-    let world = World::new().await;
-    let api = api(&world);
-    let id = held(&world, &api).await;
+async fn corrected_rejects_file_sends_only_unsent_rows() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
+    let id = create_held_campaign(&world, &api).await;
     post(&api, &format!("/campaigns/{id}/start"), Value::Null).await;
     while world
-        .follow_order(&world.splitter(2), crate::world::context(900))
+        .run_next_import_job(&world.splitter(2), crate::world::lambda_context(900))
         .await
     {}
-    assert_eq!(sent(&world.drain().await).len(), 4);
+    assert_eq!(queued_recipients(&world.drain_batches().await).len(), 4);
 
-    let (_, signed) = get(&api, &format!("/campaigns/{id}/rejects")).await;
+    let (_, signed) = get_json(&api, &format!("/campaigns/{id}/rejects")).await;
     let rejects = reqwest::get(signed["url"].as_str().unwrap())
         .await
         .unwrap()
@@ -203,11 +211,14 @@ async fn a_corrected_rejects_file_sends_only_what_was_not_sent() {
     let (status, announced) = post(&api, &format!("/campaigns/{id}/files"), info).await;
     assert_eq!(status, 201, "{announced}");
     let event = world
-        .upload_as(&id.parse().unwrap(), Upload::File(1), again.as_bytes())
+        .upload_to(&id.parse().unwrap(), Upload::File(1), again.as_bytes())
         .await;
-    world.split(event).await;
-    assert_eq!(sent(&world.drain().await), [(8, "+34612345600".to_owned())]);
-    let now = world.now(&id.parse().unwrap()).await;
+    world.run_import(event).await;
+    assert_eq!(
+        queued_recipients(&world.drain_batches().await),
+        [(8, "+34612345600".to_owned())]
+    );
+    let now = world.load_campaign(&id.parse().unwrap()).await;
     assert_eq!(now.state, CampaignState::Sending);
     assert_eq!(
         now.files[1].counts,
@@ -218,7 +229,7 @@ async fn a_corrected_rejects_file_sends_only_what_was_not_sent() {
             ..ImportCounts::default()
         }
     );
-    let (_, seen) = get(&api, &format!("/campaigns/{id}")).await;
+    let (_, seen) = get_json(&api, &format!("/campaigns/{id}")).await;
     assert_eq!(
         (&seen["rows"]["total"], &seen["rows"]["conserved"]),
         (&json!(9), &json!(true))
@@ -227,9 +238,9 @@ async fn a_corrected_rejects_file_sends_only_what_was_not_sent() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_file_that_failed_can_be_read_in_another_way_or_replaced() {
-    let world = World::new().await;
-    let api = api(&world);
+async fn failed_file_can_be_read_with_other_options_or_replaced() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
     let file = "naam,nummer\nAna,+34612345678\n";
     let campaign = json!({"name": "Text", "hold": true, "file": {"name": "a.csv", "size": file.len()},
         "message": {"type": "text", "text": {"body": "Hi {{naam}}"}}});
@@ -241,8 +252,10 @@ async fn a_file_that_failed_can_be_read_in_another_way_or_replaced() {
         409,
         "nothing is uploaded"
     );
-    let event = world.upload(&id.parse().unwrap(), file.as_bytes()).await;
-    world.split(event).await;
+    let event = world
+        .upload_file(&id.parse().unwrap(), file.as_bytes())
+        .await;
+    world.run_import(event).await;
     let (status, problem) = post(&api, &format!("{path}/preview"), Value::Null).await;
     assert!(
         status == 409
@@ -265,7 +278,7 @@ async fn a_file_that_failed_can_be_read_in_another_way_or_replaced() {
     .await;
     assert_eq!(status, 202);
     while world
-        .follow_order(&world.splitter(2), crate::world::context(900))
+        .run_next_import_job(&world.splitter(2), crate::world::lambda_context(900))
         .await
     {}
     let (status, preview) = post(&api, &format!("{path}/preview"), Value::Null).await;
@@ -286,9 +299,12 @@ async fn a_file_that_failed_can_be_read_in_another_way_or_replaced() {
         "start this one first"
     );
 
-    let failed = world.campaign(CampaignState::AwaitingUpload).await.id;
-    let event = world.upload(&failed, b"name\nAna\n").await;
-    world.split(event).await;
+    let failed = world
+        .create_campaign(CampaignState::AwaitingUpload)
+        .await
+        .id;
+    let event = world.upload_file(&failed, b"name\nAna\n").await;
+    world.run_import(event).await;
     let other = "name,phone\nAna,+34612345678\n";
     let (status, _) = post(
         &api,
@@ -298,19 +314,25 @@ async fn a_file_that_failed_can_be_read_in_another_way_or_replaced() {
     .await;
     assert_eq!(status, 201);
     let event = world
-        .upload_as(&failed, Upload::File(1), other.as_bytes())
+        .upload_to(&failed, Upload::File(1), other.as_bytes())
         .await;
-    world.split(event).await;
-    assert_eq!(world.now(&failed).await.state, CampaignState::Sending);
-    assert_eq!(sent(&world.drain().await), [(1, "+34612345678".to_owned())]);
+    world.run_import(event).await;
+    assert_eq!(
+        world.load_campaign(&failed).await.state,
+        CampaignState::Sending
+    );
+    assert_eq!(
+        queued_recipients(&world.drain_batches().await),
+        [(1, "+34612345678".to_owned())]
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_test_send_is_one_message_to_the_number_given() {
-    let world = World::new().await;
-    let api = api(&world);
-    let id = held(&world, &api).await;
+async fn test_send_is_one_message_to_the_given_number() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
+    let id = create_held_campaign(&world, &api).await;
     let (status, problem) = post(
         &api,
         &format!("/campaigns/{id}/test"),
@@ -326,7 +348,7 @@ async fn a_test_send_is_one_message_to_the_number_given() {
     .await;
     assert_eq!(status, 202, "{sent}");
     world
-        .pump(&world.sender(), crate::world::PATIENCE)
+        .deliver_next(&world.sender(), crate::world::TIMEOUT)
         .await
         .unwrap();
     let calls = world.simulator.state.calls();
@@ -335,11 +357,11 @@ async fn a_test_send_is_one_message_to_the_number_given() {
     assert!(calls.contains("4915112345678"), "{calls}");
     let test = sent["id"].as_str().unwrap().parse().unwrap();
     assert_eq!(
-        world.ledger.row(&test, 1).await.unwrap().unwrap().state,
+        world.ledger.get_row(&test, 1).await.unwrap().unwrap().state,
         State::Accepted
     );
     assert_eq!(
-        world.now(&id.parse().unwrap()).await.state,
+        world.load_campaign(&id.parse().unwrap()).await.state,
         CampaignState::Ready,
         "the campaign itself still waits"
     );
@@ -347,24 +369,24 @@ async fn a_test_send_is_one_message_to_the_number_given() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn somebody_who_says_stop_after_the_import_is_skipped_by_the_sender() {
-    let world = World::new().await;
-    let api = api(&world);
-    let campaign = world.campaign(CampaignState::AwaitingUpload).await;
+async fn recipient_suppressed_after_import_is_skipped_by_the_sender() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
+    let campaign = world.create_campaign(CampaignState::AwaitingUpload).await;
     let event = world
-        .upload(
+        .upload_file(
             &campaign.id,
             b"phone,name\n+34612345678,Eve\n+34612345679,Ana\n",
         )
         .await;
-    world.split(event).await;
+    world.run_import(event).await;
     let body = json!({"suppressed": true}).to_string();
     assert_eq!(
-        call(
+        call_api(
             &api,
             "PUT",
             "/contacts/%2B34612345678",
-            Some(TOKEN),
+            Some(API_TOKEN),
             body.into()
         )
         .await
@@ -372,17 +394,24 @@ async fn somebody_who_says_stop_after_the_import_is_skipped_by_the_sender() {
         200
     );
     while world
-        .pump(&world.sender(), Duration::from_secs(1))
+        .deliver_next(&world.sender(), Duration::from_secs(1))
         .await
         .is_some()
     {}
-    let state = async |row| world.ledger.row(&campaign.id, row).await.unwrap().unwrap();
+    let state = async |row| {
+        world
+            .ledger
+            .get_row(&campaign.id, row)
+            .await
+            .unwrap()
+            .unwrap()
+    };
     let eve = state(1).await;
     assert_eq!((eve.state, eve.attempt), (State::Skipped, 0));
-    assert!(eve.fault.unwrap().title.starts_with("suppressed"));
+    assert!(eve.error_info.unwrap().title.starts_with("suppressed"));
     assert_eq!(state(2).await.state, State::Accepted);
     assert_eq!(world.simulator.state.calls().len(), 1);
-    let (status, contact) = get(&api, "/contacts/+34612345678").await;
+    let (status, contact) = get_json(&api, "/contacts/+34612345678").await;
     assert_eq!(
         (
             status,
@@ -391,16 +420,16 @@ async fn somebody_who_says_stop_after_the_import_is_skipped_by_the_sender() {
         ),
         (200, &json!(true), &json!("operator"))
     );
-    assert_eq!(get(&api, "/contacts/+34612345670").await.0, 404);
-    assert_eq!(get(&api, "/contacts/12").await.0, 422);
+    assert_eq!(get_json(&api, "/contacts/+34612345670").await.0, 404);
+    assert_eq!(get_json(&api, "/contacts/12").await.0, 422);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_template_is_held_against_the_account_and_the_account_is_asked_rarely() {
-    let world = World::new().await;
-    let api = api(&world);
-    let (status, listed) = get(&api, "/templates").await;
+async fn template_is_checked_against_the_account_and_the_answer_is_cached() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
+    let (status, listed) = get_json(&api, "/templates").await;
     assert_eq!(status, 200, "{listed}");
     let names: Vec<&str> = listed["templates"]
         .as_array()
@@ -410,7 +439,7 @@ async fn a_template_is_held_against_the_account_and_the_account_is_asked_rarely(
         .collect();
     assert_eq!(names, ["hello_world", "order_update", "winter_sale"]);
     assert_eq!(listed["templates"][2]["header"], "image");
-    let calls = world.simulator.state.management_calls();
+    let calls = world.simulator.state.management_call_count();
     let create = async |name: &str, components: Value| {
         let message = json!({"type": "template", "template": {"name": name, "language": {"code": "en"}, "components": components}});
         post(
@@ -452,19 +481,19 @@ async fn a_template_is_held_against_the_account_and_the_account_is_asked_rarely(
         );
     }
     assert_eq!(
-        world.simulator.state.management_calls(),
+        world.simulator.state.management_call_count(),
         calls,
         "what was just asked is not asked again"
     );
     // Meta cannot be asked at all: another account, nothing kept.
-    let other = World::new().await;
+    let other = TestEnv::new().await;
     other
         .simulator
         .state
-        .set(&json!({"waba_id": "1", "access_token": "another"}))
+        .update_settings(&json!({"waba_id": "1", "access_token": "another"}))
         .unwrap();
-    let api = crate::operating::api(&other);
-    let (status, problem) = get(&api, "/templates").await;
+    let api = crate::operating::new_api(&other);
+    let (status, problem) = get_json(&api, "/templates").await;
     assert!(
         status == 503
             && problem["detail"]
@@ -480,7 +509,7 @@ async fn a_template_is_held_against_the_account_and_the_account_is_asked_rarely(
 }
 
 /// Row and recipient of everything on the queue.
-fn sent(batches: &[(Batch, Option<String>)]) -> Vec<(u32, String)> {
+fn queued_recipients(batches: &[(Batch, Option<String>)]) -> Vec<(u32, String)> {
     let rows = batches.iter().flat_map(|(batch, _)| &batch.rows);
     rows.map(|row| (row.row, row.to.to_string())).collect()
 }

@@ -3,63 +3,67 @@
 use std::path::Path;
 use std::time::Duration;
 
-use campaign::contact::{Consent, Source};
+use campaign::contact::{ConsentEvent, ConsentSource};
 use campaign::ledger::State;
 use campaign::message::Message;
 use campaign::phone::{self, Phone};
-use campaign::record::{Campaign, CampaignState, OutsideWindow};
-use campaign::settings::{Reply, Settings};
-use cloud::contacts::Who;
+use campaign::record::{Campaign, CampaignState, OutsideServiceWindow};
+use campaign::settings::{AutoReply, Settings};
+use cloud::contacts::ContactKey;
 use serde_json::{Value, json};
 use webhook::Webhook;
 use whatsapp::callback;
 
-use crate::callbacks::{report, reports, signed, status};
-use crate::operating::{api, call, get};
-use crate::world::{TOKEN, World};
+use crate::callbacks::{response_status, signed_request, status_json, statuses_body};
+use crate::operating::{call_api, get_json, new_api};
+use crate::world::{API_TOKEN, TestEnv};
 
 /// Posts a body as Meta would; it must be taken.
-async fn post(world: &World, webhook: &Webhook, body: &Value) {
+async fn post_callback(world: &TestEnv, webhook: &Webhook, body: &Value) {
     assert_eq!(
-        status(webhook, signed(world, &body.to_string())).await,
+        response_status(webhook, signed_request(world, &body.to_string())).await,
         200,
         "{body}"
     );
 }
 
 /// A POST of one change.
-fn change(field: &str, value: Value) -> Value {
+fn change_body(field: &str, value: Value) -> Value {
     let seconds = cloud::now() / 1000;
     json!({"object": "whatsapp_business_account",
         "entry": [{"id": "1", "time": seconds, "changes": [{"field": field, "value": value}]}]})
 }
 
 /// A POST of one message from `from`, as of `at` in seconds.
-fn message(from: &str, wamid: &str, at: u64, extra: Value) -> Value {
+fn message_body(from: &str, wamid: &str, at: u64, extra: Value) -> Value {
     let mut message =
         json!({"from": from, "id": wamid, "timestamp": at.to_string(), "type": "text"});
     let fields = message.as_object_mut().unwrap();
     fields.extend(extra.as_object().unwrap().clone());
     let contacts = json!([{"profile": {"name": "Ana"}, "wa_id": from}]);
-    change(
+    change_body(
         "messages",
         json!({"contacts": contacts, "messages": [message]}),
     )
 }
 
-fn text(from: &str, wamid: &str, words: &str) -> Value {
+fn text_body(from: &str, wamid: &str, words: &str) -> Value {
     let body = json!({"text": {"body": words}});
-    message(from, wamid, cloud::now() / 1000, body)
+    message_body(from, wamid, cloud::now() / 1000, body)
 }
 
-fn phone(number: &str) -> Phone {
-    phone::read(number, None).unwrap()
+fn parse_phone(number: &str) -> Phone {
+    phone::parse(number, None).unwrap()
 }
 
 /// A free-form campaign of these people, whose batches are in the queue.
-async fn free_form(world: &World, rows: u32, more: impl FnOnce(&mut Campaign)) -> Campaign {
+async fn import_free_form_campaign(
+    world: &TestEnv,
+    rows: u32,
+    more: impl FnOnce(&mut Campaign),
+) -> Campaign {
     world
-        .uploaded(rows, |campaign| {
+        .import_campaign(rows, |campaign| {
             let body = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
             campaign.message = Message::new(body).unwrap();
             more(campaign);
@@ -69,8 +73,8 @@ async fn free_form(world: &World, rows: u32, more: impl FnOnce(&mut Campaign)) -
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn every_public_payload_is_taken_and_kept_once() {
-    let world = World::new().await;
+async fn every_public_payload_is_accepted_and_stored_once() {
+    let world = TestEnv::new().await;
     let webhook = world.webhook();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/whatsapp/tests/callbacks");
     let mut taken = 0;
@@ -82,10 +86,10 @@ async fn every_public_payload_is_taken_and_kept_once() {
             }
             let body = std::fs::read_to_string(&path).unwrap();
             for _ in 0..2 {
-                let answer = status(&webhook, signed(&world, &body)).await;
+                let answer = response_status(&webhook, signed_request(&world, &body)).await;
                 assert_eq!(answer, 200, "{}", path.display());
             }
-            for update in callback::read(body.as_bytes()) {
+            for update in callback::parse_callback(body.as_bytes()) {
                 let kept = world.callbacks.get(&update.key).await.unwrap();
                 assert!(kept.is_some(), "{}", path.display());
             }
@@ -93,7 +97,7 @@ async fn every_public_payload_is_taken_and_kept_once() {
         }
     }
     assert!(taken >= 90, "{taken}");
-    let (_, shown) = get(&api(&world), "/account").await;
+    let (_, shown) = get_json(&new_api(&world), "/account").await;
     let notices = shown["notices"].as_array().unwrap();
     assert!(
         notices
@@ -105,17 +109,17 @@ async fn every_public_payload_is_taken_and_kept_once() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn stop_and_start_come_three_ways_and_the_latest_word_counts_in_any_order() {
-    let world = World::new().await;
-    let (webhook, api) = (world.webhook(), api(&world));
+async fn latest_opt_out_or_opt_in_wins_whatever_its_source_and_order() {
+    let world = TestEnv::new().await;
+    let (webhook, api) = (world.webhook(), new_api(&world));
     let now = cloud::now() / 1000;
-    let stop = message(
+    let stop = message_body(
         "34610000001",
         "wamid.1",
         now - 60,
         json!({"text": {"body": "Baja!"}}),
     );
-    let start = message(
+    let start = message_body(
         "34610000001",
         "wamid.2",
         now - 30,
@@ -123,27 +127,27 @@ async fn stop_and_start_come_three_ways_and_the_latest_word_counts_in_any_order(
     );
     // Late news of an older word changes nothing; repeated, neither.
     for body in [&start, &stop, &stop, &start] {
-        post(&world, &webhook, body).await;
+        post_callback(&world, &webhook, body).await;
     }
-    let (code, seen) = get(&api, "/contacts/34610000001").await;
+    let (code, seen) = get_json(&api, "/contacts/34610000001").await;
     assert_eq!((code, &seen["suppressed"]), (200, &json!(false)), "{seen}");
     assert_eq!(seen["consent"].as_array().unwrap().len(), 2);
     let button = json!({"type": "button", "button": {"payload": "OPT_OUT", "text": "No, thanks"}});
-    post(
+    post_callback(
         &world,
         &webhook,
-        &message("34610000002", "wamid.3", now, button),
+        &message_body("34610000002", "wamid.3", now, button),
     )
     .await;
     let value = json!({"user_preferences": [{"wa_id": "34610000003", "category": "marketing_messages", "value": "stop",
         "detail": "User requested to stop marketing messages", "timestamp": now}]});
-    post(&world, &webhook, &change("user_preferences", value)).await;
+    post_callback(&world, &webhook, &change_body("user_preferences", value)).await;
     let failed = json!({"id": "wamid.4", "status": "failed", "timestamp": now.to_string(), "recipient_id": "34610000004",
         "biz_opaque_callback_data": "c1:1:1", "errors": [{"code": 131_050, "title": "Stopped marketing"}]});
-    post(
+    post_callback(
         &world,
         &webhook,
-        &change("messages", json!({"statuses": [failed]})),
+        &change_body("messages", json!({"statuses": [failed]})),
     )
     .await;
     for (ending, source, words) in [
@@ -155,7 +159,7 @@ async fn stop_and_start_come_three_ways_and_the_latest_word_counts_in_any_order(
         ),
         (4, "refusal", "Stopped marketing"),
     ] {
-        let (_, seen) = get(&api, &format!("/contacts/3461000000{ending}")).await;
+        let (_, seen) = get_json(&api, &format!("/contacts/3461000000{ending}")).await;
         assert_eq!(seen["suppressed"], true, "{seen}");
         assert_eq!(
             (&seen["consent"][0]["source"], &seen["consent"][0]["text"]),
@@ -164,13 +168,13 @@ async fn stop_and_start_come_three_ways_and_the_latest_word_counts_in_any_order(
     }
     // A new number does not bring messages back.
     let moved = json!({"type": "system", "system": {"type": "user_changed_number", "wa_id": "34610000009", "body": "moved"}});
-    post(
+    post_callback(
         &world,
         &webhook,
-        &message("34610000002", "wamid.5", now, moved),
+        &message_body("34610000002", "wamid.5", now, moved),
     )
     .await;
-    let (_, seen) = get(&api, "/contacts/34610000009").await;
+    let (_, seen) = get_json(&api, "/contacts/34610000009").await;
     assert_eq!(
         (&seen["suppressed"], &seen["consent"][0]["source"]),
         (&json!(true), &json!("moved"))
@@ -180,74 +184,81 @@ async fn stop_and_start_come_three_ways_and_the_latest_word_counts_in_any_order(
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn somebody_known_by_an_id_alone_can_stop_too() {
-    let world = World::new().await;
+async fn recipient_known_only_by_user_id_can_opt_out() {
+    let world = TestEnv::new().await;
     world
         .simulator
         .state
-        .set(&json!({"user_ids": true}))
+        .update_settings(&json!({"user_ids": true}))
         .unwrap();
     let webhook = world.webhook();
-    let campaign = world.uploaded(2, |_| {}).await;
+    let campaign = world.import_campaign(2, |_| {}).await;
     world.send_all().await;
-    let to = phone("+34610000001");
-    let known = world.contacts.get(&Who::Phone(to)).await.unwrap().unwrap();
+    let to = parse_phone("+34610000001");
+    let known = world
+        .contacts
+        .get(&ContactKey::Phone(to))
+        .await
+        .unwrap()
+        .unwrap();
     let user_id = known.user_id.expect("the answer named it");
     // The word comes under the id that the API's answer named, without a number.
     let stop = |user: &str, wamid: &str| {
         let message = json!({"from_user_id": user, "id": wamid, "timestamp": (cloud::now() / 1000).to_string(),
             "type": "text", "text": {"body": "stop"}});
-        change("messages", json!({"messages": [message]}))
+        change_body("messages", json!({"messages": [message]}))
     };
-    post(&world, &webhook, &stop(&user_id, "wamid.a")).await;
+    post_callback(&world, &webhook, &stop(&user_id, "wamid.a")).await;
     assert!(
         world
             .contacts
-            .get(&Who::Phone(to))
+            .get(&ContactKey::Phone(to))
             .await
             .unwrap()
             .unwrap()
             .suppressed
     );
     // Somebody whose number is learned later only.
-    post(&world, &webhook, &stop("ES.later", "wamid.b")).await;
-    let late = phone("+34610000077");
+    post_callback(&world, &webhook, &stop("ES.later", "wamid.b")).await;
+    let late = parse_phone("+34610000077");
     world
         .contacts
-        .link(late, "ES.later", cloud::now())
+        .link_user_id(late, "ES.later", cloud::now())
         .await
         .unwrap();
     let contact = world
         .contacts
-        .get(&Who::Phone(late))
+        .get(&ContactKey::Phone(late))
         .await
         .unwrap()
         .unwrap();
-    assert!(contact.suppressed && contact.consent[0].source == Source::Text);
-    assert_eq!(world.now(&campaign.id).await.state, CampaignState::Sending);
+    assert!(contact.suppressed && contact.consent[0].source == ConsentSource::Text);
+    assert_eq!(
+        world.load_campaign(&campaign.id).await.state,
+        CampaignState::Sending
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn after_a_stop_was_acknowledged_no_call_to_that_person_starts() {
-    let world = World::new().await;
+async fn no_send_starts_after_an_opt_out_is_acknowledged() {
+    let world = TestEnv::new().await;
     let webhook = world.webhook();
-    let campaign = world.uploaded(400, |_| {}).await;
+    let campaign = world.import_campaign(400, |_| {}).await;
     let senders = [
         world.slow_sender(),
         world.slow_sender(),
         world.slow_sender(),
     ];
-    let sending = futures::future::join_all(
-        senders
-            .iter()
-            .map(async |sender| while world.pump(sender, Duration::ZERO).await.is_some() {}),
-    );
+    let sending =
+        futures::future::join_all(senders.iter().map(async |sender| {
+            while world.deliver_next(sender, Duration::ZERO).await.is_some() {}
+        }));
     // Whoever is called next was asked for already: a stop comes right into that.
     let stopping = async {
         let mut stopped = Vec::new();
         for round in 1..=12 {
-            while world.simulator.state.figures().calls < round * 6 {
+            while world.simulator.state.stats().calls < round * 6 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let calls = world.simulator.state.calls();
@@ -263,8 +274,8 @@ async fn after_a_stop_was_acknowledged_no_call_to_that_person_starts() {
             let from = world.simulator.state.elapsed();
             let stops = [last, last + 1, last + 2].map(async |number| {
                 let who = format!("34610{number:06}");
-                let body = text(&who, &format!("wamid.{number}"), "STOP");
-                post(&world, &webhook, &body).await;
+                let body = text_body(&who, &format!("wamid.{number}"), "STOP");
+                post_callback(&world, &webhook, &body).await;
                 (number, from, world.simulator.state.elapsed())
             });
             stopped.extend(futures::future::join_all(stops).await);
@@ -291,26 +302,26 @@ async fn after_a_stop_was_acknowledged_no_call_to_that_person_starts() {
         before > 0 && meanwhile > 0,
         "{before} called before, {meanwhile} while they said stop: the test shows nothing"
     );
-    let rows = world.ledger_of(&campaign.id).await;
+    let rows = world.ledger_rows(&campaign.id).await;
     assert!(rows.iter().all(|row| row.state != State::Unconfirmed));
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn free_form_messages_go_to_people_inside_the_window_only() {
-    let world = World::new().await;
-    let (webhook, api) = (world.webhook(), api(&world));
+async fn free_form_messages_are_sent_only_inside_the_service_window() {
+    let world = TestEnv::new().await;
+    let (webhook, api) = (world.webhook(), new_api(&world));
     let now = cloud::now() / 1000;
     let day = 24 * 3600;
     let hello = |at| {
-        message(
+        message_body(
             "34610000001",
             &format!("wamid.{at}"),
             at,
             json!({"text": {"body": "hello"}}),
         )
     };
-    let late = message(
+    let late = message_body(
         "34610000002",
         "wamid.late",
         now - day,
@@ -318,27 +329,27 @@ async fn free_form_messages_go_to_people_inside_the_window_only() {
     );
     // The latest counts, whichever comes last.
     for body in [&hello(now), &hello(now - 2 * day), &late] {
-        post(&world, &webhook, body).await;
+        post_callback(&world, &webhook, body).await;
     }
-    let (_, seen) = get(&api, "/contacts/34610000001").await;
+    let (_, seen) = get_json(&api, "/contacts/34610000001").await;
     assert!(seen["window_until"].is_string(), "{seen}");
-    let skipped = free_form(&world, 3, |_| {}).await;
+    let skipped = import_free_form_campaign(&world, 3, |_| {}).await;
     world.send_all().await;
-    let rows = world.ledger_of(&skipped.id).await;
+    let rows = world.ledger_rows(&skipped.id).await;
     let states: Vec<State> = rows.iter().map(|row| row.state).collect();
     assert_eq!(states, [State::Accepted, State::Skipped, State::Skipped]);
-    let why = &rows[1].fault.as_ref().unwrap().title;
+    let why = &rows[1].error_info.as_ref().unwrap().title;
     assert!(why.starts_with("outside window"), "{why}");
     let fallback = json!({"type": "template", "template": {"name": "hello", "language": {"code": "en"},
         "components": [{"type": "body", "parameters": [{"type": "text", "text": "{{phone}}"}]}]}});
-    let both = free_form(&world, 3, |campaign| {
+    let both = import_free_form_campaign(&world, 3, |campaign| {
         campaign.fallback = Some(Message::new(fallback).unwrap());
     })
     .await;
     world.send_all().await;
     assert!(
         world
-            .ledger_of(&both.id)
+            .ledger_rows(&both.id)
             .await
             .iter()
             .all(|row| row.state == State::Accepted)
@@ -368,14 +379,14 @@ async fn free_form_messages_go_to_people_inside_the_window_only() {
         Some(template.to.as_str()),
         "values serve both messages"
     );
-    let all = free_form(&world, 3, |campaign| {
-        campaign.outside_window = OutsideWindow::Send
+    let all = import_free_form_campaign(&world, 3, |campaign| {
+        campaign.outside_service_window = OutsideServiceWindow::Send
     })
     .await;
     world.send_all().await;
     assert!(
         world
-            .ledger_of(&all.id)
+            .ledger_rows(&all.id)
             .await
             .iter()
             .all(|row| row.state == State::Accepted)
@@ -384,57 +395,57 @@ async fn free_form_messages_go_to_people_inside_the_window_only() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn what_people_write_is_in_the_inbox_with_the_campaign_it_answers() {
-    let world = World::new().await;
-    let (webhook, api) = (world.webhook(), api(&world));
-    let first = world.uploaded(2, |_| {}).await;
+async fn inbound_messages_are_in_the_inbox_with_their_campaign() {
+    let world = TestEnv::new().await;
+    let (webhook, api) = (world.webhook(), new_api(&world));
+    let first = world.import_campaign(2, |_| {}).await;
     world.send_all().await;
     let quoted = world
         .ledger
-        .row(&first.id, 1)
+        .get_row(&first.id, 1)
         .await
         .unwrap()
         .unwrap()
         .wamid
         .unwrap();
-    let sent = report(
+    let sent = status_json(
         &format!("{}:1:1", first.id),
         &quoted,
         "sent",
         cloud::now() / 1000,
     );
     assert_eq!(
-        status(&webhook, signed(&world, &reports(&[sent]))).await,
+        response_status(&webhook, signed_request(&world, &statuses_body(&[sent]))).await,
         200
     );
-    let second = world.uploaded(2, |_| {}).await;
+    let second = world.import_campaign(2, |_| {}).await;
     world.send_all().await;
     let now = cloud::now() / 1000;
     let quote =
         json!({"text": {"body": "about the first"}, "context": {"from": "1", "id": quoted}});
     for body in [
-        message("34610000001", "wamid.x", now, quote.clone()),
-        message(
+        message_body("34610000001", "wamid.x", now, quote.clone()),
+        message_body(
             "34610000001",
             "wamid.y",
             now,
             json!({"text": {"body": "thanks"}}),
         ),
-        message(
+        message_body(
             "34619999999",
             "wamid.z",
             now,
             json!({"type": "image", "image": {"id": "7", "caption": "look"}}),
         ),
         // Meta sends it again.
-        message("34610000001", "wamid.x", now, quote),
+        message_body("34610000001", "wamid.x", now, quote),
     ] {
-        post(&world, &webhook, &body).await;
+        post_callback(&world, &webhook, &body).await;
     }
     let mut seen = Vec::new();
     let mut after = String::new();
     loop {
-        let (code, page) = get(&api, &format!("/messages?limit=2{after}")).await;
+        let (code, page) = get_json(&api, &format!("/messages?limit=2{after}")).await;
         assert_eq!(code, 200, "{page}");
         let messages = page["messages"].as_array().unwrap();
         seen.extend(messages.clone());
@@ -484,29 +495,29 @@ async fn what_people_write_is_in_the_inbox_with_the_campaign_it_answers() {
         (&json!("+34610000001"), &json!("Ana"))
     );
     let since = seen[1]["received_at"].as_str().unwrap();
-    let (_, later) = get(&api, &format!("/messages?since={since}")).await;
+    let (_, later) = get_json(&api, &format!("/messages?since={since}")).await;
     assert!(later["messages"].as_array().unwrap().len() >= 2, "{later}");
     for wrong in ["since=yesterday", "after=nothing"] {
-        assert_eq!(get(&api, &format!("/messages?{wrong}")).await.0, 422);
+        assert_eq!(get_json(&api, &format!("/messages?{wrong}")).await.0, 422);
     }
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_keyword_is_answered_once_through_the_urgent_lane_even_while_a_campaign_runs() {
-    let world = World::new().await;
-    let (webhook, api) = (world.webhook(), api(&world));
+async fn keyword_is_answered_once_and_ahead_of_a_running_campaign() {
+    let world = TestEnv::new().await;
+    let (webhook, api) = (world.webhook(), new_api(&world));
     let body = json!({"replies": [{"keywords": ["Hours"], "message": {"type": "text", "text": {"body": "9 to 5"}}}]});
-    let (code, _, set) = call(
+    let (code, _, set) = call_api(
         &api,
         "PUT",
         "/settings",
-        Some(TOKEN),
+        Some(API_TOKEN),
         body.to_string().into_bytes(),
     )
     .await;
     assert_eq!(code, 200, "{set}");
-    let shown: Value = get(&api, "/settings").await.1;
+    let shown: Value = get_json(&api, "/settings").await.1;
     assert!(
         shown["stop_words"]["en"]
             .as_array()
@@ -514,16 +525,21 @@ async fn a_keyword_is_answered_once_through_the_urgent_lane_even_while_a_campaig
             .contains(&json!("stop")),
         "what was left out is as usual"
     );
-    let campaign = world.uploaded(60, |_| {}).await;
+    let campaign = world.import_campaign(60, |_| {}).await;
     // A file that would keep the slot busy for a long time.
     let sender = world.slow_sender();
-    let sending = world.pump(&sender, Duration::ZERO);
+    let sending = world.deliver_next(&sender, Duration::ZERO);
     let asking = async {
-        while world.simulator.state.figures().calls < 3 {
+        while world.simulator.state.stats().calls < 3 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         for _ in 0..3 {
-            post(&world, &webhook, &text("34619999999", "wamid.q", "hours?")).await;
+            post_callback(
+                &world,
+                &webhook,
+                &text_body("34619999999", "wamid.q", "hours?"),
+            )
+            .await;
         }
         while !world
             .simulator
@@ -534,7 +550,7 @@ async fn a_keyword_is_answered_once_through_the_urgent_lane_even_while_a_campaig
         {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let calls = world.simulator.state.figures().calls;
+        let calls = world.simulator.state.stats().calls;
         world.campaigns.pause(&campaign.id, "enough").await.unwrap();
         calls
     };
@@ -551,14 +567,19 @@ async fn a_keyword_is_answered_once_through_the_urgent_lane_even_while_a_campaig
         .collect();
     assert_eq!(answers.len(), 1, "asked once, answered once");
     assert_eq!(answers[0].body["text"]["body"], "9 to 5");
-    let (_, listed) = get(&api, "/campaigns").await;
+    let (_, listed) = get_json(&api, "/campaigns").await;
     assert_eq!(
         listed["campaigns"].as_array().unwrap().len(),
         1,
         "answers are no campaigns: {listed}"
     );
     // Nobody at work: a message of the lane wakes a sender.
-    post(&world, &webhook, &text("34618888888", "wamid.r", "HOURS")).await;
+    post_callback(
+        &world,
+        &webhook,
+        &text_body("34618888888", "wamid.r", "HOURS"),
+    )
+    .await;
     world.send_all().await;
     assert!(
         world
@@ -569,8 +590,18 @@ async fn a_keyword_is_answered_once_through_the_urgent_lane_even_while_a_campaig
             .any(|call| call.to == "+34618888888")
     );
     // Who stopped is not answered, not even to that.
-    post(&world, &webhook, &text("34618888888", "wamid.s", "stop")).await;
-    post(&world, &webhook, &text("34618888888", "wamid.t", "hours")).await;
+    post_callback(
+        &world,
+        &webhook,
+        &text_body("34618888888", "wamid.s", "stop"),
+    )
+    .await;
+    post_callback(
+        &world,
+        &webhook,
+        &text_body("34618888888", "wamid.t", "hours"),
+    )
+    .await;
     world.send_all().await;
     let calls = world.simulator.state.calls();
     assert_eq!(
@@ -581,11 +612,11 @@ async fn a_keyword_is_answered_once_through_the_urgent_lane_even_while_a_campaig
         1
     );
     let wrong = json!({"replies": [{"keywords": ["a"], "message": {"type": "text", "text": {"body": "Hi {{name}}"}}}]});
-    let (code, _, problem) = call(
+    let (code, _, problem) = call_api(
         &api,
         "PUT",
         "/settings",
-        Some(TOKEN),
+        Some(API_TOKEN),
         wrong.to_string().into_bytes(),
     )
     .await;
@@ -597,10 +628,10 @@ async fn a_keyword_is_answered_once_through_the_urgent_lane_even_while_a_campaig
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn words_are_the_operators_to_set() {
-    let world = World::new().await;
+async fn operator_sets_opt_out_keywords_and_replies() {
+    let world = TestEnv::new().await;
     let settings = Settings {
-        replies: vec![Reply {
+        replies: vec![AutoReply {
             keywords: vec!["*".into()],
             message: Message::new(json!({"type": "text", "text": {"body": "We read you"}}))
                 .unwrap(),
@@ -608,18 +639,23 @@ async fn words_are_the_operators_to_set() {
         ..Settings::default()
     };
     let mut settings = settings;
-    settings.words.stop = [("xx".to_owned(), vec!["basta ya".to_owned()])].into();
-    world.settings().write(&settings).await.unwrap();
+    settings.opt_out_keywords.stop = [("xx".to_owned(), vec!["basta ya".to_owned()])].into();
+    world.settings_store().put(&settings).await.unwrap();
     let webhook = world.webhook();
-    post(&world, &webhook, &text("34610000001", "wamid.1", "stop")).await;
-    post(
+    post_callback(
         &world,
         &webhook,
-        &text("34610000002", "wamid.2", "Basta  ya!"),
+        &text_body("34610000001", "wamid.1", "stop"),
+    )
+    .await;
+    post_callback(
+        &world,
+        &webhook,
+        &text_body("34610000002", "wamid.2", "Basta  ya!"),
     )
     .await;
     let suppressed = async |number| {
-        let who = Who::Phone(phone(number));
+        let who = ContactKey::Phone(parse_phone(number));
         world.contacts.get(&who).await.unwrap().unwrap().suppressed
     };
     assert!(!suppressed("+34610000001").await);
@@ -637,9 +673,9 @@ async fn words_are_the_operators_to_set() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_notice_stops_the_campaigns_it_concerns_and_old_news_stops_nothing() {
-    let world = World::new().await;
-    let (webhook, api) = (world.webhook(), api(&world));
+async fn account_event_pauses_the_campaigns_it_concerns_unless_outdated() {
+    let world = TestEnv::new().await;
+    let (webhook, api) = (world.webhook(), new_api(&world));
     let template = |name: &str| {
         let body =
             json!({"type": "template", "template": {"name": name, "language": {"code": "en"}}});
@@ -648,7 +684,7 @@ async fn a_notice_stops_the_campaigns_it_concerns_and_old_news_stops_nothing() {
     let of = async |name: &str| {
         let message = template(name);
         world
-            .uploaded(3, |campaign| campaign.message = message)
+            .import_campaign(3, |campaign| campaign.message = message)
             .await
     };
     let (one, other) = (of("sale").await, of("update").await);
@@ -657,51 +693,60 @@ async fn a_notice_stops_the_campaigns_it_concerns_and_old_news_stops_nothing() {
             "reason": "NONE", "other_info": {"title": "FIRST_PAUSE", "description": "Too many people reported it."}})
     };
     let field = "message_template_status_update";
-    let mut old = change(field, event("PAUSED"));
+    let mut old = change_body(field, event("PAUSED"));
     old["entry"][0]["time"] = json!(cloud::now() / 1000 - 3600);
     for harmless in [
         &old,
-        &change(field, event("APPROVED")),
-        &change("account_update", json!({"event": "PARTNER_ADDED"})),
+        &change_body(field, event("APPROVED")),
+        &change_body("account_update", json!({"event": "PARTNER_ADDED"})),
     ] {
-        post(&world, &webhook, harmless).await;
-        assert_eq!(world.now(&one.id).await.state, CampaignState::Sending);
+        post_callback(&world, &webhook, harmless).await;
+        assert_eq!(
+            world.load_campaign(&one.id).await.state,
+            CampaignState::Sending
+        );
     }
-    post(&world, &webhook, &change(field, event("PAUSED"))).await;
-    let stopped = world.now(&one.id).await;
+    post_callback(&world, &webhook, &change_body(field, event("PAUSED"))).await;
+    let stopped = world.load_campaign(&one.id).await;
     assert_eq!(stopped.state, CampaignState::Paused);
     let reason = stopped.reason.unwrap();
     assert!(
         reason.contains("sale (en)") && reason.contains("Too many people"),
         "{reason}"
     );
-    assert_eq!(world.now(&other.id).await.state, CampaignState::Sending);
+    assert_eq!(
+        world.load_campaign(&other.id).await.state,
+        CampaignState::Sending
+    );
     let upgrade = json!({"event": "THROUGHPUT_UPGRADE", "current_limit": "TIER_UNLIMITED", "display_phone_number": "1"});
-    post(
+    post_callback(
         &world,
         &webhook,
-        &change("phone_number_quality_update", upgrade),
+        &change_body("phone_number_quality_update", upgrade),
     )
     .await;
-    let (_, shown) = get(&api, "/account").await;
+    let (_, shown) = get_json(&api, "/account").await;
     let notices = shown["notices"].as_array().unwrap();
     let says = |notice: &Value| notice["text"].as_str().unwrap().contains("raise TpsBudget");
     assert!(notices.iter().any(says), "{shown}");
     let flagged =
         json!({"event": "FLAGGED", "current_limit": "TIER_10K", "display_phone_number": "1"});
-    post(
+    post_callback(
         &world,
         &webhook,
-        &change("phone_number_quality_update", flagged),
+        &change_body("phone_number_quality_update", flagged),
     )
     .await;
-    assert_eq!(world.now(&other.id).await.state, CampaignState::Paused);
+    assert_eq!(
+        world.load_campaign(&other.id).await.state,
+        CampaignState::Paused
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_failed_delivery_decides_as_a_refusal_does() {
-    let world = World::new().await;
+async fn failed_delivery_pauses_the_campaign_like_a_failed_send() {
+    let world = TestEnv::new().await;
     let webhook = world.webhook();
     let image = |link: &str| {
         let body = json!({"type": "image", "image": {"link": link}});
@@ -715,7 +760,7 @@ async fn a_failed_delivery_decides_as_a_refusal_does() {
     ] {
         let message = image(link);
         let campaign = world
-            .campaign_with(|campaign| {
+            .create_campaign_with(|campaign| {
                 campaign.state = CampaignState::Sending;
                 campaign.message = message;
             })
@@ -725,7 +770,7 @@ async fn a_failed_delivery_decides_as_a_refusal_does() {
             .claim(&campaign.id, 1, "sender", 1)
             .await
             .unwrap();
-        let mut failed = report(
+        let mut failed = status_json(
             &format!("{}:1:1", campaign.id),
             "wamid.1",
             "failed",
@@ -733,29 +778,30 @@ async fn a_failed_delivery_decides_as_a_refusal_does() {
         );
         failed["errors"][0]["code"] = json!(code);
         assert_eq!(
-            status(&webhook, signed(&world, &reports(&[failed]))).await,
+            response_status(&webhook, signed_request(&world, &statuses_body(&[failed]))).await,
             200
         );
-        let now = world.now(&campaign.id).await;
+        let now = world.load_campaign(&campaign.id).await;
         assert_eq!(now.state, expected, "{link} {code} {:?}", now.reason);
     }
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn an_operators_word_is_one_among_others() {
-    let world = World::new().await;
-    let api = api(&world);
-    let who = Who::Phone(phone("+34610000001"));
-    let word = Consent {
+async fn operator_opt_in_is_recorded_beside_the_recipients_opt_out() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
+    let who = ContactKey::Phone(parse_phone("+34610000001"));
+    let word = ConsentEvent {
         at: cloud::now() - 1000,
         suppressed: true,
-        source: Source::Text,
+        source: ConsentSource::Text,
         text: Some("stop".into()),
     };
-    world.contacts.tell(&who, word).await.unwrap();
+    world.contacts.record_consent(&who, word).await.unwrap();
     let body = br#"{"suppressed": false, "reason": "she called us"}"#.to_vec();
-    let (code, _, seen) = call(&api, "PUT", "/contacts/34610000001", Some(TOKEN), body).await;
+    let (code, _, seen) =
+        call_api(&api, "PUT", "/contacts/34610000001", Some(API_TOKEN), body).await;
     assert_eq!((code, &seen["suppressed"]), (200, &json!(false)));
     assert_eq!(seen["consent"][0]["text"], "she called us");
     assert_eq!(seen["consent"][1]["source"], "text", "nothing is forgotten");

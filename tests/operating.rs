@@ -7,15 +7,15 @@ use axum::{Router, http};
 use campaign::record::CampaignState;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use whatsapp::account::Account;
+use whatsapp::account::AccountClient;
 
-use crate::architecture::event;
-use crate::world::{TOKEN, World};
+use crate::architecture::sample_event;
+use crate::world::{API_TOKEN, TestEnv};
 
 /// The API over a test's own tables, and the simulator as Meta.
-pub(crate) fn api(world: &World) -> Router {
+pub(crate) fn new_api(world: &TestEnv) -> Router {
     let settings = world.simulator.state.settings();
-    let account = Account::new(
+    let account = AccountClient::new(
         &world.simulator.url(),
         "v25.0",
         &settings.waba_id,
@@ -27,22 +27,22 @@ pub(crate) fn api(world: &World) -> Router {
         imports: world.imports.clone(),
         contacts: world.contacts.clone(),
         inbox: world.inbox.clone(),
-        settings: world.settings(),
-        notices: world.notices.clone(),
+        settings: world.settings_store(),
+        account_events: world.account_events.clone(),
         ledger: world.ledger.clone(),
         schedules: world.schedules.clone(),
         files: world.files.clone(),
         queue: world.queue.clone(),
-        jobs: world.jobs(),
-        erasures: world.erasures(),
-        splits: world.splits(),
-        secrets: world.secret(),
+        jobs: world.job_queue(),
+        erasures: world.erasure_queue(),
+        import_queue: world.import_queue(),
+        secrets: world.secrets(),
         account: account.unwrap(),
-        budget: 40,
+        messages_per_second: 40,
     })
 }
 
-pub(crate) async fn call(
+pub(crate) async fn call_api(
     api: &Router,
     method: &str,
     path: &str,
@@ -71,21 +71,29 @@ pub(crate) async fn call(
     )
 }
 
-pub(crate) async fn get(api: &Router, path: &str) -> (u16, Value) {
-    let (status, _, body) = call(api, "GET", path, Some(TOKEN), Vec::new()).await;
+pub(crate) async fn get_json(api: &Router, path: &str) -> (u16, Value) {
+    let (status, _, body) = call_api(api, "GET", path, Some(API_TOKEN), Vec::new()).await;
     (status, body)
 }
 
-fn sample() -> Value {
-    serde_json::from_str(event("api.create-campaign.json")["body"].as_str().unwrap()).unwrap()
+fn sample_campaign() -> Value {
+    serde_json::from_str(
+        sample_event("api.create-campaign.json")["body"]
+            .as_str()
+            .unwrap(),
+    )
+    .unwrap()
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn only_health_is_open() {
-    let world = World::new().await;
-    let api = api(&world);
-    assert_eq!(call(&api, "GET", "/health", None, Vec::new()).await.0, 200);
+async fn every_route_but_health_requires_a_token() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
+    assert_eq!(
+        call_api(&api, "GET", "/health", None, Vec::new()).await.0,
+        200
+    );
     for path in [
         "/campaigns",
         "/campaigns/x",
@@ -101,7 +109,7 @@ async fn only_health_is_open() {
             Some("local-operatos"),
             Some("LOCAL-OPERATOR"),
         ] {
-            let (status, kind, body) = call(&api, "GET", path, token, Vec::new()).await;
+            let (status, kind, body) = call_api(&api, "GET", path, token, Vec::new()).await;
             assert_eq!(
                 (status, kind.as_str()),
                 (401, "application/problem+json"),
@@ -110,28 +118,28 @@ async fn only_health_is_open() {
             assert_eq!(body["status"], 401);
         }
     }
-    let before = world.campaigns.list(10).await.unwrap().len();
+    let before = world.campaigns.list_latest(10).await.unwrap().len();
     assert_eq!(
-        call(
+        call_api(
             &api,
             "POST",
             "/campaigns",
             None,
-            sample().to_string().into()
+            sample_campaign().to_string().into()
         )
         .await
         .0,
         401
     );
-    assert_eq!(world.campaigns.list(10).await.unwrap().len(), before);
+    assert_eq!(world.campaigns.list_latest(10).await.unwrap().len(), before);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn bad_requests_get_a_problem_that_says_what_to_do() {
-    let world = World::new().await;
-    let api = api(&world);
-    let (status, problem) = get(&api, "/campaigns/no-such-campaign").await;
+async fn bad_requests_get_a_problem_with_a_remedy() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
+    let (status, problem) = get_json(&api, "/campaigns/no-such-campaign").await;
     assert!(
         status == 404
             && problem["detail"]
@@ -140,30 +148,30 @@ async fn bad_requests_get_a_problem_that_says_what_to_do() {
                 .contains("GET /campaigns"),
         "{problem}"
     );
-    assert_eq!(get(&api, "/campaigns/NOT%20AN%20ID").await.0, 404);
-    assert_eq!(get(&api, "/nothing").await.0, 404);
+    assert_eq!(get_json(&api, "/campaigns/NOT%20AN%20ID").await.0, 404);
+    assert_eq!(get_json(&api, "/nothing").await.0, 404);
     assert_eq!(
-        call(&api, "DELETE", "/campaigns", Some(TOKEN), Vec::new())
+        call_api(&api, "DELETE", "/campaigns", Some(API_TOKEN), Vec::new())
             .await
             .0,
         405
     );
-    let huge = vec![b' '; api::MAX_BODY + 1];
-    let (status, kind, _) = call(&api, "POST", "/campaigns", Some(TOKEN), huge).await;
+    let huge = vec![b' '; api::MAX_BODY_BYTES + 1];
+    let (status, kind, _) = call_api(&api, "POST", "/campaigns", Some(API_TOKEN), huge).await;
     assert_eq!((status, kind.as_str()), (413, "application/problem+json"));
     assert_eq!(
-        call(&api, "POST", "/campaigns", Some(TOKEN), b"{".to_vec())
+        call_api(&api, "POST", "/campaigns", Some(API_TOKEN), b"{".to_vec())
             .await
             .0,
         400
     );
-    let mut body = sample();
+    let mut body = sample_campaign();
     body["message"]["template"]["components"][0]["parameters"][0]["type"] = json!("tekst");
-    let (status, kind, problem) = call(
+    let (status, kind, problem) = call_api(
         &api,
         "POST",
         "/campaigns",
-        Some(TOKEN),
+        Some(API_TOKEN),
         body.to_string().into(),
     )
     .await;
@@ -172,22 +180,22 @@ async fn bad_requests_get_a_problem_that_says_what_to_do() {
         problem["field"],
         "/message/template/components/0/parameters/0/tekst"
     );
-    assert!(world.campaigns.list(10).await.unwrap().is_empty());
+    assert!(world.campaigns.list_latest(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_campaign_from_creation_to_its_numbers() {
-    let world = World::new().await;
-    let api = api(&world);
+async fn campaign_is_created_imported_and_listed() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
     let file = "Name,Phone,Amount,Order\nAna,(11) 98765-4321,3,7\nBob,n/a,4,8\n";
-    let mut body = sample();
+    let mut body = sample_campaign();
     body["file"]["size"] = json!(file.len());
-    let (status, _, created) = call(
+    let (status, _, created) = call_api(
         &api,
         "POST",
         "/campaigns",
-        Some(TOKEN),
+        Some(API_TOKEN),
         body.to_string().into(),
     )
     .await;
@@ -195,16 +203,18 @@ async fn a_campaign_from_creation_to_its_numbers() {
     assert_eq!(created["upload"]["headers"]["if-none-match"], "*");
     let id = created["id"].as_str().unwrap();
     let path = format!("/campaigns/{id}");
-    let (_, seen) = get(&api, &path).await;
+    let (_, seen) = get_json(&api, &path).await;
     assert_eq!(
         (&seen["state"], &seen["rows"]["conserved"]),
         (&json!("awaiting_upload"), &json!(true))
     );
-    assert_eq!(get(&api, &format!("{path}/rejects")).await.0, 404);
+    assert_eq!(get_json(&api, &format!("{path}/rejects")).await.0, 404);
 
-    let event = world.upload(&id.parse().unwrap(), file.as_bytes()).await;
-    world.split(event).await;
-    let (_, seen) = get(&api, &path).await;
+    let event = world
+        .upload_file(&id.parse().unwrap(), file.as_bytes())
+        .await;
+    world.run_import(event).await;
+    let (_, seen) = get_json(&api, &path).await;
     assert_eq!(
         (&seen["state"], &seen["rows"]["total"]),
         (&json!("sending"), &json!(2))
@@ -217,7 +227,7 @@ async fn a_campaign_from_creation_to_its_numbers() {
         (&json!(1), &json!(1))
     );
     assert!(seen["sending"]["estimated_end"].is_string() && seen["sending"]["budget"] == 40);
-    let (status, signed) = get(&api, &format!("{path}/rejects")).await;
+    let (status, signed) = get_json(&api, &format!("{path}/rejects")).await;
     assert_eq!(status, 200);
     let rejects = reqwest::get(signed["url"].as_str().unwrap())
         .await
@@ -227,8 +237,8 @@ async fn a_campaign_from_creation_to_its_numbers() {
         .unwrap();
     assert!(rejects.contains("Bob,n/a,4,8,2,Phone,"), "{rejects}");
 
-    world.campaign(CampaignState::Paused).await;
-    let (_, listed) = get(&api, "/campaigns").await;
+    world.create_campaign(CampaignState::Paused).await;
+    let (_, listed) = get_json(&api, "/campaigns").await;
     let states: Vec<&str> = listed["campaigns"]
         .as_array()
         .unwrap()
@@ -237,7 +247,7 @@ async fn a_campaign_from_creation_to_its_numbers() {
         .collect();
     assert_eq!(states, ["paused", "sending"], "newest first");
     assert_eq!(
-        get(&api, "/campaigns?limit=1").await.1["campaigns"]
+        get_json(&api, "/campaigns?limit=1").await.1["campaigns"]
             .as_array()
             .unwrap()
             .len(),
@@ -247,9 +257,9 @@ async fn a_campaign_from_creation_to_its_numbers() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn the_description_has_every_route() {
-    let world = World::new().await;
-    let (status, description) = get(&api(&world), "/openapi.json").await;
+async fn openapi_lists_every_route() {
+    let world = TestEnv::new().await;
+    let (status, description) = get_json(&new_api(&world), "/openapi.json").await;
     assert_eq!(status, 200);
     let mut paths: Vec<&str> = description["paths"]
         .as_object()

@@ -4,46 +4,46 @@
 use axum::Router;
 use axum::http::HeaderMap;
 use axum::routing::post;
-use campaign::id::ROWS_PER_PAGE;
+use campaign::id::ROWS_PER_PARTITION;
 use serde_json::{Value, json};
 
 /// Serves them; gives the URL.
-pub(crate) async fn serve() -> String {
+pub(crate) async fn start_server() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = Router::new().route("/", post(answer));
+    let router = Router::new().route("/", post(handle_request));
     tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
     url
 }
 
 /// DynamoDB's client for that URL.
-pub(crate) async fn client(url: &str) -> aws_sdk_dynamodb::Client {
-    let config = cloud::aws::config().await;
+pub(crate) async fn connect(url: &str) -> aws_sdk_dynamodb::Client {
+    let config = cloud::aws::load_config().await;
     let config = aws_sdk_dynamodb::config::Builder::from(&config).endpoint_url(url);
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-async fn answer(headers: HeaderMap, body: String) -> String {
+async fn handle_request(headers: HeaderMap, body: String) -> String {
     let operation = headers["x-amz-target"].to_str().unwrap();
     match operation.rsplit('.').next().unwrap() {
-        "Query" => page(&serde_json::from_str(&body).unwrap()),
+        "Query" => query_partition(&serde_json::from_str(&body).unwrap()),
         "BatchWriteItem" => r#"{"UnprocessedItems":{}}"#.into(),
         _ => "{}".into(),
     }
 }
 
 /// A page of the recorded ledger: every row read, but each thousandth refused.
-fn page(query: &Value) -> String {
+fn query_partition(query: &Value) -> String {
     let key = query["ExpressionAttributeValues"][":page"]["S"]
         .as_str()
         .unwrap();
     let number: u32 = key.rsplit('#').next().unwrap().parse().unwrap();
-    let rows = number * ROWS_PER_PAGE..(number + 1) * ROWS_PER_PAGE;
-    let items: Vec<Value> = rows.map(|row| item(key, row)).collect();
+    let rows = number * ROWS_PER_PARTITION..(number + 1) * ROWS_PER_PARTITION;
+    let items: Vec<Value> = rows.map(|row| ledger_item(key, row)).collect();
     json!({"Count": items.len(), "ScannedCount": items.len(), "Items": items}).to_string()
 }
 
-fn item(page: &str, row: u32) -> Value {
+fn ledger_item(page: &str, row: u32) -> Value {
     let at = 1_790_000_000_000 + u64::from(row) * 12;
     let n = |number: u64| json!({"N": number.to_string()});
     let mut item = json!({

@@ -5,13 +5,13 @@ use campaign::record::{Campaign, CampaignState};
 use campaign::tally::Counters;
 use serde_json::{Value, json};
 
-use crate::callbacks::{report, reports, signed, status};
-use crate::operating::{api, call, get};
-use crate::world::{TOKEN, World};
+use crate::callbacks::{response_status, signed_request, status_json, statuses_body};
+use crate::operating::{call_api, get_json, new_api};
+use crate::world::{API_TOKEN, TestEnv};
 
-async fn ask(api: &Router, campaign: &Campaign, job: &str, body: &str) -> (u16, Value) {
+async fn request_job(api: &Router, campaign: &Campaign, job: &str, body: &str) -> (u16, Value) {
     let path = format!("/campaigns/{}/{job}", campaign.id);
-    let (status, _, answer) = call(api, "POST", &path, Some(TOKEN), body.into()).await;
+    let (status, _, answer) = call_api(api, "POST", &path, Some(API_TOKEN), body.into()).await;
     (status, answer)
 }
 
@@ -34,23 +34,23 @@ const FILE: &[u8] = b"Phone;Name;Note\r\n\
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn the_file_comes_back_as_it_was_with_what_became_of_each_row() {
-    let world = World::new().await;
-    let (api, webhook) = (api(&world), world.webhook());
+async fn report_returns_the_file_with_the_outcome_of_each_row() {
+    let world = TestEnv::new().await;
+    let (api, webhook) = (new_api(&world), world.webhook());
     world
-        .suppress(campaign::phone::read("+34610000009", None).unwrap(), true)
+        .set_suppressed(campaign::phone::parse("+34610000009", None).unwrap(), true)
         .await;
-    let campaign = world.campaign(CampaignState::AwaitingUpload).await;
+    let campaign = world.create_campaign(CampaignState::AwaitingUpload).await;
     assert_eq!(
-        ask(&api, &campaign, "report", "").await.0,
+        request_job(&api, &campaign, "report", "").await.0,
         409,
         "nothing was read yet"
     );
-    let event = world.upload(&campaign.id, FILE).await;
-    world.split(event).await;
+    let event = world.upload_file(&campaign.id, FILE).await;
+    world.run_import(event).await;
     world.send_all().await;
     let id = &campaign.id;
-    let ledger = world.ledger_of(id).await;
+    let ledger = world.ledger_rows(id).await;
     let wamid = |row: &str| {
         let row = ledger
             .iter()
@@ -65,7 +65,7 @@ async fn the_file_comes_back_as_it_was_with_what_became_of_each_row() {
         (1, "read", 1_790_000_100),
         (2, "failed", 1_790_000_020),
     ] {
-        let mut status = report(
+        let mut status = status_json(
             &format!("{id}:{row}:1"),
             &wamid(&row.to_string()),
             name,
@@ -74,18 +74,24 @@ async fn the_file_comes_back_as_it_was_with_what_became_of_each_row() {
         status["pricing"] = json!({"billable": true, "category": "marketing"});
         list.push(status);
     }
-    assert_eq!(status(&webhook, signed(&world, &reports(&list))).await, 200);
+    assert_eq!(
+        response_status(&webhook, signed_request(&world, &statuses_body(&list))).await,
+        200
+    );
 
-    assert_eq!(get(&api, &format!("/campaigns/{id}/report")).await.0, 404);
-    let (code, asked) = ask(&api, &campaign, "report", r#"{"bom": true}"#).await;
+    assert_eq!(
+        get_json(&api, &format!("/campaigns/{id}/report")).await.0,
+        404
+    );
+    let (code, asked) = request_job(&api, &campaign, "report", r#"{"bom": true}"#).await;
     assert_eq!((code, &asked["state"]), (202, &json!("requested")));
     assert_eq!(
-        ask(&api, &campaign, "report", "").await.1["requested_at"],
+        request_job(&api, &campaign, "report", "").await.1["requested_at"],
         asked["requested_at"],
         "once"
     );
-    world.work().await;
-    let (_, shown) = get(&api, &format!("/campaigns/{id}/report")).await;
+    world.run_next_job().await;
+    let (_, shown) = get_json(&api, &format!("/campaigns/{id}/report")).await;
     assert_eq!(
         (&shown["state"], &shown["rows"]),
         (&json!("done"), &json!(8)),
@@ -151,16 +157,16 @@ async fn the_file_comes_back_as_it_was_with_what_became_of_each_row() {
     );
     // A file that expired meanwhile is told of.
     let key = cloud::files::input_key(id, cloud::files::Upload::File(0));
-    let other = world.campaign_with(|_| {}).await;
+    let other = world.create_campaign_with(|_| {}).await;
     let event = world
-        .upload(&other.id, b"phone,name\n+34610000005,Flo\n")
+        .upload_file(&other.id, b"phone,name\n+34610000005,Flo\n")
         .await;
-    world.split(event).await;
+    world.run_import(event).await;
     let gone = cloud::files::input_key(&other.id, cloud::files::Upload::File(0));
-    world.files.forget(&gone, None).await.unwrap();
-    assert_eq!(ask(&api, &other, "report", "").await.0, 202);
-    world.work().await;
-    let (_, shown) = get(&api, &format!("/campaigns/{}/report", other.id)).await;
+    world.files.delete_versions(&gone, None).await.unwrap();
+    assert_eq!(request_job(&api, &other, "report", "").await.0, 202);
+    world.run_next_job().await;
+    let (_, shown) = get_json(&api, &format!("/campaigns/{}/report", other.id)).await;
     assert_eq!(shown["state"], "failed", "{shown}");
     assert!(
         shown["outcome"]
@@ -169,11 +175,11 @@ async fn the_file_comes_back_as_it_was_with_what_became_of_each_row() {
             .contains("FileRetentionDays"),
         "{shown}"
     );
-    assert!(world.files.version(&key).await.unwrap().is_some());
+    assert!(world.files.latest_version(&key).await.unwrap().is_some());
     // Without the mark unless asked for; asked for again, it is written again.
-    assert_eq!(ask(&api, &campaign, "report", "").await.0, 202);
-    world.work().await;
-    let (_, shown) = get(&api, &format!("/campaigns/{id}/report")).await;
+    assert_eq!(request_job(&api, &campaign, "report", "").await.0, 202);
+    world.run_next_job().await;
+    let (_, shown) = get_json(&api, &format!("/campaigns/{id}/report")).await;
     assert!(
         download(&shown["files"][0]["url"])
             .await
@@ -183,23 +189,23 @@ async fn the_file_comes_back_as_it_was_with_what_became_of_each_row() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_report_of_several_files_counts_rows_on_and_finds_every_page() {
-    let world = World::new().await;
-    let api = api(&world);
-    let campaign = world.uploaded(300, |_| {}).await;
+async fn report_of_several_files_numbers_rows_continuously() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
+    let campaign = world.import_campaign(300, |_| {}).await;
     world.send_all().await;
     let body = json!({"name": "more.csv", "size": 60}).to_string();
-    let (code, _) = ask(&api, &campaign, "files", &body).await;
+    let (code, _) = request_job(&api, &campaign, "files", &body).await;
     assert_eq!(code, 201);
     let more = b"phone,name\n+34610000300,Known\n+34620000001,New\n+34620000002,N\n";
     let event = world
-        .upload_as(&campaign.id, cloud::files::Upload::File(1), more)
+        .upload_to(&campaign.id, cloud::files::Upload::File(1), more)
         .await;
-    world.split(event).await;
+    world.run_import(event).await;
     world.send_all().await;
-    assert_eq!(ask(&api, &campaign, "report", "").await.0, 202);
-    world.work().await;
-    let (_, shown) = get(&api, &format!("/campaigns/{}/report", campaign.id)).await;
+    assert_eq!(request_job(&api, &campaign, "report", "").await.0, 202);
+    world.run_next_job().await;
+    let (_, shown) = get_json(&api, &format!("/campaigns/{}/report", campaign.id)).await;
     assert_eq!(
         shown["summary"]["status"],
         json!({"duplicate": 1, "accepted": 302}),
@@ -227,37 +233,41 @@ async fn a_report_of_several_files_counts_rows_on_and_finds_every_page() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_recount_puts_counters_right_and_leaves_right_ones_alone() {
-    let world = World::new().await;
-    let api = api(&world);
-    let campaign = world.uploaded(100, |_| {}).await;
+async fn recount_corrects_wrong_counters_and_keeps_right_ones() {
+    let world = TestEnv::new().await;
+    let api = new_api(&world);
+    let campaign = world.import_campaign(100, |_| {}).await;
     world.send_all().await;
     // A shard that counted some rows twice and lost others.
-    let mut tally = world.counters.shard(&campaign.id, "shard-1").await.unwrap();
+    let mut tally = world
+        .counters
+        .get_shard(&campaign.id, "shard-1")
+        .await
+        .unwrap();
     tally.last_sequence.push('1');
     tally.counters = Counters {
         accepted: 130,
         claimed: -7,
-        calls: 12,
+        attempts: 12,
         ..Counters::default()
     };
     let now = cloud::now();
     assert!(
         world
             .counters
-            .replace(&campaign.id, "shard-1", "", &tally, now)
+            .compare_and_set(&campaign.id, "shard-1", "", &tally, now)
             .await
             .unwrap()
     );
     let path = format!("/campaigns/{}", campaign.id);
-    assert_eq!(get(&api, &path).await.1["rows"]["conserved"], false);
+    assert_eq!(get_json(&api, &path).await.1["rows"]["conserved"], false);
     for expected in ["were wrong", "were right"] {
-        assert_eq!(ask(&api, &campaign, "recount", "").await.0, 202);
-        world.work().await;
-        let (_, job) = get(&api, &format!("{path}/recount")).await;
+        assert_eq!(request_job(&api, &campaign, "recount", "").await.0, 202);
+        world.run_next_job().await;
+        let (_, job) = get_json(&api, &format!("{path}/recount")).await;
         assert_eq!(job["state"], "done");
         assert!(job["outcome"].as_str().unwrap().contains(expected), "{job}");
-        let (_, seen) = get(&api, &path).await;
+        let (_, seen) = get_json(&api, &path).await;
         assert_eq!(
             (&seen["rows"]["conserved"], &seen["state"]),
             (&json!(true), &json!("finished")),

@@ -10,100 +10,103 @@ use campaign::record::{Campaign, CampaignState};
 use cloud::ledger::{Claim, LedgerRow};
 use serde_json::json;
 
-use crate::world::{PATIENCE, World, deliver};
+use crate::world::{TIMEOUT, TestEnv, invoke_sender};
 
-fn row(number: u32, to: &str) -> Row {
+fn batch_row(number: u32, to: &str) -> Row {
     Row {
         row: number,
-        to: phone::read(to, None).unwrap(),
+        to: phone::parse(to, None).unwrap(),
         values: vec!["Ana".into()],
     }
 }
 
-async fn enqueue(world: &World, campaign: &CampaignId, rows: Vec<Row>) {
+async fn enqueue(world: &TestEnv, campaign: &CampaignId, rows: Vec<Row>) {
     let batch = Batch {
         campaign: campaign.clone(),
         rows,
     };
-    world.queue.send(&[batch], Duration::ZERO).await.unwrap();
+    world.queue.enqueue(&[batch], Duration::ZERO).await.unwrap();
 }
 
-async fn stored(world: &World, campaign: &CampaignId, row: u32) -> LedgerRow {
+async fn ledger_row(world: &TestEnv, campaign: &CampaignId, row: u32) -> LedgerRow {
     world
         .ledger
-        .row(campaign, row)
+        .get_row(campaign, row)
         .await
         .unwrap()
         .expect("a row in the ledger")
 }
 
 /// A campaign with one row to `+1 202 555 01{ending}`, sent once.
-async fn met(world: &World, ending: u32, proven: bool) -> (Campaign, LedgerRow) {
-    let campaign = world.campaign(CampaignState::Sending).await;
+async fn send_one_row(world: &TestEnv, ending: u32, proven: bool) -> (Campaign, LedgerRow) {
+    let campaign = world.create_campaign(CampaignState::Sending).await;
     if proven {
-        world.campaigns.prove(&campaign.id).await.unwrap();
+        world.campaigns.mark_accepted(&campaign.id).await.unwrap();
     }
     enqueue(
         world,
         &campaign.id,
-        vec![row(1, &format!("+120255501{ending:02}"))],
+        vec![batch_row(1, &format!("+120255501{ending:02}"))],
     )
     .await;
     world
-        .pump(&world.sender(), PATIENCE)
+        .deliver_next(&world.sender(), TIMEOUT)
         .await
         .expect("a batch");
-    let stored = stored(world, &campaign.id, 1).await;
-    (world.now(&campaign.id).await, stored)
+    let stored = ledger_row(world, &campaign.id, 1).await;
+    (world.load_campaign(&campaign.id).await, stored)
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_row_is_called_once_however_often_its_batch_comes() {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::Sending).await;
+async fn repeated_batch_sends_each_row_once() {
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::Sending).await;
     let rows: Vec<Row> = (1..=5)
-        .map(|n| row(n, &format!("+551198765432{n}")))
+        .map(|n| batch_row(n, &format!("+551198765432{n}")))
         .collect();
     // Answers are slow, so that the batch comes again while they are awaited.
     let slow = json!({"median_ms": 1500.0, "p99_ms": 1600.0});
-    world.simulator.state.set(&slow).unwrap();
+    world.simulator.state.update_settings(&slow).unwrap();
     let (one, two) = (world.sender(), world.sender());
     // Three times, to two senders and to the same one again, then once more.
     for _ in 0..3 {
         enqueue(&world, &campaign.id, rows.clone()).await;
     }
-    tokio::join!(world.pump(&one, PATIENCE), world.pump(&two, Duration::ZERO));
+    tokio::join!(
+        world.deliver_next(&one, TIMEOUT),
+        world.deliver_next(&two, Duration::ZERO)
+    );
     enqueue(&world, &campaign.id, rows).await;
-    world.pump(&one, PATIENCE).await.expect("a batch");
-    let books = world.simulator.state.figures();
+    world.deliver_next(&one, TIMEOUT).await.expect("a batch");
+    let books = world.simulator.state.stats();
     assert_eq!(
         (books.calls, books.accepted, books.rows, books.repeats),
         (5, 5, 5, 0)
     );
     for number in 1..=5 {
-        let row = stored(&world, &campaign.id, number).await;
+        let row = ledger_row(&world, &campaign.id, number).await;
         assert_eq!((row.state, row.attempt), (State::Accepted, 1));
         assert!(row.wamid.is_some() && row.message_status.as_deref() == Some("accepted"));
     }
-    assert!(world.now(&campaign.id).await.proven);
+    assert!(world.load_campaign(&campaign.id).await.has_acceptance);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn refusals_that_are_final_for_one_leave_the_campaign_alone() {
-    let world = World::new().await;
+async fn permanent_recipient_errors_reject_the_row_only() {
+    let world = TestEnv::new().await;
     for ending in [20, 21, 22, 23, 24, 25, 26, 27] {
-        let (campaign, row) = met(&world, ending, false).await;
+        let (campaign, row) = send_one_row(&world, ending, false).await;
         assert_eq!(
             (campaign.state, row.state),
             (CampaignState::Sending, State::Rejected),
             "{ending}"
         );
-        assert!(row.fault.unwrap().code.is_some());
+        assert!(row.error_info.unwrap().code.is_some());
     }
     for ending in [30, 31, 32] {
-        let (campaign, row) = met(&world, ending, true).await;
+        let (campaign, row) = send_one_row(&world, ending, true).await;
         assert_eq!(
             (campaign.state, row.state),
             (CampaignState::Sending, State::Rejected),
@@ -114,18 +117,18 @@ async fn refusals_that_are_final_for_one_leave_the_campaign_alone() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn refusals_that_would_meet_every_row_stop_the_campaign_and_hold_the_row() {
-    let world = World::new().await;
+async fn campaign_and_account_errors_pause_the_campaign_and_hold_the_row() {
+    let world = TestEnv::new().await;
     let of_campaign = [40, 41, 42, 43, 44, 45, 46, 47];
     let of_account = [50, 51, 52, 53, 54, 55, 56, 57, 58, 59];
     for ending in of_campaign.into_iter().chain(of_account) {
-        let (campaign, row) = met(&world, ending, true).await;
+        let (campaign, row) = send_one_row(&world, ending, true).await;
         assert_eq!(
             (campaign.state, row.state),
             (CampaignState::Paused, State::Held),
             "{ending}"
         );
-        let code = row.fault.unwrap().code.unwrap();
+        let code = row.error_info.unwrap().code.unwrap();
         assert!(
             campaign.reason.unwrap().contains(&code.to_string()),
             "{ending}"
@@ -135,10 +138,10 @@ async fn refusals_that_would_meet_every_row_stop_the_campaign_and_hold_the_row()
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn refusals_for_now_are_tried_again_later() {
-    let world = World::new().await;
+async fn temporary_errors_are_retried() {
+    let world = TestEnv::new().await;
     for ending in [10, 11, 13, 14, 15, 16, 17, 18, 19, 30] {
-        let (campaign, row) = met(&world, ending, false).await;
+        let (campaign, row) = send_one_row(&world, ending, false).await;
         assert_eq!(
             (campaign.state, row.state),
             (CampaignState::Sending, State::Retry),
@@ -146,31 +149,31 @@ async fn refusals_for_now_are_tried_again_later() {
         );
         assert!(row.not_before.unwrap() > cloud::now() - 60_000, "{ending}");
     }
-    world.drain().await;
+    world.drain_batches().await;
     // 130429 twice, then accepted: one row, three attempts, through the queue.
-    let (campaign, _) = met(&world, 12, false).await;
+    let (campaign, _) = send_one_row(&world, 12, false).await;
     let sender = world.sender();
-    while stored(&world, &campaign.id, 1).await.state != State::Accepted {
+    while ledger_row(&world, &campaign.id, 1).await.state != State::Accepted {
         world
-            .pump(&sender, PATIENCE)
+            .deliver_next(&sender, TIMEOUT)
             .await
             .expect("the row comes back");
     }
-    let row = stored(&world, &campaign.id, 1).await;
+    let row = ledger_row(&world, &campaign.id, 1).await;
     assert_eq!((row.attempt, row.history.len()), (3, 2));
     assert!(
         row.history
             .iter()
-            .all(|past| past.fault.as_ref().unwrap().code == Some(130_429))
+            .all(|past| past.error_info.as_ref().unwrap().code == Some(130_429))
     );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn what_may_have_been_sent_is_in_doubt_and_never_sent_again() {
-    let world = World::new().await;
+async fn possibly_sent_row_is_unconfirmed_and_never_resent() {
+    let world = TestEnv::new().await;
     for ending in [1, 2, 3, 4] {
-        let (campaign, row) = met(&world, ending, false).await;
+        let (campaign, row) = send_one_row(&world, ending, false).await;
         assert_eq!(
             (campaign.state, row.state),
             (CampaignState::Sending, State::Unconfirmed),
@@ -179,68 +182,74 @@ async fn what_may_have_been_sent_is_in_doubt_and_never_sent_again() {
         enqueue(
             &world,
             &campaign.id,
-            vec![self::row(1, &format!("+120255501{ending:02}"))],
+            vec![self::batch_row(1, &format!("+120255501{ending:02}"))],
         )
         .await;
         world
-            .pump(&world.sender(), PATIENCE)
+            .deliver_next(&world.sender(), TIMEOUT)
             .await
             .expect("a batch");
     }
-    assert_eq!(world.simulator.state.figures().repeats, 0);
+    assert_eq!(world.simulator.state.stats().repeats, 0);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_refused_connection_is_certainly_not_sent() {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::Sending).await;
-    enqueue(&world, &campaign.id, vec![row(1, "+5511987654321")]).await;
+async fn refused_connection_is_retried() {
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::Sending).await;
+    enqueue(&world, &campaign.id, vec![batch_row(1, "+5511987654321")]).await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
     world
-        .pump(&world.sender_at(&format!("http://{closed}")), PATIENCE)
+        .deliver_next(&world.sender_to(&format!("http://{closed}")), TIMEOUT)
         .await
         .expect("a batch");
-    assert_eq!(stored(&world, &campaign.id, 1).await.state, State::Retry);
+    assert_eq!(
+        ledger_row(&world, &campaign.id, 1).await.state,
+        State::Retry
+    );
     world
-        .pump(&world.sender(), PATIENCE)
+        .deliver_next(&world.sender(), TIMEOUT)
         .await
         .expect("the row comes back");
-    assert_eq!(stored(&world, &campaign.id, 1).await.state, State::Accepted);
+    assert_eq!(
+        ledger_row(&world, &campaign.id, 1).await.state,
+        State::Accepted
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_campaign_that_does_not_send_is_not_called_for() {
-    let world = World::new().await;
+async fn stopped_campaign_sends_nothing() {
+    let world = TestEnv::new().await;
     for state in [
         CampaignState::Paused,
         CampaignState::Cancelled,
         CampaignState::Failed,
     ] {
-        let campaign = world.campaign(state).await;
-        enqueue(&world, &campaign.id, vec![row(1, "+5511987654321")]).await;
+        let campaign = world.create_campaign(state).await;
+        enqueue(&world, &campaign.id, vec![batch_row(1, "+5511987654321")]).await;
         world
-            .pump(&world.sender(), PATIENCE)
+            .deliver_next(&world.sender(), TIMEOUT)
             .await
             .expect("a batch");
         assert_eq!(
-            world.ledger.row(&campaign.id, 1).await.unwrap(),
+            world.ledger.get_row(&campaign.id, 1).await.unwrap(),
             None,
             "{state:?}"
         );
     }
-    assert_eq!(world.simulator.state.figures().calls, 0);
+    assert_eq!(world.simulator.state.stats().calls, 0);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_dead_senders_claim_becomes_a_visible_doubt() {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::Sending).await;
+async fn expired_claim_becomes_unconfirmed() {
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::Sending).await;
     let long_ago = cloud::now() - 3_600_000;
     for (number, claimed_at) in [(1, long_ago), (2, cloud::now())] {
         let claim = world
@@ -253,58 +262,64 @@ async fn a_dead_senders_claim_becomes_a_visible_doubt() {
     enqueue(
         &world,
         &campaign.id,
-        vec![row(1, "+5511987654321"), row(2, "+5511987654322")],
+        vec![
+            batch_row(1, "+5511987654321"),
+            batch_row(2, "+5511987654322"),
+        ],
     )
     .await;
     world
-        .pump(&world.sender(), PATIENCE)
+        .deliver_next(&world.sender(), TIMEOUT)
         .await
         .expect("a batch");
     assert_eq!(
-        stored(&world, &campaign.id, 1).await.state,
+        ledger_row(&world, &campaign.id, 1).await.state,
         State::Unconfirmed
     );
     assert_eq!(
-        stored(&world, &campaign.id, 2).await.state,
+        ledger_row(&world, &campaign.id, 2).await.state,
         State::Claimed,
         "may still be at work"
     );
-    assert_eq!(world.simulator.state.figures().calls, 0);
+    assert_eq!(world.simulator.state.stats().calls, 0);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_rotated_token_is_read_anew_without_stopping() {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::Sending).await;
+async fn rotated_access_token_is_reloaded_without_a_pause() {
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::Sending).await;
     let sender = world.sender();
-    enqueue(&world, &campaign.id, vec![row(1, "+5511987654321")]).await;
-    world.pump(&sender, PATIENCE).await.expect("a batch");
+    enqueue(&world, &campaign.id, vec![batch_row(1, "+5511987654321")]).await;
+    world.deliver_next(&sender, TIMEOUT).await.expect("a batch");
     world
         .simulator
         .state
-        .set(&json!({"access_token": "the next one"}))
+        .update_settings(&json!({"access_token": "the next one"}))
         .unwrap();
-    world.rotate("the next one").await;
-    enqueue(&world, &campaign.id, vec![row(2, "+5511987654322")]).await;
+    world.rotate_access_token("the next one").await;
+    enqueue(&world, &campaign.id, vec![batch_row(2, "+5511987654322")]).await;
     while world
         .ledger
-        .row(&campaign.id, 2)
+        .get_row(&campaign.id, 2)
         .await
         .unwrap()
         .is_none_or(|row| row.state != State::Accepted)
     {
         world
-            .pump(&sender, PATIENCE)
+            .deliver_next(&sender, TIMEOUT)
             .await
             .expect("the row comes back");
     }
-    assert_eq!(world.now(&campaign.id).await.state, CampaignState::Sending);
+    assert_eq!(
+        world.load_campaign(&campaign.id).await.state,
+        CampaignState::Sending
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_message_that_is_no_batch_goes_the_way_of_the_dead_letters() {
-    let world = World::new().await;
-    assert!(!deliver(&world.sender(), "{\"campaign\": 7}", None).await);
+async fn malformed_batch_is_reported_as_failed() {
+    let world = TestEnv::new().await;
+    assert!(!invoke_sender(&world.sender(), "{\"campaign\": 7}", None).await);
 }

@@ -6,27 +6,27 @@ use std::time::Duration;
 use campaign::batch::Batch;
 use campaign::import::ImportCounts;
 use campaign::record::CampaignState;
-use cloud::campaigns::Take;
+use cloud::campaigns::Lease;
 
-use crate::world::{PATIENCE, World, context};
+use crate::world::{TIMEOUT, TestEnv, lambda_context};
 
-const PEOPLE: &str = "\u{feff}Name,Phone\r\n\"Silva, Ana\",+5511987654321\r\nBob,n/a\r\nAna again,+55 11 98765-4321\r\nCléo,+33612345678\r\n";
+const RECIPIENTS: &str = "\u{feff}Name,Phone\r\n\"Silva, Ana\",+5511987654321\r\nBob,n/a\r\nAna again,+55 11 98765-4321\r\nCléo,+33612345678\r\n";
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn every_usable_row_is_enqueued_once_and_the_rest_is_explained() {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::AwaitingUpload).await;
-    let event = world.upload(&campaign.id, PEOPLE.as_bytes()).await;
-    world.split(event.clone()).await;
+async fn usable_rows_are_enqueued_once_and_rejects_are_explained() {
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::AwaitingUpload).await;
+    let event = world.upload_file(&campaign.id, RECIPIENTS.as_bytes()).await;
+    world.run_import(event.clone()).await;
 
-    let now = world.now(&campaign.id).await;
+    let now = world.load_campaign(&campaign.id).await;
     assert_eq!(
-        (now.state, now.split_done()),
+        (now.state, now.is_enqueued()),
         (CampaignState::Sending, true)
     );
     assert_eq!(
-        now.counts(),
+        now.import_counts(),
         ImportCounts {
             rows: 4,
             rejected: 1,
@@ -35,7 +35,7 @@ async fn every_usable_row_is_enqueued_once_and_the_rest_is_explained() {
             enqueued: 2
         }
     );
-    let batches = world.drain().await;
+    let batches = world.drain_batches().await;
     assert!(batches.iter().all(|(batch, group)| {
         batch.campaign == campaign.id && group.as_deref() == Some(campaign.id.as_str())
     }));
@@ -78,25 +78,30 @@ async fn every_usable_row_is_enqueued_once_and_the_rest_is_explained() {
     );
 
     // The same event again: everything stays as it is.
-    world.split(event.clone()).await;
-    assert!(world.drain().await.is_empty());
-    assert_eq!(world.now(&campaign.id).await, now);
+    world.run_import(event.clone()).await;
+    assert!(world.drain_batches().await.is_empty());
+    assert_eq!(world.load_campaign(&campaign.id).await, now);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn many_rows_come_out_once_each_whatever_the_batches() {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::AwaitingUpload).await;
-    let event = world.upload(&campaign.id, many(3000).as_bytes()).await;
-    world.split(event.clone()).await;
-    assert_eq!(rows(&world.drain().await), (1..=3000).collect::<Vec<_>>());
+async fn every_row_of_a_large_file_is_enqueued_once() {
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::AwaitingUpload).await;
+    let event = world
+        .upload_file(&campaign.id, large_file(3000).as_bytes())
+        .await;
+    world.run_import(event.clone()).await;
+    assert_eq!(
+        row_numbers(&world.drain_batches().await),
+        (1..=3000).collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn a_file_that_cannot_be_used_fails_the_campaign_with_a_sentence() {
-    let world = World::new().await;
+async fn unusable_file_fails_the_campaign_with_a_reason() {
+    let world = TestEnv::new().await;
     let cases: [(&[u8], &str); 8] = [
         (b"name,email\nAna,a@b.c\n", "no phone column"),
         (
@@ -114,10 +119,10 @@ async fn a_file_that_cannot_be_used_fails_the_campaign_with_a_sentence() {
         (b"phone,name\nn/a,Ana\n", "none of the file's 1 rows"),
     ];
     for (file, expected) in cases {
-        let campaign = world.campaign(CampaignState::AwaitingUpload).await;
-        let event = world.upload(&campaign.id, file).await;
-        world.split(event.clone()).await;
-        let now = world.now(&campaign.id).await;
+        let campaign = world.create_campaign(CampaignState::AwaitingUpload).await;
+        let event = world.upload_file(&campaign.id, file).await;
+        world.run_import(event.clone()).await;
+        let now = world.load_campaign(&campaign.id).await;
         assert_eq!(now.state, CampaignState::Failed, "{expected}");
         let reason = now.reason.unwrap().to_lowercase();
         assert!(
@@ -125,16 +130,16 @@ async fn a_file_that_cannot_be_used_fails_the_campaign_with_a_sentence() {
             "{expected}: {reason}"
         );
     }
-    assert!(world.drain().await.is_empty());
+    assert!(world.drain_batches().await.is_empty());
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn an_upload_without_a_campaign_is_refused_beside_it() {
-    let world = World::new().await;
+async fn upload_without_a_campaign_gets_a_refusal_note() {
+    let world = TestEnv::new().await;
     let stranger = "no-such-campaign".parse().unwrap();
-    let event = world.upload(&stranger, PEOPLE.as_bytes()).await;
-    world.split(event.clone()).await;
+    let event = world.upload_file(&stranger, RECIPIENTS.as_bytes()).await;
+    world.run_import(event.clone()).await;
     let note = world
         .s3
         .get_object()
@@ -154,100 +159,118 @@ async fn an_upload_without_a_campaign_is_refused_beside_it() {
             .unwrap()
             .contains("No campaign has this id")
     );
-    assert!(world.drain().await.is_empty());
+    assert!(world.drain_batches().await.is_empty());
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn files_that_another_invocation_reads_are_looked_at_again_later() {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::AwaitingUpload).await;
-    let event = world.upload(&campaign.id, PEOPLE.as_bytes()).await;
+async fn leased_files_are_retried_later() {
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::AwaitingUpload).await;
+    let event = world.upload_file(&campaign.id, RECIPIENTS.as_bytes()).await;
     let now = cloud::now();
     world
         .campaigns
-        .take_files(&campaign.id, "another", now, 0)
+        .acquire_lease(&campaign.id, "another", now, 0)
         .await
         .unwrap();
     let splitter = world.splitter(2);
     splitter
-        .handle(serde_json::from_value(event).unwrap(), context(900))
+        .handle(serde_json::from_value(event).unwrap(), lambda_context(900))
         .await
         .unwrap();
     assert_eq!(
-        world.now(&campaign.id).await.state,
+        world.load_campaign(&campaign.id).await.state,
         CampaignState::AwaitingUpload
     );
-    assert!(world.drain().await.is_empty());
+    assert!(world.drain_batches().await.is_empty());
     // It ended without having done anything, and the order comes.
     world
         .campaigns
-        .give_back(&campaign.id, "another")
+        .release_lease(&campaign.id, "another")
         .await
         .unwrap();
-    let until = std::time::Instant::now() + PATIENCE;
-    while !world.follow_order(&splitter, context(900)).await {
+    let until = std::time::Instant::now() + TIMEOUT;
+    while !world
+        .run_next_import_job(&splitter, lambda_context(900))
+        .await
+    {
         assert!(std::time::Instant::now() < until, "no order came");
     }
-    assert_eq!(world.now(&campaign.id).await.counts().enqueued, 2);
-    assert_eq!(rows(&world.drain().await).len(), 2);
+    assert_eq!(
+        world
+            .load_campaign(&campaign.id)
+            .await
+            .import_counts()
+            .enqueued,
+        2
+    );
+    assert_eq!(row_numbers(&world.drain_batches().await).len(), 2);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn an_owner_that_shows_no_life_is_replaced_and_one_that_does_is_not() {
-    let world = World::new().await;
-    let id = world.campaign(CampaignState::AwaitingUpload).await.id;
+async fn stale_lease_is_taken_over_and_a_fresh_one_is_not() {
+    let world = TestEnv::new().await;
+    let id = world
+        .create_campaign(CampaignState::AwaitingUpload)
+        .await
+        .id;
     let take = async |owner: &str, now, stale| {
         world
             .campaigns
-            .take_files(&id, owner, now, stale)
+            .acquire_lease(&id, owner, now, stale)
             .await
             .unwrap()
     };
-    assert!(matches!(take("one", 1000, 0).await, Take::Yours(_)));
+    assert!(matches!(take("one", 1000, 0).await, Lease::Acquired(_)));
     assert!(
-        matches!(take("one", 1500, 0).await, Take::Yours(_)),
+        matches!(take("one", 1500, 0).await, Lease::Acquired(_)),
         "Lambda repeats an event under its own id"
     );
-    assert_eq!(take("two", 2000, 1500).await, Take::Busy);
-    assert!(matches!(take("two", 2000, 1501).await, Take::Yours(_)));
+    assert_eq!(take("two", 2000, 1500).await, Lease::HeldByOther);
+    assert!(matches!(take("two", 2000, 1501).await, Lease::Acquired(_)));
     assert!(
-        !world.campaigns.beat(&id, "one", 2100).await.unwrap(),
+        !world.campaigns.renew_lease(&id, "one", 2100).await.unwrap(),
         "the first one must learn that it was replaced"
     );
-    world.campaigns.give_back(&id, "one").await.unwrap();
+    world.campaigns.release_lease(&id, "one").await.unwrap();
     assert_eq!(
         take("three", 2200, 1000).await,
-        Take::Busy,
+        Lease::HeldByOther,
         "and cannot give away what is another's"
     );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn an_import_that_runs_out_of_time_goes_on_in_the_next_invocation() {
-    let world = World::new().await;
-    let campaign = world.campaign(CampaignState::AwaitingUpload).await;
-    let event = world.upload(&campaign.id, many(13_000).as_bytes()).await;
+async fn import_out_of_time_continues_in_the_next_invocation() {
+    let world = TestEnv::new().await;
+    let campaign = world.create_campaign(CampaignState::AwaitingUpload).await;
+    let event = world
+        .upload_file(&campaign.id, large_file(13_000).as_bytes())
+        .await;
     let splitter = world.splitter(2);
     // The clock is nearly at its end each time: one flush of 80 batches, then the next.
     splitter
-        .handle(serde_json::from_value(event).unwrap(), context(29))
+        .handle(serde_json::from_value(event).unwrap(), lambda_context(29))
         .await
         .unwrap();
     let mut invocations = 1;
-    while world.follow_order(&splitter, context(29)).await {
+    while world
+        .run_next_import_job(&splitter, lambda_context(29))
+        .await
+    {
         invocations += 1;
     }
     assert!(invocations >= 4, "{invocations} invocations");
-    let now = world.now(&campaign.id).await;
+    let now = world.load_campaign(&campaign.id).await;
     assert_eq!(
-        (now.state, now.counts().enqueued),
+        (now.state, now.import_counts().enqueued),
         (CampaignState::Sending, 13_000)
     );
     assert_eq!(
-        rows(&world.drain().await),
+        row_numbers(&world.drain_batches().await),
         (1..=13_000).collect::<Vec<_>>(),
         "once each, no more"
     );
@@ -255,22 +278,26 @@ async fn an_import_that_runs_out_of_time_goes_on_in_the_next_invocation() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn an_import_that_dies_at_any_point_ends_with_the_same_batches() {
+async fn interrupted_import_ends_with_the_same_batches() {
     const ROWS: u32 = 20_000;
-    let world = World::new().await;
-    let whole = world.campaign(CampaignState::AwaitingUpload).await;
-    let event = world.upload(&whole.id, many(ROWS).as_bytes()).await;
+    let world = TestEnv::new().await;
+    let whole = world.create_campaign(CampaignState::AwaitingUpload).await;
+    let event = world
+        .upload_file(&whole.id, large_file(ROWS).as_bytes())
+        .await;
     let splitter = world.splitter(3);
     splitter
-        .handle(serde_json::from_value(event).unwrap(), context(900))
+        .handle(serde_json::from_value(event).unwrap(), lambda_context(900))
         .await
         .unwrap();
-    let expected = batches_of(&world.drain().await);
+    let expected = batch_set(&world.drain_batches().await);
 
-    let broken = world.campaign(CampaignState::AwaitingUpload).await;
-    let event = world.upload(&broken.id, many(ROWS).as_bytes()).await;
+    let broken = world.create_campaign(CampaignState::AwaitingUpload).await;
+    let event = world
+        .upload_file(&broken.id, large_file(ROWS).as_bytes())
+        .await;
     // Lambda repeats an event under the same request id.
-    let context = context(900);
+    let context = lambda_context(900);
     let (mut deaths, mut patience) = (0u64, 40);
     loop {
         let run = splitter.handle(
@@ -285,35 +312,35 @@ async fn an_import_that_dies_at_any_point_ends_with_the_same_batches() {
         patience += 40 + deaths * 7 % 13;
     }
     assert!(deaths >= 5, "it died {deaths} times");
-    let now = world.now(&broken.id).await;
+    let now = world.load_campaign(&broken.id).await;
     assert_eq!(
-        (now.state, now.counts().enqueued),
+        (now.state, now.import_counts().enqueued),
         (CampaignState::Sending, u64::from(ROWS))
     );
-    assert_eq!(batches_of(&world.drain().await), expected);
+    assert_eq!(batch_set(&world.drain_batches().await), expected);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn what_a_dead_invocation_left_unsaid_is_said_by_the_next() {
-    use campaign::record::FileStage::{Examined, Failed, Split};
-    let world = World::new().await;
+async fn next_invocation_completes_the_state_of_a_dead_one() {
+    use campaign::record::FileStage::{Enqueued, Failed, Validated};
+    let world = TestEnv::new().await;
     // Where it died: a file's stage was written, the campaign's state was not.
     for (stage, state, expected) in [
-        (Examined, CampaignState::Examining, CampaignState::Sending),
-        (Split, CampaignState::Splitting, CampaignState::Sending),
-        (Failed, CampaignState::Examining, CampaignState::Failed),
+        (Validated, CampaignState::Validating, CampaignState::Sending),
+        (Enqueued, CampaignState::Enqueuing, CampaignState::Sending),
+        (Failed, CampaignState::Validating, CampaignState::Failed),
     ] {
         let campaign = world
-            .campaign_with(|campaign| {
+            .create_campaign_with(|campaign| {
                 campaign.state = state;
                 campaign.files[0].stage = stage;
                 campaign.files[0].problem = Some("It is empty.".into());
             })
             .await;
-        let event = world.upload(&campaign.id, PEOPLE.as_bytes()).await;
-        world.split(event).await;
-        let now = world.now(&campaign.id).await;
+        let event = world.upload_file(&campaign.id, RECIPIENTS.as_bytes()).await;
+        world.run_import(event).await;
+        let now = world.load_campaign(&campaign.id).await;
         assert_eq!(now.state, expected, "{stage:?}");
         let told = expected == CampaignState::Failed;
         assert_eq!(now.reason, told.then(|| "It is empty.".to_owned()));
@@ -321,7 +348,7 @@ async fn what_a_dead_invocation_left_unsaid_is_said_by_the_next() {
 }
 
 /// The set of batches, whatever their order and repeats.
-fn batches_of(batches: &[(Batch, Option<String>)]) -> BTreeSet<String> {
+fn batch_set(batches: &[(Batch, Option<String>)]) -> BTreeSet<String> {
     batches
         .iter()
         .map(|(batch, _)| serde_json::to_string(&batch.rows).unwrap())
@@ -329,7 +356,7 @@ fn batches_of(batches: &[(Batch, Option<String>)]) -> BTreeSet<String> {
 }
 
 /// Row numbers on the queue, sorted, with repeats.
-fn rows(batches: &[(Batch, Option<String>)]) -> Vec<u32> {
+fn row_numbers(batches: &[(Batch, Option<String>)]) -> Vec<u32> {
     let mut rows: Vec<u32> = batches
         .iter()
         .flat_map(|(batch, _)| &batch.rows)
@@ -339,7 +366,7 @@ fn rows(batches: &[(Batch, Option<String>)]) -> Vec<u32> {
     rows
 }
 
-fn many(rows: u32) -> String {
+fn large_file(rows: u32) -> String {
     let mut file = String::from("phone,name\n");
     (0..rows).for_each(|row| file.push_str(&format!("+34610{row:06},Ana\n")));
     file

@@ -6,7 +6,7 @@ use cloud::files::SignedRequest;
 use reqwest::{Client, StatusCode};
 use uuid::Uuid;
 
-use crate::world::World;
+use crate::world::TestEnv;
 
 const FILE: &[u8] = b"phone\n+5511987654321\n";
 
@@ -31,7 +31,7 @@ fn as_signed(_: &str, value: &str) -> Option<String> {
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn an_upload_is_taken_once_and_only_as_signed() {
-    let world = World::new().await;
+    let world = TestEnv::new().await;
     let id = Uuid::now_v7().to_string().parse().unwrap();
     let hour = Duration::from_secs(3600);
     let signed = world
@@ -111,7 +111,7 @@ async fn an_upload_is_taken_once_and_only_as_signed() {
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn an_expired_url_is_refused() {
-    let world = World::new().await;
+    let world = TestEnv::new().await;
     let id = Uuid::now_v7().to_string().parse().unwrap();
     let signed = world
         .files

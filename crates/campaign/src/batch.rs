@@ -9,10 +9,10 @@ use crate::pacing::Rate;
 use crate::phone::Phone;
 
 /// The most rows of a batch: at one call a second it keeps a slot busy for 50 s.
-pub const MAX_ROWS: usize = 50;
+pub const MAX_BATCH_ROWS: usize = 50;
 
 /// The most bytes of a batch: well below the 256 KiB that every version of SQS takes in one message.
-pub const MAX_BYTES: usize = 96 * 1024;
+pub const MAX_BATCH_BYTES: usize = 96 * 1024;
 
 /// A queue message: rows of one campaign for one slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct Row {
 
 impl Row {
     /// At least as many bytes as the row takes in a batch.
-    fn weight(&self) -> usize {
+    fn max_serialized_bytes(&self) -> usize {
         const FIXED: usize = r#"{"row":4294967295,"to":"+123456789012345","values":[]},"#.len();
         let escaped = |value: &String| {
             let special = value
@@ -53,47 +53,49 @@ impl Row {
 /// Cuts a stream of rows: full batches, but the last `slots × 50` rows are held back and cut by
 /// [guided scheduling](https://doi.org/10.1109/TC.1987.5009495), so that all slots finish together.
 #[derive(Debug)]
-pub struct Cutter {
+pub struct Batcher {
     rate: Rate,
-    held: VecDeque<Row>,
+    buffered: VecDeque<Row>,
 }
 
-impl Cutter {
+impl Batcher {
     /// Starts with nothing held back.
     pub fn new(rate: Rate) -> Self {
         Self {
             rate,
-            held: VecDeque::new(),
+            buffered: VecDeque::new(),
         }
     }
 
     /// Takes a row; gives a batch's rows whenever more than the tail is in hand.
     pub fn push(&mut self, row: Row) -> Option<Vec<Row>> {
-        self.held.push_back(row);
-        let tail = self.rate.slots as usize * MAX_ROWS;
-        (self.held.len() >= tail + MAX_ROWS).then(|| self.cut(MAX_ROWS))
+        self.buffered.push_back(row);
+        let tail = self.rate.slots as usize * MAX_BATCH_ROWS;
+        (self.buffered.len() >= tail + MAX_BATCH_ROWS).then(|| self.take_batch(MAX_BATCH_ROWS))
     }
 
     /// The file has ended: gives the tail in ever shorter batches.
     pub fn finish(mut self) -> Vec<Vec<Row>> {
         let mut batches = Vec::new();
-        while !self.held.is_empty() {
-            batches.push(self.cut(guided(self.held.len(), self.rate)));
+        while !self.buffered.is_empty() {
+            batches.push(self.take_batch(guided_batch_rows(self.buffered.len(), self.rate)));
         }
         batches
     }
 
     /// Takes up to `most` rows, fewer where they are heavy.
-    fn cut(&mut self, most: usize) -> Vec<Row> {
+    fn take_batch(&mut self, most: usize) -> Vec<Row> {
         let mut rows = Vec::with_capacity(most);
         let mut bytes = 0;
         while rows.len() < most {
-            let Some(next) = self.held.front() else { break };
-            bytes += next.weight();
-            if bytes > MAX_BYTES && !rows.is_empty() {
+            let Some(next) = self.buffered.front() else {
+                break;
+            };
+            bytes += next.max_serialized_bytes();
+            if bytes > MAX_BATCH_BYTES && !rows.is_empty() {
                 break;
             }
-            rows.extend(self.held.pop_front());
+            rows.extend(self.buffered.pop_front());
         }
         rows
     }
@@ -101,10 +103,10 @@ impl Cutter {
 
 /// Two thirds of an equal share of what is left, so late slots find work too; never so short that the next
 /// invocation's own cost shows (about a second of calls, and two at least).
-fn guided(left: usize, rate: Rate) -> usize {
+fn guided_batch_rows(left: usize, rate: Rate) -> usize {
     let share = (2 * left).div_ceil(3 * rate.slots as usize);
-    let shortest = (rate.per_slot as usize).clamp(2, MAX_ROWS);
-    share.clamp(shortest, MAX_ROWS)
+    let shortest = (rate.per_slot as usize).clamp(2, MAX_BATCH_ROWS);
+    share.clamp(shortest, MAX_BATCH_ROWS)
 }
 
 #[cfg(test)]
@@ -114,7 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn row(number: RowNumber, value: &str) -> Row {
-        let to = phone::read("+5511987654321", None).expect("valid");
+        let to = phone::parse("+5511987654321", None).expect("valid");
         Row {
             row: number,
             to,
@@ -123,7 +125,7 @@ mod tests {
     }
 
     fn cut(rows: u32, rate: Rate) -> Vec<Vec<Row>> {
-        let mut cutter = Cutter::new(rate);
+        let mut cutter = Batcher::new(rate);
         let mut batches: Vec<Vec<Row>> = (1..=rows)
             .filter_map(|n| cutter.push(row(n, "Ana")))
             .collect();
@@ -155,7 +157,7 @@ mod tests {
         );
         let full = batches
             .iter()
-            .take_while(|batch| batch.len() == MAX_ROWS)
+            .take_while(|batch| batch.len() == MAX_BATCH_ROWS)
             .count();
         assert_eq!(full, 190);
         assert!(batches.last().is_some_and(|batch| batch.len() <= 2));
@@ -177,7 +179,7 @@ mod tests {
             let batches = cut(rows, Rate { slots, per_slot });
             let numbers: Vec<u32> = batches.iter().flatten().map(|row| row.row).collect();
             prop_assert_eq!(numbers, (1..=rows).collect::<Vec<_>>());
-            prop_assert!(batches.iter().all(|batch| (1..=MAX_ROWS).contains(&batch.len())));
+            prop_assert!(batches.iter().all(|batch| (1..=MAX_BATCH_ROWS).contains(&batch.len())));
         }
 
         #[test]
@@ -191,14 +193,14 @@ mod tests {
 
         #[test]
         fn no_batch_outgrows_the_queue(sizes in prop::collection::vec(0usize..16_000, 1..80), fill in prop::sample::select(vec!['x', '"', '\u{1}', 'é'])) {
-            let mut cutter = Cutter::new(Rate { slots: 1, per_slot: 1 });
+            let mut cutter = Batcher::new(Rate { slots: 1, per_slot: 1 });
             let weigh = |size: usize| fill.to_string().repeat(size / fill.len_utf8());
             let mut batches: Vec<Vec<Row>> = sizes.iter().zip(1..).filter_map(|(&size, n)| cutter.push(row(n, &weigh(size)))).collect();
             batches.extend(cutter.finish());
             for rows in batches {
                 let single = rows.len() == 1;
                 let text = serde_json::to_string(&rows).expect("text");
-                prop_assert!(text.len() <= MAX_BYTES || single && text.len() <= MAX_BYTES + 1024);
+                prop_assert!(text.len() <= MAX_BATCH_BYTES || single && text.len() <= MAX_BATCH_BYTES + 1024);
             }
         }
     }

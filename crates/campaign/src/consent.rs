@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// By language, for those who edit them; a word counts whatever language it is listed under.
-pub type WordLists = BTreeMap<String, Vec<String>>;
+pub type KeywordLists = BTreeMap<String, Vec<String>>;
 
 /// What means stop, and what start again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Words {
+pub struct OptOutKeywords {
     /// A message that is one of these and nothing else is an opt-out.
-    pub stop: WordLists,
+    pub stop: KeywordLists,
     /// One of these an opt-in.
-    pub start: WordLists,
+    pub start: KeywordLists,
     /// A button with one of these payloads is an opt-out.
     pub stop_payloads: Vec<String>,
     /// One of these an opt-in.
@@ -22,17 +22,17 @@ pub struct Words {
 
 /// What a message says about consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ConsentIntent {
     /// No more messages.
-    Stop,
+    OptOut,
     /// Messages again.
-    Start,
+    OptIn,
 }
 
-impl Default for Words {
+impl Default for OptOutKeywords {
     /// Words that mean nothing else: `cancel`, for one, is about an order more often than about messages.
     fn default() -> Self {
-        let lists = |lists: &[(&str, &[&str])]| -> WordLists {
+        let lists = |lists: &[(&str, &[&str])]| -> KeywordLists {
             let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
             lists
                 .iter()
@@ -130,19 +130,23 @@ impl Default for Words {
     }
 }
 
-impl Words {
+impl OptOutKeywords {
     /// What somebody says by a message: by its payload where a button was pressed, else by its words. Stop before start.
-    pub fn said(&self, text: Option<&str>, payload: Option<&str>) -> Option<Said> {
-        let (text, payload) = (text.map(fold), payload.map(fold));
+    pub fn detect_intent(
+        &self,
+        text: Option<&str>,
+        payload: Option<&str>,
+    ) -> Option<ConsentIntent> {
+        let (text, payload) = (text.map(normalize_keyword), payload.map(normalize_keyword));
         let is_one = |words: &[String], what: &Option<String>| {
             what.as_ref()
-                .is_some_and(|what| words.iter().any(|word| fold(word) == *what))
+                .is_some_and(|what| words.iter().any(|word| normalize_keyword(word) == *what))
         };
-        let listed = |lists: &WordLists| lists.values().any(|words| is_one(words, &text));
+        let listed = |lists: &KeywordLists| lists.values().any(|words| is_one(words, &text));
         if is_one(&self.stop_payloads, &payload) || listed(&self.stop) {
-            Some(Said::Stop)
+            Some(ConsentIntent::OptOut)
         } else if is_one(&self.start_payloads, &payload) || listed(&self.start) {
-            Some(Said::Start)
+            Some(ConsentIntent::OptIn)
         } else {
             None
         }
@@ -150,7 +154,7 @@ impl Words {
 }
 
 /// As words are compared: small letters, single spaces, nothing but letters and digits at the ends.
-pub fn fold(text: &str) -> String {
+pub fn normalize_keyword(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ").to_lowercase();
     text.trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
@@ -162,7 +166,7 @@ mod tests {
 
     #[test]
     fn stop_is_stop_however_it_is_written() {
-        let words = Words::default();
+        let words = OptOutKeywords::default();
         for text in [
             "STOP",
             " Stop! ",
@@ -173,34 +177,48 @@ mod tests {
             "Não quero mais",
             "إيقاف",
         ] {
-            assert_eq!(words.said(Some(text), None), Some(Said::Stop), "{text}");
+            assert_eq!(
+                words.detect_intent(Some(text), None),
+                Some(ConsentIntent::OptOut),
+                "{text}"
+            );
         }
         for text in ["Don't stop", "bus stop?", "", "!!!", "cancel my order"] {
-            assert_eq!(words.said(Some(text), None), None, "{text}");
+            assert_eq!(words.detect_intent(Some(text), None), None, "{text}");
         }
-        assert_eq!(words.said(Some("Start"), None), Some(Said::Start));
+        assert_eq!(
+            words.detect_intent(Some("Start"), None),
+            Some(ConsentIntent::OptIn)
+        );
     }
 
     #[test]
     fn a_button_counts_by_its_payload_and_by_its_label() {
-        let words = Words::default();
+        let words = OptOutKeywords::default();
         assert_eq!(
-            words.said(Some("No, thanks"), Some("OPT_OUT")),
-            Some(Said::Stop)
+            words.detect_intent(Some("No, thanks"), Some("OPT_OUT")),
+            Some(ConsentIntent::OptOut)
         );
         assert_eq!(
-            words.said(Some("Unsubscribe"), Some("button-2")),
-            Some(Said::Stop)
+            words.detect_intent(Some("Unsubscribe"), Some("button-2")),
+            Some(ConsentIntent::OptOut)
         );
-        assert_eq!(words.said(Some("Yes"), Some("opt_in")), Some(Said::Start));
-        assert_eq!(words.said(Some("Yes"), Some("yes")), None);
+        assert_eq!(
+            words.detect_intent(Some("Yes"), Some("opt_in")),
+            Some(ConsentIntent::OptIn)
+        );
+        assert_eq!(words.detect_intent(Some("Yes"), Some("yes")), None);
     }
 
     #[test]
     fn no_word_stops_and_starts() {
-        let words = Words::default();
+        let words = OptOutKeywords::default();
         for word in words.start.values().flatten() {
-            assert_eq!(words.said(Some(word), None), Some(Said::Start), "{word}");
+            assert_eq!(
+                words.detect_intent(Some(word), None),
+                Some(ConsentIntent::OptIn),
+                "{word}"
+            );
         }
     }
 }

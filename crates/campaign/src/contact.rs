@@ -7,21 +7,21 @@ use crate::outcome::Millis;
 use crate::phone::Phone;
 
 /// How long somebody who wrote may be sent free-form messages (Meta, "Customer service windows").
-const WINDOW_MS: Millis = 24 * 3_600_000;
+const SERVICE_WINDOW_MS: Millis = 24 * 3_600_000;
 
 /// A message sent this shortly before the window's end may come too late.
-const WINDOW_MARGIN_MS: Millis = 60_000;
+const SERVICE_WINDOW_MARGIN_MS: Millis = 60_000;
 
 /// A sender calls within this time of asking whether it may, or asks again.
-pub const CALL_WITHIN_MS: Millis = 1_900;
+pub const CONSENT_MAX_AGE_MS: Millis = 1_900;
 
 /// Whoever was asked for this long ago has been called, or will not be before the next question. So a word that forbids is
 /// in force once it is written and this time has passed since the last question: the connection that a call may have to make
 /// (two seconds at most), a request's way and two clocks included.
-pub const CALLED_BY_MS: Millis = 5_000;
+pub const OPT_OUT_EFFECTIVE_AFTER_MS: Millis = 5_000;
 
 /// How many words about consent are kept of a person, the latest.
-const KEPT: usize = 50;
+const MAX_CONSENT_EVENTS: usize = 50;
 
 /// Somebody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct Contact {
     pub suppressed: bool,
     /// What was said about it, oldest first.
     #[serde(default)]
-    pub consent: Vec<Consent>,
+    pub consent: Vec<ConsentEvent>,
     /// When they last wrote.
     #[serde(default)]
     pub last_inbound_at: Option<Millis>,
@@ -52,18 +52,18 @@ pub struct Contact {
     pub last_row: Option<RowNumber>,
     /// When.
     #[serde(default)]
-    pub last_called_at: Option<Millis>,
+    pub last_messaged_at: Option<Millis>,
 }
 
 /// A word about whether somebody may be messaged.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Consent {
+pub struct ConsentEvent {
     /// When it was said.
     pub at: Millis,
     /// Whether they are not to be messaged from then on.
     pub suppressed: bool,
     /// Who said so.
-    pub source: Source,
+    pub source: ConsentSource,
     /// In what words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -72,7 +72,7 @@ pub struct Consent {
 /// Who says whether somebody may be messaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Source {
+pub enum ConsentSource {
     /// An operator.
     Operator,
     /// They, in a message.
@@ -89,17 +89,17 @@ pub enum Source {
     Erasure,
 }
 
-impl Source {
+impl ConsentSource {
     /// As the API shows it.
     pub fn name(self) -> &'static str {
         match self {
-            Source::Operator => "operator",
-            Source::Text => "text",
-            Source::Button => "button",
-            Source::Preferences => "preferences",
-            Source::Refusal => "refusal",
-            Source::Moved => "moved",
-            Source::Erasure => "erasure",
+            ConsentSource::Operator => "operator",
+            ConsentSource::Text => "text",
+            ConsentSource::Button => "button",
+            ConsentSource::Preferences => "preferences",
+            ConsentSource::Refusal => "refusal",
+            ConsentSource::Moved => "moved",
+            ConsentSource::Erasure => "erasure",
         }
     }
 }
@@ -107,7 +107,7 @@ impl Source {
 impl Contact {
     /// The contact after a word about consent: the latest one counts, in whatever order they come. `None` where it was
     /// known.
-    pub fn told(&self, word: Consent) -> Option<Contact> {
+    pub fn with_consent(&self, word: ConsentEvent) -> Option<Contact> {
         if self.consent.contains(&word) {
             return None;
         }
@@ -115,21 +115,21 @@ impl Contact {
         told.consent.push(word);
         // Of two of the same moment the one that forbids is last.
         told.consent.sort();
-        let superfluous = told.consent.len().saturating_sub(KEPT);
+        let superfluous = told.consent.len().saturating_sub(MAX_CONSENT_EVENTS);
         told.consent.drain(..superfluous);
         told.suppressed = told.consent.last().is_some_and(|last| last.suppressed);
         Some(told)
     }
 
     /// The word that counts.
-    pub fn last_word(&self) -> Option<&Consent> {
+    pub fn last_consent(&self) -> Option<&ConsentEvent> {
         self.consent.last()
     }
 
     /// Until when they may be sent free-form messages; `None` where they may not now.
-    pub fn window(&self, now: Millis) -> Option<Millis> {
-        let until = self.last_inbound_at? + WINDOW_MS;
-        (now + WINDOW_MARGIN_MS < until).then_some(until)
+    pub fn service_window_end(&self, now: Millis) -> Option<Millis> {
+        let until = self.last_inbound_at? + SERVICE_WINDOW_MS;
+        (now + SERVICE_WINDOW_MARGIN_MS < until).then_some(until)
     }
 }
 
@@ -138,23 +138,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn words() -> impl Strategy<Value = Vec<Consent>> {
-        let source = prop::sample::select(vec![Source::Operator, Source::Text, Source::Refusal]);
-        let word = (0u64..6, any::<bool>(), source).prop_map(|(at, suppressed, source)| Consent {
-            at,
-            suppressed,
-            source,
-            text: None,
-        });
+    fn words() -> impl Strategy<Value = Vec<ConsentEvent>> {
+        let source = prop::sample::select(vec![
+            ConsentSource::Operator,
+            ConsentSource::Text,
+            ConsentSource::Refusal,
+        ]);
+        let word =
+            (0u64..6, any::<bool>(), source).prop_map(|(at, suppressed, source)| ConsentEvent {
+                at,
+                suppressed,
+                source,
+                text: None,
+            });
         prop::collection::vec(word, 0..12)
     }
 
-    fn told(words: &[Consent]) -> Contact {
+    fn told(words: &[ConsentEvent]) -> Contact {
         words
             .iter()
             .cloned()
             .fold(Contact::default(), |contact, word| {
-                contact.told(word).unwrap_or(contact)
+                contact.with_consent(word).unwrap_or(contact)
             })
     }
 
@@ -178,8 +183,14 @@ mod tests {
             last_inbound_at: Some(1000),
             ..Contact::default()
         };
-        assert_eq!(contact.window(2000), Some(WINDOW_MS + 1000));
-        assert_eq!(contact.window(WINDOW_MS + 1000 - WINDOW_MARGIN_MS), None);
-        assert_eq!(Contact::default().window(0), None);
+        assert_eq!(
+            contact.service_window_end(2000),
+            Some(SERVICE_WINDOW_MS + 1000)
+        );
+        assert_eq!(
+            contact.service_window_end(SERVICE_WINDOW_MS + 1000 - SERVICE_WINDOW_MARGIN_MS),
+            None
+        );
+        assert_eq!(Contact::default().service_window_end(0), None);
     }
 }

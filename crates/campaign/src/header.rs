@@ -1,10 +1,10 @@
 //! The header of a file: where the phone and the message's values are.
 
-use crate::message::same_column;
+use crate::message::is_same_column;
 use crate::phone;
 
 /// Names under which a phone column is found, whatever the case, spaces, `_` and `-`; the first that is there counts.
-pub const PHONE_COLUMNS: [&str; 19] = [
+pub const PHONE_COLUMN_NAMES: [&str; 19] = [
     "phone",
     "phonenumber",
     "mobile",
@@ -40,7 +40,7 @@ pub struct Columns {
     /// Number of fields of the header.
     pub width: usize,
     /// Names that stand more than once; the first of each counts.
-    pub repeated: Vec<String>,
+    pub repeated_names: Vec<String>,
 }
 
 /// Why no row of a file can be used: the campaign ends `failed` with this sentence.
@@ -53,7 +53,7 @@ pub enum FileProblem {
     #[error(
         "none of the file's {rows} rows has a usable phone number; the rejects file names the reason of each"
     )]
-    NothingUsable {
+    NoUsableRows {
         /// Rows in the file.
         rows: u64,
     },
@@ -68,11 +68,11 @@ pub enum FileProblem {
     },
     /// The operator named a column which is not there.
     #[error(
-        "the file has no column `{wanted}`, which options.phone_column names (the file has: {found})"
+        "the file has no column `{requested}`, which options.phone_column names (the file has: {found})"
     )]
-    NamedPhoneColumnMissing {
+    MissingPhoneColumn {
         /// As the operator wrote it.
-        wanted: String,
+        requested: String,
         /// The header as found.
         found: String,
     },
@@ -88,12 +88,12 @@ pub enum FileProblem {
     #[error(
         "the first line has a phone number in it: it must be a header that names the columns, such as phone,name"
     )]
-    NoHeader,
+    MissingHeader,
     /// Reading takes longer than one invocation may.
     #[error(
         "the file is too large to be read in one go: split it and make a campaign of each part"
     )]
-    TooSlow,
+    ReadTimeExceeded,
     /// More rows than one campaign holds.
     #[error("the file has more than {limit} rows: split it and make a campaign of each part")]
     TooManyRows {
@@ -103,16 +103,20 @@ pub enum FileProblem {
 }
 
 /// Finds the phone column (`named`, or one of the usual names) and those the message needs.
-pub fn columns(
+pub fn find_columns(
     header: &[&str],
     named: Option<&str>,
     needed: &[String],
 ) -> Result<Columns, FileProblem> {
-    if header.iter().any(|name| phone::read(name, None).is_ok()) {
-        return Err(FileProblem::NoHeader);
+    if header.iter().any(|name| phone::parse(name, None).is_ok()) {
+        return Err(FileProblem::MissingHeader);
     }
-    let phone = phone_column(header, named)?;
-    let at = |name: &String| header.iter().position(|column| same_column(column, name));
+    let phone = find_phone_column(header, named)?;
+    let at = |name: &String| {
+        header
+            .iter()
+            .position(|column| is_same_column(column, name))
+    };
     let missing: Vec<String> = needed
         .iter()
         .filter(|name| at(name).is_none())
@@ -121,7 +125,7 @@ pub fn columns(
     if !missing.is_empty() {
         return Err(FileProblem::MissingColumns {
             missing: missing.join(", "),
-            found: list(header),
+            found: describe_header(header),
         });
     }
     Ok(Columns {
@@ -134,44 +138,50 @@ pub fn columns(
             .collect(),
         values: needed.iter().filter_map(at).collect(),
         width: header.len(),
-        repeated: repeated(header),
+        repeated_names: find_repeated_names(header),
     })
 }
 
 /// Names that stand more than once.
-fn repeated(header: &[&str]) -> Vec<String> {
+fn find_repeated_names(header: &[&str]) -> Vec<String> {
     let mut repeated: Vec<String> = Vec::new();
     for (index, name) in header
         .iter()
         .enumerate()
         .filter(|(_, name)| !name.trim().is_empty())
     {
-        let before = header[..index].iter().any(|other| same_column(other, name));
-        if before && !repeated.iter().any(|known| same_column(known, name)) {
+        let before = header[..index]
+            .iter()
+            .any(|other| is_same_column(other, name));
+        if before && !repeated.iter().any(|known| is_same_column(known, name)) {
             repeated.push(name.trim().to_owned());
         }
     }
     repeated
 }
 
-fn phone_column(header: &[&str], named: Option<&str>) -> Result<usize, FileProblem> {
+fn find_phone_column(header: &[&str], named: Option<&str>) -> Result<usize, FileProblem> {
     if let Some(wanted) = named {
-        let found = header.iter().position(|column| same_column(column, wanted));
-        return found.ok_or_else(|| FileProblem::NamedPhoneColumnMissing {
-            wanted: wanted.to_owned(),
-            found: list(header),
+        let found = header
+            .iter()
+            .position(|column| is_same_column(column, wanted));
+        return found.ok_or_else(|| FileProblem::MissingPhoneColumn {
+            requested: wanted.to_owned(),
+            found: describe_header(header),
         });
     }
     // In the order of the names, not of the columns: `phone` beats a `number` that may be an order's.
-    let found = PHONE_COLUMNS
-        .iter()
-        .find_map(|name| header.iter().position(|column| simplified(column) == *name));
+    let found = PHONE_COLUMN_NAMES.iter().find_map(|name| {
+        header
+            .iter()
+            .position(|column| normalize_name(column) == *name)
+    });
     found.ok_or_else(|| FileProblem::NoPhoneColumn {
-        found: list(header),
+        found: describe_header(header),
     })
 }
 
-fn simplified(column: &str) -> String {
+fn normalize_name(column: &str) -> String {
     column
         .chars()
         .filter(|c| c.is_alphanumeric())
@@ -180,7 +190,7 @@ fn simplified(column: &str) -> String {
 }
 
 /// The header in a sentence; long ones are cut, for they may be a data row of somebody's.
-fn list(header: &[&str]) -> String {
+fn describe_header(header: &[&str]) -> String {
     let shown: Vec<String> = header
         .iter()
         .take(12)
@@ -212,11 +222,11 @@ mod tests {
             "whatsapp",
             "Phone-Number",
         ] {
-            let found = columns(&["name", name], None, &[]).expect(name);
+            let found = find_columns(&["name", name], None, &[]).expect(name);
             assert_eq!(found.phone, 1, "{name}");
         }
         assert_eq!(
-            columns(&["number", "phone"], None, &[])
+            find_columns(&["number", "phone"], None, &[])
                 .expect("both")
                 .phone,
             1
@@ -225,26 +235,29 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let problem = columns(&["name", "email"], None, &[]).expect_err("no phone");
+        let problem = find_columns(&["name", "email"], None, &[]).expect_err("no phone");
         assert!(problem.to_string().contains("name, email"), "{problem}");
-        let problem = columns(&["phone"], Some("tel"), &[]).expect_err("no tel");
+        let problem = find_columns(&["phone"], Some("tel"), &[]).expect_err("no tel");
         assert!(problem.to_string().contains("`tel`"), "{problem}");
         let needed = ["name".to_owned(), "amount".to_owned()];
-        let problem = columns(&["phone", "Name"], None, &needed).expect_err("no amount");
+        let problem = find_columns(&["phone", "Name"], None, &needed).expect_err("no amount");
         assert!(
             problem.to_string().contains("uses {{amount}}, which"),
             "{problem}"
         );
         let data = ["+5511987654321", "Ana"];
-        assert_eq!(columns(&data, None, &[]), Err(FileProblem::NoHeader));
+        assert_eq!(
+            find_columns(&data, None, &[]),
+            Err(FileProblem::MissingHeader)
+        );
     }
 
     #[test]
     fn a_name_that_stands_twice_is_told_and_the_first_counts() {
         let found =
-            columns(&["name", "phone", " Name", ""], None, &["name".into()]).expect("header");
+            find_columns(&["name", "phone", " Name", ""], None, &["name".into()]).expect("header");
         assert_eq!(
-            (found.values, found.repeated),
+            (found.values, found.repeated_names),
             (vec![0], vec!["Name".to_owned()])
         );
     }

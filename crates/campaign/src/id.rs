@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 pub type RowNumber = u32;
 
 /// How many rows share a partition of the ledger: spreads heat, whatever way batches were cut.
-pub const ROWS_PER_PAGE: RowNumber = 64;
+pub const ROWS_PER_PARTITION: RowNumber = 64;
 
 /// The ledger page that holds `row`.
-pub fn page(row: RowNumber) -> RowNumber {
-    row / ROWS_PER_PAGE
+pub fn partition_of(row: RowNumber) -> RowNumber {
+    row / ROWS_PER_PARTITION
 }
 
 /// A campaign's name in keys, queue groups and callbacks: 1 to 64 of `a-z`, `0-9` and `-`.
@@ -68,7 +68,7 @@ impl fmt::Display for CampaignId {
 /// Ties a callback to one attempt at one row: `{campaign}:{row}:{attempt}`, carried as `biz_opaque_callback_data`,
 /// so a callback finds its row without an index, even when the answer to the send was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Tracker {
+pub struct CorrelationId {
     /// The campaign.
     pub campaign: CampaignId,
     /// The row.
@@ -77,7 +77,7 @@ pub struct Tracker {
     pub attempt: u32,
 }
 
-impl fmt::Display for Tracker {
+impl fmt::Display for CorrelationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.campaign, self.row, self.attempt)
     }
@@ -86,22 +86,22 @@ impl fmt::Display for Tracker {
 /// The text is no tracker of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a tracker of the form campaign:row:attempt")]
-pub struct InvalidTracker;
+pub struct InvalidCorrelationId;
 
-impl FromStr for Tracker {
-    type Err = InvalidTracker;
+impl FromStr for CorrelationId {
+    type Err = InvalidCorrelationId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = text.split(':');
         let (Some(campaign), Some(row), Some(attempt), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err(InvalidTracker);
+            return Err(InvalidCorrelationId);
         };
         Ok(Self {
-            campaign: campaign.parse().map_err(|_| InvalidTracker)?,
-            row: row.parse().map_err(|_| InvalidTracker)?,
-            attempt: attempt.parse().map_err(|_| InvalidTracker)?,
+            campaign: campaign.parse().map_err(|_| InvalidCorrelationId)?,
+            row: row.parse().map_err(|_| InvalidCorrelationId)?,
+            attempt: attempt.parse().map_err(|_| InvalidCorrelationId)?,
         })
     }
 }
@@ -116,10 +116,10 @@ mod tests {
         fn a_tracker_survives_the_way_to_meta_and_back(
             campaign in "[a-z0-9-]{1,64}", row: u32, attempt: u32,
         ) {
-            let tracker = Tracker { campaign: campaign.parse().expect("valid"), row, attempt };
+            let tracker = CorrelationId { campaign: campaign.parse().expect("valid"), row, attempt };
             let text = tracker.to_string();
             prop_assert!(text.len() <= 512);
-            prop_assert_eq!(text.parse::<Tracker>(), Ok(tracker));
+            prop_assert_eq!(text.parse::<CorrelationId>(), Ok(tracker));
         }
     }
 
@@ -128,7 +128,11 @@ mod tests {
         for text in [
             "", "abc", "a:1", "a:1:2:3", "A:1:1", "a:-1:1", "a:1:x", "::",
         ] {
-            assert_eq!(text.parse::<Tracker>(), Err(InvalidTracker), "{text}");
+            assert_eq!(
+                text.parse::<CorrelationId>(),
+                Err(InvalidCorrelationId),
+                "{text}"
+            );
         }
     }
 }

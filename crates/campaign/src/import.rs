@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::batch::Row;
 use crate::header::Columns;
 use crate::id::RowNumber;
-use crate::phone::{self, PhoneKey, PhoneProblem};
-use crate::value::{Checker, ValueProblem};
+use crate::phone::{self, CanonicalPhone, PhoneProblem};
+use crate::value::{ValueProblem, ValueValidator};
 
 /// The most rows of a campaign: what a splitter can remember the numbers of, at 9 to 18 bytes each.
-pub const MAX_ROWS: u64 = 50_000_000;
+pub const MAX_CAMPAIGN_ROWS: u64 = 50_000_000;
 
 /// The most bytes the values of one row may hold: a text body's 4,096 characters at 4 bytes each.
 pub const MAX_VALUE_BYTES: usize = 16 * 1024;
@@ -35,7 +35,7 @@ pub struct ImportCounts {
 
 impl ImportCounts {
     /// With this many more of the usable records suppressed.
-    pub fn suppress(mut self, more: u64) -> Self {
+    pub fn with_suppressed(mut self, more: u64) -> Self {
         self.suppressed += more;
         self.enqueued = self.enqueued.saturating_sub(more);
         self
@@ -58,7 +58,7 @@ impl std::ops::Add for ImportCounts {
 
 /// What became of one record.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum RowVerdict {
     /// To be sent.
     Usable(Row),
     /// The number came earlier; the first record counts.
@@ -91,16 +91,16 @@ pub enum RejectReason {
     Value(#[from] ValueProblem),
     /// Bytes in another encoding.
     #[error("there are damaged characters in this cell")]
-    NotText,
+    DamagedText,
     /// More than a message can hold.
     #[error("the values for the message hold more than {MAX_VALUE_BYTES} bytes")]
-    TooMuch,
+    ValuesTooLong,
     /// More cells than the header.
     #[error("the row has more cells than the header, so values may be in the wrong columns")]
-    TooWide,
+    TooManyCells,
     /// A quotation mark that would have taken other rows with it.
     #[error("a quotation mark (\") is opened in this row and not closed in it")]
-    OpenQuote,
+    UnclosedQuote,
 }
 
 impl RejectReason {
@@ -109,12 +109,12 @@ impl RejectReason {
         match self {
             RejectReason::Phone(problem) => problem.fix(),
             RejectReason::Value(problem) => problem.fix(),
-            RejectReason::NotText => "type the text again, and save the file as \"CSV UTF-8\"",
-            RejectReason::TooMuch => "shorten the cells that the message uses",
-            RejectReason::TooWide => {
+            RejectReason::DamagedText => "type the text again, and save the file as \"CSV UTF-8\"",
+            RejectReason::ValuesTooLong => "shorten the cells that the message uses",
+            RejectReason::TooManyCells => {
                 "put quotation marks around a cell that has the delimiter in it"
             }
-            RejectReason::OpenQuote => {
+            RejectReason::UnclosedQuote => {
                 "close the quotation mark, or write it twice where it is text"
             }
         }
@@ -125,37 +125,37 @@ impl RejectReason {
 #[derive(Debug)]
 pub struct Importer {
     columns: Columns,
-    checker: Checker,
+    validator: ValueValidator,
     region: Option<Region>,
-    numbers: Numbers,
-    before: u64,
+    numbers: SeenNumbers,
+    rows_before: u64,
     counts: ImportCounts,
 }
 
 /// Numbers an import has to know of.
 #[derive(Debug, Default)]
-pub struct Numbers {
+pub struct SeenNumbers {
     /// Of records that were usable, in this file and in those before.
-    pub seen: HashSet<PhoneKey>,
+    pub seen: HashSet<CanonicalPhone>,
     /// Of people whom this campaign leaves out.
-    pub excluded: HashSet<PhoneKey>,
+    pub excluded: HashSet<CanonicalPhone>,
 }
 
 impl Importer {
     /// Starts before the first record of a file; `before` rows came in earlier files of the campaign.
     pub fn new(
         columns: Columns,
-        checker: Checker,
+        validator: ValueValidator,
         region: Option<Region>,
-        numbers: Numbers,
-        before: u64,
+        numbers: SeenNumbers,
+        rows_before: u64,
     ) -> Self {
         Self {
             columns,
-            checker,
+            validator,
             region,
             numbers,
-            before,
+            rows_before,
             counts: ImportCounts::default(),
         }
     }
@@ -166,24 +166,28 @@ impl Importer {
     }
 
     /// The numbers as they are known by now: for the next file.
-    pub fn into_numbers(self) -> Numbers {
+    pub fn into_numbers(self) -> SeenNumbers {
         self.numbers
     }
 
     /// Judges the next record; `cells` in UTF-8, but for damaged ones.
-    pub fn judge<'r>(&mut self, width: usize, cell: impl Fn(usize) -> Option<&'r [u8]>) -> Verdict {
+    pub fn classify_row<'r>(
+        &mut self,
+        width: usize,
+        cell: impl Fn(usize) -> Option<&'r [u8]>,
+    ) -> RowVerdict {
         let row = self.next_row();
         let too_wide = (self.columns.width..width)
             .any(|index| cell(index).is_some_and(|cell| !cell.trim_ascii().is_empty()));
         if too_wide {
-            return self.reject(row, String::new(), RejectReason::TooWide);
+            return self.reject(row, String::new(), RejectReason::TooManyCells);
         }
-        match self.usable(row, cell) {
+        match self.classify_cells(row, cell) {
             Ok(verdict) => {
                 match verdict {
-                    Verdict::Usable(_) => self.counts.enqueued += 1,
-                    Verdict::Suppressed => self.counts.suppressed += 1,
-                    Verdict::Duplicate | Verdict::Rejected(_) => self.counts.duplicates += 1,
+                    RowVerdict::Usable(_) => self.counts.enqueued += 1,
+                    RowVerdict::Suppressed => self.counts.suppressed += 1,
+                    RowVerdict::Duplicate | RowVerdict::Rejected(_) => self.counts.duplicates += 1,
                 }
                 verdict
             }
@@ -192,43 +196,43 @@ impl Importer {
     }
 
     /// Judges a record in which a quotation mark is not closed.
-    pub fn open_quote(&mut self) -> Verdict {
+    pub fn reject_unclosed_quote(&mut self) -> RowVerdict {
         let row = self.next_row();
-        self.reject(row, String::new(), RejectReason::OpenQuote)
+        self.reject(row, String::new(), RejectReason::UnclosedQuote)
     }
 
     fn next_row(&mut self) -> RowNumber {
         self.counts.rows += 1;
-        RowNumber::try_from(self.before + self.counts.rows).unwrap_or(RowNumber::MAX)
+        RowNumber::try_from(self.rows_before + self.counts.rows).unwrap_or(RowNumber::MAX)
     }
 
-    fn reject(&mut self, row: RowNumber, column: String, reason: RejectReason) -> Verdict {
+    fn reject(&mut self, row: RowNumber, column: String, reason: RejectReason) -> RowVerdict {
         self.counts.rejected += 1;
-        Verdict::Rejected(Reject {
+        RowVerdict::Rejected(Reject {
             row,
             column,
             reason,
         })
     }
 
-    fn usable<'r>(
+    fn classify_cells<'r>(
         &mut self,
         row: RowNumber,
         cell: impl Fn(usize) -> Option<&'r [u8]>,
-    ) -> Result<Verdict, (String, RejectReason)> {
+    ) -> Result<RowVerdict, (String, RejectReason)> {
         let at_phone = |reason| (self.columns.phone_name.clone(), reason);
-        let typed = text(cell(self.columns.phone)).map_err(at_phone)?;
-        let to = phone::read(typed, self.region).map_err(|problem| at_phone(problem.into()))?;
-        let values = self.values(cell)?;
-        let key = to.key();
+        let typed = decode_cell(cell(self.columns.phone)).map_err(at_phone)?;
+        let to = phone::parse(typed, self.region).map_err(|problem| at_phone(problem.into()))?;
+        let values = self.read_values(cell)?;
+        let key = to.canonical();
         Ok(match () {
-            () if !self.numbers.seen.insert(key) => Verdict::Duplicate,
-            () if self.numbers.excluded.contains(&key) => Verdict::Suppressed,
-            () => Verdict::Usable(Row { row, to, values }),
+            () if !self.numbers.seen.insert(key) => RowVerdict::Duplicate,
+            () if self.numbers.excluded.contains(&key) => RowVerdict::Suppressed,
+            () => RowVerdict::Usable(Row { row, to, values }),
         })
     }
 
-    fn values<'r>(
+    fn read_values<'r>(
         &mut self,
         cell: impl Fn(usize) -> Option<&'r [u8]>,
     ) -> Result<Vec<String>, (String, RejectReason)> {
@@ -236,33 +240,34 @@ impl Importer {
         let mut values = Vec::with_capacity(names.len());
         let mut room = MAX_VALUE_BYTES;
         for (&index, name) in self.columns.values.iter().zip(names) {
-            let value = text(cell(index)).map_err(|reason| (name.clone(), reason))?;
+            let value = decode_cell(cell(index)).map_err(|reason| (name.clone(), reason))?;
             room = room
                 .checked_sub(value.len())
-                .ok_or_else(|| (name.clone(), RejectReason::TooMuch))?;
-            values.push(unmarked(value).to_owned());
+                .ok_or_else(|| (name.clone(), RejectReason::ValuesTooLong))?;
+            values.push(unescape_formula(value).to_owned());
         }
         let name = |column: usize| names.get(column).cloned().unwrap_or_default();
-        self.checker
-            .check(&mut values)
+        self.validator
+            .validate(&mut values)
             .map_err(|(column, problem)| (name(column), problem.into()))?;
         Ok(values)
     }
 }
 
 /// A cell as text; one that the record is too short for is empty.
-fn text(cell: Option<&[u8]>) -> Result<&str, RejectReason> {
-    let text = std::str::from_utf8(cell.unwrap_or_default()).map_err(|_| RejectReason::NotText)?;
+fn decode_cell(cell: Option<&[u8]>) -> Result<&str, RejectReason> {
+    let text =
+        std::str::from_utf8(cell.unwrap_or_default()).map_err(|_| RejectReason::DamagedText)?;
     // What a decoder puts in the place of bytes it cannot read.
     if text.contains('\u{fffd}') {
-        Err(RejectReason::NotText)
+        Err(RejectReason::DamagedText)
     } else {
         Ok(text)
     }
 }
 
 /// Without the apostrophe that keeps a spreadsheet from taking text for a formula; [`guarded`] puts it there.
-fn unmarked(value: &str) -> &str {
+fn unescape_formula(value: &str) -> &str {
     match value.strip_prefix('\'') {
         Some(text) if is_formula(text) => text,
         Some(_) | None => value,
@@ -271,7 +276,7 @@ fn unmarked(value: &str) -> &str {
 
 /// A cell for a file that people open in a spreadsheet: what would be taken for a formula has an apostrophe in front,
 /// numbers and phones stay as they are.
-pub fn guarded(cell: &str) -> std::borrow::Cow<'_, str> {
+pub fn escape_formula(cell: &str) -> std::borrow::Cow<'_, str> {
     if is_formula(cell) {
         format!("'{cell}").into()
     } else {
@@ -301,23 +306,26 @@ mod tests {
     fn importer() -> Importer {
         let message =
             Message::new(serde_json::json!({"text": {"body": "Hi {{name}}"}})).expect("message");
-        let columns = header::columns(&["Name", "Phone"], None, message.columns()).expect("header");
-        let checker = Checker::new(&message, &[], OnBadValue::Clean);
-        let mut numbers = Numbers::default();
-        numbers
-            .excluded
-            .insert(phone::read("+33612345678", None).expect("phone").key());
+        let columns =
+            header::find_columns(&["Name", "Phone"], None, message.columns()).expect("header");
+        let checker = ValueValidator::new(&message, &[], OnBadValue::Clean);
+        let mut numbers = SeenNumbers::default();
+        numbers.excluded.insert(
+            phone::parse("+33612345678", None)
+                .expect("phone")
+                .canonical(),
+        );
         Importer::new(columns, checker, None, numbers, 0)
     }
 
-    fn judge(importer: &mut Importer, fields: &[&[u8]]) -> Verdict {
-        importer.judge(fields.len(), |index| fields.get(index).copied())
+    fn judge(importer: &mut Importer, fields: &[&[u8]]) -> RowVerdict {
+        importer.classify_row(fields.len(), |index| fields.get(index).copied())
     }
 
     #[test]
     fn each_record_gets_one_verdict_and_is_counted_once() {
         let mut importer = importer();
-        let Verdict::Usable(row) = judge(&mut importer, &[b"Ana", b"+5511987654321"]) else {
+        let RowVerdict::Usable(row) = judge(&mut importer, &[b"Ana", b"+5511987654321"]) else {
             panic!("usable")
         };
         assert_eq!(
@@ -329,7 +337,7 @@ mod tests {
                 &mut importer,
                 &[b"Ana again", b"55 11 98765 4321".as_slice()]
             ),
-            Verdict::Rejected(Reject {
+            RowVerdict::Rejected(Reject {
                 row: 2,
                 column: "Phone".into(),
                 reason: PhoneProblem::NoCountry.into(),
@@ -337,49 +345,52 @@ mod tests {
         );
         assert_eq!(
             judge(&mut importer, &[b"Ana", b"5511987654321"]),
-            Verdict::Duplicate
+            RowVerdict::Duplicate
         );
         let not_text: &[&[u8]] = &[b"Jos\xe9", b"+34612345678"];
-        let Verdict::Rejected(reject) = judge(&mut importer, not_text) else {
+        let RowVerdict::Rejected(reject) = judge(&mut importer, not_text) else {
             panic!("rejected")
         };
         assert_eq!(
             (reject.column.as_str(), reject.reason),
-            ("Name", RejectReason::NotText)
+            ("Name", RejectReason::DamagedText)
         );
         let long = vec![b'x'; MAX_VALUE_BYTES + 1];
-        let Verdict::Rejected(reject) = judge(&mut importer, &[&long, b"+34612345678"]) else {
+        let RowVerdict::Rejected(reject) = judge(&mut importer, &[&long, b"+34612345678"]) else {
             panic!("rejected")
         };
-        assert_eq!(reject.reason, RejectReason::TooMuch);
+        assert_eq!(reject.reason, RejectReason::ValuesTooLong);
         // A rejected record does not make a later good one a duplicate.
         assert!(matches!(
             judge(&mut importer, &[b"Jose", b"+34612345678"]),
-            Verdict::Usable(_)
+            RowVerdict::Usable(_)
         ));
         assert!(matches!(
             judge(&mut importer, &[b"short"]),
-            Verdict::Rejected(_)
+            RowVerdict::Rejected(_)
         ));
         assert_eq!(
             judge(&mut importer, &[b"Eve", b"+33 6 12 34 56 78"]),
-            Verdict::Suppressed
+            RowVerdict::Suppressed
         );
         let wide: &[&[u8]] = &[b"Silva", b"+34612345679", b"Ana"];
         assert!(matches!(
             judge(&mut importer, wide),
-            Verdict::Rejected(Reject {
+            RowVerdict::Rejected(Reject {
                 row: 9,
-                reason: RejectReason::TooWide,
+                reason: RejectReason::TooManyCells,
                 ..
             })
         ));
         let empty_beyond: &[&[u8]] = &[b"Eva", b"+34612345679", b" ", b""];
         assert!(matches!(
             judge(&mut importer, empty_beyond),
-            Verdict::Usable(Row { row: 10, .. })
+            RowVerdict::Usable(Row { row: 10, .. })
         ));
-        assert!(matches!(importer.open_quote(), Verdict::Rejected(_)));
+        assert!(matches!(
+            importer.reject_unclosed_quote(),
+            RowVerdict::Rejected(_)
+        ));
         let counts = ImportCounts {
             rows: 11,
             rejected: 6,
@@ -393,8 +404,8 @@ mod tests {
     #[test]
     fn a_cell_is_guarded_where_a_spreadsheet_would_calculate_it_and_comes_back_as_it_was() {
         for harmless in ["+55 11 98765-4321", "-12.5", "Ana", "", "'x", "a=b"] {
-            assert_eq!(guarded(harmless), harmless);
-            assert_eq!(unmarked(harmless), harmless);
+            assert_eq!(escape_formula(harmless), harmless);
+            assert_eq!(unescape_formula(harmless), harmless);
         }
         for formula in [
             "=1+1",
@@ -404,8 +415,8 @@ mod tests {
             "\t=1",
             "=\"+55\"",
         ] {
-            assert!(guarded(formula).starts_with('\''), "{formula}");
-            assert_eq!(unmarked(&guarded(formula)), formula);
+            assert!(escape_formula(formula).starts_with('\''), "{formula}");
+            assert_eq!(unescape_formula(&escape_formula(formula)), formula);
         }
     }
 
@@ -414,7 +425,7 @@ mod tests {
         fn any_bytes_conserve(records in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..4), 0..40)) {
             let mut importer = importer();
             for record in &records {
-                importer.judge(record.len(), |index| record.get(index).map(Vec::as_slice));
+                importer.classify_row(record.len(), |index| record.get(index).map(Vec::as_slice));
             }
             let counts = importer.counts();
             prop_assert_eq!(counts.rows, records.len() as u64);

@@ -15,16 +15,16 @@ pub struct Message {
 /// A place in a message that cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: `{{{{}}}}` names no column; write `{{{{column}}}}`")]
-pub struct EmptyPlace {
+pub struct EmptyPlaceholder {
     /// JSON pointer to the string, such as `/text/body`.
     pub pointer: String,
 }
 
 impl Message {
     /// Finds the places of `body`.
-    pub fn new(body: Value) -> Result<Self, EmptyPlace> {
+    pub fn new(body: Value) -> Result<Self, EmptyPlaceholder> {
         let mut columns = Vec::new();
-        collect(&body, "", &mut columns)?;
+        collect_columns(&body, "", &mut columns)?;
         // Splitter and sender each read the message from the table, which keeps no order of fields: the order of the
         // columns must not depend on it, or values would end up in each other's places.
         columns.sort_by_key(|column| column.to_lowercase());
@@ -32,9 +32,9 @@ impl Message {
     }
 
     /// The message with these columns beside its own, so that the values of one row serve both it and another.
-    pub fn beside(mut self, other: &Message) -> Self {
+    pub fn merge_columns(mut self, other: &Message) -> Self {
         for column in &other.columns {
-            if self.index(column).is_none() {
+            if self.column_index(column).is_none() {
                 self.columns.push(column.clone());
             }
         }
@@ -60,15 +60,15 @@ impl Message {
     /// The message for one row; `values` are in the order of [`Message::columns`], absent ones empty.
     pub fn fill(&self, values: &[String]) -> Value {
         let lookup = |name: &str| {
-            self.index(name)
+            self.column_index(name)
                 .and_then(|at| values.get(at))
                 .map_or("", String::as_str)
         };
-        fill(&self.body, &lookup)
+        fill_placeholders(&self.body, &lookup)
     }
 
     /// Every string with places in it, by its JSON pointer.
-    pub fn texts(&self) -> Vec<(String, Text)> {
+    pub fn placeholder_texts(&self) -> Vec<(String, Text)> {
         let mut texts = Vec::new();
         self.collect_texts(&self.body, "", &mut texts);
         texts
@@ -77,8 +77,13 @@ impl Message {
     fn collect_texts(&self, value: &Value, pointer: &str, texts: &mut Vec<(String, Text)>) {
         match value {
             Value::String(text) => {
-                let parts: Vec<Part> = pieces(text).map(|piece| self.part(piece)).collect();
-                if parts.iter().any(|part| matches!(part, Part::Cell { .. })) {
+                let parts: Vec<Part> = segments(text)
+                    .map(|piece| self.resolve_segment(piece))
+                    .collect();
+                if parts
+                    .iter()
+                    .any(|part| matches!(part, Part::Placeholder { .. }))
+                {
                     texts.push((pointer.to_owned(), Text { parts }));
                 }
             }
@@ -96,27 +101,29 @@ impl Message {
         }
     }
 
-    fn part(&self, piece: Piece<'_>) -> Part {
+    fn resolve_segment(&self, piece: Segment<'_>) -> Part {
         match piece {
-            Piece::Text(text) => Part::Fixed(text.to_owned()),
-            Piece::Place { name, fallback } => Part::Cell {
-                column: self.index(name).unwrap_or_default(),
+            Segment::Text(text) => Part::Literal(text.to_owned()),
+            Segment::Placeholder { name, fallback } => Part::Placeholder {
+                column: self.column_index(name).unwrap_or_default(),
                 fallback: fallback.unwrap_or_default().to_owned(),
             },
         }
     }
 
-    fn index(&self, name: &str) -> Option<usize> {
+    fn column_index(&self, name: &str) -> Option<usize> {
         self.columns
             .iter()
-            .position(|column| same_column(column, name))
+            .position(|column| is_same_column(column, name))
     }
 
     /// Whether any string below `pointer` (such as `/template/components`) depends on the row.
     pub fn varies_at(&self, pointer: &str) -> bool {
         let mut columns = Vec::new();
         let below = self.body.pointer(pointer);
-        below.is_some_and(|value| collect(value, "", &mut columns).is_ok() && !columns.is_empty())
+        below.is_some_and(|value| {
+            collect_columns(value, "", &mut columns).is_ok() && !columns.is_empty()
+        })
     }
 }
 
@@ -131,9 +138,9 @@ pub struct Text {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
     /// As the operator wrote it.
-    Fixed(String),
+    Literal(String),
     /// A value of the row.
-    Cell {
+    Placeholder {
         /// Index in [`Message::columns`].
         column: usize,
         /// What stands there where the value is empty.
@@ -147,9 +154,9 @@ impl Text {
         filled.clear();
         for part in &self.parts {
             filled.push_str(match part {
-                Part::Fixed(text) => text,
-                Part::Cell { column, fallback } => {
-                    or_else(values.get(*column).map_or("", String::as_str), fallback)
+                Part::Literal(text) => text,
+                Part::Placeholder { column, fallback } => {
+                    value_or_fallback(values.get(*column).map_or("", String::as_str), fallback)
                 }
             });
         }
@@ -157,7 +164,7 @@ impl Text {
 }
 
 /// A value, or its fallback where there is nothing to see in it.
-fn or_else<'t>(value: &'t str, fallback: &'t str) -> &'t str {
+fn value_or_fallback<'t>(value: &'t str, fallback: &'t str) -> &'t str {
     if value.trim().is_empty() {
         fallback
     } else {
@@ -166,7 +173,7 @@ fn or_else<'t>(value: &'t str, fallback: &'t str) -> &'t str {
 }
 
 impl TryFrom<Value> for Message {
-    type Error = EmptyPlace;
+    type Error = EmptyPlaceholder;
 
     fn try_from(body: Value) -> Result<Self, Self::Error> {
         Self::new(body)
@@ -180,35 +187,39 @@ impl From<Message> for Value {
 }
 
 /// Column names match whatever their case and surrounding spaces.
-pub fn same_column(left: &str, right: &str) -> bool {
+pub fn is_same_column(left: &str, right: &str) -> bool {
     left.trim().to_lowercase() == right.trim().to_lowercase()
 }
 
-fn collect(value: &Value, pointer: &str, columns: &mut Vec<String>) -> Result<(), EmptyPlace> {
+fn collect_columns(
+    value: &Value,
+    pointer: &str,
+    columns: &mut Vec<String>,
+) -> Result<(), EmptyPlaceholder> {
     match value {
         Value::String(text) => {
-            for piece in pieces(text) {
-                let Piece::Place { name, .. } = piece else {
+            for piece in segments(text) {
+                let Segment::Placeholder { name, .. } = piece else {
                     continue;
                 };
                 if name.is_empty() {
-                    return Err(EmptyPlace {
+                    return Err(EmptyPlaceholder {
                         pointer: pointer.to_owned(),
                     });
                 }
-                if !columns.iter().any(|known| same_column(known, name)) {
+                if !columns.iter().any(|known| is_same_column(known, name)) {
                     columns.push(name.to_owned());
                 }
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                collect(item, &format!("{pointer}/{index}"), columns)?;
+                collect_columns(item, &format!("{pointer}/{index}"), columns)?;
             }
         }
         Value::Object(fields) => {
             for (key, field) in fields {
-                collect(field, &format!("{pointer}/{key}"), columns)?;
+                collect_columns(field, &format!("{pointer}/{key}"), columns)?;
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -216,22 +227,25 @@ fn collect(value: &Value, pointer: &str, columns: &mut Vec<String>) -> Result<()
     Ok(())
 }
 
-fn fill<'v>(value: &Value, lookup: &impl Fn(&str) -> &'v str) -> Value {
+fn fill_placeholders<'v>(value: &Value, lookup: &impl Fn(&str) -> &'v str) -> Value {
     match value {
         Value::String(text) => {
             let fill_piece = |piece| match piece {
-                Piece::Text(text) => text,
-                Piece::Place { name, fallback } => {
-                    or_else(lookup(name), fallback.unwrap_or_default())
+                Segment::Text(text) => text,
+                Segment::Placeholder { name, fallback } => {
+                    value_or_fallback(lookup(name), fallback.unwrap_or_default())
                 }
             };
-            Value::String(pieces(text).map(fill_piece).collect())
+            Value::String(segments(text).map(fill_piece).collect())
         }
-        Value::Array(items) => items.iter().map(|item| fill(item, lookup)).collect(),
+        Value::Array(items) => items
+            .iter()
+            .map(|item| fill_placeholders(item, lookup))
+            .collect(),
         Value::Object(fields) => {
             let filled = fields
                 .iter()
-                .map(|(key, field)| (key.clone(), fill(field, lookup)));
+                .map(|(key, field)| (key.clone(), fill_placeholders(field, lookup)));
             Value::Object(filled.collect())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
@@ -239,16 +253,16 @@ fn fill<'v>(value: &Value, lookup: &impl Fn(&str) -> &'v str) -> Value {
 }
 
 #[derive(Debug, PartialEq)]
-enum Piece<'t> {
+enum Segment<'t> {
     Text(&'t str),
-    Place {
+    Placeholder {
         name: &'t str,
         fallback: Option<&'t str>,
     },
 }
 
 /// Splits at `{{` … `}}`; an opening without its closing is text.
-fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+fn segments(text: &str) -> impl Iterator<Item = Segment<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -264,14 +278,14 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
                     None => (rest[2..close].trim(), None),
                 };
                 rest = &rest[close + 2..];
-                Piece::Place { name, fallback }
+                Segment::Placeholder { name, fallback }
             }
             Some((open, _)) => {
                 let before = &rest[..open];
                 rest = &rest[open..];
-                Piece::Text(before)
+                Segment::Text(before)
             }
-            None => Piece::Text(std::mem::take(&mut rest)),
+            None => Segment::Text(std::mem::take(&mut rest)),
         };
         Some(piece)
     })
@@ -313,7 +327,7 @@ mod tests {
         let body = |value: &str| message.fill(&[value.to_owned()])["text"]["body"].clone();
         assert_eq!(body("Ana"), "Hi Ana, Ana!");
         assert_eq!(body(" "), "Hi there, !");
-        let [(pointer, text)] = &message.texts()[..] else {
+        let [(pointer, text)] = &message.placeholder_texts()[..] else {
             panic!("one text")
         };
         let mut filled = String::new();

@@ -15,9 +15,9 @@ pub enum Outcome {
     /// The API answered that it did not.
     Refused(Refusal),
     /// The request never left: certainly not sent.
-    NotSent(Fault),
+    NotSent(ErrorInfo),
     /// The request may have arrived, and no answer says what became of it.
-    InDoubt(Fault),
+    Unconfirmed(ErrorInfo),
 }
 
 /// The API's word that it took a message; delivery is another matter.
@@ -37,16 +37,16 @@ pub struct Acceptance {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
     /// The decision.
-    pub class: Class,
+    pub class: ErrorClass,
     /// What happened.
-    pub fault: Fault,
+    pub error: ErrorInfo,
     /// How long the API asks to wait, where it does.
-    pub wait: Option<Duration>,
+    pub retry_after: Option<Duration>,
 }
 
 /// What went wrong, for the ledger and for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
+pub struct ErrorInfo {
     /// The Graph API's code; none for faults of the way there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i64>,
@@ -60,9 +60,9 @@ pub struct Fault {
     pub fbtrace_id: Option<String>,
 }
 
-impl Fault {
+impl ErrorInfo {
     /// A fault of the way there, which no answer of the API describes.
-    pub fn on_the_way(title: impl Into<String>) -> Self {
+    pub fn transport(title: impl Into<String>) -> Self {
         Self {
             title: title.into(),
             ..Self::default()
@@ -72,26 +72,26 @@ impl Fault {
 
 /// What a refusal calls for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum ErrorClass {
     /// Another try after a while.
-    Again(Backoff),
+    Retry(Backoff),
     /// Final for this recipient.
     Recipient,
     /// Final for this recipient if the row's own data are to blame; else no row will fare better.
-    RowOrCampaign(Blame),
+    RowOrCampaign(ErrorCause),
     /// The campaign must stop: no row will fare better.
     Campaign,
     /// The account must stop: no campaign will fare better.
     Account,
     /// The access token is not valid (any more): read it anew once, then stop the account.
-    Token,
+    InvalidToken,
     /// It may have been sent all the same.
-    Doubt,
+    Unconfirmed,
 }
 
 /// Which of a row's data an ambiguous refusal may be about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
+pub enum ErrorCause {
     /// Anything, the number included.
     Anything,
     /// What the row filled in.
@@ -104,7 +104,7 @@ pub enum Blame {
 
 /// Whom a refusal asks to slow down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slows {
+pub enum ThrottleScope {
     /// This row only.
     Row,
     /// The slot that met it.
@@ -117,60 +117,60 @@ pub enum Slows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// Who waits.
-    pub slows: Slows,
+    pub scope: ThrottleScope,
     /// Seconds before the second attempt.
-    pub first: u32,
+    pub first_seconds: u32,
     /// Growth from try to try.
     pub factor: u32,
     /// The longest wait in seconds.
-    pub cap: u32,
+    pub max_seconds: u32,
     /// How many attempts may meet this refusal before giving up.
-    pub tries: u32,
+    pub max_attempts: u32,
     /// What giving up means.
-    pub then: GiveUp,
+    pub give_up: GiveUpRule,
 }
 
 /// The end of patience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GiveUp {
+pub enum GiveUpRule {
     /// The row is rejected.
     Reject,
     /// The campaign stops and the row is held.
-    Stop,
+    Pause,
     /// The same, unless the row's own data may be to blame: then it is rejected.
-    StopUnless(Blame),
+    PauseUnless(ErrorCause),
 }
 
 /// What the sender does about a row.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub enum NextAction {
     /// Record that it was taken.
     Accept(Acceptance),
     /// Record that it is refused for good.
-    Reject(Fault),
+    Reject(ErrorInfo),
     /// Offer it again, not before this time.
     Retry {
         /// Earliest time of the next attempt.
         not_before: Millis,
         /// Why.
-        fault: Fault,
+        error: ErrorInfo,
         /// Who else slows down.
-        slows: Slows,
+        scope: ThrottleScope,
     },
     /// Keep it and stop.
     Hold {
         /// Why.
-        fault: Fault,
+        error: ErrorInfo,
         /// What stops.
-        stops: Stops,
+        pause: PauseScope,
     },
     /// Record the doubt.
-    Doubt(Fault),
+    MarkUnconfirmed(ErrorInfo),
 }
 
 /// What a refusal stops that no row would escape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stops {
+pub enum PauseScope {
     /// The campaign.
     Campaign,
     /// Every campaign of the account.
@@ -179,7 +179,7 @@ pub enum Stops {
 
 /// What a decision depends on besides the outcome.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances {
+pub struct RetryContext {
     /// The attempt that ended, from 1.
     pub attempt: u32,
     /// Now.
@@ -191,89 +191,107 @@ pub struct Circumstances {
     /// Whether a media file's link or id came from the row.
     pub media_varies: bool,
     /// Whether any row of this campaign was accepted yet.
-    pub proven: bool,
+    pub has_acceptance: bool,
     /// 0 to 1, drawn anew each time: spreads retries over a quarter of the wait.
     pub jitter: f64,
 }
 
 /// How often an ambiguous refusal is tried before the whole campaign is blamed, and how many seconds apart.
-const UNPROVEN: Backoff = Backoff {
-    slows: Slows::Row,
-    first: 2,
+const AMBIGUOUS_BACKOFF: Backoff = Backoff {
+    scope: ThrottleScope::Row,
+    first_seconds: 2,
     factor: 2,
-    cap: 8,
-    tries: 3,
-    then: GiveUp::Stop,
+    max_seconds: 8,
+    max_attempts: 3,
+    give_up: GiveUpRule::Pause,
 };
 
 /// A connection that could not be made.
-const NOT_SENT: Backoff = Backoff {
-    slows: Slows::Slot,
-    first: 1,
+const NOT_SENT_BACKOFF: Backoff = Backoff {
+    scope: ThrottleScope::Slot,
+    first_seconds: 1,
     factor: 2,
-    cap: 60,
-    tries: 12,
-    then: GiveUp::Stop,
+    max_seconds: 60,
+    max_attempts: 12,
+    give_up: GiveUpRule::Pause,
 };
 
 /// Decides what becomes of a row after a call.
-pub fn next_step(outcome: Outcome, at: Circumstances) -> Step {
+pub fn next_action(outcome: Outcome, at: RetryContext) -> NextAction {
     match outcome {
-        Outcome::Accepted(acceptance) => Step::Accept(acceptance),
-        Outcome::InDoubt(fault) => Step::Doubt(fault),
-        Outcome::NotSent(fault) => again(NOT_SENT, None, fault, at),
-        Outcome::Refused(Refusal { class, fault, wait }) => match class {
-            Class::Again(backoff) => again(backoff, wait, fault, at),
-            Class::Recipient => Step::Reject(fault),
-            Class::Account | Class::Token => hold(fault, Stops::Account),
-            Class::Campaign => hold(fault, Stops::Campaign),
-            Class::RowOrCampaign(blame) if !may_be_the_row(blame, at) => {
-                hold(fault, Stops::Campaign)
+        Outcome::Accepted(acceptance) => NextAction::Accept(acceptance),
+        Outcome::Unconfirmed(fault) => NextAction::MarkUnconfirmed(fault),
+        Outcome::NotSent(fault) => schedule_retry(NOT_SENT_BACKOFF, None, fault, at),
+        Outcome::Refused(Refusal {
+            class,
+            error: fault,
+            retry_after: wait,
+        }) => match class {
+            ErrorClass::Retry(backoff) => schedule_retry(backoff, wait, fault, at),
+            ErrorClass::Recipient => NextAction::Reject(fault),
+            ErrorClass::Account | ErrorClass::InvalidToken => hold(fault, PauseScope::Account),
+            ErrorClass::Campaign => hold(fault, PauseScope::Campaign),
+            ErrorClass::RowOrCampaign(blame) if !row_may_be_the_cause(blame, at) => {
+                hold(fault, PauseScope::Campaign)
             }
             // Once a row went through, the message as such is sound, so this row's data are at fault.
-            Class::RowOrCampaign(_) if at.proven => Step::Reject(fault),
-            Class::RowOrCampaign(_) => again(UNPROVEN, wait, fault, at),
-            Class::Doubt => Step::Doubt(fault),
+            ErrorClass::RowOrCampaign(_) if at.has_acceptance => NextAction::Reject(fault),
+            ErrorClass::RowOrCampaign(_) => schedule_retry(AMBIGUOUS_BACKOFF, wait, fault, at),
+            ErrorClass::Unconfirmed => NextAction::MarkUnconfirmed(fault),
         },
     }
 }
 
-fn hold(fault: Fault, stops: Stops) -> Step {
-    Step::Hold { fault, stops }
-}
-
-fn may_be_the_row(blame: Blame, at: Circumstances) -> bool {
-    match blame {
-        Blame::Anything => true,
-        Blame::Values => at.values_vary,
-        Blame::TemplateName => at.name_varies,
-        Blame::Media => at.media_varies,
+fn hold(fault: ErrorInfo, stops: PauseScope) -> NextAction {
+    NextAction::Hold {
+        error: fault,
+        pause: stops,
     }
 }
 
-fn again(backoff: Backoff, wait: Option<Duration>, fault: Fault, at: Circumstances) -> Step {
-    if at.attempt >= backoff.tries {
-        return match backoff.then {
-            GiveUp::Reject => Step::Reject(fault),
-            GiveUp::StopUnless(blame) if may_be_the_row(blame, at) => Step::Reject(fault),
-            GiveUp::StopUnless(_) => hold(fault, Stops::Campaign),
-            GiveUp::Stop => hold(fault, Stops::Campaign),
+fn row_may_be_the_cause(blame: ErrorCause, at: RetryContext) -> bool {
+    match blame {
+        ErrorCause::Anything => true,
+        ErrorCause::Values => at.values_vary,
+        ErrorCause::TemplateName => at.name_varies,
+        ErrorCause::Media => at.media_varies,
+    }
+}
+
+fn schedule_retry(
+    backoff: Backoff,
+    wait: Option<Duration>,
+    fault: ErrorInfo,
+    at: RetryContext,
+) -> NextAction {
+    if at.attempt >= backoff.max_attempts {
+        return match backoff.give_up {
+            GiveUpRule::Reject => NextAction::Reject(fault),
+            GiveUpRule::PauseUnless(blame) if row_may_be_the_cause(blame, at) => {
+                NextAction::Reject(fault)
+            }
+            GiveUpRule::PauseUnless(_) => hold(fault, PauseScope::Campaign),
+            GiveUpRule::Pause => hold(fault, PauseScope::Campaign),
         };
     }
-    let wait = wait.unwrap_or_else(|| backoff.after(at.attempt));
+    let wait = wait.unwrap_or_else(|| backoff.delay_after(at.attempt));
     let spread = wait.as_secs_f64() * (1.0 + 0.25 * at.jitter.clamp(0.0, 1.0));
-    Step::Retry {
+    NextAction::Retry {
         not_before: at.now + (spread * 1000.0) as Millis,
-        fault,
-        slows: backoff.slows,
+        error: fault,
+        scope: backoff.scope,
     }
 }
 
 impl Backoff {
     /// The wait after the given attempt, from 1.
-    pub fn after(self, attempt: u32) -> Duration {
+    pub fn delay_after(self, attempt: u32) -> Duration {
         let growth = self.factor.saturating_pow(attempt.saturating_sub(1));
-        Duration::from_secs(u64::from(self.first.saturating_mul(growth).min(self.cap)))
+        Duration::from_secs(u64::from(
+            self.first_seconds
+                .saturating_mul(growth)
+                .min(self.max_seconds),
+        ))
     }
 }
 
@@ -282,91 +300,91 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn at(attempt: u32, proven: bool) -> Circumstances {
-        Circumstances {
+    fn at(attempt: u32, proven: bool) -> RetryContext {
+        RetryContext {
             attempt,
             now: 1_000_000,
             values_vary: true,
             name_varies: false,
             media_varies: false,
-            proven,
+            has_acceptance: proven,
             jitter: 0.0,
         }
     }
 
-    fn refused(class: Class) -> Outcome {
+    fn refusal_of(class: ErrorClass) -> Outcome {
         Outcome::Refused(Refusal {
             class,
-            fault: Fault {
+            error: ErrorInfo {
                 code: Some(100),
-                ..Fault::default()
+                ..ErrorInfo::default()
             },
-            wait: None,
+            retry_after: None,
         })
     }
 
     #[test]
-    fn waits_grow_to_their_cap() {
+    fn delays_grow_to_their_maximum() {
         let backoff = Backoff {
-            slows: Slows::Row,
-            first: 1,
+            scope: ThrottleScope::Row,
+            first_seconds: 1,
             factor: 2,
-            cap: 60,
-            tries: u32::MAX,
-            then: GiveUp::Stop,
+            max_seconds: 60,
+            max_attempts: u32::MAX,
+            give_up: GiveUpRule::Pause,
         };
         let seconds: Vec<u64> = (1..=8)
-            .map(|attempt| backoff.after(attempt).as_secs())
+            .map(|attempt| backoff.delay_after(attempt).as_secs())
             .collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(backoff.after(u32::MAX).as_secs(), 60);
+        assert_eq!(backoff.delay_after(u32::MAX).as_secs(), 60);
     }
 
     #[test]
-    fn an_ambiguous_refusal_blames_the_campaign_until_a_row_went_through() {
-        let ambiguous = Class::RowOrCampaign(Blame::Anything);
+    fn ambiguous_refusal_pauses_campaign_until_one_row_is_accepted() {
+        let ambiguous = ErrorClass::RowOrCampaign(ErrorCause::Anything);
         assert!(matches!(
-            next_step(refused(ambiguous), at(1, true)),
-            Step::Reject(_)
+            next_action(refusal_of(ambiguous), at(1, true)),
+            NextAction::Reject(_)
         ));
         assert!(matches!(
-            next_step(refused(ambiguous), at(1, false)),
-            Step::Retry {
+            next_action(refusal_of(ambiguous), at(1, false)),
+            NextAction::Retry {
                 not_before: 1_002_000,
                 ..
             }
         ));
         assert!(matches!(
-            next_step(refused(ambiguous), at(3, false)),
-            Step::Hold { .. }
+            next_action(refusal_of(ambiguous), at(3, false)),
+            NextAction::Hold { .. }
         ));
-        let template = Class::RowOrCampaign(Blame::TemplateName);
+        let template = ErrorClass::RowOrCampaign(ErrorCause::TemplateName);
         assert!(matches!(
-            next_step(refused(template), at(1, true)),
-            Step::Hold { .. }
+            next_action(refusal_of(template), at(1, true)),
+            NextAction::Hold { .. }
         ));
     }
 
     #[test]
-    fn what_the_api_asks_to_wait_is_waited() {
+    fn retry_after_overrides_backoff() {
         let backoff = Backoff {
-            slows: Slows::Row,
-            first: 300,
+            scope: ThrottleScope::Row,
+            first_seconds: 300,
             factor: 1,
-            cap: 300,
-            tries: 9,
-            then: GiveUp::Stop,
+            max_seconds: 300,
+            max_attempts: 9,
+            give_up: GiveUpRule::Pause,
         };
         let wait = Some(Duration::from_secs(3600));
         let refusal = Refusal {
-            class: Class::Again(backoff),
-            fault: Fault::default(),
-            wait,
+            class: ErrorClass::Retry(backoff),
+            error: ErrorInfo::default(),
+            retry_after: wait,
         };
-        let step = next_step(Outcome::Refused(refusal), at(1, true));
+        let step = next_action(Outcome::Refused(refusal), at(1, true));
         assert!(matches!(
             step,
-            Step::Retry {
+            NextAction::Retry {
                 not_before: 4_600_000,
                 ..
             }
@@ -375,18 +393,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_doubt_is_never_retried_and_a_retry_never_comes_early(attempt in 1u32..100, proven: bool, jitter in 0.0f64..1.0, tries in 1u32..20) {
-            let circumstances = Circumstances { jitter, ..at(attempt, proven) };
-            let doubt = next_step(Outcome::InDoubt(Fault::default()), circumstances);
-            prop_assert!(matches!(doubt, Step::Doubt(_)));
-            let backoff = Backoff { slows: Slows::Row, first: 2, factor: 2, cap: 60, tries, then: GiveUp::Reject };
-            match next_step(refused(Class::Again(backoff)), circumstances) {
-                Step::Retry { not_before, .. } => {
+        fn unconfirmed_is_never_retried_and_retry_is_never_early(attempt in 1u32..100, proven: bool, jitter in 0.0f64..1.0, tries in 1u32..20) {
+            let circumstances = RetryContext { jitter, ..at(attempt, proven) };
+            let doubt = next_action(Outcome::Unconfirmed(ErrorInfo::default()), circumstances);
+            prop_assert!(matches!(doubt, NextAction::MarkUnconfirmed(_)));
+            let backoff = Backoff { scope: ThrottleScope::Row, first_seconds: 2, factor: 2, max_seconds: 60, max_attempts: tries, give_up: GiveUpRule::Reject };
+            match next_action(refusal_of(ErrorClass::Retry(backoff)), circumstances) {
+                NextAction::Retry { not_before, .. } => {
                     prop_assert!(attempt < tries);
-                    let wait = backoff.after(attempt).as_millis() as u64;
+                    let wait = backoff.delay_after(attempt).as_millis() as u64;
                     prop_assert!((wait..=wait + wait / 4).contains(&(not_before - circumstances.now)));
                 }
-                Step::Reject(_) => prop_assert!(attempt >= tries),
+                NextAction::Reject(_) => prop_assert!(attempt >= tries),
                 other => prop_assert!(false, "{:?}", other),
             }
         }

@@ -31,18 +31,18 @@ pub struct Rate {
 #[error(
     "SLOTS × SLOT_RATE is {product}, but TPS_BUDGET is {budget}: the product must equal the budget, and none may be 0"
 )]
-pub struct NotTheBudget {
+pub struct RateMismatch {
     product: u64,
     budget: u32,
 }
 
 impl Rate {
     /// `slots` = 0 stands for "as many as the budget".
-    pub fn new(budget: u32, slots: u32, per_slot: u32) -> Result<Self, NotTheBudget> {
+    pub fn new(budget: u32, slots: u32, per_slot: u32) -> Result<Self, RateMismatch> {
         let slots = if slots == 0 { budget } else { slots };
         let product = u64::from(slots) * u64::from(per_slot);
         if product != u64::from(budget) || budget == 0 {
-            return Err(NotTheBudget { product, budget });
+            return Err(RateMismatch { product, budget });
         }
         Ok(Self { slots, per_slot })
     }
@@ -59,16 +59,16 @@ impl Rate {
 }
 
 /// The full pace of a slot, in parts: a refusal for too much throughput halves it, an acceptance gives a part back.
-const FULL: u32 = 32;
+const FULL_PACE: u32 = 32;
 
 /// The memory of one slot: lives as long as its process, across invocations.
 #[derive(Debug)]
 pub struct Slot {
     interval: Duration,
-    earliest: Duration,
-    last_call: Option<Duration>,
+    earliest_send: Duration,
+    last_send: Option<Duration>,
     pace: u32,
-    slowed: Duration,
+    slowed_at: Duration,
 }
 
 impl Slot {
@@ -76,24 +76,24 @@ impl Slot {
     pub fn new(rate: Rate) -> Self {
         Self {
             interval: rate.interval(),
-            earliest: Duration::ZERO,
-            last_call: None,
-            pace: FULL,
-            slowed: Duration::ZERO,
+            earliest_send: Duration::ZERO,
+            last_send: None,
+            pace: FULL_PACE,
+            slowed_at: Duration::ZERO,
         }
     }
 
     /// An invocation begins.
-    pub fn enter(&mut self, now: Duration) {
-        self.earliest = now + self.interval;
+    pub fn begin_invocation(&mut self, now: Duration) {
+        self.earliest_send = now + self.interval;
     }
 
     /// No call may start before this.
-    pub fn next_start(&self) -> Duration {
-        let after_last = self.last_call.map_or(Duration::ZERO, |last| {
-            last + self.interval * FULL / self.pace
+    pub fn next_send_at(&self) -> Duration {
+        let after_last = self.last_send.map_or(Duration::ZERO, |last| {
+            last + self.interval * FULL_PACE / self.pace
         });
-        after_last.max(self.earliest)
+        after_last.max(self.earliest_send)
     }
 
     /// The least time between two calls.
@@ -103,27 +103,27 @@ impl Slot {
 
     /// From here on the next call may be prepared: an interval of full pace before it, or at once.
     pub fn prepare_at(&self) -> Duration {
-        self.next_start().saturating_sub(self.interval)
+        self.next_send_at().saturating_sub(self.interval)
     }
 
     /// The call that started at `call` met a refusal for too much throughput: half the pace from now on. Refusals of
     /// calls from before the last slowing are echoes of the same.
-    pub fn slow(&mut self, call: Duration, now: Duration) {
-        if call >= self.slowed {
-            self.slowed = now;
+    pub fn slow_down(&mut self, sent_at: Duration, now: Duration) {
+        if sent_at >= self.slowed_at {
+            self.slowed_at = now;
             self.pace = (self.pace / 2).max(1);
         }
     }
 
     /// A call was accepted: a part of the pace comes back.
     pub fn recover(&mut self) {
-        self.pace = (self.pace + 1).min(FULL);
+        self.pace = (self.pace + 1).min(FULL_PACE);
     }
 
     /// A call starts now.
-    pub fn started(&mut self, now: Duration) {
-        debug_assert!(now >= self.next_start(), "a call before its tick");
-        self.last_call = Some(now);
+    pub fn record_send(&mut self, now: Duration) {
+        debug_assert!(now >= self.next_send_at(), "a call before its tick");
+        self.last_send = Some(now);
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_budget_is_slots_times_rate() {
+    fn budget_equals_slots_times_rate() {
         assert_eq!(Rate::new(80, 0, 1).map(|rate| rate.slots), Ok(80));
         assert_eq!(
             Rate::new(1000, 100, 10).map(Rate::interval),
@@ -174,7 +174,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn calls_of_a_slot_are_never_closer_than_an_interval(
+        fn sends_of_one_slot_keep_the_interval(
             life in prop::collection::vec(invocation(), 1..12), per_slot in 1u32..20,
         ) {
             let rate = Rate { slots: 1, per_slot };
@@ -183,10 +183,10 @@ mod tests {
             let mut calls = Vec::new();
             for Invocation { gap_ms, lateness_ms, killed } in life {
                 now += Duration::from_millis(gap_ms);
-                slot.enter(now);
+                slot.begin_invocation(now);
                 for late in lateness_ms {
-                    now = now.max(slot.next_start()) + Duration::from_millis(late);
-                    slot.started(now);
+                    now = now.max(slot.next_send_at()) + Duration::from_millis(late);
+                    slot.record_send(now);
                     calls.push(now);
                 }
                 // The slot goes on in another process, or in the same one.
@@ -201,27 +201,31 @@ mod tests {
     }
 
     #[test]
-    fn too_much_throughput_halves_the_pace_once_and_acceptances_bring_it_back() {
+    fn throttling_halves_pace_once_and_acceptances_restore_it() {
         let second = Duration::from_secs(1);
         let mut slot = Slot::new(Rate {
             slots: 1,
             per_slot: 1,
         });
-        slot.enter(Duration::ZERO);
-        slot.started(5 * second);
-        slot.slow(5 * second, 6 * second);
-        assert_eq!(slot.next_start(), 7 * second);
+        slot.begin_invocation(Duration::ZERO);
+        slot.record_send(5 * second);
+        slot.slow_down(5 * second, 6 * second);
+        assert_eq!(slot.next_send_at(), 7 * second);
         assert_eq!(slot.prepare_at(), 6 * second);
-        slot.slow(5 * second, 6 * second);
-        assert_eq!(slot.next_start(), 7 * second, "an echo");
-        slot.started(7 * second);
-        slot.slow(7 * second, 8 * second);
-        assert_eq!(slot.next_start(), 11 * second);
-        (0..FULL).for_each(|_| slot.recover());
-        assert_eq!(slot.next_start(), 8 * second);
+        slot.slow_down(5 * second, 6 * second);
+        assert_eq!(slot.next_send_at(), 7 * second, "an echo");
+        slot.record_send(7 * second);
+        slot.slow_down(7 * second, 8 * second);
+        assert_eq!(slot.next_send_at(), 11 * second);
+        (0..FULL_PACE).for_each(|_| slot.recover());
+        assert_eq!(slot.next_send_at(), 8 * second);
         for call in 9..99 {
-            slot.slow(call * second, call * second);
+            slot.slow_down(call * second, call * second);
         }
-        assert_eq!(slot.next_start(), (7 + FULL) * second, "never quite still");
+        assert_eq!(
+            slot.next_send_at(),
+            (7 + FULL_PACE) * second,
+            "never quite still"
+        );
     }
 }

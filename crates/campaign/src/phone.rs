@@ -46,9 +46,9 @@ impl TryFrom<String> for Phone {
 /// One person's number whatever its spelling: Brazil with and without the ninth digit, Mexico with and without the 1,
 /// Argentina with and without the 9 are the same. For comparing only; it may be no number that can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PhoneKey(u64);
+pub struct CanonicalPhone(u64);
 
-impl fmt::Display for PhoneKey {
+impl fmt::Display for CanonicalPhone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
@@ -57,19 +57,19 @@ impl fmt::Display for PhoneKey {
 impl Phone {
     /// The same for every spelling of this person's number. WhatsApp itself writes both forms of these countries
     /// (Meta, "Phone numbers": Brazil and Mexico numbers may be rewritten).
-    pub fn key(self) -> PhoneKey {
+    pub fn canonical(self) -> CanonicalPhone {
         // Country code, what may be there or not, and how many digits follow it.
         const BRAZIL: u64 = 100_000_000;
         const TEN: u64 = 10_000_000_000;
         let digits = self.0;
         let (area, local) = (digits / (10 * BRAZIL), digits % (10 * BRAZIL));
         if (5_511..=5_599).contains(&area) && local / BRAZIL == 9 {
-            return PhoneKey(area * BRAZIL + local % BRAZIL);
+            return CanonicalPhone(area * BRAZIL + local % BRAZIL);
         }
         match digits / TEN {
-            521 => PhoneKey(52 * TEN + digits % TEN),
-            549 => PhoneKey(54 * TEN + digits % TEN),
-            _ => PhoneKey(digits),
+            521 => CanonicalPhone(52 * TEN + digits % TEN),
+            549 => CanonicalPhone(54 * TEN + digits % TEN),
+            _ => CanonicalPhone(digits),
         }
     }
 
@@ -141,47 +141,47 @@ impl PhoneProblem {
 }
 
 /// The region a campaign reads national numbers by, such as `BR`; ISO 3166-1 alpha-2.
-pub fn region(code: &str) -> Option<Region> {
+pub fn parse_region(code: &str) -> Option<Region> {
     code.to_ascii_uppercase().parse().ok()
 }
 
 /// Reads one cell; `default` is the region of numbers written without a country code. Damage is named, never mended by
 /// guessing; what spreadsheets put around a whole number is taken away.
-pub fn read(cell: &str, default: Option<Region>) -> Result<Phone, PhoneProblem> {
-    let tidied = tidy(cell);
+pub fn parse(cell: &str, default: Option<Region>) -> Result<Phone, PhoneProblem> {
+    let tidied = strip_decoration(cell);
     let cell = tidied.as_ref();
     if cell.is_empty() {
         return Err(PhoneProblem::Empty);
     }
-    if let Some(damage) = damage(cell) {
+    if let Some(damage) = find_damage(cell) {
         return Err(damage);
     }
-    let cell = whole(cell);
+    let cell = strip_zero_fraction(cell);
     let international = cell.starts_with('+') || cell.starts_with('＋');
     if international {
-        return parse(cell, default);
+        return parse_by_numbering_plan(cell, default);
     }
     // The usual prefix for abroad, also where the region's own is another.
     if let Some(abroad) = cell.strip_prefix("00")
-        && let Ok(phone) = parse(&format!("+{abroad}"), None)
+        && let Ok(phone) = parse_by_numbering_plan(&format!("+{abroad}"), None)
     {
         return Ok(phone);
     }
     match default {
-        Some(_) => parse(cell, default),
-        None => bare_digits(cell),
+        Some(_) => parse_by_numbering_plan(cell, default),
+        None => parse_bare_digits(cell),
     }
 }
 
 /// Without invisible characters, and without what Excel wraps text in: `'+55…`, `="+55…"`, curly or not.
-fn tidy(cell: &str) -> Cow<'_, str> {
+fn strip_decoration(cell: &str) -> Cow<'_, str> {
     let plain = |b: u8| b.is_ascii_digit() || b == b'+' || b == b'-';
     if !cell.is_empty() && cell.bytes().all(plain) {
         return Cow::Borrowed(cell);
     }
     let visible: String = cell
         .chars()
-        .filter(|c| !invisible(*c))
+        .filter(|c| !is_invisible(*c))
         .map(|c| {
             if c.is_whitespace() && c != '\n' && c != '\r' {
                 ' '
@@ -208,14 +208,14 @@ fn tidy(cell: &str) -> Cow<'_, str> {
 }
 
 /// Characters that are copied along unseen: zero width, direction marks, soft hyphens, byte order marks.
-fn invisible(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fe00}'..='\u{fe0f}')
         || c.is_control() && !c.is_whitespace()
 }
 
 /// What went wrong before the number got here.
-fn damage(cell: &str) -> Option<PhoneProblem> {
+fn find_damage(cell: &str) -> Option<PhoneProblem> {
     if cell
         .bytes()
         .all(|b| b.is_ascii_digit() || b"+ -.()".contains(&b))
@@ -223,7 +223,7 @@ fn damage(cell: &str) -> Option<PhoneProblem> {
     {
         return None;
     }
-    if scientific(cell) {
+    if is_scientific_notation(cell) {
         return Some(PhoneProblem::Scientific);
     }
     let digits = |text: &str| text.chars().filter(|c| c.is_numeric()).count();
@@ -246,7 +246,7 @@ fn damage(cell: &str) -> Option<PhoneProblem> {
 }
 
 /// `5.5E+11`, `5,511987E12`: digits, a point or comma, digits, E, an exponent.
-fn scientific(cell: &str) -> bool {
+fn is_scientific_notation(cell: &str) -> bool {
     let Some((mantissa, exponent)) = cell.split_once(['e', 'E']) else {
         return false;
     };
@@ -257,7 +257,7 @@ fn scientific(cell: &str) -> bool {
 }
 
 /// Some programs export whole numbers as `5511987654321.0`: nothing is lost.
-fn whole(cell: &str) -> &str {
+fn strip_zero_fraction(cell: &str) -> &str {
     match cell.strip_suffix(".0").or_else(|| cell.strip_suffix(",0")) {
         Some(number) if number.len() >= 8 && number.bytes().all(|b| b.is_ascii_digit()) => number,
         Some(_) | None => cell,
@@ -265,12 +265,12 @@ fn whole(cell: &str) -> &str {
 }
 
 /// Exports often drop the `+`: digits alone are read as international where no region says otherwise.
-fn bare_digits(cell: &str) -> Result<Phone, PhoneProblem> {
+fn parse_bare_digits(cell: &str) -> Result<Phone, PhoneProblem> {
     let digits = cell.strip_prefix("00").unwrap_or(cell);
     let plausible =
         digits.len() >= 8 && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
     if plausible {
-        return parse(&format!("+{digits}"), None);
+        return parse_by_numbering_plan(&format!("+{digits}"), None);
     }
     let digits = cell.chars().filter(|c| c.is_numeric()).count();
     Err(if digits < 3 {
@@ -280,7 +280,7 @@ fn bare_digits(cell: &str) -> Result<Phone, PhoneProblem> {
     })
 }
 
-fn parse(text: &str, default: Option<Region>) -> Result<Phone, PhoneProblem> {
+fn parse_by_numbering_plan(text: &str, default: Option<Region>) -> Result<Phone, PhoneProblem> {
     let number = PHONE_NUMBER_UTIL
         .parse(text, default)
         .map_err(|error| match error {
@@ -290,12 +290,12 @@ fn parse(text: &str, default: Option<Region>) -> Result<Phone, PhoneProblem> {
             ParseError::TooLongNsn => PhoneProblem::TooLong,
         })?;
     if !PHONE_NUMBER_UTIL.is_valid_number(&number) {
-        return former_spelling(&number).ok_or_else(|| why_invalid(&number));
+        return parse_former_format(&number).ok_or_else(|| explain_invalid(&number));
     }
-    e164(&number)
+    to_e164(&number)
 }
 
-fn e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {
+fn to_e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {
     let formatted = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164);
     let digits = formatted
         .trim_start_matches('+')
@@ -306,7 +306,7 @@ fn e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {
 
 /// Spellings that numbering plans gave up and WhatsApp's own ids still use: `+52 1 …` in Mexico, mobile numbers without
 /// the ninth digit in Brazil. Each has exactly one valid form.
-fn former_spelling(number: &PhoneNumber) -> Option<Phone> {
+fn parse_former_format(number: &PhoneNumber) -> Option<Phone> {
     let national = number.get_national_significant_number();
     let today = match (number.country_code, national.as_bytes()) {
         (52, [b'1', ..]) if national.len() == 11 => format!("+52{}", &national[1..]),
@@ -317,13 +317,13 @@ fn former_spelling(number: &PhoneNumber) -> Option<Phone> {
     };
     let number = PHONE_NUMBER_UTIL.parse(today, None).ok()?;
     if PHONE_NUMBER_UTIL.is_valid_number(&number) {
-        e164(&number).ok()
+        to_e164(&number).ok()
     } else {
         None
     }
 }
 
-fn why_invalid(number: &PhoneNumber) -> PhoneProblem {
+fn explain_invalid(number: &PhoneNumber) -> PhoneProblem {
     use rlibphonenumber::ValidationError as Reason;
     let with_zero = format!(
         "+{}0{}",
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn usable_numbers_come_out_as_e164() {
-        let br = region("br");
+        let br = parse_region("br");
         let cases = [
             ("+55 11 98765-4321", None, "+5511987654321"),
             ("5511987654321", None, "+5511987654321"),
@@ -371,15 +371,15 @@ mod tests {
             ("0033 6 12 34 56 78", br, "+33612345678"),
             ("tel:+33-6-12-34-56-78", None, "+33612345678"),
             ("whatsapp:+33612345678", None, "+33612345678"),
-            ("٠٠٣٣٦١٢٣٤٥٦٧٨", region("eg"), "+33612345678"),
+            ("٠٠٣٣٦١٢٣٤٥٦٧٨", parse_region("eg"), "+33612345678"),
             ("＋３３６１２３４５６７８", None, "+33612345678"),
-            ("06 12 34 56 78", region("fr"), "+33612345678"),
-            ("612345678", region("fr"), "+33612345678"),
+            ("06 12 34 56 78", parse_region("fr"), "+33612345678"),
+            ("612345678", parse_region("fr"), "+33612345678"),
             ("+44 (0)20 7946 0018", None, "+442079460018"),
             ("+39 06 1234 5678", None, "+390612345678"),
         ];
         for (typed, default, expected) in cases {
-            assert_eq!(read(typed, default).expect(typed).to_string(), expected);
+            assert_eq!(parse(typed, default).expect(typed).to_string(), expected);
         }
     }
 
@@ -408,13 +408,17 @@ mod tests {
             ("+1-800-FLOWERS", PhoneProblem::Letters),
         ];
         for (typed, expected) in cases {
-            assert_eq!(read(typed, None), Err(expected), "{typed}");
+            assert_eq!(parse(typed, None), Err(expected), "{typed}");
         }
     }
 
     #[test]
     fn one_person_has_one_key_whatever_the_spelling() {
-        let key = |text: &str| Phone::try_from(text.to_owned()).expect("a phone").key();
+        let key = |text: &str| {
+            Phone::try_from(text.to_owned())
+                .expect("a phone")
+                .canonical()
+        };
         assert_eq!(key("+5511987654321"), key("+551187654321"));
         assert_ne!(key("+5511987654321"), key("+5521987654321"));
         assert_eq!(key("+5215512345678"), key("+525512345678"));
@@ -428,11 +432,11 @@ mod tests {
     fn spellings_of_one_number_are_one_number() {
         let cases = [
             ("+52 1 55 1234 5678", "+52 55 1234 5678", None),
-            ("11 2345-6789", "011 15-2345-6789", region("ar")),
-            ("+55 11 98765-4321", "55 11 8765-4321", region("br")),
+            ("11 2345-6789", "011 15-2345-6789", parse_region("ar")),
+            ("+55 11 98765-4321", "55 11 8765-4321", parse_region("br")),
         ];
         for (one, other, region) in cases {
-            let read = |text| read(text, region).map(Phone::key);
+            let read = |text| parse(text, region).map(Phone::canonical);
             assert_eq!(read(one), read(other), "{one} {other}");
             assert!(read(one).is_ok(), "{one}");
         }
@@ -445,13 +449,13 @@ mod tests {
             ("+12025550143", Some("US")),
             ("+14165550143", Some("CA")),
         ] {
-            assert_eq!(read(text, None).expect(text).country().as_deref(), country);
+            assert_eq!(parse(text, None).expect(text).country().as_deref(), country);
         }
     }
 
     #[test]
     fn a_phone_keeps_its_plus_in_a_batch() {
-        let phone = read("+5511987654321", None).expect("valid");
+        let phone = parse("+5511987654321", None).expect("valid");
         let text = serde_json::to_string(&phone).expect("text");
         assert_eq!(text, "\"+5511987654321\"");
         assert_eq!(serde_json::from_str::<Phone>(&text).expect("back"), phone);

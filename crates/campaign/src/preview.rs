@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::Row;
 use crate::id::RowNumber;
-use crate::import::{ImportCounts, RejectReason, Verdict};
+use crate::import::{ImportCounts, RejectReason, RowVerdict};
 use crate::phone::Phone;
 use crate::record::Campaign;
 
 /// Rows shown as they would be sent.
-const SHOWN: usize = 5;
+const SAMPLE_ROWS: usize = 5;
 
 /// Row numbers kept of each reason.
-const ROWS_OF_REASON: usize = 5;
+const MAX_ROWS_PER_PROBLEM: usize = 5;
 
 /// Countries kept, those with most recipients first.
-const COUNTRIES: usize = 50;
+const MAX_COUNTRIES: usize = 50;
 
 /// The leading digits that tell a number's country at the latest (Guernsey, Jersey and the Isle of Man within `+44`).
-const COUNTRY_DIGITS: u32 = 8;
+const COUNTRY_PREFIX_DIGITS: u32 = 8;
 
 /// What a file is and what would become of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Preview {
     /// How the file was read.
-    pub format: Format,
+    pub format: FileFormat,
     /// The header, as the file has it.
     pub header: Vec<String>,
     /// The column that numbers are taken from.
@@ -36,7 +36,7 @@ pub struct Preview {
     /// What would become of its rows.
     pub counts: ImportCounts,
     /// Why rows cannot be used, the most frequent reason first.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ProblemCount>,
     /// Recipients by country, such as `BR`; `??` where a number belongs to none.
     pub countries: Vec<(String, u64)>,
     /// The first usable rows.
@@ -51,7 +51,7 @@ pub struct Preview {
 
 /// How a file was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Format {
+pub struct FileFormat {
     /// `csv` or `xlsx`.
     pub kind: String,
     /// Whether it was compressed.
@@ -64,7 +64,7 @@ pub struct Format {
 
 /// Why some rows cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
+pub struct ProblemCount {
     /// What is wrong.
     pub problem: String,
     /// What to do about it.
@@ -77,41 +77,41 @@ pub struct Problem {
 
 /// Gathers a preview, verdict by verdict.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub struct PreviewBuilder {
     problems: HashMap<RejectReason, (u64, Vec<RowNumber>)>,
     countries: HashMap<String, u64>,
     /// The country of numbers that begin so: telling it from the whole number takes a microsecond or two.
-    country_of: HashMap<u64, String>,
+    country_by_prefix: HashMap<u64, String>,
     sample: Vec<Row>,
 }
 
-impl Survey {
+impl PreviewBuilder {
     /// Takes in one verdict.
-    pub fn take(&mut self, verdict: &Verdict) {
+    pub fn add_verdict(&mut self, verdict: &RowVerdict) {
         match verdict {
-            Verdict::Usable(row) => {
-                self.country(row.to);
-                if self.sample.len() < SHOWN {
+            RowVerdict::Usable(row) => {
+                self.count_country(row.to);
+                if self.sample.len() < SAMPLE_ROWS {
                     self.sample.push(row.clone());
                 }
             }
-            Verdict::Rejected(reject) => {
+            RowVerdict::Rejected(reject) => {
                 let (count, rows) = self.problems.entry(reject.reason).or_default();
                 *count += 1;
-                if rows.len() < ROWS_OF_REASON {
+                if rows.len() < MAX_ROWS_PER_PROBLEM {
                     rows.push(reject.row);
                 }
             }
-            Verdict::Duplicate | Verdict::Suppressed => {}
+            RowVerdict::Duplicate | RowVerdict::Suppressed => {}
         }
     }
 
-    fn country(&mut self, to: Phone) {
+    fn count_country(&mut self, to: Phone) {
         let digits = to.digits();
         let length = digits.ilog10() + 1;
-        let start = digits / 10u64.pow(length.saturating_sub(COUNTRY_DIGITS));
+        let start = digits / 10u64.pow(length.saturating_sub(COUNTRY_PREFIX_DIGITS));
         let country = self
-            .country_of
+            .country_by_prefix
             .entry(start)
             .or_insert_with(|| to.country().unwrap_or_else(|| "??".into()));
         match self.countries.get_mut(country) {
@@ -122,10 +122,10 @@ impl Survey {
 
     /// What was gathered, as part of `preview`.
     pub fn finish(self, preview: Preview) -> Preview {
-        let mut problems: Vec<Problem> = self
+        let mut problems: Vec<ProblemCount> = self
             .problems
             .into_iter()
-            .map(|(reason, (rows, first))| Problem {
+            .map(|(reason, (rows, first))| ProblemCount {
                 problem: reason.to_string(),
                 fix: reason.fix().into(),
                 rows,
@@ -140,7 +140,7 @@ impl Survey {
         });
         let mut countries: Vec<(String, u64)> = self.countries.into_iter().collect();
         countries.sort_by(|(one, most), (other, more)| more.cmp(most).then_with(|| one.cmp(other)));
-        countries.truncate(COUNTRIES);
+        countries.truncate(MAX_COUNTRIES);
         Preview {
             problems,
             countries,
@@ -151,7 +151,11 @@ impl Survey {
 }
 
 /// What somebody should know before they start the campaign; `daily_limit` is the account's people per 24 hours.
-pub fn warnings(campaign: &Campaign, preview: &Preview, daily_limit: Option<u64>) -> Vec<String> {
+pub fn collect_warnings(
+    campaign: &Campaign,
+    preview: &Preview,
+    daily_limit: Option<u64>,
+) -> Vec<String> {
     let mut warnings = Vec::new();
     let counts = preview.counts;
     let marketing = campaign
@@ -209,17 +213,17 @@ mod tests {
     use crate::record::{FileInfo, TemplateFacts};
     use serde_json::json;
 
-    fn usable(row: RowNumber, to: &str) -> Verdict {
-        Verdict::Usable(Row {
+    fn usable(row: RowNumber, to: &str) -> RowVerdict {
+        RowVerdict::Usable(Row {
             row,
-            to: phone::read(to, None).expect(to),
+            to: phone::parse(to, None).expect(to),
             values: Vec::new(),
         })
     }
 
     #[test]
     fn a_survey_counts_countries_and_problems() {
-        let mut survey = Survey::default();
+        let mut survey = PreviewBuilder::default();
         for (row, to) in [
             "+5511987654321",
             "+12025550143",
@@ -231,7 +235,7 @@ mod tests {
         .iter()
         .enumerate()
         {
-            survey.take(&usable(row as u32 + 1, to));
+            survey.add_verdict(&usable(row as u32 + 1, to));
         }
         for row in 7..20 {
             let reason = if row < 9 {
@@ -239,7 +243,7 @@ mod tests {
             } else {
                 PhoneProblem::TooShort
             };
-            survey.take(&Verdict::Rejected(Reject {
+            survey.add_verdict(&RowVerdict::Rejected(Reject {
                 row,
                 column: "phone".into(),
                 reason: reason.into(),
@@ -261,7 +265,7 @@ mod tests {
             .map(|problem| (problem.rows, problem.first.as_slice()))
             .collect();
         assert_eq!(problems, [(11, &[9, 10, 11, 12, 13][..]), (2, &[7, 8])]);
-        assert_eq!(preview.sample.len(), SHOWN);
+        assert_eq!(preview.sample.len(), SAMPLE_ROWS);
     }
 
     #[test]
@@ -288,7 +292,7 @@ mod tests {
         };
         preview.format.encoding = "UTF-8".into();
         assert_eq!(
-            warnings(&campaign, &preview, Some(1000)),
+            collect_warnings(&campaign, &preview, Some(1000)),
             Vec::<String>::new()
         );
         campaign.template = Some(TemplateFacts {
@@ -298,7 +302,7 @@ mod tests {
         preview.excluded_unreadable = 2;
         preview.repeated = vec!["name".into()];
         preview.counts.rejected = 201;
-        let all = warnings(&campaign, &preview, Some(250));
+        let all = collect_warnings(&campaign, &preview, Some(250));
         for (warning, words) in all.iter().zip([
             "12 recipients have US",
             "250 people",

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::offer::{Fate, fate};
+use crate::offer::{Disposition, disposition};
 use crate::outcome::Millis;
-use crate::record::{Campaign, CampaignState, OnDoubt};
+use crate::record::{Campaign, CampaignState, OnUnconfirmed};
 use crate::tally::Counters;
 
 /// A campaign's numbers. `rows = rejected_at_import + duplicates + suppressed + enqueued` and
@@ -30,7 +30,7 @@ pub struct Progress {
     /// What the ledger says.
     pub counters: Counters,
     /// Whether both sums hold.
-    pub conserved: bool,
+    pub balanced: bool,
     /// Calls per second, over the last ten seconds.
     pub rate: f64,
     /// When the last call may be expected.
@@ -38,9 +38,14 @@ pub struct Progress {
 }
 
 /// Adds up a campaign; `budget` is the send budget in calls per second.
-pub fn progress(campaign: &Campaign, counters: Counters, budget: u32, now: Millis) -> Progress {
+pub fn compute_progress(
+    campaign: &Campaign,
+    counters: Counters,
+    budget: u32,
+    now: Millis,
+) -> Progress {
     // Files are counted to their end before the first row goes out, so the sum holds while they are sent, too.
-    let counts = campaign.counts();
+    let counts = campaign.import_counts();
     let [rows, rejected, duplicates, suppressed, enqueued] = [
         counts.rows,
         counts.rejected,
@@ -49,12 +54,12 @@ pub fn progress(campaign: &Campaign, counters: Counters, budget: u32, now: Milli
         counts.enqueued,
     ]
     .map(|count| count as i64);
-    let waiting = enqueued - counters.seen();
-    let open = enqueued - counters.settled() + open_doubts(campaign, &counters, now);
-    let rate = counters.rate(now);
+    let waiting = enqueued - counters.in_ledger();
+    let open = enqueued - counters.settled() + open_unconfirmed(campaign, &counters, now);
+    let rate = counters.attempts_per_second(now);
     let sending = campaign.state.may_send();
     Progress {
-        finished: campaign.state == CampaignState::Sending && campaign.split_done() && open == 0,
+        finished: campaign.state == CampaignState::Sending && campaign.is_enqueued() && open == 0,
         rows,
         rejected_at_import: rejected,
         duplicates,
@@ -62,7 +67,7 @@ pub fn progress(campaign: &Campaign, counters: Counters, budget: u32, now: Milli
         enqueued,
         waiting,
         open,
-        conserved: rows == rejected + duplicates + suppressed + enqueued && waiting >= 0,
+        balanced: rows == rejected + duplicates + suppressed + enqueued && waiting >= 0,
         rate,
         estimated_end: (sending && open > 0).then(|| now + remaining_ms(open, rate, budget)),
         counters,
@@ -71,11 +76,11 @@ pub fn progress(campaign: &Campaign, counters: Counters, budget: u32, now: Milli
 
 /// Doubts that are sent again once their grace time is over, unless a callback settles them before. None where the
 /// campaign does not go on: then they stay what they are.
-pub fn open_doubts(campaign: &Campaign, counters: &Counters, now: Millis) -> i64 {
-    match (campaign.policy.on_doubt, fate(campaign, now)) {
-        (OnDoubt::Leave, _) | (_, Fate::Skipped(_)) => 0,
-        (OnDoubt::Resend, Fate::Sent | Fate::Wait) => {
-            counters.unconfirmed - counters.lasting_doubts
+pub fn open_unconfirmed(campaign: &Campaign, counters: &Counters, now: Millis) -> i64 {
+    match (campaign.policy.on_unconfirmed, disposition(campaign, now)) {
+        (OnUnconfirmed::Leave, _) | (_, Disposition::Skip(_)) => 0,
+        (OnUnconfirmed::Resend, Disposition::Send | Disposition::Wait) => {
+            counters.unconfirmed - counters.final_unconfirmed
         }
     }
 }
@@ -94,50 +99,50 @@ mod tests {
 
     fn campaign(state: CampaignState) -> Campaign {
         let mut campaign = sample(state);
-        if state == CampaignState::Splitting {
-            campaign.files[0].stage = FileStage::Examined;
+        if state == CampaignState::Enqueuing {
+            campaign.files[0].stage = FileStage::Validated;
         }
         campaign
     }
 
     #[test]
-    fn finished_follows_from_the_sum() {
+    fn finished_follows_from_counters() {
         let mut counters = Counters {
             accepted: 80,
             rejected: 9,
             claimed: 1,
             ..Counters::default()
         };
-        let open = progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
-        assert!(!open.finished && open.conserved);
+        let open = compute_progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
+        assert!(!open.finished && open.balanced);
         assert_eq!(open.estimated_end, Some(25));
         (counters.claimed, counters.unconfirmed) = (0, 1);
-        let done = progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
-        assert!(done.finished && done.conserved && done.estimated_end.is_none());
-        let paused = progress(&campaign(CampaignState::Paused), counters.clone(), 40, 0);
+        let done = compute_progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
+        assert!(done.finished && done.balanced && done.estimated_end.is_none());
+        let paused = compute_progress(&campaign(CampaignState::Paused), counters.clone(), 40, 0);
         assert!(!paused.finished);
         let mut resending = campaign(CampaignState::Sending);
-        resending.policy.on_doubt = OnDoubt::Resend;
-        let open = progress(&resending, counters.clone(), 40, 0);
+        resending.policy.on_unconfirmed = OnUnconfirmed::Resend;
+        let open = compute_progress(&resending, counters.clone(), 40, 0);
         assert!(!open.finished && open.open == 1, "a doubt is sent again");
-        counters.lasting_doubts = 1;
-        assert!(progress(&resending, counters, 40, 0).finished);
+        counters.final_unconfirmed = 1;
+        assert!(compute_progress(&resending, counters, 40, 0).finished);
     }
 
     #[test]
-    fn the_sum_holds_while_the_file_is_sent_and_a_row_too_many_shows() {
+    fn sum_balances_while_sending_and_extra_row_is_detected() {
         let counters = Counters {
             claimed: 40,
             accepted: 41,
             ..Counters::default()
         };
-        let seen = progress(&campaign(CampaignState::Splitting), counters, 40, 0);
+        let seen = compute_progress(&campaign(CampaignState::Enqueuing), counters, 40, 0);
         assert_eq!((seen.rows, seen.enqueued, seen.waiting), (100, 90, 9));
-        assert!(seen.conserved && !seen.finished);
+        assert!(seen.balanced && !seen.finished);
         let too_many = Counters {
             claimed: 95,
             ..Counters::default()
         };
-        assert!(!progress(&campaign(CampaignState::Sending), too_many, 40, 0).conserved);
+        assert!(!compute_progress(&campaign(CampaignState::Sending), too_many, 40, 0).balanced);
     }
 }

@@ -9,7 +9,7 @@ use crate::outcome::Millis;
 use crate::value::OnBadValue;
 
 /// Who reads a campaign's files gives a sign of life every few seconds; one that gave none for this long has died.
-pub const STALE_MS: Millis = 60_000;
+pub const IMPORT_LEASE_MS: Millis = 60_000;
 
 /// A campaign.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,10 +25,10 @@ pub struct Campaign {
     pub fallback: Option<Message>,
     /// What becomes of people outside that window, where there is no fallback.
     #[serde(default)]
-    pub outside_window: OutsideWindow,
+    pub outside_service_window: OutsideServiceWindow,
     /// How the file is read.
     #[serde(default)]
-    pub options: Options,
+    pub options: ImportOptions,
     /// Its files, in the order they were announced; all but the last are read.
     pub files: Vec<CampaignFile>,
     /// The list of people to leave out, where one was announced.
@@ -36,10 +36,10 @@ pub struct Campaign {
     pub exclude: Option<FileInfo>,
     /// Whether it waits for somebody to look at the preview and start it.
     #[serde(default)]
-    pub hold: bool,
+    pub manual_start: bool,
     /// When it may be sent.
     #[serde(default)]
-    pub window: Window,
+    pub schedule: Schedule,
     /// What the operator chose for doubts and failures.
     #[serde(default)]
     pub policy: Policy,
@@ -48,16 +48,16 @@ pub struct Campaign {
     pub canary: Option<Canary>,
     /// Until when nobody calls, because the API asked for it.
     #[serde(default)]
-    pub rest: Option<Rest>,
+    pub cooldown: Option<Cooldown>,
     /// The last sign of life of who reads its files.
     #[serde(default)]
-    pub split_beat_at: Option<Millis>,
+    pub lease_renewed_at: Option<Millis>,
     /// When its rows were last put into the queue.
     #[serde(default)]
-    pub offered_at: Option<Millis>,
+    pub enqueued_at: Option<Millis>,
     /// When the sweep last read its ledger.
     #[serde(default)]
-    pub swept_at: Option<Millis>,
+    pub reconciled_at: Option<Millis>,
     /// What the account's template says, where the message is one and it was looked up.
     #[serde(default)]
     pub template: Option<TemplateFacts>,
@@ -70,7 +70,7 @@ pub struct Campaign {
     pub created_at: Millis,
     /// Whether any row was accepted.
     #[serde(default)]
-    pub proven: bool,
+    pub has_acceptance: bool,
     /// There while something may be left to do about it; `cloud::campaigns` alone writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<String>,
@@ -90,36 +90,36 @@ impl Campaign {
             name,
             message,
             fallback: None,
-            outside_window: OutsideWindow::default(),
-            options: Options::default(),
-            files: vec![CampaignFile::announced(file)],
+            outside_service_window: OutsideServiceWindow::default(),
+            options: ImportOptions::default(),
+            files: vec![CampaignFile::pending(file)],
             exclude: None,
-            hold: false,
-            window: Window::default(),
+            manual_start: false,
+            schedule: Schedule::default(),
             policy: Policy::default(),
             canary: None,
-            rest: None,
-            split_beat_at: None,
-            offered_at: None,
-            swept_at: None,
+            cooldown: None,
+            lease_renewed_at: None,
+            enqueued_at: None,
+            reconciled_at: None,
             template: None,
             state: CampaignState::AwaitingUpload,
             reason: None,
             created_at: now,
-            proven: false,
+            has_acceptance: false,
             open: None,
         }
     }
 
     /// A campaign of one row without a file, which sends at once: a test, an answer.
-    pub fn of_one(id: CampaignId, name: String, message: Message, now: Millis) -> Self {
+    pub fn single_row(id: CampaignId, name: String, message: Message, now: Millis) -> Self {
         let info = FileInfo {
             name: "none".into(),
             size: 0,
         };
         let mut campaign = Self::new(id, name, message, info, now);
         campaign.state = CampaignState::Sending;
-        campaign.files[0].stage = FileStage::Split;
+        campaign.files[0].stage = FileStage::Enqueued;
         campaign.files[0].counts = ImportCounts {
             rows: 1,
             enqueued: 1,
@@ -133,20 +133,20 @@ impl Campaign {
         let Some(fallback) = &self.fallback else {
             return (self.message.clone(), None);
         };
-        let message = self.message.clone().beside(fallback);
-        let fallback = fallback.clone().beside(&message);
+        let message = self.message.clone().merge_columns(fallback);
+        let fallback = fallback.clone().merge_columns(&message);
         (message, Some(fallback))
     }
 
     /// What somebody is sent who may be sent free-form messages, or may not.
-    pub fn way(&self, in_window: bool) -> Way {
-        if in_window || self.message.is_template() {
-            return Way::Message;
+    pub fn message_choice(&self, in_service_window: bool) -> MessageChoice {
+        if in_service_window || self.message.is_template() {
+            return MessageChoice::Message;
         }
-        match (&self.fallback, self.outside_window) {
-            (Some(_), _) => Way::Fallback,
-            (None, OutsideWindow::Send) => Way::Message,
-            (None, OutsideWindow::Skip) => Way::Nothing,
+        match (&self.fallback, self.outside_service_window) {
+            (Some(_), _) => MessageChoice::Fallback,
+            (None, OutsideServiceWindow::Send) => MessageChoice::Message,
+            (None, OutsideServiceWindow::Skip) => MessageChoice::Nothing,
         }
     }
 
@@ -157,17 +157,17 @@ impl Campaign {
                 self.open.is_none()
             }
             CampaignState::AwaitingUpload
-            | CampaignState::Examining
+            | CampaignState::Validating
             | CampaignState::Ready
             | CampaignState::Scheduled
-            | CampaignState::Splitting
+            | CampaignState::Enqueuing
             | CampaignState::Canary
             | CampaignState::Paused => false,
         }
     }
 
     /// What became of the rows of every file.
-    pub fn counts(&self) -> ImportCounts {
+    pub fn import_counts(&self) -> ImportCounts {
         self.files
             .iter()
             .map(|file| file.counts)
@@ -175,11 +175,14 @@ impl Campaign {
     }
 
     /// Whether every file that was uploaded is in the queue.
-    pub fn split_done(&self) -> bool {
+    pub fn is_enqueued(&self) -> bool {
         self.files
             .iter()
-            .all(|file| file.stage != FileStage::Examined)
-            && self.files.iter().any(|file| file.stage == FileStage::Split)
+            .all(|file| file.stage != FileStage::Validated)
+            && self
+                .files
+                .iter()
+                .any(|file| file.stage == FileStage::Enqueued)
     }
 
     /// Rows of the files before the one at `index`: where its own numbers begin.
@@ -192,22 +195,22 @@ impl Campaign {
     }
 
     /// Whether calls may start now.
-    pub fn going(&self, now: Millis) -> Going {
+    pub fn sendability(&self, now: Millis) -> Sendability {
         if !self.state.may_send() {
-            return Going::Stopped;
+            return Sendability::Stopped;
         }
-        if self.window.is_over(now) {
-            return Going::Expired;
+        if self.schedule.has_ended(now) {
+            return Sendability::Expired;
         }
-        let rest = self.rest.as_ref().map(|rest| rest.until);
-        match rest.max(self.window.not_before) {
-            Some(until) if until > now => Going::Resting(until),
-            Some(_) | None => Going::On,
+        let rest = self.cooldown.as_ref().map(|rest| rest.until);
+        match rest.max(self.schedule.not_before) {
+            Some(until) if until > now => Sendability::NotBefore(until),
+            Some(_) | None => Sendability::Now,
         }
     }
 
     /// The canary rows of the file at `index`, while the others wait: those of the first file that can be used.
-    pub fn canary_of(&self, index: usize) -> Option<Canary> {
+    pub fn canary_for_file(&self, index: usize) -> Option<Canary> {
         let first = self
             .files
             .iter()
@@ -217,17 +220,17 @@ impl Campaign {
     }
 
     /// The file that is to be uploaded or read next.
-    pub fn open_file(&self) -> Option<usize> {
+    pub fn next_file_index(&self) -> Option<usize> {
         self.files
             .iter()
-            .position(|file| matches!(file.stage, FileStage::Announced | FileStage::Examined))
+            .position(|file| matches!(file.stage, FileStage::Pending | FileStage::Validated))
     }
 }
 
 /// What becomes of people outside the 24-hour window in a free-form campaign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OutsideWindow {
+pub enum OutsideServiceWindow {
     /// They are skipped.
     #[default]
     Skip,
@@ -237,7 +240,7 @@ pub enum OutsideWindow {
 
 /// What somebody is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum MessageChoice {
     /// The message.
     Message,
     /// Its fallback.
@@ -270,10 +273,10 @@ pub struct CampaignFile {
 
 impl CampaignFile {
     /// A file that is to be uploaded.
-    pub fn announced(info: FileInfo) -> Self {
+    pub fn pending(info: FileInfo) -> Self {
         Self {
             info,
-            stage: FileStage::Announced,
+            stage: FileStage::Pending,
             version: None,
             counts: ImportCounts::default(),
             usable: 0,
@@ -287,22 +290,22 @@ impl CampaignFile {
 #[serde(rename_all = "snake_case")]
 pub enum FileStage {
     /// An upload was signed for it.
-    Announced,
+    Pending,
     /// It was read to its end, and nothing of it was sent.
-    Examined,
+    Validated,
     /// All of it is in the queue.
-    Split,
+    Enqueued,
     /// It could not be used.
     Failed,
 }
 
 /// Whether calls of a campaign may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Going {
+pub enum Sendability {
     /// They may.
-    On,
+    Now,
     /// Not before this time: the API asked for a rest, or its own time has not come.
-    Resting(Millis),
+    NotBefore(Millis),
     /// Its time has run out: rows that were not called are skipped.
     Expired,
     /// It is stopped, or not started.
@@ -311,7 +314,7 @@ pub enum Going {
 
 /// When a campaign may be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
+pub struct Schedule {
     /// No call starts before.
     #[serde(default)]
     pub not_before: Option<Millis>,
@@ -320,14 +323,14 @@ pub struct Window {
     pub not_after: Option<Millis>,
 }
 
-impl Window {
+impl Schedule {
     /// Whether it has begun.
-    pub fn is_open(self, now: Millis) -> bool {
+    pub fn has_begun(self, now: Millis) -> bool {
         self.not_before.is_none_or(|not_before| not_before <= now)
     }
 
     /// Whether it has ended.
-    pub fn is_over(self, now: Millis) -> bool {
+    pub fn has_ended(self, now: Millis) -> bool {
         self.not_after.is_some_and(|not_after| not_after <= now)
     }
 }
@@ -336,9 +339,9 @@ impl Window {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// What becomes of rows that may have been sent.
-    pub on_doubt: OnDoubt,
+    pub on_unconfirmed: OnUnconfirmed,
     /// How long a doubt waits for a callback before that, in seconds.
-    pub grace_seconds: u32,
+    pub unconfirmed_timeout_seconds: u32,
     /// Whether messages that were accepted and then not delivered, but may be later, are tried again.
     pub retry_undelivered: bool,
     /// The campaign stops when more than this share of the latest rows failed; 1 for never.
@@ -348,8 +351,8 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            on_doubt: OnDoubt::Leave,
-            grace_seconds: 900,
+            on_unconfirmed: OnUnconfirmed::Leave,
+            unconfirmed_timeout_seconds: 900,
             retry_undelivered: false,
             max_failure_ratio: 0.2,
         }
@@ -359,7 +362,7 @@ impl Default for Policy {
 /// What becomes of a row that may have been sent, once its grace time is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OnDoubt {
+pub enum OnUnconfirmed {
     /// It stays in doubt, for everybody to see.
     #[default]
     Leave,
@@ -373,7 +376,7 @@ pub struct Canary {
     /// How many, evenly over the file.
     pub rows: u32,
     /// What the others wait for.
-    pub then: AfterCanary,
+    pub after: AfterCanary,
     /// Whether the others may follow.
     #[serde(default)]
     pub released: bool,
@@ -384,7 +387,7 @@ pub struct Canary {
 
 impl Canary {
     /// Whether the usable row at `index` (from 0) of `usable` ones is one of them.
-    pub fn picks(self, index: u64, usable: u64) -> bool {
+    pub fn includes(self, index: u64, usable: u64) -> bool {
         let rows = u64::from(self.rows);
         rows >= usable || (index + 1) * rows / usable > index * rows / usable
     }
@@ -403,7 +406,7 @@ pub enum AfterCanary {
 
 /// A rest that the API asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rest {
+pub struct Cooldown {
     /// Its end.
     pub until: Millis,
     /// Why, as a sentence.
@@ -423,7 +426,7 @@ pub struct TemplateFacts {
 
 /// How a file is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Options {
+pub struct ImportOptions {
     /// The phone column, where it has none of the usual names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_column: Option<String>,
@@ -457,13 +460,13 @@ pub enum CampaignState {
     /// Created; the file is not there yet.
     AwaitingUpload,
     /// The file is being read to its end; nothing is sent.
-    Examining,
+    Validating,
     /// The file was read; it is sent when somebody starts it.
     Ready,
     /// The file was read; it is sent when its time has come.
     Scheduled,
     /// The file's rows are being put into the queue; the first may be under way.
-    Splitting,
+    Enqueuing,
     /// The canary rows are in the queue; the others wait.
     Canary,
     /// The whole file is in the queue.
@@ -481,10 +484,10 @@ impl CampaignState {
     pub fn name(self) -> &'static str {
         match self {
             CampaignState::AwaitingUpload => "awaiting_upload",
-            CampaignState::Examining => "examining",
+            CampaignState::Validating => "examining",
             CampaignState::Ready => "ready",
             CampaignState::Scheduled => "scheduled",
-            CampaignState::Splitting => "splitting",
+            CampaignState::Enqueuing => "splitting",
             CampaignState::Canary => "canary",
             CampaignState::Sending => "sending",
             CampaignState::Paused => "paused",
@@ -496,9 +499,9 @@ impl CampaignState {
     /// Whether calls may start.
     pub fn may_send(self) -> bool {
         match self {
-            CampaignState::Splitting | CampaignState::Canary | CampaignState::Sending => true,
+            CampaignState::Enqueuing | CampaignState::Canary | CampaignState::Sending => true,
             CampaignState::AwaitingUpload
-            | CampaignState::Examining
+            | CampaignState::Validating
             | CampaignState::Ready
             | CampaignState::Scheduled
             | CampaignState::Paused
@@ -523,7 +526,7 @@ pub(crate) mod tests {
         let id = "c1".parse().expect("id");
         let mut campaign = Campaign::new(id, "Test".into(), message, file, 0);
         campaign.state = state;
-        campaign.files[0].stage = FileStage::Split;
+        campaign.files[0].stage = FileStage::Enqueued;
         campaign.files[0].counts = ImportCounts {
             rows: 100,
             rejected: 5,
@@ -536,9 +539,9 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn canary_rows_are_as_many_as_asked_and_evenly_spread(rows in 1u32..300, usable in 1u64..3000) {
-            let canary = Canary { rows, then: AfterCanary::Wait, released: false, enqueued: 0 };
-            let picked: Vec<u64> = (0..usable).filter(|&index| canary.picks(index, usable)).collect();
+        fn canary_has_requested_size_and_even_spread(rows in 1u32..300, usable in 1u64..3000) {
+            let canary = Canary { rows, after: AfterCanary::Wait, released: false, enqueued: 0 };
+            let picked: Vec<u64> = (0..usable).filter(|&index| canary.includes(index, usable)).collect();
             prop_assert_eq!(picked.len() as u64, u64::from(rows).min(usable));
             let widest = picked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
             prop_assert!(widest <= usable.div_ceil(u64::from(rows)) + 1);

@@ -2,28 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::consent::{Words, fold};
+use crate::consent::{OptOutKeywords, normalize_keyword};
 use crate::message::Message;
 use crate::outcome::Millis;
 
 /// Answers anything that no other rule answers.
-const ANYTHING: &str = "*";
+const CATCH_ALL: &str = "*";
 
 /// The settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
     /// What means stop, and what start again.
-    pub words: Words,
+    pub opt_out_keywords: OptOutKeywords,
     /// What is answered by itself.
-    pub replies: Vec<Reply>,
+    pub replies: Vec<AutoReply>,
     /// How long after a campaign's message somebody's words are taken for an answer to it.
     pub attribution_hours: u32,
 }
 
 /// Answers keywords with a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reply {
+pub struct AutoReply {
     /// A message or a button's payload that is one of these is answered; `*` for whatever else somebody writes.
     pub keywords: Vec<String>,
     /// With this: a message object of the Cloud API without `to`.
@@ -33,7 +33,7 @@ pub struct Reply {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            words: Words::default(),
+            opt_out_keywords: OptOutKeywords::default(),
             replies: Vec::new(),
             attribution_hours: 72,
         }
@@ -42,14 +42,18 @@ impl Default for Settings {
 
 impl Settings {
     /// The answer to somebody's words, if there is one: a keyword's before that to anything.
-    pub fn reply(&self, text: Option<&str>, payload: Option<&str>) -> Option<&Message> {
-        let said: Vec<String> = [text, payload].into_iter().flatten().map(fold).collect();
-        let answers = |rule: &&Reply| {
+    pub fn find_reply(&self, text: Option<&str>, payload: Option<&str>) -> Option<&Message> {
+        let said: Vec<String> = [text, payload]
+            .into_iter()
+            .flatten()
+            .map(normalize_keyword)
+            .collect();
+        let answers = |rule: &&AutoReply| {
             rule.keywords
                 .iter()
-                .any(|keyword| keyword != ANYTHING && said.contains(&fold(keyword)))
+                .any(|keyword| keyword != CATCH_ALL && said.contains(&normalize_keyword(keyword)))
         };
-        let anything = |rule: &&Reply| rule.keywords.iter().any(|keyword| keyword == ANYTHING);
+        let anything = |rule: &&AutoReply| rule.keywords.iter().any(|keyword| keyword == CATCH_ALL);
         let rule = self.replies.iter().find(answers);
         let rule = rule.or_else(|| {
             self.replies
@@ -61,9 +65,9 @@ impl Settings {
     }
 
     /// Whether words said at `now` may be an answer to a message of `called_at`.
-    pub fn attributes(&self, called_at: Millis, now: Millis) -> bool {
+    pub fn is_attributable(&self, messaged_at: Millis, now: Millis) -> bool {
         let longest = Millis::from(self.attribution_hours) * 3_600_000;
-        now.saturating_sub(called_at) <= longest
+        now.saturating_sub(messaged_at) <= longest
     }
 }
 
@@ -74,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_keyword_is_answered_before_anything_else() {
-        let rule = |keywords: &[&str], text: &str| Reply {
+        let rule = |keywords: &[&str], text: &str| AutoReply {
             keywords: keywords.iter().map(|word| (*word).to_owned()).collect(),
             message: Message::new(json!({"type": "text", "text": {"body": text}}))
                 .expect("a message"),
@@ -87,7 +91,7 @@ mod tests {
             ..Settings::default()
         };
         let answer = |text, payload| {
-            let message = settings.reply(text, payload)?;
+            let message = settings.find_reply(text, payload)?;
             message.body()["text"]["body"].as_str().map(str::to_owned)
         };
         assert_eq!(answer(Some("hours?"), None).as_deref(), Some("9 to 5"));
@@ -97,13 +101,13 @@ mod tests {
         );
         assert_eq!(answer(Some("hello"), None).as_deref(), Some("help"));
         assert_eq!(answer(None, None), None, "a picture asks nothing");
-        assert_eq!(Settings::default().reply(Some("hours"), None), None);
+        assert_eq!(Settings::default().find_reply(Some("hours"), None), None);
     }
 
     #[test]
     fn words_long_after_a_message_are_no_answer_to_it() {
         let settings = Settings::default();
-        assert!(settings.attributes(1000, 1000 + 72 * 3_600_000));
-        assert!(!settings.attributes(1000, 1001 + 72 * 3_600_000));
+        assert!(settings.is_attributable(1000, 1000 + 72 * 3_600_000));
+        assert!(!settings.is_attributable(1000, 1001 + 72 * 3_600_000));
     }
 }

@@ -5,7 +5,7 @@ use crate::record::{Campaign, CampaignState, FileStage};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum Command {
     /// No new call starts; nothing is lost.
     Pause,
     /// Go on.
@@ -18,9 +18,9 @@ pub enum Order {
 
 /// What follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Steer {
+pub enum CommandEffect {
     /// It is so already.
-    Already,
+    AlreadyDone,
     /// The campaign changes to this state.
     Enter(CampaignState),
 }
@@ -29,35 +29,35 @@ pub enum Steer {
 pub type Conflict = &'static str;
 
 /// Decides; `finished` tells whether nothing is left to send.
-pub fn steer(
+pub fn apply_command(
     campaign: &Campaign,
     finished: bool,
-    order: Order,
+    command: Command,
     now: Millis,
-) -> Result<Steer, Conflict> {
+) -> Result<CommandEffect, Conflict> {
     use CampaignState::{Cancelled, Failed};
-    match (order, campaign.state) {
+    match (command, campaign.state) {
         (_, Failed) => Err(
             "its file could not be used, so nothing is or will be sent; POST /campaigns/{id}/files takes another",
         ),
-        (Order::Cancel, Cancelled) => Ok(Steer::Already),
+        (Command::Cancel, Cancelled) => Ok(CommandEffect::AlreadyDone),
         (_, Cancelled) => Err("it was cancelled, for good; make a new campaign"),
         _ if finished => Err("it is finished: nothing is left to send"),
-        (Order::Cancel, _) => Ok(Steer::Enter(Cancelled)),
-        (Order::Pause, state) => pause(state),
-        (Order::Resume, state) => resume(campaign, state, now),
-        (Order::Continue, state) => go_on(campaign, state),
+        (Command::Cancel, _) => Ok(CommandEffect::Enter(Cancelled)),
+        (Command::Pause, state) => pause(state),
+        (Command::Resume, state) => resume(campaign, state, now),
+        (Command::Continue, state) => continue_after_canary(campaign, state),
     }
 }
 
-fn pause(state: CampaignState) -> Result<Steer, Conflict> {
+fn pause(state: CampaignState) -> Result<CommandEffect, Conflict> {
     use CampaignState::{
-        AwaitingUpload, Canary, Cancelled, Examining, Failed, Paused, Ready, Scheduled, Sending,
-        Splitting,
+        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
+        Validating,
     };
     match state {
-        Paused => Ok(Steer::Already),
-        Examining | Scheduled | Splitting | Canary | Sending => Ok(Steer::Enter(Paused)),
+        Paused => Ok(CommandEffect::AlreadyDone),
+        Validating | Scheduled | Enqueuing | Canary | Sending => Ok(CommandEffect::Enter(Paused)),
         AwaitingUpload => {
             Err("its file is not uploaded yet, so nothing is sent; cancel it instead")
         }
@@ -66,14 +66,18 @@ fn pause(state: CampaignState) -> Result<Steer, Conflict> {
     }
 }
 
-fn resume(campaign: &Campaign, state: CampaignState, now: Millis) -> Result<Steer, Conflict> {
+fn resume(
+    campaign: &Campaign,
+    state: CampaignState,
+    now: Millis,
+) -> Result<CommandEffect, Conflict> {
     use CampaignState::{
-        AwaitingUpload, Canary, Cancelled, Examining, Failed, Paused, Ready, Scheduled, Sending,
-        Splitting,
+        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
+        Validating,
     };
     match state {
-        Examining | Scheduled | Splitting | Canary | Sending => Ok(Steer::Already),
-        Paused => Ok(Steer::Enter(goes_on_as(campaign, now))),
+        Validating | Scheduled | Enqueuing | Canary | Sending => Ok(CommandEffect::AlreadyDone),
+        Paused => Ok(CommandEffect::Enter(state_after_resume(campaign, now))),
         AwaitingUpload => Err("its file is not uploaded yet"),
         Ready => Err("it was not started yet: POST /campaigns/{id}/start"),
         Cancelled | Failed => Err("it is over"),
@@ -81,22 +85,25 @@ fn resume(campaign: &Campaign, state: CampaignState, now: Millis) -> Result<Stee
 }
 
 /// Every row is offered again, so the file is read in any case; before its time a campaign waits for it.
-fn goes_on_as(campaign: &Campaign, now: Millis) -> CampaignState {
-    let read = |stage| matches!(stage, FileStage::Examined | FileStage::Split);
+fn state_after_resume(campaign: &Campaign, now: Millis) -> CampaignState {
+    let read = |stage| matches!(stage, FileStage::Validated | FileStage::Enqueued);
     if !campaign.files.iter().any(|file| read(file.stage)) {
-        CampaignState::Examining
-    } else if !campaign.window.is_open(now) {
+        CampaignState::Validating
+    } else if !campaign.schedule.has_begun(now) {
         CampaignState::Scheduled
     } else {
-        CampaignState::Splitting
+        CampaignState::Enqueuing
     }
 }
 
-fn go_on(campaign: &Campaign, state: CampaignState) -> Result<Steer, Conflict> {
+fn continue_after_canary(
+    campaign: &Campaign,
+    state: CampaignState,
+) -> Result<CommandEffect, Conflict> {
     match (campaign.canary, state) {
         (None, _) => Err("it has no canary: all rows are sent anyway"),
-        (Some(canary), _) if canary.released => Ok(Steer::Already),
-        (Some(_), CampaignState::Canary) => Ok(Steer::Enter(CampaignState::Splitting)),
+        (Some(canary), _) if canary.released => Ok(CommandEffect::AlreadyDone),
+        (Some(_), CampaignState::Canary) => Ok(CommandEffect::Enter(CampaignState::Enqueuing)),
         (Some(_), CampaignState::Paused) => {
             Err("it is paused: POST /campaigns/{id}/resume, then continue")
         }
@@ -112,10 +119,10 @@ mod tests {
 
     const STATES: [CampaignState; 10] = [
         CampaignState::AwaitingUpload,
-        CampaignState::Examining,
+        CampaignState::Validating,
         CampaignState::Ready,
         CampaignState::Scheduled,
-        CampaignState::Splitting,
+        CampaignState::Enqueuing,
         CampaignState::Canary,
         CampaignState::Sending,
         CampaignState::Paused,
@@ -124,78 +131,81 @@ mod tests {
     ];
 
     /// What comes of each order in each state: the state that follows, `=` for none, `!` for a conflict.
-    fn table(order: Order) -> Vec<String> {
-        let cell = |state| match steer(&sample(state), false, order, 0) {
-            Ok(Steer::Enter(to)) => to.name().to_owned(),
-            Ok(Steer::Already) => "=".into(),
+    fn effects_by_state(order: Command) -> Vec<String> {
+        let cell = |state| match apply_command(&sample(state), false, order, 0) {
+            Ok(CommandEffect::Enter(to)) => to.name().to_owned(),
+            Ok(CommandEffect::AlreadyDone) => "=".into(),
             Err(_) => "!".into(),
         };
         STATES.into_iter().map(cell).collect()
     }
 
     #[test]
-    fn every_order_in_every_state() {
+    fn commands_have_defined_effect_in_every_state() {
         let rows = [
-            (Order::Pause, "! paused ! paused paused paused paused = ! !"),
-            (Order::Resume, "! = ! = = = = splitting ! !"),
             (
-                Order::Cancel,
+                Command::Pause,
+                "! paused ! paused paused paused paused = ! !",
+            ),
+            (Command::Resume, "! = ! = = = = splitting ! !"),
+            (
+                Command::Cancel,
                 "cancelled cancelled cancelled cancelled cancelled cancelled cancelled cancelled = !",
             ),
-            (Order::Continue, "! ! ! ! ! ! ! ! ! !"),
+            (Command::Continue, "! ! ! ! ! ! ! ! ! !"),
         ];
         for (order, expected) in rows {
-            assert_eq!(table(order).join(" "), expected, "{order:?}");
+            assert_eq!(effects_by_state(order).join(" "), expected, "{order:?}");
         }
     }
 
     #[test]
-    fn a_canary_goes_on_once() {
+    fn canary_continues_once() {
         let mut campaign = sample(CampaignState::Canary);
         let canary = Canary {
             rows: 5,
-            then: AfterCanary::Wait,
+            after: AfterCanary::Wait,
             released: false,
             enqueued: 5,
         };
         campaign.canary = Some(canary);
         assert_eq!(
-            steer(&campaign, false, Order::Continue, 0),
-            Ok(Steer::Enter(CampaignState::Splitting))
+            apply_command(&campaign, false, Command::Continue, 0),
+            Ok(CommandEffect::Enter(CampaignState::Enqueuing))
         );
         campaign.canary = Some(Canary {
             released: true,
             ..canary
         });
         assert_eq!(
-            steer(&campaign, false, Order::Continue, 0),
-            Ok(Steer::Already)
+            apply_command(&campaign, false, Command::Continue, 0),
+            Ok(CommandEffect::AlreadyDone)
         );
     }
 
     #[test]
-    fn what_is_finished_cannot_be_stopped() {
-        for order in [Order::Pause, Order::Resume, Order::Cancel] {
-            assert!(steer(&sample(CampaignState::Sending), true, order, 0).is_err());
+    fn finished_campaign_rejects_commands() {
+        for order in [Command::Pause, Command::Resume, Command::Cancel] {
+            assert!(apply_command(&sample(CampaignState::Sending), true, order, 0).is_err());
         }
     }
 
     #[test]
-    fn a_campaign_that_was_paused_early_reads_its_file_first_and_waits_for_its_time() {
+    fn resume_validates_unread_file_and_respects_schedule() {
         let mut campaign = sample(CampaignState::Paused);
-        campaign.files[0].stage = FileStage::Announced;
+        campaign.files[0].stage = FileStage::Pending;
         assert_eq!(
-            steer(&campaign, false, Order::Resume, 0),
-            Ok(Steer::Enter(CampaignState::Examining))
+            apply_command(&campaign, false, Command::Resume, 0),
+            Ok(CommandEffect::Enter(CampaignState::Validating))
         );
-        campaign.files[0].stage = FileStage::Examined;
-        campaign.window.not_before = Some(10);
+        campaign.files[0].stage = FileStage::Validated;
+        campaign.schedule.not_before = Some(10);
         for (now, state) in [
             (9, CampaignState::Scheduled),
-            (10, CampaignState::Splitting),
+            (10, CampaignState::Enqueuing),
         ] {
-            let resumed = steer(&campaign, false, Order::Resume, now);
-            assert_eq!(resumed, Ok(Steer::Enter(state)));
+            let resumed = apply_command(&campaign, false, Command::Resume, now);
+            assert_eq!(resumed, Ok(CommandEffect::Enter(state)));
         }
     }
 }

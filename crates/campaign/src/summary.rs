@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::State;
-use crate::outcome::{Fault, Millis};
+use crate::outcome::{ErrorInfo, Millis};
 use crate::phone::Phone;
 
 /// How a row ended, or where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum RecipientStatus {
     /// The file's record cannot be used.
     RejectedAtImport,
     /// The same number came before in the file.
@@ -44,32 +44,32 @@ pub enum Status {
     Skipped,
 }
 
-impl Status {
+impl RecipientStatus {
     /// The word in the report.
     pub fn name(self) -> &'static str {
         match self {
-            Status::RejectedAtImport => "rejected_at_import",
-            Status::Duplicate => "duplicate",
-            Status::Suppressed => "suppressed",
-            Status::Waiting => "waiting",
-            Status::Claimed => "claimed",
-            Status::Retry => "retry",
-            Status::Held => "held",
-            Status::Accepted => "accepted",
-            Status::Sent => "sent",
-            Status::Delivered => "delivered",
-            Status::Read => "read",
-            Status::Undelivered => "undelivered",
-            Status::Rejected => "rejected",
-            Status::Unconfirmed => "unconfirmed",
-            Status::Skipped => "skipped",
+            RecipientStatus::RejectedAtImport => "rejected_at_import",
+            RecipientStatus::Duplicate => "duplicate",
+            RecipientStatus::Suppressed => "suppressed",
+            RecipientStatus::Waiting => "waiting",
+            RecipientStatus::Claimed => "claimed",
+            RecipientStatus::Retry => "retry",
+            RecipientStatus::Held => "held",
+            RecipientStatus::Accepted => "accepted",
+            RecipientStatus::Sent => "sent",
+            RecipientStatus::Delivered => "delivered",
+            RecipientStatus::Read => "read",
+            RecipientStatus::Undelivered => "undelivered",
+            RecipientStatus::Rejected => "rejected",
+            RecipientStatus::Unconfirmed => "unconfirmed",
+            RecipientStatus::Skipped => "skipped",
         }
     }
 }
 
 /// What is known of a row that was to be sent.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fate {
+pub struct DeliveryRecord {
     /// Its state in the ledger.
     pub state: State,
     /// Reported `sent`.
@@ -79,37 +79,40 @@ pub struct Fate {
     /// Reported `read`.
     pub read_at: Option<Millis>,
     /// Reported `failed`, and why.
-    pub failed: Option<(Millis, Fault)>,
+    pub failed: Option<(Millis, ErrorInfo)>,
     /// Why it is in its state.
-    pub fault: Option<Fault>,
+    pub error: Option<ErrorInfo>,
     /// What Meta charges for.
     pub category: Option<String>,
 }
 
-impl Fate {
+impl DeliveryRecord {
     /// The furthest it came.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> RecipientStatus {
         match self.state {
-            State::Claimed => Status::Claimed,
-            State::Retry => Status::Retry,
-            State::Held => Status::Held,
-            State::Rejected => Status::Rejected,
-            State::Unconfirmed => Status::Unconfirmed,
-            State::Skipped => Status::Skipped,
-            State::Accepted if self.read_at.is_some() => Status::Read,
-            State::Accepted if self.delivered_at.is_some() => Status::Delivered,
-            State::Accepted if self.failed.is_some() => Status::Undelivered,
-            State::Accepted if self.sent_at.is_some() => Status::Sent,
-            State::Accepted => Status::Accepted,
+            State::Claimed => RecipientStatus::Claimed,
+            State::Retry => RecipientStatus::Retry,
+            State::Held => RecipientStatus::Held,
+            State::Rejected => RecipientStatus::Rejected,
+            State::Unconfirmed => RecipientStatus::Unconfirmed,
+            State::Skipped => RecipientStatus::Skipped,
+            State::Accepted if self.read_at.is_some() => RecipientStatus::Read,
+            State::Accepted if self.delivered_at.is_some() => RecipientStatus::Delivered,
+            State::Accepted if self.failed.is_some() => RecipientStatus::Undelivered,
+            State::Accepted if self.sent_at.is_some() => RecipientStatus::Sent,
+            State::Accepted => RecipientStatus::Accepted,
         }
     }
 
     /// What went wrong, where something did.
-    pub fn problem(&self) -> Option<&Fault> {
+    pub fn error_info(&self) -> Option<&ErrorInfo> {
         match self.status() {
-            Status::Undelivered => self.failed.as_ref().map(|(_, fault)| fault),
-            Status::Accepted | Status::Sent | Status::Delivered | Status::Read => None,
-            _ => self.fault.as_ref(),
+            RecipientStatus::Undelivered => self.failed.as_ref().map(|(_, fault)| fault),
+            RecipientStatus::Accepted
+            | RecipientStatus::Sent
+            | RecipientStatus::Delivered
+            | RecipientStatus::Read => None,
+            _ => self.error.as_ref(),
         }
     }
 }
@@ -120,15 +123,15 @@ pub struct Summary {
     /// Records in the files.
     pub rows: u64,
     /// By how they ended; these add up to the rows.
-    pub status: BTreeMap<Status, u64>,
+    pub status: BTreeMap<RecipientStatus, u64>,
     /// Rows that something went wrong with, by WhatsApp's code and its words.
     pub errors: BTreeMap<i64, ErrorCount>,
     /// By country, as ISO 3166-1 code; `??` for numbers of none.
-    pub countries: BTreeMap<String, BTreeMap<Status, u64>>,
+    pub countries: BTreeMap<String, BTreeMap<RecipientStatus, u64>>,
     /// By what Meta charges for.
     pub categories: BTreeMap<String, u64>,
     /// Reports by the minute in which they happened, in milliseconds since 1970.
-    pub minutes: BTreeMap<Millis, Minute>,
+    pub minutes: BTreeMap<Millis, MinuteCounts>,
 }
 
 /// Rows that met one code.
@@ -142,7 +145,7 @@ pub struct ErrorCount {
 
 /// What happened within a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Minute {
+pub struct MinuteCounts {
     /// Messages delivered.
     pub delivered: u64,
     /// Messages read.
@@ -153,20 +156,20 @@ const MINUTE_MS: Millis = 60_000;
 
 impl Summary {
     /// A record that never was in the queue.
-    pub fn left_out(&mut self, status: Status) {
+    pub fn add_not_enqueued(&mut self, status: RecipientStatus) {
         self.rows += 1;
         *self.status.entry(status).or_default() += 1;
     }
 
     /// Somebody who was to be sent to; `fate` once they are in the ledger.
-    pub fn add(&mut self, to: Phone, fate: Option<&Fate>) {
-        let status = fate.map_or(Status::Waiting, Fate::status);
-        self.left_out(status);
+    pub fn add_recipient(&mut self, to: Phone, fate: Option<&DeliveryRecord>) {
+        let status = fate.map_or(RecipientStatus::Waiting, DeliveryRecord::status);
+        self.add_not_enqueued(status);
         let country = to.country().unwrap_or_else(|| "??".into());
         let country = self.countries.entry(country).or_default();
         *country.entry(status).or_default() += 1;
         let Some(fate) = fate else { return };
-        if let Some(fault) = fate.problem()
+        if let Some(fault) = fate.error_info()
             && let Some(code) = fault.code
         {
             let count = self.errors.entry(code).or_default();
@@ -189,7 +192,7 @@ impl Summary {
     }
 
     /// Whether every row is counted once.
-    pub fn is_conserved(&self) -> bool {
+    pub fn is_balanced(&self) -> bool {
         self.status.values().sum::<u64>() == self.rows
     }
 }
@@ -199,62 +202,62 @@ mod tests {
     use super::*;
     use crate::phone;
 
-    fn fate(state: State) -> Fate {
-        Fate {
+    fn record(state: State) -> DeliveryRecord {
+        DeliveryRecord {
             state,
             sent_at: None,
             delivered_at: None,
             read_at: None,
             failed: None,
-            fault: Some(Fault {
+            error: Some(ErrorInfo {
                 code: Some(131_026),
                 title: "Message undeliverable".into(),
-                ..Fault::default()
+                ..ErrorInfo::default()
             }),
             category: Some("utility".into()),
         }
     }
 
     #[test]
-    fn the_furthest_step_counts_and_everything_adds_up() {
-        let ana = phone::read("+5511987654321", None).expect("a phone");
-        let bo = phone::read("+34612345678", None).expect("a phone");
+    fn furthest_status_counts_and_sums_balance() {
+        let ana = phone::parse("+5511987654321", None).expect("a phone");
+        let bo = phone::parse("+34612345678", None).expect("a phone");
         let mut summary = Summary::default();
-        summary.left_out(Status::Duplicate);
-        summary.add(ana, None);
-        let read = Fate {
+        summary.add_not_enqueued(RecipientStatus::Duplicate);
+        summary.add_recipient(ana, None);
+        let read = DeliveryRecord {
             read_at: Some(125_000),
-            failed: Some((5, Fault::default())),
-            ..fate(State::Accepted)
+            failed: Some((5, ErrorInfo::default())),
+            ..record(State::Accepted)
         };
-        summary.add(ana, Some(&read));
-        let both = Fate {
+        summary.add_recipient(ana, Some(&read));
+        let both = DeliveryRecord {
             delivered_at: Some(60_000),
             read_at: Some(130_000),
-            ..fate(State::Accepted)
+            ..record(State::Accepted)
         };
-        summary.add(bo, Some(&both));
-        summary.add(bo, Some(&fate(State::Rejected)));
+        summary.add_recipient(bo, Some(&both));
+        summary.add_recipient(bo, Some(&record(State::Rejected)));
         assert_eq!(summary.rows, 5);
-        assert!(summary.is_conserved());
-        assert_eq!(summary.status[&Status::Read], 2);
+        assert!(summary.is_balanced());
+        assert_eq!(summary.status[&RecipientStatus::Read], 2);
         assert_eq!(
             summary.errors[&131_026].rows, 1,
             "an accepted row has no error"
         );
-        assert_eq!(summary.countries["BR"][&Status::Waiting], 1);
-        assert_eq!(summary.countries["ES"][&Status::Rejected], 1);
+        assert_eq!(summary.countries["BR"][&RecipientStatus::Waiting], 1);
+        assert_eq!(summary.countries["ES"][&RecipientStatus::Rejected], 1);
         let minute = |at| summary.minutes[&at];
         assert_eq!(
             minute(120_000),
-            Minute {
+            MinuteCounts {
                 delivered: 1,
                 read: 2
             }
         );
         assert_eq!(
             minute(60_000),
-            Minute {
+            MinuteCounts {
                 delivered: 1,
                 read: 0
             }

@@ -3,44 +3,44 @@
 //! Every duty may be done again without harm, so a sweep may end anywhere.
 
 use crate::outcome::Millis;
-use crate::progress::{Progress, open_doubts};
-use crate::record::{AfterCanary, Campaign, CampaignState, Going, STALE_MS};
+use crate::progress::{Progress, open_unconfirmed};
+use crate::record::{AfterCanary, Campaign, CampaignState, IMPORT_LEASE_MS, Sendability};
 
 /// A campaign in which nothing has moved for this long may stand still, if the queue is empty.
-const QUIET_MS: Millis = 120_000;
+const IDLE_MS: Millis = 120_000;
 
 /// One in which nothing has moved for this long stands still, whatever is in the queue.
-const AGAIN_MS: Millis = 30 * 60_000;
+const FORCED_REQUEUE_MS: Millis = 30 * 60_000;
 
 /// One that ought to send and in which nothing has moved for this long is an alarm.
-const STUCK_MS: Millis = 15 * 60_000;
+const STALLED_MS: Millis = 15 * 60_000;
 
 /// How long the canary rows' callbacks are waited for.
-const CANARY_MS: Millis = 180_000;
+const CANARY_CALLBACK_MS: Millis = 180_000;
 
 /// An upload whose event was lost is looked for until its signature is long over.
-const UPLOAD_MS: Millis = 2 * 3_600_000;
+const UPLOAD_WATCH_MS: Millis = 2 * 3_600_000;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Duty {
+pub enum RepairAction {
     /// Nothing is left to do: the sweep need not look at it any more.
     Close,
     /// The splitter is asked to go on with its files.
-    GoOn,
+    ResumeImport,
     /// The splitter is asked to offer every row again.
-    Offer,
+    Requeue,
     /// Its time ran out while it was not sending: its rows are settled.
     Expire,
     /// The canary rows went well: the others follow.
-    Release,
+    ReleaseCanary,
     /// The canary rows did not go well: it stops, for this reason.
-    Stop(String),
+    Pause(String),
 }
 
 /// What a sweep sees.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub struct Snapshot<'a> {
     /// The campaign.
     pub campaign: &'a Campaign,
     /// Its numbers.
@@ -51,109 +51,120 @@ pub struct Seen<'a> {
     pub now: Millis,
 }
 
-impl Seen<'_> {
+impl Snapshot<'_> {
     /// Whether its ledger is to be read for rows that stand still: not while rows move, unless the last time is long ago.
-    pub fn reads_ledger(&self) -> bool {
+    pub fn needs_ledger_scan(&self) -> bool {
         let counters = &self.progress.counters;
-        let doubts = open_doubts(self.campaign, counters, self.now);
-        let swept = self.campaign.swept_at.unwrap_or(self.campaign.created_at);
+        let doubts = open_unconfirmed(self.campaign, counters, self.now);
+        let swept = self
+            .campaign
+            .reconciled_at
+            .unwrap_or(self.campaign.created_at);
         let some = counters.claimed > 0 || counters.retry > 0 || doubts > 0;
-        some && (self.quiet() >= QUIET_MS || self.since(swept) >= AGAIN_MS)
+        some && (self.idle_ms() >= IDLE_MS || self.elapsed_ms(swept) >= FORCED_REQUEUE_MS)
     }
 
     /// What is to be done; `overdue` is the number of retries whose time has come, where the ledger was read.
-    pub fn duty(&self, overdue: usize) -> Option<Duty> {
+    pub fn repair_action(&self, overdue: usize) -> Option<RepairAction> {
         use CampaignState::{
-            AwaitingUpload, Canary, Cancelled, Examining, Failed, Paused, Ready, Scheduled,
-            Sending, Splitting,
+            AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled,
+            Sending, Validating,
         };
         let campaign = self.campaign;
         let alive = campaign
-            .split_beat_at
-            .is_some_and(|beat| self.since(beat) < STALE_MS);
+            .lease_renewed_at
+            .is_some_and(|beat| self.elapsed_ms(beat) < IMPORT_LEASE_MS);
         match campaign.state {
-            Failed => Some(Duty::Close),
-            Cancelled if self.unsent() == 0 => Some(Duty::Close),
-            Cancelled => (!alive && self.quiet() >= QUIET_MS).then_some(Duty::Offer),
-            Ready | Scheduled | Paused if campaign.window.is_over(self.now) => Some(Duty::Expire),
-            Scheduled => campaign.window.is_open(self.now).then_some(Duty::GoOn),
-            AwaitingUpload => {
-                let age = self.since(campaign.created_at);
-                (5 * QUIET_MS..UPLOAD_MS)
-                    .contains(&age)
-                    .then_some(Duty::GoOn)
+            Failed => Some(RepairAction::Close),
+            Cancelled if self.unsent_rows() == 0 => Some(RepairAction::Close),
+            Cancelled => (!alive && self.idle_ms() >= IDLE_MS).then_some(RepairAction::Requeue),
+            Ready | Scheduled | Paused if campaign.schedule.has_ended(self.now) => {
+                Some(RepairAction::Expire)
             }
-            Examining | Splitting => (!alive && self.quiet() >= QUIET_MS).then_some(Duty::GoOn),
-            Canary => self.canary(overdue),
-            Sending if self.progress.finished => Some(Duty::Close),
-            Sending => self.stands_still(self.progress.waiting, overdue),
+            Scheduled => campaign
+                .schedule
+                .has_begun(self.now)
+                .then_some(RepairAction::ResumeImport),
+            AwaitingUpload => {
+                let age = self.elapsed_ms(campaign.created_at);
+                (5 * IDLE_MS..UPLOAD_WATCH_MS)
+                    .contains(&age)
+                    .then_some(RepairAction::ResumeImport)
+            }
+            Validating | Enqueuing => {
+                (!alive && self.idle_ms() >= IDLE_MS).then_some(RepairAction::ResumeImport)
+            }
+            Canary => self.canary_action(overdue),
+            Sending if self.progress.finished => Some(RepairAction::Close),
+            Sending => self.requeue_if_idle(self.progress.waiting, overdue),
             Ready | Paused => None,
         }
     }
 
     /// Whether it ought to send, has somebody to send to, and nothing has moved for long: somebody is told.
-    pub fn is_stuck(&self) -> bool {
-        let may = self.campaign.going(self.now) == Going::On;
-        may && self.unsent() > 0 && self.quiet() >= STUCK_MS
+    pub fn is_stalled(&self) -> bool {
+        let may = self.campaign.sendability(self.now) == Sendability::Now;
+        may && self.unsent_rows() > 0 && self.idle_ms() >= STALLED_MS
     }
 
     /// Calls that may or may not have been sent, of a million.
-    pub fn doubts_per_million(&self) -> u64 {
+    pub fn unconfirmed_per_million(&self) -> u64 {
         let counters = &self.progress.counters;
-        let (doubts, calls) = (counters.unconfirmed.max(0), counters.calls.max(1));
+        let (doubts, calls) = (counters.unconfirmed.max(0), counters.attempts.max(1));
         doubts as u64 * 1_000_000 / calls as u64
     }
 
-    fn canary(&self, overdue: usize) -> Option<Duty> {
+    fn canary_action(&self, overdue: usize) -> Option<RepairAction> {
         let canary = self.campaign.canary?;
         let counters = &self.progress.counters;
-        let missing = canary.enqueued as i64 - counters.seen();
+        let missing = canary.enqueued as i64 - counters.in_ledger();
         let unsettled = canary.enqueued as i64 - counters.settled();
-        if unsettled > 0 || canary.then == AfterCanary::Wait {
-            return self.stands_still(missing, overdue);
+        if unsettled > 0 || canary.after == AfterCanary::Wait {
+            return self.requeue_if_idle(missing, overdue);
         }
-        if self.quiet() < CANARY_MS {
+        if self.idle_ms() < CANARY_CALLBACK_MS {
             return None;
         }
         let failed = counters.rejected + counters.unconfirmed + counters.undelivered;
         let most = self.campaign.policy.max_failure_ratio * canary.enqueued as f64;
         if failed as f64 <= most {
-            return Some(Duty::Release);
+            return Some(RepairAction::ReleaseCanary);
         }
-        Some(Duty::Stop(format!(
+        Some(RepairAction::Pause(format!(
             "{failed} of the {} canary rows failed. Look at why (GET /campaigns/{{id}}/rows?state=rejected), then resume and continue, or cancel.",
             canary.enqueued
         )))
     }
 
     /// Rows that ought to be on their way while nothing moves.
-    fn stands_still(&self, missing: i64, overdue: usize) -> Option<Duty> {
+    fn requeue_if_idle(&self, missing: i64, overdue: usize) -> Option<RepairAction> {
         let wanted = missing > 0 || self.progress.counters.held > 0 || overdue > 0;
-        let over = self.campaign.going(self.now) == Going::Expired;
-        let lost = self.queue_is_empty && self.quiet() >= QUIET_MS || self.quiet() >= AGAIN_MS;
+        let over = self.campaign.sendability(self.now) == Sendability::Expired;
+        let lost =
+            self.queue_is_empty && self.idle_ms() >= IDLE_MS || self.idle_ms() >= FORCED_REQUEUE_MS;
         // Expired rows are settled whether they are due or not.
-        let unsettled = over && self.unsent() > 0;
-        ((wanted || unsettled) && lost).then_some(Duty::Offer)
+        let unsettled = over && self.unsent_rows() > 0;
+        ((wanted || unsettled) && lost).then_some(RepairAction::Requeue)
     }
 
     /// Rows that may still be called, or are.
-    fn unsent(&self) -> i64 {
+    fn unsent_rows(&self) -> i64 {
         let counters = &self.progress.counters;
         self.progress.waiting + counters.claimed + counters.retry + counters.held
     }
 
     /// How long nothing has moved.
-    fn quiet(&self) -> Millis {
+    fn idle_ms(&self) -> Millis {
         let moved = [
-            self.progress.counters.last_call_at,
-            self.campaign.offered_at,
-            self.campaign.rest.as_ref().map(|rest| rest.until),
+            self.progress.counters.last_attempt_at,
+            self.campaign.enqueued_at,
+            self.campaign.cooldown.as_ref().map(|rest| rest.until),
             Some(self.campaign.created_at),
         ];
-        self.since(moved.into_iter().flatten().max().unwrap_or_default())
+        self.elapsed_ms(moved.into_iter().flatten().max().unwrap_or_default())
     }
 
-    fn since(&self, then: Millis) -> Millis {
+    fn elapsed_ms(&self, then: Millis) -> Millis {
         self.now.saturating_sub(then)
     }
 }
@@ -161,156 +172,167 @@ impl Seen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::progress;
+    use crate::progress::compute_progress;
     use crate::record;
     use crate::record::tests::sample;
     use crate::tally::Counters;
 
     const HOUR: Millis = 3_600_000;
 
-    fn duty(
+    fn action_for(
         campaign: &Campaign,
         counters: Counters,
         queue_is_empty: bool,
         now: Millis,
-    ) -> Option<Duty> {
-        let progress = progress(campaign, counters, 40, now);
-        Seen {
+    ) -> Option<RepairAction> {
+        let progress = compute_progress(campaign, counters, 40, now);
+        Snapshot {
             campaign,
             progress: &progress,
             queue_is_empty,
             now,
         }
-        .duty(0)
+        .repair_action(0)
     }
 
     fn accepted(accepted: i64, last_call_at: Millis) -> Counters {
         Counters {
             accepted,
-            last_call_at: Some(last_call_at),
+            last_attempt_at: Some(last_call_at),
             ..Counters::default()
         }
     }
 
     #[test]
-    fn rows_that_stand_still_are_offered_again_and_moving_ones_are_not() {
+    fn idle_campaign_is_requeued_and_active_one_is_not() {
         let sending = sample(CampaignState::Sending);
         assert_eq!(
-            duty(&sending, accepted(90, HOUR), true, HOUR),
-            Some(Duty::Close)
+            action_for(&sending, accepted(90, HOUR), true, HOUR),
+            Some(RepairAction::Close)
         );
         assert_eq!(
-            duty(&sending, accepted(89, HOUR), true, HOUR + 1000),
+            action_for(&sending, accepted(89, HOUR), true, HOUR + 1000),
             None,
             "just called"
         );
         assert_eq!(
-            duty(&sending, accepted(89, HOUR), true, HOUR + QUIET_MS),
-            Some(Duty::Offer)
+            action_for(&sending, accepted(89, HOUR), true, HOUR + IDLE_MS),
+            Some(RepairAction::Requeue)
         );
         assert_eq!(
-            duty(&sending, accepted(89, HOUR), false, HOUR + QUIET_MS),
+            action_for(&sending, accepted(89, HOUR), false, HOUR + IDLE_MS),
             None,
             "still in the queue"
         );
         assert_eq!(
-            duty(&sending, accepted(89, HOUR), false, HOUR + AGAIN_MS),
-            Some(Duty::Offer)
+            action_for(
+                &sending,
+                accepted(89, HOUR),
+                false,
+                HOUR + FORCED_REQUEUE_MS
+            ),
+            Some(RepairAction::Requeue)
         );
         let mut offered = sending.clone();
-        offered.offered_at = Some(HOUR + QUIET_MS);
+        offered.enqueued_at = Some(HOUR + IDLE_MS);
         assert_eq!(
-            duty(&offered, accepted(89, HOUR), true, HOUR + QUIET_MS + 1),
+            action_for(&offered, accepted(89, HOUR), true, HOUR + IDLE_MS + 1),
             None,
             "offered just now"
         );
         let paused = sample(CampaignState::Paused);
         assert_eq!(
-            duty(&paused, accepted(89, 0), true, HOUR),
+            action_for(&paused, accepted(89, 0), true, HOUR),
             None,
             "an operator's stop is a stop"
         );
     }
 
     #[test]
-    fn a_campaign_whose_time_ran_out_is_settled_even_while_it_is_paused() {
+    fn expired_campaign_is_settled_even_when_paused() {
         for state in [
             CampaignState::Paused,
             CampaignState::Scheduled,
             CampaignState::Ready,
         ] {
             let mut late = sample(state);
-            late.window.not_after = Some(HOUR);
+            late.schedule.not_after = Some(HOUR);
             assert_eq!(
-                duty(&late, accepted(89, 0), true, HOUR),
-                Some(Duty::Expire),
+                action_for(&late, accepted(89, 0), true, HOUR),
+                Some(RepairAction::Expire),
                 "{state:?}"
             );
         }
         let mut late = sample(CampaignState::Sending);
-        late.window.not_after = Some(HOUR);
-        assert_eq!(duty(&late, accepted(89, 0), true, HOUR), Some(Duty::Offer));
-        let mut early = sample(CampaignState::Scheduled);
-        early.window.not_before = Some(HOUR);
-        assert_eq!(duty(&early, Counters::default(), true, HOUR - 1), None);
+        late.schedule.not_after = Some(HOUR);
         assert_eq!(
-            duty(&early, Counters::default(), true, HOUR),
-            Some(Duty::GoOn)
+            action_for(&late, accepted(89, 0), true, HOUR),
+            Some(RepairAction::Requeue)
+        );
+        let mut early = sample(CampaignState::Scheduled);
+        early.schedule.not_before = Some(HOUR);
+        assert_eq!(
+            action_for(&early, Counters::default(), true, HOUR - 1),
+            None
+        );
+        assert_eq!(
+            action_for(&early, Counters::default(), true, HOUR),
+            Some(RepairAction::ResumeImport)
         );
     }
 
     #[test]
-    fn a_clean_canary_is_released_and_another_stops() {
+    fn clean_canary_is_released_and_failed_canary_pauses() {
         let mut canary = sample(CampaignState::Canary);
         canary.canary = Some(record::Canary {
             rows: 5,
-            then: AfterCanary::ContinueIfClean,
+            after: AfterCanary::ContinueIfClean,
             released: false,
             enqueued: 5,
         });
-        let late = HOUR + CANARY_MS;
+        let late = HOUR + CANARY_CALLBACK_MS;
         assert_eq!(
-            duty(&canary, accepted(4, HOUR), false, late),
+            action_for(&canary, accepted(4, HOUR), false, late),
             None,
             "one is under way"
         );
         assert_eq!(
-            duty(&canary, accepted(5, HOUR), true, HOUR),
+            action_for(&canary, accepted(5, HOUR), true, HOUR),
             None,
             "callbacks may come"
         );
         assert_eq!(
-            duty(&canary, accepted(5, HOUR), true, late),
-            Some(Duty::Release)
+            action_for(&canary, accepted(5, HOUR), true, late),
+            Some(RepairAction::ReleaseCanary)
         );
         let mut failed = accepted(5, HOUR);
         failed.undelivered = 2;
         assert!(matches!(
-            duty(&canary, failed, true, late),
-            Some(Duty::Stop(_))
+            action_for(&canary, failed, true, late),
+            Some(RepairAction::Pause(_))
         ));
         canary.canary = canary.canary.map(|canary| record::Canary {
-            then: AfterCanary::Wait,
+            after: AfterCanary::Wait,
             ..canary
         });
         assert_eq!(
-            duty(&canary, accepted(5, HOUR), true, late),
+            action_for(&canary, accepted(5, HOUR), true, late),
             None,
             "the operator decides"
         );
     }
 
     #[test]
-    fn an_invocation_that_died_is_followed_by_another() {
-        for state in [CampaignState::Splitting, CampaignState::Examining] {
+    fn dead_import_is_resumed() {
+        for state in [CampaignState::Enqueuing, CampaignState::Validating] {
             let mut left = sample(state);
             assert_eq!(
-                duty(&left, Counters::default(), true, HOUR),
-                Some(Duty::GoOn)
+                action_for(&left, Counters::default(), true, HOUR),
+                Some(RepairAction::ResumeImport)
             );
-            left.split_beat_at = Some(HOUR - 1000);
+            left.lease_renewed_at = Some(HOUR - 1000);
             assert_eq!(
-                duty(&left, Counters::default(), true, HOUR),
+                action_for(&left, Counters::default(), true, HOUR),
                 None,
                 "it is alive"
             );
@@ -318,14 +340,17 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_campaign_is_closed_once_nothing_may_be_called() {
+    fn cancelled_campaign_closes_when_no_row_is_unsent() {
         let cancelled = sample(CampaignState::Cancelled);
         assert_eq!(
-            duty(&cancelled, accepted(89, 0), true, HOUR),
-            Some(Duty::Offer)
+            action_for(&cancelled, accepted(89, 0), true, HOUR),
+            Some(RepairAction::Requeue)
         );
         let mut counters = accepted(89, 0);
         counters.skipped = 1;
-        assert_eq!(duty(&cancelled, counters, true, HOUR), Some(Duty::Close));
+        assert_eq!(
+            action_for(&cancelled, counters, true, HOUR),
+            Some(RepairAction::Close)
+        );
     }
 }

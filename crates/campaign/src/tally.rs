@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{LAST_RESEND, State};
+use crate::ledger::{RESEND_ATTEMPT_LIMIT, State};
 use crate::outcome::Millis;
 
 /// Width of the buckets that the send rate is read from, in milliseconds.
 pub const BUCKET_MS: Millis = 5_000;
 
 /// How many buckets are kept.
-const BUCKETS: usize = 6;
+const RECENT_BUCKETS: usize = 6;
 
 /// What the counters need to know of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct RowFacts {
     /// A `failed` report came.
     pub failed: bool,
     /// A doubt that is not sent again.
-    pub given_up: bool,
+    pub abandoned: bool,
 }
 
 /// What one shard of the ledger's stream counted of a campaign; a campaign's counters are the sum of its shards'.
@@ -52,7 +52,7 @@ pub struct Counters {
     /// Rows in state `skipped`.
     pub skipped: i64,
     /// Of the unconfirmed, those that are not sent again: given up, or tried too often.
-    pub lasting_doubts: i64,
+    pub final_unconfirmed: i64,
     /// Rows reported `sent`.
     pub sent: i64,
     /// Rows reported `delivered` or `read`.
@@ -62,50 +62,54 @@ pub struct Counters {
     /// Rows accepted, then reported `failed`.
     pub undelivered: i64,
     /// Attempts begun.
-    pub calls: i64,
+    pub attempts: i64,
     /// The first attempt's time.
-    pub first_call_at: Option<Millis>,
+    pub first_attempt_at: Option<Millis>,
     /// The last attempt's time.
-    pub last_call_at: Option<Millis>,
+    pub last_attempt_at: Option<Millis>,
     /// Attempts begun in the latest buckets: start of the bucket, count.
     pub recent: Vec<(Millis, i64)>,
 }
 
 impl Counters {
     /// Takes in one change of a row: what it was and what it is.
-    pub fn change(&mut self, old: Option<RowFacts>, new: RowFacts) {
+    pub fn apply_change(&mut self, old: Option<RowFacts>, new: RowFacts) {
         if let Some(old) = old {
-            self.add(old, -1);
+            self.add_row(old, -1);
         }
-        self.add(new, 1);
+        self.add_row(new, 1);
         let attempts = i64::from(new.attempt) - i64::from(old.map_or(0, |old| old.attempt));
         if attempts > 0 {
-            self.call(new.claimed_at, attempts);
+            self.record_attempts(new.claimed_at, attempts);
         }
     }
 
     /// The sum over shards.
     pub fn merge(mut self, other: Counters) -> Counters {
-        for (mine, theirs) in self.numbers().into_iter().zip(other.clone().numbers()) {
+        for (mine, theirs) in self
+            .fields_mut()
+            .into_iter()
+            .zip(other.clone().fields_mut())
+        {
             *mine += *theirs;
         }
-        self.first_call_at = [self.first_call_at, other.first_call_at]
+        self.first_attempt_at = [self.first_attempt_at, other.first_attempt_at]
             .into_iter()
             .flatten()
             .min();
-        self.last_call_at = self.last_call_at.max(other.last_call_at);
+        self.last_attempt_at = self.last_attempt_at.max(other.last_attempt_at);
         for (start, calls) in other.recent {
-            self.recent_call(start, calls);
+            self.add_to_bucket(start, calls);
         }
         self
     }
 
     /// What has to be added to `other` to make it these: numbers alone, no times.
-    pub fn less(&self, other: &Counters) -> Counters {
+    pub fn difference(&self, other: &Counters) -> Counters {
         let mut difference = Counters::default();
         let (mut mine, mut theirs) = (self.clone(), other.clone());
-        let pairs = mine.numbers().into_iter().zip(theirs.numbers());
-        for (target, (mine, theirs)) in difference.numbers().into_iter().zip(pairs) {
+        let pairs = mine.fields_mut().into_iter().zip(theirs.fields_mut());
+        for (target, (mine, theirs)) in difference.fields_mut().into_iter().zip(pairs) {
             *target = *mine - *theirs;
         }
         difference
@@ -114,13 +118,13 @@ impl Counters {
     /// Whether every number is zero.
     pub fn is_zero(&self) -> bool {
         self.clone()
-            .numbers()
+            .fields_mut()
             .into_iter()
             .all(|number| *number == 0)
     }
 
     /// Rows in the ledger, whatever their state.
-    pub fn seen(&self) -> i64 {
+    pub fn in_ledger(&self) -> i64 {
         self.claimed + self.retry + self.held + self.settled()
     }
 
@@ -130,7 +134,7 @@ impl Counters {
     }
 
     /// Attempts per second over the last two full buckets.
-    pub fn rate(&self, now: Millis) -> f64 {
+    pub fn attempts_per_second(&self, now: Millis) -> f64 {
         let current = now - now % BUCKET_MS;
         let full = current.saturating_sub(2 * BUCKET_MS)..current;
         let calls: i64 = self
@@ -142,7 +146,7 @@ impl Counters {
         calls as f64 * 1000.0 / (2 * BUCKET_MS) as f64
     }
 
-    fn add(&mut self, row: RowFacts, by: i64) {
+    fn add_row(&mut self, row: RowFacts, by: i64) {
         let state = match row.state {
             State::Claimed => &mut self.claimed,
             State::Retry => &mut self.retry,
@@ -153,9 +157,9 @@ impl Counters {
             State::Skipped => &mut self.skipped,
         };
         *state += by;
-        let lasts = row.given_up || row.attempt >= LAST_RESEND;
+        let lasts = row.abandoned || row.attempt >= RESEND_ATTEMPT_LIMIT;
         if row.state == State::Unconfirmed && lasts {
-            self.lasting_doubts += by;
+            self.final_unconfirmed += by;
         }
         let reports = [
             (row.sent, &mut self.sent),
@@ -168,24 +172,24 @@ impl Counters {
         }
     }
 
-    fn call(&mut self, at: Millis, attempts: i64) {
-        self.calls += attempts;
-        self.first_call_at = Some(self.first_call_at.map_or(at, |first| first.min(at)));
-        self.last_call_at = self.last_call_at.max(Some(at));
-        self.recent_call(at - at % BUCKET_MS, attempts);
+    fn record_attempts(&mut self, at: Millis, attempts: i64) {
+        self.attempts += attempts;
+        self.first_attempt_at = Some(self.first_attempt_at.map_or(at, |first| first.min(at)));
+        self.last_attempt_at = self.last_attempt_at.max(Some(at));
+        self.add_to_bucket(at - at % BUCKET_MS, attempts);
     }
 
-    fn recent_call(&mut self, start: Millis, calls: i64) {
+    fn add_to_bucket(&mut self, start: Millis, calls: i64) {
         match self.recent.iter_mut().find(|(known, _)| *known == start) {
             Some((_, count)) => *count += calls,
             None => self.recent.push((start, calls)),
         }
         self.recent.sort_unstable();
-        let superfluous = self.recent.len().saturating_sub(BUCKETS);
+        let superfluous = self.recent.len().saturating_sub(RECENT_BUCKETS);
         self.recent.drain(..superfluous);
     }
 
-    fn numbers(&mut self) -> [&mut i64; 13] {
+    fn fields_mut(&mut self) -> [&mut i64; 13] {
         [
             &mut self.claimed,
             &mut self.retry,
@@ -194,46 +198,46 @@ impl Counters {
             &mut self.rejected,
             &mut self.unconfirmed,
             &mut self.skipped,
-            &mut self.lasting_doubts,
+            &mut self.final_unconfirmed,
             &mut self.sent,
             &mut self.delivered,
             &mut self.read,
             &mut self.undelivered,
-            &mut self.calls,
+            &mut self.attempts,
         ]
     }
 }
 
 /// What a number of changes did, for the metrics; the counters are what is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Steps {
+pub struct DeltaStats {
     /// Attempts begun.
-    pub calls: usize,
+    pub attempts: usize,
     /// Rows accepted.
     pub accepted: usize,
     /// Rows refused for good.
     pub rejected: usize,
     /// Rows that may have been sent.
-    pub doubts: usize,
+    pub unconfirmed: usize,
     /// Rows that are not sent.
     pub skipped: usize,
     /// Rows that were accepted, then not delivered.
     pub undelivered: usize,
 }
 
-impl Steps {
+impl DeltaStats {
     /// Of these changes: what a row was, and what it is.
-    pub fn of(changes: impl Iterator<Item = (Option<RowFacts>, RowFacts)>) -> Self {
+    pub fn from_changes(changes: impl Iterator<Item = (Option<RowFacts>, RowFacts)>) -> Self {
         let mut steps = Self::default();
         for (old, new) in changes {
             let entered = old.is_none_or(|old| old.state != new.state);
             let before = old.map_or(0, |old| old.attempt);
-            steps.calls += new.attempt.saturating_sub(before) as usize;
+            steps.attempts += new.attempt.saturating_sub(before) as usize;
             steps.undelivered += usize::from(new.failed && !old.is_some_and(|old| old.failed));
             let count = match new.state {
                 State::Accepted => &mut steps.accepted,
                 State::Rejected => &mut steps.rejected,
-                State::Unconfirmed => &mut steps.doubts,
+                State::Unconfirmed => &mut steps.unconfirmed,
                 State::Skipped => &mut steps.skipped,
                 State::Claimed | State::Retry | State::Held => continue,
             };
@@ -244,21 +248,21 @@ impl Steps {
 }
 
 /// The fewest outcomes that a failure ratio is read from.
-const FEWEST: u32 = 100;
+const MIN_OUTCOMES: u32 = 100;
 
 /// The failures among the latest outcomes: between 100 and 200 of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct StopLoss {
+pub struct CircuitBreaker {
     outcomes: u32,
     failures: u32,
-    before: u32,
-    failed_before: u32,
+    previous_outcomes: u32,
+    previous_failures: u32,
 }
 
-impl StopLoss {
+impl CircuitBreaker {
     /// Takes in one change of a row. A failure is a row rejected, in doubt, or accepted and then not delivered.
-    pub fn change(&mut self, old: Option<RowFacts>, new: RowFacts) {
+    pub fn record_change(&mut self, old: Option<RowFacts>, new: RowFacts) {
         let ended = |row: RowFacts| {
             matches!(
                 row.state,
@@ -273,24 +277,24 @@ impl StopLoss {
             _ => {}
         }
         self.outcomes += u32::from(ended(new) && !was_ended);
-        if self.outcomes >= FEWEST {
+        if self.outcomes >= MIN_OUTCOMES {
             *self = Self {
-                before: self.outcomes,
-                failed_before: self.failures,
+                previous_outcomes: self.outcomes,
+                previous_failures: self.failures,
                 ..Self::default()
             };
         }
     }
 
     /// Failures and outcomes, once there are enough of them.
-    pub fn failed_of(self) -> Option<(u32, u32)> {
-        let outcomes = self.before + self.outcomes;
-        (outcomes >= FEWEST).then_some((self.failed_before + self.failures, outcomes))
+    pub fn failures_and_outcomes(self) -> Option<(u32, u32)> {
+        let outcomes = self.previous_outcomes + self.outcomes;
+        (outcomes >= MIN_OUTCOMES).then_some((self.previous_failures + self.failures, outcomes))
     }
 
     /// Whether more than `ratio` of the latest outcomes are failures.
     pub fn exceeds(self, ratio: f64) -> bool {
-        self.failed_of()
+        self.failures_and_outcomes()
             .is_some_and(|(failed, outcomes)| f64::from(failed) > ratio * f64::from(outcomes))
     }
 }
@@ -317,14 +321,14 @@ mod tests {
                     delivered,
                     read,
                     failed,
-                    given_up: false,
+                    abandoned: false,
                 },
             )
     }
 
     proptest! {
         #[test]
-        fn counters_equal_a_recount(
+        fn counters_equal_recount(
             histories in prop::collection::vec(prop::collection::vec(facts(), 1..6), 0..20), split in 0usize..3,
         ) {
             let mut shards = vec![Counters::default(), Counters::default()];
@@ -333,13 +337,13 @@ mod tests {
                 // A row's later changes may come from a child shard.
                 let mut old = None;
                 for (step, &new) in history.iter().enumerate() {
-                    shards[(index + usize::from(step > split)) % 2].change(old, new);
+                    shards[(index + usize::from(step > split)) % 2].apply_change(old, new);
                     old = Some(new);
                 }
-                recount.change(None, *history.last().expect("not empty"));
+                recount.apply_change(None, *history.last().expect("not empty"));
             }
             let sum = shards.into_iter().fold(Counters::default(), Counters::merge);
-            prop_assert_eq!(sum.seen(), histories.len() as i64);
+            prop_assert_eq!(sum.in_ledger(), histories.len() as i64);
             let states = |c: &Counters| [c.claimed, c.retry, c.held, c.accepted, c.rejected, c.unconfirmed, c.skipped];
             prop_assert_eq!(states(&sum), states(&recount));
             let reports = |c: &Counters| [c.sent, c.delivered, c.read, c.undelivered];
@@ -348,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_loss_counts_the_latest_outcomes_only() {
+    fn circuit_breaker_counts_only_latest_outcomes() {
         let row = |state, failed| RowFacts {
             state,
             attempt: 1,
@@ -357,37 +361,45 @@ mod tests {
             delivered: false,
             read: false,
             failed,
-            given_up: false,
+            abandoned: false,
         };
         let claimed = row(State::Claimed, false);
-        let mut loss = StopLoss::default();
+        let mut loss = CircuitBreaker::default();
         for index in 0..99 {
             let state = if index < 30 {
                 State::Rejected
             } else {
                 State::Accepted
             };
-            loss.change(Some(claimed), row(state, false));
+            loss.record_change(Some(claimed), row(state, false));
         }
         assert!(!loss.exceeds(0.2), "too few to tell");
-        loss.change(Some(claimed), row(State::Accepted, false));
-        assert_eq!(loss.failed_of(), Some((30, 100)));
+        loss.record_change(Some(claimed), row(State::Accepted, false));
+        assert_eq!(loss.failures_and_outcomes(), Some((30, 100)));
         assert!(loss.exceeds(0.2) && !loss.exceeds(0.3) && !loss.exceeds(1.0));
         for _ in 0..100 {
-            loss.change(Some(claimed), row(State::Accepted, false));
+            loss.record_change(Some(claimed), row(State::Accepted, false));
         }
         assert!(!loss.exceeds(0.0), "the first hundred no longer count");
-        loss.change(
+        loss.record_change(
             Some(row(State::Accepted, false)),
             row(State::Accepted, true),
         );
-        assert_eq!(loss.failed_of(), Some((1, 100)), "not delivered after all");
-        loss.change(Some(row(State::Claimed, false)), row(State::Retry, false));
-        assert_eq!(loss.failed_of(), Some((1, 100)), "no outcome yet");
+        assert_eq!(
+            loss.failures_and_outcomes(),
+            Some((1, 100)),
+            "not delivered after all"
+        );
+        loss.record_change(Some(row(State::Claimed, false)), row(State::Retry, false));
+        assert_eq!(
+            loss.failures_and_outcomes(),
+            Some((1, 100)),
+            "no outcome yet"
+        );
     }
 
     #[test]
-    fn the_rate_is_that_of_the_last_full_buckets() {
+    fn rate_covers_last_full_buckets() {
         let mut counters = Counters::default();
         let row = |claimed_at| RowFacts {
             state: State::Claimed,
@@ -397,16 +409,19 @@ mod tests {
             delivered: false,
             read: false,
             failed: false,
-            given_up: false,
+            abandoned: false,
         };
         for second in 0..60 {
             for _ in 0..40 {
-                counters.change(None, row(second * 1000));
+                counters.apply_change(None, row(second * 1000));
             }
         }
-        assert_eq!(counters.rate(60_000), 40.0);
-        assert_eq!(counters.rate(63_000), 40.0);
-        assert_eq!(counters.rate(90_000), 0.0);
-        assert_eq!((counters.calls, counters.recent.len()), (2400, BUCKETS));
+        assert_eq!(counters.attempts_per_second(60_000), 40.0);
+        assert_eq!(counters.attempts_per_second(63_000), 40.0);
+        assert_eq!(counters.attempts_per_second(90_000), 0.0);
+        assert_eq!(
+            (counters.attempts, counters.recent.len()),
+            (2400, RECENT_BUCKETS)
+        );
     }
 }

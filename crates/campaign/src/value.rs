@@ -24,16 +24,16 @@ pub struct Limit {
     /// Its most characters, filled in.
     pub max_chars: usize,
     /// Whether line breaks, tabs and more than four spaces in a row are refused.
-    pub one_line: bool,
+    pub single_line: bool,
     /// Whether it may be empty.
     pub may_be_empty: bool,
     /// The strings that share `max_chars` with this one, and how many characters are fixed: a template's body.
-    pub shared: Option<Shared>,
+    pub shared: Option<SharedLimit>,
 }
 
 /// Strings that count together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shared {
+pub struct SharedLimit {
     /// Equal for those that do.
     pub group: &'static str,
     /// Characters that are there whatever the row.
@@ -53,7 +53,7 @@ pub enum ValueProblem {
     LineBreak,
     /// More than four in a row.
     #[error("there are more than four spaces in a row in this cell, which WhatsApp refuses here")]
-    Spaces,
+    TooManySpaces,
     /// Filled in, the string is too long.
     #[error("the message becomes too long with this cell: WhatsApp takes {0} characters here")]
     TooLong(usize),
@@ -66,7 +66,7 @@ impl ValueProblem {
             ValueProblem::Empty => {
                 "fill the cell in, or write {{column|text}} in the message for empty ones"
             }
-            ValueProblem::LineBreak | ValueProblem::Spaces => {
+            ValueProblem::LineBreak | ValueProblem::TooManySpaces => {
                 "take it out, or set options.on_bad_value to clean"
             }
             ValueProblem::TooLong(_) => "shorten the cell",
@@ -76,7 +76,7 @@ impl ValueProblem {
 
 /// Checks the values of one row after the other.
 #[derive(Debug)]
-pub struct Checker {
+pub struct ValueValidator {
     texts: Vec<(Text, Limit)>,
     /// Whether a column stands where one line is wanted.
     one_line: Vec<bool>,
@@ -84,7 +84,7 @@ pub struct Checker {
     filled: String,
 }
 
-impl Checker {
+impl ValueValidator {
     /// For this message; strings without a limit take anything.
     pub fn new(message: &Message, limits: &[Limit], on_bad: OnBadValue) -> Self {
         let checker = Self {
@@ -93,11 +93,11 @@ impl Checker {
             on_bad,
             filled: String::new(),
         };
-        checker.and(message, limits)
+        checker.with_message(message, limits)
     }
 
     /// For this message, too, which has the same columns.
-    pub fn and(mut self, message: &Message, limits: &[Limit]) -> Self {
+    pub fn with_message(mut self, message: &Message, limits: &[Limit]) -> Self {
         let limit = |pointer: &str| {
             limits
                 .iter()
@@ -105,14 +105,14 @@ impl Checker {
                 .cloned()
         };
         let texts: Vec<(Text, Limit)> = message
-            .texts()
+            .placeholder_texts()
             .into_iter()
             .filter_map(|(pointer, text)| Some((text, limit(&pointer)?)))
             .collect();
         for (text, limit) in &texts {
             for part in &text.parts {
-                if let Part::Cell { column, .. } = part {
-                    self.one_line[*column] |= limit.one_line;
+                if let Part::Placeholder { column, .. } = part {
+                    self.one_line[*column] |= limit.single_line;
                 }
             }
         }
@@ -121,14 +121,14 @@ impl Checker {
     }
 
     /// Cleans `values` where that is asked for; names the column at fault otherwise.
-    pub fn check(&mut self, values: &mut [String]) -> Result<(), (usize, ValueProblem)> {
+    pub fn validate(&mut self, values: &mut [String]) -> Result<(), (usize, ValueProblem)> {
         for (column, value) in values.iter_mut().enumerate() {
             if !self.one_line[column] {
                 continue;
             }
-            if let Some(problem) = white_space(value) {
+            if let Some(problem) = find_bad_whitespace(value) {
                 match self.on_bad {
-                    OnBadValue::Clean => *value = cleaned(value),
+                    OnBadValue::Clean => *value = clean_whitespace(value),
                     OnBadValue::Reject => return Err((column, problem)),
                 }
             }
@@ -142,12 +142,12 @@ impl Checker {
                     Some(ValueProblem::Empty)
                 }
                 () if chars > limit.max_chars => Some(ValueProblem::TooLong(limit.max_chars)),
-                () if limit.one_line => white_space(&self.filled),
+                () if limit.single_line => find_bad_whitespace(&self.filled),
                 () => None,
             };
-            let problem = problem.or_else(|| too_long_together(limit, chars, &mut shared));
+            let problem = problem.or_else(|| add_to_shared_limit(limit, chars, &mut shared));
             if let Some(problem) = problem {
-                return Err((longest(text, values), problem));
+                return Err((longest_column(text, values), problem));
             }
         }
         Ok(())
@@ -155,12 +155,12 @@ impl Checker {
 }
 
 /// Adds up strings that count together.
-fn too_long_together<'l>(
+fn add_to_shared_limit<'l>(
     limit: &'l Limit,
     chars: usize,
     shared: &mut Vec<(&'l str, usize)>,
 ) -> Option<ValueProblem> {
-    let Shared {
+    let SharedLimit {
         group,
         fixed_chars,
         max_chars,
@@ -177,26 +177,28 @@ fn too_long_together<'l>(
 }
 
 /// The column that a string owes most of its length to; the first where all are empty.
-fn longest(text: &Text, values: &[String]) -> usize {
+fn longest_column(text: &Text, values: &[String]) -> usize {
     let columns = text.parts.iter().filter_map(|part| match part {
-        Part::Cell { column, .. } => Some(*column),
-        Part::Fixed(_) => None,
+        Part::Placeholder { column, .. } => Some(*column),
+        Part::Literal(_) => None,
     });
     let length = |column: &usize| values.get(*column).map_or(0, String::len);
     columns.rev().max_by_key(length).unwrap_or_default()
 }
 
 /// What WhatsApp refuses in one line (error 132018).
-fn white_space(value: &str) -> Option<ValueProblem> {
+fn find_bad_whitespace(value: &str) -> Option<ValueProblem> {
     let bytes = value.as_bytes();
     if bytes.iter().any(|b| matches!(b, b'\n' | b'\r' | b'\t')) {
         return Some(ValueProblem::LineBreak);
     }
-    value.contains("     ").then_some(ValueProblem::Spaces)
+    value
+        .contains("     ")
+        .then_some(ValueProblem::TooManySpaces)
 }
 
 /// Each run of white space that may not be there becomes one space; none is left at the ends.
-fn cleaned(value: &str) -> String {
+fn clean_whitespace(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     let mut run = String::new();
     for c in value.trim().chars().chain(['x']) {
@@ -204,7 +206,7 @@ fn cleaned(value: &str) -> String {
             run.push(c);
             continue;
         }
-        match white_space(&run) {
+        match find_bad_whitespace(&run) {
             Some(_) => text.push(' '),
             None => text.push_str(&run),
         }
@@ -221,7 +223,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn checker(on_bad: OnBadValue) -> Checker {
+    fn checker(on_bad: OnBadValue) -> ValueValidator {
         let message = Message::new(
             json!({"a": "{{name}}", "b": "Dear {{name|friend}} {{note}}", "c": "{{note}}"}),
         )
@@ -229,16 +231,16 @@ mod tests {
         let limit = |pointer: &str, max_chars, one_line, may_be_empty| Limit {
             pointer: pointer.into(),
             max_chars,
-            one_line,
+            single_line: one_line,
             may_be_empty,
-            shared: Some(Shared {
+            shared: Some(SharedLimit {
                 group: "body",
                 fixed_chars: 10,
                 max_chars: 62,
             }),
         };
         let limits = [limit("/a", 20, true, false), limit("/b", 40, false, false)];
-        Checker::new(&message, &limits, on_bad)
+        ValueValidator::new(&message, &limits, on_bad)
     }
 
     fn check(
@@ -247,7 +249,7 @@ mod tests {
         note: &str,
     ) -> Result<Vec<String>, (usize, ValueProblem)> {
         let mut values = vec![name.to_owned(), note.to_owned()];
-        checker(on_bad).check(&mut values).map(|()| values)
+        checker(on_bad).validate(&mut values).map(|()| values)
     }
 
     #[test]
@@ -263,7 +265,7 @@ mod tests {
         );
         assert_eq!(
             check(OnBadValue::Reject, "a     b", ""),
-            Err((0, ValueProblem::Spaces))
+            Err((0, ValueProblem::TooManySpaces))
         );
         assert_eq!(
             check(OnBadValue::Reject, "a    b", "").expect("four are fine")[0],
@@ -295,10 +297,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_cleaned_is_clean_and_says_the_same(value in "[a-c \t\n\r]{0,60}") {
-            let clean = cleaned(&value);
-            prop_assert_eq!(white_space(&clean), None);
+            let clean = clean_whitespace(&value);
+            prop_assert_eq!(find_bad_whitespace(&clean), None);
             prop_assert_eq!(clean.split_whitespace().collect::<Vec<_>>(), value.split_whitespace().collect::<Vec<_>>());
-            prop_assert_eq!(cleaned(&clean), clean.clone());
+            prop_assert_eq!(clean_whitespace(&clean), clean.clone());
         }
     }
 }

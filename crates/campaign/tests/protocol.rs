@@ -3,14 +3,14 @@
 //! cancel, somebody who says stop. What is explored are the rules that run: `ledger::after`, `ledger::repair`, `offer::offer`, `next_step`.
 
 use campaign::id::CampaignId;
-use campaign::ledger::{Move, Standing, State, after, repair};
+use campaign::ledger::{RowStatus, State, Transition, apply, repair_transition};
 use campaign::message::Message;
-use campaign::offer::{Offer, fate, offer};
+use campaign::offer::{RequeueDecision, decide_requeue, disposition};
 use campaign::outcome::{
-    Acceptance, Backoff, Circumstances, Class, Fault, GiveUp, Outcome, Refusal, Slows, Step,
-    next_step,
+    Acceptance, Backoff, ErrorClass, ErrorInfo, GiveUpRule, NextAction, Outcome, Refusal,
+    RetryContext, ThrottleScope, next_action,
 };
-use campaign::record::{Campaign, CampaignState, FileInfo, OnDoubt, Policy};
+use campaign::record::{Campaign, CampaignState, FileInfo, OnUnconfirmed, Policy};
 use campaign::tally::{Counters, RowFacts};
 use serde_json::json;
 use stateright::{Checker, Model, Property};
@@ -52,18 +52,22 @@ impl Fate {
     }
 
     /// What the sender does, as its own rules say.
-    fn step(self, attempt: u32) -> Step {
+    fn step(self, attempt: u32) -> NextAction {
         let refused = |class| {
-            let (fault, wait) = (Fault::default(), None);
-            Outcome::Refused(Refusal { class, fault, wait })
+            let (fault, wait) = (ErrorInfo::default(), None);
+            Outcome::Refused(Refusal {
+                class,
+                error: fault,
+                retry_after: wait,
+            })
         };
-        let again = Class::Again(Backoff {
-            slows: Slows::Row,
-            first: 1,
+        let again = ErrorClass::Retry(Backoff {
+            scope: ThrottleScope::Row,
+            first_seconds: 1,
             factor: 1,
-            cap: 1,
-            tries: u32::MAX,
-            then: GiveUp::Reject,
+            max_seconds: 1,
+            max_attempts: u32::MAX,
+            give_up: GiveUpRule::Reject,
         });
         let outcome = match self {
             Fate::Accepted => Outcome::Accepted(Acceptance {
@@ -72,20 +76,22 @@ impl Fate {
                 wa_id: None,
                 message_status: None,
             }),
-            Fate::AcceptedButSilent | Fate::NothingButSilent => Outcome::InDoubt(Fault::default()),
+            Fate::AcceptedButSilent | Fate::NothingButSilent => {
+                Outcome::Unconfirmed(ErrorInfo::default())
+            }
             Fate::NotNow => refused(again),
-            Fate::NotEver => refused(Class::Recipient),
-            Fate::Stop => refused(Class::Campaign),
+            Fate::NotEver => refused(ErrorClass::Recipient),
+            Fate::Stop => refused(ErrorClass::Campaign),
         };
-        next_step(
+        next_action(
             outcome,
-            Circumstances {
+            RetryContext {
                 media_varies: false,
                 attempt,
                 now: 0,
                 values_vary: true,
                 name_varies: false,
-                proven: true,
+                has_acceptance: true,
                 jitter: 0.0,
             },
         )
@@ -133,7 +139,7 @@ enum At {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Row {
-    standing: Option<Standing>,
+    standing: Option<RowStatus>,
     /// The sender that claimed it last, until it records how that ended or dies.
     owner: Option<usize>,
     /// What became of its calls.
@@ -189,9 +195,9 @@ struct Protocol {
 }
 
 impl Protocol {
-    fn new(faults: u8, on_doubt: OnDoubt, retry_undelivered: bool) -> Self {
+    fn new(faults: u8, on_doubt: OnUnconfirmed, retry_undelivered: bool) -> Self {
         let policy = Policy {
-            on_doubt,
+            on_unconfirmed: on_doubt,
             retry_undelivered,
             ..Policy::default()
         };
@@ -251,14 +257,14 @@ impl Protocol {
     }
 
     /// A row moves; the counters follow from the change, as in the tally.
-    fn moved(&self, world: &mut World, row: usize, step: Move, attempt: u32) -> bool {
+    fn moved(&self, world: &mut World, row: usize, step: Transition, attempt: u32) -> bool {
         let old = world.rows[row].standing;
-        let Some(new) = after(old, step, attempt) else {
+        let Some(new) = apply(old, step, attempt) else {
             return false;
         };
         world.rows[row].standing = Some(new);
         let mut counters = counters(world.counted);
-        counters.change(old.map(facts), facts(new));
+        counters.apply_change(old.map(facts), facts(new));
         world.counted = states(&counters);
         true
     }
@@ -270,12 +276,12 @@ impl Protocol {
             return;
         }
         if world.rows[row].suppressed {
-            if !self.moved(world, row, Move::Skip, 0) {
-                self.moved(world, row, Move::GiveUp, 0);
+            if !self.moved(world, row, Transition::Skip, 0) {
+                self.moved(world, row, Transition::Abandon, 0);
             }
             return;
         }
-        if self.moved(world, row, Move::Claim, 0) {
+        if self.moved(world, row, Transition::Claim, 0) {
             world.rows[row].owner = Some(sender);
             let attempt = world.rows[row].standing.map_or(0, |row| row.attempt);
             world.senders[sender] = At::Claimed { row, attempt };
@@ -286,7 +292,7 @@ impl Protocol {
         };
         if standing.state == State::Claimed {
             if self.is_dead(world, row) {
-                self.moved(world, row, Move::Doubt, standing.attempt);
+                self.moved(world, row, Transition::MarkUnconfirmed, standing.attempt);
             } else {
                 // Still at it: looked at again later.
                 world.rows[row].messages = world.rows[row].messages.max(1);
@@ -304,22 +310,24 @@ impl Protocol {
         }
         match at {
             At::Told { row, attempt, fate } => match fate.step(attempt) {
-                Step::Accept(_) => drop(self.moved(world, row, Move::Accept, attempt)),
-                Step::Reject(_) => drop(self.moved(world, row, Move::Reject, attempt)),
-                Step::Doubt(_) => drop(self.moved(world, row, Move::Doubt, attempt)),
-                Step::Retry { .. } => {
-                    if self.moved(world, row, Move::Retry, attempt) {
+                NextAction::Accept(_) => drop(self.moved(world, row, Transition::Accept, attempt)),
+                NextAction::Reject(_) => drop(self.moved(world, row, Transition::Reject, attempt)),
+                NextAction::MarkUnconfirmed(_) => {
+                    drop(self.moved(world, row, Transition::MarkUnconfirmed, attempt))
+                }
+                NextAction::Retry { .. } => {
+                    if self.moved(world, row, Transition::Retry, attempt) {
                         world.rows[row].messages = world.rows[row].messages.max(1);
                     }
                 }
-                Step::Hold { .. } => {
+                NextAction::Hold { .. } => {
                     if world.campaign == Running::Sending {
                         world.campaign = Running::Paused;
                     }
                     world.senders[sender] = At::Stopped { row, attempt };
                 }
             },
-            At::Stopped { row, attempt } => drop(self.moved(world, row, Move::Hold, attempt)),
+            At::Stopped { row, attempt } => drop(self.moved(world, row, Transition::Hold, attempt)),
             At::Idle | At::Holding { .. } | At::Claimed { .. } => {}
         }
     }
@@ -332,33 +340,33 @@ impl Protocol {
         let alive = standing.state == State::Claimed && !self.is_dead(world, row);
         let now = if alive { 0 } else { u64::MAX / 2 };
         let sends = world.campaign == Running::Sending;
-        if let Some(step) = repair(standing, 0, self.policy, sends, now) {
+        if let Some(step) = repair_transition(standing, 0, self.policy, sends, now) {
             self.moved(world, row, step, standing.attempt);
         }
     }
 
     fn offered(&self, world: &mut World, row: usize) {
         let campaign = &self.campaigns[world.campaign as usize];
-        match offer(world.rows[row].standing, None, fate(campaign, 0), 0) {
-            Offer::Enqueue => world.rows[row].messages = 1,
-            Offer::Skip(_) => drop(self.moved(world, row, Move::Skip, 0)),
-            Offer::GiveUp => drop(self.moved(world, row, Move::GiveUp, 0)),
-            Offer::Leave => {}
+        match decide_requeue(world.rows[row].standing, None, disposition(campaign, 0), 0) {
+            RequeueDecision::Enqueue => world.rows[row].messages = 1,
+            RequeueDecision::Skip(_) => drop(self.moved(world, row, Transition::Skip, 0)),
+            RequeueDecision::Abandon => drop(self.moved(world, row, Transition::Abandon, 0)),
+            RequeueDecision::Leave => {}
         }
     }
 
     fn reported(&self, world: &mut World, row: usize, attempt: u32, failed: bool) {
         let step = if failed {
-            Move::ReportFailed
+            Transition::ApplyFailure
         } else {
-            Move::Report
+            Transition::ApplyStatus
         };
         if failed {
             world.rows[row].calls[attempt as usize - 1] = Trace::Undelivered;
         }
         self.moved(world, row, step, attempt);
         if failed && self.policy.retry_undelivered && attempt < LAST {
-            self.moved(world, row, Move::Reoffer, attempt);
+            self.moved(world, row, Transition::RequeueUndelivered, attempt);
         }
     }
 
@@ -395,16 +403,17 @@ impl Protocol {
     }
 
     fn is_settled(&self, world: &World, row: &Row) -> bool {
-        let resent = self.policy.on_doubt == OnDoubt::Resend && world.campaign == Running::Sending;
+        let resent = self.policy.on_unconfirmed == OnUnconfirmed::Resend
+            && world.campaign == Running::Sending;
         row.standing.is_some_and(|row| match row.state {
             State::Accepted | State::Rejected | State::Skipped => true,
-            State::Unconfirmed => !resent || row.given_up,
+            State::Unconfirmed => !resent || row.abandoned,
             State::Claimed | State::Retry | State::Held => false,
         })
     }
 }
 
-fn facts(row: Standing) -> RowFacts {
+fn facts(row: RowStatus) -> RowFacts {
     RowFacts {
         state: row.state,
         attempt: row.attempt,
@@ -413,7 +422,7 @@ fn facts(row: Standing) -> RowFacts {
         delivered: false,
         read: false,
         failed: row.failed,
-        given_up: row.given_up,
+        abandoned: row.abandoned,
     }
 }
 
@@ -577,7 +586,7 @@ impl Model for Protocol {
             Property::always(
                 "no call after one that may have been sent, unless allowed",
                 |model: &Protocol, world: &World| {
-                    let allowed = model.policy.on_doubt == OnDoubt::Resend;
+                    let allowed = model.policy.on_unconfirmed == OnUnconfirmed::Resend;
                     let certain =
                         |call: &Trace| matches!(call, Trace::Refused | Trace::Undelivered);
                     allowed
@@ -594,7 +603,7 @@ impl Model for Protocol {
                         let sent = row.calls.contains(&Trace::Sent);
                         let shown = row.standing.is_some_and(|row| match row.state {
                             State::Accepted | State::Claimed | State::Unconfirmed => true,
-                            State::Retry | State::Held | State::Rejected => row.doubted,
+                            State::Retry | State::Held | State::Rejected => row.was_unconfirmed,
                             State::Skipped => false,
                         });
                         !sent || shown
@@ -616,7 +625,7 @@ impl Model for Protocol {
             Property::always("counters equal the ledger", |_, world: &World| {
                 let mut recount = Counters::default();
                 for row in world.rows.iter().filter_map(|row| row.standing) {
-                    recount.change(None, facts(row));
+                    recount.apply_change(None, facts(row));
                 }
                 states(&recount) == world.counted
             }),
@@ -625,7 +634,7 @@ impl Model for Protocol {
                 |model: &Protocol, world: &World| model.settles(world),
             ),
             Property::sometimes("a row is in doubt", |_, world: &World| {
-                let doubted = |row: &Row| row.standing.is_some_and(|row| row.doubted);
+                let doubted = |row: &Row| row.standing.is_some_and(|row| row.was_unconfirmed);
                 world.rows.iter().any(doubted)
             }),
             Property::sometimes("a cancelled campaign skips a row", |_, world: &World| {
@@ -638,7 +647,7 @@ impl Model for Protocol {
     }
 }
 
-fn explore(faults: u8, on_doubt: OnDoubt, retry_undelivered: bool) {
+fn explore(faults: u8, on_doubt: OnUnconfirmed, retry_undelivered: bool) {
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let checker = Protocol::new(faults, on_doubt, retry_undelivered)
         .checker()
@@ -652,14 +661,14 @@ fn explore(faults: u8, on_doubt: OnDoubt, retry_undelivered: bool) {
     checker.assert_properties();
 }
 
-const CHOICES: [(OnDoubt, bool); 3] = [
-    (OnDoubt::Leave, false),
-    (OnDoubt::Resend, false),
-    (OnDoubt::Leave, true),
+const CHOICES: [(OnUnconfirmed, bool); 3] = [
+    (OnUnconfirmed::Leave, false),
+    (OnUnconfirmed::Resend, false),
+    (OnUnconfirmed::Leave, true),
 ];
 
 #[test]
-fn the_protocol_holds_with_any_two_faults() {
+fn protocol_holds_with_any_two_faults() {
     for (on_doubt, retry_undelivered) in CHOICES {
         explore(2, on_doubt, retry_undelivered);
     }
@@ -667,7 +676,7 @@ fn the_protocol_holds_with_any_two_faults() {
 
 #[test]
 #[ignore = "millions of states: cargo xtask proof"]
-fn the_protocol_holds_with_any_three_faults() {
+fn protocol_holds_with_any_three_faults() {
     for (on_doubt, retry_undelivered) in CHOICES {
         explore(3, on_doubt, retry_undelivered);
     }

@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 
 /// What every client shares: region, credentials, endpoint, time limits.
-pub async fn config() -> SdkConfig {
+pub async fn load_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
         .operation_attempt_timeout(Duration::from_secs(10))
@@ -46,12 +46,12 @@ pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
 }
 
 /// Secrets Manager.
-pub fn secrets(config: &SdkConfig) -> aws_sdk_secretsmanager::Client {
+pub fn secrets_manager(config: &SdkConfig) -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::new(config)
 }
 
 /// `EventBridge`.
-pub fn events(config: &SdkConfig) -> aws_sdk_eventbridge::Client {
+pub fn eventbridge(config: &SdkConfig) -> aws_sdk_eventbridge::Client {
     aws_sdk_eventbridge::Client::new(config)
 }
 

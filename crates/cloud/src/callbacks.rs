@@ -7,19 +7,19 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use campaign::outcome::Millis;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::{Error, expiry, scan};
+use crate::{Error, scan, ttl};
 
 /// Items per `BatchWriteItem` (DynamoDB quotas).
-const PER_REQUEST: usize = 25;
+const MAX_ITEMS_PER_REQUEST: usize = 25;
 
 /// The most of an update that is kept, in bytes: an item holds 400 KB (DynamoDB quotas), real updates a few.
-const MAX_RAW: usize = 350_000;
+const MAX_RAW_BYTES: usize = 350_000;
 
 /// Requests under way at once.
-const IN_FLIGHT: usize = 4;
+const MAX_CONCURRENT_REQUESTS: usize = 4;
 
 /// How often items that DynamoDB left out of a successful answer are written again.
-const TRIES: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 
 /// The callbacks table.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct Callbacks {
 
 /// An update to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Raw {
+pub struct RawCallback {
     /// Its natural key.
     pub key: String,
     /// Its JSON.
@@ -49,25 +49,27 @@ impl Callbacks {
     }
 
     /// Writes every update or fails; writing one again changes nothing.
-    pub async fn store(&self, updates: Vec<Raw>, now: Millis) -> Result<(), Error> {
+    pub async fn store(&self, updates: Vec<RawCallback>, now: Millis) -> Result<(), Error> {
         // A request may not name a key twice; of two with the same key either will do.
         let distinct: HashMap<String, String> =
             updates.into_iter().map(|raw| (raw.key, raw.json)).collect();
         let writes = distinct
             .into_iter()
-            .map(|raw| self.put(raw, now))
+            .map(|raw| self.put_request(raw, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let requests: Vec<Vec<WriteRequest>> =
-            writes.chunks(PER_REQUEST).map(<[_]>::to_vec).collect();
-        let written = stream::iter(requests).map(|request| self.write(request));
+        let requests: Vec<Vec<WriteRequest>> = writes
+            .chunks(MAX_ITEMS_PER_REQUEST)
+            .map(<[_]>::to_vec)
+            .collect();
+        let written = stream::iter(requests).map(|request| self.write_batch(request));
         written
-            .buffer_unordered(IN_FLIGHT)
+            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
             .try_collect::<()>()
             .await
     }
 
-    async fn write(&self, mut writes: Vec<WriteRequest>) -> Result<(), Error> {
-        for attempt in 0..TRIES {
+    async fn write_batch(&self, mut writes: Vec<WriteRequest>) -> Result<(), Error> {
+        for attempt in 0..MAX_ATTEMPTS {
             let request = self
                 .client
                 .batch_write_item()
@@ -75,7 +77,7 @@ impl Callbacks {
             let answer = request
                 .send()
                 .await
-                .map_err(Error::aws("store callbacks"))?;
+                .map_err(Error::from_sdk("store callbacks"))?;
             let left_out = answer
                 .unprocessed_items
                 .and_then(|mut items| items.remove(&self.table));
@@ -87,18 +89,22 @@ impl Callbacks {
         }
         Err(Error::new(
             "store callbacks",
-            format!("DynamoDB left {} out {TRIES} times", writes.len()),
+            format!("DynamoDB left {} out {MAX_ATTEMPTS} times", writes.len()),
         ))
     }
 
-    fn put(&self, (key, mut json): (String, String), now: Millis) -> Result<WriteRequest, Error> {
-        json.truncate(json.floor_char_boundary(MAX_RAW));
+    fn put_request(
+        &self,
+        (key, mut json): (String, String),
+        now: Millis,
+    ) -> Result<WriteRequest, Error> {
+        json.truncate(json.floor_char_boundary(MAX_RAW_BYTES));
         let number = |value: u64| AttributeValue::N(value.to_string());
         let put = PutRequest::builder()
             .item("key", AttributeValue::S(key))
             .item("raw", AttributeValue::S(json))
             .item("received_at", number(now))
-            .item("expires_at", number(expiry(now, self.retention_days)))
+            .item("expires_at", number(ttl(now, self.retention_days)))
             .build()
             .map_err(|error| Error::new("store callbacks", error))?;
         Ok(WriteRequest::builder().put_request(put).build())
@@ -106,18 +112,20 @@ impl Callbacks {
 
     /// Deletes every callback whose JSON `is_about` picks; gives how many.
     pub async fn erase(&self, is_about: impl Fn(&str) -> bool) -> Result<u64, Error> {
-        let wanted = |item: &scan::Item| scan::text(item, "raw").is_some_and(&is_about);
+        let wanted = |item: &scan::Item| scan::get_text(item, "raw").is_some_and(&is_about);
         let delete = async |mut item: scan::Item| {
             let delete = self.client.delete_item().table_name(&self.table);
             let delete = delete.set_key(item.remove_entry("key").map(|key| [key].into()));
             let deleted = delete.send().await;
-            deleted.map(drop).map_err(Error::aws("erase a callback"))
+            deleted
+                .map(drop)
+                .map_err(Error::from_sdk("erase a callback"))
         };
-        scan::each(&self.client, &self.table, &["key", "raw"], wanted, delete).await
+        scan::for_each(&self.client, &self.table, &["key", "raw"], wanted, delete).await
     }
 
     /// The raw JSON under the first of these keys that is there.
-    pub async fn first_of(&self, keys: &[String]) -> Result<Option<String>, Error> {
+    pub async fn get_first(&self, keys: &[String]) -> Result<Option<String>, Error> {
         for key in keys {
             if let Some(raw) = self.get(key).await? {
                 return Ok(Some(raw));
@@ -137,7 +145,7 @@ impl Callbacks {
             .consistent_read(true)
             .send()
             .await
-            .map_err(Error::aws("read a callback"))?
+            .map_err(Error::from_sdk("read a callback"))?
             .item;
         Ok(item
             .and_then(|mut item| item.remove("raw"))

@@ -9,11 +9,11 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
-use campaign::record::{Campaign, CampaignFile, CampaignState, Canary, Options, Rest};
+use campaign::record::{Campaign, CampaignFile, CampaignState, Canary, Cooldown, ImportOptions};
 use serde::Serialize;
 
-use crate::metrics::breaker_opened;
-use crate::{Error, expiry};
+use crate::metrics::count_pause;
+use crate::{Error, ttl};
 
 pub(crate) const PART: &str = "campaign";
 
@@ -25,7 +25,7 @@ const BY_OPEN: &str = "by_open";
 const OPEN: &str = "open";
 
 /// The counters show a change within this time.
-const COUNTED_MS: Millis = 600_000;
+const COUNTER_LAG_MS: Millis = 600_000;
 
 /// The campaigns table.
 #[derive(Clone, Debug)]
@@ -37,13 +37,13 @@ pub struct Campaigns {
 
 /// Who may read a campaign's files now.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Take {
+pub enum Lease {
     /// The caller.
-    Yours(Box<Campaign>),
+    Acquired(Box<Campaign>),
     /// Another invocation is at it.
-    Busy,
+    HeldByOther,
     /// There is no such campaign.
-    Unknown,
+    UnknownCampaign,
 }
 
 impl Campaigns {
@@ -62,15 +62,15 @@ impl Campaigns {
         put.send()
             .await
             .map(drop)
-            .map_err(Error::aws("create the campaign"))
+            .map_err(Error::from_sdk("create the campaign"))
     }
 
     /// Stores what answers one message, a campaign of one row that no list shows. It may be there already.
     pub async fn create_reply(&self, campaign: &Campaign) -> Result<(), Error> {
         match self.put_new(campaign, "reply")?.send().await {
             Ok(_) => Ok(()),
-            Err(error) if is_there(&error) => Ok(()),
-            Err(error) => Err(Error::aws("create an answer")(error)),
+            Err(error) if already_exists(&error) => Ok(()),
+            Err(error) => Err(Error::from_sdk("create an answer")(error)),
         }
     }
 
@@ -86,7 +86,7 @@ impl Campaigns {
         }
         item.insert(
             "expires_at".into(),
-            number(expiry(campaign.created_at, self.retention_days)),
+            number(ttl(campaign.created_at, self.retention_days)),
         );
         let put = self
             .client
@@ -105,12 +105,12 @@ impl Campaigns {
             .table_name(&self.table)
             .set_key(Some(key(id)))
             .consistent_read(true);
-        let item = get.send().await.map_err(Error::aws(action))?.item;
-        item.map(|item| read(action, item)).transpose()
+        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
+        item.map(|item| parse_campaign(action, item)).transpose()
     }
 
     /// The latest campaigns, newest first.
-    pub async fn list(&self, limit: i32) -> Result<Vec<Campaign>, Error> {
+    pub async fn list_latest(&self, limit: i32) -> Result<Vec<Campaign>, Error> {
         let action = "list the campaigns";
         let query = self
             .client
@@ -125,29 +125,29 @@ impl Campaigns {
             .limit(limit)
             .send()
             .await
-            .map_err(Error::aws(action))?
+            .map_err(Error::from_sdk(action))?
             .items;
         items
             .unwrap_or_default()
             .into_iter()
-            .map(|item| read(action, item))
+            .map(|item| parse_campaign(action, item))
             .collect()
     }
 
     /// Every campaign, oldest first: those that lists show.
-    pub async fn all(&self) -> Result<Vec<CampaignId>, Error> {
-        self.ids("list every campaign", BY_CREATION, "kind", PART)
+    pub async fn list_ids(&self) -> Result<Vec<CampaignId>, Error> {
+        self.query_ids("list every campaign", BY_CREATION, "kind", PART)
             .await
     }
 
     /// Campaigns that something may be left to do about.
-    pub async fn open(&self) -> Result<Vec<CampaignId>, Error> {
-        self.ids("list the open campaigns", BY_OPEN, OPEN, OPEN)
+    pub async fn list_open_ids(&self) -> Result<Vec<CampaignId>, Error> {
+        self.query_ids("list the open campaigns", BY_OPEN, OPEN, OPEN)
             .await
     }
 
     /// The ids in a partition of an index.
-    async fn ids(
+    async fn query_ids(
         &self,
         action: &'static str,
         index: &str,
@@ -166,7 +166,7 @@ impl Campaigns {
         let mut items = query.into_paginator().items().send();
         let mut ids = Vec::new();
         while let Some(item) = items.next().await {
-            let item = item.map_err(Error::aws(action))?;
+            let item = item.map_err(Error::from_sdk(action))?;
             let id = item.get("id").and_then(|id| id.as_s().ok());
             ids.extend(id.and_then(|id| id.parse().ok()));
         }
@@ -186,8 +186,8 @@ impl Campaigns {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":state", state(campaign.state))
             .expression_attribute_values(":files", number(campaign.files.len() as u64))
-            .expression_attribute_values(":then", number(now.saturating_sub(COUNTED_MS)));
-        done(close, "close the campaign").await
+            .expression_attribute_values(":then", number(now.saturating_sub(COUNTER_LAG_MS)));
+        send_if(close, "close the campaign").await
     }
 
     /// Something is to be done again, such as a row that was not delivered and is tried again later.
@@ -199,11 +199,11 @@ impl Campaigns {
             .expression_attribute_names("#open", OPEN)
             .expression_attribute_values(":open", text(OPEN))
             .expression_attribute_values(":now", number(now));
-        done(reopen, "open the campaign again").await.map(drop)
+        send_if(reopen, "open the campaign again").await.map(drop)
     }
 
     /// The API asks for a rest. A shorter one does not cut a longer one short.
-    pub async fn rest(&self, id: &CampaignId, rest: &Rest) -> Result<(), Error> {
+    pub async fn set_cooldown(&self, id: &CampaignId, rest: &Cooldown) -> Result<(), Error> {
         let action = "note a rest";
         let update = self
             .update(id)
@@ -213,8 +213,8 @@ impl Campaigns {
             )
             .expression_attribute_names("#until", "until")
             .expression_attribute_values(":until", number(rest.until))
-            .expression_attribute_values(":rest", attribute(action, rest)?);
-        done(update, action).await.map(drop)
+            .expression_attribute_values(":rest", to_attribute(action, rest)?);
+        send_if(update, action).await.map(drop)
     }
 
     /// Writes down how many canary rows are in the queue.
@@ -224,51 +224,56 @@ impl Campaigns {
             .update(id)
             .update_expression("SET canary = :canary")
             .condition_expression("attribute_exists(id)")
-            .expression_attribute_values(":canary", attribute(action, canary)?);
-        done(update, action).await.map(drop)
+            .expression_attribute_values(":canary", to_attribute(action, canary)?);
+        send_if(update, action).await.map(drop)
     }
 
     /// The rest of the file may follow its canary rows; tells whether it waited for that.
-    pub async fn release(&self, id: &CampaignId) -> Result<bool, Error> {
+    pub async fn release_remainder(&self, id: &CampaignId) -> Result<bool, Error> {
         let update = self
             .update(id)
             .update_expression("SET canary.released = :yes, #state = :to REMOVE reason")
             .condition_expression("#state = :from")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            .expression_attribute_values(":to", state(CampaignState::Splitting))
+            .expression_attribute_values(":to", state(CampaignState::Enqueuing))
             .expression_attribute_values(":from", state(CampaignState::Canary));
-        done(update, "let the rest follow the canary").await
+        send_if(update, "let the rest follow the canary").await
     }
 
     /// Its rows are in the queue as of now.
-    pub async fn offered(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
-        self.note(id, "offered_at", now).await
+    pub async fn mark_requeued(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
+        self.set_time(id, "offered_at", now).await
     }
 
     /// Its ledger was read to the end.
-    pub async fn swept(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
-        self.note(id, "swept_at", now).await
+    pub async fn mark_reconciled(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
+        self.set_time(id, "swept_at", now).await
     }
 
-    async fn note(&self, id: &CampaignId, what: &'static str, now: Millis) -> Result<(), Error> {
+    async fn set_time(
+        &self,
+        id: &CampaignId,
+        what: &'static str,
+        now: Millis,
+    ) -> Result<(), Error> {
         let update = self
             .update(id)
             .update_expression(format!("SET {what} = :now"))
             .condition_expression("attribute_exists(id)")
             .expression_attribute_values(":now", number(now));
-        done(update, "note a time").await.map(drop)
+        send_if(update, "note a time").await.map(drop)
     }
 
     /// Takes a campaign's files for `owner`, an invocation's request id, which Lambda keeps over its own retries of an
     /// event. An owner that gave no sign of life since `stale` is taken for dead.
-    pub async fn take_files(
+    pub async fn acquire_lease(
         &self,
         id: &CampaignId,
         owner: &str,
         now: Millis,
         stale: Millis,
-    ) -> Result<Take, Error> {
+    ) -> Result<Lease, Error> {
         let action = "take the campaign's files";
         let take = self
             .update(id)
@@ -286,41 +291,46 @@ impl Campaigns {
                 let item = answer
                     .attributes
                     .ok_or_else(|| Error::new(action, "no item came back"))?;
-                Ok(Take::Yours(Box::new(read(action, item)?)))
+                Ok(Lease::Acquired(Box::new(parse_campaign(action, item)?)))
             }
-            Err(error) => match refused(&error) {
-                Some(Some(_)) => Ok(Take::Busy),
-                Some(None) => Ok(Take::Unknown),
-                None => Err(Error::aws(action)(error)),
+            Err(error) => match condition_failed(&error) {
+                Some(Some(_)) => Ok(Lease::HeldByOther),
+                Some(None) => Ok(Lease::UnknownCampaign),
+                None => Err(Error::from_sdk(action)(error)),
             },
         }
     }
 
     /// A sign of life; `false` where another has taken over.
-    pub async fn beat(&self, id: &CampaignId, owner: &str, now: Millis) -> Result<bool, Error> {
+    pub async fn renew_lease(
+        &self,
+        id: &CampaignId,
+        owner: &str,
+        now: Millis,
+    ) -> Result<bool, Error> {
         let beat = self
             .update(id)
             .update_expression("SET split_beat_at = :now")
             .condition_expression("split_owner = :owner")
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":owner", text(owner));
-        done(beat, "show that the split goes on").await
+        send_if(beat, "show that the split goes on").await
     }
 
     /// Gives the files back, so that the next event may take them at once.
-    pub async fn give_back(&self, id: &CampaignId, owner: &str) -> Result<(), Error> {
+    pub async fn release_lease(&self, id: &CampaignId, owner: &str) -> Result<(), Error> {
         let release = self
             .update(id)
             .update_expression("REMOVE split_owner, split_beat_at")
             .condition_expression("split_owner = :owner")
             .expression_attribute_values(":owner", text(owner));
-        done(release, "give the campaign's files back")
+        send_if(release, "give the campaign's files back")
             .await
             .map(drop)
     }
 
     /// Announces a file at `index`: after the last, or in the place of one that was never uploaded.
-    pub async fn announce(
+    pub async fn add_file(
         &self,
         campaign: &Campaign,
         index: usize,
@@ -334,14 +344,14 @@ impl Campaigns {
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#open", OPEN)
             .expression_attribute_values(":open", text(OPEN))
-            .expression_attribute_values(":file", attribute(action, file)?)
+            .expression_attribute_values(":file", to_attribute(action, file)?)
             .expression_attribute_values(":files", number(campaign.files.len() as u64))
             .expression_attribute_values(":state", state(campaign.state));
-        done(update, action).await
+        send_if(update, action).await
     }
 
     /// Writes down how far a file is.
-    pub async fn write_file(
+    pub async fn update_file(
         &self,
         id: &CampaignId,
         index: usize,
@@ -352,23 +362,23 @@ impl Campaigns {
             .update(id)
             .update_expression(format!("SET files[{index}] = :file"))
             .condition_expression("attribute_exists(id)")
-            .expression_attribute_values(":file", attribute(action, file)?);
-        done(update, action).await.map(drop)
+            .expression_attribute_values(":file", to_attribute(action, file)?);
+        send_if(update, action).await.map(drop)
     }
 
     /// Changes how files are read. They must be read again then.
-    pub async fn set_options(&self, id: &CampaignId, options: &Options) -> Result<(), Error> {
+    pub async fn set_options(&self, id: &CampaignId, options: &ImportOptions) -> Result<(), Error> {
         let action = "change the options";
         let update = self
             .update(id)
             .update_expression("SET options = :options")
             .condition_expression("attribute_exists(id)")
-            .expression_attribute_values(":options", attribute(action, options)?);
-        done(update, action).await.map(drop)
+            .expression_attribute_values(":options", to_attribute(action, options)?);
+        send_if(update, action).await.map(drop)
     }
 
     /// Moves the campaign to `to` where it is in one of `from`; tells whether it was.
-    pub async fn enter(
+    pub async fn transition(
         &self,
         id: &CampaignId,
         to: CampaignState,
@@ -384,31 +394,31 @@ impl Campaigns {
                 ":reason",
                 reason.map_or(AttributeValue::Null(true), text),
             );
-        let (update, states) = one_of(update, from.iter().map(|state| state.name()));
+        let (update, states) = in_list(update, from.iter().map(|state| state.name()));
         let update = update.condition_expression(format!("#state IN ({states})"));
-        done(update, "change the campaign's state").await
+        send_if(update, "change the campaign's state").await
     }
 
     /// No row will fare better until somebody does what `reason` says. Tells whether this call stopped it; then the log and
     /// an alarm tell people.
     pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
         let before = [
-            CampaignState::Splitting,
+            CampaignState::Enqueuing,
             CampaignState::Canary,
             CampaignState::Sending,
         ];
         let stopped = self
-            .enter(id, CampaignState::Paused, &before, Some(reason))
+            .transition(id, CampaignState::Paused, &before, Some(reason))
             .await?;
         if stopped {
             tracing::error!(campaign.id = %id, "campaign paused: {reason}");
-            breaker_opened();
+            count_pause();
         }
         Ok(stopped)
     }
 
     /// A row was accepted, so the message as such is sound.
-    pub async fn prove(&self, id: &CampaignId) -> Result<(), Error> {
+    pub async fn mark_accepted(&self, id: &CampaignId) -> Result<(), Error> {
         let prove = self
             .update(id)
             .update_expression("SET proven = :yes")
@@ -419,7 +429,7 @@ impl Campaigns {
             .await;
         answer
             .map(drop)
-            .map_err(Error::aws("note the first acceptance"))
+            .map_err(Error::from_sdk("note the first acceptance"))
     }
 
     fn update(&self, id: &CampaignId) -> UpdateItemFluentBuilder {
@@ -431,7 +441,7 @@ impl Campaigns {
 }
 
 /// The states that a condition allows, as a list for `IN`: their values are set on the way.
-pub(crate) fn one_of<'s>(
+pub(crate) fn in_list<'s>(
     mut update: UpdateItemFluentBuilder,
     states: impl Iterator<Item = &'s str>,
 ) -> (UpdateItemFluentBuilder, String) {
@@ -445,14 +455,14 @@ pub(crate) fn one_of<'s>(
 }
 
 /// Whether the condition held.
-pub(crate) async fn done(
+pub(crate) async fn send_if(
     update: UpdateItemFluentBuilder,
     action: &'static str,
 ) -> Result<bool, Error> {
     match update.send().await {
         Ok(_) => Ok(true),
-        Err(error) if refused(&error).is_some() => Ok(false),
-        Err(error) => Err(Error::aws(action)(error)),
+        Err(error) if condition_failed(&error).is_some() => Ok(false),
+        Err(error) => Err(Error::from_sdk(action)(error)),
     }
 }
 
@@ -460,7 +470,9 @@ type UpdateError =
     aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError>;
 
 /// `Some` where the condition did not hold, with the item as it is, where there is one and it was asked for.
-pub(crate) fn refused(error: &UpdateError) -> Option<Option<HashMap<String, AttributeValue>>> {
+pub(crate) fn condition_failed(
+    error: &UpdateError,
+) -> Option<Option<HashMap<String, AttributeValue>>> {
     use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Some(failed.item.clone()),
@@ -469,7 +481,7 @@ pub(crate) fn refused(error: &UpdateError) -> Option<Option<HashMap<String, Attr
 }
 
 /// Whether the condition of a put did not hold.
-pub(crate) fn is_there(
+pub(crate) fn already_exists(
     error: &aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::put_item::PutItemError>,
 ) -> bool {
     use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -479,7 +491,10 @@ pub(crate) fn is_there(
     )
 }
 
-fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<Campaign, Error> {
+fn parse_campaign(
+    action: &'static str,
+    item: HashMap<String, AttributeValue>,
+) -> Result<Campaign, Error> {
     serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))
 }
 
@@ -491,7 +506,7 @@ fn key(id: &CampaignId) -> HashMap<String, AttributeValue> {
 }
 
 /// Any value as an attribute.
-pub(crate) fn attribute<T: Serialize>(
+pub(crate) fn to_attribute<T: Serialize>(
     action: &'static str,
     value: T,
 ) -> Result<AttributeValue, Error> {

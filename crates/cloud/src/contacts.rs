@@ -11,27 +11,27 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
-use campaign::contact::{Consent, Contact, Source};
+use campaign::contact::{ConsentEvent, ConsentSource, Contact};
 use campaign::id::{CampaignId, RowNumber};
 use campaign::outcome::Millis;
-use campaign::phone::{Phone, PhoneKey};
+use campaign::phone::{CanonicalPhone, Phone};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 
-use crate::campaigns::{attribute, number, refused, text};
-use crate::{Error, expiry};
+use crate::campaigns::{condition_failed, number, text, to_attribute};
+use crate::{Error, ttl};
 
 /// Keys per `BatchGetItem` (DynamoDB quotas).
-const PER_REQUEST: usize = 100;
+const MAX_KEYS_PER_REQUEST: usize = 100;
 
 /// Requests under way at once.
-const IN_FLIGHT: usize = 8;
+const MAX_CONCURRENT_REQUESTS: usize = 8;
 
 /// How often keys that DynamoDB left out of a successful answer are asked for again.
-const TRIES: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 
 /// When what is kept for good expires, in seconds: the end of the year 9999.
-const FOR_EVER: u64 = 253_402_300_799;
+const NEVER_EXPIRES_SECONDS: u64 = 253_402_300_799;
 
 /// The contacts table.
 #[derive(Clone, Debug)]
@@ -43,18 +43,18 @@ pub struct Contacts {
 
 /// Somebody's item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum ContactKey {
     /// By number.
     Phone(Phone),
     /// By Meta's id, whose number is not known.
     User(String),
 }
 
-impl Who {
-    fn key(&self) -> String {
+impl ContactKey {
+    fn hash(&self) -> String {
         match self {
-            Who::Phone(phone) => phone_key(phone.key()),
-            Who::User(id) => hashed(&format!("user {id}")),
+            ContactKey::Phone(phone) => hash_phone(phone.canonical()),
+            ContactKey::User(id) => hash_text(&format!("user {id}")),
         }
     }
 }
@@ -70,16 +70,22 @@ impl Contacts {
     }
 
     /// Those of `people` who are on the standing list.
-    pub async fn suppressed(&self, people: &[PhoneKey]) -> Result<HashSet<PhoneKey>, Error> {
-        let distinct: HashSet<PhoneKey> = people.iter().copied().collect();
-        let by_text: HashMap<String, PhoneKey> = distinct
+    pub async fn find_suppressed(
+        &self,
+        people: &[CanonicalPhone],
+    ) -> Result<HashSet<CanonicalPhone>, Error> {
+        let distinct: HashSet<CanonicalPhone> = people.iter().copied().collect();
+        let by_text: HashMap<String, CanonicalPhone> = distinct
             .into_iter()
-            .map(|key| (phone_key(key), key))
+            .map(|key| (hash_phone(key), key))
             .collect();
         let keys: Vec<String> = by_text.keys().cloned().collect();
-        let requests = stream::iter(keys.chunks(PER_REQUEST).map(<[String]>::to_vec))
-            .map(|keys| self.ask(keys));
-        let found: Vec<Vec<String>> = requests.buffer_unordered(IN_FLIGHT).try_collect().await?;
+        let requests = stream::iter(keys.chunks(MAX_KEYS_PER_REQUEST).map(<[String]>::to_vec))
+            .map(|keys| self.query_suppressed(keys));
+        let found: Vec<Vec<String>> = requests
+            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
+            .try_collect()
+            .await?;
         Ok(found
             .into_iter()
             .flatten()
@@ -89,7 +95,7 @@ impl Contacts {
 
     /// Asks whether somebody may be called for this row, and notes that they are about to be, in one step: a word that
     /// forbids comes before it, and is obeyed, or after it, and sees when the call was. `None` where they may not.
-    pub async fn may_call(
+    pub async fn reserve_send(
         &self,
         phone: Phone,
         campaign: &CampaignId,
@@ -98,7 +104,7 @@ impl Contacts {
     ) -> Result<Option<Contact>, Error> {
         let action = "ask whether somebody may be called";
         let update = self
-            .update(&Who::Phone(phone))
+            .update(&ContactKey::Phone(phone))
             .update_expression(
                 "SET phone = if_not_exists(phone, :phone), last_campaign = :campaign, last_row = :row, \
                  last_called_at = :now, expires_at = if_not_exists(keep_until, :expiry)",
@@ -108,63 +114,70 @@ impl Contacts {
             .expression_attribute_values(":campaign", text(campaign.as_str()))
             .expression_attribute_values(":row", number(row.into()))
             .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)))
+            .expression_attribute_values(":expiry", number(ttl(now, self.retention_days)))
             .expression_attribute_values(":no", AttributeValue::Bool(false))
             .return_values(ReturnValue::AllNew);
         match update.send().await {
-            Ok(answer) => answer.attributes.map(|item| read(action, item)).transpose(),
-            Err(error) if refused(&error).is_some() => Ok(None),
-            Err(error) => Err(Error::aws(action)(error)),
+            Ok(answer) => answer
+                .attributes
+                .map(|item| parse_contact(action, item))
+                .transpose(),
+            Err(error) if condition_failed(&error).is_some() => Ok(None),
+            Err(error) => Err(Error::from_sdk(action)(error)),
         }
     }
 
     /// What is known of somebody.
-    pub async fn get(&self, who: &Who) -> Result<Option<Contact>, Error> {
+    pub async fn get(&self, who: &ContactKey) -> Result<Option<Contact>, Error> {
         let action = "read a contact";
         let get = self
             .client
             .get_item()
             .table_name(&self.table)
-            .key("phone_key", text(&who.key()))
+            .key("phone_key", text(&who.hash()))
             .consistent_read(true);
-        let item = get.send().await.map_err(Error::aws(action))?.item;
-        item.map(|item| read(action, item)).transpose()
+        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
+        item.map(|item| parse_contact(action, item)).transpose()
     }
 
     /// Who somebody is of whom a callback names the number, Meta's id, or both.
-    pub async fn who(
+    pub async fn resolve_key(
         &self,
         phone: Option<Phone>,
         user_id: Option<&str>,
-    ) -> Result<Option<Who>, Error> {
+    ) -> Result<Option<ContactKey>, Error> {
         match (phone, user_id) {
-            (Some(phone), _) => Ok(Some(Who::Phone(phone))),
+            (Some(phone), _) => Ok(Some(ContactKey::Phone(phone))),
             (None, Some(user_id)) => {
-                let user = Who::User(user_id.to_owned());
+                let user = ContactKey::User(user_id.to_owned());
                 let known = self.get(&user).await?.and_then(|contact| contact.phone);
-                Ok(Some(known.map_or(user, Who::Phone)))
+                Ok(Some(known.map_or(user, ContactKey::Phone)))
             }
             (None, None) => Ok(None),
         }
     }
 
     /// Keeps a word about consent for good; gives what is known of them then.
-    pub async fn tell(&self, who: &Who, word: Consent) -> Result<Contact, Error> {
+    pub async fn record_consent(
+        &self,
+        who: &ContactKey,
+        word: ConsentEvent,
+    ) -> Result<Contact, Error> {
         let action = "write down a word about consent";
         loop {
             let known = self.get(who).await?.unwrap_or_default();
-            let Some(told) = known.told(word.clone()) else {
+            let Some(told) = known.with_consent(word.clone()) else {
                 return Ok(known);
             };
             let mut update = self
                 .update(who)
-                .expression_attribute_values(":consent", attribute(action, &told.consent)?)
+                .expression_attribute_values(":consent", to_attribute(action, &told.consent)?)
                 .expression_attribute_values(":suppressed", AttributeValue::Bool(told.suppressed))
-                .expression_attribute_values(":keep", number(FOR_EVER))
+                .expression_attribute_values(":keep", number(NEVER_EXPIRES_SECONDS))
                 .return_values(ReturnValue::AllNew);
             let mut set =
                 "SET consent = :consent, suppressed = :suppressed, keep_until = :keep, expires_at = :keep".to_owned();
-            if let Who::Phone(phone) = who {
+            if let ContactKey::Phone(phone) = who {
                 set.push_str(", phone = :phone");
                 update = update.expression_attribute_values(":phone", text(&phone.to_string()));
             }
@@ -173,121 +186,138 @@ impl Contacts {
             } else {
                 update
                     .condition_expression("consent = :seen")
-                    .expression_attribute_values(":seen", attribute(action, &known.consent)?)
+                    .expression_attribute_values(":seen", to_attribute(action, &known.consent)?)
             };
             match update.update_expression(set).send().await {
-                Ok(answer) => return read(action, answer.attributes.unwrap_or_default()),
+                Ok(answer) => return parse_contact(action, answer.attributes.unwrap_or_default()),
                 // Another word came in between.
-                Err(error) if refused(&error).is_some() => {}
-                Err(error) => return Err(Error::aws(action)(error)),
+                Err(error) if condition_failed(&error).is_some() => {}
+                Err(error) => return Err(Error::from_sdk(action)(error)),
             }
         }
     }
 
     /// They wrote at this time: the window opens. Gives what is known of them.
-    pub async fn heard(&self, who: &Who, at: Millis, now: Millis) -> Result<Contact, Error> {
+    pub async fn record_inbound(
+        &self,
+        who: &ContactKey,
+        at: Millis,
+        now: Millis,
+    ) -> Result<Contact, Error> {
         let action = "note when somebody wrote";
         let mut update = self
             .update(who)
             .expression_attribute_values(":at", number(at))
-            .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)))
+            .expression_attribute_values(":expiry", number(ttl(now, self.retention_days)))
             .condition_expression("attribute_not_exists(last_inbound_at) OR last_inbound_at < :at")
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let mut set =
             "SET last_inbound_at = :at, expires_at = if_not_exists(keep_until, :expiry)".to_owned();
-        if let Who::Phone(phone) = who {
+        if let ContactKey::Phone(phone) = who {
             set.push_str(", phone = if_not_exists(phone, :phone)");
             update = update.expression_attribute_values(":phone", text(&phone.to_string()));
         }
         match update.update_expression(set).send().await {
-            Ok(answer) => read(action, answer.attributes.unwrap_or_default()),
-            Err(error) => match refused(&error) {
-                Some(item) => read(action, item.unwrap_or_default()),
-                None => Err(Error::aws(action)(error)),
+            Ok(answer) => parse_contact(action, answer.attributes.unwrap_or_default()),
+            Err(error) => match condition_failed(&error) {
+                Some(item) => parse_contact(action, item.unwrap_or_default()),
+                None => Err(Error::from_sdk(action)(error)),
             },
         }
     }
 
     /// Learns which number Meta's id stands for. What was said under the id alone holds for the number from now on; the
     /// last step marks it as learned, so that a process that dies before is followed by another that learns it again.
-    pub async fn link(&self, phone: Phone, user_id: &str, now: Millis) -> Result<(), Error> {
+    pub async fn link_user_id(
+        &self,
+        phone: Phone,
+        user_id: &str,
+        now: Millis,
+    ) -> Result<(), Error> {
         let action = "note whose id this is";
-        let set = async |who: &Who, name: &'static str, value: &str| {
+        let set = async |who: &ContactKey, name: &'static str, value: &str| {
             let update = self
                 .update(who)
                 .update_expression(format!(
                     "SET {name} = :value, expires_at = if_not_exists(keep_until, :expiry)"
                 ))
                 .expression_attribute_values(":value", text(value))
-                .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)))
+                .expression_attribute_values(":expiry", number(ttl(now, self.retention_days)))
                 .return_values(ReturnValue::AllNew);
-            let answer = update.send().await.map_err(Error::aws(action))?;
-            read(action, answer.attributes.unwrap_or_default())
+            let answer = update.send().await.map_err(Error::from_sdk(action))?;
+            parse_contact(action, answer.attributes.unwrap_or_default())
         };
-        let user = set(&Who::User(user_id.to_owned()), "phone", &phone.to_string()).await?;
-        let who = Who::Phone(phone);
+        let user = set(
+            &ContactKey::User(user_id.to_owned()),
+            "phone",
+            &phone.to_string(),
+        )
+        .await?;
+        let who = ContactKey::Phone(phone);
         for word in user.consent {
-            self.tell(&who, word).await?;
+            self.record_consent(&who, word).await?;
         }
         set(&who, "user_id", user_id).await.map(drop)
     }
 
     /// Notes how far the erasure of somebody is.
-    pub async fn erasing(&self, who: &Who, how_far: &str) -> Result<(), Error> {
+    pub async fn set_erasure_stage(&self, who: &ContactKey, how_far: &str) -> Result<(), Error> {
         let update = self
             .update(who)
             .update_expression("SET erasure = :erasure")
             .expression_attribute_values(":erasure", text(how_far));
         let updated = update.send().await;
-        updated.map(drop).map_err(Error::aws("note an erasure"))
+        updated
+            .map(drop)
+            .map_err(Error::from_sdk("note an erasure"))
     }
 
     /// Forgets all about somebody but that nobody is to message them.
-    pub async fn erase(&self, who: &Who, now: Millis) -> Result<(), Error> {
+    pub async fn erase(&self, who: &ContactKey, now: Millis) -> Result<(), Error> {
         let action = "erase a contact";
-        let word = Consent {
+        let word = ConsentEvent {
             at: now,
             suppressed: true,
-            source: Source::Erasure,
+            source: ConsentSource::Erasure,
             text: None,
         };
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
-            .item("phone_key", text(&who.key()))
+            .item("phone_key", text(&who.hash()))
             .item("suppressed", AttributeValue::Bool(true))
-            .item("consent", attribute(action, vec![word])?)
+            .item("consent", to_attribute(action, vec![word])?)
             .item("erasure", text("done"))
-            .item("keep_until", number(FOR_EVER))
-            .item("expires_at", number(FOR_EVER));
-        put.send().await.map(drop).map_err(Error::aws(action))
+            .item("keep_until", number(NEVER_EXPIRES_SECONDS))
+            .item("expires_at", number(NEVER_EXPIRES_SECONDS));
+        put.send().await.map(drop).map_err(Error::from_sdk(action))
     }
 
-    fn update(&self, who: &Who) -> UpdateItemFluentBuilder {
+    fn update(&self, who: &ContactKey) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.table)
-            .key("phone_key", text(&who.key()))
+            .key("phone_key", text(&who.hash()))
     }
 
-    async fn ask(&self, keys: Vec<String>) -> Result<Vec<String>, Error> {
+    async fn query_suppressed(&self, keys: Vec<String>) -> Result<Vec<String>, Error> {
         let action = "look people up";
         let mut found = Vec::new();
-        let mut wanted = keys_of(keys)?;
-        for attempt in 0..TRIES {
+        let mut wanted = keys_and_attributes(keys)?;
+        for attempt in 0..MAX_ATTEMPTS {
             let request = self
                 .client
                 .batch_get_item()
                 .request_items(&self.table, wanted);
-            let answer = request.send().await.map_err(Error::aws(action))?;
+            let answer = request.send().await.map_err(Error::from_sdk(action))?;
             let items = answer
                 .responses
                 .unwrap_or_default()
                 .remove(&self.table)
                 .unwrap_or_default();
-            let on_list = items.into_iter().filter(suppressed);
+            let on_list = items.into_iter().filter(is_suppressed);
             found.extend(on_list.filter_map(|item| item.get("phone_key")?.as_s().ok().cloned()));
             match answer
                 .unprocessed_keys
@@ -301,26 +331,29 @@ impl Contacts {
         }
         Err(Error::new(
             action,
-            format!("DynamoDB left some out {TRIES} times"),
+            format!("DynamoDB left some out {MAX_ATTEMPTS} times"),
         ))
     }
 }
 
-fn phone_key(key: PhoneKey) -> String {
-    hashed(&key.to_string())
+fn hash_phone(key: CanonicalPhone) -> String {
+    hash_text(&key.to_string())
 }
 
 /// Numbers are few enough to be tried one by one: this keeps from reading them, not from looking for one.
-fn hashed(text: &str) -> String {
+fn hash_text(text: &str) -> String {
     let hash = Sha256::digest(format!("crier {text}").as_bytes());
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<Contact, Error> {
+fn parse_contact(
+    action: &'static str,
+    item: HashMap<String, AttributeValue>,
+) -> Result<Contact, Error> {
     serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))
 }
 
-fn keys_of(keys: Vec<String>) -> Result<KeysAndAttributes, Error> {
+fn keys_and_attributes(keys: Vec<String>) -> Result<KeysAndAttributes, Error> {
     let keys = keys
         .iter()
         .map(|key| HashMap::from([("phone_key".to_owned(), text(key))]))
@@ -333,7 +366,7 @@ fn keys_of(keys: Vec<String>) -> Result<KeysAndAttributes, Error> {
         .map_err(|error| Error::new("look people up", error))
 }
 
-fn suppressed(item: &HashMap<String, AttributeValue>) -> bool {
+fn is_suppressed(item: &HashMap<String, AttributeValue>) -> bool {
     item.get("suppressed")
         .and_then(|value| value.as_bool().ok())
         .copied()

@@ -7,11 +7,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
-use campaign::tally::{Counters, StopLoss};
+use campaign::tally::{CircuitBreaker, Counters};
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{is_there, text};
-use crate::{Error, expiry};
+use crate::campaigns::{already_exists, text};
+use crate::{Error, ttl};
 
 /// The counters' items.
 #[derive(Clone, Debug)]
@@ -23,14 +23,14 @@ pub struct CounterTable {
 
 /// What one shard counted of a campaign, and how far it has read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardTally {
+pub struct ShardCounters {
     /// The last stream record taken in, as text of one length, so that it sorts; empty before the first.
     pub last_sequence: String,
     /// The counts.
     pub counters: Counters,
     /// How the latest rows ended.
     #[serde(default)]
-    pub stop_loss: StopLoss,
+    pub circuit_breaker: CircuitBreaker,
 }
 
 impl CounterTable {
@@ -44,7 +44,7 @@ impl CounterTable {
     }
 
     /// The sum over shards.
-    pub async fn total(&self, campaign: &CampaignId) -> Result<Counters, Error> {
+    pub async fn sum(&self, campaign: &CampaignId) -> Result<Counters, Error> {
         let action = "read the counters";
         let query = self
             .client
@@ -58,14 +58,18 @@ impl CounterTable {
         let mut pages = query.into_paginator().items().send();
         let mut total = Counters::default();
         while let Some(item) = pages.next().await {
-            let shard = read(action, item.map_err(Error::aws(action))?)?;
+            let shard = parse_shard(action, item.map_err(Error::from_sdk(action))?)?;
             total = total.merge(shard.counters);
         }
         Ok(total)
     }
 
     /// What a shard counted of a campaign so far.
-    pub async fn shard(&self, campaign: &CampaignId, shard: &str) -> Result<ShardTally, Error> {
+    pub async fn get_shard(
+        &self,
+        campaign: &CampaignId,
+        shard: &str,
+    ) -> Result<ShardCounters, Error> {
         let action = "read a shard's counters";
         let get = self
             .client
@@ -73,24 +77,26 @@ impl CounterTable {
             .table_name(&self.table)
             .set_key(Some(key(campaign, shard)))
             .consistent_read(true);
-        let item = get.send().await.map_err(Error::aws(action))?.item;
-        item.map_or(Ok(ShardTally::default()), |item| read(action, item))
+        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
+        item.map_or(Ok(ShardCounters::default()), |item| {
+            parse_shard(action, item)
+        })
     }
 
     /// Replaces a shard's counts if they still are as of `seen`; else tells that somebody was faster.
-    pub async fn replace(
+    pub async fn compare_and_set(
         &self,
         campaign: &CampaignId,
         shard: &str,
         seen: &str,
-        tally: &ShardTally,
+        tally: &ShardCounters,
         now: Millis,
     ) -> Result<bool, Error> {
         let action = "write a shard's counters";
         let mut item: HashMap<String, AttributeValue> =
             serde_dynamo::to_item(tally).map_err(|error| Error::new(action, error))?;
         item.extend(key(campaign, shard));
-        let expires_at = expiry(now, self.retention_days);
+        let expires_at = ttl(now, self.retention_days);
         item.insert(
             "expires_at".into(),
             AttributeValue::N(expires_at.to_string()),
@@ -104,13 +110,16 @@ impl CounterTable {
             .expression_attribute_values(":seen", text(seen));
         match put.send().await {
             Ok(_) => Ok(true),
-            Err(error) if is_there(&error) => Ok(false),
-            Err(error) => Err(Error::aws(action)(error)),
+            Err(error) if already_exists(&error) => Ok(false),
+            Err(error) => Err(Error::from_sdk(action)(error)),
         }
     }
 }
 
-fn read(action: &'static str, item: HashMap<String, AttributeValue>) -> Result<ShardTally, Error> {
+fn parse_shard(
+    action: &'static str,
+    item: HashMap<String, AttributeValue>,
+) -> Result<ShardCounters, Error> {
     serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))
 }
 

@@ -6,7 +6,7 @@ use campaign::batch::Batch;
 use campaign::outcome::Millis;
 
 use crate::campaigns::{number, text};
-use crate::{Error, expiry};
+use crate::{Error, ttl};
 
 /// The notes.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl DeadLetters {
 
     /// Notes that a batch came back dead; gives how many messages with that first row did so far. The same message noted
     /// twice counts once.
-    pub async fn note(&self, batch: &Batch, message: &str, now: Millis) -> Result<usize, Error> {
+    pub async fn record(&self, batch: &Batch, message: &str, now: Millis) -> Result<usize, Error> {
         let action = "note a dead letter";
         let first = batch.rows.first().map_or(0, |row| row.row);
         let update = self
@@ -47,9 +47,13 @@ impl DeadLetters {
             )
             .expression_attribute_values(":rows", number(batch.rows.len() as u64))
             .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)))
+            .expression_attribute_values(":expiry", number(ttl(now, self.retention_days)))
             .return_values(ReturnValue::AllNew);
-        let item = update.send().await.map_err(Error::aws(action))?.attributes;
+        let item = update
+            .send()
+            .await
+            .map_err(Error::from_sdk(action))?
+            .attributes;
         let messages = item.as_ref().and_then(|item| item.get("messages"));
         Ok(messages
             .and_then(|messages| messages.as_ss().ok())

@@ -7,14 +7,14 @@ use campaign::pacing::Rate;
 /// A variable that is absent or cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("environment variable {name}: {problem}")]
-pub struct BadVariable {
+pub struct InvalidVariable {
     name: &'static str,
     problem: String,
 }
 
 /// The text of a variable that must be there.
-pub fn required(name: &'static str) -> Result<String, BadVariable> {
-    optional(name).ok_or_else(|| BadVariable {
+pub fn required(name: &'static str) -> Result<String, InvalidVariable> {
+    optional(name).ok_or_else(|| InvalidVariable {
         name,
         problem: "is not set".into(),
     })
@@ -26,22 +26,22 @@ pub fn optional(name: &'static str) -> Option<String> {
 }
 
 /// A variable as a number or another value.
-pub fn parsed<T: FromStr>(name: &'static str) -> Result<T, BadVariable> {
+pub fn parsed<T: FromStr>(name: &'static str) -> Result<T, InvalidVariable> {
     let text = required(name)?;
-    text.parse().map_err(|_| BadVariable {
+    text.parse().map_err(|_| InvalidVariable {
         name,
         problem: format!("`{text}` is not of the expected kind"),
     })
 }
 
 /// The send budget, from `TPS_BUDGET`, `SLOTS` (0 for as many) and `SLOT_RATE`.
-pub fn rate() -> Result<Rate, BadVariable> {
+pub fn send_rate() -> Result<Rate, InvalidVariable> {
     let rate = Rate::new(
         parsed("TPS_BUDGET")?,
         parsed("SLOTS")?,
         parsed("SLOT_RATE")?,
     );
-    rate.map_err(|error| BadVariable {
+    rate.map_err(|error| InvalidVariable {
         name: "TPS_BUDGET",
         problem: error.to_string(),
     })
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_names_its_variable() {
+    fn error_names_its_variable() {
         let error = parsed::<u32>("CRIER_NO_SUCH_VARIABLE").expect_err("absent");
         assert!(
             error.to_string().contains("CRIER_NO_SUCH_VARIABLE"),

@@ -10,7 +10,7 @@ use crate::Error;
 
 /// Forget somebody.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ErasureOrder {
+pub struct ErasureJob {
     /// Whom.
     pub phone: Phone,
     /// The campaign that must be over first; everything else is erased already.
@@ -20,19 +20,19 @@ pub struct ErasureOrder {
 
 /// The queue of erasures.
 #[derive(Clone, Debug)]
-pub struct Erasures {
+pub struct ErasureQueue {
     client: aws_sdk_sqs::Client,
     url: String,
 }
 
-impl Erasures {
+impl ErasureQueue {
     /// The queue of that URL.
     pub fn new(client: aws_sdk_sqs::Client, url: String) -> Self {
         Self { client, url }
     }
 
     /// Asks for one, `delay` from now.
-    pub async fn order(&self, order: &ErasureOrder, delay: Duration) -> Result<(), Error> {
+    pub async fn enqueue(&self, order: &ErasureJob, delay: Duration) -> Result<(), Error> {
         let action = "ask for an erasure";
         let body = serde_json::to_string(order).map_err(|error| Error::new(action, error))?;
         let send = self
@@ -41,6 +41,6 @@ impl Erasures {
             .queue_url(&self.url)
             .message_body(body)
             .delay_seconds(delay.as_secs() as i32);
-        send.send().await.map(drop).map_err(Error::aws(action))
+        send.send().await.map(drop).map_err(Error::from_sdk(action))
     }
 }

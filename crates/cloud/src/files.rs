@@ -14,10 +14,10 @@ use tokio::io::AsyncBufRead;
 use crate::Error;
 
 /// The content type an upload must declare.
-pub const CSV: &str = "text/csv";
+pub const CSV_CONTENT_TYPE: &str = "text/csv";
 
 /// The largest object one PUT may make, in bytes (S3 quotas: 5 GB).
-pub const MAX_UPLOAD: u64 = 5 * 1024 * 1024 * 1024;
+pub const MAX_UPLOAD_BYTES: u64 = 5 * 1024 * 1024 * 1024;
 
 /// A signed request that anybody who holds it may make until it expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum Upload {
     /// Its file at this index, from 0.
     File(usize),
     /// The list of people to leave out.
-    Exclude,
+    Exclusions,
 }
 
 /// Where an upload is.
@@ -74,16 +74,16 @@ fn folder(upload: Upload) -> String {
     match upload {
         Upload::File(0) => String::new(),
         Upload::File(index) => format!("files/{}/", index + 1),
-        Upload::Exclude => "exclude/".into(),
+        Upload::Exclusions => "exclude/".into(),
     }
 }
 
 /// What was uploaded to `key`, and to which campaign.
-pub fn upload_of(key: &str) -> Option<(CampaignId, Upload)> {
+pub fn parse_upload_key(key: &str) -> Option<(CampaignId, Upload)> {
     let (campaign, rest) = key.strip_prefix("uploads/")?.split_once('/')?;
     let upload = match rest.strip_suffix("input.csv")? {
         "" => Upload::File(0),
-        "exclude/" => Upload::Exclude,
+        "exclude/" => Upload::Exclusions,
         folder => {
             let number: usize = folder
                 .strip_prefix("files/")?
@@ -117,12 +117,12 @@ impl Files {
             .put_object()
             .bucket(&self.bucket)
             .key(input_key(campaign, upload))
-            .content_type(CSV)
+            .content_type(CSV_CONTENT_TYPE)
             .content_length(size)
             .if_none_match("*")
-            .presigned(presigning(valid)?)
+            .presigned(presigning_config(valid)?)
             .await
-            .map_err(Error::aws(action))?;
+            .map_err(Error::from_sdk(action))?;
         Ok(signed_request(&signed))
     }
 
@@ -133,7 +133,7 @@ impl Files {
         name: &str,
         valid: Duration,
     ) -> Result<Option<SignedRequest>, Error> {
-        if !self.exists(key).await? {
+        if !self.object_exists(key).await? {
             return Ok(None);
         }
         let get = self
@@ -143,31 +143,33 @@ impl Files {
             .key(key)
             .response_content_disposition(format!("attachment; filename=\"{name}\""));
         let signed = get
-            .presigned(presigning(valid)?)
+            .presigned(presigning_config(valid)?)
             .await
-            .map_err(Error::aws("sign the download"))?;
+            .map_err(Error::from_sdk("sign the download"))?;
         Ok(Some(signed_request(&signed)))
     }
 
     /// The version of the file at `key` as it is now; `None` where it is not there.
-    pub async fn version(&self, key: &str) -> Result<Option<String>, Error> {
+    pub async fn latest_version(&self, key: &str) -> Result<Option<String>, Error> {
         let head = self.client.head_object().bucket(&self.bucket).key(key);
         match head.send().await {
             Ok(object) => Ok(object.version_id),
-            Err(error) if is_absent(error.raw_response().map(|r| r.status().as_u16())) => Ok(None),
-            Err(error) => Err(Error::aws("look for a file")(error)),
+            Err(error) if is_not_found(error.raw_response().map(|r| r.status().as_u16())) => {
+                Ok(None)
+            }
+            Err(error) => Err(Error::from_sdk("look for a file")(error)),
         }
     }
 
     /// Deletes every version of the file at `key` but the one to keep, for good.
-    pub async fn forget(&self, key: &str, keep: Option<&str>) -> Result<(), Error> {
+    pub async fn delete_versions(&self, key: &str, keep: Option<&str>) -> Result<(), Error> {
         let action = "delete a file for good";
         let list = self
             .client
             .list_object_versions()
             .bucket(&self.bucket)
             .prefix(key);
-        let listed = list.send().await.map_err(Error::aws(action))?;
+        let listed = list.send().await.map_err(Error::from_sdk(action))?;
         let versions = listed.versions.unwrap_or_default().into_iter();
         let versions = versions.map(|version| (version.key, version.version_id));
         let marks = listed.delete_markers.unwrap_or_default().into_iter();
@@ -178,13 +180,13 @@ impl Files {
             }
             let delete = self.client.delete_object().bucket(&self.bucket).key(key);
             let deleted = delete.set_version_id(version).send().await;
-            deleted.map_err(Error::aws(action))?;
+            deleted.map_err(Error::from_sdk(action))?;
         }
         Ok(())
     }
 
     /// Reads the file at `key`; `None` where it is not there.
-    pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn read_object(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let action = "read a file of the bucket";
         let get = self.client.get_object().bucket(&self.bucket).key(key);
         match get.send().await {
@@ -193,17 +195,23 @@ impl Files {
                 let body = body.map_err(|error| Error::new(action, error))?;
                 Ok(Some(body.to_vec()))
             }
-            Err(error) if is_absent(error.raw_response().map(|r| r.status().as_u16())) => Ok(None),
-            Err(error) => Err(Error::aws(action)(error)),
+            Err(error) if is_not_found(error.raw_response().map(|r| r.status().as_u16())) => {
+                Ok(None)
+            }
+            Err(error) => Err(Error::from_sdk(action)(error)),
         }
     }
 
     /// Whether an upload is there.
-    pub async fn uploaded(&self, campaign: &CampaignId, upload: Upload) -> Result<bool, Error> {
-        self.exists(&input_key(campaign, upload)).await
+    pub async fn upload_exists(
+        &self,
+        campaign: &CampaignId,
+        upload: Upload,
+    ) -> Result<bool, Error> {
+        self.object_exists(&input_key(campaign, upload)).await
     }
 
-    async fn exists(&self, key: &str) -> Result<bool, Error> {
+    async fn object_exists(&self, key: &str) -> Result<bool, Error> {
         let head = self
             .client
             .head_object()
@@ -213,13 +221,15 @@ impl Files {
             .await;
         match head {
             Ok(_) => Ok(true),
-            Err(error) if is_absent(error.raw_response().map(|r| r.status().as_u16())) => Ok(false),
-            Err(error) => Err(Error::aws("look for a file")(error)),
+            Err(error) if is_not_found(error.raw_response().map(|r| r.status().as_u16())) => {
+                Ok(false)
+            }
+            Err(error) => Err(Error::from_sdk("look for a file")(error)),
         }
     }
 
     /// Streams an upload, one version of it or the latest; tells which.
-    pub async fn open(
+    pub async fn open_upload(
         &self,
         campaign: &CampaignId,
         upload: Upload,
@@ -239,17 +249,17 @@ impl Files {
             .set_version_id(version.map(str::to_owned))
             .send()
             .await
-            .map_err(Error::aws("open the uploaded file"))?;
+            .map_err(Error::from_sdk("open the uploaded file"))?;
         Ok((object.body.into_async_read(), object.version_id))
     }
 
     /// Something that was kept to spare asking for it again; `None` where nothing was.
-    pub async fn cached(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        self.read(&cache_key(name)).await
+    pub async fn read_cache(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.read_object(&cache_key(name)).await
     }
 
     /// Keeps something to spare asking for it again.
-    pub async fn cache(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
+    pub async fn write_cache(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
         let put = self
             .client
             .put_object()
@@ -259,11 +269,11 @@ impl Files {
         put.send()
             .await
             .map(drop)
-            .map_err(Error::aws("keep what was asked"))
+            .map_err(Error::from_sdk("keep what was asked"))
     }
 
     /// Leaves a note beside an upload that belongs to no campaign, where whoever put it there will look.
-    pub async fn refuse(&self, key: &str, why: &str) -> Result<(), Error> {
+    pub async fn write_refusal(&self, key: &str, why: &str) -> Result<(), Error> {
         let note = format!("{}.refused.txt", key.trim_end_matches(".csv"));
         let body = ByteStream::from(why.as_bytes().to_vec());
         let put = self
@@ -276,7 +286,7 @@ impl Files {
         put.send()
             .await
             .map(drop)
-            .map_err(Error::aws("leave a note beside the upload"))
+            .map_err(Error::from_sdk("leave a note beside the upload"))
     }
 }
 
@@ -285,11 +295,11 @@ fn cache_key(name: &str) -> String {
 }
 
 /// Without s3:ListBucket, S3 answers 403 for what is not there.
-fn is_absent(status: Option<u16>) -> bool {
+fn is_not_found(status: Option<u16>) -> bool {
     matches!(status, Some(403 | 404))
 }
 
-fn presigning(valid: Duration) -> Result<PresigningConfig, Error> {
+fn presigning_config(valid: Duration) -> Result<PresigningConfig, Error> {
     PresigningConfig::expires_in(valid).map_err(|error| Error::new("sign a request", error))
 }
 
@@ -309,16 +319,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_leads_back_to_its_campaign() {
+    fn key_identifies_its_campaign_and_upload() {
         let campaign: CampaignId = "c-1".parse().expect("id");
         for upload in [
             Upload::File(0),
             Upload::File(1),
             Upload::File(9),
-            Upload::Exclude,
+            Upload::Exclusions,
         ] {
             assert_eq!(
-                upload_of(&input_key(&campaign, upload)),
+                parse_upload_key(&input_key(&campaign, upload)),
                 Some((campaign.clone(), upload))
             );
         }
@@ -335,7 +345,7 @@ mod tests {
             "uploads/c/other/input.csv".into(),
             "x/c/input.csv".into(),
         ] {
-            assert_eq!(upload_of(&key), None, "{key}");
+            assert_eq!(parse_upload_key(&key), None, "{key}");
         }
     }
 }

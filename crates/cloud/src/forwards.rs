@@ -11,20 +11,20 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 
 /// Entries per request (`EventBridge` and SQS quotas).
-const PER_REQUEST: usize = 10;
+const MAX_ENTRIES_PER_REQUEST: usize = 10;
 
 /// Bytes of one event that `EventBridge` takes, with room for its other fields (quota: 256 KB a request).
-const MAX_DETAIL: usize = 200_000;
+const MAX_DETAIL_BYTES: usize = 200_000;
 
 /// Bytes of the events of one request.
-const MAX_REQUEST: usize = 240_000;
+const MAX_REQUEST_BYTES: usize = 240_000;
 
 /// How often entries that were refused within a successful answer are sent again.
-const TRIES: u32 = 5;
+const MAX_ATTEMPTS: u32 = 5;
 
 /// A callback to forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Forward {
+pub struct OutboundEvent {
     /// Its key in the callbacks table.
     pub key: String,
     /// The JSON that goes out.
@@ -35,7 +35,7 @@ pub struct Forward {
 
 /// A callback for the customer's URL, in the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Errand {
+pub struct WebhookDelivery {
     /// Its key in the callbacks table.
     pub key: String,
     /// When it came.
@@ -44,25 +44,25 @@ pub struct Errand {
 
 /// `EventBridge`.
 #[derive(Clone, Debug)]
-pub struct Bus {
+pub struct EventBus {
     client: aws_sdk_eventbridge::Client,
     name: String,
 }
 
-impl Bus {
+impl EventBus {
     /// The bus of that name.
     pub fn new(client: aws_sdk_eventbridge::Client, name: String) -> Self {
         Self { client, name }
     }
 
     /// Puts every one on the bus or fails.
-    pub async fn put(&self, forwards: &[Forward]) -> Result<(), Error> {
+    pub async fn put_events(&self, forwards: &[OutboundEvent]) -> Result<(), Error> {
         let mut rest = forwards;
         while !rest.is_empty() {
             let (mut count, mut bytes) = (0, 0);
-            for forward in rest.iter().take(PER_REQUEST) {
-                bytes += forward.detail.len().min(MAX_DETAIL);
-                if count > 0 && bytes > MAX_REQUEST {
+            for forward in rest.iter().take(MAX_ENTRIES_PER_REQUEST) {
+                bytes += forward.detail.len().min(MAX_DETAIL_BYTES);
+                if count > 0 && bytes > MAX_REQUEST_BYTES {
                     break;
                 }
                 count += 1;
@@ -74,12 +74,12 @@ impl Bus {
     }
 
     /// A success may hold failures of single entries: those are put again.
-    async fn put_request(&self, forwards: &[Forward]) -> Result<(), Error> {
+    async fn put_request(&self, forwards: &[OutboundEvent]) -> Result<(), Error> {
         let action = "put callbacks on the bus";
         let mut entries: Vec<_> = forwards.iter().map(|forward| self.entry(forward)).collect();
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTEMPTS {
             let put = self.client.put_events().set_entries(Some(entries.clone()));
-            let answer = put.send().await.map_err(Error::aws(action))?;
+            let answer = put.send().await.map_err(Error::from_sdk(action))?;
             let failed = answer
                 .entries()
                 .iter()
@@ -97,8 +97,8 @@ impl Bus {
         ))
     }
 
-    fn entry(&self, forward: &Forward) -> PutEventsRequestEntry {
-        let too_long = forward.detail.len() > MAX_DETAIL;
+    fn entry(&self, forward: &OutboundEvent) -> PutEventsRequestEntry {
+        let too_long = forward.detail.len() > MAX_DETAIL_BYTES;
         let detail = if too_long {
             serde_json::json!({"key": forward.key, "too_long": true}).to_string()
         } else {
@@ -115,21 +115,21 @@ impl Bus {
 
 /// The queue of errands.
 #[derive(Clone, Debug)]
-pub struct Errands {
+pub struct DeliveryQueue {
     client: aws_sdk_sqs::Client,
     url: String,
 }
 
-impl Errands {
+impl DeliveryQueue {
     /// The queue of that URL.
     pub fn new(client: aws_sdk_sqs::Client, url: String) -> Self {
         Self { client, url }
     }
 
     /// Enqueues every one or fails.
-    pub async fn send(&self, errands: &[Errand]) -> Result<(), Error> {
+    pub async fn enqueue(&self, errands: &[WebhookDelivery]) -> Result<(), Error> {
         let action = "enqueue callbacks to forward";
-        for errands in errands.chunks(PER_REQUEST) {
+        for errands in errands.chunks(MAX_ENTRIES_PER_REQUEST) {
             let mut entries = Vec::new();
             for (index, errand) in errands.iter().enumerate() {
                 let body =
@@ -141,7 +141,7 @@ impl Errands {
             }
             let send = self.client.send_message_batch().queue_url(&self.url);
             let answer = send.set_entries(Some(entries)).send().await;
-            let answer = answer.map_err(Error::aws(action))?;
+            let answer = answer.map_err(Error::from_sdk(action))?;
             // The stream's batch comes again; one that is enqueued twice is delivered twice, under the same id.
             if let Some(failed) = answer.failed.first() {
                 return Err(Error::new(action, &failed.code));
@@ -151,7 +151,7 @@ impl Errands {
     }
 
     /// Lets one that was not taken come again after this time.
-    pub async fn later(&self, receipt: &str, wait: Duration) -> Result<(), Error> {
+    pub async fn postpone(&self, receipt: &str, wait: Duration) -> Result<(), Error> {
         let change = self
             .client
             .change_message_visibility()
@@ -159,6 +159,8 @@ impl Errands {
             .receipt_handle(receipt)
             .visibility_timeout(wait.as_secs() as i32);
         let changed = change.send().await;
-        changed.map(drop).map_err(Error::aws("put a forward off"))
+        changed
+            .map(drop)
+            .map_err(Error::from_sdk("put a forward off"))
     }
 }

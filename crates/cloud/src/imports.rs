@@ -10,27 +10,27 @@ use campaign::preview::Preview;
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::{number, text};
-use crate::{Error, expiry, now};
+use crate::{Error, now, ttl};
 
 /// How far a file is in the queue. Written before rows go out, so that whoever goes on knows what may be out already,
 /// and whom the standing list kept back then.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Every usable row up to this one is in the queue, or was suppressed.
-    pub done: RowNumber,
+    pub completed_row: RowNumber,
     /// Those up to this one may be in the queue.
-    pub begun: RowNumber,
+    pub started_row: RowNumber,
     /// Those between `done` and `begun` that are suppressed.
-    pub kept_back: Vec<RowNumber>,
+    pub suppressed_rows: Vec<RowNumber>,
 }
 
 /// Which of a file's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
+pub enum RowSet {
     /// Those that go first.
     Canary,
     /// All others.
-    Rest,
+    Remainder,
 }
 
 /// State of imports.
@@ -52,14 +52,14 @@ impl Imports {
     }
 
     /// How far the file at `index` is; `None` where nothing of it went out.
-    pub async fn checkpoint(
+    pub async fn get_checkpoint(
         &self,
         id: &CampaignId,
         index: usize,
-        share: Share,
+        share: RowSet,
     ) -> Result<Option<Checkpoint>, Error> {
         let action = "read how far the split is";
-        let item = self.get(id, &split_part(index, share), action).await?;
+        let item = self.get(id, &checkpoint_part(index, share), action).await?;
         item.map(|item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error)))
             .transpose()
     }
@@ -69,16 +69,17 @@ impl Imports {
         &self,
         id: &CampaignId,
         index: usize,
-        share: Share,
+        share: RowSet,
         checkpoint: &Checkpoint,
     ) -> Result<(), Error> {
         let action = "write down how far the split is";
         let item = serde_dynamo::to_item(checkpoint).map_err(|error| Error::new(action, error))?;
-        self.put(id, &split_part(index, share), item, action).await
+        self.put(id, &checkpoint_part(index, share), item, action)
+            .await
     }
 
     /// What the last examination of a file found.
-    pub async fn preview(&self, id: &CampaignId) -> Result<Option<Preview>, Error> {
+    pub async fn get_preview(&self, id: &CampaignId) -> Result<Option<Preview>, Error> {
         let action = "read the preview";
         let Some(item) = self.get(id, "preview", action).await? else {
             return Ok(None);
@@ -105,23 +106,23 @@ impl Imports {
 
     /// Remembers rows up to `last` whose people are on the standing list: they are counted as suppressed and are never
     /// offered. Written before the checkpoint moves past them.
-    pub async fn keep_back(
+    pub async fn record_suppressed_rows(
         &self,
         id: &CampaignId,
         index: usize,
-        share: Share,
+        share: RowSet,
         last: RowNumber,
         rows: &HashSet<RowNumber>,
     ) -> Result<(), Error> {
         let action = "remember who is left out";
-        let item = serde_dynamo::to_item(KeptBack { rows: rows.clone() })
+        let item = serde_dynamo::to_item(SuppressedRows { rows: rows.clone() })
             .map_err(|error| Error::new(action, error))?;
-        let part = format!("{}{}#{last:010}", kept_part(index), share.name());
+        let part = format!("{}{}#{last:010}", suppressed_part(index), share.name());
         self.put(id, &part, item, action).await
     }
 
     /// Every row of the file that was kept back so.
-    pub async fn kept_back(
+    pub async fn get_suppressed_rows(
         &self,
         id: &CampaignId,
         index: usize,
@@ -133,13 +134,13 @@ impl Imports {
             .table_name(&self.table)
             .key_condition_expression("id = :id AND begins_with(part, :kept)")
             .expression_attribute_values(":id", text(id.as_str()))
-            .expression_attribute_values(":kept", text(&kept_part(index)))
+            .expression_attribute_values(":kept", text(&suppressed_part(index)))
             .consistent_read(true);
         let mut items = query.into_paginator().items().send();
         let mut rows = HashSet::new();
         while let Some(item) = items.next().await {
-            let item = item.map_err(Error::aws(action))?;
-            let kept: KeptBack =
+            let item = item.map_err(Error::from_sdk(action))?;
+            let kept: SuppressedRows =
                 serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))?;
             rows.extend(kept.rows);
         }
@@ -162,7 +163,7 @@ impl Imports {
             .consistent_read(true)
             .send()
             .await
-            .map_err(Error::aws(action))?
+            .map_err(Error::from_sdk(action))?
             .item)
     }
 
@@ -175,37 +176,34 @@ impl Imports {
     ) -> Result<(), Error> {
         item.insert("id".into(), text(id.as_str()));
         item.insert("part".into(), text(part));
-        item.insert(
-            "expires_at".into(),
-            number(expiry(now(), self.retention_days)),
-        );
+        item.insert("expires_at".into(), number(ttl(now(), self.retention_days)));
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item));
-        put.send().await.map(drop).map_err(Error::aws(action))
+        put.send().await.map(drop).map_err(Error::from_sdk(action))
     }
 }
 
 #[derive(Serialize, Deserialize)]
-struct KeptBack {
+struct SuppressedRows {
     rows: HashSet<RowNumber>,
 }
 
-fn kept_part(index: usize) -> String {
+fn suppressed_part(index: usize) -> String {
     format!("kept#{index}#")
 }
 
-fn split_part(index: usize, share: Share) -> String {
+fn checkpoint_part(index: usize, share: RowSet) -> String {
     format!("{}#{index}", share.name())
 }
 
-impl Share {
+impl RowSet {
     fn name(self) -> &'static str {
         match self {
-            Share::Canary => "canary",
-            Share::Rest => "split",
+            RowSet::Canary => "canary",
+            RowSet::Remainder => "split",
         }
     }
 }

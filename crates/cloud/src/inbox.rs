@@ -9,8 +9,8 @@ use campaign::outcome::Millis;
 use campaign::phone::Phone;
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{is_there, number, text};
-use crate::{Error, expiry, scan};
+use crate::campaigns::{already_exists, number, text};
+use crate::{Error, scan, ttl};
 
 /// The index by arrival.
 const BY_ARRIVAL: &str = "by_arrival";
@@ -27,7 +27,7 @@ pub struct Inbox {
 
 /// A message from somebody.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Letter {
+pub struct InboundMessage {
     /// Its id.
     pub id: String,
     /// When it came here.
@@ -60,7 +60,7 @@ pub struct Letter {
 
 /// A place in the inbox, to go on from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Cursor {
     /// When the last letter came.
     pub received_at: Millis,
     /// Its id.
@@ -78,12 +78,12 @@ impl Inbox {
     }
 
     /// Keeps a letter; one that is there already stays as it came first.
-    pub async fn put(&self, letter: &Letter) -> Result<(), Error> {
+    pub async fn store(&self, letter: &InboundMessage) -> Result<(), Error> {
         let action = "keep a message";
         let mut item: HashMap<String, AttributeValue> =
             serde_dynamo::to_item(letter).map_err(|error| Error::new(action, error))?;
         item.insert("day".into(), number(letter.received_at / DAY_MS));
-        let expiry = expiry(letter.received_at, self.retention_days);
+        let expiry = ttl(letter.received_at, self.retention_days);
         item.insert("expires_at".into(), number(expiry));
         let put = self
             .client
@@ -93,18 +93,18 @@ impl Inbox {
             .condition_expression("attribute_not_exists(id)");
         match put.send().await {
             Ok(_) => Ok(()),
-            Err(error) if is_there(&error) => Ok(()),
-            Err(error) => Err(Error::aws(action)(error)),
+            Err(error) if already_exists(&error) => Ok(()),
+            Err(error) => Err(Error::from_sdk(action)(error)),
         }
     }
 
     /// Letters that came behind `after`, in order, up to `now`; at most `limit`.
     pub async fn list(
         &self,
-        after: &Place,
+        after: &Cursor,
         now: Millis,
         limit: usize,
-    ) -> Result<Vec<Letter>, Error> {
+    ) -> Result<Vec<InboundMessage>, Error> {
         let action = "list messages";
         let oldest = now.saturating_sub(Millis::from(self.retention_days) * DAY_MS);
         let first = after.received_at.max(oldest);
@@ -121,8 +121,8 @@ impl Inbox {
                 .expression_attribute_values(":from", number(first));
             let mut items = query.into_paginator().items().send();
             while let Some(item) = items.next().await {
-                let item = item.map_err(Error::aws(action))?;
-                let letter: Letter =
+                let item = item.map_err(Error::from_sdk(action))?;
+                let letter: InboundMessage =
                     serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))?;
                 let place = (letter.received_at, letter.id.as_str());
                 if place <= (after.received_at, after.id.as_str()) {
@@ -133,16 +133,16 @@ impl Inbox {
                 if letters.len() > limit
                     && letters[limit - 1].received_at < letters[letters.len() - 1].received_at
                 {
-                    return Ok(in_order(letters, limit));
+                    return Ok(sort_and_truncate(letters, limit));
                 }
             }
         }
-        Ok(in_order(letters, limit))
+        Ok(sort_and_truncate(letters, limit))
     }
 
     /// Deletes every letter whose JSON or sender `is_about` picks; gives how many.
     pub async fn erase(&self, is_about: impl Fn(&str) -> bool) -> Result<u64, Error> {
-        let about = |item: &scan::Item, name| scan::text(item, name).is_some_and(&is_about);
+        let about = |item: &scan::Item, name| scan::get_text(item, name).is_some_and(&is_about);
         let wanted = |item: &scan::Item| {
             ["phone", "user_id", "raw"]
                 .into_iter()
@@ -152,14 +152,16 @@ impl Inbox {
             let delete = self.client.delete_item().table_name(&self.table);
             let delete = delete.set_key(item.remove_entry("id").map(|id| [id].into()));
             let deleted = delete.send().await;
-            deleted.map(drop).map_err(Error::aws("erase a message"))
+            deleted
+                .map(drop)
+                .map_err(Error::from_sdk("erase a message"))
         };
         let names = ["id", "phone", "user_id", "raw"];
-        scan::each(&self.client, &self.table, &names, wanted, delete).await
+        scan::for_each(&self.client, &self.table, &names, wanted, delete).await
     }
 
     /// One letter.
-    pub async fn get(&self, id: &str) -> Result<Option<Letter>, Error> {
+    pub async fn get(&self, id: &str) -> Result<Option<InboundMessage>, Error> {
         let action = "read a message";
         let get = self
             .client
@@ -167,13 +169,13 @@ impl Inbox {
             .table_name(&self.table)
             .key("id", text(id))
             .consistent_read(true);
-        let item = get.send().await.map_err(Error::aws(action))?.item;
+        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
         item.map(|item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error)))
             .transpose()
     }
 }
 
-fn in_order(mut letters: Vec<Letter>, limit: usize) -> Vec<Letter> {
+fn sort_and_truncate(mut letters: Vec<InboundMessage>, limit: usize) -> Vec<InboundMessage> {
     letters.sort_by(|one, other| (one.received_at, &one.id).cmp(&(other.received_at, &other.id)));
     letters.truncate(limit);
     letters

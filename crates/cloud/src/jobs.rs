@@ -5,15 +5,15 @@ use campaign::id::CampaignId;
 use campaign::outcome::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{attribute, number, text};
-use crate::{Error, expiry};
+use crate::campaigns::{number, text, to_attribute};
+use crate::{Error, ttl};
 
 /// A job that showed no life for this long has died; SQS brings its order again.
-const STALE_MS: Millis = 20 * 60_000;
+const HEARTBEAT_TIMEOUT_MS: Millis = 20 * 60_000;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobOrder {
+pub struct JobRequest {
     /// For which campaign.
     pub campaign: CampaignId,
     /// What.
@@ -44,13 +44,13 @@ impl Job {
 
 /// How far a job is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct JobProgress {
     /// Where it stands.
-    pub stage: Stage,
+    pub stage: JobStage,
     /// When it was asked for.
     pub requested_at: Millis,
     /// The last sign of life.
-    pub beat_at: Millis,
+    pub heartbeat_at: Millis,
     /// Rows done so far.
     pub rows: u64,
     /// What came of it, or why nothing did; for people.
@@ -61,7 +61,7 @@ pub struct Progress {
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Stage {
+pub enum JobStage {
     /// In the queue.
     Requested,
     /// Under way.
@@ -72,34 +72,34 @@ pub enum Stage {
     Failed,
 }
 
-impl Stage {
+impl JobStage {
     /// As the API shows it.
     pub fn name(self) -> &'static str {
         match self {
-            Stage::Requested => "requested",
-            Stage::Running => "running",
-            Stage::Done => "done",
-            Stage::Failed => "failed",
+            JobStage::Requested => "requested",
+            JobStage::Running => "running",
+            JobStage::Done => "done",
+            JobStage::Failed => "failed",
         }
     }
 }
 
-impl Progress {
+impl JobProgress {
     /// One that was asked for just now.
     pub fn requested(now: Millis) -> Self {
         Self {
-            stage: Stage::Requested,
+            stage: JobStage::Requested,
             requested_at: now,
-            beat_at: now,
+            heartbeat_at: now,
             rows: 0,
             outcome: None,
         }
     }
 
     /// Whether somebody is at it, or will be soon.
-    pub fn is_under_way(&self, now: Millis) -> bool {
-        let open = matches!(self.stage, Stage::Requested | Stage::Running);
-        open && now < self.beat_at + STALE_MS
+    pub fn is_in_progress(&self, now: Millis) -> bool {
+        let open = matches!(self.stage, JobStage::Requested | JobStage::Running);
+        open && now < self.heartbeat_at + HEARTBEAT_TIMEOUT_MS
     }
 }
 
@@ -132,45 +132,46 @@ impl Jobs {
     }
 
     /// Asks for a job.
-    pub async fn order(&self, order: &JobOrder, now: Millis) -> Result<Progress, Error> {
+    pub async fn enqueue(&self, order: &JobRequest, now: Millis) -> Result<JobProgress, Error> {
         let action = "ask for a job";
-        let progress = Progress::requested(now);
-        self.note(&order.campaign, order.job, &progress).await?;
+        let progress = JobProgress::requested(now);
+        self.write_progress(&order.campaign, order.job, &progress)
+            .await?;
         let body = serde_json::to_string(order).map_err(|error| Error::new(action, error))?;
         let send = self.sqs.send_message().queue_url(&self.queue);
         send.message_body(body)
             .send()
             .await
-            .map_err(Error::aws(action))?;
+            .map_err(Error::from_sdk(action))?;
         Ok(progress)
     }
 
     /// Notes how far one is.
-    pub async fn note(
+    pub async fn write_progress(
         &self,
         campaign: &CampaignId,
         job: Job,
-        progress: &Progress,
+        progress: &JobProgress,
     ) -> Result<(), Error> {
         let action = "note how far a job is";
-        let expiry = expiry(progress.requested_at, self.retention_days);
+        let expiry = ttl(progress.requested_at, self.retention_days);
         let put = self
             .dynamodb
             .put_item()
             .table_name(&self.table)
             .item("id", text(campaign.as_str()))
             .item("part", text(&format!("job#{}", job.kind())))
-            .item("progress", attribute(action, progress)?)
+            .item("progress", to_attribute(action, progress)?)
             .item("expires_at", number(expiry));
-        put.send().await.map(drop).map_err(Error::aws(action))
+        put.send().await.map(drop).map_err(Error::from_sdk(action))
     }
 
     /// How far one is; `None` where nobody asked for it.
-    pub async fn progress(
+    pub async fn get_progress(
         &self,
         campaign: &CampaignId,
         job: Job,
-    ) -> Result<Option<Progress>, Error> {
+    ) -> Result<Option<JobProgress>, Error> {
         let action = "read how far a job is";
         let get = self
             .dynamodb
@@ -179,7 +180,7 @@ impl Jobs {
             .key("id", text(campaign.as_str()))
             .key("part", text(&format!("job#{}", job.kind())))
             .consistent_read(true);
-        let item = get.send().await.map_err(Error::aws(action))?.item;
+        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
         let progress: Option<AttributeValue> = item.and_then(|mut item| item.remove("progress"));
         progress
             .map(|progress| {

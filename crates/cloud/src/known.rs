@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::id::CampaignId;
-use campaign::outcome::Stops;
-use campaign::record::{Campaign, Rest};
+use campaign::outcome::PauseScope;
+use campaign::record::{Campaign, Cooldown};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
@@ -16,27 +16,27 @@ use crate::Error;
 use crate::campaigns::Campaigns;
 
 /// What is older is forgotten.
-const OLDEST: Duration = Duration::from_secs(10);
+const MAX_AGE: Duration = Duration::from_secs(10);
 
 /// Campaigns that were read a moment ago.
 #[derive(Debug)]
-pub struct Known {
+pub struct CampaignCache {
     campaigns: Campaigns,
-    kept: Mutex<HashMap<CampaignId, Kept>>,
+    entries: Mutex<HashMap<CampaignId, Cached>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Cached {
     read_at: Instant,
     campaign: Option<Arc<Campaign>>,
 }
 
-impl Known {
+impl CampaignCache {
     /// Reads from this table.
     pub fn new(campaigns: Campaigns) -> Self {
         Self {
             campaigns,
-            kept: Mutex::default(),
+            entries: Mutex::default(),
         }
     }
 
@@ -46,12 +46,12 @@ impl Known {
     }
 
     /// The campaign, as it was at most `age` ago.
-    pub async fn younger_than(
+    pub async fn get_with_max_age(
         &self,
         id: &CampaignId,
         age: Duration,
     ) -> Result<Option<Arc<Campaign>>, Error> {
-        let mut kept = self.kept.lock().await;
+        let mut kept = self.entries.lock().await;
         if let Some(known) = kept.get(id)
             && known.read_at.elapsed() < age
         {
@@ -59,10 +59,10 @@ impl Known {
         }
         let read_at = Instant::now();
         let campaign = self.campaigns.get(id).await?.map(Arc::new);
-        kept.retain(|_, known| known.read_at.elapsed() < OLDEST);
+        kept.retain(|_, known| known.read_at.elapsed() < MAX_AGE);
         kept.insert(
             id.clone(),
-            Kept {
+            Cached {
                 read_at,
                 campaign: campaign.clone(),
             },
@@ -71,21 +71,26 @@ impl Known {
     }
 
     /// A row was accepted: noted once, whatever the number of rows.
-    pub async fn prove(&self, id: &CampaignId) -> Result<(), Error> {
-        self.campaigns.prove(id).await?;
-        self.forget(id).await;
+    pub async fn mark_accepted(&self, id: &CampaignId) -> Result<(), Error> {
+        self.campaigns.mark_accepted(id).await?;
+        self.invalidate(id).await;
         Ok(())
     }
 
     /// The breaker: stops the campaign, for the reason given, and every other one where the account is at fault.
-    pub async fn pause(&self, id: &CampaignId, stops: Stops, reason: &str) -> Result<(), Error> {
+    pub async fn pause(
+        &self,
+        id: &CampaignId,
+        stops: PauseScope,
+        reason: &str,
+    ) -> Result<(), Error> {
         let first = self.campaigns.pause(id, reason).await?;
-        self.forget(id).await;
+        self.invalidate(id).await;
         if !first {
             return Ok(());
         }
-        if stops == Stops::Account {
-            for other in self.campaigns.open().await? {
+        if stops == PauseScope::Account {
+            for other in self.campaigns.list_open_ids().await? {
                 self.campaigns.pause(&other, reason).await?;
             }
         }
@@ -93,14 +98,14 @@ impl Known {
     }
 
     /// The API asks the campaign to rest.
-    pub async fn rest(&self, id: &CampaignId, rest: &Rest) -> Result<(), Error> {
+    pub async fn start_cooldown(&self, id: &CampaignId, rest: &Cooldown) -> Result<(), Error> {
         warn!(campaign.id = %id, until = rest.until, "campaign rests: {}", rest.reason);
-        self.campaigns.rest(id, rest).await?;
-        self.forget(id).await;
+        self.campaigns.set_cooldown(id, rest).await?;
+        self.invalidate(id).await;
         Ok(())
     }
 
-    async fn forget(&self, id: &CampaignId) {
-        self.kept.lock().await.remove(id);
+    async fn invalidate(&self, id: &CampaignId) {
+        self.entries.lock().await.remove(id);
     }
 }

@@ -8,15 +8,15 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use campaign::id::{CampaignId, RowNumber, page};
-use campaign::ledger::{Move, Standing, State};
-use campaign::offer::Skipped;
-use campaign::outcome::{Acceptance, Fault, Millis};
+use campaign::id::{CampaignId, RowNumber, partition_of};
+use campaign::ledger::{RowStatus, State, Transition};
+use campaign::offer::SkipReason;
+use campaign::outcome::{Acceptance, ErrorInfo, Millis};
 use campaign::tally::RowFacts;
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{attribute, done, number, one_of, refused, text};
-use crate::{Error, expiry, scan};
+use crate::campaigns::{condition_failed, in_list, number, send_if, text, to_attribute};
+use crate::{Error, scan, ttl};
 
 /// The ledger.
 #[derive(Clone, Debug)]
@@ -34,14 +34,14 @@ pub enum Claim {
     /// Nothing to do: the row is settled.
     Settled,
     /// Another owner claimed it and has not reported yet.
-    Taken(Taken),
+    HeldByOther(OtherClaim),
     /// A retry that is not due before this time.
     NotBefore(Millis),
 }
 
 /// A claim of somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken {
+pub struct OtherClaim {
     /// Since when.
     pub claimed_at: Millis,
     /// For which attempt.
@@ -50,7 +50,7 @@ pub struct Taken {
 
 /// What callbacks of one attempt at one row say together; each fact is kept as first told.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reports {
+pub struct StatusUpdate {
     /// The message's id.
     pub wamid: String,
     /// When it was sent, delivered, read.
@@ -60,7 +60,7 @@ pub struct Reports {
     /// Seen.
     pub read_at: Option<Millis>,
     /// Refused after acceptance, and why.
-    pub failed: Option<(Millis, Fault)>,
+    pub failed: Option<(Millis, ErrorInfo)>,
     /// What Meta charges for.
     pub category: Option<String>,
 }
@@ -69,7 +69,7 @@ pub struct Reports {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LedgerRow {
     /// Page, then row.
-    pub page: String,
+    pub partition_key: String,
     /// Zero-padded number.
     pub row: String,
     /// Where it stands.
@@ -89,7 +89,7 @@ pub struct LedgerRow {
     /// What the API said of the message's way.
     pub message_status: Option<String>,
     /// Why it is in this state, where the API or the way there said.
-    pub fault: Option<Fault>,
+    pub error_info: Option<ErrorInfo>,
     /// Reported `sent`.
     pub sent_at: Option<Millis>,
     /// Reported `delivered`; may be missing though it was read.
@@ -99,16 +99,16 @@ pub struct LedgerRow {
     /// Reported `failed`.
     pub failed_at: Option<Millis>,
     /// Why it failed after acceptance.
-    pub failure: Option<Fault>,
+    pub failure: Option<ErrorInfo>,
     /// What Meta charges for, such as `marketing`.
     #[serde(default)]
     pub category: Option<String>,
     /// Some attempt may have been sent, and no later one was accepted.
     #[serde(default)]
-    pub doubted: bool,
+    pub has_unconfirmed: bool,
     /// It is in doubt for good.
     #[serde(default)]
-    pub given_up: bool,
+    pub abandoned: bool,
     /// Earlier attempts, as they ended.
     #[serde(default)]
     pub history: Vec<PastAttempt>,
@@ -126,7 +126,7 @@ pub struct PastAttempt {
     /// Its message's id, where it had one.
     pub wamid: Option<String>,
     /// Why it ended so.
-    pub fault: Option<Fault>,
+    pub error_info: Option<ErrorInfo>,
 }
 
 impl LedgerRow {
@@ -136,7 +136,7 @@ impl LedgerRow {
     }
 
     /// What the counters need.
-    pub fn facts(&self) -> RowFacts {
+    pub fn row_facts(&self) -> RowFacts {
         RowFacts {
             state: self.state,
             attempt: self.attempt,
@@ -145,34 +145,34 @@ impl LedgerRow {
             delivered: self.delivered_at.is_some(),
             read: self.read_at.is_some(),
             failed: self.failed_at.is_some(),
-            given_up: self.given_up,
+            abandoned: self.abandoned,
         }
     }
 
     /// What the rules need.
-    pub fn standing(&self) -> Standing {
-        Standing {
+    pub fn status(&self) -> RowStatus {
+        RowStatus {
             state: self.state,
             attempt: self.attempt,
-            doubted: self.doubted,
+            was_unconfirmed: self.has_unconfirmed,
             failed: self.failed_at.is_some(),
-            given_up: self.given_up,
+            abandoned: self.abandoned,
         }
     }
 
     /// Its campaign.
-    pub fn campaign(&self) -> Option<CampaignId> {
-        self.page.split('#').next()?.parse().ok()
+    pub fn campaign_id(&self) -> Option<CampaignId> {
+        self.partition_key.split('#').next()?.parse().ok()
     }
 
     /// Its number.
-    pub fn number(&self) -> Option<RowNumber> {
+    pub fn row_number(&self) -> Option<RowNumber> {
         self.row.parse().ok()
     }
 }
 
 /// What a new attempt clears: everything that a former one learned goes to the history.
-const FORMER: &str = "not_before, wamid, wa_id, message_status, fault, sent_at, delivered_at, read_at, failed_at, failure, category";
+const ATTEMPT_ATTRIBUTES: &str = "not_before, wamid, wa_id, message_status, fault, sent_at, delivered_at, read_at, failed_at, failure, category";
 
 impl Ledger {
     /// The table of that name; rows expire after `retention_days`.
@@ -202,21 +202,21 @@ impl Ledger {
             .expression_attribute_values(":first", number(1))
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)))
+            .expression_attribute_values(":expiry", number(ttl(now, self.retention_days)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match fresh.send().await {
             Ok(_) => Ok(Claim::Won(1)),
-            Err(error) => match refused(&error) {
+            Err(error) => match condition_failed(&error) {
                 Some(Some(item)) => {
-                    self.claim_again(campaign, row, owner, now, LedgerRow::from_item(item)?)
+                    self.reclaim(campaign, row, owner, now, LedgerRow::from_item(item)?)
                         .await
                 }
-                _ => Err(Error::aws("claim a row")(error)),
+                _ => Err(Error::from_sdk("claim a row")(error)),
             },
         }
     }
 
-    async fn claim_again(
+    async fn reclaim(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
@@ -228,7 +228,7 @@ impl Ledger {
             // The SDK repeats a request whose answer was lost: then this claim is our own.
             State::Claimed if old.owner == owner => return Ok(Claim::Won(old.attempt)),
             State::Claimed => {
-                return Ok(Claim::Taken(Taken {
+                return Ok(Claim::HeldByOther(OtherClaim {
                     claimed_at: old.claimed_at,
                     attempt: old.attempt,
                 }));
@@ -247,14 +247,14 @@ impl Ledger {
             state: old.state,
             claimed_at: old.claimed_at,
             wamid: old.wamid,
-            fault: old.fault,
+            error_info: old.error_info,
         };
-        let history = attribute("claim a row", vec![past])?;
+        let history = to_attribute("claim a row", vec![past])?;
         let attempt = old.attempt + 1;
-        let again = guarded(self.update(campaign, row), Move::Claim, old.attempt)
+        let again = with_attempt_condition(self.update(campaign, row), Transition::Claim, old.attempt)
             .update_expression(format!(
                 "SET #state = :to, attempt = :next, #owner = :owner, claimed_at = :now, \
-                 history = list_append(if_not_exists(history, :none), :past) REMOVE {FORMER}"
+                 history = list_append(if_not_exists(history, :none), :past) REMOVE {ATTEMPT_ATTRIBUTES}"
             ))
             .expression_attribute_names("#owner", "owner")
             .expression_attribute_values(":next", number(attempt.into()))
@@ -265,27 +265,27 @@ impl Ledger {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match again.send().await {
             Ok(_) => Ok(Claim::Won(attempt)),
-            Err(error) => match refused(&error) {
+            Err(error) => match condition_failed(&error) {
                 Some(Some(item)) => {
                     let now_is = LedgerRow::from_item(item)?;
                     let ours = now_is.state == State::Claimed && now_is.owner == owner;
-                    let taken = Taken {
+                    let taken = OtherClaim {
                         claimed_at: now_is.claimed_at,
                         attempt: now_is.attempt,
                     };
                     Ok(if ours {
                         Claim::Won(now_is.attempt)
                     } else {
-                        Claim::Taken(taken)
+                        Claim::HeldByOther(taken)
                     })
                 }
-                _ => Err(Error::aws("claim a row again")(error)),
+                _ => Err(Error::from_sdk("claim a row again")(error)),
             },
         }
     }
 
     /// The API took the message.
-    pub async fn accepted(
+    pub async fn record_acceptance(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
@@ -294,59 +294,61 @@ impl Ledger {
     ) -> Result<bool, Error> {
         let optional =
             |value: &Option<String>| value.as_deref().map_or(AttributeValue::Null(true), text);
-        let update = guarded(self.update(campaign, row), Move::Accept, attempt)
+        let update = with_attempt_condition(self.update(campaign, row), Transition::Accept, attempt)
             .update_expression(
                 "SET #state = :to, wamid = :wamid, wa_id = :wa_id, message_status = :status REMOVE doubted",
             )
             .expression_attribute_values(":wamid", text(&with.wamid))
             .expression_attribute_values(":wa_id", optional(&with.wa_id))
             .expression_attribute_values(":status", optional(&with.message_status));
-        done(update, "record an acceptance").await
+        send_if(update, "record an acceptance").await
     }
 
     /// The API refused for good, the campaign must stop, or it is in doubt.
-    pub async fn settle(
+    pub async fn record_outcome(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
         attempt: u32,
-        step: Move,
-        fault: &Fault,
+        step: Transition,
+        fault: &ErrorInfo,
     ) -> Result<bool, Error> {
         let action = "record the end of an attempt";
-        let update = guarded(self.update(campaign, row), step, attempt)
-            .expression_attribute_values(":fault", attribute(action, fault)?);
-        let update = if step == Move::Doubt {
+        let update = with_attempt_condition(self.update(campaign, row), step, attempt)
+            .expression_attribute_values(":fault", to_attribute(action, fault)?);
+        let update = if step == Transition::MarkUnconfirmed {
             update
                 .update_expression("SET #state = :to, fault = :fault, doubted = :yes")
                 .expression_attribute_values(":yes", AttributeValue::Bool(true))
         } else {
             update.update_expression("SET #state = :to, fault = :fault")
         };
-        done(update, action).await
+        send_if(update, action).await
     }
 
     /// The grace time of a doubt is over, and the operator chose to send again: at once.
-    pub async fn resend(
+    pub async fn schedule_resend(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
         attempt: u32,
     ) -> Result<bool, Error> {
-        let update = guarded(self.update(campaign, row), Move::Resend, attempt)
-            .update_expression("SET #state = :to REMOVE not_before");
-        done(update, "send a doubt again").await
+        let update =
+            with_attempt_condition(self.update(campaign, row), Transition::Resend, attempt)
+                .update_expression("SET #state = :to REMOVE not_before");
+        send_if(update, "send a doubt again").await
     }
 
     /// It was accepted, then not delivered, and may be later: another try is due at `not_before`.
-    pub async fn reoffer(
+    pub async fn retry_undelivered(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
         attempt: u32,
         not_before: Millis,
     ) -> Result<bool, Error> {
-        let (update, states) = moved(self.update(campaign, row), Move::Reoffer);
+        let (update, states) =
+            with_transition(self.update(campaign, row), Transition::RequeueUndelivered);
         let update = update
             .update_expression("SET #state = :to, not_before = :due, fault = failure")
             .condition_expression(format!(
@@ -354,59 +356,59 @@ impl Ledger {
             ))
             .expression_attribute_values(":attempt", number(attempt.into()))
             .expression_attribute_values(":due", number(not_before));
-        done(update, "offer what was not delivered again").await
+        send_if(update, "offer what was not delivered again").await
     }
 
     /// No further attempt is made, for the reason in `fault`, but an earlier one may have been sent.
-    async fn give_up(
+    async fn abandon(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
-        fault: &Fault,
+        fault: &ErrorInfo,
     ) -> Result<bool, Error> {
         let action = "give a row up";
-        let (update, states) = moved(self.update(campaign, row), Move::GiveUp);
+        let (update, states) = with_transition(self.update(campaign, row), Transition::Abandon);
         let update = update
             .update_expression("SET #state = :to, fault = :fault, given_up = :yes")
             .condition_expression(format!(
                 "#state IN ({states}) AND attribute_exists(doubted)"
             ))
             .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            .expression_attribute_values(":fault", attribute(action, fault)?);
-        done(update, action).await
+            .expression_attribute_values(":fault", to_attribute(action, fault)?);
+        send_if(update, action).await
     }
 
     /// Nothing was sent; another try is due at `not_before`.
-    pub async fn retry(
+    pub async fn schedule_retry(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
         attempt: u32,
         not_before: Millis,
-        fault: &Fault,
+        fault: &ErrorInfo,
     ) -> Result<bool, Error> {
         let action = "record a retry";
-        let update = guarded(self.update(campaign, row), Move::Retry, attempt)
+        let update = with_attempt_condition(self.update(campaign, row), Transition::Retry, attempt)
             .update_expression("SET #state = :to, fault = :fault, not_before = :due")
-            .expression_attribute_values(":fault", attribute(action, fault)?)
+            .expression_attribute_values(":fault", to_attribute(action, fault)?)
             .expression_attribute_values(":due", number(not_before));
-        done(update, action).await
+        send_if(update, action).await
     }
 
     /// Not to be sent after all: skipped, or, where somebody may have been messaged, given up as a doubt. Tells whether it
     /// was skipped; a row that is claimed or settled stays as it is.
-    pub async fn leave_out(
+    pub async fn skip_or_abandon(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
         owner: &str,
-        why: Skipped,
+        why: SkipReason,
         now: Millis,
     ) -> Result<bool, Error> {
-        let fault = Fault::on_the_way(why.text());
+        let fault = ErrorInfo::transport(why.text());
         let skipped = self.skip(campaign, row, owner, &fault, now).await?;
         if !skipped {
-            self.give_up(campaign, row, &fault).await?;
+            self.abandon(campaign, row, &fault).await?;
         }
         Ok(skipped)
     }
@@ -416,7 +418,7 @@ impl Ledger {
         campaign: &CampaignId,
         row: RowNumber,
         owner: &str,
-        fault: &Fault,
+        fault: &ErrorInfo,
         now: Millis,
     ) -> Result<bool, Error> {
         let action = "skip a row";
@@ -427,25 +429,25 @@ impl Ledger {
                  claimed_at = if_not_exists(claimed_at, :now), expires_at = :expiry",
             )
             .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":fault", attribute(action, fault)?)
+            .expression_attribute_values(":fault", to_attribute(action, fault)?)
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":expiry", number(expiry(now, self.retention_days)));
-        let (update, states) = moved(update, Move::Skip);
+            .expression_attribute_values(":expiry", number(ttl(now, self.retention_days)));
+        let (update, states) = with_transition(update, Transition::Skip);
         let condition = format!(
             "attribute_not_exists(#state) OR #state IN ({states}) AND attribute_not_exists(doubted)"
         );
-        done(update.condition_expression(condition), action).await
+        send_if(update.condition_expression(condition), action).await
     }
 
     /// What callbacks say of an attempt: it was accepted, and its way since. Order and repeats do not matter.
-    pub async fn reported(
+    pub async fn apply_status(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
         attempt: u32,
-        reports: &Reports,
+        reports: &StatusUpdate,
     ) -> Result<bool, Error> {
         let action = "record a callback";
         let mut facts = vec![("wamid", text(&reports.wamid))];
@@ -464,9 +466,9 @@ impl Ledger {
         }
         if let Some((at, fault)) = &reports.failed {
             facts.push(("failed_at", number(*at)));
-            facts.push(("failure", attribute(action, fault)?));
+            facts.push(("failure", to_attribute(action, fault)?));
         }
-        let (update, states) = moved(self.update(campaign, row), Move::Report);
+        let (update, states) = with_transition(self.update(campaign, row), Transition::ApplyStatus);
         // A doubt that was to be sent again is settled by a late callback, too; what was reported as failed is not.
         let mut update = update
             .expression_attribute_values(":attempt", number(attempt.into()))
@@ -480,7 +482,7 @@ impl Ledger {
             sets.push(format!("{name} = if_not_exists({name}, :{name})"));
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
-        done(
+        send_if(
             update.update_expression(format!("SET {} REMOVE doubted", sets.join(", "))),
             action,
         )
@@ -489,7 +491,7 @@ impl Ledger {
 
     /// Forgets the numbers that WhatsApp named, of everybody whom `is_it` picks by one; gives how many rows that were.
     pub async fn erase(&self, is_it: impl Fn(&str) -> bool) -> Result<u64, Error> {
-        let wanted = |item: &scan::Item| scan::text(item, "wa_id").is_some_and(&is_it);
+        let wanted = |item: &scan::Item| scan::get_text(item, "wa_id").is_some_and(&is_it);
         let forget = async |mut item: scan::Item| {
             let mut key = HashMap::new();
             for name in ["page", "row"] {
@@ -500,14 +502,14 @@ impl Ledger {
             let updated = update.send().await;
             updated
                 .map(drop)
-                .map_err(Error::aws("erase a number from the ledger"))
+                .map_err(Error::from_sdk("erase a number from the ledger"))
         };
         let names = ["page", "row", "wa_id"];
-        scan::each(&self.client, &self.table, &names, wanted, forget).await
+        scan::for_each(&self.client, &self.table, &names, wanted, forget).await
     }
 
     /// Reads one row.
-    pub async fn row(
+    pub async fn get_row(
         &self,
         campaign: &CampaignId,
         row: RowNumber,
@@ -518,15 +520,19 @@ impl Ledger {
             .table_name(&self.table)
             .set_key(Some(key(campaign, row)))
             .consistent_read(true);
-        let item = get.send().await.map_err(Error::aws("read a row"))?.item;
+        let item = get
+            .send()
+            .await
+            .map_err(Error::from_sdk("read a row"))?
+            .item;
         item.map(LedgerRow::from_item).transpose()
     }
 
     /// The rows of one page that are in the ledger, as they were a moment ago.
-    pub async fn page(
+    pub async fn list_partition(
         &self,
         campaign: &CampaignId,
-        page: RowNumber,
+        partition: RowNumber,
     ) -> Result<Vec<LedgerRow>, Error> {
         let action = "read a page of the ledger";
         let query = self
@@ -534,11 +540,16 @@ impl Ledger {
             .query()
             .table_name(&self.table)
             .key_condition_expression("page = :page")
-            .expression_attribute_values(":page", AttributeValue::S(page_key(campaign, page)));
+            .expression_attribute_values(
+                ":page",
+                AttributeValue::S(partition_key(campaign, partition)),
+            );
         let mut items = query.into_paginator().items().send();
         let mut rows = Vec::new();
         while let Some(item) = items.next().await {
-            rows.push(LedgerRow::from_item(item.map_err(Error::aws(action))?)?);
+            rows.push(LedgerRow::from_item(
+                item.map_err(Error::from_sdk(action))?,
+            )?);
         }
         Ok(rows)
     }
@@ -552,22 +563,29 @@ impl Ledger {
 }
 
 /// The condition of a move: its attempt, and the states it may start from. Sets `:to`.
-fn guarded(update: UpdateItemFluentBuilder, step: Move, attempt: u32) -> UpdateItemFluentBuilder {
-    let (update, states) = moved(update, step);
+fn with_attempt_condition(
+    update: UpdateItemFluentBuilder,
+    step: Transition,
+    attempt: u32,
+) -> UpdateItemFluentBuilder {
+    let (update, states) = with_transition(update, step);
     update
         .expression_attribute_values(":attempt", number(attempt.into()))
         .condition_expression(format!("attempt = :attempt AND #state IN ({states})"))
 }
 
 /// Sets `:to`, names `#state`, and gives the states the move may start from, as a list for `IN`.
-fn moved(update: UpdateItemFluentBuilder, step: Move) -> (UpdateItemFluentBuilder, String) {
+fn with_transition(
+    update: UpdateItemFluentBuilder,
+    step: Transition,
+) -> (UpdateItemFluentBuilder, String) {
     let update = update
         .expression_attribute_names("#state", "state")
         .expression_attribute_values(":to", text(step.to().name()));
-    one_of(update, step.from().iter().map(|from| from.name()))
+    in_list(update, step.from().iter().map(|from| from.name()))
 }
 
-fn page_key(campaign: &CampaignId, page: RowNumber) -> String {
+fn partition_key(campaign: &CampaignId, page: RowNumber) -> String {
     format!("{campaign}#{page}")
 }
 
@@ -575,7 +593,7 @@ fn key(campaign: &CampaignId, row: RowNumber) -> HashMap<String, AttributeValue>
     HashMap::from([
         (
             "page".into(),
-            AttributeValue::S(page_key(campaign, page(row))),
+            AttributeValue::S(partition_key(campaign, partition_of(row))),
         ),
         ("row".into(), AttributeValue::S(format!("{row:010}"))),
     ])

@@ -62,7 +62,7 @@ impl Error {
 
     /// For `map_err`: what AWS says, or the chain of causes where it said nothing. Not the SDK's own debug text,
     /// which quotes requests and items.
-    fn aws<E, R>(action: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
+    fn from_sdk<E, R>(action: &'static str) -> impl FnOnce(SdkError<E, R>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
         R: std::fmt::Debug + 'static,
@@ -75,12 +75,12 @@ impl Error {
                     said.message().unwrap_or_default()
                 )
             });
-            Self::new(action, said.unwrap_or_else(|| causes(&error)))
+            Self::new(action, said.unwrap_or_else(|| error_chain(&error)))
         }
     }
 }
 
-fn causes(error: &dyn std::error::Error) -> String {
+fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -99,6 +99,6 @@ pub fn now() -> Millis {
 }
 
 /// `now` plus `days`, in the seconds that DynamoDB's time to live counts in.
-fn expiry(now: Millis, days: u32) -> u64 {
+fn ttl(now: Millis, days: u32) -> u64 {
     now / 1000 + u64::from(days) * 86_400
 }

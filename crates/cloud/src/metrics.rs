@@ -28,33 +28,33 @@ impl Unit {
 #[derive(Clone, Debug)]
 pub struct Metrics {
     function: &'static str,
-    figures: Vec<(&'static str, f64, Unit)>,
+    values: Vec<(&'static str, f64, Unit)>,
 }
 
 impl Metrics {
     /// Of this function.
-    pub fn of(function: &'static str) -> Self {
+    pub fn for_function(function: &'static str) -> Self {
         Self {
             function,
-            figures: Vec::new(),
+            values: Vec::new(),
         }
     }
 
     /// A number of things.
-    pub fn count(mut self, name: &'static str, count: usize) -> Self {
-        self.figures.push((name, count as f64, Unit::Count));
+    pub fn add_count(mut self, name: &'static str, count: usize) -> Self {
+        self.values.push((name, count as f64, Unit::Count));
         self
     }
 
     /// A time.
-    pub fn millis(mut self, name: &'static str, millis: Millis) -> Self {
-        self.figures.push((name, millis as f64, Unit::Milliseconds));
+    pub fn add_millis(mut self, name: &'static str, millis: Millis) -> Self {
+        self.values.push((name, millis as f64, Unit::Milliseconds));
         self
     }
 
     /// Writes them, unless nothing happened.
-    pub fn write(self) {
-        if self.figures.iter().any(|(_, value, _)| *value != 0.0) {
+    pub fn emit(self) {
+        if self.values.iter().any(|(_, value, _)| *value != 0.0) {
             let line = self.line(crate::now());
             #[expect(clippy::print_stdout, reason = "this is how metrics leave a Lambda")]
             {
@@ -66,9 +66,9 @@ impl Metrics {
     fn line(&self, now: Millis) -> Value {
         let metric =
             |(name, _, unit): &(&str, f64, Unit)| json!({"Name": name, "Unit": unit.name()});
-        let metrics: Vec<Value> = self.figures.iter().map(metric).collect();
+        let metrics: Vec<Value> = self.values.iter().map(metric).collect();
         let values = self
-            .figures
+            .values
             .iter()
             .map(|(name, value, _)| ((*name).to_owned(), json!(value)));
         let mut line: Map<String, Value> = values.collect();
@@ -83,8 +83,10 @@ impl Metrics {
 }
 
 /// A campaign was stopped by itself: an alarm tells somebody.
-pub(crate) fn breaker_opened() {
-    Metrics::of("breaker").count("Pauses", 1).write();
+pub(crate) fn count_pause() {
+    Metrics::for_function("breaker")
+        .add_count("Pauses", 1)
+        .emit();
 }
 
 #[cfg(test)]
@@ -92,10 +94,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_what_cloudwatch_reads() {
-        let line = Metrics::of("sender")
-            .count("Calls", 40)
-            .millis("Lag", 12)
+    fn line_follows_embedded_metric_format() {
+        let line = Metrics::for_function("sender")
+            .add_count("Calls", 40)
+            .add_millis("Lag", 12)
             .line(7);
         assert_eq!(
             (&line["Calls"], &line["Lag"], &line["function"]),

@@ -5,13 +5,13 @@ use campaign::outcome::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::{number, text};
-use crate::{Error, expiry};
+use crate::{Error, ttl};
 
 const ACCOUNT: &str = "account";
 
 /// The notices.
 #[derive(Clone, Debug)]
-pub struct Notices {
+pub struct AccountEvents {
     client: Client,
     table: String,
     retention_days: u32,
@@ -19,7 +19,7 @@ pub struct Notices {
 
 /// A notice, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Noted {
+pub struct StoredAccountEvent {
     /// When.
     pub at: Millis,
     /// The webhook's field.
@@ -30,7 +30,7 @@ pub struct Noted {
     pub text: String,
 }
 
-impl Notices {
+impl AccountEvents {
     /// In the campaigns table of that name; they expire after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Notices {
     }
 
     /// Notes one; `key` is its callback's, so that a repeat changes nothing.
-    pub async fn note(&self, key: &str, noted: &Noted) -> Result<(), Error> {
+    pub async fn record(&self, key: &str, noted: &StoredAccountEvent) -> Result<(), Error> {
         let part = format!("notice#{:015}#{key}", noted.at);
         let put = self
             .client
@@ -53,15 +53,15 @@ impl Notices {
             .item("field", text(&noted.field))
             .item("event", text(&noted.event))
             .item("text", text(&noted.text))
-            .item("expires_at", number(expiry(noted.at, self.retention_days)));
+            .item("expires_at", number(ttl(noted.at, self.retention_days)));
         put.send()
             .await
             .map(drop)
-            .map_err(Error::aws("note what Meta says of the account"))
+            .map_err(Error::from_sdk("note what Meta says of the account"))
     }
 
     /// The latest, newest first.
-    pub async fn latest(&self, limit: i32) -> Result<Vec<Noted>, Error> {
+    pub async fn list_latest(&self, limit: i32) -> Result<Vec<StoredAccountEvent>, Error> {
         let action = "list what Meta said of the account";
         let query = self
             .client
@@ -72,7 +72,7 @@ impl Notices {
             .expression_attribute_values(":notice", text("notice#"))
             .scan_index_forward(false)
             .limit(limit);
-        let items = query.send().await.map_err(Error::aws(action))?.items;
+        let items = query.send().await.map_err(Error::from_sdk(action))?.items;
         let read = |item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error));
         items.unwrap_or_default().into_iter().map(read).collect()
     }

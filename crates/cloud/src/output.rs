@@ -4,27 +4,27 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use crate::Error;
-use crate::files::{CSV, Files};
+use crate::files::{CSV_CONTENT_TYPE, Files};
 
 /// A part of a multipart upload; S3 wants 5 MiB at least.
-const PART: usize = 5 * 1024 * 1024;
+const PART_BYTES: usize = 5 * 1024 * 1024;
 
 /// A file under way. Nothing shows in the bucket before [`Output::finish`].
 #[derive(Debug)]
-pub struct Output {
+pub struct MultipartWriter {
     files: Files,
     key: String,
     buffer: Vec<u8>,
-    upload: Option<Upload>,
+    upload: Option<MultipartUpload>,
 }
 
 #[derive(Debug)]
-struct Upload {
+struct MultipartUpload {
     id: String,
     parts: Vec<CompletedPart>,
 }
 
-impl Output {
+impl MultipartWriter {
     /// Begins the file at `key`, such as [`crate::files::rejects_key`].
     pub fn new(files: &Files, key: String) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Output {
     /// Adds bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PART {
+        if self.buffer.len() >= PART_BYTES {
             self.send_part().await
         } else {
             Ok(())
@@ -48,7 +48,7 @@ impl Output {
     /// Makes the file appear, in the place of an earlier one.
     pub async fn finish(mut self) -> Result<(), Error> {
         if self.upload.is_none() {
-            return self.put_whole().await;
+            return self.put_object().await;
         }
         if !self.buffer.is_empty() {
             self.send_part().await?;
@@ -70,21 +70,23 @@ impl Output {
             .send()
             .await
             .map(drop)
-            .map_err(Error::aws("complete a file of the bucket"))
+            .map_err(Error::from_sdk("complete a file of the bucket"))
     }
 
-    async fn put_whole(self) -> Result<(), Error> {
+    async fn put_object(self) -> Result<(), Error> {
         let put = self
             .files
             .client
             .put_object()
             .bucket(&self.files.bucket)
             .key(&self.key);
-        let put = put.content_type(CSV).body(ByteStream::from(self.buffer));
+        let put = put
+            .content_type(CSV_CONTENT_TYPE)
+            .body(ByteStream::from(self.buffer));
         put.send()
             .await
             .map(drop)
-            .map_err(Error::aws("write a file of the bucket"))
+            .map_err(Error::from_sdk("write a file of the bucket"))
     }
 
     async fn send_part(&mut self) -> Result<(), Error> {
@@ -96,13 +98,13 @@ impl Output {
                     .create_multipart_upload()
                     .bucket(bucket)
                     .key(&self.key)
-                    .content_type(CSV);
+                    .content_type(CSV_CONTENT_TYPE);
                 let created = create
                     .send()
                     .await
-                    .map_err(Error::aws("begin a file of the bucket"))?;
+                    .map_err(Error::from_sdk("begin a file of the bucket"))?;
                 let id = created.upload_id.unwrap_or_default();
-                self.upload.insert(Upload {
+                self.upload.insert(MultipartUpload {
                     id,
                     parts: Vec::new(),
                 })
@@ -120,7 +122,7 @@ impl Output {
             .body(body)
             .send()
             .await
-            .map_err(Error::aws("write a part of a file of the bucket"))?;
+            .map_err(Error::from_sdk("write a part of a file of the bucket"))?;
         upload.parts.push(
             CompletedPart::builder()
                 .part_number(number)

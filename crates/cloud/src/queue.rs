@@ -16,40 +16,40 @@ use crate::Error;
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
 /// Messages per `SendMessageBatch` (SQS quotas).
-const PER_REQUEST: usize = 10;
+const MAX_ENTRIES_PER_REQUEST: usize = 10;
 
 /// Bytes per `SendMessageBatch` that every version of SQS takes.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
 
 /// Requests under way at once.
-const IN_FLIGHT: usize = 8;
+const MAX_CONCURRENT_REQUESTS: usize = 8;
 
 /// How often entries that SQS refused within a successful answer are sent again.
-const TRIES: u32 = 6;
+const MAX_ATTEMPTS: u32 = 6;
 
 /// The sends queue.
 #[derive(Clone, Debug)]
-pub struct Queue {
+pub struct BatchQueue {
     client: Client,
     url: String,
 }
 
 /// A message taken from the queue: it comes again unless it is deleted in time.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub struct QueueMessage {
     /// Its id.
     pub id: String,
     /// Its text.
     pub body: String,
     /// With what it is deleted.
-    pub receipt: String,
+    pub receipt_handle: String,
     /// How often it was received, this time included.
-    pub times: u32,
+    pub receive_count: u32,
 }
 
-impl Received {
+impl QueueMessage {
     /// The batch in it.
-    pub fn batch(&self) -> Result<Batch, serde_json::Error> {
+    pub fn parse_batch(&self) -> Result<Batch, serde_json::Error> {
         serde_json::from_str(&self.body)
     }
 }
@@ -62,39 +62,40 @@ struct Entry {
     delay: i32,
 }
 
-impl Queue {
+impl BatchQueue {
     /// The queue of that URL.
     pub fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }
 
     /// Enqueues batches, in tens, several requests under way; returns when SQS has every one.
-    pub async fn send(&self, batches: &[Batch], delay: Duration) -> Result<(), Error> {
+    pub async fn enqueue(&self, batches: &[Batch], delay: Duration) -> Result<(), Error> {
         let entries = batches
             .iter()
-            .map(|batch| entry(batch, delay))
+            .map(|batch| to_entry(batch, delay))
             .collect::<Result<Vec<_>, _>>()?;
-        let requests = stream::iter(requests(entries)).map(|request| self.send_request(request));
+        let requests =
+            stream::iter(group_into_requests(entries)).map(|request| self.send_request(request));
         requests
-            .buffer_unordered(IN_FLIGHT)
+            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
             .try_collect::<()>()
             .await
     }
 
     /// Enqueues a batch in this lane, which senders look into while they are at work, and wakes one in case none is: by a
     /// batch without rows in the lane whose messages Lambda brings.
-    pub async fn send_urgent(
+    pub async fn enqueue_urgent(
         &self,
         batch: Batch,
         delay: Duration,
-        bulk: &Queue,
+        bulk: &BatchQueue,
     ) -> Result<(), Error> {
         let wake = Batch {
             campaign: batch.campaign.clone(),
             rows: Vec::new(),
         };
-        self.send(&[batch], delay).await?;
-        bulk.send(&[wake], delay).await
+        self.enqueue(&[batch], delay).await?;
+        bulk.enqueue(&[wake], delay).await
     }
 
     /// Takes up to `most` messages (10 at most), which nobody else sees for the time given. `wait` zero asks some of SQS'
@@ -104,7 +105,7 @@ impl Queue {
         most: i32,
         hidden: Duration,
         wait: Duration,
-    ) -> Result<Vec<Received>, Error> {
+    ) -> Result<Vec<QueueMessage>, Error> {
         let receive = self
             .client
             .receive_message()
@@ -113,13 +114,20 @@ impl Queue {
             .visibility_timeout(hidden.as_secs() as i32)
             .wait_time_seconds(wait.as_secs() as i32)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
-        let answer = receive.send().await.map_err(Error::aws("take batches"))?;
+        let answer = receive
+            .send()
+            .await
+            .map_err(Error::from_sdk("take batches"))?;
         let messages = answer.messages.unwrap_or_default().into_iter();
-        Ok(messages.filter_map(received).collect())
+        Ok(messages.filter_map(to_queue_message).collect())
     }
 
     /// Keeps a message hidden for as long again from now.
-    pub async fn hide(&self, receipt: &str, hidden: Duration) -> Result<(), Error> {
+    pub async fn set_visibility_timeout(
+        &self,
+        receipt: &str,
+        hidden: Duration,
+    ) -> Result<(), Error> {
         let change = self
             .client
             .change_message_visibility()
@@ -130,13 +138,13 @@ impl Queue {
             .send()
             .await
             .map(drop)
-            .map_err(Error::aws("keep a batch hidden"))
+            .map_err(Error::from_sdk("keep a batch hidden"))
     }
 
     /// Deletes messages that are done. One that is left comes again, which costs and harms nobody.
     pub async fn delete(&self, receipts: &[String]) -> Result<(), Error> {
         let action = "delete batches";
-        for receipts in receipts.chunks(PER_REQUEST) {
+        for receipts in receipts.chunks(MAX_ENTRIES_PER_REQUEST) {
             let entry = |(index, receipt): (usize, &String)| {
                 DeleteMessageBatchRequestEntry::builder()
                     .id(index.to_string())
@@ -150,7 +158,7 @@ impl Queue {
                 .delete_message_batch()
                 .queue_url(&self.url)
                 .set_entries(Some(entries.collect::<Result<Vec<_>, _>>()?));
-            delete.send().await.map_err(Error::aws(action))?;
+            delete.send().await.map_err(Error::from_sdk(action))?;
         }
         Ok(())
     }
@@ -168,7 +176,7 @@ impl Queue {
         let counts = get
             .send()
             .await
-            .map_err(Error::aws("look how full the queue is"))?
+            .map_err(Error::from_sdk("look how full the queue is"))?
             .attributes
             .unwrap_or_default();
         Ok(counts.values().all(|count| count == "0"))
@@ -176,16 +184,16 @@ impl Queue {
 
     /// A success may hold failures of single entries: those are sent again.
     async fn send_request(&self, mut entries: Vec<Entry>) -> Result<(), Error> {
-        for attempt in 0..TRIES {
+        for attempt in 0..MAX_ATTEMPTS {
             let request = self
                 .client
                 .send_message_batch()
                 .queue_url(&self.url)
-                .set_entries(Some(numbered(&entries)?));
+                .set_entries(Some(to_request_entries(&entries)?));
             let answer = request
                 .send()
                 .await
-                .map_err(Error::aws("enqueue batches"))?;
+                .map_err(Error::from_sdk("enqueue batches"))?;
             let failed: Vec<usize> = answer
                 .failed
                 .iter()
@@ -202,26 +210,26 @@ impl Queue {
         }
         Err(Error::new(
             "enqueue batches",
-            format!("SQS refused {} of them {TRIES} times", entries.len()),
+            format!("SQS refused {} of them {MAX_ATTEMPTS} times", entries.len()),
         ))
     }
 }
 
-fn received(message: aws_sdk_sqs::types::Message) -> Option<Received> {
+fn to_queue_message(message: aws_sdk_sqs::types::Message) -> Option<QueueMessage> {
     let times = message
         .attributes
         .as_ref()
         .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount))
         .and_then(|count| count.parse().ok());
-    Some(Received {
+    Some(QueueMessage {
         id: message.message_id?,
         body: message.body?,
-        receipt: message.receipt_handle?,
-        times: times.unwrap_or(1),
+        receipt_handle: message.receipt_handle?,
+        receive_count: times.unwrap_or(1),
     })
 }
 
-fn entry(batch: &Batch, delay: Duration) -> Result<Entry, Error> {
+fn to_entry(batch: &Batch, delay: Duration) -> Result<Entry, Error> {
     let body = serde_json::to_string(batch).map_err(|error| Error::new("write a batch", error))?;
     // Rounded up: a retry that came early would be put back once more.
     let delay = delay.min(MAX_DELAY).as_millis().div_ceil(1000) as i32;
@@ -232,13 +240,13 @@ fn entry(batch: &Batch, delay: Duration) -> Result<Entry, Error> {
     })
 }
 
-fn requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+fn group_into_requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
     let mut requests: Vec<Vec<Entry>> = Vec::new();
     let mut bytes = 0;
     for entry in entries {
         bytes += entry.body.len();
         match requests.last_mut() {
-            Some(last) if last.len() < PER_REQUEST && bytes <= MAX_REQUEST_BYTES => {
+            Some(last) if last.len() < MAX_ENTRIES_PER_REQUEST && bytes <= MAX_REQUEST_BYTES => {
                 last.push(entry)
             }
             _ => {
@@ -250,7 +258,7 @@ fn requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
     requests
 }
 
-fn numbered(entries: &[Entry]) -> Result<Vec<SendMessageBatchRequestEntry>, Error> {
+fn to_request_entries(entries: &[Entry]) -> Result<Vec<SendMessageBatchRequestEntry>, Error> {
     let number = |(index, entry): (usize, &Entry)| {
         SendMessageBatchRequestEntry::builder()
             .id(index.to_string())
@@ -274,7 +282,7 @@ mod tests {
     use campaign::phone;
 
     fn batch(value: &str) -> Batch {
-        let to = phone::read("+5511987654321", None).expect("phone");
+        let to = phone::parse("+5511987654321", None).expect("phone");
         Batch {
             campaign: "c1".parse().expect("id"),
             rows: vec![Row {
@@ -286,14 +294,17 @@ mod tests {
     }
 
     #[test]
-    fn requests_keep_to_both_limits() {
+    fn requests_respect_both_limits() {
         let of = |count: usize, size: usize| {
             let batches = vec![batch(&"x".repeat(size)); count];
             let entries = batches
                 .iter()
-                .map(|batch| entry(batch, Duration::ZERO).expect("entry"))
+                .map(|batch| to_entry(batch, Duration::ZERO).expect("entry"))
                 .collect();
-            requests(entries).iter().map(Vec::len).collect::<Vec<_>>()
+            group_into_requests(entries)
+                .iter()
+                .map(Vec::len)
+                .collect::<Vec<_>>()
         };
         assert_eq!(of(25, 10), [10, 10, 5]);
         assert_eq!(of(5, 90_000), [2, 2, 1]);
@@ -301,7 +312,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn entries_refused_within_a_success_are_sent_again_and_only_those() {
+    async fn only_entries_refused_within_a_success_are_sent_again() {
         let refused = BatchResultErrorEntry::builder()
             .id("1")
             .code("InternalError")
@@ -327,9 +338,9 @@ mod tests {
             })
             .then_output(move || done.clone());
         let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&three, &one]);
-        let queue = Queue::new(client, "http://queue".into());
+        let queue = BatchQueue::new(client, "http://queue".into());
         let batches = [batch("first"), batch("second"), batch("third")];
-        queue.send(&batches, Duration::ZERO).await.expect("sent");
+        queue.enqueue(&batches, Duration::ZERO).await.expect("sent");
         assert_eq!((three.num_calls(), one.num_calls()), (1, 1));
     }
 }

@@ -15,7 +15,7 @@ const SEGMENTS: i32 = 8;
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// Calls `with` for every item of a table that `wanted` picks, with `names` of its attributes alone.
-pub(crate) async fn each(
+pub(crate) async fn for_each(
     client: &Client,
     table: &str,
     names: &[&str],
@@ -38,7 +38,7 @@ pub(crate) async fn each(
         let mut items = scan.into_paginator().items().send();
         let mut found = 0;
         while let Some(item) = items.next().await {
-            let item = item.map_err(Error::aws("read a table"))?;
+            let item = item.map_err(Error::from_sdk("read a table"))?;
             if wanted(&item) {
                 with(item).await?;
                 found += 1;
@@ -54,6 +54,6 @@ pub(crate) async fn each(
 }
 
 /// An attribute as text.
-pub(crate) fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
+pub(crate) fn get_text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }

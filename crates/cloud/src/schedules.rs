@@ -9,7 +9,7 @@ use campaign::id::CampaignId;
 use jiff::Timestamp;
 
 use crate::Error;
-use crate::splits::SplitOrder;
+use crate::splits::ImportJob;
 
 /// One-time schedules, one a campaign, that put an order into the splits queue.
 #[derive(Clone, Debug)]
@@ -31,14 +31,14 @@ impl Schedules {
 
     /// Starts the campaign at `at`, in milliseconds since the Unix epoch; up to a minute late, as the service is.
     /// The schedule deletes itself afterwards. Where there is one already, nothing changes.
-    pub async fn start_at(&self, id: &CampaignId, at: u64) -> Result<(), Error> {
+    pub async fn schedule_start(&self, id: &CampaignId, at: u64) -> Result<(), Error> {
         let action = "schedule the campaign's start";
         let failed = |error: String| Error::new(action, error);
         // Whole seconds, rounded up: an order that came early would find the campaign still waiting.
         let seconds =
             i64::try_from(at.div_ceil(1000)).map_err(|error| failed(error.to_string()))?;
         let time = Timestamp::from_second(seconds).map_err(|error| failed(error.to_string()))?;
-        let order = serde_json::to_string(&SplitOrder::go_on(id.clone()))
+        let order = serde_json::to_string(&ImportJob::resume(id.clone()))
             .map_err(|error| failed(error.to_string()))?;
         let target = Target::builder()
             .arn(&self.queue_arn)
@@ -68,7 +68,7 @@ impl Schedules {
             {
                 Ok(())
             }
-            Err(error) => Err(Error::aws(action)(error)),
+            Err(error) => Err(Error::from_sdk(action)(error)),
         }
     }
 }

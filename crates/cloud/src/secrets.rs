@@ -13,10 +13,10 @@ use tokio::sync::Mutex;
 use crate::Error;
 
 /// A secret older than this is read anew, so that a rotation needs no deploy.
-const FRESH: Duration = Duration::from_secs(300);
+const MAX_AGE: Duration = Duration::from_secs(300);
 
 /// How often refused tokens may make us read it.
-const REFRESH: Duration = Duration::from_secs(10);
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the secret holds, as JSON.
 #[derive(Debug, Deserialize)]
@@ -66,7 +66,7 @@ impl Secret {
     }
 
     /// Whether Meta's handshake shows the right token.
-    pub fn verifies(&self, token: &str) -> bool {
+    pub fn is_verify_token(&self, token: &str) -> bool {
         self.verify_token
             .expose_secret()
             .as_bytes()
@@ -80,11 +80,11 @@ impl Secret {
 pub struct Secrets {
     client: Client,
     id: String,
-    kept: Mutex<Kept>,
+    cached: Mutex<Cached>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Cached {
     secret: Option<(Instant, Arc<Secret>)>,
     refreshed_at: Option<Instant>,
 }
@@ -95,40 +95,44 @@ impl Secrets {
         Self {
             client,
             id,
-            kept: Mutex::default(),
+            cached: Mutex::default(),
         }
     }
 
     /// The secret, at most five minutes old.
     pub async fn get(&self) -> Result<Arc<Secret>, Error> {
-        let mut kept = self.kept.lock().await;
+        let mut kept = self.cached.lock().await;
         match &kept.secret {
-            Some((read_at, secret)) if read_at.elapsed() < FRESH => Ok(Arc::clone(secret)),
-            _ => self.read_anew(&mut kept).await,
+            Some((read_at, secret)) if read_at.elapsed() < MAX_AGE => Ok(Arc::clone(secret)),
+            _ => self.reload(&mut kept).await,
         }
     }
 
     /// The secret after Meta refused the token: read anew, but not more than once in ten seconds.
     pub async fn refresh(&self) -> Result<Arc<Secret>, Error> {
-        let mut kept = self.kept.lock().await;
+        let mut kept = self.cached.lock().await;
         match &kept.secret {
-            Some((_, secret)) if kept.refreshed_at.is_some_and(|at| at.elapsed() < REFRESH) => {
+            Some((_, secret))
+                if kept
+                    .refreshed_at
+                    .is_some_and(|at| at.elapsed() < MIN_REFRESH_INTERVAL) =>
+            {
                 Ok(Arc::clone(secret))
             }
             _ => {
                 kept.refreshed_at = Some(Instant::now());
-                self.read_anew(&mut kept).await
+                self.reload(&mut kept).await
             }
         }
     }
 
-    async fn read_anew(&self, kept: &mut Kept) -> Result<Arc<Secret>, Error> {
-        let secret = Arc::new(self.read().await?);
+    async fn reload(&self, kept: &mut Cached) -> Result<Arc<Secret>, Error> {
+        let secret = Arc::new(self.fetch().await?);
         kept.secret = Some((Instant::now(), Arc::clone(&secret)));
         Ok(secret)
     }
 
-    async fn read(&self) -> Result<Secret, Error> {
+    async fn fetch(&self) -> Result<Secret, Error> {
         let action = "read the secret (README, \"The secret\", tells what to put into it)";
         let answer = self
             .client
@@ -136,7 +140,7 @@ impl Secrets {
             .secret_id(&self.id)
             .send()
             .await
-            .map_err(Error::aws(action))?;
+            .map_err(Error::from_sdk(action))?;
         // Not serde's own error: it may quote the secret.
         serde_json::from_str(answer.secret_string().unwrap_or_default()).map_err(|error| {
             Error::new(
@@ -161,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_by_its_hash_alone() {
+    fn token_is_identified_by_its_hash() {
         assert_eq!(secret().authorize("abc"), Some("ops"));
         for wrong in [
             "",
@@ -171,11 +175,15 @@ mod tests {
         ] {
             assert_eq!(secret().authorize(wrong), None, "{wrong}");
         }
-        assert!(secret().verifies("v") && !secret().verifies("w") && !secret().verifies(""));
+        assert!(
+            secret().is_verify_token("v")
+                && !secret().is_verify_token("w")
+                && !secret().is_verify_token("")
+        );
     }
 
     #[test]
-    fn nothing_secret_is_printed() {
+    fn debug_output_hides_secrets() {
         let printed = format!("{:?}", secret());
         assert!(
             !printed.contains("\"t\"") && !printed.contains("\"s\""),

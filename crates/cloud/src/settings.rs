@@ -9,17 +9,17 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::Error;
-use crate::campaigns::{attribute, text};
+use crate::campaigns::{text, to_attribute};
 
 /// How old what a process knows may be: a change is in force everywhere by then.
-const FRESH: Duration = Duration::from_secs(30);
+const MAX_AGE: Duration = Duration::from_secs(30);
 
 /// Where the settings are.
 #[derive(Debug)]
 pub struct SettingsStore {
     client: Client,
     table: String,
-    kept: Mutex<Option<(Instant, Arc<Settings>)>>,
+    cached: Mutex<Option<(Instant, Arc<Settings>)>>,
 }
 
 impl SettingsStore {
@@ -28,25 +28,25 @@ impl SettingsStore {
         Self {
             client,
             table,
-            kept: Mutex::default(),
+            cached: Mutex::default(),
         }
     }
 
     /// The settings, half a minute old at most; the usual ones before somebody set any.
     pub async fn get(&self) -> Result<Arc<Settings>, Error> {
-        let mut kept = self.kept.lock().await;
+        let mut kept = self.cached.lock().await;
         if let Some((read_at, settings)) = &*kept
-            && read_at.elapsed() < FRESH
+            && read_at.elapsed() < MAX_AGE
         {
             return Ok(Arc::clone(settings));
         }
-        let settings = Arc::new(self.read().await?);
+        let settings = Arc::new(self.get_latest().await?);
         *kept = Some((Instant::now(), Arc::clone(&settings)));
         Ok(settings)
     }
 
     /// The settings as they are now.
-    pub async fn read(&self) -> Result<Settings, Error> {
+    pub async fn get_latest(&self) -> Result<Settings, Error> {
         let action = "read the settings";
         let get = self
             .client
@@ -55,7 +55,7 @@ impl SettingsStore {
             .key("id", text("settings"))
             .key("part", text("settings"))
             .consistent_read(true);
-        let item = get.send().await.map_err(Error::aws(action))?.item;
+        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
         match item.and_then(|mut item| item.remove("settings")) {
             Some(settings) => serde_dynamo::from_attribute_value(settings)
                 .map_err(|error| Error::new(action, error)),
@@ -64,7 +64,7 @@ impl SettingsStore {
     }
 
     /// Puts others in their place.
-    pub async fn write(&self, settings: &Settings) -> Result<(), Error> {
+    pub async fn put(&self, settings: &Settings) -> Result<(), Error> {
         let action = "write the settings";
         let put = self
             .client
@@ -72,9 +72,9 @@ impl SettingsStore {
             .table_name(&self.table)
             .item("id", text("settings"))
             .item("part", text("settings"))
-            .item("settings", attribute(action, settings)?);
-        put.send().await.map_err(Error::aws(action))?;
-        *self.kept.lock().await = None;
+            .item("settings", to_attribute(action, settings)?);
+        put.send().await.map_err(Error::from_sdk(action))?;
+        *self.cached.lock().await = None;
         Ok(())
     }
 }

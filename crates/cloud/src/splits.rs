@@ -10,40 +10,40 @@ use crate::Error;
 
 /// Go on with a campaign's files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SplitOrder {
+pub struct ImportJob {
     /// Whose.
     pub campaign: CampaignId,
     /// Whether the last file is to be read to its end once more, for a new preview.
     #[serde(default)]
-    pub examine: bool,
+    pub validate: bool,
     /// Where to begin offering rows again that were in the queue before; `None` where only new ones are to follow.
     #[serde(default)]
-    pub offer: Option<Position>,
+    pub requeue: Option<Position>,
 }
 
-impl SplitOrder {
+impl ImportJob {
     /// Go on where the files are.
-    pub fn go_on(campaign: CampaignId) -> Self {
+    pub fn resume(campaign: CampaignId) -> Self {
         Self {
             campaign,
-            examine: false,
-            offer: None,
+            validate: false,
+            requeue: None,
         }
     }
 
     /// Read the last file to its end once more.
-    pub fn examine(campaign: CampaignId) -> Self {
+    pub fn validate(campaign: CampaignId) -> Self {
         Self {
-            examine: true,
-            ..Self::go_on(campaign)
+            validate: true,
+            ..Self::resume(campaign)
         }
     }
 
     /// Offer every row again, from the position on.
-    pub fn offer(campaign: CampaignId, from: Position) -> Self {
+    pub fn requeue(campaign: CampaignId, from: Position) -> Self {
         Self {
-            offer: Some(from),
-            ..Self::go_on(campaign)
+            requeue: Some(from),
+            ..Self::resume(campaign)
         }
     }
 }
@@ -59,19 +59,19 @@ pub struct Position {
 
 /// The splits queue.
 #[derive(Clone, Debug)]
-pub struct Splits {
+pub struct ImportQueue {
     client: Client,
     url: String,
 }
 
-impl Splits {
+impl ImportQueue {
     /// The queue of that URL.
     pub fn new(client: Client, url: String) -> Self {
         Self { client, url }
     }
 
     /// Asks the splitter to go on, `delay` from now.
-    pub async fn order(&self, order: &SplitOrder, delay: Duration) -> Result<(), Error> {
+    pub async fn enqueue(&self, order: &ImportJob, delay: Duration) -> Result<(), Error> {
         let action = "ask the splitter to go on";
         let body = serde_json::to_string(order).map_err(|error| Error::new(action, error))?;
         let send = self
@@ -83,6 +83,6 @@ impl Splits {
             .send()
             .await
             .map(drop)
-            .map_err(Error::aws(action))
+            .map_err(Error::from_sdk(action))
     }
 }

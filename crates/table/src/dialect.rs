@@ -6,10 +6,10 @@ use csv_async::AsyncReaderBuilder;
 const CANDIDATES: [u8; 4] = *b",;\t|";
 
 /// Records that are looked at.
-const LOOKED_AT: usize = 50;
+const SAMPLE_RECORDS: usize = 50;
 
 /// Spreadsheets write the delimiter into the first line where it may be in doubt; gives it, and the line's length.
-pub fn sep_line(text: &str) -> Option<(u8, usize)> {
+pub fn parse_sep_line(text: &str) -> Option<(u8, usize)> {
     let end = text.find(['\n', '\r']).unwrap_or(text.len());
     let line = text[..end].trim_matches('"');
     let sep = line
@@ -29,10 +29,10 @@ pub fn sep_line(text: &str) -> Option<(u8, usize)> {
 
 /// The delimiter under which the first records of `text` are most alike; `whole` where nothing follows. A comma where
 /// there is but one column.
-pub async fn delimiter(text: &str, whole: bool) -> u8 {
+pub async fn detect_delimiter(text: &str, whole: bool) -> u8 {
     let mut best = (b',', Fit::default());
     for candidate in CANDIDATES {
-        let fit = fit(text, whole, candidate).await;
+        let fit = measure_fit(text, whole, candidate).await;
         if fit > best.1 {
             best = (candidate, fit);
         }
@@ -44,13 +44,13 @@ pub async fn delimiter(text: &str, whole: bool) -> u8 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 struct Fit {
     /// The header has a column that is called like a phone's.
-    phone: bool,
+    has_phone_header: bool,
     /// Share of records as wide as the header, where that has several columns.
-    alike: f32,
+    equal_width_share: f32,
     width: usize,
 }
 
-async fn fit(text: &str, whole: bool, delimiter: u8) -> Fit {
+async fn measure_fit(text: &str, whole: bool, delimiter: u8) -> Fit {
     let mut reader = AsyncReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -58,12 +58,14 @@ async fn fit(text: &str, whole: bool, delimiter: u8) -> Fit {
         .create_reader(text.as_bytes());
     let mut records = Vec::new();
     let mut record = csv_async::ByteRecord::new();
-    while records.len() < LOOKED_AT && reader.read_byte_record(&mut record).await.unwrap_or(false) {
+    while records.len() < SAMPLE_RECORDS
+        && reader.read_byte_record(&mut record).await.unwrap_or(false)
+    {
         if record.iter().any(|cell| !cell.trim_ascii().is_empty()) {
-            records.push((record.len(), looks_like_phone_header(&record)));
+            records.push((record.len(), has_phone_like_cell(&record)));
         }
     }
-    if !whole && records.len() < LOOKED_AT {
+    if !whole && records.len() < SAMPLE_RECORDS {
         records.pop();
     }
     let Some(((width, phone), rows)) = records.split_first().map(|(first, rows)| (*first, rows))
@@ -75,14 +77,14 @@ async fn fit(text: &str, whole: bool, delimiter: u8) -> Fit {
     }
     let alike = rows.iter().filter(|(other, _)| *other == width).count();
     Fit {
-        phone,
-        alike: (alike + 1) as f32 / (rows.len() + 1) as f32,
+        has_phone_header: phone,
+        equal_width_share: (alike + 1) as f32 / (rows.len() + 1) as f32,
         width,
     }
 }
 
 /// A short cell that speaks of a phone: evidence of a delimiter, not yet the choice of the column.
-fn looks_like_phone_header(record: &csv_async::ByteRecord) -> bool {
+fn has_phone_like_cell(record: &csv_async::ByteRecord) -> bool {
     const WORDS: [&str; 11] = [
         "phone", "mobile", "number", "whatsapp", "tel", "cel", "handy", "móvil", "movil", "fone",
         "msisdn",
@@ -116,7 +118,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(
-                delimiter(text, true).await as char,
+                detect_delimiter(text, true).await as char,
                 expected as char,
                 "{text}"
             );
@@ -125,11 +127,11 @@ mod tests {
 
     #[test]
     fn a_sep_line_is_taken_at_its_word() {
-        assert_eq!(sep_line("sep=;\r\na;b"), Some((b';', 7)));
-        assert_eq!(sep_line("\"sep=,\"\na,b"), Some((b',', 8)));
-        assert_eq!(sep_line("SEP=\t\rx"), Some((b'\t', 6)));
+        assert_eq!(parse_sep_line("sep=;\r\na;b"), Some((b';', 7)));
+        assert_eq!(parse_sep_line("\"sep=,\"\na,b"), Some((b',', 8)));
+        assert_eq!(parse_sep_line("SEP=\t\rx"), Some((b'\t', 6)));
         for text in ["sep=", "sep=;;\n", "separate;b\n", "phone\n", "", "sé=;"] {
-            assert_eq!(sep_line(text), None, "{text}");
+            assert_eq!(parse_sep_line(text), None, "{text}");
         }
     }
 }

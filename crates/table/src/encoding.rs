@@ -9,38 +9,40 @@ use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WIN
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// Bytes taken from below, and given upwards, at a time.
-const CHUNK: usize = 16 * 1024;
+const CHUNK_BYTES: usize = 16 * 1024;
 
 /// What a sample of a file says.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Detected {
+pub enum DetectedEncoding {
     /// This one.
-    Sure(&'static Encoding),
+    Known(&'static Encoding),
     /// Nothing but ASCII so far: UTF-8 or, if that turns out wrong, windows-1252.
-    Ascii,
+    AsciiOnly,
 }
 
 /// The encoding of that name, as browsers know it; `None` where there is none, or none that can hold a table.
-pub fn named(name: &str) -> Option<&'static Encoding> {
+pub fn for_label(name: &str) -> Option<&'static Encoding> {
     Encoding::for_label(name.as_bytes())
         .filter(|&found| found != encoding_rs::REPLACEMENT && found != encoding_rs::X_USER_DEFINED)
 }
 
 /// Looks at the first bytes of a file; `domain` is a hint where several legacy encodings would do.
-pub fn detect(sample: &[u8], whole: bool, domain: Option<&str>) -> Detected {
+pub fn detect(sample: &[u8], whole: bool, domain: Option<&str>) -> DetectedEncoding {
     if let Some((encoding, _)) = Encoding::for_bom(sample) {
-        return Detected::Sure(encoding);
+        return DetectedEncoding::Known(encoding);
     }
-    if let Some(encoding) = utf16_without_mark(sample) {
-        return Detected::Sure(encoding);
+    if let Some(encoding) = detect_utf16_without_bom(sample) {
+        return DetectedEncoding::Known(encoding);
     }
     if sample.is_ascii() {
-        return Detected::Ascii;
+        return DetectedEncoding::AsciiOnly;
     }
     match std::str::from_utf8(sample) {
-        Ok(_) => return Detected::Sure(UTF_8),
+        Ok(_) => return DetectedEncoding::Known(UTF_8),
         // A character cut by the sample's end.
-        Err(error) if !whole && error.error_len().is_none() => return Detected::Sure(UTF_8),
+        Err(error) if !whole && error.error_len().is_none() => {
+            return DetectedEncoding::Known(UTF_8);
+        }
         Err(_) => {}
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
@@ -50,11 +52,11 @@ pub fn detect(sample: &[u8], whole: bool, domain: Option<&str>) -> Detected {
         .filter(|domain| domain.iter().all(u8::is_ascii_lowercase));
     let guess = detector.guess(domain, Utf8Detection::Deny);
     // Mostly UTF-8 with a damaged character: its rows are told, the others go.
-    Detected::Sure(if mostly_utf8(sample) { UTF_8 } else { guess })
+    DetectedEncoding::Known(if is_mostly_utf8(sample) { UTF_8 } else { guess })
 }
 
 /// Text in UTF-16 has a zero in one half of most pairs: in the second of little endian, the first of big endian.
-fn utf16_without_mark(sample: &[u8]) -> Option<&'static Encoding> {
+fn detect_utf16_without_bom(sample: &[u8]) -> Option<&'static Encoding> {
     let pairs = sample.len() / 2;
     let zeros = |offset: usize| {
         sample
@@ -75,7 +77,7 @@ fn utf16_without_mark(sample: &[u8]) -> Option<&'static Encoding> {
 }
 
 /// Whether characters of several bytes are right nearly everywhere: no legacy text looks so.
-fn mostly_utf8(mut sample: &[u8]) -> bool {
+fn is_mostly_utf8(mut sample: &[u8]) -> bool {
     let (mut right, mut wrong) = (0usize, 0usize);
     loop {
         let (valid, rest) = match std::str::from_utf8(sample) {
@@ -101,7 +103,7 @@ fn mostly_utf8(mut sample: &[u8]) -> bool {
 }
 
 /// One cell in windows-1252, which has no wrong bytes.
-pub(crate) fn legacy(cell: &[u8]) -> String {
+pub(crate) fn decode_windows_1252(cell: &[u8]) -> String {
     WINDOWS_1252
         .decode_without_bom_handling(cell)
         .0
@@ -109,7 +111,7 @@ pub(crate) fn legacy(cell: &[u8]) -> String {
 }
 
 /// Bytes of any encoding, given as UTF-8; wrong ones come out as U+FFFD.
-pub(crate) struct Transcoded<R> {
+pub(crate) struct Utf8Reader<R> {
     inner: R,
     decoder: Decoder,
     raw: Vec<u8>,
@@ -119,21 +121,21 @@ pub(crate) struct Transcoded<R> {
     ended: bool,
 }
 
-impl<R> Transcoded<R> {
+impl<R> Utf8Reader<R> {
     pub(crate) fn new(inner: R, encoding: &'static Encoding) -> Self {
         Self {
             inner,
             decoder: encoding.new_decoder_with_bom_removal(),
-            raw: Vec::with_capacity(CHUNK),
+            raw: Vec::with_capacity(CHUNK_BYTES),
             raw_at: 0,
-            text: vec![0; 3 * CHUNK],
-            text_at: 3 * CHUNK,
+            text: vec![0; 3 * CHUNK_BYTES],
+            text_at: 3 * CHUNK_BYTES,
             ended: false,
         }
     }
 
     fn decode(&mut self, last: bool) -> bool {
-        self.text.resize(3 * CHUNK, 0);
+        self.text.resize(3 * CHUNK_BYTES, 0);
         let (result, read, written, _) =
             self.decoder
                 .decode_to_utf8(&self.raw[self.raw_at..], &mut self.text, last);
@@ -144,7 +146,7 @@ impl<R> Transcoded<R> {
     }
 }
 
-impl<R: AsyncRead + Unpin> AsyncRead for Transcoded<R> {
+impl<R: AsyncRead + Unpin> AsyncRead for Utf8Reader<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -162,7 +164,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Transcoded<R> {
                 return Poll::Ready(Ok(()));
             }
             if this.raw_at == this.raw.len() {
-                this.raw.resize(CHUNK, 0);
+                this.raw.resize(CHUNK_BYTES, 0);
                 let mut chunk = ReadBuf::new(&mut this.raw);
                 let polled = Pin::new(&mut this.inner).poll_read(cx, &mut chunk);
                 let read = chunk.filled().len();
@@ -196,19 +198,22 @@ mod tests {
             WINDOWS_1251.encode("телефон;имя\n+79161234567;Наталья\n+79161234568;Алексей\n");
         let (japanese, ..) =
             SHIFT_JIS.encode("電話,名前\n+819012345678,田中さくら\n+819012345679,鈴木いちろう\n");
-        let cases: [(&[u8], Detected); 9] = [
-            (b"phone,name\n", Detected::Ascii),
-            ("phone,name\n1,José\n".as_bytes(), Detected::Sure(UTF_8)),
-            (b"\xef\xbb\xbfphone", Detected::Sure(UTF_8)),
+        let cases: [(&[u8], DetectedEncoding); 9] = [
+            (b"phone,name\n", DetectedEncoding::AsciiOnly),
+            (
+                "phone,name\n1,José\n".as_bytes(),
+                DetectedEncoding::Known(UTF_8),
+            ),
+            (b"\xef\xbb\xbfphone", DetectedEncoding::Known(UTF_8)),
             (
                 &utf16("phone\tname\n+5511987654321\tAna\n"),
-                Detected::Sure(UTF_16LE),
+                DetectedEncoding::Known(UTF_16LE),
             ),
-            (b"\xfe\xff\0p\0h", Detected::Sure(UTF_16BE)),
-            (b"\0p\0h\0o\0n\0e\0,\0n", Detected::Sure(UTF_16BE)),
-            (&latin, Detected::Sure(WINDOWS_1252)),
-            (&cyrillic, Detected::Sure(WINDOWS_1251)),
-            (&japanese, Detected::Sure(SHIFT_JIS)),
+            (b"\xfe\xff\0p\0h", DetectedEncoding::Known(UTF_16BE)),
+            (b"\0p\0h\0o\0n\0e\0,\0n", DetectedEncoding::Known(UTF_16BE)),
+            (&latin, DetectedEncoding::Known(WINDOWS_1252)),
+            (&cyrillic, DetectedEncoding::Known(WINDOWS_1251)),
+            (&japanese, DetectedEncoding::Known(SHIFT_JIS)),
         ];
         for (sample, expected) in cases {
             assert_eq!(
@@ -227,7 +232,7 @@ mod tests {
             let (bytes, ..) = WINDOWS_1252.encode(&sample);
             assert_eq!(
                 detect(&bytes, true, None),
-                Detected::Sure(WINDOWS_1252),
+                DetectedEncoding::Known(WINDOWS_1252),
                 "{text}"
             );
         }
@@ -237,16 +242,19 @@ mod tests {
     fn a_cut_or_damaged_character_does_not_make_it_another_encoding() {
         let text = "phone,name\n1,José\n2,Zoë\n3,Åsa\n4,Núñez\n5,Müller".as_bytes();
         let cut = text.iter().position(|b| !b.is_ascii()).expect("an accent") + 1;
-        assert_eq!(detect(&text[..cut], false, None), Detected::Sure(UTF_8));
+        assert_eq!(
+            detect(&text[..cut], false, None),
+            DetectedEncoding::Known(UTF_8)
+        );
         let damaged = [text, b"\n6,\xe9x\n"].concat();
-        assert_eq!(detect(&damaged, true, None), Detected::Sure(UTF_8));
+        assert_eq!(detect(&damaged, true, None), DetectedEncoding::Known(UTF_8));
     }
 
     #[test]
     fn names_are_those_of_browsers() {
-        assert_eq!(named("latin1"), Some(WINDOWS_1252));
-        assert_eq!(named("UTF-16"), Some(UTF_16LE));
-        assert_eq!(named("klingon"), None);
+        assert_eq!(for_label("latin1"), Some(WINDOWS_1252));
+        assert_eq!(for_label("UTF-16"), Some(UTF_16LE));
+        assert_eq!(for_label("klingon"), None);
     }
 
     proptest! {
@@ -255,7 +263,7 @@ mod tests {
             let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
             let back = runtime.block_on(async {
-                let mut reader = Transcoded::new(bytes.as_slice(), UTF_16LE);
+                let mut reader = Utf8Reader::new(bytes.as_slice(), UTF_16LE);
                 let mut back = Vec::new();
                 let mut buffer = vec![0; chunk];
                 loop {

@@ -19,22 +19,22 @@ mod table;
 mod tape;
 
 pub use csv_async::ByteRecord;
-pub use table::{Shape, Table};
+pub use table::{RecordShape, Table};
 
 /// How a file is to be read where the operator knows better than detection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ReadOptions {
     /// The delimiter.
     pub delimiter: Option<u8>,
     /// The encoding, by any name browsers know it by.
     pub encoding: Option<String>,
     /// Top-level domain where the file's language is spoken, such as `br`: helps telling legacy encodings apart.
-    pub domain: Option<String>,
+    pub top_level_domain: Option<String>,
 }
 
 /// What a file turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct DetectedFormat {
     /// `csv` or `xlsx`.
     pub kind: &'static str,
     /// Whether it was compressed.
@@ -76,11 +76,11 @@ pub enum TableProblem {
     WorkbookTooLarge,
     /// Compressed data that break off or are damaged.
     #[error("the gzip file is damaged or incomplete: compress it again")]
-    Gzip,
+    DamagedGzip,
     /// More text than one import reads.
-    #[error("the file holds more than {} GiB of text: split it", source::MAX_TEXT >> 30)]
+    #[error("the file holds more than {} GiB of text: split it", source::MAX_TEXT_BYTES >> 30)]
     TooLarge,
     /// The way to the file failed, not the file: reading it again may help.
     #[error("read the file: {0}")]
-    Way(#[source] std::io::Error),
+    Io(#[source] std::io::Error),
 }

@@ -2,13 +2,13 @@
 
 /// Whether a record of several lines (`raw`, its bytes) is the work of a stray quotation mark: a quoted cell ends, and
 /// something other than a delimiter or the end of the line follows; or it never ends.
-pub(crate) fn stray(raw: &[u8], delimiter: u8) -> bool {
+pub(crate) fn has_unbalanced_quote(raw: &[u8], delimiter: u8) -> bool {
     let mut at = 0;
     while at < raw.len() {
         if raw[at] != b'"' {
-            at = cell_end(raw, at, delimiter);
+            at = unquoted_cell_end(raw, at, delimiter);
         } else {
-            match quoted_end(raw, at + 1) {
+            match quoted_cell_end(raw, at + 1) {
                 None => return true,
                 Some(after) => match raw.get(after) {
                     None => return false,
@@ -23,12 +23,12 @@ pub(crate) fn stray(raw: &[u8], delimiter: u8) -> bool {
 }
 
 /// The end of a cell without quotes.
-fn cell_end(raw: &[u8], from: usize, delimiter: u8) -> usize {
+fn unquoted_cell_end(raw: &[u8], from: usize, delimiter: u8) -> usize {
     memchr::memchr3(delimiter, b'\n', b'\r', &raw[from..]).map_or(raw.len(), |end| from + end)
 }
 
 /// Behind the closing mark; doubled ones are text.
-fn quoted_end(raw: &[u8], mut at: usize) -> Option<usize> {
+fn quoted_cell_end(raw: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr::memchr(b'"', &raw[at..])? + 1;
         if raw.get(at) != Some(&b'"') {
@@ -52,7 +52,7 @@ mod tests {
             "5\" pipe,\"a\nb\"",
             "",
         ] {
-            assert!(!stray(raw.as_bytes(), b','), "{raw}");
+            assert!(!has_unbalanced_quote(raw.as_bytes(), b','), "{raw}");
         }
     }
 
@@ -64,7 +64,7 @@ mod tests {
             "\"a\nb\" c,d",
             "\"\"\"\nx",
         ] {
-            assert!(stray(raw.as_bytes(), b','), "{raw}");
+            assert!(has_unbalanced_quote(raw.as_bytes(), b','), "{raw}");
         }
     }
 }

@@ -10,35 +10,35 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use crate::TableProblem;
 
 /// The most bytes of a workbook as uploaded.
-pub const MAX_WORKBOOK: u64 = 100 * 1024 * 1024;
+pub const MAX_WORKBOOK_BYTES: u64 = 100 * 1024 * 1024;
 
 /// The most bytes of a sheet, unpacked; it is read cell by cell.
-const MAX_SHEET: u64 = 1024 * 1024 * 1024;
+const MAX_SHEET_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The most bytes of everything else, unpacked; the list of texts is kept in memory.
-const MAX_PARTS: u64 = 256 * 1024 * 1024;
+const MAX_OTHER_PARTS_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The most columns of a sheet that are read (Excel's own limit is 16,384).
 const MAX_COLUMNS: usize = 16_384;
 
 /// Bytes handed over at a time.
-const CHUNK: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Reads a whole workbook and gives its first sheet as comma-separated UTF-8, in chunks; errors are for people.
-pub(crate) async fn rows(
+pub(crate) async fn read_first_sheet(
     file: impl AsyncRead + Unpin,
 ) -> Result<Receiver<Result<Vec<u8>, TableProblem>>, TableProblem> {
     let mut bytes = Vec::new();
-    file.take(MAX_WORKBOOK + 1)
+    file.take(MAX_WORKBOOK_BYTES + 1)
         .read_to_end(&mut bytes)
         .await
-        .map_err(TableProblem::Way)?;
-    if bytes.len() as u64 > MAX_WORKBOOK {
+        .map_err(TableProblem::Io)?;
+    if bytes.len() as u64 > MAX_WORKBOOK_BYTES {
         return Err(TableProblem::WorkbookTooLarge);
     }
     let (out, chunks) = mpsc::channel(2);
     tokio::task::spawn_blocking(move || {
-        if let Err(problem) = convert(bytes, &out) {
+        if let Err(problem) = write_sheet_as_csv(bytes, &out) {
             // Where nobody listens any more there is nobody to tell.
             let _ = out.blocking_send(Err(problem));
         }
@@ -46,14 +46,14 @@ pub(crate) async fn rows(
     Ok(chunks)
 }
 
-fn convert(
+fn write_sheet_as_csv(
     bytes: Vec<u8>,
     out: &Sender<Result<Vec<u8>, TableProblem>>,
 ) -> Result<(), TableProblem> {
     let broken = |error: &dyn std::fmt::Display| TableProblem::Workbook {
         detail: error.to_string(),
     };
-    measure(&bytes)?;
+    check_unpacked_sizes(&bytes)?;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
     let Some(first) = book.sheet_names().first().cloned() else {
         return Err(TableProblem::Empty);
@@ -61,7 +61,7 @@ fn convert(
     let mut cells = book
         .worksheet_cells_reader(&first)
         .map_err(|error| broken(&error))?;
-    let mut text = Vec::with_capacity(2 * CHUNK);
+    let mut text = Vec::with_capacity(2 * CHUNK_BYTES);
     let (mut row, mut column) = (None, 0);
     while let Some(cell) = cells.next_cell().map_err(|error| broken(&error))? {
         let (at_row, at_column) = (cell.get_position().0, cell.get_position().1 as usize);
@@ -70,7 +70,9 @@ fn convert(
                 text.push(b'\n');
             }
             (row, column) = (Some(at_row), 0);
-            if text.len() >= CHUNK && out.blocking_send(Ok(std::mem::take(&mut text))).is_err() {
+            if text.len() >= CHUNK_BYTES
+                && out.blocking_send(Ok(std::mem::take(&mut text))).is_err()
+            {
                 return Ok(());
             }
         }
@@ -89,7 +91,7 @@ fn convert(
 }
 
 /// Unpacks everything once into nothing: sizes that a zip file declares of itself prove nothing.
-fn measure(bytes: &[u8]) -> Result<(), TableProblem> {
+fn check_unpacked_sizes(bytes: &[u8]) -> Result<(), TableProblem> {
     let broken = |error: &dyn std::fmt::Display| TableProblem::Workbook {
         detail: error.to_string(),
     };
@@ -99,7 +101,7 @@ fn measure(bytes: &[u8]) -> Result<(), TableProblem> {
             found: "a zip archive",
         });
     }
-    let mut room = MAX_PARTS;
+    let mut room = MAX_OTHER_PARTS_BYTES;
     for index in 0..zip.len() {
         let part = zip.by_index(index).map_err(|error| broken(&error))?;
         let name = part.name().map_err(|error| broken(&error))?;
@@ -110,7 +112,7 @@ fn measure(bytes: &[u8]) -> Result<(), TableProblem> {
         if media {
             continue;
         }
-        let limit = if sheet { MAX_SHEET } else { room };
+        let limit = if sheet { MAX_SHEET_BYTES } else { room };
         let size = std::io::copy(&mut part.take(limit + 1), &mut std::io::sink())
             .map_err(|error| broken(&error))?;
         if size > limit {
@@ -128,32 +130,34 @@ fn write_cell(text: &mut Vec<u8>, value: &DataRef<'_>) {
     // Writing to a vector does not fail.
     let _ = match value {
         DataRef::Int(number) => write!(text, "{number}"),
-        DataRef::Float(number) => write!(text, "{}", decimal(*number)),
-        DataRef::String(string) => return quoted(text, string),
-        DataRef::SharedString(string) => return quoted(text, string),
+        DataRef::Float(number) => write!(text, "{}", format_decimal(*number)),
+        DataRef::String(string) => return write_quoted(text, string),
+        DataRef::SharedString(string) => return write_quoted(text, string),
         DataRef::Bool(yes) => write!(text, "{}", if *yes { "TRUE" } else { "FALSE" }),
-        DataRef::DateTime(at) => write!(text, "{}", date(*at)),
-        DataRef::DateTimeIso(string) | DataRef::DurationIso(string) => return quoted(text, string),
+        DataRef::DateTime(at) => write!(text, "{}", format_date(*at)),
+        DataRef::DateTimeIso(string) | DataRef::DurationIso(string) => {
+            return write_quoted(text, string);
+        }
         DataRef::Error(error) => write!(text, "{error}"),
         DataRef::Empty => Ok(()),
     };
 }
 
-fn quoted(text: &mut Vec<u8>, string: &str) {
+fn write_quoted(text: &mut Vec<u8>, string: &str) {
     text.push(b'"');
     text.extend_from_slice(string.replace('"', "\"\"").as_bytes());
     text.push(b'"');
 }
 
 /// As Excel shows it: 15 significant digits, never an exponent.
-fn decimal(number: f64) -> String {
+fn format_decimal(number: f64) -> String {
     let rounded: f64 = format!("{number:.14e}").parse().unwrap_or(number);
     format!("{rounded}")
 }
 
-fn date(at: ExcelDateTime) -> String {
+fn format_date(at: ExcelDateTime) -> String {
     if at.is_duration() {
-        return decimal(at.as_f64());
+        return format_decimal(at.as_f64());
     }
     match at.to_ymd_hms_milli() {
         (year, month, day, 0, 0, 0, _) => format!("{year:04}-{month:02}-{day:02}"),
@@ -169,10 +173,10 @@ mod tests {
 
     #[test]
     fn numbers_come_out_whole() {
-        assert_eq!(decimal(5_511_987_654_321.0), "5511987654321");
-        assert_eq!(decimal(999_999_999_999_999.0), "999999999999999");
-        assert_eq!(decimal(0.1 + 0.2), "0.3");
-        assert_eq!(decimal(12.5), "12.5");
-        assert_eq!(decimal(-3.0), "-3");
+        assert_eq!(format_decimal(5_511_987_654_321.0), "5511987654321");
+        assert_eq!(format_decimal(999_999_999_999_999.0), "999999999999999");
+        assert_eq!(format_decimal(0.1 + 0.2), "0.3");
+        assert_eq!(format_decimal(12.5), "12.5");
+        assert_eq!(format_decimal(-3.0), "-3");
     }
 }

@@ -9,20 +9,20 @@ use serde_json::Value;
 use crate::template::Template;
 
 /// No answer within this time: the API function itself must answer within 30 seconds.
-const ANSWER: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Templates asked for at a time.
-const PAGE: u32 = 200;
+const TEMPLATES_PER_PAGE: u32 = 200;
 
 /// Pages read at the most: 6,000 templates are the largest account's.
-const PAGES: usize = 40;
+const MAX_PAGES: usize = 40;
 
 /// The most bytes of one page.
-const MAX_PAGE: usize = 8 * 1024 * 1024;
+const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Asks about one account and its phone number.
 #[derive(Clone, Debug)]
-pub struct Account {
+pub struct AccountClient {
     http: reqwest::Client,
     base: String,
     waba_id: String,
@@ -45,7 +45,7 @@ pub enum AccountError {
     Unreachable(&'static str),
 }
 
-impl Account {
+impl AccountClient {
     /// `base` and `version` as the client of messages has them; `waba_id` is the WhatsApp Business account.
     pub fn new(
         base: &str,
@@ -54,7 +54,7 @@ impl Account {
         phone_number_id: &str,
     ) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
-            .timeout(ANSWER)
+            .timeout(RESPONSE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
@@ -70,23 +70,23 @@ impl Account {
     pub async fn templates(&self, token: &SecretString) -> Result<Vec<Template>, AccountError> {
         let fields = "id,name,language,status,category,parameter_format,components";
         let url = format!(
-            "{}/{}/message_templates?fields={fields}&limit={PAGE}",
+            "{}/{}/message_templates?fields={fields}&limit={TEMPLATES_PER_PAGE}",
             self.base, self.waba_id
         );
         let mut templates = Vec::new();
         let mut after: Option<String> = None;
-        for _ in 0..PAGES {
+        for _ in 0..MAX_PAGES {
             let page_url = match &after {
                 Some(after) => format!("{url}&after={after}"),
                 None => url.clone(),
             };
-            let page = self.ask(&page_url, token).await?;
+            let page = self.get_json(&page_url, token).await?;
             templates.extend(
                 page["data"]
                     .as_array()
                     .into_iter()
                     .flatten()
-                    .filter_map(Template::read),
+                    .filter_map(Template::parse),
             );
             // The cursor is there on the last page, too; a link to a next page is not.
             let next = page
@@ -105,17 +105,17 @@ impl Account {
     pub async fn daily_limit(&self, token: &SecretString) -> Result<Option<u64>, AccountError> {
         let fields = "whatsapp_business_manager_messaging_limit,messaging_limit_tier";
         let url = format!("{}/{}?fields={fields}", self.base, self.phone_number_id);
-        let number = self.ask(&url, token).await?;
+        let number = self.get_json(&url, token).await?;
         let tier = [
             "whatsapp_business_manager_messaging_limit",
             "messaging_limit_tier",
         ]
         .into_iter()
         .find_map(|field| number[field].as_str());
-        Ok(tier.and_then(people))
+        Ok(tier.and_then(tier_limit))
     }
 
-    async fn ask(&self, url: &str, token: &SecretString) -> Result<Value, AccountError> {
+    async fn get_json(&self, url: &str, token: &SecretString) -> Result<Value, AccountError> {
         let call = self.http.get(url).bearer_auth(token.expose_secret());
         let mut response = call
             .send()
@@ -128,7 +128,7 @@ impl Account {
             .await
             .map_err(|_| AccountError::Unreachable("the answer broke off"))?
         {
-            if body.len() + chunk.len() > MAX_PAGE {
+            if body.len() + chunk.len() > MAX_PAGE_BYTES {
                 return Err(AccountError::Unreachable("the answer is too large"));
             }
             body.extend_from_slice(&chunk);
@@ -153,7 +153,7 @@ impl Account {
 }
 
 /// Such as `TIER_2K`.
-fn people(tier: &str) -> Option<u64> {
+fn tier_limit(tier: &str) -> Option<u64> {
     let (number, times) = match tier.strip_prefix("TIER_")?.strip_suffix('K') {
         Some(thousands) => (thousands, 1000),
         None => (tier.strip_prefix("TIER_")?, 1),
@@ -175,7 +175,7 @@ mod tests {
             ("x", None),
         ];
         for (tier, expected) in cases {
-            assert_eq!(people(tier), expected, "{tier}");
+            assert_eq!(tier_limit(tier), expected, "{tier}");
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use campaign::outcome::{Acceptance, Fault, Outcome, Refusal};
+use campaign::outcome::{Acceptance, ErrorInfo, Outcome, Refusal};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::code::{Seen, classify};
+use crate::code::{ErrorOrigin, classify_error};
 
 /// An HTTP answer as far as it matters.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
+pub struct ApiResponse<'a> {
     /// HTTP status.
     pub status: u16,
     /// Header `Retry-After`, in seconds.
@@ -59,7 +59,7 @@ struct GraphError {
 }
 
 /// Reads an answer. Whatever is not a well-formed word of the Graph API leaves it open whether a message went out.
-pub fn read(answer: Answer<'_>) -> Outcome {
+pub fn parse_response(answer: ApiResponse<'_>) -> Outcome {
     if (200..300).contains(&answer.status) {
         return accepted(answer.body)
             .unwrap_or_else(|| doubt(answer.status, "an answer without a message id"));
@@ -89,8 +89,8 @@ fn accepted(body: &[u8]) -> Option<Outcome> {
     }))
 }
 
-fn refused(error: GraphError, answer: Answer<'_>) -> Outcome {
-    let seen = Seen::Answer {
+fn refused(error: GraphError, answer: ApiResponse<'_>) -> Outcome {
+    let seen = ErrorOrigin::Response {
         server_error: answer.status >= 500,
         transient: error.is_transient,
     };
@@ -98,7 +98,7 @@ fn refused(error: GraphError, answer: Answer<'_>) -> Outcome {
         .retry_after
         .and_then(|seconds| seconds.trim().parse().ok())
         .map(Duration::from_secs);
-    let fault = Fault {
+    let fault = ErrorInfo {
         code: Some(error.code),
         title: error.message,
         details: error.error_data.and_then(details),
@@ -106,9 +106,9 @@ fn refused(error: GraphError, answer: Answer<'_>) -> Outcome {
     };
     let wait = retry_after.max(answer.usage.and_then(regain_access));
     Outcome::Refused(Refusal {
-        class: classify(error.code, seen),
-        fault,
-        wait,
+        class: classify_error(error.code, seen),
+        error: fault,
+        retry_after: wait,
     })
 }
 
@@ -139,17 +139,17 @@ fn regain_access(usage: &str) -> Option<Duration> {
 }
 
 fn doubt(status: u16, what: &str) -> Outcome {
-    Outcome::InDoubt(Fault::on_the_way(format!("{what} (HTTP {status})")))
+    Outcome::Unconfirmed(ErrorInfo::transport(format!("{what} (HTTP {status})")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use campaign::outcome::Class;
+    use campaign::outcome::ErrorClass;
     use proptest::prelude::*;
 
     fn answer(status: u16, body: &str) -> Outcome {
-        read(Answer {
+        parse_response(ApiResponse {
             status,
             retry_after: None,
             usage: None,
@@ -190,7 +190,7 @@ mod tests {
             (302, ""),
         ] {
             assert!(
-                matches!(answer(status, body), Outcome::InDoubt(_)),
+                matches!(answer(status, body), Outcome::Unconfirmed(_)),
                 "{status} {body}"
             );
         }
@@ -203,21 +203,21 @@ mod tests {
         let Outcome::Refused(refusal) = answer(400, body) else {
             panic!("refused")
         };
-        assert_eq!(refusal.fault.details.as_deref(), Some("param text"));
-        assert_eq!(refusal.fault.fbtrace_id.as_deref(), Some("A1"));
+        assert_eq!(refusal.error.details.as_deref(), Some("param text"));
+        assert_eq!(refusal.error.fbtrace_id.as_deref(), Some("A1"));
         let Outcome::Refused(refusal) =
             answer(400, r#"{"error":{"code":100,"error_data":"text"}}"#)
         else {
             panic!("refused")
         };
-        assert_eq!(refusal.fault.details.as_deref(), Some("text"));
+        assert_eq!(refusal.error.details.as_deref(), Some("text"));
     }
 
     #[test]
     fn the_longest_wait_asked_for_counts() {
         let usage = r#"{"123":[{"type":"whatsapp","estimated_time_to_regain_access":0}],"456":[{"estimated_time_to_regain_access":19}]}"#;
         let body = br#"{"error":{"code":80007}}"#;
-        let outcome = read(Answer {
+        let outcome = parse_response(ApiResponse {
             status: 400,
             retry_after: Some("60"),
             usage: Some(usage),
@@ -226,14 +226,14 @@ mod tests {
         let Outcome::Refused(refusal) = outcome else {
             panic!("refused")
         };
-        assert_eq!(refusal.wait, Some(Duration::from_secs(19 * 60)));
-        assert!(matches!(refusal.class, Class::Again(_)));
+        assert_eq!(refusal.retry_after, Some(Duration::from_secs(19 * 60)));
+        assert!(matches!(refusal.class, ErrorClass::Retry(_)));
     }
 
     proptest! {
         #[test]
         fn any_bytes_have_a_meaning_and_only_an_id_is_an_acceptance(status in 100u16..600, body in prop::collection::vec(any::<u8>(), 0..60)) {
-            let outcome = read(Answer { status, retry_after: None, usage: None, body: &body });
+            let outcome = parse_response(ApiResponse { status, retry_after: None, usage: None, body: &body });
             prop_assert!(!matches!(outcome, Outcome::Accepted(_)));
         }
     }

@@ -4,13 +4,13 @@
 //! - [`Inbound`](crate::inbound::Inbound), [`Preference`](crate::inbound::Preference): what people say
 //! - [`Notice`](crate::notice::Notice): what Meta says of templates, numbers and the account
 
-use campaign::outcome::{Fault, Millis};
+use campaign::outcome::{ErrorInfo, Millis};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::inbound::{self, Inbound, Preference};
-use crate::notice::{self, Notice};
-use crate::report::{self, Report};
+use crate::inbound::{self, MarketingPreference, ReceivedMessage};
+use crate::notice::{self, AccountNotification};
+use crate::report::{self, StatusCallback};
 
 /// One update of a POST: Meta packs up to 1,000 into one.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,22 +27,22 @@ pub struct Update {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A status of a message.
-    Status(Report),
+    Status(StatusCallback),
     /// Somebody wrote, or pressed a button.
-    Inbound(Box<Inbound>),
+    Message(Box<ReceivedMessage>),
     /// Somebody changed whether they want marketing messages.
-    Preference(Preference),
+    Preference(MarketingPreference),
     /// Something happened to a template, the number or the account.
-    Notice(Notice),
+    Account(AccountNotification),
     /// Meta could not do something, and says so beside no message.
-    Fault(Fault),
+    Error(ErrorInfo),
     /// Anything else, kept raw.
     Other,
 }
 
 /// Somebody, as Meta names them: since 2026 a phone may be absent everywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Person {
+pub struct ContactIds {
     /// The number, digits alone.
     pub phone: Option<String>,
     /// The business-scoped user id.
@@ -60,7 +60,7 @@ const LISTS: [(&str, &str); 6] = [
 ];
 
 /// Splits a body into its updates; one that is no JSON, or has nothing known in it, is a single update.
-pub fn read(body: &[u8]) -> Vec<Update> {
+pub fn parse_callback(body: &[u8]) -> Vec<Update> {
     let Ok(post) = serde_json::from_slice::<Value>(body) else {
         let raw = Value::String(String::from_utf8_lossy(body).into_owned());
         return vec![Update {
@@ -70,8 +70,8 @@ pub fn read(body: &[u8]) -> Vec<Update> {
         }];
     };
     let mut updates = Vec::new();
-    for entry in items(&post, "entry") {
-        for change in items(entry, "changes") {
+    for entry in list_items(&post, "entry") {
+        for change in list_items(entry, "changes") {
             read_change(entry, change, &mut updates);
         }
     }
@@ -90,7 +90,7 @@ fn read_change(entry: &Value, change: &Value, updates: &mut Vec<Update>) {
     let field = change["field"].as_str().unwrap_or_default();
     let before = updates.len();
     for (list, prefix) in LISTS {
-        for item in items(value, list) {
+        for item in list_items(value, list) {
             let raw = json!({
                 "entry": entry["id"], "field": change["field"], "metadata": value["metadata"],
                 "contacts": value["contacts"], prefix: item,
@@ -98,11 +98,11 @@ fn read_change(entry: &Value, change: &Value, updates: &mut Vec<Update>) {
             let event = match (list, field) {
                 // Calls have statuses, too, under a field of their own.
                 ("statuses", "calls") => Event::Other,
-                ("statuses", _) => report::read(item).map_or(Event::Other, Event::Status),
-                ("messages", _) => inbound::read(item, value)
-                    .map_or(Event::Other, |inbound| Event::Inbound(Box::new(inbound))),
+                ("statuses", _) => report::parse_status(item).map_or(Event::Other, Event::Status),
+                ("messages", _) => inbound::parse_message(item, value)
+                    .map_or(Event::Other, |inbound| Event::Message(Box::new(inbound))),
                 ("user_preferences", _) => {
-                    inbound::preference(item).map_or(Event::Other, Event::Preference)
+                    inbound::parse_preference(item).map_or(Event::Other, Event::Preference)
                 }
                 _ => Event::Other,
             };
@@ -115,11 +115,15 @@ fn read_change(entry: &Value, change: &Value, updates: &mut Vec<Update>) {
     }
     if updates.len() == before {
         let raw = json!({"entry": entry["id"], "time": entry["time"], "change": change});
-        let event = match notice::read(field, value, millis(&entry["time"])) {
-            Some(notice) => Event::Notice(notice),
-            None if value["errors"][0].is_object() => Event::Fault(fault(&value["errors"][0])),
-            None => Event::Other,
-        };
+        let event =
+            match notice::parse_account_notification(field, value, parse_timestamp(&entry["time"]))
+            {
+                Some(notice) => Event::Account(notice),
+                None if value["errors"][0].is_object() => {
+                    Event::Error(parse_error(&value["errors"][0]))
+                }
+                None => Event::Other,
+            };
         updates.push(Update {
             key: format!("other#{}", hash(raw.to_string().as_bytes())),
             raw,
@@ -147,18 +151,18 @@ pub fn status_keys(wamid: &str) -> Vec<String> {
 }
 
 /// A kept status again.
-pub fn kept_status(raw: &str) -> Option<Report> {
+pub fn parse_stored_status(raw: &str) -> Option<StatusCallback> {
     let raw: Value = serde_json::from_str(raw).ok()?;
-    report::read(&raw["status"])
+    report::parse_status(&raw["status"])
 }
 
 /// An error object of a callback.
-pub(crate) fn fault(error: &Value) -> Fault {
+pub(crate) fn parse_error(error: &Value) -> ErrorInfo {
     let details = text(&error["error_data"]["details"]).or_else(|| text(&error["error_data"]));
     let title = text(&error["title"])
         .or_else(|| text(&error["message"]))
         .unwrap_or_default();
-    Fault {
+    ErrorInfo {
         code: error["code"].as_i64(),
         title,
         details,
@@ -179,7 +183,7 @@ pub(crate) fn digits(value: &Value) -> Option<String> {
 }
 
 /// Seconds as a string, says the documentation; numbers and milliseconds have been seen.
-pub(crate) fn millis(timestamp: &Value) -> Option<Millis> {
+pub(crate) fn parse_timestamp(timestamp: &Value) -> Option<Millis> {
     let number = timestamp
         .as_u64()
         .or_else(|| timestamp.as_str()?.trim().parse().ok())?;
@@ -191,7 +195,7 @@ pub(crate) fn millis(timestamp: &Value) -> Option<Millis> {
     })
 }
 
-pub(crate) fn items<'v>(value: &'v Value, list: &str) -> impl Iterator<Item = &'v Value> {
+pub(crate) fn list_items<'v>(value: &'v Value, list: &str) -> impl Iterator<Item = &'v Value> {
     value[list]
         .as_array()
         .map(Vec::as_slice)
@@ -209,10 +213,10 @@ fn hash(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::Status;
+    use crate::report::MessageStatus;
     use proptest::prelude::*;
 
-    fn report(extra: Value) -> Report {
+    fn report(extra: Value) -> StatusCallback {
         match &status(extra)[0].event {
             Event::Status(report) => report.clone(),
             other => panic!("{other:?}"),
@@ -227,7 +231,7 @@ mod tests {
             .expect("object")
             .extend(extra.as_object().expect("object").clone());
         let post = json!({"entry": [{"id": "9", "changes": [{"field": "messages", "value": {"statuses": [status]}}]}]});
-        read(post.to_string().as_bytes())
+        parse_callback(post.to_string().as_bytes())
     }
 
     #[test]
@@ -237,12 +241,12 @@ mod tests {
         assert_eq!(updates[0].key, "status#wamid.1#delivered");
         let report = report(json!({}));
         assert_eq!(
-            report.tracker.map(|tracker| tracker.to_string()),
+            report.correlation_id.map(|tracker| tracker.to_string()),
             Some("c1:7:2".into())
         );
         assert_eq!(
             (report.status, report.at),
-            (Status::Delivered, Some(1_698_266_945_000))
+            (MessageStatus::Delivered, Some(1_698_266_945_000))
         );
     }
 
@@ -262,7 +266,8 @@ mod tests {
     #[test]
     fn a_failure_keeps_its_code() {
         let errors = json!([{"code": 131026, "title": "Message undeliverable", "error_data": {"details": "why"}}]);
-        let Status::Failed(fault) = report(json!({"status": "failed", "errors": errors})).status
+        let MessageStatus::Failed(fault) =
+            report(json!({"status": "failed", "errors": errors})).status
         else {
             panic!("failed")
         };
@@ -274,31 +279,40 @@ mod tests {
 
     #[test]
     fn a_status_that_is_not_known_yet_is_one_all_the_same() {
-        assert_eq!(report(json!({"status": "played"})).status, Status::Played);
-        assert_eq!(report(json!({"status": "sung"})).status, Status::Other);
+        assert_eq!(
+            report(json!({"status": "played"})).status,
+            MessageStatus::Played
+        );
+        assert_eq!(
+            report(json!({"status": "sung"})).status,
+            MessageStatus::Other
+        );
     }
 
     #[test]
     fn a_kept_status_tells_its_row_again() {
         let updates = status(json!({}));
         assert!(status_keys("wamid.1").contains(&updates[0].key));
-        let kept = kept_status(&updates[0].raw.to_string()).and_then(|report| report.tracker);
+        let kept = parse_stored_status(&updates[0].raw.to_string())
+            .and_then(|report| report.correlation_id);
         assert_eq!(kept.map(|tracker| tracker.row), Some(7));
     }
 
     #[test]
     fn foreign_callback_data_is_kept_but_moves_nothing() {
         let updates = status(json!({"biz_opaque_callback_data": "somebody else's"}));
-        assert!(matches!(&updates[0].event, Event::Status(report) if report.tracker.is_none()));
+        assert!(
+            matches!(&updates[0].event, Event::Status(report) if report.correlation_id.is_none())
+        );
         assert_eq!(updates[0].raw["status"]["id"], "wamid.1");
     }
 
     proptest! {
         #[test]
         fn any_body_gives_at_least_one_update_and_the_same_keys_again(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let updates = read(&body);
+            let updates = parse_callback(&body);
             prop_assert!(!updates.is_empty());
-            prop_assert_eq!(updates, read(&body));
+            prop_assert_eq!(updates, parse_callback(&body));
         }
     }
 }

@@ -3,13 +3,13 @@
 //! Source: Meta, "Cloud API error codes" (September 2026) and "Graph API: handle errors". Decisions go by the code,
 //! not by the HTTP status: sources disagree on the latter (130429 as 400 and as 429).
 
-use campaign::outcome::{Backoff, Blame, Class, Fault, GiveUp, Slows};
+use campaign::outcome::{Backoff, ErrorCause, ErrorClass, ErrorInfo, GiveUpRule, ThrottleScope};
 
 /// Where a code was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum ErrorOrigin {
     /// In the answer to a send.
-    Answer {
+    Response {
         /// Whether the HTTP status was 500 or more.
         server_error: bool,
         /// The answer's `is_transient`.
@@ -21,119 +21,124 @@ pub enum Seen {
 
 /// 1, 2, 4 … 60 s: the service recovers by itself.
 const SOON: Backoff = Backoff {
-    slows: Slows::Row,
-    first: 1,
+    scope: ThrottleScope::Row,
+    first_seconds: 1,
     factor: 2,
-    cap: 60,
-    tries: 12,
-    then: GiveUp::Stop,
+    max_seconds: 60,
+    max_attempts: 12,
+    give_up: GiveUpRule::Pause,
 };
 
 /// The same without an end: our own speed is at fault, not the row.
 const THROUGHPUT: Backoff = Backoff {
-    slows: Slows::Slot,
-    tries: u32::MAX,
+    scope: ThrottleScope::Slot,
+    max_attempts: u32::MAX,
     ..SOON
 };
 
 /// Limits counted by the hour; used where the API does not say how long.
 const HOURLY: Backoff = Backoff {
-    slows: Slows::Campaign,
-    first: 300,
+    scope: ThrottleScope::Campaign,
+    first_seconds: 300,
     factor: 2,
-    cap: 3600,
-    tries: 24,
-    then: GiveUp::Stop,
+    max_seconds: 3600,
+    max_attempts: 24,
+    give_up: GiveUpRule::Pause,
 };
 
 /// A wait of fixed length, in seconds.
-const fn every(seconds: u32, tries: u32, then: GiveUp) -> Backoff {
+const fn every(seconds: u32, tries: u32, then: GiveUpRule) -> Backoff {
     Backoff {
-        slows: Slows::Row,
-        first: seconds,
+        scope: ThrottleScope::Row,
+        first_seconds: seconds,
         factor: 1,
-        cap: seconds,
-        tries,
-        then,
+        max_seconds: seconds,
+        max_attempts: tries,
+        give_up: then,
     }
 }
 
 /// The same for every row of the campaign: whatever is wrong is not the row's.
 const fn everybody(seconds: u32, tries: u32) -> Backoff {
     Backoff {
-        slows: Slows::Campaign,
-        ..every(seconds, tries, GiveUp::Stop)
+        scope: ThrottleScope::Campaign,
+        ..every(seconds, tries, GiveUpRule::Pause)
     }
 }
 
 /// The decision on an error code.
-pub fn classify(code: i64, seen: Seen) -> Class {
+pub fn classify_error(code: i64, seen: ErrorOrigin) -> ErrorClass {
     match code {
-        0 | 104 | 190 => Class::Token,
-        1 => Class::Again(Backoff { tries: 3, ..SOON }),
-        2 | 131016 | 133004 => Class::Again(SOON),
-        3 | 10 | 200..=299 | 33 | 368 => Class::Account,
-        4 | 613 | 80007 => Class::Again(HOURLY),
-        100 | 131008 | 131009 => Class::RowOrCampaign(Blame::Anything),
-        130429 => Class::Again(THROUGHPUT),
-        130403 | 130472 | 130497 => Class::Recipient,
+        0 | 104 | 190 => ErrorClass::InvalidToken,
+        1 => ErrorClass::Retry(Backoff {
+            max_attempts: 3,
+            ..SOON
+        }),
+        2 | 131016 | 133004 => ErrorClass::Retry(SOON),
+        3 | 10 | 200..=299 | 33 | 368 => ErrorClass::Account,
+        4 | 613 | 80007 => ErrorClass::Retry(HOURLY),
+        100 | 131008 | 131009 => ErrorClass::RowOrCampaign(ErrorCause::Anything),
+        130429 => ErrorClass::Retry(THROUGHPUT),
+        130403 | 130472 | 130497 => ErrorClass::Recipient,
         131000 => unknown_failure(seen),
-        131005 | 131031 | 131037 | 131042 | 131045 | 131048 | 131064 => Class::Account,
-        131021 | 131026 | 131030 | 131043 | 131047 | 131050 | 131062 | 137000 => Class::Recipient,
-        131049 => Class::Again(every(24 * 3600, 3, GiveUp::Reject)),
-        131051 | 131055 | 131063 | 134100 | 135000 => Class::Campaign,
-        131053 => Class::Again(Backoff {
-            slows: Slows::Row,
-            first: 5,
+        131005 | 131031 | 131037 | 131042 | 131045 | 131048 | 131064 => ErrorClass::Account,
+        131021 | 131026 | 131030 | 131043 | 131047 | 131050 | 131062 | 137000 => {
+            ErrorClass::Recipient
+        }
+        131049 => ErrorClass::Retry(every(24 * 3600, 3, GiveUpRule::Reject)),
+        131051 | 131055 | 131063 | 134100 | 135000 => ErrorClass::Campaign,
+        131053 => ErrorClass::Retry(Backoff {
+            scope: ThrottleScope::Row,
+            first_seconds: 5,
             factor: 2,
-            cap: 60,
-            tries: 3,
-            then: GiveUp::StopUnless(Blame::Media),
+            max_seconds: 60,
+            max_attempts: 3,
+            give_up: GiveUpRule::PauseUnless(ErrorCause::Media),
         }),
-        131056 => Class::Again(Backoff {
-            slows: Slows::Row,
-            first: 4,
+        131056 => ErrorClass::Retry(Backoff {
+            scope: ThrottleScope::Row,
+            first_seconds: 4,
             factor: 4,
-            cap: 4096,
-            tries: 8,
-            then: GiveUp::Reject,
+            max_seconds: 4096,
+            max_attempts: 8,
+            give_up: GiveUpRule::Reject,
         }),
-        131057 => Class::Again(everybody(20, 30)),
-        132000 | 132012 => Class::RowOrCampaign(Blame::Values),
-        132001 | 132007 => Class::RowOrCampaign(Blame::TemplateName),
-        132005 | 132018 => Class::Recipient,
-        132015 | 132016 | 132068 => Class::Campaign,
-        132069 => Class::Again(everybody(3600, 6)),
-        133005 | 133006 | 133008..=133010 | 133015 | 133016 | 134011 => Class::Account,
-        134101 => Class::Again(everybody(600, 12)),
+        131057 => ErrorClass::Retry(everybody(20, 30)),
+        132000 | 132012 => ErrorClass::RowOrCampaign(ErrorCause::Values),
+        132001 | 132007 => ErrorClass::RowOrCampaign(ErrorCause::TemplateName),
+        132005 | 132018 => ErrorClass::Recipient,
+        132015 | 132016 | 132068 => ErrorClass::Campaign,
+        132069 => ErrorClass::Retry(everybody(3600, 6)),
+        133005 | 133006 | 133008..=133010 | 133015 | 133016 | 134011 => ErrorClass::Account,
+        134101 => ErrorClass::Retry(everybody(600, 12)),
         _ => unlisted(seen),
     }
 }
 
 /// 131000 beside a server error may hide a send; else it is worth one more try.
-fn unknown_failure(seen: Seen) -> Class {
+fn unknown_failure(seen: ErrorOrigin) -> ErrorClass {
     match seen {
-        Seen::Answer {
+        ErrorOrigin::Response {
             server_error: true, ..
-        } => Class::Doubt,
-        Seen::Answer {
+        } => ErrorClass::Unconfirmed,
+        ErrorOrigin::Response {
             server_error: false,
             ..
         }
-        | Seen::Callback => Class::Again(every(300, 2, GiveUp::Reject)),
+        | ErrorOrigin::Callback => ErrorClass::Retry(every(300, 2, GiveUpRule::Reject)),
     }
 }
 
 /// A code that Meta's list does not have: final, unless the API calls it transient.
-fn unlisted(seen: Seen) -> Class {
+fn unlisted(seen: ErrorOrigin) -> ErrorClass {
     match seen {
-        Seen::Answer {
+        ErrorOrigin::Response {
             transient: true, ..
-        } => Class::Again(SOON),
-        Seen::Answer {
+        } => ErrorClass::Retry(SOON),
+        ErrorOrigin::Response {
             transient: false, ..
         }
-        | Seen::Callback => Class::Recipient,
+        | ErrorOrigin::Callback => ErrorClass::Recipient,
     }
 }
 
@@ -184,7 +189,7 @@ fn advice(code: i64) -> &'static str {
 }
 
 /// What a code means for the person it was met with, in words of our own; for those that are about one person.
-pub fn meaning(code: i64) -> Option<&'static str> {
+pub fn describe_code(code: i64) -> Option<&'static str> {
     Some(match code {
         130403 => "the person blocked this business",
         130472 => "WhatsApp did not deliver it because the person is part of an experiment",
@@ -209,7 +214,7 @@ pub fn meaning(code: i64) -> Option<&'static str> {
 }
 
 /// Why a campaign stops or rests, and what to do: the sentence people read.
-pub fn reason(fault: &Fault) -> String {
+pub fn explain_pause(fault: &ErrorInfo) -> String {
     let details = fault
         .details
         .as_deref()
@@ -232,7 +237,7 @@ pub fn reason(fault: &Fault) -> String {
 mod tests {
     use super::*;
 
-    const ANSWER: Seen = Seen::Answer {
+    const ANSWER: ErrorOrigin = ErrorOrigin::Response {
         server_error: false,
         transient: false,
     };
@@ -241,40 +246,47 @@ mod tests {
     #[test]
     fn each_code_has_the_class_of_metas_table() {
         for code in [0, 190, 104] {
-            assert_eq!(classify(code, ANSWER), Class::Token);
+            assert_eq!(classify_error(code, ANSWER), ErrorClass::InvalidToken);
         }
         for code in [
             3, 10, 200, 299, 33, 368, 131005, 131031, 131037, 131042, 131045, 131048, 131064,
             133005, 133016, 134011,
         ] {
-            assert_eq!(classify(code, ANSWER), Class::Account, "{code}");
+            assert_eq!(classify_error(code, ANSWER), ErrorClass::Account, "{code}");
         }
         for code in [
             131051, 131055, 131063, 134100, 132015, 132016, 132068, 135000,
         ] {
-            assert_eq!(classify(code, ANSWER), Class::Campaign, "{code}");
+            assert_eq!(classify_error(code, ANSWER), ErrorClass::Campaign, "{code}");
         }
         for code in [
             130403, 130472, 130497, 131021, 131026, 131030, 131043, 131047, 131050, 131062, 132005,
             132018, 137000,
         ] {
-            assert_eq!(classify(code, ANSWER), Class::Recipient, "{code}");
+            assert_eq!(
+                classify_error(code, ANSWER),
+                ErrorClass::Recipient,
+                "{code}"
+            );
         }
         for code in [
             1, 2, 4, 613, 80007, 130429, 131016, 131049, 131053, 131056, 131057, 132069, 133004,
             134101,
         ] {
-            assert!(matches!(classify(code, ANSWER), Class::Again(_)), "{code}");
+            assert!(
+                matches!(classify_error(code, ANSWER), ErrorClass::Retry(_)),
+                "{code}"
+            );
         }
         for (code, blame) in [
-            (100, Blame::Anything),
-            (131009, Blame::Anything),
-            (132000, Blame::Values),
-            (132001, Blame::TemplateName),
+            (100, ErrorCause::Anything),
+            (131009, ErrorCause::Anything),
+            (132000, ErrorCause::Values),
+            (132001, ErrorCause::TemplateName),
         ] {
             assert_eq!(
-                classify(code, ANSWER),
-                Class::RowOrCampaign(blame),
+                classify_error(code, ANSWER),
+                ErrorClass::RowOrCampaign(blame),
                 "{code}"
             );
         }
@@ -282,40 +294,49 @@ mod tests {
 
     #[test]
     fn only_what_everybody_meets_slows_everybody() {
-        let slows = |code| match classify(code, ANSWER) {
-            Class::Again(backoff) => backoff.slows,
+        let slows = |code| match classify_error(code, ANSWER) {
+            ErrorClass::Retry(backoff) => backoff.scope,
             other => panic!("{code}: {other:?}"),
         };
-        assert_eq!(slows(130429), Slows::Slot);
-        assert_eq!(slows(131056), Slows::Row);
+        assert_eq!(slows(130429), ThrottleScope::Slot);
+        assert_eq!(slows(131056), ThrottleScope::Row);
         for code in [4, 613, 80007, 131057, 132069, 134101] {
-            assert_eq!(slows(code), Slows::Campaign, "{code}");
+            assert_eq!(slows(code), ThrottleScope::Campaign, "{code}");
         }
     }
 
     #[test]
     fn a_server_error_that_may_hide_a_send_is_a_doubt() {
         assert_eq!(
-            classify(
+            classify_error(
                 131000,
-                Seen::Answer {
+                ErrorOrigin::Response {
                     server_error: true,
                     transient: true
                 }
             ),
-            Class::Doubt
+            ErrorClass::Unconfirmed
         );
-        assert!(matches!(classify(131000, ANSWER), Class::Again(_)));
-        assert!(matches!(classify(131000, Seen::Callback), Class::Again(_)));
+        assert!(matches!(
+            classify_error(131000, ANSWER),
+            ErrorClass::Retry(_)
+        ));
+        assert!(matches!(
+            classify_error(131000, ErrorOrigin::Callback),
+            ErrorClass::Retry(_)
+        ));
     }
 
     #[test]
     fn an_unlisted_code_is_final_unless_transient() {
-        assert_eq!(classify(999_999, ANSWER), Class::Recipient);
-        let transient = Seen::Answer {
+        assert_eq!(classify_error(999_999, ANSWER), ErrorClass::Recipient);
+        let transient = ErrorOrigin::Response {
             server_error: false,
             transient: true,
         };
-        assert!(matches!(classify(999_999, transient), Class::Again(_)));
+        assert!(matches!(
+            classify_error(999_999, transient),
+            ErrorClass::Retry(_)
+        ));
     }
 }

@@ -3,15 +3,15 @@
 use campaign::outcome::Millis;
 use serde_json::Value;
 
-use crate::callback::{Person, digits, items, millis, text};
+use crate::callback::{ContactIds, digits, list_items, parse_timestamp, text};
 
 /// A message from somebody.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Inbound {
+pub struct ReceivedMessage {
     /// Its id.
     pub wamid: String,
     /// From whom.
-    pub from: Person,
+    pub from: ContactIds,
     /// What they call themselves.
     pub name: Option<String>,
     /// When, in milliseconds; `None` where it does not say.
@@ -23,38 +23,38 @@ pub struct Inbound {
     /// What a button or a list entry stands for.
     pub payload: Option<String>,
     /// The id of the message it answers.
-    pub context: Option<String>,
+    pub reply_to: Option<String>,
     /// The number that somebody has from now on, digits alone.
-    pub moved_to: Option<String>,
+    pub new_phone: Option<String>,
 }
 
-impl Inbound {
+impl ReceivedMessage {
     /// Whether somebody said something, so that the 24-hour window opens: a change of number, an edit or a message taken
     /// back does not.
-    pub fn opens_window(&self) -> bool {
+    pub fn opens_service_window(&self) -> bool {
         !matches!(self.kind.as_str(), "system" | "edit" | "revoke")
     }
 }
 
 /// Reads an item of `messages`; `value` is the change it came in. `None` where it has no id.
-pub(crate) fn read(item: &Value, value: &Value) -> Option<Inbound> {
+pub(crate) fn parse_message(item: &Value, value: &Value) -> Option<ReceivedMessage> {
     let wamid = text(&item["id"])?;
     let phone = digits(&item["from"]);
     let known = contact(value, phone.as_deref(), item["from_user_id"].as_str());
     let of = |field: &str| known.and_then(|known| text(&known[field]));
-    Some(Inbound {
+    Some(ReceivedMessage {
         wamid,
-        from: Person {
+        from: ContactIds {
             phone: phone.or_else(|| known.and_then(|known| digits(&known["wa_id"]))),
             user_id: text(&item["from_user_id"]).or_else(|| of("user_id")),
         },
         name: known.and_then(|known| text(&known["profile"]["name"])),
-        at: millis(&item["timestamp"]),
+        at: parse_timestamp(&item["timestamp"]),
         kind: text(&item["type"]).unwrap_or_else(|| "unknown".into()),
-        text: words(item),
+        text: message_text(item),
         payload: payload(item),
-        context: text(&item["context"]["id"]).or_else(|| text(&item["reaction"]["message_id"])),
-        moved_to: moved_to(item),
+        reply_to: text(&item["context"]["id"]).or_else(|| text(&item["reaction"]["message_id"])),
+        new_phone: moved_to(item),
     })
 }
 
@@ -64,14 +64,14 @@ fn contact<'v>(value: &'v Value, phone: Option<&str>, user: Option<&str>) -> Opt
         phone.is_some() && digits(&contact["wa_id"]).as_deref() == phone
             || user.is_some() && contact["user_id"].as_str() == user
     };
-    let mut contacts = items(value, "contacts");
+    let mut contacts = list_items(value, "contacts");
     match value["contacts"].as_array().map_or(0, Vec::len) {
         1 => contacts.next(),
         _ => contacts.find(|contact| is_it(contact)),
     }
 }
 
-fn words(item: &Value) -> Option<String> {
+fn message_text(item: &Value) -> Option<String> {
     let interactive = &item["interactive"];
     let places = [
         &item["text"]["body"],
@@ -111,13 +111,13 @@ fn moved_to(item: &Value) -> Option<String> {
 
 /// Whether somebody wants marketing messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Preference {
+pub struct MarketingPreference {
     /// Who.
-    pub person: Person,
+    pub contact: ContactIds,
     /// `marketing_messages`, so far.
     pub category: String,
     /// Whether they want none any more; else they want them again.
-    pub stop: bool,
+    pub opted_out: bool,
     /// Meta's sentence about it.
     pub detail: Option<String>,
     /// When, in milliseconds.
@@ -125,20 +125,20 @@ pub struct Preference {
 }
 
 /// Reads an item of `user_preferences`; `None` where its value is not known.
-pub(crate) fn preference(item: &Value) -> Option<Preference> {
+pub(crate) fn parse_preference(item: &Value) -> Option<MarketingPreference> {
     let stop = match item["value"].as_str()? {
         "stop" => true,
         "resume" | "signup" => false,
         _ => return None,
     };
-    Some(Preference {
-        person: Person {
+    Some(MarketingPreference {
+        contact: ContactIds {
             phone: digits(&item["wa_id"]),
             user_id: text(&item["user_id"]),
         },
         category: text(&item["category"]).unwrap_or_default(),
-        stop,
+        opted_out: stop,
         detail: text(&item["detail"]),
-        at: millis(&item["timestamp"]),
+        at: parse_timestamp(&item["timestamp"]),
     })
 }

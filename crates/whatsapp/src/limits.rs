@@ -3,7 +3,7 @@
 
 use campaign::message::Message;
 use campaign::record::TemplateFacts;
-use campaign::value::{Limit, Shared};
+use campaign::value::{Limit, SharedLimit};
 use serde_json::Value;
 
 /// Characters of a text body, of a caption, of a template's body and header, of a coupon code.
@@ -17,8 +17,8 @@ const COUPON: usize = 15;
 const OTHER: usize = 2000;
 
 /// The limits of every string of `message` with places in it; `template` as far as it is known.
-pub fn of(message: &Message, template: Option<&TemplateFacts>) -> Vec<Limit> {
-    let places = message.texts();
+pub fn value_limits(message: &Message, template: Option<&TemplateFacts>) -> Vec<Limit> {
+    let places = message.placeholder_texts();
     places
         .iter()
         .map(|(pointer, _)| {
@@ -43,21 +43,21 @@ fn limit(body: &Value, pointer: &str) -> Limit {
     Limit {
         pointer: pointer.to_owned(),
         max_chars,
-        one_line,
+        single_line: one_line,
         may_be_empty,
         shared: None,
     }
 }
 
 /// The parameters of a template's header or body count together with its own text, once that is known.
-fn shared(body: &Value, pointer: &str, template: Option<&TemplateFacts>) -> Option<Shared> {
+fn shared(body: &Value, pointer: &str, template: Option<&TemplateFacts>) -> Option<SharedLimit> {
     let template = template?;
     let (group, own, max_chars) = match component(body, pointer)? {
         "header" => ("header", template.header_chars, TEMPLATE_HEADER),
         "body" => ("body", template.body_chars, TEMPLATE_BODY),
         _ => return None,
     };
-    is_text(pointer).then(|| Shared {
+    is_text(pointer).then(|| SharedLimit {
         group,
         fixed_chars: own + constant_chars(body, pointer),
         max_chars,
@@ -93,7 +93,7 @@ fn is_text(pointer: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use campaign::value::{Checker, OnBadValue, ValueProblem};
+    use campaign::value::{OnBadValue, ValueProblem, ValueValidator};
     use serde_json::json;
 
     fn check(
@@ -102,13 +102,15 @@ mod tests {
         value: &str,
     ) -> Result<String, ValueProblem> {
         let message = Message::new(body).expect("message");
-        let mut checker = Checker::new(
+        let mut checker = ValueValidator::new(
             &message,
-            &of(&message, template.as_ref()),
+            &value_limits(&message, template.as_ref()),
             OnBadValue::Clean,
         );
         let mut values = vec![value.to_owned()];
-        checker.check(&mut values).map_err(|(_, problem)| problem)?;
+        checker
+            .validate(&mut values)
+            .map_err(|(_, problem)| problem)?;
         Ok(values.remove(0))
     }
 

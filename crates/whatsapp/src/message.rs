@@ -1,8 +1,8 @@
 //! What may be sent: the message object checked against what Meta documents, and the request for one row.
 
-use campaign::id::Tracker;
+use campaign::id::CorrelationId;
 use campaign::message::Message;
-use campaign::outcome::{Circumstances, Millis};
+use campaign::outcome::{Millis, RetryContext};
 use campaign::phone::Phone;
 use serde_json::{Map, Value, json};
 
@@ -12,23 +12,23 @@ const MAX_CAPTION: usize = 1024;
 
 /// A message that WhatsApp would refuse, with the place at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{pointer}: {problem}")]
-pub struct Problem {
+#[error("{pointer}: {reason}")]
+pub struct InvalidMessage {
     /// JSON pointer within the message, such as `/template/components/0/type`.
     pub pointer: String,
     /// What is wrong and what is expected.
-    pub problem: String,
+    pub reason: String,
 }
 
-fn problem<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, Problem> {
-    Err(Problem {
+fn invalid<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, InvalidMessage> {
+    Err(InvalidMessage {
         pointer: pointer.into(),
-        problem: problem.into(),
+        reason: problem.into(),
     })
 }
 
 /// The request for one row.
-pub fn request(mut filled: Value, to: Phone, tracker: &Tracker) -> Value {
+pub fn build_request(mut filled: Value, to: Phone, tracker: &CorrelationId) -> Value {
     if let Some(fields) = filled.as_object_mut() {
         fields.insert("messaging_product".into(), json!("whatsapp"));
         fields.insert("recipient_type".into(), json!("individual"));
@@ -42,9 +42,9 @@ pub fn request(mut filled: Value, to: Phone, tracker: &Tracker) -> Value {
 }
 
 /// Checks a campaign's message object: the Cloud API's, without `to`.
-pub fn check(message: &Value) -> Result<(), Problem> {
+pub fn validate(message: &Value) -> Result<(), InvalidMessage> {
     let Some(fields) = message.as_object() else {
-        return problem(
+        return invalid(
             "",
             "must be an object, such as {\"type\": \"template\", \"template\": {…}}",
         );
@@ -56,7 +56,7 @@ pub fn check(message: &Value) -> Result<(), Problem> {
         "biz_opaque_callback_data",
     ] {
         if fields.contains_key(ours) {
-            return problem(
+            return invalid(
                 format!("/{ours}"),
                 "is set by Crier for each row; leave it out",
             );
@@ -66,10 +66,10 @@ pub fn check(message: &Value) -> Result<(), Problem> {
         .get("messaging_product")
         .is_some_and(|product| product != "whatsapp")
     {
-        return problem("/messaging_product", "must be \"whatsapp\" or absent");
+        return invalid("/messaging_product", "must be \"whatsapp\" or absent");
     }
     let Some(kind) = fields.get("type").and_then(Value::as_str) else {
-        return problem("/type", "is required, such as \"template\" or \"text\"");
+        return invalid("/type", "is required, such as \"template\" or \"text\"");
     };
     let pointer = format!("/{kind}");
     match kind {
@@ -80,7 +80,7 @@ pub fn check(message: &Value) -> Result<(), Problem> {
         }
         "location" | "interactive" => object(fields, kind, &pointer).map(drop),
         "contacts" => array(fields, kind, &pointer).map(drop),
-        other => problem(
+        other => invalid(
             "/type",
             format!(
                 "`{other}` cannot be broadcast; use template, text, image, audio, video, document, sticker, location, contacts or interactive"
@@ -89,17 +89,17 @@ pub fn check(message: &Value) -> Result<(), Problem> {
     }
 }
 
-fn text(text: &Map<String, Value>) -> Result<(), Problem> {
+fn text(text: &Map<String, Value>) -> Result<(), InvalidMessage> {
     let body = string(text, "body", "/text/body")?;
     at_most(body, MAX_BODY, "/text/body")
 }
 
 /// Media come by `id` (uploaded before) or by `link`, never both.
-fn media(media: &Map<String, Value>, pointer: &str) -> Result<(), Problem> {
+fn media(media: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
     match (media.contains_key("id"), media.contains_key("link")) {
         (true, false) => string(media, "id", &format!("{pointer}/id"))?,
         (false, true) => string(media, "link", &format!("{pointer}/link"))?,
-        _ => return problem(pointer, "needs either `id` or `link`"),
+        _ => return invalid(pointer, "needs either `id` or `link`"),
     };
     let caption = media
         .get("caption")
@@ -108,7 +108,7 @@ fn media(media: &Map<String, Value>, pointer: &str) -> Result<(), Problem> {
     at_most(caption, MAX_CAPTION, &format!("{pointer}/caption"))
 }
 
-fn template(template: &Map<String, Value>) -> Result<(), Problem> {
+fn template(template: &Map<String, Value>) -> Result<(), InvalidMessage> {
     string(template, "name", "/template/name")?;
     let language = object(template, "language", "/template/language")?;
     string(language, "code", "/template/language/code")?;
@@ -121,21 +121,21 @@ fn template(template: &Map<String, Value>) -> Result<(), Problem> {
     {
         let pointer = format!("/template/components/{index}");
         let Some(fields) = value.as_object() else {
-            return problem(pointer, "must be an object");
+            return invalid(pointer, "must be an object");
         };
         component(fields, &pointer)?;
     }
     Ok(())
 }
 
-fn component(component: &Map<String, Value>, pointer: &str) -> Result<(), Problem> {
+fn component(component: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
     match string(component, "type", &format!("{pointer}/type"))? {
         "header" | "body" => {}
         "button" => button(component, pointer)?,
         // Carousels and limited-time offers nest components of their own; Meta checks those.
         "carousel" | "limited_time_offer" => return Ok(()),
         other => {
-            return problem(
+            return invalid(
                 format!("{pointer}/type"),
                 format!("`{other}` is none of header, body, button, carousel, limited_time_offer"),
             );
@@ -146,7 +146,7 @@ fn component(component: &Map<String, Value>, pointer: &str) -> Result<(), Proble
     for (index, value) in parameters.iter().enumerate() {
         let pointer = format!("{pointer}/{index}");
         let Some(fields) = value.as_object() else {
-            return problem(pointer, "must be an object");
+            return invalid(pointer, "must be an object");
         };
         parameter(fields, &pointer)?;
     }
@@ -155,23 +155,23 @@ fn component(component: &Map<String, Value>, pointer: &str) -> Result<(), Proble
         .filter(|parameter| parameter.get("parameter_name").is_some())
         .count();
     if named != 0 && named != parameters.len() {
-        return problem(pointer, "named and positional parameters do not mix");
+        return invalid(pointer, "named and positional parameters do not mix");
     }
     Ok(())
 }
 
-fn button(button: &Map<String, Value>, pointer: &str) -> Result<(), Problem> {
+fn button(button: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
     string(button, "sub_type", &format!("{pointer}/sub_type"))?;
     match button.get("index") {
         Some(Value::String(_) | Value::Number(_)) => Ok(()),
-        _ => problem(
+        _ => invalid(
             format!("{pointer}/index"),
             "is required, such as \"0\" for the first button",
         ),
     }
 }
 
-fn parameter(parameter: &Map<String, Value>, pointer: &str) -> Result<(), Problem> {
+fn parameter(parameter: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
     let kind = string(parameter, "type", &format!("{pointer}/type"))?;
     let below = format!("{pointer}/{kind}");
     match kind {
@@ -186,10 +186,10 @@ fn object<'m>(
     fields: &'m Map<String, Value>,
     key: &str,
     pointer: &str,
-) -> Result<&'m Map<String, Value>, Problem> {
+) -> Result<&'m Map<String, Value>, InvalidMessage> {
     match fields.get(key).and_then(Value::as_object) {
         Some(object) => Ok(object),
-        None => problem(pointer, "is required and must be an object"),
+        None => invalid(pointer, "is required and must be an object"),
     }
 }
 
@@ -197,10 +197,10 @@ fn array<'m>(
     fields: &'m Map<String, Value>,
     key: &str,
     pointer: &str,
-) -> Result<&'m Vec<Value>, Problem> {
+) -> Result<&'m Vec<Value>, InvalidMessage> {
     match fields.get(key).and_then(Value::as_array) {
         Some(items) => Ok(items),
-        None => problem(pointer, "is required and must be a list"),
+        None => invalid(pointer, "is required and must be a list"),
     }
 }
 
@@ -208,37 +208,37 @@ fn string<'m>(
     fields: &'m Map<String, Value>,
     key: &str,
     pointer: &str,
-) -> Result<&'m str, Problem> {
+) -> Result<&'m str, InvalidMessage> {
     match fields.get(key).and_then(Value::as_str) {
         Some(text) if !text.trim().is_empty() => Ok(text),
-        _ => problem(pointer, "is required and must be text"),
+        _ => invalid(pointer, "is required and must be text"),
     }
 }
 
-fn at_most(text: &str, limit: usize, pointer: &str) -> Result<(), Problem> {
+fn at_most(text: &str, limit: usize, pointer: &str) -> Result<(), InvalidMessage> {
     if text.chars().count() > limit {
-        return problem(pointer, format!("is longer than {limit} characters"));
+        return invalid(pointer, format!("is longer than {limit} characters"));
     }
     Ok(())
 }
 
 /// Whether the link or id of a media file comes from the row.
 fn media_varies(message: &Message) -> bool {
-    let texts = message.texts();
+    let texts = message.placeholder_texts();
     texts
         .iter()
         .any(|(pointer, _)| pointer.ends_with("/link") || pointer.ends_with("/id"))
 }
 
 /// What a decision about an attempt depends on, as far as the message tells; of a campaign that was proven, without jitter.
-pub fn circumstances(message: &Message, attempt: u32, now: Millis) -> Circumstances {
-    Circumstances {
+pub fn retry_context(message: &Message, attempt: u32, now: Millis) -> RetryContext {
+    RetryContext {
         attempt,
         now,
         values_vary: !message.columns().is_empty(),
         name_varies: message.varies_at("/template/name") || message.varies_at("/template/language"),
         media_varies: media_varies(message),
-        proven: true,
+        has_acceptance: true,
         jitter: 0.0,
     }
 }

@@ -5,17 +5,17 @@
 use campaign::outcome::Millis;
 use serde_json::Value;
 
-use crate::callback::{digits, items, millis, text};
+use crate::callback::{digits, list_items, parse_timestamp, text};
 
 /// A notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub struct AccountNotification {
     /// The field it came under, such as `account_update`.
     pub field: String,
     /// What happened, as Meta names it, such as `PAUSED`.
     pub event: String,
     /// What must stop for it.
-    pub stops: Stops,
+    pub pauses: PauseTarget,
     /// When, in milliseconds.
     pub at: Option<Millis>,
     /// A sentence for people.
@@ -24,7 +24,7 @@ pub struct Notice {
 
 /// What a notice stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stops {
+pub enum PauseTarget {
     /// Nothing; it is shown.
     Nothing,
     /// Campaigns that send this template.
@@ -39,7 +39,11 @@ pub enum Stops {
 }
 
 /// Reads a change that holds no messages; `None` for a field that is not known.
-pub(crate) fn read(field: &str, value: &Value, at: Option<Millis>) -> Option<Notice> {
+pub(crate) fn parse_account_notification(
+    field: &str,
+    value: &Value,
+    at: Option<Millis>,
+) -> Option<AccountNotification> {
     let event = text(&value["event"]);
     let (event, stops, sentence) = match field {
         "message_template_status_update" => template_status(value, event?),
@@ -50,27 +54,27 @@ pub(crate) fn read(field: &str, value: &Value, at: Option<Millis>) -> Option<Not
                 "Template {} is now of category {category}.",
                 template(value)
             );
-            (category, Stops::Nothing, sentence)
+            (category, PauseTarget::Nothing, sentence)
         }
         "message_template_components_update" => {
             let sentence = format!("Template {} was edited.", template(value));
-            ("EDITED".into(), Stops::Nothing, sentence)
+            ("EDITED".into(), PauseTarget::Nothing, sentence)
         }
         "account_update" => account(value, event?, at),
         "account_review_update" => {
             let decision = text(&value["decision"])?;
             let sentence = format!("The account's review ended: {decision}.");
-            (decision, Stops::Nothing, sentence)
+            (decision, PauseTarget::Nothing, sentence)
         }
         "phone_number_quality_update" => number(value, event?),
         "business_capability_update" => capability(value),
         "account_alerts" => alert(value),
         _ => return None,
     };
-    Some(Notice {
+    Some(AccountNotification {
         field: field.to_owned(),
         event,
-        stops,
+        pauses: stops,
         at,
         text: sentence,
     })
@@ -87,7 +91,7 @@ fn template(value: &Value) -> String {
 }
 
 /// Only an approved template can be sent.
-fn template_status(value: &Value, event: String) -> (String, Stops, String) {
+fn template_status(value: &Value, event: String) -> (String, PauseTarget, String) {
     let ends = [
         "PAUSED",
         "DISABLED",
@@ -99,8 +103,8 @@ fn template_status(value: &Value, event: String) -> (String, Stops, String) {
     let name = text(&value["message_template_name"]);
     let language = text(&value["message_template_language"]);
     let stops = match (ends.contains(&event.as_str()), name, language) {
-        (true, Some(name), Some(language)) => Stops::Template { name, language },
-        _ => Stops::Nothing,
+        (true, Some(name), Some(language)) => PauseTarget::Template { name, language },
+        _ => PauseTarget::Nothing,
     };
     let reasons = [
         &value["other_info"]["description"],
@@ -115,7 +119,7 @@ fn template_status(value: &Value, event: String) -> (String, Stops, String) {
         .map(|reason| format!(" ({reason})"))
         .unwrap_or_default();
     let advice = match stops {
-        Stops::Nothing => "",
+        PauseTarget::Nothing => "",
         _ => " Look at it in WhatsApp Manager; once it is approved again, resume.",
     };
     let sentence = format!(
@@ -125,7 +129,7 @@ fn template_status(value: &Value, event: String) -> (String, Stops, String) {
     (event, stops, sentence)
 }
 
-fn template_quality(value: &Value) -> Option<(String, Stops, String)> {
+fn template_quality(value: &Value) -> Option<(String, PauseTarget, String)> {
     let (before, now) = (
         text(&value["previous_quality_score"]),
         text(&value["new_quality_score"])?,
@@ -135,14 +139,14 @@ fn template_quality(value: &Value) -> Option<(String, Stops, String)> {
         "The quality of template {} went from {before} to {now}.",
         template(value)
     );
-    Some((now, Stops::Nothing, sentence))
+    Some((now, PauseTarget::Nothing, sentence))
 }
 
-fn account(value: &Value, event: String, at: Option<Millis>) -> (String, Stops, String) {
+fn account(value: &Value, event: String, at: Option<Millis>) -> (String, PauseTarget, String) {
     let ban = text(&value["ban_info"]["waba_ban_state"]);
-    let restrictions: Vec<String> = items(value, "restriction_info")
+    let restrictions: Vec<String> = list_items(value, "restriction_info")
         .filter(|restriction| {
-            let until = millis(&restriction["expiration"]);
+            let until = parse_timestamp(&restriction["expiration"]);
             until.is_none_or(|until| at.is_none_or(|at| until >= at))
         })
         .filter_map(|restriction| text(&restriction["restriction_type"]))
@@ -176,15 +180,15 @@ fn account(value: &Value, event: String, at: Option<Millis>) -> (String, Stops, 
     (
         event,
         if stops {
-            Stops::Account
+            PauseTarget::Account
         } else {
-            Stops::Nothing
+            PauseTarget::Nothing
         },
         sentence,
     )
 }
 
-fn number(value: &Value, event: String) -> (String, Stops, String) {
+fn number(value: &Value, event: String) -> (String, PauseTarget, String) {
     let limit = text(&value["current_limit"])
         .or_else(|| digits(&value["max_daily_conversations_per_business"]));
     let limit = limit
@@ -192,20 +196,20 @@ fn number(value: &Value, event: String) -> (String, Stops, String) {
         .unwrap_or_default();
     let (stops, advice) = match event.as_str() {
         "FLAGGED" => (
-            Stops::Account,
+            PauseTarget::Account,
             " Too many people blocked or reported it: look at the template and the list before resuming.",
         ),
         "THROUGHPUT_UPGRADE" => (
-            Stops::Nothing,
+            PauseTarget::Nothing,
             " Up to 1,000 messages a second are possible now: raise TpsBudget to use it.",
         ),
-        _ => (Stops::Nothing, ""),
+        _ => (PauseTarget::Nothing, ""),
     };
     let sentence = format!("Meta says {event} of the phone number{limit}.{advice}");
     (event, stops, sentence)
 }
 
-fn capability(value: &Value) -> (String, Stops, String) {
+fn capability(value: &Value) -> (String, PauseTarget, String) {
     let fields = [
         "max_daily_conversations_per_business",
         "max_daily_conversation_per_phone",
@@ -216,7 +220,7 @@ fn capability(value: &Value) -> (String, Stops, String) {
         .filter_map(|field| Some(format!("{field} {}", limit(&value[*field])?)))
         .collect();
     let sentence = format!("The account's limits are now: {}.", limits.join(", "));
-    ("LIMITS".into(), Stops::Nothing, sentence)
+    ("LIMITS".into(), PauseTarget::Nothing, sentence)
 }
 
 /// A limit: a number, a tier's name, or -1 for none.
@@ -227,14 +231,14 @@ fn limit(value: &Value) -> Option<String> {
     }
 }
 
-fn alert(value: &Value) -> (String, Stops, String) {
+fn alert(value: &Value) -> (String, PauseTarget, String) {
     let info = &value["alert_info"];
     let part = |field: &str| text(&info[field]).or_else(|| text(&value[field]));
     let kind = part("alert_type").unwrap_or_else(|| "ALERT".into());
     let severity = part("alert_severity").unwrap_or_default();
     let description = part("alert_description").unwrap_or_default();
     let sentence = format!("Meta's alert {kind} {severity}: {description}");
-    (kind, Stops::Nothing, sentence)
+    (kind, PauseTarget::Nothing, sentence)
 }
 
 #[cfg(test)]
@@ -246,9 +250,10 @@ mod tests {
     fn what_stops_names_what_to_do_and_the_rest_stops_nothing() {
         let paused = json!({"event": "PAUSED", "message_template_id": 1, "message_template_name": "a", "message_template_language": "en",
             "other_info": {"title": "FIRST_PAUSE", "description": "low quality"}});
-        let notice = read("message_template_status_update", &paused, Some(1)).expect("a notice");
+        let notice = parse_account_notification("message_template_status_update", &paused, Some(1))
+            .expect("a notice");
         assert!(
-            matches!(notice.stops, Stops::Template { ref name, ref language } if name == "a" && language == "en")
+            matches!(notice.pauses, PauseTarget::Template { ref name, ref language } if name == "a" && language == "en")
         );
         assert!(
             notice.text.contains("low quality") && notice.text.contains("resume"),
@@ -257,8 +262,9 @@ mod tests {
         );
         let flagged =
             json!({"event": "FLAGGED", "current_limit": "TIER_10K", "display_phone_number": "1"});
-        let notice = read("phone_number_quality_update", &flagged, None).expect("a notice");
-        assert_eq!(notice.stops, Stops::Account);
+        let notice = parse_account_notification("phone_number_quality_update", &flagged, None)
+            .expect("a notice");
+        assert_eq!(notice.pauses, PauseTarget::Account);
         for (field, value) in [
             (
                 "phone_number_quality_update",
@@ -278,11 +284,11 @@ mod tests {
                 json!({"event": "APPROVED"}),
             ),
         ] {
-            let notice = read(field, &value, None).expect("a notice");
-            assert_eq!(notice.stops, Stops::Nothing, "{field}");
+            let notice = parse_account_notification(field, &value, None).expect("a notice");
+            assert_eq!(notice.pauses, PauseTarget::Nothing, "{field}");
         }
         assert_eq!(
-            read("a field of tomorrow", &json!({"event": "X"}), None),
+            parse_account_notification("a field of tomorrow", &json!({"event": "X"}), None),
             None
         );
     }
@@ -294,11 +300,11 @@ mod tests {
             "restriction_info": [{"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": until}]})
         };
         let stops = |until| {
-            read("account_update", &restricted(until), Some(2_000_000))
+            parse_account_notification("account_update", &restricted(until), Some(2_000_000))
                 .expect("a notice")
-                .stops
+                .pauses
         };
-        assert_eq!(stops(2_001), Stops::Account);
-        assert_eq!(stops(1_999), Stops::Nothing);
+        assert_eq!(stops(2_001), PauseTarget::Account);
+        assert_eq!(stops(1_999), PauseTarget::Nothing);
     }
 }

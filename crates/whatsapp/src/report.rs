@@ -1,31 +1,31 @@
 //! Statuses: what became of a message.
 
-use campaign::id::Tracker;
-use campaign::outcome::{Fault, Millis};
+use campaign::id::CorrelationId;
+use campaign::outcome::{ErrorInfo, Millis};
 use serde_json::Value;
 
-use crate::callback::{Person, digits, fault, millis, text};
+use crate::callback::{ContactIds, digits, parse_error, parse_timestamp, text};
 
 /// A status of a message.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
+pub struct StatusCallback {
     /// The row and the attempt it speaks of, where the message is one of a campaign.
-    pub tracker: Option<Tracker>,
+    pub correlation_id: Option<CorrelationId>,
     /// The message's id.
     pub wamid: String,
     /// What happened.
-    pub status: Status,
+    pub status: MessageStatus,
     /// When, in milliseconds; `None` where it does not say.
     pub at: Option<Millis>,
     /// To whose message.
-    pub recipient: Person,
+    pub recipient: ContactIds,
     /// What Meta charges for, such as `marketing`; where it says.
-    pub category: Option<String>,
+    pub price_category: Option<String>,
 }
 
 /// What happened to a message.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Status {
+pub enum MessageStatus {
     /// On its way.
     Sent,
     /// On the device.
@@ -35,31 +35,31 @@ pub enum Status {
     /// Listened to; implies read.
     Played,
     /// Refused after it had been accepted.
-    Failed(Fault),
+    Failed(ErrorInfo),
     /// One that Meta adds later: the message was accepted, that much is certain.
     Other,
 }
 
 /// Reads an item of `statuses`; `None` where it names no status.
-pub(crate) fn read(item: &Value) -> Option<Report> {
+pub(crate) fn parse_status(item: &Value) -> Option<StatusCallback> {
     let status = match item["status"].as_str()? {
-        "sent" => Status::Sent,
-        "delivered" => Status::Delivered,
-        "read" => Status::Read,
-        "played" => Status::Played,
-        "failed" => Status::Failed(fault(&item["errors"][0])),
-        _ => Status::Other,
+        "sent" => MessageStatus::Sent,
+        "delivered" => MessageStatus::Delivered,
+        "read" => MessageStatus::Read,
+        "played" => MessageStatus::Played,
+        "failed" => MessageStatus::Failed(parse_error(&item["errors"][0])),
+        _ => MessageStatus::Other,
     };
     let tracker = item["biz_opaque_callback_data"].as_str();
-    Some(Report {
-        tracker: tracker.and_then(|tracker| tracker.parse().ok()),
+    Some(StatusCallback {
+        correlation_id: tracker.and_then(|tracker| tracker.parse().ok()),
         wamid: text(&item["id"]).unwrap_or_default(),
         status,
-        at: millis(&item["timestamp"]),
-        recipient: Person {
+        at: parse_timestamp(&item["timestamp"]),
+        recipient: ContactIds {
             phone: digits(&item["recipient_id"]),
             user_id: text(&item["recipient_user_id"]),
         },
-        category: text(&item["pricing"]["category"]),
+        price_category: text(&item["pricing"]["category"]),
     })
 }

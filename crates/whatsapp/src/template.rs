@@ -6,7 +6,7 @@ use campaign::record::TemplateFacts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::message::Problem;
+use crate::message::InvalidMessage;
 
 /// A template, as far as sending needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ pub struct Button {
 
 impl Template {
     /// Reads an item of the list; `None` where it is none.
-    pub fn read(item: &Value) -> Option<Self> {
+    pub fn parse(item: &Value) -> Option<Self> {
         let text = |key: &str| item[key].as_str().map(str::to_owned);
         let named = item["parameter_format"] == "NAMED";
         let components: Vec<&Value> = item["components"]
@@ -82,7 +82,7 @@ impl Template {
             .and_then(|body| body["text"].as_str())
             .unwrap_or_default();
         let (header, header_text) =
-            of("HEADER").map_or((Header::None, ""), |header| read_header(header, named));
+            of("HEADER").map_or((Header::None, ""), |header| parse_header(header, named));
         let buttons = of("BUTTONS").and_then(|buttons| buttons["buttons"].as_array());
         Some(Self {
             name: text("name")?,
@@ -95,7 +95,7 @@ impl Template {
                 .into_iter()
                 .flatten()
                 .enumerate()
-                .filter_map(read_button)
+                .filter_map(parse_button)
                 .collect(),
             body_chars: fixed_chars(body),
             header_chars: fixed_chars(header_text),
@@ -112,7 +112,7 @@ impl Template {
     }
 }
 
-fn read_header(header: &Value, named: bool) -> (Header, &str) {
+fn parse_header(header: &Value, named: bool) -> (Header, &str) {
     let text = header["text"].as_str().unwrap_or_default();
     match header["format"].as_str().unwrap_or_default() {
         "IMAGE" | "VIDEO" | "DOCUMENT" | "LOCATION" => {
@@ -127,7 +127,7 @@ fn read_header(header: &Value, named: bool) -> (Header, &str) {
 }
 
 /// A url button wants a parameter if its url has a place, a code button always.
-fn read_button((index, button): (usize, &Value)) -> Option<Button> {
+fn parse_button((index, button): (usize, &Value)) -> Option<Button> {
     let sub_type = match button["type"].as_str()? {
         "URL" if button["url"].as_str().is_some_and(|url| url.contains("{{")) => "url",
         "COPY_CODE" => "copy_code",
@@ -141,7 +141,7 @@ fn read_button((index, button): (usize, &Value)) -> Option<Button> {
 }
 
 /// The places of a template's text.
-fn places(text: &str) -> BTreeSet<String> {
+fn placeholders(text: &str) -> BTreeSet<String> {
     let pieces = text.split("{{").skip(1);
     pieces
         .filter_map(|piece| Some(piece.split_once("}}")?.0.trim().to_owned()))
@@ -149,7 +149,7 @@ fn places(text: &str) -> BTreeSet<String> {
 }
 
 fn parameters(text: &str, named: bool) -> Parameters {
-    let places = places(text);
+    let places = placeholders(text);
     if named && !places.is_empty() {
         Parameters::Named(places)
     } else {
@@ -169,10 +169,10 @@ fn fixed_chars(text: &str) -> usize {
 
 /// Holds a message against the account's templates: what it is if it fits, else everything that is missing. `None` where
 /// the message is no template, or which one depends on the row.
-pub fn check<'t>(
+pub fn match_template<'t>(
     message: &Value,
     templates: &'t [Template],
-) -> Result<Option<&'t Template>, Problem> {
+) -> Result<Option<&'t Template>, InvalidMessage> {
     let Some(wanted) = message.get("template") else {
         return Ok(None);
     };
@@ -189,9 +189,9 @@ pub fn check<'t>(
     if missing.is_empty() {
         return Ok(Some(template));
     }
-    Err(Problem {
+    Err(InvalidMessage {
         pointer: "/template/components".into(),
-        problem: format!("template `{name}` in `{language}` {}", missing.join("; ")),
+        reason: format!("template `{name}` in `{language}` {}", missing.join("; ")),
     })
 }
 
@@ -199,11 +199,11 @@ fn find<'t>(
     name: &str,
     language: &str,
     templates: &'t [Template],
-) -> Result<&'t Template, Problem> {
+) -> Result<&'t Template, InvalidMessage> {
     let problem = |pointer: &str, problem: String| {
-        Err(Problem {
+        Err(InvalidMessage {
             pointer: pointer.into(),
-            problem,
+            reason: problem,
         })
     };
     let named: Vec<&Template> = templates
@@ -375,7 +375,7 @@ mod tests {
         list.as_array()
             .expect("list")
             .iter()
-            .filter_map(Template::read)
+            .filter_map(Template::parse)
             .collect()
     }
 
@@ -419,7 +419,7 @@ mod tests {
             {"type": "button", "sub_type": "url", "index": "1", "parameters": [text("{{c}}")]}]),
         );
         assert_eq!(
-            check(&fits, &account())
+            match_template(&fits, &account())
                 .expect("fits")
                 .map(|t| t.category.clone()),
             Some("UTILITY".into())
@@ -430,13 +430,13 @@ mod tests {
             "pt_BR",
             json!([{"type": "body", "parameters": [named("oferta"), named("nome")]}]),
         );
-        assert!(check(&fits, &account()).expect("fits").is_some());
+        assert!(match_template(&fits, &account()).expect("fits").is_some());
         assert_eq!(
-            check(&json!({"type": "text", "text": {"body": "x"}}), &account()),
+            match_template(&json!({"type": "text", "text": {"body": "x"}}), &account()),
             Ok(None)
         );
         assert_eq!(
-            check(&message("order_{{plan}}", "en", json!([])), &account()),
+            match_template(&message("order_{{plan}}", "en", json!([])), &account()),
             Ok(None)
         );
     }
@@ -482,9 +482,9 @@ mod tests {
             ),
         ];
         for (message, pointer, words) in cases {
-            let problem = check(&message, &account()).expect_err(words);
+            let problem = match_template(&message, &account()).expect_err(words);
             assert_eq!(problem.pointer, pointer);
-            assert!(problem.problem.contains(words), "{}", problem.problem);
+            assert!(problem.reason.contains(words), "{}", problem.reason);
         }
     }
 }

@@ -4,9 +4,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use whatsapp::callback::{Event, Update, read};
-use whatsapp::notice::Stops;
-use whatsapp::report::Status;
+use whatsapp::callback::{Event, Update, parse_callback};
+use whatsapp::notice::PauseTarget;
+use whatsapp::report::MessageStatus;
 
 /// File: what it is, per update.
 const TABLE: &str = include_str!("callbacks/table.txt");
@@ -26,7 +26,7 @@ fn every_public_payload_is_what_the_table_says() {
     files.sort();
     let mut seen = String::new();
     for path in files {
-        let updates = read(&std::fs::read(&path).expect("a file"));
+        let updates = parse_callback(&std::fs::read(&path).expect("a file"));
         let what: Vec<String> = updates.iter().map(describe).collect();
         let file = path.strip_prefix(&folder).expect("below it").display();
         writeln!(seen, "{file}: {}", what.join("; ")).expect("text");
@@ -43,15 +43,15 @@ fn every_public_payload_is_what_the_table_says() {
 fn describe(update: &Update) -> String {
     match &update.event {
         Event::Status(report) => {
-            let row = report.tracker.as_ref().map_or("no row", |_| "a row");
+            let row = report.correlation_id.as_ref().map_or("no row", |_| "a row");
             match &report.status {
-                Status::Failed(fault) => {
+                MessageStatus::Failed(fault) => {
                     format!("status failed {}, {row}", fault.code.unwrap_or_default())
                 }
                 status => format!("status {status:?}, {row}"),
             }
         }
-        Event::Inbound(inbound) => {
+        Event::Message(inbound) => {
             let mut text = format!("message {}", inbound.kind);
             let parts = [
                 ("from", inbound.from.phone.is_some()),
@@ -59,9 +59,9 @@ fn describe(update: &Update) -> String {
                 ("name", inbound.name.is_some()),
                 ("text", inbound.text.is_some()),
                 ("payload", inbound.payload.is_some()),
-                ("answers", inbound.context.is_some()),
-                ("moves", inbound.moved_to.is_some()),
-                ("window", inbound.opens_window()),
+                ("answers", inbound.reply_to.is_some()),
+                ("moves", inbound.new_phone.is_some()),
+                ("window", inbound.opens_service_window()),
             ];
             for (name, _) in parts.iter().filter(|(_, there)| *there) {
                 write!(text, " +{}", name.replace(' ', "_")).expect("text");
@@ -71,18 +71,18 @@ fn describe(update: &Update) -> String {
         Event::Preference(preference) => {
             format!(
                 "preference {}, stop: {}",
-                preference.category, preference.stop
+                preference.category, preference.opted_out
             )
         }
-        Event::Notice(notice) => {
-            let stops = match &notice.stops {
-                Stops::Nothing => "nothing".to_owned(),
-                Stops::Template { name, language } => format!("template {name} {language}"),
-                Stops::Account => "everything".to_owned(),
+        Event::Account(notice) => {
+            let stops = match &notice.pauses {
+                PauseTarget::Nothing => "nothing".to_owned(),
+                PauseTarget::Template { name, language } => format!("template {name} {language}"),
+                PauseTarget::Account => "everything".to_owned(),
             };
             format!("notice {} stops {stops}: {}", notice.event, notice.text)
         }
-        Event::Fault(fault) => format!("fault {}", fault.code.unwrap_or_default()),
+        Event::Error(fault) => format!("fault {}", fault.code.unwrap_or_default()),
         Event::Other => format!(
             "kept raw as {}",
             update.key.split('#').next().unwrap_or_default()

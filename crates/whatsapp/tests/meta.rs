@@ -1,6 +1,6 @@
 //! Our requests against Meta's own OpenAPI description, and its published callbacks against our reader.
 
-use campaign::id::Tracker;
+use campaign::id::CorrelationId;
 use campaign::message::Message;
 use campaign::phone;
 use serde_json::{Value, json};
@@ -72,21 +72,21 @@ fn messages() -> Vec<Value> {
 
 #[test]
 fn our_requests_keep_to_metas_description() {
-    let to = phone::read("+5511987654321", None).expect("phone");
-    let tracker = Tracker {
+    let to = phone::parse("+5511987654321", None).expect("phone");
+    let tracker = CorrelationId {
         campaign: "c1".parse().expect("id"),
         row: 7,
         attempt: 1,
     };
     for body in messages() {
-        whatsapp::message::check(&body).unwrap_or_else(|problem| panic!("{body}: {problem}"));
+        whatsapp::message::validate(&body).unwrap_or_else(|problem| panic!("{body}: {problem}"));
         let message = Message::new(body).expect("places");
         let values: Vec<String> = message
             .columns()
             .iter()
             .map(|column| format!("value of {column}"))
             .collect();
-        let request = whatsapp::message::request(message.fill(&values), to, &tracker);
+        let request = whatsapp::message::build_request(message.fill(&values), to, &tracker);
         let kind = request["type"].as_str().expect("type");
         let validator = jsonschema::validator_for(&schema(kind)).expect("schema");
         let errors: Vec<String> = validator
@@ -153,7 +153,7 @@ fn a_message_that_whatsapp_would_refuse_is_named_by_its_place() {
         ),
     ];
     for (message, pointer) in cases {
-        let problem = whatsapp::message::check(&message).expect_err(pointer);
+        let problem = whatsapp::message::validate(&message).expect_err(pointer);
         assert_eq!(problem.pointer, pointer, "{message}");
     }
 }

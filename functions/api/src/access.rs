@@ -13,7 +13,7 @@ use crate::Api;
 use crate::problem::Problem;
 
 /// Lets a request pass, or answers 401.
-pub async fn authorize(
+pub async fn require_token(
     State(api): State<Arc<Api>>,
     request: Request,
     next: Next,
@@ -39,9 +39,9 @@ pub async fn authorize(
     tracing::info!(caller, method = %request.method(), route, "request");
     let answer = next.run(request).await;
     let failed = answer.status().is_server_error();
-    Metrics::of("api")
-        .count("Requests", 1)
-        .count("ServerErrors", usize::from(failed))
-        .write();
+    Metrics::for_function("api")
+        .add_count("Requests", 1)
+        .add_count("ServerErrors", usize::from(failed))
+        .emit();
     Ok(answer)
 }

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::problem::Problem;
-use crate::view::time;
+use crate::view::format_time;
 
 /// Notices that are shown.
-const SHOWN: i32 = 100;
+const MAX_ACCOUNT_EVENTS: i32 = 100;
 
 /// The account.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,12 +20,12 @@ pub struct AccountView {
     /// Messages a second that are sent at most.
     pub budget: u32,
     /// What Meta said of templates, the number and the account, newest first.
-    pub notices: Vec<NoticeView>,
+    pub events: Vec<AccountEventView>,
 }
 
 /// A notice.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct NoticeView {
+pub struct AccountEventView {
     /// When.
     pub at: String,
     /// The webhook's field, such as `account_update`.
@@ -43,15 +43,15 @@ pub struct NoticeView {
     responses((status = 200, body = AccountView), (status = 401, body = Problem))
 )]
 pub async fn show(State(api): State<Arc<Api>>) -> Result<Json<AccountView>, Problem> {
-    let notices = api.notices.latest(SHOWN).await?;
-    let view = |noted: cloud::notices::Noted| NoticeView {
-        at: time(noted.at),
+    let notices = api.account_events.list_latest(MAX_ACCOUNT_EVENTS).await?;
+    let view = |noted: cloud::notices::StoredAccountEvent| AccountEventView {
+        at: format_time(noted.at),
         field: noted.field,
         event: noted.event,
         text: noted.text,
     };
     Ok(Json(AccountView {
-        budget: api.budget,
-        notices: notices.into_iter().map(view).collect(),
+        budget: api.messages_per_second,
+        events: notices.into_iter().map(view).collect(),
     }))
 }

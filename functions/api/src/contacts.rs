@@ -8,19 +8,19 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use campaign::contact::{Consent, Contact, Source};
+use campaign::contact::{ConsentEvent, ConsentSource, Contact};
 use campaign::phone::{self, Phone};
-use cloud::contacts::Who;
-use cloud::erasures::ErasureOrder;
+use cloud::contacts::ContactKey;
+use cloud::erasures::ErasureJob;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
-use crate::view::time;
+use crate::view::format_time;
 use crate::{Api, create};
 
 /// The most characters of a reason.
-const MAX_REASON: usize = 500;
+const MAX_REASON_CHARS: usize = 500;
 
 /// How far an erasure is that nobody has begun.
 const REQUESTED: &str = "requested";
@@ -28,7 +28,7 @@ const REQUESTED: &str = "requested";
 /// What `PUT /contacts/{phone}` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewContact {
+pub struct ContactUpdate {
     /// Whether nobody is to message this person.
     suppressed: bool,
     /// Why, for whoever looks later.
@@ -50,7 +50,7 @@ pub struct ContactView {
     /// When they last wrote.
     pub last_inbound_at: Option<String>,
     /// Until when they may be sent free-form messages; none where they may not now.
-    pub window_until: Option<String>,
+    pub service_window_until: Option<String>,
     /// How far the erasure is, where one was asked for; `done` at its end.
     pub erasure: Option<String>,
     /// The campaign that called them last.
@@ -58,7 +58,7 @@ pub struct ContactView {
     /// Their row in it.
     pub last_row: Option<u32>,
     /// When that was.
-    pub last_called_at: Option<String>,
+    pub last_messaged_at: Option<String>,
 }
 
 /// A word about whether somebody may be messaged.
@@ -77,7 +77,7 @@ pub struct ConsentView {
 
 /// Puts somebody on the standing list, or takes them off it. Campaigns that are sending obey from their next claim on.
 #[utoipa::path(
-    put, path = "/contacts/{phone}", request_body = NewContact,
+    put, path = "/contacts/{phone}", request_body = ContactUpdate,
     params(("phone" = String, Path, description = "The number, as +<country><number>, the + as %2B or left out")),
     responses((status = 200, body = ContactView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem))
 )]
@@ -86,26 +86,29 @@ pub async fn put(
     Path(number): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<ContactView>, Problem> {
-    let body = body.map_err(|_| Problem::too_large())?;
-    let NewContact { suppressed, reason } = create::read(&body)?;
+    let body = body.map_err(|_| Problem::body_too_large())?;
+    let ContactUpdate { suppressed, reason } = create::parse_body(&body)?;
     if reason
         .as_ref()
-        .is_some_and(|reason| reason.chars().count() > MAX_REASON)
+        .is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARS)
     {
-        return Err(Problem::field(
+        return Err(Problem::invalid_field(
             "/reason",
-            format!("is longer than {MAX_REASON} characters"),
+            format!("is longer than {MAX_REASON_CHARS} characters"),
         ));
     }
-    let phone = read(&number)?;
-    let word = Consent {
+    let phone = parse_phone(&number)?;
+    let word = ConsentEvent {
         at: cloud::now(),
         suppressed,
-        source: Source::Operator,
+        source: ConsentSource::Operator,
         text: reason,
     };
-    let contact = api.contacts.tell(&Who::Phone(phone), word).await?;
-    Ok(Json(view_of(phone, contact)))
+    let contact = api
+        .contacts
+        .record_consent(&ContactKey::Phone(phone), word)
+        .await?;
+    Ok(Json(contact_view(phone, contact)))
 }
 
 /// Shows what is known of somebody: consent and its history, the 24-hour window, the campaign that called them last.
@@ -118,11 +121,11 @@ pub async fn show(
     State(api): State<Arc<Api>>,
     Path(number): Path<String>,
 ) -> Result<Json<ContactView>, Problem> {
-    let phone = read(&number)?;
-    let contact = api.contacts.get(&Who::Phone(phone)).await?;
+    let phone = parse_phone(&number)?;
+    let contact = api.contacts.get(&ContactKey::Phone(phone)).await?;
     contact
-        .map(|contact| Json(view_of(phone, contact)))
-        .ok_or_else(Problem::no_contact)
+        .map(|contact| Json(contact_view(phone, contact)))
+        .ok_or_else(Problem::unknown_contact)
 }
 
 /// Forgets somebody everywhere: files, reports, ledger, callbacks, inbox. What is left is a hash, and that nobody is to message
@@ -136,36 +139,36 @@ pub async fn erase(
     State(api): State<Arc<Api>>,
     Path(number): Path<String>,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
-    let phone = read(&number)?;
-    let who = Who::Phone(phone);
-    let word = Consent {
+    let phone = parse_phone(&number)?;
+    let who = ContactKey::Phone(phone);
+    let word = ConsentEvent {
         at: cloud::now(),
         suppressed: true,
-        source: Source::Erasure,
+        source: ConsentSource::Erasure,
         text: None,
     };
-    let mut contact = api.contacts.tell(&who, word).await?;
-    api.contacts.erasing(&who, REQUESTED).await?;
-    let order = ErasureOrder {
+    let mut contact = api.contacts.record_consent(&who, word).await?;
+    api.contacts.set_erasure_stage(&who, REQUESTED).await?;
+    let order = ErasureJob {
         phone,
         waits_for: None,
     };
-    api.erasures.order(&order, Duration::ZERO).await?;
+    api.erasures.enqueue(&order, Duration::ZERO).await?;
     contact.erasure = Some(REQUESTED.into());
-    Ok((StatusCode::ACCEPTED, Json(view_of(phone, contact))))
+    Ok((StatusCode::ACCEPTED, Json(contact_view(phone, contact))))
 }
 
 /// A `+` in a path may have become a space on its way.
-fn read(number: &str) -> Result<Phone, Problem> {
+fn parse_phone(number: &str) -> Result<Phone, Problem> {
     let digits = number.trim_start_matches(['+', ' ']);
-    phone::read(&format!("+{digits}"), None)
-        .map_err(|problem| Problem::field("/phone", problem.to_string()))
+    phone::parse(&format!("+{digits}"), None)
+        .map_err(|problem| Problem::invalid_field("/phone", problem.to_string()))
 }
 
-fn view_of(phone: Phone, contact: Contact) -> ContactView {
-    let window_until = contact.window(cloud::now());
-    let said = |word: &Consent| ConsentView {
-        at: time(word.at),
+fn contact_view(phone: Phone, contact: Contact) -> ContactView {
+    let window_until = contact.service_window_end(cloud::now());
+    let said = |word: &ConsentEvent| ConsentView {
+        at: format_time(word.at),
         suppressed: word.suppressed,
         source: word.source.name(),
         text: word.text.clone(),
@@ -175,11 +178,11 @@ fn view_of(phone: Phone, contact: Contact) -> ContactView {
         user_id: contact.user_id,
         suppressed: contact.suppressed,
         consent: contact.consent.iter().rev().map(said).collect(),
-        last_inbound_at: contact.last_inbound_at.map(time),
-        window_until: window_until.map(time),
+        last_inbound_at: contact.last_inbound_at.map(format_time),
+        service_window_until: window_until.map(format_time),
         erasure: contact.erasure,
         last_campaign: contact.last_campaign.map(|campaign| campaign.to_string()),
         last_row: contact.last_row,
-        last_called_at: contact.last_called_at.map(time),
+        last_messaged_at: contact.last_messaged_at.map(format_time),
     }
 }

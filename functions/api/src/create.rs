@@ -5,23 +5,24 @@ use campaign::message::Message;
 use campaign::outcome::Millis;
 use campaign::phone;
 use campaign::record::{
-    AfterCanary, Campaign, Canary, FileInfo, OnDoubt, Options, OutsideWindow, Policy, Window,
+    AfterCanary, Campaign, Canary, FileInfo, ImportOptions, OnUnconfirmed, OutsideServiceWindow,
+    Policy, Schedule,
 };
 use campaign::value::OnBadValue;
-use cloud::files::MAX_UPLOAD;
+use cloud::files::MAX_UPLOAD_BYTES;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use table::sheet::MAX_WORKBOOK;
+use table::sheet::MAX_WORKBOOK_BYTES;
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
 
 /// The most characters of a campaign's name.
-const MAX_NAME: usize = 200;
+const MAX_NAME_CHARS: usize = 200;
 
 /// Grace times that make sense: callbacks take seconds, and a day is as long as anybody waits.
-const GRACE_SECONDS: std::ops::RangeInclusive<u32> = 30..=86_400;
+const UNCONFIRMED_TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 30..=86_400;
 
 /// What `POST /campaigns` takes.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -42,18 +43,18 @@ pub struct NewCampaign {
     /// What becomes of those people without a fallback: `skip` (unless said otherwise), or `send`, for those whose callbacks
     /// go elsewhere, so that Crier does not know who wrote.
     #[schema(value_type = Option<String>, example = "skip")]
-    outside_window: Option<OutsideWindow>,
+    outside_service_window: Option<OutsideServiceWindow>,
     /// The file that will be uploaded.
     #[schema(required = true)]
     file: Option<NewFile>,
     /// How the file is read.
     #[serde(default)]
-    options: NewOptions,
+    options: FileOptions,
     /// A list of people to leave out, uploaded beside the file: any table with a phone column.
     exclude: Option<NewFile>,
     /// Whether to wait, once the file is read, for `POST /campaigns/{id}/start`.
     #[serde(default)]
-    hold: bool,
+    manual_start: bool,
     /// No call starts before (RFC 3339); the campaign starts by itself then.
     #[schema(example = "2026-12-01T08:00:00Z")]
     not_before: Option<String>,
@@ -63,10 +64,10 @@ pub struct NewCampaign {
     /// What becomes of rows that may have been sent, once their grace time is over: `leave` (unless said otherwise), or
     /// `resend`, with which somebody may get the message twice.
     #[schema(value_type = Option<String>, example = "leave")]
-    on_doubt: Option<OnDoubt>,
+    on_unconfirmed: Option<OnUnconfirmed>,
     /// How long a doubt waits for a callback before it is sent again, in seconds; 900 unless said.
     #[schema(example = 900)]
-    grace_seconds: Option<u32>,
+    unconfirmed_timeout_seconds: Option<u32>,
     /// Whether messages that were accepted and not delivered for now (131049) are tried again, a day later.
     #[serde(default)]
     retry_undelivered: bool,
@@ -78,13 +79,13 @@ pub struct NewCampaign {
     canary: Option<u32>,
     /// What the rest waits for: `wait` (unless said otherwise) for `POST /campaigns/{id}/continue`, or `continue_if_clean`.
     #[schema(value_type = Option<String>, example = "wait")]
-    canary_then: Option<AfterCanary>,
+    after_canary: Option<AfterCanary>,
     /// Whether the template is looked up in the account first; only to be left out where Meta cannot be asked.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     check_template: bool,
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
@@ -103,7 +104,7 @@ pub struct NewFile {
 /// How the file is read.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewOptions {
+pub struct FileOptions {
     /// The phone column, where it has none of the usual names.
     #[schema(example = "Handy")]
     phone_column: Option<String>,
@@ -122,7 +123,7 @@ pub struct NewOptions {
 }
 
 /// Reads a body; errors name the place.
-pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub fn parse_body<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let place = error.path().to_string();
@@ -131,58 +132,58 @@ pub fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
             || detail.is_eof()
             || place == "." && !detail.to_string().contains("unknown field")
         {
-            return Problem::body(format!("not the expected JSON object: {detail}"));
+            return Problem::unreadable_body(format!("not the expected JSON object: {detail}"));
         }
         let pointer = if place == "." {
             String::new()
         } else {
             format!("/{}", place.replace('.', "/"))
         };
-        Problem::field(pointer, detail.to_string())
+        Problem::invalid_field(pointer, detail.to_string())
     })
 }
 
 impl NewCampaign {
     /// The campaign, if everything in it can work.
-    pub fn checked(self, id: CampaignId, now: Millis) -> Result<Campaign, Problem> {
-        let (window, policy, canary) = (self.window(now)?, self.policy()?, self.canary()?);
-        let name = named(self.name, "/name")?;
-        if name.chars().count() > MAX_NAME {
-            return Err(Problem::field(
+    pub fn into_campaign(self, id: CampaignId, now: Millis) -> Result<Campaign, Problem> {
+        let (window, policy, canary) = (self.schedule(now)?, self.policy()?, self.canary()?);
+        let name = required_text(self.name, "/name")?;
+        if name.chars().count() > MAX_NAME_CHARS {
+            return Err(Problem::invalid_field(
                 "/name",
-                format!("is longer than {MAX_NAME} characters"),
+                format!("is longer than {MAX_NAME_CHARS} characters"),
             ));
         }
-        let message = message(self.message, "/message")?;
-        let fallback = fallback(self.fallback, &message)?;
-        let announced = file(self.file, "/file")?;
+        let message = parse_message(self.message, "/message")?;
+        let fallback = parse_fallback(self.fallback, &message)?;
+        let announced = parse_file(self.file, "/file")?;
         let exclude = self
             .exclude
-            .map(|list| file(Some(list), "/exclude"))
+            .map(|list| parse_file(Some(list), "/exclude"))
             .transpose()?;
         Ok(Campaign {
-            window,
+            schedule: window,
             policy,
             canary,
             fallback,
-            outside_window: self.outside_window.unwrap_or_default(),
-            options: self.options.checked()?,
+            outside_service_window: self.outside_service_window.unwrap_or_default(),
+            options: self.options.into_options()?,
             exclude,
-            hold: self.hold,
+            manual_start: self.manual_start,
             ..Campaign::new(id, name, message, announced, now)
         })
     }
 
-    fn window(&self, now: Millis) -> Result<Window, Problem> {
-        let window = Window {
-            not_before: moment(self.not_before.as_deref(), "/not_before")?,
-            not_after: moment(self.not_after.as_deref(), "/not_after")?,
+    fn schedule(&self, now: Millis) -> Result<Schedule, Problem> {
+        let window = Schedule {
+            not_before: parse_time(self.not_before.as_deref(), "/not_before")?,
+            not_after: parse_time(self.not_after.as_deref(), "/not_after")?,
         };
-        if window.is_over(now) {
-            return Err(Problem::field("/not_after", "is over already"));
+        if window.has_ended(now) {
+            return Err(Problem::invalid_field("/not_after", "is over already"));
         }
         match (window.not_before, window.not_after) {
-            (Some(before), Some(after)) if after <= before => Err(Problem::field(
+            (Some(before), Some(after)) if after <= before => Err(Problem::invalid_field(
                 "/not_after",
                 "must be later than not_before",
             )),
@@ -192,43 +193,48 @@ impl NewCampaign {
 
     fn policy(&self) -> Result<Policy, Problem> {
         let usual = Policy::default();
-        let grace_seconds = self.grace_seconds.unwrap_or(usual.grace_seconds);
-        if !GRACE_SECONDS.contains(&grace_seconds) {
-            let (least, most) = (GRACE_SECONDS.start(), GRACE_SECONDS.end());
-            return Err(Problem::field(
+        let grace_seconds = self
+            .unconfirmed_timeout_seconds
+            .unwrap_or(usual.unconfirmed_timeout_seconds);
+        if !UNCONFIRMED_TIMEOUT_SECONDS.contains(&grace_seconds) {
+            let (least, most) = (
+                UNCONFIRMED_TIMEOUT_SECONDS.start(),
+                UNCONFIRMED_TIMEOUT_SECONDS.end(),
+            );
+            return Err(Problem::invalid_field(
                 "/grace_seconds",
                 format!("must be between {least} and {most}"),
             ));
         }
         let max_failure_ratio = self.max_failure_ratio.unwrap_or(usual.max_failure_ratio);
         if !(0.0..=1.0).contains(&max_failure_ratio) {
-            return Err(Problem::field(
+            return Err(Problem::invalid_field(
                 "/max_failure_ratio",
                 "must be between 0 and 1; 1 stands for never",
             ));
         }
         Ok(Policy {
-            on_doubt: self.on_doubt.unwrap_or_default(),
-            grace_seconds,
+            on_unconfirmed: self.on_unconfirmed.unwrap_or_default(),
+            unconfirmed_timeout_seconds: grace_seconds,
             retry_undelivered: self.retry_undelivered,
             max_failure_ratio,
         })
     }
 
     fn canary(&self) -> Result<Option<Canary>, Problem> {
-        let then = self.canary_then.unwrap_or_default();
+        let then = self.after_canary.unwrap_or_default();
         match self.canary {
-            Some(0) => Err(Problem::field(
+            Some(0) => Err(Problem::invalid_field(
                 "/canary",
                 "must not be 0; leave it out for none",
             )),
             Some(rows) => Ok(Some(Canary {
                 rows,
-                then,
+                after: then,
                 released: false,
                 enqueued: 0,
             })),
-            None if self.canary_then.is_some() => Err(Problem::field(
+            None if self.after_canary.is_some() => Err(Problem::invalid_field(
                 "/canary",
                 "is required with canary_then: how many rows go first",
             )),
@@ -244,51 +250,51 @@ impl NewCampaign {
 
 impl NewFile {
     /// The file, if it can be uploaded.
-    pub fn checked(self) -> Result<FileInfo, Problem> {
-        file(Some(self), "")
+    pub fn into_file_info(self) -> Result<FileInfo, Problem> {
+        parse_file(Some(self), "")
     }
 }
 
 /// A moment as people write it, in milliseconds since the Unix epoch.
-pub(crate) fn moment(text: Option<&str>, pointer: &str) -> Result<Option<Millis>, Problem> {
+pub(crate) fn parse_time(text: Option<&str>, pointer: &str) -> Result<Option<Millis>, Problem> {
     let Some(text) = text else {
         return Ok(None);
     };
     let moment: Option<Timestamp> = text.parse().ok();
     let millis = moment.and_then(|moment| Millis::try_from(moment.as_millisecond()).ok());
     millis.map(Some).ok_or_else(|| {
-        Problem::field(
+        Problem::invalid_field(
             pointer,
             "must be a time with its zone, such as 2026-12-01T08:00:00Z or 2026-12-01T09:00:00+01:00",
         )
     })
 }
 
-fn fallback(body: Option<Value>, message: &Message) -> Result<Option<Message>, Problem> {
+fn parse_fallback(body: Option<Value>, message: &Message) -> Result<Option<Message>, Problem> {
     let Some(body) = body else {
         return Ok(None);
     };
-    let fallback = self::message(Some(body), "/fallback")?;
+    let fallback = self::parse_message(Some(body), "/fallback")?;
     if message.is_template() {
         let detail = "makes no sense with a template as the message, which may be sent at any time; leave it out";
-        return Err(Problem::field("/fallback", detail));
+        return Err(Problem::invalid_field("/fallback", detail));
     }
     if !fallback.is_template() {
         let detail = "must be a template: nothing else may be sent to people who have not written within a day";
-        return Err(Problem::field("/fallback/type", detail));
+        return Err(Problem::invalid_field("/fallback/type", detail));
     }
     Ok(Some(fallback))
 }
 
 /// A message at `pointer` of the body, if WhatsApp may take it.
-pub(crate) fn message(body: Option<Value>, pointer: &str) -> Result<Message, Problem> {
-    let body = body.ok_or_else(|| Problem::field(pointer, "is required"))?;
-    whatsapp::message::check(&body).map_err(|problem| {
-        Problem::field(format!("{pointer}{}", problem.pointer), problem.problem)
+pub(crate) fn parse_message(body: Option<Value>, pointer: &str) -> Result<Message, Problem> {
+    let body = body.ok_or_else(|| Problem::invalid_field(pointer, "is required"))?;
+    whatsapp::message::validate(&body).map_err(|problem| {
+        Problem::invalid_field(format!("{pointer}{}", problem.pointer), problem.reason)
     })?;
     Message::new(body).map_err(|empty| {
         let pointer = format!("{pointer}{}", empty.pointer);
-        Problem::field(
+        Problem::invalid_field(
             pointer,
             "holds `{{}}`, which names no column; write `{{column}}`",
         )
@@ -296,47 +302,49 @@ pub(crate) fn message(body: Option<Value>, pointer: &str) -> Result<Message, Pro
 }
 
 /// Endings of files that can be read.
-const ENDINGS: [&str; 8] = [
+const FILE_EXTENSIONS: [&str; 8] = [
     ".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".tsv.gz", ".gz", ".xlsx",
 ];
 
-fn file(file: Option<NewFile>, pointer: &str) -> Result<FileInfo, Problem> {
+fn parse_file(file: Option<NewFile>, pointer: &str) -> Result<FileInfo, Problem> {
     let at = |field: &str| format!("{pointer}/{field}");
-    let file = file.ok_or_else(|| Problem::field(pointer, "is required, with name and size"))?;
-    let name = named(file.name, &at("name"))?;
+    let file =
+        file.ok_or_else(|| Problem::invalid_field(pointer, "is required, with name and size"))?;
+    let name = required_text(file.name, &at("name"))?;
     let lower = name.to_lowercase();
-    if !ENDINGS.iter().any(|ending| lower.ends_with(ending)) {
+    if !FILE_EXTENSIONS.iter().any(|ending| lower.ends_with(ending)) {
         let detail = "must end in .csv, .txt, .tsv (each also with .gz) or .xlsx; save other spreadsheets as one of these";
-        return Err(Problem::field(at("name"), detail));
+        return Err(Problem::invalid_field(at("name"), detail));
     }
-    let size = file
-        .size
-        .ok_or_else(|| Problem::field(at("size"), "is required: the exact size in bytes"))?;
+    let size = file.size.ok_or_else(|| {
+        Problem::invalid_field(at("size"), "is required: the exact size in bytes")
+    })?;
     let workbook = lower.ends_with(".xlsx");
     match size {
-        0 => Err(Problem::field(
+        0 => Err(Problem::invalid_field(
             at("size"),
             "must not be 0: the file has no rows",
         )),
-        _ if workbook && size > MAX_WORKBOOK => Err(Problem::field(
+        _ if workbook && size > MAX_WORKBOOK_BYTES => Err(Problem::invalid_field(
             at("size"),
             format!(
-                "must be at most {MAX_WORKBOOK} bytes for a workbook; save it as CSV, which may have 5 GiB"
+                "must be at most {MAX_WORKBOOK_BYTES} bytes for a workbook; save it as CSV, which may have 5 GiB"
             ),
         )),
-        1..=MAX_UPLOAD => Ok(FileInfo { name, size }),
-        _ => Err(Problem::field(
+        1..=MAX_UPLOAD_BYTES => Ok(FileInfo { name, size }),
+        _ => Err(Problem::invalid_field(
             at("size"),
-            format!("must be at most {MAX_UPLOAD} bytes; split the file, or compress it"),
+            format!("must be at most {MAX_UPLOAD_BYTES} bytes; split the file, or compress it"),
         )),
     }
 }
 
-impl NewOptions {
+impl FileOptions {
     /// The options, if all of them mean something.
-    pub fn checked(self) -> Result<Options, Problem> {
-        let problem =
-            |option: &str, detail: &str| Err(Problem::field(format!("/options/{option}"), detail));
+    pub fn into_options(self) -> Result<ImportOptions, Problem> {
+        let problem = |option: &str, detail: &str| {
+            Err(Problem::invalid_field(format!("/options/{option}"), detail))
+        };
         if self
             .phone_column
             .as_deref()
@@ -350,7 +358,7 @@ impl NewOptions {
         if self
             .default_region
             .as_deref()
-            .is_some_and(|code| phone::region(code).is_none())
+            .is_some_and(|code| phone::parse_region(code).is_none())
         {
             return problem("default_region", "is no ISO 3166-1 region code, such as BR");
         }
@@ -363,14 +371,14 @@ impl NewOptions {
         if self
             .encoding
             .as_deref()
-            .is_some_and(|name| table::encoding::named(name).is_none())
+            .is_some_and(|name| table::encoding::for_label(name).is_none())
         {
             return problem(
                 "encoding",
                 "is no encoding's name, such as utf-8, utf-16le or windows-1252",
             );
         }
-        Ok(Options {
+        Ok(ImportOptions {
             phone_column: self.phone_column,
             default_region: self.default_region,
             delimiter: self.delimiter,
@@ -380,11 +388,11 @@ impl NewOptions {
     }
 }
 
-fn named(text: Option<String>, pointer: &str) -> Result<String, Problem> {
+fn required_text(text: Option<String>, pointer: &str) -> Result<String, Problem> {
     let text = text
         .map(|text| text.trim().to_owned())
         .filter(|text| !text.is_empty());
-    text.ok_or_else(|| Problem::field(pointer, "is required and must not be empty"))
+    text.ok_or_else(|| Problem::invalid_field(pointer, "is required and must not be empty"))
 }
 
 #[cfg(test)]
@@ -393,7 +401,8 @@ mod tests {
     use serde_json::json;
 
     fn create(body: &Value) -> Result<Campaign, Problem> {
-        read::<NewCampaign>(body.to_string().as_bytes())?.checked("c1".parse().unwrap(), 0)
+        parse_body::<NewCampaign>(body.to_string().as_bytes())?
+            .into_campaign("c1".parse().unwrap(), 0)
     }
 
     fn good() -> Value {
@@ -402,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_names_its_field() {
+    fn problem_names_its_field() {
         assert!(create(&good()).is_ok());
         let cases = [
             ("/name", json!(null), "/name"),
@@ -420,7 +429,7 @@ mod tests {
             ("/file/name", json!("a.pdf"), "/file/name"),
             ("/file/size", json!(0), "/file/size"),
             ("/file/size", json!(-1), "/file/size"),
-            ("/file/size", json!(MAX_UPLOAD + 1), "/file/size"),
+            ("/file/size", json!(MAX_UPLOAD_BYTES + 1), "/file/size"),
         ];
         for (pointer, value, field) in cases {
             let mut body = good();
@@ -446,14 +455,14 @@ mod tests {
     }
 
     #[test]
-    fn times_and_choices_are_checked() {
+    fn validates_times_and_choices() {
         let mut body = good();
         body["not_before"] = json!("2026-12-01T09:00:00+01:00");
         body["on_doubt"] = json!("resend");
         body["canary"] = json!(200);
         let campaign = create(&body).expect("valid");
-        assert_eq!(campaign.window.not_before, Some(1_796_112_000_000));
-        assert_eq!(campaign.policy.on_doubt, OnDoubt::Resend);
+        assert_eq!(campaign.schedule.not_before, Some(1_796_112_000_000));
+        assert_eq!(campaign.policy.on_unconfirmed, OnUnconfirmed::Resend);
         assert_eq!(campaign.canary.map(|canary| canary.rows), Some(200));
         for (field, value, pointer) in [
             ("not_before", json!("tomorrow"), "/not_before"),
@@ -474,12 +483,12 @@ mod tests {
     }
 
     #[test]
-    fn workbooks_and_compressed_files_are_taken_a_huge_workbook_is_not() {
+    fn accepts_workbooks_and_compressed_files_but_no_huge_workbook() {
         for (name, size, taken) in [
             ("a.xlsx", 1, true),
-            ("a.csv.gz", MAX_UPLOAD, true),
+            ("a.csv.gz", MAX_UPLOAD_BYTES, true),
             ("a.TSV", 1, true),
-            ("a.xlsx", MAX_WORKBOOK + 1, false),
+            ("a.xlsx", MAX_WORKBOOK_BYTES + 1, false),
             ("a.xls", 1, false),
         ] {
             let mut body = good();
@@ -496,9 +505,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_or_has_unknown_fields_is_told_so() {
+    fn rejects_non_objects_and_unknown_fields() {
         for body in ["", "[]", "{", "\"x\""] {
-            let problem = read::<NewCampaign>(body.as_bytes()).expect_err(body);
+            let problem = parse_body::<NewCampaign>(body.as_bytes()).expect_err(body);
             assert_eq!(problem.status, 400, "{body}: {problem:?}");
         }
         let mut body = good();

@@ -11,33 +11,33 @@ use axum::http::StatusCode;
 use campaign::batch::{Batch, Row};
 use campaign::id::CampaignId;
 use campaign::phone;
-use campaign::preview::{Preview, warnings};
-use campaign::record::{Campaign, CampaignFile, CampaignState, FileStage, OutsideWindow};
+use campaign::preview::{Preview, collect_warnings};
+use campaign::record::{Campaign, CampaignFile, CampaignState, FileStage, OutsideServiceWindow};
 use cloud::files::Upload;
-use cloud::splits::SplitOrder;
+use cloud::splits::ImportJob;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::campaigns::{find, signed_upload};
-use crate::create::{NewFile, NewOptions};
+use crate::campaigns::{find_campaign, sign_upload};
+use crate::create::{FileOptions, NewFile};
 use crate::preview::PreviewView;
 use crate::problem::Problem;
-use crate::view::{Created, StateView};
+use crate::view::{CampaignStateView, CampaignUpload};
 use crate::{Api, create};
 
 /// What `POST /campaigns/{id}/preview` takes; nothing, to see the preview there is.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewPreview {
+pub struct PreviewRequest {
     /// Read the file again, with these options in the place of the former.
-    options: Option<NewOptions>,
+    options: Option<FileOptions>,
 }
 
 /// What `POST /campaigns/{id}/test` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewTest {
+pub struct TestSendRequest {
     /// The number to send to, as `+<country><number>`.
     #[schema(example = "+5511987654321")]
     to: String,
@@ -48,44 +48,44 @@ pub struct NewTest {
 /// A preview, or how far it is.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub enum PreviewAnswer {
+pub enum PreviewResponse {
     /// It is there.
     Ready(Box<PreviewView>),
     /// Not yet.
-    Examining(StateView),
+    Examining(CampaignStateView),
 }
 
 /// Announces a further file, such as the corrected rejects, and signs its upload. Numbers that earlier files of the
 /// campaign had are not sent again.
 #[utoipa::path(
     post, path = "/campaigns/{id}/files", request_body = NewFile, params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 201, body = Created), (status = 401, body = Problem), (status = 404, body = Problem),
+    responses((status = 201, body = CampaignUpload), (status = 401, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 422, body = Problem))
 )]
 pub async fn add_file(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<Created>), Problem> {
-    let body = body.map_err(|_| Problem::too_large())?;
-    let campaign = find(&api, &id).await?;
-    let info = create::read::<NewFile>(&body)?.checked()?;
-    let index = next_file(&campaign)?;
+) -> Result<(StatusCode, Json<CampaignUpload>), Problem> {
+    let body = body.map_err(|_| Problem::body_too_large())?;
+    let campaign = find_campaign(&api, &id).await?;
+    let info = create::parse_body::<NewFile>(&body)?.into_file_info()?;
+    let index = next_file_index(&campaign)?;
     let now = cloud::now();
     let size = info.size;
     if !api
         .campaigns
-        .announce(&campaign, index, &CampaignFile::announced(info))
+        .add_file(&campaign, index, &CampaignFile::pending(info))
         .await?
     {
         return Err(Problem::conflict(
             "the campaign changed in this moment; look at it and try again",
         ));
     }
-    let upload = signed_upload(&api, &campaign.id, Upload::File(index), size, now).await?;
+    let upload = sign_upload(&api, &campaign.id, Upload::File(index), size, now).await?;
     Ok((
         StatusCode::CREATED,
-        Json(Created {
+        Json(CampaignUpload {
             id,
             state: campaign.state.name(),
             upload,
@@ -95,10 +95,10 @@ pub async fn add_file(
 }
 
 /// Where a further file of the campaign goes: behind the last, or in the place of one that never came.
-fn next_file(campaign: &Campaign) -> Result<usize, Problem> {
+fn next_file_index(campaign: &Campaign) -> Result<usize, Problem> {
     use CampaignState::{
-        AwaitingUpload, Canary, Cancelled, Examining, Failed, Paused, Ready, Scheduled, Sending,
-        Splitting,
+        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
+        Validating,
     };
     match campaign.state {
         AwaitingUpload | Failed | Ready | Paused | Sending => {}
@@ -107,7 +107,7 @@ fn next_file(campaign: &Campaign) -> Result<usize, Problem> {
                 "the rows of its file wait to be sent; add another file when they are on their way",
             ));
         }
-        Examining | Splitting => {
+        Validating | Enqueuing => {
             return Err(Problem::conflict(
                 "a file of this campaign is being read; try again when that is done",
             ));
@@ -118,8 +118,8 @@ fn next_file(campaign: &Campaign) -> Result<usize, Problem> {
             ));
         }
     }
-    match campaign.open_file() {
-        Some(index) if campaign.files[index].stage == FileStage::Announced => Ok(index),
+    match campaign.next_file_index() {
+        Some(index) if campaign.files[index].stage == FileStage::Pending => Ok(index),
         Some(_) => Err(Problem::conflict(
             "the file before this one was read and waits to be started: POST /campaigns/{id}/start",
         )),
@@ -129,34 +129,37 @@ fn next_file(campaign: &Campaign) -> Result<usize, Problem> {
 
 /// Shows what would be sent, once the file was read; with `options`, has it read again in another way.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/preview", request_body = NewPreview, params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = PreviewView), (status = 202, body = StateView), (status = 401, body = Problem),
+    post, path = "/campaigns/{id}/preview", request_body = PreviewRequest, params(("id" = String, Path, description = "The campaign's id")),
+    responses((status = 200, body = PreviewView), (status = 202, body = CampaignStateView), (status = 401, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem))
 )]
 pub async fn preview(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<PreviewAnswer>), Problem> {
-    let body = body.map_err(|_| Problem::too_large())?;
+) -> Result<(StatusCode, Json<PreviewResponse>), Problem> {
+    let body = body.map_err(|_| Problem::body_too_large())?;
     let wanted = if body.is_empty() {
-        NewPreview::default()
+        PreviewRequest::default()
     } else {
-        create::read(&body)?
+        create::parse_body(&body)?
     };
-    let campaign = find(&api, &id).await?;
+    let campaign = find_campaign(&api, &id).await?;
     let examining = |state: CampaignState| {
-        let state = StateView {
+        let state = CampaignStateView {
             id: id.clone(),
             state: state.name(),
         };
-        Ok((StatusCode::ACCEPTED, Json(PreviewAnswer::Examining(state))))
+        Ok((
+            StatusCode::ACCEPTED,
+            Json(PreviewResponse::Examining(state)),
+        ))
     };
     if let Some(options) = wanted.options {
-        read_again(&api, &campaign, options).await?;
-        return examining(CampaignState::Examining);
+        validate_again(&api, &campaign, options).await?;
+        return examining(CampaignState::Validating);
     }
-    match (campaign.state, api.imports.preview(&campaign.id).await?) {
+    match (campaign.state, api.imports.get_preview(&campaign.id).await?) {
         (CampaignState::AwaitingUpload, _) => {
             Err(Problem::conflict("the file is not uploaded yet"))
         }
@@ -164,25 +167,29 @@ pub async fn preview(
             "the file cannot be used: {} Send other options to have it read again, or POST /campaigns/{{id}}/files for another",
             campaign.reason.unwrap_or_default()
         ))),
-        (CampaignState::Examining, _) | (_, None) => examining(campaign.state),
+        (CampaignState::Validating, _) | (_, None) => examining(campaign.state),
         (_, Some(preview)) => {
-            let view = look(&api, &campaign, preview).await?;
-            Ok((StatusCode::OK, Json(PreviewAnswer::Ready(Box::new(view)))))
+            let view = ready_preview(&api, &campaign, preview).await?;
+            Ok((StatusCode::OK, Json(PreviewResponse::Ready(Box::new(view)))))
         }
     }
 }
 
-async fn read_again(api: &Api, campaign: &Campaign, options: NewOptions) -> Result<(), Problem> {
-    use CampaignState::{Examining, Failed, Ready};
-    let options = options.checked()?;
+async fn validate_again(
+    api: &Api,
+    campaign: &Campaign,
+    options: FileOptions,
+) -> Result<(), Problem> {
+    use CampaignState::{Failed, Ready, Validating};
+    let options = options.into_options()?;
     let unread = campaign
         .files
         .iter()
-        .all(|file| file.stage != FileStage::Split);
+        .all(|file| file.stage != FileStage::Enqueued);
     if !unread
         || !api
             .campaigns
-            .enter(&campaign.id, Examining, &[Ready, Failed, Examining], None)
+            .transition(&campaign.id, Validating, &[Ready, Failed, Validating], None)
             .await?
     {
         return Err(Problem::conflict(
@@ -190,54 +197,63 @@ async fn read_again(api: &Api, campaign: &Campaign, options: NewOptions) -> Resu
         ));
     }
     api.campaigns.set_options(&campaign.id, &options).await?;
-    let order = SplitOrder::examine(campaign.id.clone());
-    Ok(api.splits.order(&order, Duration::ZERO).await?)
+    let order = ImportJob::validate(campaign.id.clone());
+    Ok(api.import_queue.enqueue(&order, Duration::ZERO).await?)
 }
 
-async fn look(api: &Api, campaign: &Campaign, preview: Preview) -> Result<PreviewView, Problem> {
+async fn ready_preview(
+    api: &Api,
+    campaign: &Campaign,
+    preview: Preview,
+) -> Result<PreviewView, Problem> {
     // Where Meta cannot be asked the preview is still worth seeing.
     let daily_limit = api
         .account_facts(u64::MAX / 2)
         .await
         .ok()
         .and_then(|facts| facts.daily_limit);
-    let warnings = warnings(campaign, &preview, daily_limit);
-    Ok(PreviewView::new(campaign, preview, warnings, api.budget))
+    let warnings = collect_warnings(campaign, &preview, daily_limit);
+    Ok(PreviewView::new(
+        campaign,
+        preview,
+        warnings,
+        api.messages_per_second,
+    ))
 }
 
 /// Starts a campaign that was created with `hold`, at its `not_before` where that is still to come. Starting it again
 /// changes nothing.
 #[utoipa::path(
     post, path = "/campaigns/{id}/start", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = StateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
+    responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn start(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
-) -> Result<Json<StateView>, Problem> {
+) -> Result<Json<CampaignStateView>, Problem> {
     use CampaignState::{
-        AwaitingUpload, Canary, Cancelled, Examining, Failed, Paused, Ready, Scheduled, Sending,
-        Splitting,
+        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
+        Validating,
     };
-    let campaign = find(&api, &id).await?;
+    let campaign = find_campaign(&api, &id).await?;
     let state = match campaign.state {
-        Ready if !campaign.window.is_open(cloud::now()) => {
+        Ready if !campaign.schedule.has_begun(cloud::now()) => {
             api.campaigns
-                .enter(&campaign.id, Scheduled, &[Ready], None)
+                .transition(&campaign.id, Scheduled, &[Ready], None)
                 .await?;
             Scheduled
         }
-        Ready | Splitting => {
+        Ready | Enqueuing => {
             api.campaigns
-                .enter(&campaign.id, Splitting, &[Ready], None)
+                .transition(&campaign.id, Enqueuing, &[Ready], None)
                 .await?;
             // Also where it is started already: the order of the first time may have been lost.
-            let order = SplitOrder::go_on(campaign.id.clone());
-            api.splits.order(&order, Duration::ZERO).await?;
-            Splitting
+            let order = ImportJob::resume(campaign.id.clone());
+            api.import_queue.enqueue(&order, Duration::ZERO).await?;
+            Enqueuing
         }
         state @ (Scheduled | Canary | Sending) => state,
-        AwaitingUpload | Examining => {
+        AwaitingUpload | Validating => {
             return Err(Problem::conflict(
                 "the file is not read yet; POST /campaigns/{id}/preview shows how far it is",
             ));
@@ -250,7 +266,7 @@ pub async fn start(
             )));
         }
     };
-    Ok(Json(StateView {
+    Ok(Json(CampaignStateView {
         id,
         state: state.name(),
     }))
@@ -259,21 +275,22 @@ pub async fn start(
 /// Sends one row of the preview to a number of your own, through the same queue and at the same rate: a campaign of one
 /// row, whose id is answered.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/test", request_body = NewTest, params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 202, body = StateView), (status = 401, body = Problem), (status = 404, body = Problem),
+    post, path = "/campaigns/{id}/test", request_body = TestSendRequest, params(("id" = String, Path, description = "The campaign's id")),
+    responses((status = 202, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 422, body = Problem))
 )]
 pub async fn test(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<StateView>), Problem> {
-    let body = body.map_err(|_| Problem::too_large())?;
-    let wanted: NewTest = create::read(&body)?;
-    let campaign = find(&api, &id).await?;
-    let to = phone::read(&wanted.to, None)
-        .map_err(|problem| Problem::field("/to", format!("{problem}; {}", problem.fix())))?;
-    let preview = match (campaign.state, api.imports.preview(&campaign.id).await?) {
+) -> Result<(StatusCode, Json<CampaignStateView>), Problem> {
+    let body = body.map_err(|_| Problem::body_too_large())?;
+    let wanted: TestSendRequest = create::parse_body(&body)?;
+    let campaign = find_campaign(&api, &id).await?;
+    let to = phone::parse(&wanted.to, None).map_err(|problem| {
+        Problem::invalid_field("/to", format!("{problem}; {}", problem.fix()))
+    })?;
+    let preview = match (campaign.state, api.imports.get_preview(&campaign.id).await?) {
         (CampaignState::Ready, Some(preview)) => preview,
         _ => {
             return Err(Problem::conflict(
@@ -281,7 +298,7 @@ pub async fn test(
             ));
         }
     };
-    let row = sample(&preview, wanted.row)?;
+    let row = sample_row(&preview, wanted.row)?;
     let test = test_campaign(&campaign)?;
     api.campaigns.create(&test).await?;
     let row = Row {
@@ -293,17 +310,17 @@ pub async fn test(
         campaign: test.id.clone(),
         rows: vec![row],
     };
-    api.queue.send(&[batch], Duration::ZERO).await?;
+    api.queue.enqueue(&[batch], Duration::ZERO).await?;
     Ok((
         StatusCode::ACCEPTED,
-        Json(StateView {
+        Json(CampaignStateView {
             id: test.id.to_string(),
             state: test.state.name(),
         }),
     ))
 }
 
-fn sample(preview: &Preview, wanted: Option<u32>) -> Result<&Row, Problem> {
+fn sample_row(preview: &Preview, wanted: Option<u32>) -> Result<&Row, Problem> {
     let row = preview
         .sample
         .iter()
@@ -314,7 +331,7 @@ fn sample(preview: &Preview, wanted: Option<u32>) -> Result<&Row, Problem> {
             .iter()
             .map(|row| row.row.to_string())
             .collect();
-        Problem::field(
+        Problem::invalid_field(
             "/row",
             format!(
                 "is none of the rows that the preview shows: {}",
@@ -331,9 +348,9 @@ fn test_campaign(campaign: &Campaign) -> Result<Campaign, Problem> {
         .parse()
         .map_err(|error| cloud::Error::new("name a test", error))?;
     let name = format!("Test of {}", campaign.name);
-    let mut test = Campaign::of_one(id, name, campaign.message.clone(), cloud::now());
+    let mut test = Campaign::single_row(id, name, campaign.message.clone(), cloud::now());
     test.template = campaign.template.clone();
     test.fallback = campaign.fallback.clone();
-    test.outside_window = OutsideWindow::Send;
+    test.outside_service_window = OutsideServiceWindow::Send;
     Ok(test)
 }

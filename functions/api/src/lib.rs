@@ -33,29 +33,29 @@ use axum::{Json, Router, middleware};
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
-use cloud::erasures::Erasures;
+use cloud::erasures::ErasureQueue;
 use cloud::files::Files;
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
-use cloud::notices::Notices;
-use cloud::queue::Queue;
+use cloud::notices::AccountEvents;
+use cloud::queue::BatchQueue;
 use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
 use cloud::settings::SettingsStore;
-use cloud::splits::Splits;
+use cloud::splits::ImportQueue;
 use lambda_http::Error;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use whatsapp::account::Account;
+use whatsapp::account::AccountClient;
 
 use crate::problem::Problem;
 
 /// The most bytes of a request body: a message is a few kilobytes.
-pub const MAX_BODY: usize = 256 * 1024;
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// What the API needs, made once per process.
 #[derive(Debug)]
@@ -77,40 +77,40 @@ pub struct Api {
     /// Words and answers.
     pub settings: SettingsStore,
     /// What Meta said of the account.
-    pub notices: Notices,
+    pub account_events: AccountEvents,
     /// The bucket.
     pub files: Files,
     /// Where test sends go.
-    pub queue: Queue,
+    pub queue: BatchQueue,
     /// Reports and recounts.
     pub jobs: Jobs,
     /// Who is to be forgotten.
-    pub erasures: Erasures,
+    pub erasures: ErasureQueue,
     /// Where the splitter is told to go on.
-    pub splits: Splits,
+    pub import_queue: ImportQueue,
     /// Who may call, and with what Meta is asked.
     pub secrets: Secrets,
     /// Meta, about the account.
-    pub account: Account,
+    pub account: AccountClient,
     /// Calls per second.
-    pub budget: u32,
+    pub messages_per_second: u32,
 }
 
 impl Api {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let budget = env::rate()?.budget();
+        let budget = env::send_rate()?.budget();
         let retention = env::parsed("RETENTION_DAYS")?;
         let table = env::required("CAMPAIGNS_TABLE")?;
-        let config = aws::config().await;
+        let config = aws::load_config().await;
         let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
             imports: Imports::new(dynamodb.clone(), table.clone(), retention),
             settings: SettingsStore::new(dynamodb.clone(), table.clone()),
-            notices: Notices::new(dynamodb.clone(), table.clone(), retention),
+            account_events: AccountEvents::new(dynamodb.clone(), table.clone(), retention),
             jobs: Jobs::new(
                 dynamodb.clone(),
                 table,
@@ -135,17 +135,17 @@ impl Api {
                 env::required("SCHEDULE_ROLE_ARN")?,
             ),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
-            queue: Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
-            erasures: Erasures::new(sqs.clone(), env::required("ERASURES_QUEUE_URL")?),
-            splits: Splits::new(sqs, env::required("SPLITS_QUEUE_URL")?),
-            secrets: Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?),
-            account: Account::new(
+            queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURES_QUEUE_URL")?),
+            import_queue: ImportQueue::new(sqs, env::required("SPLITS_QUEUE_URL")?),
+            secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),
+            account: AccountClient::new(
                 &env::required("GRAPH_API_URL")?,
                 &env::required("GRAPH_API_VERSION")?,
                 &env::required("WABA_ID")?,
                 &env::required("PHONE_NUMBER_ID")?,
             )?,
-            budget,
+            messages_per_second: budget,
         })
     }
 }
@@ -190,12 +190,12 @@ pub fn router(api: Api) -> Router {
     routes
         .route("/openapi.json", get(|| async { Json(description) }))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
-        .fallback(|| async { Problem::no_route() })
+        .fallback(|| async { Problem::unknown_route() })
         .layer(middleware::from_fn_with_state(
             Arc::clone(&api),
-            access::authorize,
+            access::require_token,
         ))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .route(
             "/health",
             get(|| async { Json(serde_json::json!({"status": "ok"})) }),

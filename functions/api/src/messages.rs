@@ -4,23 +4,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Query, State};
-use cloud::inbox::{Letter, Place};
+use cloud::inbox::{Cursor, InboundMessage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
-use crate::create::moment;
+use crate::create::parse_time;
 use crate::problem::Problem;
-use crate::view::time;
+use crate::view::format_time;
 
 /// Messages of a list, unless asked otherwise, and at most.
-const LISTED: usize = 100;
-const MOST_LISTED: usize = 1000;
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
 
 /// Which messages to list.
 #[derive(Debug, Deserialize, IntoParams)]
-pub struct Listing {
+pub struct ListInboxQuery {
     /// Only messages that came then or later (RFC 3339); all that are kept unless said.
     since: Option<String>,
     /// Where the list before ended: its `next`.
@@ -31,16 +31,16 @@ pub struct Listing {
 
 /// Messages, in the order in which they came.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct MessageList {
+pub struct InboxList {
     /// The messages.
-    pub messages: Vec<MessageView>,
+    pub messages: Vec<InboundMessageView>,
     /// What to give as `after` for what follows, also for what comes later; none where nothing is listed.
     pub next: Option<String>,
 }
 
 /// What somebody wrote.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct MessageView {
+pub struct InboundMessageView {
     /// Its id.
     pub id: String,
     /// When it came.
@@ -73,49 +73,49 @@ pub struct MessageView {
 
 /// Lists what people wrote, in the order in which it came.
 #[utoipa::path(
-    get, path = "/messages", params(Listing),
-    responses((status = 200, body = MessageList), (status = 401, body = Problem), (status = 422, body = Problem))
+    get, path = "/messages", params(ListInboxQuery),
+    responses((status = 200, body = InboxList), (status = 401, body = Problem), (status = 422, body = Problem))
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
-    Query(listing): Query<Listing>,
-) -> Result<Json<MessageList>, Problem> {
-    let since = moment(listing.since.as_deref(), "/since")?.unwrap_or(0);
+    Query(listing): Query<ListInboxQuery>,
+) -> Result<Json<InboxList>, Problem> {
+    let since = parse_time(listing.since.as_deref(), "/since")?.unwrap_or(0);
     let after = match listing.after.as_deref() {
-        Some(place) => read(place)?,
-        None => Place {
+        Some(place) => parse_cursor(place)?,
+        None => Cursor {
             received_at: since,
             id: String::new(),
         },
     };
-    let limit = listing.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
+    let limit = listing.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let letters = api.inbox.list(&after, cloud::now(), limit).await?;
     let next = letters
         .last()
         .map(|last| format!("{}.{}", last.received_at, last.id))
         .or(listing.after);
-    Ok(Json(MessageList {
-        messages: letters.into_iter().map(view).collect(),
+    Ok(Json(InboxList {
+        messages: letters.into_iter().map(message_view).collect(),
         next,
     }))
 }
 
-fn read(place: &str) -> Result<Place, Problem> {
+fn parse_cursor(place: &str) -> Result<Cursor, Problem> {
     let parts = place.split_once('.');
     let place = parts.and_then(|(at, id)| {
-        Some(Place {
+        Some(Cursor {
             received_at: at.parse().ok()?,
             id: id.to_owned(),
         })
     });
-    place.ok_or_else(|| Problem::field("/after", "must be the `next` of a list"))
+    place.ok_or_else(|| Problem::invalid_field("/after", "must be the `next` of a list"))
 }
 
-fn view(letter: Letter) -> MessageView {
-    MessageView {
+fn message_view(letter: InboundMessage) -> InboundMessageView {
+    InboundMessageView {
         id: letter.id,
-        received_at: time(letter.received_at),
-        written_at: time(letter.written_at),
+        received_at: format_time(letter.received_at),
+        written_at: format_time(letter.written_at),
         phone: letter.phone.map(|phone| phone.to_string()),
         user_id: letter.user_id,
         name: letter.name,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use campaign::progress::{Progress, progress};
+use campaign::progress::{Progress, compute_progress};
 use campaign::record::Campaign;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -14,10 +14,10 @@ use crate::Api;
 use crate::problem::Problem;
 
 /// Campaigns read at once.
-const IN_FLIGHT: usize = 8;
+const CONCURRENT_READS: usize = 8;
 
 /// The most campaigns that are shown.
-const SHOWN: usize = 200;
+const MAX_CAMPAIGNS: usize = 200;
 
 /// Shows every open campaign's numbers, for Prometheus (text format 0.0.4); with a token, as every route.
 #[utoipa::path(
@@ -25,27 +25,28 @@ const SHOWN: usize = 200;
     responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = Problem))
 )]
 pub async fn show(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, Problem> {
-    let open = api.campaigns.open().await?;
-    let read = open.into_iter().take(SHOWN).map(|id| {
+    let open = api.campaigns.list_open_ids().await?;
+    let read = open.into_iter().take(MAX_CAMPAIGNS).map(|id| {
         let api = &api;
         async move {
             let Some(campaign) = api.campaigns.get(&id).await? else {
                 return Ok(None);
             };
-            let counters = api.counters.total(&id).await?;
-            let progress = progress(&campaign, counters, api.budget, cloud::now());
+            let counters = api.counters.sum(&id).await?;
+            let progress =
+                compute_progress(&campaign, counters, api.messages_per_second, cloud::now());
             Ok::<_, cloud::Error>(Some((campaign, progress)))
         }
     });
     let read = stream::iter(read)
-        .buffered(IN_FLIGHT)
+        .buffered(CONCURRENT_READS)
         .try_collect::<Vec<_>>();
     let campaigns: Vec<_> = read.await?.into_iter().flatten().collect();
-    let text = text(api.budget, &campaigns);
+    let text = render(api.messages_per_second, &campaigns);
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
-fn text(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
+fn render(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
     let mut text = String::new();
     let mut family = |name: &str, kind: &str, help: &str, lines: Vec<String>| {
         let _ = writeln!(
@@ -69,7 +70,7 @@ fn text(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
         campaigns.iter().map(line).collect::<Vec<_>>()
     };
     let rows = campaigns.iter().flat_map(|(campaign, progress)| {
-        states(progress).map(|(state, rows)| {
+        row_counts(progress).map(|(state, rows)| {
             format!("{{campaign=\"{}\",state=\"{state}\"}} {rows}", campaign.id)
         })
     });
@@ -104,7 +105,7 @@ fn text(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
         "calls_total",
         "counter",
         "Attempts.",
-        each(&|progress| progress.counters.calls.to_string()),
+        each(&|progress| progress.counters.attempts.to_string()),
     );
     family(
         "rate",
@@ -112,7 +113,7 @@ fn text(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
         "Calls per second over the last ten seconds.",
         each(&|progress| progress.rate.to_string()),
     );
-    let conserved = |progress: &Progress| u8::from(progress.conserved).to_string();
+    let conserved = |progress: &Progress| u8::from(progress.balanced).to_string();
     family(
         "conserved",
         "gauge",
@@ -123,7 +124,7 @@ fn text(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
 }
 
 /// Every term of the sum over the file's rows.
-fn states(progress: &Progress) -> [(&'static str, i64); 11] {
+fn row_counts(progress: &Progress) -> [(&'static str, i64); 11] {
     let counters = &progress.counters;
     [
         ("rejected_at_import", progress.rejected_at_import),
@@ -148,17 +149,17 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn every_line_is_a_name_with_labels_and_a_number_and_rows_add_up() {
+    fn renders_one_value_a_line_and_rows_add_up() {
         let message = Message::new(json!({"type": "text"})).expect("a message");
         let id = "c1".parse().expect("an id");
-        let campaign = Campaign::of_one(id, "One".into(), message, 0);
+        let campaign = Campaign::single_row(id, "One".into(), message, 0);
         let counters = Counters {
             accepted: 1,
-            calls: 2,
+            attempts: 2,
             ..Counters::default()
         };
-        let seen = progress(&campaign, counters, 40, 0);
-        let text = text(40, &[(campaign, seen)]);
+        let seen = compute_progress(&campaign, counters, 40, 0);
+        let text = render(40, &[(campaign, seen)]);
         let lines: Vec<(&str, f64)> = text
             .lines()
             .filter(|line| !line.starts_with('#'))

@@ -19,9 +19,9 @@ pub struct PreviewView {
     /// Which column fills what.
     pub columns: ColumnsView,
     /// What would become of its rows.
-    pub rows: CountsView,
+    pub rows: PreviewCounts,
     /// Why rows cannot be used, the most frequent reason first; `GET /campaigns/{id}/rejects` has them all.
-    pub problems: Vec<ProblemView>,
+    pub problems: Vec<RowProblemView>,
     /// Recipients by country, most first.
     pub countries: Vec<CountryView>,
     /// The first messages as they would go out.
@@ -62,7 +62,7 @@ pub struct ColumnsView {
 
 /// What would become of the rows.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CountsView {
+pub struct PreviewCounts {
     /// Rows in the file.
     pub total: u64,
     /// Not usable.
@@ -79,7 +79,7 @@ pub struct CountsView {
 
 /// Why some rows cannot be used.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ProblemView {
+pub struct RowProblemView {
     /// What is wrong.
     pub problem: String,
     /// What to do.
@@ -134,7 +134,7 @@ impl PreviewView {
                 phone: preview.phone_column,
                 message: preview.columns,
             },
-            rows: CountsView {
+            rows: PreviewCounts {
                 total: counts.rows,
                 rejected: counts.rejected,
                 duplicates: counts.duplicates,
@@ -145,7 +145,7 @@ impl PreviewView {
             problems: preview
                 .problems
                 .into_iter()
-                .map(|of| ProblemView {
+                .map(|of| RowProblemView {
                     problem: of.problem,
                     fix: of.fix,
                     rows: of.rows,
@@ -163,7 +163,7 @@ impl PreviewView {
             messages: preview
                 .sample
                 .iter()
-                .map(|row| sample(campaign, row))
+                .map(|row| sample_view(campaign, row))
                 .collect(),
             warnings,
             seconds: counts.enqueued.div_ceil(u64::from(budget.max(1))),
@@ -172,7 +172,7 @@ impl PreviewView {
     }
 }
 
-fn sample(campaign: &Campaign, row: &Row) -> SampleView {
+fn sample_view(campaign: &Campaign, row: &Row) -> SampleView {
     SampleView {
         row: row.row,
         to: row.to.to_string(),

@@ -32,7 +32,7 @@ impl Problem {
     }
 
     /// 400 or 422: the body, or a field of it, is not as expected.
-    pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn invalid_field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
         let problem = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "a field is not as expected",
@@ -45,13 +45,13 @@ impl Problem {
     }
 
     /// The body is no JSON object.
-    pub fn body(detail: impl Into<String>) -> Self {
+    pub fn unreadable_body(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "the body cannot be read", detail)
     }
 
     /// More bytes than any message has.
-    pub fn too_large() -> Self {
-        let detail = format!("the body may have {} bytes at most", crate::MAX_BODY);
+    pub fn body_too_large() -> Self {
+        let detail = format!("the body may have {} bytes at most", crate::MAX_BODY_BYTES);
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "the body is too large",
@@ -66,19 +66,19 @@ impl Problem {
     }
 
     /// No campaign of that id.
-    pub fn no_campaign() -> Self {
+    pub fn unknown_campaign() -> Self {
         let detail = "there is no campaign of this id; GET /campaigns lists those there are";
         Self::new(StatusCode::NOT_FOUND, "unknown campaign", detail)
     }
 
     /// The campaign has no rejects file.
-    pub fn no_rejects() -> Self {
+    pub fn rejects_not_found() -> Self {
         let detail = "no row of this file was rejected at import, or it is not read yet";
         Self::new(StatusCode::NOT_FOUND, "no rejects", detail)
     }
 
     /// Nobody asked for this job.
-    pub fn no_job() -> Self {
+    pub fn job_not_requested() -> Self {
         let detail = "nobody asked for it yet; POST to this route does";
         Self::new(StatusCode::NOT_FOUND, "not asked for", detail)
     }
@@ -89,13 +89,13 @@ impl Problem {
     }
 
     /// Nobody of that number is known.
-    pub fn no_contact() -> Self {
+    pub fn unknown_contact() -> Self {
         let detail = "nothing is known of this number: no campaign called it, and it never wrote";
         Self::new(StatusCode::NOT_FOUND, "unknown contact", detail)
     }
 
     /// Meta could not be asked about the account.
-    pub fn no_account(error: &AccountError) -> Self {
+    pub fn account_unavailable(error: &AccountError) -> Self {
         let detail = format!(
             "the account's templates could not be read: {error}. Check the parameter WabaId and that the access token has \
              the permission whatsapp_business_management; to create a campaign without the check, set check_template to false"
@@ -108,7 +108,7 @@ impl Problem {
     }
 
     /// No such route.
-    pub fn no_route() -> Self {
+    pub fn unknown_route() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "no such route",

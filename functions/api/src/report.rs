@@ -8,22 +8,22 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use campaign::record::{Campaign, FileStage};
-use campaign::summary::{Status, Summary};
+use campaign::summary::{RecipientStatus, Summary};
 use cloud::files::{report_key, summary_key};
-use cloud::jobs::{Job, JobOrder, Progress, Stage};
+use cloud::jobs::{Job, JobProgress, JobRequest, JobStage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-use crate::campaigns::{SIGNED_FOR, expires_at, find};
+use crate::campaigns::{SIGNED_URL_TTL, find_campaign, signed_url_expiry};
 use crate::problem::Problem;
-use crate::view::time;
+use crate::view::format_time;
 use crate::{Api, create};
 
 /// What `POST /campaigns/{id}/report` takes; an empty body stands for `{}`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewReport {
+pub struct ReportRequest {
     /// Whether the files begin with the mark by which Excel knows UTF-8. Not unless said: the bytes are those you uploaded.
     #[serde(default)]
     bom: bool,
@@ -71,15 +71,15 @@ pub struct SummaryView {
     /// Records in the files.
     pub rows: u64,
     /// Whether each is counted once.
-    pub conserved: bool,
+    pub balanced: bool,
     /// Rows by status.
     #[schema(value_type = Object)]
-    pub status: BTreeMap<Status, u64>,
+    pub status: BTreeMap<RecipientStatus, u64>,
     /// Rows that something went wrong with, by code, most first.
-    pub errors: Vec<ErrorView>,
+    pub errors: Vec<ErrorCountView>,
     /// By country, as ISO 3166-1 code, by status.
     #[schema(value_type = Object)]
-    pub countries: BTreeMap<String, BTreeMap<Status, u64>>,
+    pub countries: BTreeMap<String, BTreeMap<RecipientStatus, u64>>,
     /// By what Meta charges for.
     #[schema(value_type = Object)]
     pub categories: BTreeMap<String, u64>,
@@ -89,7 +89,7 @@ pub struct SummaryView {
 
 /// Rows that met one code.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ErrorView {
+pub struct ErrorCountView {
     /// The Graph API's code.
     pub code: i64,
     /// How many.
@@ -113,7 +113,7 @@ pub struct MinuteView {
 
 /// Asks for the operator's files back, with what became of each row; GET the same route for how far it is and where they are.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/report", request_body = NewReport, params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/campaigns/{id}/report", request_body = ReportRequest, params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 202, body = JobView), (status = 401, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 422, body = Problem))
 )]
@@ -122,20 +122,20 @@ pub async fn request(
     Path(id): Path<String>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<JobView>), Problem> {
-    let body = body.map_err(|_| Problem::too_large())?;
-    let NewReport { bom } = match body.is_empty() {
-        true => NewReport::default(),
-        false => create::read(&body)?,
+    let body = body.map_err(|_| Problem::body_too_large())?;
+    let ReportRequest { bom } = match body.is_empty() {
+        true => ReportRequest::default(),
+        false => create::parse_body(&body)?,
     };
-    let campaign = find(&api, &id).await?;
+    let campaign = find_campaign(&api, &id).await?;
     if !campaign
         .files
         .iter()
-        .any(|file| file.stage != FileStage::Announced)
+        .any(|file| file.stage != FileStage::Pending)
     {
         return Err(Problem::conflict("no file of this campaign was read yet"));
     }
-    ask(&api, &campaign, Job::Report { bom }).await
+    request_job(&api, &campaign, Job::Report { bom }).await
 }
 
 /// Shows how far the report is, and signs the downloads once it is done.
@@ -147,17 +147,17 @@ pub async fn show(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
 ) -> Result<Json<ReportView>, Problem> {
-    let campaign = find(&api, &id).await?;
-    let job = progress(&api, &campaign, Job::Report { bom: false }).await?;
+    let campaign = find_campaign(&api, &id).await?;
+    let job = job_progress(&api, &campaign, Job::Report { bom: false }).await?;
     let (mut files, mut summary) = (Vec::new(), None);
-    if job.stage == Stage::Done {
-        files = signed(&api, &campaign).await?;
-        let kept = api.files.read(&summary_key(&campaign.id)).await?;
+    if job.stage == JobStage::Done {
+        files = sign_files(&api, &campaign).await?;
+        let kept = api.files.read_object(&summary_key(&campaign.id)).await?;
         let kept: Option<Summary> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         summary = kept.map(SummaryView::from);
     }
     Ok(Json(ReportView {
-        job: view(job),
+        job: job_view(job),
         files,
         summary,
     }))
@@ -172,8 +172,8 @@ pub async fn recount(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<JobView>), Problem> {
-    let campaign = find(&api, &id).await?;
-    ask(&api, &campaign, Job::Recount).await
+    let campaign = find_campaign(&api, &id).await?;
+    request_job(&api, &campaign, Job::Recount).await
 }
 
 /// Shows how far the recount is, and whether the counters were right.
@@ -185,53 +185,55 @@ pub async fn recounted(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
 ) -> Result<Json<JobView>, Problem> {
-    let campaign = find(&api, &id).await?;
-    Ok(Json(view(progress(&api, &campaign, Job::Recount).await?)))
+    let campaign = find_campaign(&api, &id).await?;
+    Ok(Json(job_view(
+        job_progress(&api, &campaign, Job::Recount).await?,
+    )))
 }
 
 /// Asks for a job, unless somebody is at it.
-async fn ask(
+async fn request_job(
     api: &Api,
     campaign: &Campaign,
     job: Job,
 ) -> Result<(StatusCode, Json<JobView>), Problem> {
     let now = cloud::now();
-    let known = api.jobs.progress(&campaign.id, job).await?;
-    let progress = match known.filter(|progress| progress.is_under_way(now)) {
+    let known = api.jobs.get_progress(&campaign.id, job).await?;
+    let progress = match known.filter(|progress| progress.is_in_progress(now)) {
         Some(under_way) => under_way,
         None => {
             let campaign = campaign.id.clone();
-            api.jobs.order(&JobOrder { campaign, job }, now).await?
+            api.jobs.enqueue(&JobRequest { campaign, job }, now).await?
         }
     };
-    Ok((StatusCode::ACCEPTED, Json(view(progress))))
+    Ok((StatusCode::ACCEPTED, Json(job_view(progress))))
 }
 
-async fn progress(api: &Api, campaign: &Campaign, job: Job) -> Result<Progress, Problem> {
-    let progress = api.jobs.progress(&campaign.id, job).await?;
-    progress.ok_or_else(Problem::no_job)
+async fn job_progress(api: &Api, campaign: &Campaign, job: Job) -> Result<JobProgress, Problem> {
+    let progress = api.jobs.get_progress(&campaign.id, job).await?;
+    progress.ok_or_else(Problem::job_not_requested)
 }
 
-async fn signed(api: &Api, campaign: &Campaign) -> Result<Vec<ReportFile>, Problem> {
+async fn sign_files(api: &Api, campaign: &Campaign) -> Result<Vec<ReportFile>, Problem> {
     let mut files = Vec::new();
     for index in 0..campaign.files.len() {
         let key = report_key(&campaign.id, index);
         let name = format!("report-{}-{}.csv", campaign.id, index + 1);
-        if let Some(signed) = api.files.sign_download(&key, &name, SIGNED_FOR).await? {
+        if let Some(signed) = api.files.sign_download(&key, &name, SIGNED_URL_TTL).await? {
             files.push(ReportFile {
                 file: index + 1,
                 url: signed.url,
-                expires_at: expires_at(cloud::now()),
+                expires_at: signed_url_expiry(cloud::now()),
             });
         }
     }
     Ok(files)
 }
 
-fn view(progress: Progress) -> JobView {
+fn job_view(progress: JobProgress) -> JobView {
     JobView {
         state: progress.stage.name(),
-        requested_at: time(progress.requested_at),
+        requested_at: format_time(progress.requested_at),
         rows: progress.rows,
         outcome: progress.outcome,
     }
@@ -239,23 +241,23 @@ fn view(progress: Progress) -> JobView {
 
 impl From<Summary> for SummaryView {
     fn from(summary: Summary) -> Self {
-        let conserved = summary.is_conserved();
-        let error = |(code, count): (i64, campaign::summary::ErrorCount)| ErrorView {
+        let conserved = summary.is_balanced();
+        let error = |(code, count): (i64, campaign::summary::ErrorCount)| ErrorCountView {
             code,
             rows: count.rows,
             title: count.title,
-            meaning: whatsapp::code::meaning(code),
+            meaning: whatsapp::code::describe_code(code),
         };
-        let mut errors: Vec<ErrorView> = summary.errors.into_iter().map(error).collect();
+        let mut errors: Vec<ErrorCountView> = summary.errors.into_iter().map(error).collect();
         errors.sort_by_key(|error| std::cmp::Reverse(error.rows));
-        let minute = |(at, minute): (u64, campaign::summary::Minute)| MinuteView {
-            at: time(at),
+        let minute = |(at, minute): (u64, campaign::summary::MinuteCounts)| MinuteView {
+            at: format_time(at),
             delivered: minute.delivered,
             read: minute.read,
         };
         Self {
             rows: summary.rows,
-            conserved,
+            balanced: conserved,
             status: summary.status,
             errors,
             countries: summary.countries,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use campaign::id::{CampaignId, ROWS_PER_PAGE, RowNumber, page};
+use campaign::id::{CampaignId, ROWS_PER_PARTITION, RowNumber, partition_of};
 use campaign::ledger::State as RowState;
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -12,21 +12,21 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
-use crate::campaigns::find;
+use crate::campaigns::find_campaign;
 use crate::problem::Problem;
-use crate::view::time;
+use crate::view::format_time;
 
 /// Rows of a list, unless asked otherwise, and at most.
-const LISTED: usize = 100;
-const MOST_LISTED: usize = 1000;
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
 
 /// Pages of the ledger read for one request at most, and at once.
-const MOST_PAGES: u32 = 512;
-const IN_FLIGHT: usize = 32;
+const MAX_PARTITIONS_PER_REQUEST: u32 = 512;
+const CONCURRENT_READS: usize = 32;
 
 /// Which rows to list.
 #[derive(Debug, Deserialize, IntoParams)]
-pub struct Listing {
+pub struct ListRowsQuery {
     /// Only rows in this state, such as `unconfirmed`, `rejected`, `retry`, `held` or `skipped`.
     state: Option<String>,
     /// Only rows behind this one; 0 unless said.
@@ -64,30 +64,30 @@ pub struct RowView {
     /// Why it is in this state.
     pub why: Option<String>,
     /// Whether an attempt before may have been sent.
-    pub doubted: bool,
+    pub was_unconfirmed: bool,
 }
 
 /// Lists rows of a campaign, such as `?state=unconfirmed` for every doubt.
 #[utoipa::path(
-    get, path = "/campaigns/{id}/rows", params(("id" = String, Path, description = "The campaign's id"), Listing),
+    get, path = "/campaigns/{id}/rows", params(("id" = String, Path, description = "The campaign's id"), ListRowsQuery),
     responses((status = 200, body = RowList), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem))
 )]
 pub async fn list(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
-    Query(listing): Query<Listing>,
+    Query(listing): Query<ListRowsQuery>,
 ) -> Result<Json<RowList>, Problem> {
-    let campaign = find(&api, &id).await?;
-    let state = listing.state.as_deref().map(state).transpose()?;
-    let limit = listing.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
-    let last = u32::try_from(campaign.counts().rows).unwrap_or(u32::MAX);
+    let campaign = find_campaign(&api, &id).await?;
+    let state = listing.state.as_deref().map(parse_state).transpose()?;
+    let limit = listing.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let last = u32::try_from(campaign.import_counts().rows).unwrap_or(u32::MAX);
     let after = listing.after.unwrap_or(0).min(last);
     Ok(Json(
-        rows(&api, &campaign.id, state, after, last, limit).await?,
+        matching_rows(&api, &campaign.id, state, after, last, limit).await?,
     ))
 }
 
-async fn rows(
+async fn matching_rows(
     api: &Api,
     id: &CampaignId,
     state: Option<RowState>,
@@ -95,23 +95,23 @@ async fn rows(
     last: RowNumber,
     limit: usize,
 ) -> Result<RowList, cloud::Error> {
-    let first = page(after.saturating_add(1));
-    let behind = page(last).min(first + MOST_PAGES - 1);
+    let first = partition_of(after.saturating_add(1));
+    let behind = partition_of(last).min(first + MAX_PARTITIONS_PER_REQUEST - 1);
     let mut pages = stream::iter(first..=behind)
-        .map(|page| async move { Ok((page, api.ledger.page(id, page).await?)) })
-        .buffered(IN_FLIGHT);
+        .map(|page| async move { Ok((page, api.ledger.list_partition(id, page).await?)) })
+        .buffered(CONCURRENT_READS);
     let mut found: Vec<RowView> = Vec::new();
     while let Some((page, rows)) = pages.try_next().await? {
         let wanted = |row: &LedgerRow| state.is_none_or(|state| row.state == state);
-        let views = rows.into_iter().filter(wanted).filter_map(view);
+        let views = rows.into_iter().filter(wanted).filter_map(row_view);
         found.extend(views.filter(|row| row.row > after));
         if found.len() >= limit {
             found.truncate(limit);
             let next = found.last().map(|row| row.row);
             return Ok(RowList { rows: found, next });
         }
-        if page == behind && behind < self::page(last) {
-            let next = Some((page + 1) * ROWS_PER_PAGE - 1);
+        if page == behind && behind < self::partition_of(last) {
+            let next = Some((page + 1) * ROWS_PER_PARTITION - 1);
             return Ok(RowList { rows: found, next });
         }
     }
@@ -119,28 +119,28 @@ async fn rows(
     Ok(RowList { rows: found, next })
 }
 
-fn state(name: &str) -> Result<RowState, Problem> {
-    RowState::named(name).ok_or_else(|| {
+fn parse_state(name: &str) -> Result<RowState, Problem> {
+    RowState::from_name(name).ok_or_else(|| {
         let names: Vec<&str> = RowState::ALL.iter().map(|state| state.name()).collect();
-        Problem::field("/state", format!("must be one of {}", names.join(", ")))
+        Problem::invalid_field("/state", format!("must be one of {}", names.join(", ")))
     })
 }
 
-fn view(row: LedgerRow) -> Option<RowView> {
-    let why = |fault: &campaign::outcome::Fault| match &fault.details {
+fn row_view(row: LedgerRow) -> Option<RowView> {
+    let why = |fault: &campaign::outcome::ErrorInfo| match &fault.details {
         Some(details) => format!("{}: {details}", fault.title),
         None => fault.title.clone(),
     };
-    let fault = row.fault.as_ref().or(row.failure.as_ref());
+    let fault = row.error_info.as_ref().or(row.failure.as_ref());
     Some(RowView {
-        row: row.number()?,
+        row: row.row_number()?,
         state: row.state.name(),
         attempt: row.attempt,
-        since: time(row.claimed_at),
-        not_before: row.not_before.map(time),
+        since: format_time(row.claimed_at),
+        not_before: row.not_before.map(format_time),
         code: fault.and_then(|fault| fault.code),
         why: fault.map(why),
-        doubted: row.doubted,
+        was_unconfirmed: row.has_unconfirmed,
         wamid: row.wamid,
     })
 }

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use campaign::consent::{WordLists, Words, fold};
-use campaign::settings::{Reply, Settings};
+use campaign::consent::{KeywordLists, OptOutKeywords, normalize_keyword};
+use campaign::settings::{AutoReply, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,13 +16,13 @@ use crate::problem::Problem;
 use crate::{Api, create};
 
 /// The most words, payloads and keywords of one list.
-const MOST_WORDS: usize = 500;
+const MAX_KEYWORDS: usize = 500;
 
 /// The most rules.
-const MOST_REPLIES: usize = 100;
+const MAX_REPLIES: usize = 100;
 
 /// How long after a message words may be taken for an answer to it: a month.
-const MOST_HOURS: u32 = 720;
+const MAX_ATTRIBUTION_HOURS: u32 = 720;
 
 /// The settings; what `PUT /settings` leaves out is as usual.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -30,16 +30,16 @@ const MOST_HOURS: u32 = 720;
 pub struct SettingsView {
     /// Words that mean stop, by language. A message that is one of these and nothing else is an opt-out.
     #[schema(value_type = Object, example = json!({"en": ["stop", "unsubscribe"]}))]
-    stop_words: WordLists,
+    opt_out_keywords: KeywordLists,
     /// Words that mean start again.
     #[schema(value_type = Object, example = json!({"en": ["start"]}))]
-    start_words: WordLists,
+    opt_in_keywords: KeywordLists,
     /// Payloads of buttons that mean stop.
-    stop_payloads: Vec<String>,
+    opt_out_payloads: Vec<String>,
     /// Payloads of buttons that mean start again.
-    start_payloads: Vec<String>,
+    opt_in_payloads: Vec<String>,
     /// What is answered by itself.
-    replies: Vec<ReplyView>,
+    replies: Vec<AutoReplyView>,
     /// For how many hours after a campaign's message somebody's words count as an answer to it.
     attribution_hours: u32,
 }
@@ -47,7 +47,7 @@ pub struct SettingsView {
 /// A rule: keywords, and the answer.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ReplyView {
+pub struct AutoReplyView {
     /// A message, or a button's payload, that is one of these is answered; `*` for whatever no other rule answers.
     #[schema(example = json!(["hours", "opening hours"]))]
     keywords: Vec<String>,
@@ -64,21 +64,21 @@ impl Default for SettingsView {
 
 impl From<Settings> for SettingsView {
     fn from(settings: Settings) -> Self {
-        let Words {
+        let OptOutKeywords {
             stop,
             start,
             stop_payloads,
             start_payloads,
-        } = settings.words;
-        let reply = |reply: Reply| ReplyView {
+        } = settings.opt_out_keywords;
+        let reply = |reply: AutoReply| AutoReplyView {
             keywords: reply.keywords,
             message: reply.message.into(),
         };
         Self {
-            stop_words: stop,
-            start_words: start,
-            stop_payloads,
-            start_payloads,
+            opt_out_keywords: stop,
+            opt_in_keywords: start,
+            opt_out_payloads: stop_payloads,
+            opt_in_payloads: start_payloads,
             replies: settings.replies.into_iter().map(reply).collect(),
             attribution_hours: settings.attribution_hours,
         }
@@ -91,7 +91,7 @@ impl From<Settings> for SettingsView {
     responses((status = 200, body = SettingsView), (status = 401, body = Problem))
 )]
 pub async fn show(State(api): State<Arc<Api>>) -> Result<Json<SettingsView>, Problem> {
-    Ok(Json(api.settings.read().await?.into()))
+    Ok(Json(api.settings.get_latest().await?.into()))
 }
 
 /// Puts others in their place; in force everywhere within half a minute.
@@ -103,53 +103,56 @@ pub async fn put(
     State(api): State<Arc<Api>>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<SettingsView>, Problem> {
-    let body = body.map_err(|_| Problem::too_large())?;
-    let settings = create::read::<SettingsView>(&body)?.checked()?;
-    api.settings.write(&settings).await?;
+    let body = body.map_err(|_| Problem::body_too_large())?;
+    let settings = create::parse_body::<SettingsView>(&body)?.into_settings()?;
+    api.settings.put(&settings).await?;
     Ok(Json(settings.into()))
 }
 
 impl SettingsView {
-    fn checked(self) -> Result<Settings, Problem> {
+    fn into_settings(self) -> Result<Settings, Problem> {
         for (field, lists) in [
-            ("/stop_words", &self.stop_words),
-            ("/start_words", &self.start_words),
+            ("/stop_words", &self.opt_out_keywords),
+            ("/start_words", &self.opt_in_keywords),
         ] {
             for (language, list) in lists {
-                words(&format!("{field}/{language}"), list)?;
+                validate_keywords(&format!("{field}/{language}"), list)?;
             }
         }
-        words("/stop_payloads", &self.stop_payloads)?;
-        words("/start_payloads", &self.start_payloads)?;
-        if !(1..=MOST_HOURS).contains(&self.attribution_hours) {
-            let detail = format!("must be between 1 and {MOST_HOURS}");
-            return Err(Problem::field("/attribution_hours", detail));
+        validate_keywords("/stop_payloads", &self.opt_out_payloads)?;
+        validate_keywords("/start_payloads", &self.opt_in_payloads)?;
+        if !(1..=MAX_ATTRIBUTION_HOURS).contains(&self.attribution_hours) {
+            let detail = format!("must be between 1 and {MAX_ATTRIBUTION_HOURS}");
+            return Err(Problem::invalid_field("/attribution_hours", detail));
         }
-        if self.replies.len() > MOST_REPLIES {
-            let detail = format!("may have {MOST_REPLIES} rules at most");
-            return Err(Problem::field("/replies", detail));
+        if self.replies.len() > MAX_REPLIES {
+            let detail = format!("may have {MAX_REPLIES} rules at most");
+            return Err(Problem::invalid_field("/replies", detail));
         }
         let replies = self.replies.into_iter().enumerate();
         Ok(Settings {
-            words: Words {
-                stop: self.stop_words,
-                start: self.start_words,
-                stop_payloads: self.stop_payloads,
-                start_payloads: self.start_payloads,
+            opt_out_keywords: OptOutKeywords {
+                stop: self.opt_out_keywords,
+                start: self.opt_in_keywords,
+                stop_payloads: self.opt_out_payloads,
+                start_payloads: self.opt_in_payloads,
             },
-            replies: replies.map(rule).collect::<Result<_, _>>()?,
+            replies: replies.map(parse_reply).collect::<Result<_, _>>()?,
             attribution_hours: self.attribution_hours,
         })
     }
 }
 
-fn words(pointer: &str, words: &[String]) -> Result<(), Problem> {
-    if words.len() > MOST_WORDS {
-        let detail = format!("may have {MOST_WORDS} entries at most");
-        return Err(Problem::field(pointer, detail));
+fn validate_keywords(pointer: &str, words: &[String]) -> Result<(), Problem> {
+    if words.len() > MAX_KEYWORDS {
+        let detail = format!("may have {MAX_KEYWORDS} entries at most");
+        return Err(Problem::invalid_field(pointer, detail));
     }
-    match words.iter().position(|word| fold(word).is_empty()) {
-        Some(index) => Err(Problem::field(
+    match words
+        .iter()
+        .position(|word| normalize_keyword(word).is_empty())
+    {
+        Some(index) => Err(Problem::invalid_field(
             format!("{pointer}/{index}"),
             "must have a letter or a digit in it",
         )),
@@ -157,7 +160,7 @@ fn words(pointer: &str, words: &[String]) -> Result<(), Problem> {
     }
 }
 
-fn rule((index, rule): (usize, ReplyView)) -> Result<Reply, Problem> {
+fn parse_reply((index, rule): (usize, AutoReplyView)) -> Result<AutoReply, Problem> {
     let at = format!("/replies/{index}");
     let named: Vec<String> = rule
         .keywords
@@ -165,20 +168,20 @@ fn rule((index, rule): (usize, ReplyView)) -> Result<Reply, Problem> {
         .filter(|word| *word != "*")
         .cloned()
         .collect();
-    words(&format!("{at}/keywords"), &named)?;
+    validate_keywords(&format!("{at}/keywords"), &named)?;
     if rule.keywords.is_empty() {
-        return Err(Problem::field(
+        return Err(Problem::invalid_field(
             format!("{at}/keywords"),
             "must not be empty",
         ));
     }
     let pointer = format!("{at}/message");
-    let message = create::message(Some(rule.message), &pointer)?;
+    let message = create::parse_message(Some(rule.message), &pointer)?;
     if !message.columns().is_empty() {
         let detail = "cannot have {{column}} in it: an answer has no file";
-        return Err(Problem::field(pointer, detail));
+        return Err(Problem::invalid_field(pointer, detail));
     }
-    Ok(Reply {
+    Ok(AutoReply {
         keywords: rule.keywords,
         message,
     })

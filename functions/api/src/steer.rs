@@ -5,76 +5,80 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use campaign::progress::progress;
+use campaign::progress::compute_progress;
 use campaign::record::{Campaign, CampaignState};
-use campaign::steer::{Order, Steer, steer};
-use cloud::splits::{Position, SplitOrder};
+use campaign::steer::{Command, CommandEffect, apply_command};
+use cloud::splits::{ImportJob, Position};
 
 use crate::Api;
-use crate::campaigns::find;
+use crate::campaigns::find_campaign;
 use crate::problem::Problem;
-use crate::view::StateView;
+use crate::view::CampaignStateView;
 
 /// How often an order is tried where the campaign changes in the same moment.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// Stops a campaign: two seconds after the answer at the latest no new call starts. Nothing is lost.
 #[utoipa::path(
     post, path = "/campaigns/{id}/pause", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = StateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
+    responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn pause(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
-) -> Result<Json<StateView>, Problem> {
-    order(&api, id, Order::Pause).await
+) -> Result<Json<CampaignStateView>, Problem> {
+    execute_command(&api, id, Command::Pause).await
 }
 
 /// Goes on where a pause stopped: every row that is not settled is offered again.
 #[utoipa::path(
     post, path = "/campaigns/{id}/resume", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = StateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
+    responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn resume(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
-) -> Result<Json<StateView>, Problem> {
-    order(&api, id, Order::Resume).await
+) -> Result<Json<CampaignStateView>, Problem> {
+    execute_command(&api, id, Command::Resume).await
 }
 
 /// Gives a campaign up for good: what was not sent ends as skipped.
 #[utoipa::path(
     post, path = "/campaigns/{id}/cancel", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = StateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
+    responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn cancel(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
-) -> Result<Json<StateView>, Problem> {
-    order(&api, id, Order::Cancel).await
+) -> Result<Json<CampaignStateView>, Problem> {
+    execute_command(&api, id, Command::Cancel).await
 }
 
 /// The canary rows went well: the rest follows.
 #[utoipa::path(
     post, path = "/campaigns/{id}/continue", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = StateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
+    responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn go_on(
     State(api): State<Arc<Api>>,
     Path(id): Path<String>,
-) -> Result<Json<StateView>, Problem> {
-    order(&api, id, Order::Continue).await
+) -> Result<Json<CampaignStateView>, Problem> {
+    execute_command(&api, id, Command::Continue).await
 }
 
 /// Changes the state first, then tells the splitter: where the second is lost, the same order again repairs it, and so
 /// does the sweep.
-async fn order(api: &Api, id: String, order: Order) -> Result<Json<StateView>, Problem> {
-    for _ in 0..TRIES {
-        let campaign = find(api, &id).await?;
-        let counters = api.counters.total(&campaign.id).await?;
+async fn execute_command(
+    api: &Api,
+    id: String,
+    order: Command,
+) -> Result<Json<CampaignStateView>, Problem> {
+    for _ in 0..MAX_ATTEMPTS {
+        let campaign = find_campaign(api, &id).await?;
+        let counters = api.counters.sum(&campaign.id).await?;
         let now = cloud::now();
-        let finished = progress(&campaign, counters, api.budget, now).finished;
-        let step = steer(&campaign, finished, order, now).map_err(|why| {
+        let finished = compute_progress(&campaign, counters, api.messages_per_second, now).finished;
+        let step = apply_command(&campaign, finished, order, now).map_err(|why| {
             let state = if finished {
                 "finished"
             } else {
@@ -83,51 +87,51 @@ async fn order(api: &Api, id: String, order: Order) -> Result<Json<StateView>, P
             Problem::conflict(format!("the campaign is {state}: {why}"))
         })?;
         let state = match step {
-            Steer::Already => campaign.state,
-            Steer::Enter(to) => {
-                if !enter(api, &campaign, order, to).await? {
+            CommandEffect::AlreadyDone => campaign.state,
+            CommandEffect::Enter(to) => {
+                if !apply_transition(api, &campaign, order, to).await? {
                     continue;
                 }
                 to
             }
         };
-        if let Some(order) = split_order(&campaign, order) {
-            api.splits.order(&order, Duration::ZERO).await?;
+        if let Some(order) = import_job(&campaign, order) {
+            api.import_queue.enqueue(&order, Duration::ZERO).await?;
         }
         let state = state.name();
-        return Ok(Json(StateView { id, state }));
+        return Ok(Json(CampaignStateView { id, state }));
     }
     Err(Problem::conflict(
         "the campaign changes all the time; look at it and try again",
     ))
 }
 
-async fn enter(
+async fn apply_transition(
     api: &Api,
     campaign: &Campaign,
-    order: Order,
+    order: Command,
     to: CampaignState,
 ) -> Result<bool, cloud::Error> {
-    if order == Order::Continue {
-        return api.campaigns.release(&campaign.id).await;
+    if order == Command::Continue {
+        return api.campaigns.release_remainder(&campaign.id).await;
     }
     let reason = match order {
-        Order::Pause => {
+        Command::Pause => {
             Some("An operator paused it. POST /campaigns/{id}/resume goes on, /cancel gives it up.")
         }
-        Order::Cancel => Some("An operator cancelled it."),
-        Order::Resume | Order::Continue => None,
+        Command::Cancel => Some("An operator cancelled it."),
+        Command::Resume | Command::Continue => None,
     };
     api.campaigns
-        .enter(&campaign.id, to, &[campaign.state], reason)
+        .transition(&campaign.id, to, &[campaign.state], reason)
         .await
 }
 
-fn split_order(campaign: &Campaign, order: Order) -> Option<SplitOrder> {
+fn import_job(campaign: &Campaign, order: Command) -> Option<ImportJob> {
     let id = campaign.id.clone();
     match order {
-        Order::Pause => None,
-        Order::Resume | Order::Cancel => Some(SplitOrder::offer(id, Position::default())),
-        Order::Continue => Some(SplitOrder::go_on(id)),
+        Command::Pause => None,
+        Command::Resume | Command::Cancel => Some(ImportJob::requeue(id, Position::default())),
+        Command::Continue => Some(ImportJob::resume(id)),
     }
 }

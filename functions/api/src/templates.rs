@@ -16,16 +16,16 @@ use crate::problem::Problem;
 use crate::{Api, view};
 
 /// Under which name the answers are kept.
-const KEPT: &str = "account";
+const CACHE_KEY: &str = "account";
 
 /// How long an answer is good.
-const FRESH_MS: Millis = 10 * 60 * 1000;
+const MAX_AGE_MS: Millis = 10 * 60 * 1000;
 
 /// How soon Meta is asked again where something is missing in an answer.
-const AGAIN_MS: Millis = 60 * 1000;
+const RECHECK_AGE_MS: Millis = 60 * 1000;
 
 /// What Meta says of an expired or replaced token.
-const TOKEN_REFUSED: i64 = 190;
+const TOKEN_EXPIRED_CODE: i64 = 190;
 
 /// What is known of the account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,23 +72,23 @@ pub struct TemplateView {
     responses((status = 200, body = TemplateList), (status = 401, body = Problem), (status = 503, body = Problem))
 )]
 pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<TemplateList>, Problem> {
-    let facts = api.account_facts(FRESH_MS).await?;
+    let facts = api.account_facts(MAX_AGE_MS).await?;
     let approved = facts
         .templates
         .iter()
         .filter(|template| template.status == "APPROVED");
-    let mut templates: Vec<TemplateView> = approved.map(view_of).collect();
+    let mut templates: Vec<TemplateView> = approved.map(template_view).collect();
     templates.sort_by(|one, other| (&one.name, &one.language).cmp(&(&other.name, &other.language)));
     Ok(Json(TemplateList {
         templates,
         daily_limit: facts.daily_limit,
-        asked_at: view::time(facts.asked_at),
+        asked_at: view::format_time(facts.asked_at),
     }))
 }
 
 impl Api {
     /// Holds a message against the account's templates; asks Meta again before it says that something is missing.
-    pub(crate) async fn template_of(
+    pub(crate) async fn find_template(
         &self,
         message: &Message,
         pointer: &str,
@@ -96,20 +96,21 @@ impl Api {
         if message.body().get("template").is_none() {
             return Ok(None);
         }
-        let facts = self.account_facts(FRESH_MS).await?;
-        if let Ok(found) = template::check(message.body(), &facts.templates) {
+        let facts = self.account_facts(MAX_AGE_MS).await?;
+        if let Ok(found) = template::match_template(message.body(), &facts.templates) {
             return Ok(found.map(Template::facts));
         }
-        let facts = self.account_facts(AGAIN_MS).await?;
-        let found = template::check(message.body(), &facts.templates).map_err(|problem| {
-            Problem::field(format!("{pointer}{}", problem.pointer), problem.problem)
-        })?;
+        let facts = self.account_facts(RECHECK_AGE_MS).await?;
+        let found =
+            template::match_template(message.body(), &facts.templates).map_err(|problem| {
+                Problem::invalid_field(format!("{pointer}{}", problem.pointer), problem.reason)
+            })?;
         Ok(found.map(Template::facts))
     }
 
     /// What is known of the account, at most `age` old; older where Meta cannot be asked.
     pub(crate) async fn account_facts(&self, age: Millis) -> Result<AccountFacts, Problem> {
-        let kept = self.files.cached(KEPT).await?;
+        let kept = self.files.read_cache(CACHE_KEY).await?;
         let kept: Option<AccountFacts> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if let Some(facts) = kept
             .as_ref()
@@ -117,11 +118,11 @@ impl Api {
         {
             return Ok(facts.clone());
         }
-        match (self.ask().await?, kept) {
+        match (self.fetch_account_facts().await?, kept) {
             (Ok(facts), _) => {
                 let bytes = serde_json::to_vec(&facts)
                     .map_err(|error| cloud::Error::new("keep the templates", error))?;
-                self.files.cache(KEPT, bytes).await?;
+                self.files.write_cache(CACHE_KEY, bytes).await?;
                 Ok(facts)
             }
             (Err(error), Some(older)) => {
@@ -130,18 +131,20 @@ impl Api {
                 );
                 Ok(older)
             }
-            (Err(error), None) => Err(Problem::no_account(&error)),
+            (Err(error), None) => Err(Problem::account_unavailable(&error)),
         }
     }
 
-    async fn ask(&self) -> Result<Result<AccountFacts, AccountError>, cloud::Error> {
+    async fn fetch_account_facts(
+        &self,
+    ) -> Result<Result<AccountFacts, AccountError>, cloud::Error> {
         let secret = self.secrets.get().await?;
         let mut templates = self.account.templates(&secret.access_token).await;
         let mut token = secret.access_token.clone();
         if matches!(
             templates,
             Err(AccountError::Refused {
-                code: TOKEN_REFUSED,
+                code: TOKEN_EXPIRED_CODE,
                 ..
             })
         ) {
@@ -169,7 +172,7 @@ impl Api {
     }
 }
 
-fn view_of(template: &Template) -> TemplateView {
+fn template_view(template: &Template) -> TemplateView {
     let names = |parameters: &Parameters| match parameters {
         Parameters::Positional(count) => (1..=*count).map(|number| number.to_string()).collect(),
         Parameters::Named(names) => names.iter().cloned().collect::<Vec<String>>(),

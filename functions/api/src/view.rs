@@ -2,7 +2,7 @@
 
 use campaign::outcome::Millis;
 use campaign::progress::Progress;
-use campaign::record::{Campaign, CampaignFile, Canary, FileStage, Policy, Rest};
+use campaign::record::{Campaign, CampaignFile, Canary, Cooldown, FileStage, Policy};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub struct CampaignView {
     /// Why it is `failed`, `paused` or `cancelled`, and what to do.
     pub reason: Option<String>,
     /// Why nobody calls for a while, and until when: WhatsApp asked for it.
-    pub rest: Option<RestView>,
+    pub cooldown: Option<CooldownView>,
     /// No call starts before.
     pub not_before: Option<String>,
     /// No call starts from then on.
@@ -43,16 +43,16 @@ pub struct CampaignView {
     #[schema(value_type = Object)]
     pub message: Value,
     /// What became of each row.
-    pub rows: Rows,
+    pub rows: RowCounts,
     /// How it goes.
-    pub sending: Sending,
+    pub sending: SendingView,
     /// What WhatsApp reported since.
-    pub delivery: Delivery,
+    pub delivery: DeliveryCounts,
 }
 
 /// A rest that WhatsApp asked for.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RestView {
+pub struct CooldownView {
     /// Its end.
     pub until: String,
     /// Why.
@@ -77,7 +77,7 @@ pub struct FileView {
 
 /// Where a campaign stands.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct StateView {
+pub struct CampaignStateView {
     /// Its id.
     pub id: String,
     /// Its state.
@@ -87,7 +87,7 @@ pub struct StateView {
 /// What became of each row: `total = rejected_at_import + duplicates + suppressed + enqueued`, and
 /// `enqueued = waiting + claimed + retry + held + accepted + rejected + unconfirmed + skipped`.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Rows {
+pub struct RowCounts {
     /// Rows in the file.
     pub total: i64,
     /// Not usable; listed in the rejects file.
@@ -115,29 +115,29 @@ pub struct Rows {
     /// Not sent on purpose.
     pub skipped: i64,
     /// Whether both sums hold.
-    pub conserved: bool,
+    pub balanced: bool,
 }
 
 /// How it goes.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Sending {
+pub struct SendingView {
     /// The send budget, calls per second.
     pub budget: u32,
     /// Calls per second over the last ten seconds.
     pub rate: f64,
     /// Calls so far.
-    pub calls: i64,
+    pub attempts: i64,
     /// The first call.
-    pub first_call_at: Option<String>,
+    pub first_attempt_at: Option<String>,
     /// The last call so far.
-    pub last_call_at: Option<String>,
+    pub last_attempt_at: Option<String>,
     /// When the last call may be expected.
     pub estimated_end: Option<String>,
 }
 
 /// What WhatsApp reported of accepted messages.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Delivery {
+pub struct DeliveryCounts {
     /// On their way.
     pub sent: i64,
     /// On the device.
@@ -172,7 +172,7 @@ pub struct SignedDownload {
 
 /// A new campaign and the upload it waits for.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Created {
+pub struct CampaignUpload {
     /// Its id.
     pub id: String,
     /// `awaiting_upload`.
@@ -192,7 +192,12 @@ pub struct CampaignList {
 }
 
 /// A campaign as people see it; `budget` in calls per second.
-pub fn campaign(campaign: Campaign, progress: Progress, budget: u32, now: Millis) -> CampaignView {
+pub fn campaign_view(
+    campaign: Campaign,
+    progress: Progress,
+    budget: u32,
+    now: Millis,
+) -> CampaignView {
     let counters = &progress.counters;
     CampaignView {
         id: campaign.id.to_string(),
@@ -203,15 +208,18 @@ pub fn campaign(campaign: Campaign, progress: Progress, budget: u32, now: Millis
             campaign.state.name()
         },
         reason: campaign.reason,
-        rest: campaign.rest.filter(|rest| rest.until > now).map(rest),
-        not_before: campaign.window.not_before.map(time),
-        not_after: campaign.window.not_after.map(time),
+        cooldown: campaign
+            .cooldown
+            .filter(|rest| rest.until > now)
+            .map(cooldown_view),
+        not_before: campaign.schedule.not_before.map(format_time),
+        not_after: campaign.schedule.not_after.map(format_time),
         policy: campaign.policy,
         canary: campaign.canary,
-        created_at: time(campaign.created_at),
-        files: campaign.files.into_iter().map(file).collect(),
+        created_at: format_time(campaign.created_at),
+        files: campaign.files.into_iter().map(file_view).collect(),
         message: campaign.message.into(),
-        rows: Rows {
+        rows: RowCounts {
             total: progress.rows,
             rejected_at_import: progress.rejected_at_import,
             duplicates: progress.duplicates,
@@ -225,17 +233,17 @@ pub fn campaign(campaign: Campaign, progress: Progress, budget: u32, now: Millis
             rejected: counters.rejected,
             unconfirmed: counters.unconfirmed,
             skipped: counters.skipped,
-            conserved: progress.conserved,
+            balanced: progress.balanced,
         },
-        sending: Sending {
+        sending: SendingView {
             budget,
             rate: progress.rate,
-            calls: counters.calls,
-            first_call_at: counters.first_call_at.map(time),
-            last_call_at: counters.last_call_at.map(time),
-            estimated_end: progress.estimated_end.map(time),
+            attempts: counters.attempts,
+            first_attempt_at: counters.first_attempt_at.map(format_time),
+            last_attempt_at: counters.last_attempt_at.map(format_time),
+            estimated_end: progress.estimated_end.map(format_time),
         },
-        delivery: Delivery {
+        delivery: DeliveryCounts {
             sent: counters.sent,
             delivered: counters.delivered,
             read: counters.read,
@@ -244,14 +252,14 @@ pub fn campaign(campaign: Campaign, progress: Progress, budget: u32, now: Millis
     }
 }
 
-fn rest(rest: Rest) -> RestView {
-    RestView {
-        until: time(rest.until),
+fn cooldown_view(rest: Cooldown) -> CooldownView {
+    CooldownView {
+        until: format_time(rest.until),
         reason: rest.reason,
     }
 }
 
-fn file(file: CampaignFile) -> FileView {
+fn file_view(file: CampaignFile) -> FileView {
     FileView {
         name: file.info.name,
         stage: file.stage,
@@ -262,7 +270,7 @@ fn file(file: CampaignFile) -> FileView {
 }
 
 /// RFC 3339, in UTC.
-pub fn time(at: Millis) -> String {
+pub fn format_time(at: Millis) -> String {
     let millis = i64::try_from(at).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(millis)
         .map(|at| at.to_string())

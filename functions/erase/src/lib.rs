@@ -18,12 +18,12 @@ mod file;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
-use campaign::phone::{self, Phone, PhoneKey};
+use campaign::phone::{self, CanonicalPhone, Phone};
 use campaign::record::Campaign;
 use cloud::callbacks::Callbacks;
 use cloud::campaigns::Campaigns;
-use cloud::contacts::{Contacts, Who};
-use cloud::erasures::{ErasureOrder, Erasures};
+use cloud::contacts::{ContactKey, Contacts};
+use cloud::erasures::{ErasureJob, ErasureQueue};
 use cloud::files::{Files, rejects_key, report_key, summary_key};
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;
@@ -31,7 +31,7 @@ use cloud::ledger::Ledger;
 use lambda_runtime::{Error, tracing};
 
 /// When campaigns are looked at again that are not over: the longest delay SQS takes.
-const LATER: Duration = Duration::from_secs(900);
+const RETRY_DELAY: Duration = Duration::from_secs(900);
 
 /// What an eraser needs, made once per process.
 #[derive(Debug)]
@@ -51,12 +51,12 @@ pub struct Eraser {
     /// The bucket.
     pub files: Files,
     /// Where the order comes from.
-    pub erasures: Erasures,
+    pub erasures: ErasureQueue,
 }
 
 /// Whom to forget.
-pub(crate) struct Person {
-    key: PhoneKey,
+pub(crate) struct DataSubject {
+    key: CanonicalPhone,
     user_id: Option<String>,
 }
 
@@ -64,7 +64,7 @@ impl Eraser {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let config = aws::config().await;
+        let config = aws::load_config().await;
         let dynamodb = aws::dynamodb(&config);
         let (table, retention) = (
             env::required("CAMPAIGNS_TABLE")?,
@@ -79,7 +79,7 @@ impl Eraser {
             inbox: Inbox::new(dynamodb.clone(), name("INBOX_TABLE")?, retention),
             contacts: Contacts::new(dynamodb, name("CONTACTS_TABLE")?, retention),
             files: Files::new(aws::s3(&config), name("UPLOADS_BUCKET")?),
-            erasures: Erasures::new(aws::sqs(&config), name("ERASURES_QUEUE_URL")?),
+            erasures: ErasureQueue::new(aws::sqs(&config), name("ERASURES_QUEUE_URL")?),
         })
     }
 
@@ -87,38 +87,38 @@ impl Eraser {
     pub async fn handle(&self, event: SqsEvent) -> Result<(), Error> {
         for message in event.records {
             let order = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-            self.run(&order).await?;
+            self.erase(&order).await?;
         }
         Ok(())
     }
 
     /// Forgets somebody, as far as campaigns are over; tells whether that was all.
-    pub async fn run(&self, order: &ErasureOrder) -> Result<bool, Error> {
+    pub async fn erase(&self, order: &ErasureJob) -> Result<bool, Error> {
         if let Some(id) = &order.waits_for
             && let Some(campaign) = self.campaigns.get(id).await?
             && !campaign.is_over()
         {
-            self.erasures.order(order, LATER).await?;
+            self.erasures.enqueue(order, RETRY_DELAY).await?;
             return Ok(false);
         }
-        let who = Who::Phone(order.phone);
+        let who = ContactKey::Phone(order.phone);
         let known = self.contacts.get(&who).await?.unwrap_or_default();
-        let person = Person {
-            key: order.phone.key(),
+        let person = DataSubject {
+            key: order.phone.canonical(),
             user_id: known.user_id,
         };
         let (mut files, mut waits) = (0, None);
-        for id in self.campaigns.all().await? {
+        for id in self.campaigns.list_ids().await? {
             let Some(campaign) = self.campaigns.get(&id).await? else {
                 continue;
             };
-            match self.campaign(&campaign, &person).await? {
-                Found::Nothing => {}
-                Found::Erased => files += 1,
-                Found::NotOver => waits = Some(id),
+            match self.erase_from_campaign(&campaign, &person).await? {
+                CampaignErasure::NotFound => {}
+                CampaignErasure::Erased => files += 1,
+                CampaignErasure::Deferred => waits = Some(id),
             }
         }
-        let is_it = |number: &str| is_about(number, &person);
+        let is_it = |number: &str| mentions(number, &person);
         let rows = self.ledger.erase(is_it).await?;
         let callbacks = self.callbacks.erase(is_it).await?;
         let letters = self.inbox.erase(is_it).await?;
@@ -126,58 +126,70 @@ impl Eraser {
         if let Some(campaign) = waits {
             let how_far =
                 format!("waits until campaign {campaign} is over; everything else is erased");
-            self.contacts.erasing(&who, &how_far).await?;
-            let later = ErasureOrder {
+            self.contacts.set_erasure_stage(&who, &how_far).await?;
+            let later = ErasureJob {
                 phone: order.phone,
                 waits_for: Some(campaign),
             };
-            self.erasures.order(&later, LATER).await?;
+            self.erasures.enqueue(&later, RETRY_DELAY).await?;
             return Ok(false);
         }
         if let Some(user_id) = person.user_id {
             self.contacts
-                .erase(&Who::User(user_id), cloud::now())
+                .erase(&ContactKey::User(user_id), cloud::now())
                 .await?;
         }
         self.contacts.erase(&who, cloud::now()).await?;
         Ok(true)
     }
 
-    async fn campaign(&self, campaign: &Campaign, person: &Person) -> Result<Found, Error> {
-        let mut found = Found::Nothing;
+    async fn erase_from_campaign(
+        &self,
+        campaign: &Campaign,
+        person: &DataSubject,
+    ) -> Result<CampaignErasure, Error> {
+        let mut found = CampaignErasure::NotFound;
         for index in 0..campaign.files.len() {
-            if !self.is_in_file(campaign, index, person).await? {
+            if !self.file_contains(campaign, index, person).await? {
                 continue;
             }
             if !campaign.is_over() {
-                return Ok(Found::NotOver);
+                return Ok(CampaignErasure::Deferred);
             }
-            self.rewrite(campaign, index, person).await?;
+            self.rewrite_file(campaign, index, person).await?;
             self.files
-                .forget(&rejects_key(&campaign.id, index), None)
+                .delete_versions(&rejects_key(&campaign.id, index), None)
                 .await?;
-            found = Found::Erased;
+            found = CampaignErasure::Erased;
         }
-        if self.erase_from_list(campaign, person).await? {
-            found = Found::Erased;
+        if self.erase_from_exclude_list(campaign, person).await? {
+            found = CampaignErasure::Erased;
         }
-        if found == Found::Erased {
+        if found == CampaignErasure::Erased {
             for index in 0..campaign.files.len() {
                 self.files
-                    .forget(&report_key(&campaign.id, index), None)
+                    .delete_versions(&report_key(&campaign.id, index), None)
                     .await?;
             }
-            self.files.forget(&summary_key(&campaign.id), None).await?;
-            self.forget_preview(campaign, person).await?;
+            self.files
+                .delete_versions(&summary_key(&campaign.id), None)
+                .await?;
+            self.erase_from_preview(campaign, person).await?;
         }
         Ok(found)
     }
 
-    async fn forget_preview(&self, campaign: &Campaign, person: &Person) -> Result<(), Error> {
+    async fn erase_from_preview(
+        &self,
+        campaign: &Campaign,
+        person: &DataSubject,
+    ) -> Result<(), Error> {
         let id = &campaign.id;
-        if let Some(mut preview) = self.imports.preview(id).await? {
+        if let Some(mut preview) = self.imports.get_preview(id).await? {
             let rows = preview.sample.len();
-            preview.sample.retain(|row| row.to.key() != person.key);
+            preview
+                .sample
+                .retain(|row| row.to.canonical() != person.key);
             if preview.sample.len() < rows {
                 self.imports.write_preview(id, &preview).await?;
             }
@@ -188,15 +200,15 @@ impl Eraser {
 
 /// What was found of somebody in a campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    Nothing,
+enum CampaignErasure {
+    NotFound,
     Erased,
     /// Something, in a campaign whose rows are still to be found by their place.
-    NotOver,
+    Deferred,
 }
 
 /// Whether somebody is named in a text: by a number in any spelling, or by WhatsApp's id.
-fn is_about(text: &str, person: &Person) -> bool {
+fn mentions(text: &str, person: &DataSubject) -> bool {
     if person
         .user_id
         .as_deref()
@@ -207,8 +219,8 @@ fn is_about(text: &str, person: &Person) -> bool {
     let numbers = text.split(|c: char| !c.is_ascii_digit());
     let long_enough = numbers.filter(|digits| (7..=15).contains(&digits.len()));
     long_enough
-        .filter_map(|digits| phone::read(&format!("+{digits}"), None).ok())
-        .any(|phone: Phone| phone.key() == person.key)
+        .filter_map(|digits| phone::parse(&format!("+{digits}"), None).ok())
+        .any(|phone: Phone| phone.canonical() == person.key)
 }
 
 #[cfg(test)]
@@ -217,8 +229,10 @@ mod tests {
 
     #[test]
     fn somebody_is_found_in_any_spelling_and_nobody_else_is() {
-        let person = Person {
-            key: phone::read("+5511987654321", None).expect("a phone").key(),
+        let person = DataSubject {
+            key: phone::parse("+5511987654321", None)
+                .expect("a phone")
+                .canonical(),
             user_id: Some("BR.1".into()),
         };
         for text in [
@@ -226,10 +240,10 @@ mod tests {
             "+5511987654321",
             r#"{"user_id":"BR.1"}"#,
         ] {
-            assert!(is_about(text, &person), "{text}");
+            assert!(mentions(text, &person), "{text}");
         }
         for text in ["15511987654321", "5511987654322", "98765", ""] {
-            assert!(!is_about(text, &person), "{text}");
+            assert!(!mentions(text, &person), "{text}");
         }
     }
 }

@@ -19,7 +19,7 @@ use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
 use campaign::outcome::Millis;
 use cloud::callbacks::Callbacks;
-use cloud::forwards::{Bus, Errand, Errands, Forward};
+use cloud::forwards::{DeliveryQueue, EventBus, OutboundEvent, WebhookDelivery};
 use cloud::metrics::Metrics;
 use cloud::secrets::Secrets;
 use jiff::Timestamp;
@@ -29,12 +29,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// What the customer's server may take.
-const CONNECT: Duration = Duration::from_secs(3);
-const ANSWER: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Waits between two tries: 10 s, three times as long each time, six hours at most.
-const FIRST_WAIT: u64 = 10;
-const LONGEST_WAIT: u64 = 6 * 3600;
+const FIRST_RETRY_DELAY_SECONDS: u64 = 10;
+const MAX_RETRY_DELAY_SECONDS: u64 = 6 * 3600;
 
 /// What wakes it: changes of the callbacks table, or messages of its own queue.
 #[derive(Debug, Deserialize)]
@@ -49,7 +49,7 @@ enum Record {
     #[serde(rename = "aws:dynamodb")]
     Change(Box<EventRecord>),
     #[serde(rename = "aws:sqs")]
-    Errand(Box<SqsMessage>),
+    Delivery(Box<SqsMessage>),
 }
 
 /// What forwarding needs, made once per process.
@@ -58,36 +58,36 @@ pub struct Forwarder {
     /// Raw callbacks.
     pub callbacks: Callbacks,
     /// Where they go, if anywhere.
-    pub bus: Option<Bus>,
+    pub bus: Option<EventBus>,
     /// Who else gets them.
-    pub customer: Option<Customer>,
+    pub endpoint: Option<WebhookEndpoint>,
 }
 
 /// A URL of the customer's.
 #[derive(Debug)]
-pub struct Customer {
+pub struct WebhookEndpoint {
     /// Where to.
     pub url: String,
     /// On their way there.
-    pub errands: Errands,
+    pub deliveries: DeliveryQueue,
     /// With what they are signed.
     pub secrets: Secrets,
     /// The client.
     pub http: reqwest::Client,
 }
 
-impl Customer {
+impl WebhookEndpoint {
     /// Posts to `url`.
-    pub fn new(url: String, errands: Errands, secrets: Secrets) -> Result<Self, Error> {
+    pub fn new(url: String, errands: DeliveryQueue, secrets: Secrets) -> Result<Self, Error> {
         let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
         Ok(Self {
             url,
-            errands,
+            deliveries: errands,
             secrets,
             http,
         })
@@ -98,23 +98,25 @@ impl Forwarder {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let config = aws::config().await;
+        let config = aws::load_config().await;
         let customer = match env::optional("FORWARD_URL") {
             Some(url) => {
                 let queue = env::required("FORWARDS_QUEUE_URL")?;
-                let errands = Errands::new(aws::sqs(&config), queue);
-                let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
-                Some(Customer::new(url, errands, secrets)?)
+                let errands = DeliveryQueue::new(aws::sqs(&config), queue);
+                let secrets =
+                    Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?);
+                Some(WebhookEndpoint::new(url, errands, secrets)?)
             }
             None => None,
         };
-        let bus = env::optional("FORWARD_BUS").map(|name| Bus::new(aws::events(&config), name));
+        let bus =
+            env::optional("FORWARD_BUS").map(|name| EventBus::new(aws::eventbridge(&config), name));
         let table = env::required("CALLBACKS_TABLE")?;
         let retention = env::parsed("CALLBACK_RETENTION_DAYS")?;
         Ok(Self {
             callbacks: Callbacks::new(aws::dynamodb(&config), table, retention),
             bus,
-            customer,
+            endpoint: customer,
         })
     }
 
@@ -126,8 +128,8 @@ impl Forwarder {
         for record in event.records {
             match record {
                 Record::Change(record) => changes.push(*record),
-                Record::Errand(message) => {
-                    if let Some(failed) = self.errand(*message).await? {
+                Record::Delivery(message) => {
+                    if let Some(failed) = self.deliver(*message).await? {
                         let mut failure = BatchItemFailure::default();
                         failure.item_identifier = failed;
                         response.batch_item_failures.push(failure);
@@ -135,47 +137,48 @@ impl Forwarder {
                 }
             }
         }
-        self.changes(changes).await?;
+        self.publish_inserts(changes).await?;
         Ok(response)
     }
 
-    async fn changes(&self, records: Vec<EventRecord>) -> Result<(), Error> {
+    async fn publish_inserts(&self, records: Vec<EventRecord>) -> Result<(), Error> {
         let (mut forwards, mut errands) = (Vec::new(), Vec::new());
         // What is written again, or expires, is no news.
         for record in records
             .into_iter()
             .filter(|record| record.event_name == "INSERT")
         {
-            let kept: Kept = serde_dynamo::from_item(record.change.new_image)?;
-            errands.push(Errand {
+            let kept: StoredCallback = serde_dynamo::from_item(record.change.new_image)?;
+            errands.push(WebhookDelivery {
                 key: kept.key.clone(),
                 received_at: kept.received_at,
             });
-            forwards.push(Forward {
-                detail: body(&kept.key, &kept.raw, kept.received_at),
-                kind: kind(&kept.key),
+            forwards.push(OutboundEvent {
+                detail: payload(&kept.key, &kept.raw, kept.received_at),
+                kind: event_type(&kept.key),
                 key: kept.key,
             });
         }
         if let Some(bus) = &self.bus {
-            bus.put(&forwards).await?;
+            bus.put_events(&forwards).await?;
         }
-        if let Some(customer) = &self.customer {
-            customer.errands.send(&errands).await?;
+        if let Some(customer) = &self.endpoint {
+            customer.deliveries.enqueue(&errands).await?;
         }
-        Metrics::of("forward")
-            .count("Forwarded", forwards.len())
-            .write();
+        Metrics::for_function("forward")
+            .add_count("Forwarded", forwards.len())
+            .emit();
         Ok(())
     }
 
     /// One callback to the customer; gives the message's id where it was not taken.
-    async fn errand(&self, message: SqsMessage) -> Result<Option<String>, Error> {
+    async fn deliver(&self, message: SqsMessage) -> Result<Option<String>, Error> {
         let id = message.message_id.ok_or("a queue message without an id")?;
-        let Some(customer) = &self.customer else {
+        let Some(customer) = &self.endpoint else {
             return Ok(None);
         };
-        let errand: Errand = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+        let errand: WebhookDelivery =
+            serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
         // Expired or erased meanwhile: there is nothing to forward.
         let Some(raw) = self.callbacks.get(&errand.key).await? else {
             return Ok(None);
@@ -186,30 +189,32 @@ impl Forwarder {
         };
         let times = message.attributes.get("ApproximateReceiveCount");
         let times = times.and_then(|times| times.parse().ok()).unwrap_or(1u32);
-        let wait = wait(times);
-        Metrics::of("forward").count("NotTaken", 1).write();
+        let wait = retry_delay(times);
+        Metrics::for_function("forward")
+            .add_count("NotTaken", 1)
+            .emit();
         tracing::warn!(
             times,
             wait = wait.as_secs(),
             "a callback was not taken: {problem}"
         );
         if let Some(receipt) = message.receipt_handle {
-            customer.errands.later(&receipt, wait).await?;
+            customer.deliveries.postpone(&receipt, wait).await?;
         }
         Ok(Some(id))
     }
 }
 
-impl Customer {
-    async fn post(&self, errand: &Errand, raw: &str) -> Result<(), String> {
+impl WebhookEndpoint {
+    async fn post(&self, errand: &WebhookDelivery, raw: &str) -> Result<(), String> {
         let secret = self
             .secrets
             .get()
             .await
             .map_err(|error| error.to_string())?;
-        let id = format!("msg_{}", hash(&errand.key));
+        let id = format!("msg_{}", hash_hex(&errand.key));
         let (body, now) = (
-            body(&errand.key, raw, errand.received_at),
+            payload(&errand.key, raw, errand.received_at),
             cloud::now() / 1000,
         );
         let signature = signature::sign(&secret.forward_secrets, &id, now, &body)
@@ -234,30 +239,32 @@ impl Customer {
 
 /// A callback as the table has it.
 #[derive(Debug, Deserialize)]
-struct Kept {
+struct StoredCallback {
     key: String,
     raw: String,
     received_at: Millis,
 }
 
 /// What goes out: the callback as Meta sent it, and what and when it was.
-fn body(key: &str, raw: &str, received_at: Millis) -> String {
+fn payload(key: &str, raw: &str, received_at: Millis) -> String {
     let at = Timestamp::from_millisecond(received_at as i64).unwrap_or_default();
     let data: Value = serde_json::from_str(raw).unwrap_or_else(|_| raw.into());
-    json!({"type": kind(key), "timestamp": at.to_string(), "key": key, "data": data}).to_string()
+    json!({"type": event_type(key), "timestamp": at.to_string(), "key": key, "data": data})
+        .to_string()
 }
 
 /// `whatsapp.status`, `whatsapp.message`, …: what its key begins with.
-fn kind(key: &str) -> String {
+fn event_type(key: &str) -> String {
     format!("whatsapp.{}", key.split('#').next().unwrap_or_default())
 }
 
-fn wait(times: u32) -> Duration {
-    let seconds = FIRST_WAIT.saturating_mul(3u64.saturating_pow(times.saturating_sub(1)));
-    Duration::from_secs(seconds.min(LONGEST_WAIT))
+fn retry_delay(times: u32) -> Duration {
+    let seconds =
+        FIRST_RETRY_DELAY_SECONDS.saturating_mul(3u64.saturating_pow(times.saturating_sub(1)));
+    Duration::from_secs(seconds.min(MAX_RETRY_DELAY_SECONDS))
 }
 
-fn hash(key: &str) -> String {
+fn hash_hex(key: &str) -> String {
     let hash = Sha256::digest(key.as_bytes());
     hash[..16]
         .iter()
@@ -271,16 +278,16 @@ mod tests {
 
     #[test]
     fn waits_grow_to_six_hours() {
-        let seconds: Vec<u64> = (1..=10).map(|times| wait(times).as_secs()).collect();
+        let seconds: Vec<u64> = (1..=10).map(|times| retry_delay(times).as_secs()).collect();
         assert_eq!(seconds[..4], [10, 30, 90, 270]);
-        assert_eq!(seconds[9], LONGEST_WAIT);
-        assert_eq!(wait(u32::MAX).as_secs(), LONGEST_WAIT);
+        assert_eq!(seconds[9], MAX_RETRY_DELAY_SECONDS);
+        assert_eq!(retry_delay(u32::MAX).as_secs(), MAX_RETRY_DELAY_SECONDS);
     }
 
     #[test]
     fn what_goes_out_says_what_it_is() {
         let body: Value =
-            serde_json::from_str(&body("status#w#sent", r#"{"a":1}"#, 0)).expect("JSON");
+            serde_json::from_str(&payload("status#w#sent", r#"{"a":1}"#, 0)).expect("JSON");
         assert_eq!(
             (&body["type"], &body["data"]["a"]),
             (&json!("whatsapp.status"), &json!(1))

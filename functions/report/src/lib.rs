@@ -18,32 +18,32 @@ mod rows;
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::sqs::SqsEvent;
-use campaign::import::Verdict;
+use campaign::import::RowVerdict;
 use campaign::record::{Campaign, FileStage};
-use campaign::summary::{Status, Summary};
+use campaign::summary::{RecipientStatus, Summary};
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;
 use cloud::files::{Files, Upload, input_key, report_key, summary_key};
 use cloud::imports::Imports;
-use cloud::jobs::{Job, JobOrder, Jobs, Progress, Stage};
+use cloud::jobs::{Job, JobProgress, JobRequest, JobStage, Jobs};
 use cloud::ledger::Ledger;
 use cloud::metrics::Metrics;
-use cloud::output::Output;
+use cloud::output::MultipartWriter;
 use lambda_runtime::{Error, tracing};
 use people::ReadError;
 
-use crate::lines::{Ending, Lines};
-use crate::rows::Rows;
+use crate::lines::{LineWriter, RowOutcome};
+use crate::rows::LedgerReader;
 
 /// How often a job shows how far it is.
-const BEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Records between two looks at the clock.
-const RECORDS: u64 = 1024;
+const RECORDS_PER_CLOCK_CHECK: u64 = 1024;
 
 /// What a report needs, made once per process.
 #[derive(Debug)]
-pub struct Report {
+pub struct Reporter {
     /// The campaigns table.
     pub campaigns: Campaigns,
     /// Who was kept back.
@@ -57,14 +57,14 @@ pub struct Report {
     /// How far jobs are.
     pub jobs: Jobs,
     /// How long nothing must move before counters are put right: longer than the ledger's stream lags.
-    pub settle: Duration,
+    pub settle_time: Duration,
 }
 
-impl Report {
+impl Reporter {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let config = aws::config().await;
+        let config = aws::load_config().await;
         let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
         let (table, retention) = (
             env::required("CAMPAIGNS_TABLE")?,
@@ -79,7 +79,7 @@ impl Report {
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
             jobs: Jobs::new(dynamodb, table, retention, sqs, queue),
-            settle: Duration::from_secs(15),
+            settle_time: Duration::from_secs(15),
         })
     }
 
@@ -87,66 +87,67 @@ impl Report {
     pub async fn handle(&self, event: SqsEvent) -> Result<(), Error> {
         for message in event.records {
             let order = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-            self.run(&order).await?;
+            self.run_job(&order).await?;
         }
         Ok(())
     }
 
     /// Does a job.
-    pub async fn run(&self, order: &JobOrder) -> Result<(), Error> {
+    pub async fn run_job(&self, order: &JobRequest) -> Result<(), Error> {
         let id = &order.campaign;
         let Some(campaign) = self.campaigns.get(id).await? else {
             return Ok(());
         };
         let now = cloud::now();
-        let noted = self.jobs.progress(id, order.job).await?;
-        let mut work = Work {
-            report: self,
+        let noted = self.jobs.get_progress(id, order.job).await?;
+        let mut work = JobRun {
+            reporter: self,
             order,
-            progress: noted.unwrap_or_else(|| Progress::requested(now)),
-            beat: Instant::now(),
+            progress: noted.unwrap_or_else(|| JobProgress::requested(now)),
+            last_heartbeat: Instant::now(),
             records: 0,
         };
-        work.enter(Stage::Running, None).await?;
+        work.set_stage(JobStage::Running, None).await?;
         let ended = match order.job {
-            Job::Report { bom } => self.report(&campaign, bom, &mut work).await,
+            Job::Report { bom } => self.write_report(&campaign, bom, &mut work).await,
             Job::Recount => self.recount(&campaign, &mut work).await,
         };
-        Metrics::of("report")
-            .count("Jobs", 1)
-            .count("Rows", work.progress.rows as usize)
-            .millis("Duration", cloud::now().saturating_sub(now))
-            .write();
+        Metrics::for_function("report")
+            .add_count("Jobs", 1)
+            .add_count("Rows", work.progress.rows as usize)
+            .add_millis("Duration", cloud::now().saturating_sub(now))
+            .emit();
         match ended {
-            Ok(outcome) => work.enter(Stage::Done, Some(outcome)).await?,
-            Err(JobError::Impossible(why)) => {
+            Ok(outcome) => work.set_stage(JobStage::Done, Some(outcome)).await?,
+            Err(JobError::Permanent(why)) => {
                 tracing::warn!(campaign.id = %id, "a job ended: {why}");
-                work.enter(Stage::Failed, Some(why)).await?;
+                work.set_stage(JobStage::Failed, Some(why)).await?;
             }
-            Err(JobError::Way(error)) => return Err(error),
+            Err(JobError::Io(error)) => return Err(error),
         }
         Ok(())
     }
 
-    async fn report(
+    async fn write_report(
         &self,
         campaign: &Campaign,
         bom: bool,
-        work: &mut Work<'_>,
+        work: &mut JobRun<'_>,
     ) -> Result<String, JobError> {
         let mut summary = Summary::default();
         let mut written = 0;
         for (index, file) in campaign.files.iter().enumerate() {
-            if matches!(file.stage, FileStage::Examined | FileStage::Split) {
-                self.file(campaign, index, bom, &mut summary, work).await?;
+            if matches!(file.stage, FileStage::Validated | FileStage::Enqueued) {
+                self.write_file_report(campaign, index, bom, &mut summary, work)
+                    .await?;
                 written += 1;
             }
         }
         if written == 0 {
             let why = "No file of this campaign was read yet.";
-            return Err(JobError::Impossible(why.into()));
+            return Err(JobError::Permanent(why.into()));
         }
-        let mut output = Output::new(&self.files, summary_key(&campaign.id));
+        let mut output = MultipartWriter::new(&self.files, summary_key(&campaign.id));
         output.write(&serde_json::to_vec(&summary)?).await?;
         output.finish().await?;
         let rows = summary.rows;
@@ -154,126 +155,143 @@ impl Report {
         Ok(format!("{rows} rows in {written} file(s)."))
     }
 
-    async fn file(
+    async fn write_file_report(
         &self,
         campaign: &Campaign,
         index: usize,
         bom: bool,
         summary: &mut Summary,
-        work: &mut Work<'_>,
+        work: &mut JobRun<'_>,
     ) -> Result<(), JobError> {
         let key = input_key(&campaign.id, Upload::File(index));
-        if self.files.version(&key).await?.is_none() {
+        if self.files.latest_version(&key).await?.is_none() {
             let why = "An uploaded file is gone: it is kept for as long as the parameter FileRetentionDays says.";
-            return Err(JobError::Impossible(why.into()));
+            return Err(JobError::Permanent(why.into()));
         }
-        let between = async || work.beat().await;
-        let opened = people::files::open(&self.files, campaign, index, between).await?;
-        let mut people = opened.people;
-        let kept_back = self.imports.kept_back(&campaign.id, index).await?;
-        let mut rows = Rows::new(&self.ledger, campaign, index);
-        let lines = Lines::new(&people);
-        let mut output = Output::new(&self.files, report_key(&campaign.id, index));
-        output.write(lines.header(&people, bom).as_slice()).await?;
+        let between = async || work.heartbeat().await;
+        let opened = people::files::open_file(&self.files, campaign, index, between).await?;
+        let mut people = opened.recipients;
+        let kept_back = self
+            .imports
+            .get_suppressed_rows(&campaign.id, index)
+            .await?;
+        let mut rows = LedgerReader::new(&self.ledger, campaign, index);
+        let lines = LineWriter::new(&people);
+        let mut output = MultipartWriter::new(&self.files, report_key(&campaign.id, index));
+        output
+            .write(lines.header_line(&people, bom).as_slice())
+            .await?;
         let mut number = u32::try_from(campaign.rows_before(index)).unwrap_or(u32::MAX);
-        while let Some(verdict) = people.next().await? {
+        while let Some(verdict) = people.next_verdict().await? {
             number += 1;
             let result = match verdict {
-                Verdict::Rejected(reject) => {
-                    Ending::left_out(Status::RejectedAtImport, reject.reason.to_string())
-                }
-                Verdict::Duplicate => {
-                    Ending::left_out(Status::Duplicate, "the number came before in the file")
-                }
-                Verdict::Suppressed => {
-                    Ending::left_out(Status::Suppressed, "on the campaign's exclude list")
-                }
-                Verdict::Usable(row) if kept_back.contains(&row.row) => Ending::left_out(
-                    Status::Suppressed,
-                    "on the standing list of people who are not messaged",
+                RowVerdict::Rejected(reject) => RowOutcome::dropped_at_import(
+                    RecipientStatus::RejectedAtImport,
+                    reject.reason.to_string(),
                 ),
-                Verdict::Usable(row) => {
-                    let entry = rows.get(row.row).await?;
-                    let fate = entry.as_ref().map(lines::fate);
-                    summary.add(row.to, fate.as_ref());
-                    Ending::of(entry, fate)
+                RowVerdict::Duplicate => RowOutcome::dropped_at_import(
+                    RecipientStatus::Duplicate,
+                    "the number came before in the file",
+                ),
+                RowVerdict::Suppressed => RowOutcome::dropped_at_import(
+                    RecipientStatus::Suppressed,
+                    "on the campaign's exclude list",
+                ),
+                RowVerdict::Usable(row) if kept_back.contains(&row.row) => {
+                    RowOutcome::dropped_at_import(
+                        RecipientStatus::Suppressed,
+                        "on the standing list of people who are not messaged",
+                    )
+                }
+                RowVerdict::Usable(row) => {
+                    let entry = rows.take_row(row.row).await?;
+                    let fate = entry.as_ref().map(lines::delivery_record);
+                    summary.add_recipient(row.to, fate.as_ref());
+                    RowOutcome::from_ledger(entry, fate)
                 }
             };
-            if result.left_out {
-                summary.left_out(result.status);
+            if result.is_dropped_at_import {
+                summary.add_not_enqueued(result.status);
             }
-            output.write(&lines.line(&people, number, &result)).await?;
-            work.record().await?;
+            output
+                .write(&lines.row_line(&people, number, &result))
+                .await?;
+            work.count_record().await?;
         }
         Ok(output.finish().await?)
     }
 }
 
 /// A job under way.
-pub(crate) struct Work<'a> {
-    report: &'a Report,
-    order: &'a JobOrder,
-    progress: Progress,
-    beat: Instant,
+pub(crate) struct JobRun<'a> {
+    reporter: &'a Reporter,
+    order: &'a JobRequest,
+    progress: JobProgress,
+    last_heartbeat: Instant,
     records: u64,
 }
 
-impl Work<'_> {
+impl JobRun<'_> {
     /// One more record is done.
-    async fn record(&mut self) -> Result<(), JobError> {
+    async fn count_record(&mut self) -> Result<(), JobError> {
         self.progress.rows += 1;
-        self.beat().await
+        self.heartbeat().await
     }
 
     /// Shows how far it is, now and then.
-    pub(crate) async fn beat(&mut self) -> Result<(), JobError> {
+    pub(crate) async fn heartbeat(&mut self) -> Result<(), JobError> {
         self.records += 1;
-        if !self.records.is_multiple_of(RECORDS) || self.beat.elapsed() < BEAT {
+        if !self.records.is_multiple_of(RECORDS_PER_CLOCK_CHECK)
+            || self.last_heartbeat.elapsed() < HEARTBEAT_INTERVAL
+        {
             return Ok(());
         }
-        self.beat = Instant::now();
-        Ok(self.enter(Stage::Running, None).await?)
+        self.last_heartbeat = Instant::now();
+        Ok(self.set_stage(JobStage::Running, None).await?)
     }
 
-    pub(crate) async fn enter(
+    pub(crate) async fn set_stage(
         &mut self,
-        stage: Stage,
+        stage: JobStage,
         outcome: Option<String>,
     ) -> Result<(), cloud::Error> {
         self.progress.stage = stage;
-        self.progress.beat_at = cloud::now();
+        self.progress.heartbeat_at = cloud::now();
         self.progress.outcome = outcome;
         let (id, job) = (&self.order.campaign, self.order.job);
-        self.report.jobs.note(id, job, &self.progress).await
+        self.reporter
+            .jobs
+            .write_progress(id, job, &self.progress)
+            .await
     }
 }
 
 /// Why a job ended early.
 pub(crate) enum JobError {
     /// It cannot be done; a sentence for people.
-    Impossible(String),
+    Permanent(String),
     /// The way to something failed: the order comes again.
-    Way(Error),
+    Io(Error),
 }
 
 impl From<ReadError> for JobError {
     fn from(error: ReadError) -> Self {
-        if error.is_on_the_way() {
-            JobError::Way(error.into())
+        if error.is_retryable() {
+            JobError::Io(error.into())
         } else {
-            JobError::Impossible(format!("The file cannot be read again: {error}."))
+            JobError::Permanent(format!("The file cannot be read again: {error}."))
         }
     }
 }
 
 impl From<cloud::Error> for JobError {
     fn from(error: cloud::Error) -> Self {
-        JobError::Way(error.into())
+        JobError::Io(error.into())
     }
 }
 
 impl From<serde_json::Error> for JobError {
     fn from(error: serde_json::Error) -> Self {
-        JobError::Way(error.into())
+        JobError::Io(error.into())
     }
 }

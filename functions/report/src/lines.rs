@@ -1,16 +1,16 @@
 //! Lines of a report: the operator's own bytes, then what became of the row.
 
-use campaign::import::guarded;
-use campaign::outcome::{Fault, Millis};
-use campaign::summary::{Fate, Status};
+use campaign::import::escape_formula;
+use campaign::outcome::{ErrorInfo, Millis};
+use campaign::summary::{DeliveryRecord, RecipientStatus};
 use cloud::ledger::LedgerRow;
 use jiff::Timestamp;
-use people::People;
-use people::line::line;
-use whatsapp::code::meaning;
+use people::RecipientReader;
+use people::line::format_line;
+use whatsapp::code::describe_code;
 
 /// What is added behind the operator's own columns.
-const ADDED: [&str; 11] = [
+const ADDED_COLUMNS: [&str; 11] = [
     "row",
     "status",
     "called_at",
@@ -26,67 +26,67 @@ const ADDED: [&str; 11] = [
 
 /// What became of a row.
 #[derive(Debug)]
-pub(crate) struct Ending {
-    pub(crate) status: Status,
+pub(crate) struct RowOutcome {
+    pub(crate) status: RecipientStatus,
     /// Whether it never was to be sent.
-    pub(crate) left_out: bool,
-    called_at: Option<Millis>,
+    pub(crate) is_dropped_at_import: bool,
+    attempted_at: Option<Millis>,
     sent_at: Option<Millis>,
     delivered_at: Option<Millis>,
     read_at: Option<Millis>,
     failed_at: Option<Millis>,
-    code: Option<i64>,
+    error_code: Option<i64>,
     error: String,
     wamid: Option<String>,
-    category: Option<String>,
+    price_category: Option<String>,
 }
 
-impl Ending {
+impl RowOutcome {
     /// Of a record that was not to be sent, for this reason.
-    pub(crate) fn left_out(status: Status, why: impl Into<String>) -> Self {
+    pub(crate) fn dropped_at_import(status: RecipientStatus, why: impl Into<String>) -> Self {
         Self {
             status,
-            left_out: true,
-            called_at: None,
+            is_dropped_at_import: true,
+            attempted_at: None,
             sent_at: None,
             delivered_at: None,
             read_at: None,
             failed_at: None,
-            code: None,
+            error_code: None,
             error: why.into(),
             wamid: None,
-            category: None,
+            price_category: None,
         }
     }
 
     /// Of one that was; `None` where it was not called yet.
-    pub(crate) fn of(entry: Option<LedgerRow>, fate: Option<Fate>) -> Self {
+    pub(crate) fn from_ledger(entry: Option<LedgerRow>, fate: Option<DeliveryRecord>) -> Self {
         let (Some(entry), Some(fate)) = (entry, fate) else {
             return Self {
-                left_out: false,
-                ..Self::left_out(Status::Waiting, "")
+                is_dropped_at_import: false,
+                ..Self::dropped_at_import(RecipientStatus::Waiting, "")
             };
         };
-        let problem = fate.problem();
+        let problem = fate.error_info();
         Self {
             status: fate.status(),
-            left_out: false,
-            called_at: Some(entry.claimed_at).filter(|_| entry.attempt > 0),
+            is_dropped_at_import: false,
+            attempted_at: Some(entry.claimed_at).filter(|_| entry.attempt > 0),
             sent_at: entry.sent_at,
             delivered_at: entry.delivered_at,
             read_at: entry.read_at,
             failed_at: entry.failed_at,
-            code: problem.and_then(|fault| fault.code),
-            error: problem.map(said).unwrap_or_default(),
+            error_code: problem.and_then(|fault| fault.code),
+            error: problem.map(describe_error).unwrap_or_default(),
             wamid: entry.wamid,
-            category: entry.category,
+            price_category: entry.category,
         }
     }
 }
 
 /// What the summary needs of a row.
-pub(crate) fn fate(entry: &LedgerRow) -> Fate {
-    Fate {
+pub(crate) fn delivery_record(entry: &LedgerRow) -> DeliveryRecord {
+    DeliveryRecord {
         state: entry.state,
         sent_at: entry.sent_at,
         delivered_at: entry.delivered_at,
@@ -94,18 +94,18 @@ pub(crate) fn fate(entry: &LedgerRow) -> Fate {
         failed: entry
             .failed_at
             .map(|at| (at, entry.failure.clone().unwrap_or_default())),
-        fault: entry.fault.clone(),
+        error: entry.error_info.clone(),
         category: entry.category.clone(),
     }
 }
 
 /// What went wrong: in our words where there are any, and WhatsApp's.
-fn said(fault: &Fault) -> String {
+fn describe_error(fault: &ErrorInfo) -> String {
     let theirs = match &fault.details {
         Some(details) => format!("{}: {details}", fault.title),
         None => fault.title.clone(),
     };
-    match fault.code.and_then(meaning) {
+    match fault.code.and_then(describe_code) {
         Some(ours) => format!("{ours} ({theirs})"),
         None => theirs,
     }
@@ -113,37 +113,37 @@ fn said(fault: &Fault) -> String {
 
 /// How lines of one report are written.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct LineWriter {
     columns: usize,
     delimiter: char,
-    end: &'static str,
+    line_end: &'static str,
 }
 
-impl Lines {
+impl LineWriter {
     /// For a file whose header was read.
-    pub(crate) fn new(people: &People) -> Self {
+    pub(crate) fn new(people: &RecipientReader) -> Self {
         Self {
             columns: people.header().len(),
-            delimiter: char::from(people.found().delimiter),
-            end: people.line_end(),
+            delimiter: char::from(people.format().delimiter),
+            line_end: people.line_ending(),
         }
     }
 
     /// The first line.
-    pub(crate) fn header(&self, people: &People, bom: bool) -> Vec<u8> {
+    pub(crate) fn header_line(&self, people: &RecipientReader, bom: bool) -> Vec<u8> {
         let mut bytes = if bom {
             "\u{feff}".as_bytes().to_vec()
         } else {
             Vec::new()
         };
         let header = people.header();
-        match people.raw() {
+        match people.current_bytes() {
             Some(raw) => bytes.extend_from_slice(&raw),
             None => bytes.extend_from_slice(
-                line(self.delimiter, header.iter().map(String::as_str)).as_bytes(),
+                format_line(self.delimiter, header.iter().map(String::as_str)).as_bytes(),
             ),
         }
-        for name in ADDED {
+        for name in ADDED_COLUMNS {
             // A report that is uploaded again keeps its names apart from the new ones.
             let taken = header.iter().any(|column| column == name);
             let name = if taken {
@@ -153,30 +153,35 @@ impl Lines {
             };
             bytes.extend_from_slice(format!("{}{name}", self.delimiter).as_bytes());
         }
-        bytes.extend_from_slice(self.end.as_bytes());
+        bytes.extend_from_slice(self.line_end.as_bytes());
         bytes
     }
 
     /// The line of the record last read.
-    pub(crate) fn line(&self, people: &People, number: u32, ending: &Ending) -> Vec<u8> {
-        let mut bytes = self.own(people);
-        bytes.extend_from_slice(self.added(number, ending).as_bytes());
-        bytes.extend_from_slice(self.end.as_bytes());
+    pub(crate) fn row_line(
+        &self,
+        people: &RecipientReader,
+        number: u32,
+        ending: &RowOutcome,
+    ) -> Vec<u8> {
+        let mut bytes = self.own_columns(people);
+        bytes.extend_from_slice(self.added_columns(number, ending).as_bytes());
+        bytes.extend_from_slice(self.line_end.as_bytes());
         bytes
     }
 
     /// The operator's own columns: the bytes as they are. Only what a spreadsheet would calculate is written anew, with an
     /// apostrophe, and so is a record that would not leave the added columns in their place.
-    fn own(&self, people: &People) -> Vec<u8> {
-        let record = people.record();
+    fn own_columns(&self, people: &RecipientReader) -> Vec<u8> {
+        let record = people.current_record();
         let harmless = |cell: &[u8]| match cell.first() {
             Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => {
                 let text = String::from_utf8_lossy(cell);
-                guarded(&text) == text
+                escape_formula(&text) == text
             }
             _ => true,
         };
-        if let Some(raw) = people.raw()
+        if let Some(raw) = people.current_bytes()
             && record.len() <= self.columns
             && record.iter().all(harmless)
         {
@@ -191,36 +196,36 @@ impl Lines {
         let rest: Vec<String> = record.iter().skip(last).map(text).collect();
         cells.push(rest.join(&self.delimiter.to_string()));
         cells.resize(self.columns, String::new());
-        line(self.delimiter, cells.iter().map(String::as_str)).into_bytes()
+        format_line(self.delimiter, cells.iter().map(String::as_str)).into_bytes()
     }
 
-    fn added(&self, number: u32, ending: &Ending) -> String {
+    fn added_columns(&self, number: u32, ending: &RowOutcome) -> String {
         let times = [
-            ending.called_at,
+            ending.attempted_at,
             ending.sent_at,
             ending.delivered_at,
             ending.read_at,
             ending.failed_at,
         ];
-        let times = times.map(|at| at.map(time).unwrap_or_default());
+        let times = times.map(|at| at.map(format_time).unwrap_or_default());
         let number = number.to_string();
-        let code = ending.code.map(|code| code.to_string());
+        let code = ending.error_code.map(|code| code.to_string());
         let first = ["", &number, ending.status.name()];
         let last = [
             code.as_deref().unwrap_or_default(),
             &ending.error,
             ending.wamid.as_deref().unwrap_or_default(),
-            ending.category.as_deref().unwrap_or_default(),
+            ending.price_category.as_deref().unwrap_or_default(),
         ];
         let times = times.iter().map(String::as_str);
         let cells = first.into_iter().chain(times).chain(last);
         // The empty cell at first leaves a delimiter behind the operator's own columns.
-        line(self.delimiter, cells)
+        format_line(self.delimiter, cells)
     }
 }
 
 /// A time as spreadsheets read it, in UTC.
-fn time(at: Millis) -> String {
+fn format_time(at: Millis) -> String {
     let at = i64::try_from(at).unwrap_or(i64::MAX);
     let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX);
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()

@@ -2,12 +2,12 @@
 
 use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use report::Report;
+use report::Reporter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let report = &Report::from_env().await?;
+    let report = &Reporter::from_env().await?;
     run(service_fn(move |event: LambdaEvent<SqsEvent>| {
         report.handle(event.payload)
     }))

@@ -4,101 +4,116 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use campaign::id::{RowNumber, page};
+use campaign::id::{RowNumber, partition_of};
 use campaign::record::Campaign;
 use campaign::tally::Counters;
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::{JobError, Report, Work};
+use crate::{JobError, JobRun, Reporter};
 
 /// Pages under way at once.
-const IN_FLIGHT: usize = 16;
+const MAX_CONCURRENT_READS: usize = 16;
 
 /// How often is looked before giving up.
-const LOOKS: usize = 8;
+const MAX_SNAPSHOTS: usize = 8;
 
 /// The shard that holds the correction.
-const CORRECTION: &str = "recount";
+const CORRECTION_SHARD: &str = "recount";
 
 /// The ledger and the counters at one moment.
 #[derive(Debug, PartialEq)]
-struct Look {
-    ledger: Counters,
+struct LedgerSnapshot {
+    ledger_counters: Counters,
     /// Of every row, whatever their order.
-    rows: u64,
-    counted: Counters,
+    fingerprint: u64,
+    stored_counters: Counters,
 }
 
-impl Report {
+impl Reporter {
     pub(crate) async fn recount(
         &self,
         campaign: &Campaign,
-        work: &mut Work<'_>,
+        work: &mut JobRun<'_>,
     ) -> Result<String, JobError> {
-        let mut before = self.look(campaign, work).await?;
-        for _ in 1..LOOKS {
-            tokio::time::sleep(self.settle).await;
-            let now = self.look(campaign, work).await?;
+        let mut before = self.take_snapshot(campaign, work).await?;
+        for _ in 1..MAX_SNAPSHOTS {
+            tokio::time::sleep(self.settle_time).await;
+            let now = self.take_snapshot(campaign, work).await?;
             if now == before {
-                return self.correct(campaign, now).await;
+                return self.store_correction(campaign, now).await;
             }
             before = now;
         }
         let why =
             "Rows still move. Pause the campaign, or wait until it is finished, and recount then.";
-        Err(JobError::Impossible(why.into()))
+        Err(JobError::Permanent(why.into()))
     }
 
-    async fn look(&self, campaign: &Campaign, work: &mut Work<'_>) -> Result<Look, JobError> {
-        let last = RowNumber::try_from(campaign.counts().rows).unwrap_or(RowNumber::MAX);
-        let mut pages = stream::iter(0..=page(last))
-            .map(|page| self.ledger.page(&campaign.id, page))
-            .buffer_unordered(IN_FLIGHT);
+    async fn take_snapshot(
+        &self,
+        campaign: &Campaign,
+        work: &mut JobRun<'_>,
+    ) -> Result<LedgerSnapshot, JobError> {
+        let last = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
+        let mut pages = stream::iter(0..=partition_of(last))
+            .map(|page| self.ledger.list_partition(&campaign.id, page))
+            .buffer_unordered(MAX_CONCURRENT_READS);
         let (mut ledger, mut rows) = (Counters::default(), 0u64);
         work.progress.rows = 0;
         while let Some(page) = pages.try_next().await? {
             for row in page {
-                ledger.change(None, row.facts());
-                rows = rows.wrapping_add(print(&row));
-                work.record().await?;
+                ledger.apply_change(None, row.row_facts());
+                rows = rows.wrapping_add(fingerprint(&row));
+                work.count_record().await?;
             }
         }
-        let counted = self.counters.total(&campaign.id).await?;
-        Ok(Look {
-            ledger,
-            rows,
-            counted,
+        let counted = self.counters.sum(&campaign.id).await?;
+        Ok(LedgerSnapshot {
+            ledger_counters: ledger,
+            fingerprint: rows,
+            stored_counters: counted,
         })
     }
 
-    async fn correct(&self, campaign: &Campaign, look: Look) -> Result<String, JobError> {
+    async fn store_correction(
+        &self,
+        campaign: &Campaign,
+        look: LedgerSnapshot,
+    ) -> Result<String, JobError> {
         let id = &campaign.id;
-        let off = look.ledger.less(&look.counted);
+        let off = look.ledger_counters.difference(&look.stored_counters);
         if off.is_zero() {
             return Ok("The counters were right.".into());
         }
-        let mut shard = self.counters.shard(id, CORRECTION).await?;
+        let mut shard = self.counters.get_shard(id, CORRECTION_SHARD).await?;
         let seen = shard.last_sequence.clone();
         shard.last_sequence.push('1');
         shard.counters = shard.counters.merge(off);
         let now = cloud::now();
         if !self
             .counters
-            .replace(id, CORRECTION, &seen, &shard, now)
+            .compare_and_set(id, CORRECTION_SHARD, &seen, &shard, now)
             .await?
         {
             let why = "Another recount was at it at the same time.";
-            return Err(JobError::Impossible(why.into()));
+            return Err(JobError::Permanent(why.into()));
         }
         Ok("The counters were wrong and are right now.".into())
     }
 }
 
 /// A row's state as a number.
-fn print(row: &LedgerRow) -> u64 {
+fn fingerprint(row: &LedgerRow) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&row.page, &row.row, row.state, row.attempt, row.given_up).hash(&mut hasher);
+    (
+        &row.partition_key,
+        &row.row,
+        row.state,
+        row.attempt,
+        row.abandoned,
+    )
+        .hash(&mut hasher);
     (row.sent_at, row.delivered_at, row.read_at, row.failed_at).hash(&mut hasher);
     hasher.finish()
 }

@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use campaign::batch::{Batch, Row};
 use campaign::id::CampaignId;
-use campaign::ledger::Move;
-use campaign::offer::Skipped;
-use campaign::outcome::{Fault, Millis};
-use campaign::record::{Campaign, Way};
+use campaign::ledger::Transition;
+use campaign::offer::SkipReason;
+use campaign::outcome::{ErrorInfo, Millis};
+use campaign::record::{Campaign, MessageChoice};
 use cloud::Error;
 use cloud::ledger::Claim;
 use secrecy::SecretString;
 
-use crate::invocation::Figures;
+use crate::invocation::SendStats;
 
 /// Whether calls of a campaign may start.
 #[derive(Clone, Debug)]
-pub enum Look {
+pub enum SendGate {
     /// They may, with this token: it is at hand before the tick, so that the request leaves on it.
-    On(Arc<Campaign>, SecretString),
+    Open(Arc<Campaign>, SecretString),
     /// Not before this time.
-    Resting(Millis),
+    CoolingDown(Millis),
     /// Its time has run out.
     Expired,
     /// It does not send.
@@ -31,16 +31,16 @@ pub enum Look {
 
 /// Somebody may be called.
 #[derive(Clone, Debug, Default)]
-pub struct Permission {
+pub struct SendPermission {
     /// Whether free-form messages may be sent to them, too.
-    pub in_window: bool,
+    pub in_service_window: bool,
     /// Meta's id of theirs, where it is known.
     pub user_id: Option<String>,
 }
 
 /// A claimed row on its tick.
 #[derive(Clone, Debug)]
-pub struct Attempt {
+pub struct PendingSend {
     /// Its campaign.
     pub campaign: Arc<Campaign>,
     /// The row.
@@ -48,7 +48,7 @@ pub struct Attempt {
     /// Which attempt at it, from 1.
     pub number: u32,
     /// What they are sent.
-    pub way: Way,
+    pub message_choice: MessageChoice,
     /// Meta's id of theirs, where it is known.
     pub user_id: Option<String>,
     /// What the API is asked with.
@@ -57,18 +57,18 @@ pub struct Attempt {
 
 /// What a call left.
 #[derive(Clone, Debug, Default)]
-pub struct Ended {
+pub struct SendResult {
     /// What it says about the slot's pace.
-    pub echo: Echo,
+    pub pace_signal: PaceSignal,
     /// The row, where it is to be offered again, and when.
-    pub again: Option<(Millis, Row)>,
+    pub retry: Option<(Millis, Row)>,
     /// How it ended, once that is recorded.
-    pub settled: Option<Settled>,
+    pub outcome: Option<SendOutcome>,
 }
 
 /// How a call ended, for the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum SendOutcome {
     /// The API took the message.
     Accepted,
     /// It refused for good.
@@ -78,44 +78,44 @@ pub enum Settled {
     /// The campaign stopped.
     Held,
     /// It may have been sent.
-    Doubt,
+    Unconfirmed,
 }
 
 /// What a call says about the slot's pace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Echo {
+pub enum PaceSignal {
     /// Nothing.
     #[default]
     None,
     /// It was accepted.
-    Fine,
+    Accepted,
     /// It was too much.
-    TooMuch,
+    Throttled,
 }
 
 /// A batch from a queue.
 #[derive(Clone, Debug)]
-pub struct Pulled {
+pub struct ReceivedBatch {
     /// The batch.
     pub batch: Batch,
     /// Its message.
-    pub handle: Handle,
+    pub handle: MessageHandle,
 }
 
 /// A message of a queue.
 #[derive(Clone, Debug)]
-pub struct Handle {
+pub struct MessageHandle {
     /// The queue.
-    pub lane: Lane,
+    pub priority: Priority,
     /// Deletes it.
     pub receipt: String,
     /// How often it was received, this time included.
-    pub times: u32,
+    pub receive_count: u32,
 }
 
 /// Which queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lane {
+pub enum Priority {
     /// Campaigns.
     Bulk,
     /// What somebody waits for, such as an answer.
@@ -123,26 +123,26 @@ pub enum Lane {
 }
 
 /// The world around an invocation.
-pub trait Desk: Send + Sync + 'static {
+pub trait SendBackend: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Millis;
 
     /// Whether calls may start, as known at most `age` ago.
-    fn look(
+    fn check_gate(
         &self,
         campaign: &CampaignId,
         age: Duration,
-    ) -> impl Future<Output = Result<Look, Error>>;
+    ) -> impl Future<Output = Result<SendGate, Error>>;
 
     /// Asks whether this person may be called now, and notes it; `None` where they are not to be messaged after all.
-    fn may_call(
+    fn reserve_send(
         &self,
         campaign: &CampaignId,
         row: &Row,
-    ) -> impl Future<Output = Result<Option<Permission>, Error>>;
+    ) -> impl Future<Output = Result<Option<SendPermission>, Error>>;
 
     /// Claims a row, before the call.
-    fn claim(
+    fn claim_row(
         &self,
         campaign: &CampaignId,
         row: &Row,
@@ -150,47 +150,54 @@ pub trait Desk: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Claim, Error>>;
 
     /// Settles an attempt that makes no call.
-    fn settle(
+    fn record_transition(
         &self,
         campaign: &CampaignId,
         row: &Row,
         attempt: u32,
-        step: Move,
-        fault: &Fault,
+        step: Transition,
+        fault: &ErrorInfo,
     ) -> impl Future<Output = Result<(), Error>>;
 
     /// Settles a row that is not sent; tells whether it was open.
-    fn skip(
+    fn skip_row(
         &self,
         campaign: &CampaignId,
         row: &Row,
         owner: &str,
-        why: Skipped,
+        why: SkipReason,
     ) -> impl Future<Output = Result<bool, Error>>;
 
     /// Calls, decides, records.
-    fn call(self: Arc<Self>, attempt: Attempt) -> impl Future<Output = Ended> + Send + 'static;
+    fn send_message(
+        self: Arc<Self>,
+        attempt: PendingSend,
+    ) -> impl Future<Output = SendResult> + Send + 'static;
 
     /// Puts rows back into the queue.
-    fn put_back(
+    fn requeue(
         &self,
-        lane: Lane,
+        lane: Priority,
         batch: Batch,
         delay: Duration,
     ) -> impl Future<Output = Result<(), Error>>;
 
     /// A batch of the urgent lane, if one is there.
-    fn urgent(&self) -> impl Future<Output = Result<Option<Pulled>, Error>>;
+    fn receive_urgent(&self) -> impl Future<Output = Result<Option<ReceivedBatch>, Error>>;
 
     /// The next batch, hidden from others for a while; `None` where there is none.
-    fn next(&self) -> impl Future<Output = Result<Option<Pulled>, Error>>;
+    fn receive_bulk(&self) -> impl Future<Output = Result<Option<ReceivedBatch>, Error>>;
 
     /// Lets a batch that could not be served come again, the later the more often that happened.
-    fn release(&self, pulled: &Handle) -> impl Future<Output = Result<(), Error>>;
+    fn delay_redelivery(&self, pulled: &MessageHandle) -> impl Future<Output = Result<(), Error>>;
 
     /// Takes figures, once a minute or so.
-    fn tell(&self, figures: &Figures);
+    fn emit_metrics(&self, figures: &SendStats);
 
     /// Deletes batches that are done.
-    fn delete(&self, lane: Lane, receipts: &[String]) -> impl Future<Output = Result<(), Error>>;
+    fn delete_messages(
+        &self,
+        lane: Priority,
+        receipts: &[String],
+    ) -> impl Future<Output = Result<(), Error>>;
 }

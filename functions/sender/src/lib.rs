@@ -26,39 +26,39 @@ use campaign::batch::Batch;
 use campaign::pacing::{Rate, Slot};
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
-use cloud::known::Known;
+use cloud::known::CampaignCache;
 use cloud::ledger::Ledger;
-use cloud::queue::Queue;
+use cloud::queue::BatchQueue;
 use cloud::secrets::Secrets;
 use lambda_runtime::{Context, Error, tracing};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use whatsapp::client::Client;
 
-use crate::desk::{Handle, Lane, Pulled};
-use crate::invocation::{Figures, Invocation, Served, Term};
-use crate::office::{HIDDEN, Office};
+use crate::desk::{MessageHandle, Priority, ReceivedBatch};
+use crate::invocation::{Invocation, InvocationLimits, InvocationResult, SendStats};
+use crate::office::{AwsBackend, VISIBILITY_TIMEOUT};
 
 /// All slots together look into the urgent lane twice a second.
-const LOOK_AROUND: Duration = Duration::from_millis(500);
+const URGENT_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What a sender needs, made once per process.
 #[derive(Debug)]
 pub struct Sender {
-    office: Arc<Office>,
+    backend: Arc<AwsBackend>,
     slot: Mutex<Slot>,
     /// How often this slot looks into the urgent lane.
-    look_around: Duration,
-    began: Instant,
+    urgent_poll_interval: Duration,
+    process_started: Instant,
 }
 
 impl Sender {
     /// Reads the environment; fails where anything is missing or the rate contradicts the budget.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = env::rate()?;
+        let rate = env::send_rate()?;
         let retention = env::parsed("RETENTION_DAYS")?;
-        let config = aws::config().await;
+        let config = aws::load_config().await;
         let dynamodb = aws::dynamodb(&config);
         let campaigns = Campaigns::new(
             dynamodb.clone(),
@@ -72,9 +72,9 @@ impl Sender {
         );
         let ledger = Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention);
         let sqs = aws::sqs(&config);
-        let queue = Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?);
-        let urgent = Queue::new(sqs, env::required("URGENT_QUEUE_URL")?);
-        let secrets = Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?);
+        let queue = BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?);
+        let urgent = BatchQueue::new(sqs, env::required("URGENT_QUEUE_URL")?);
+        let secrets = Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?);
         let client = Client::new(
             &env::required("GRAPH_API_URL")?,
             &env::required("GRAPH_API_VERSION")?,
@@ -94,26 +94,26 @@ impl Sender {
         campaigns: Campaigns,
         contacts: Contacts,
         ledger: Ledger,
-        queue: Queue,
-        urgent: Queue,
+        queue: BatchQueue,
+        urgent: BatchQueue,
         secrets: Secrets,
         client: Client,
         rate: Rate,
     ) -> Self {
-        let office = Office {
-            known: Known::new(campaigns),
+        let office = AwsBackend {
+            campaign_cache: CampaignCache::new(campaigns),
             contacts,
             ledger,
-            queue,
-            urgent,
+            bulk_queue: queue,
+            urgent_queue: urgent,
             secrets,
             client,
         };
         Self {
-            office: Arc::new(office),
+            backend: Arc::new(office),
             slot: Mutex::new(Slot::new(rate)),
-            look_around: LOOK_AROUND * rate.slots,
-            began: Instant::now(),
+            urgent_poll_interval: URGENT_POLL_INTERVAL * rate.slots,
+            process_started: Instant::now(),
         }
     }
 
@@ -130,7 +130,7 @@ impl Sender {
                 .message_id
                 .clone()
                 .ok_or("a queue message without an id")?;
-            if let Err(error) = self.send(message, &context).await {
+            if let Err(error) = self.process_message(message, &context).await {
                 tracing::error!(message.id = %id, "the batch comes again: {error}");
                 response.add_failure(id);
             }
@@ -138,7 +138,7 @@ impl Sender {
         Ok(response)
     }
 
-    async fn send(&self, message: SqsMessage, context: &Context) -> Result<(), Error> {
+    async fn process_message(&self, message: SqsMessage, context: &Context) -> Result<(), Error> {
         let batch: Batch = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
         let campaign = batch.campaign.clone();
         let receipt = message
@@ -146,27 +146,33 @@ impl Sender {
             .ok_or("a queue message without a receipt handle")?;
         let times = message.attributes.get("ApproximateReceiveCount");
         // The queue's own time is the function's: too long for the rows of an invocation that dies.
-        self.office.queue.hide(&receipt, HIDDEN).await?;
-        let handle = Handle {
-            lane: Lane::Bulk,
+        self.backend
+            .bulk_queue
+            .set_visibility_timeout(&receipt, VISIBILITY_TIMEOUT)
+            .await?;
+        let handle = MessageHandle {
+            priority: Priority::Bulk,
             receipt,
-            times: times.and_then(|times| times.parse().ok()).unwrap_or(1),
+            receive_count: times.and_then(|times| times.parse().ok()).unwrap_or(1),
         };
-        let first = Pulled { batch, handle };
-        let term = Term {
+        let first = ReceivedBatch { batch, handle };
+        let term = InvocationLimits {
             owner: context.request_id.clone(),
             deadline: context.deadline,
-            look_around: self.look_around,
-            phase: rand::random(),
+            urgent_poll_interval: self.urgent_poll_interval,
+            urgent_poll_phase: rand::random(),
         };
         let mut slot = self.slot.lock().await;
-        let invocation = Invocation::new(&self.office, &mut slot, self.began, term);
-        let Served { summary, first } = invocation.serve(first).await;
-        let Figures {
+        let invocation = Invocation::new(&self.backend, &mut slot, self.process_started, term);
+        let InvocationResult {
+            stats: summary,
+            first_batch: first,
+        } = invocation.run(first).await;
+        let SendStats {
             batches,
             rows,
-            calls,
-            put_back,
+            attempts: calls,
+            requeued: put_back,
             dropped,
             skipped,
             ..

@@ -5,194 +5,219 @@ use std::time::Duration;
 
 use campaign::batch::{Batch, Row};
 use campaign::id::CampaignId;
-use campaign::ledger::Move;
-use campaign::offer::Skipped;
-use campaign::outcome::{Fault, Millis};
-use campaign::record::Going;
+use campaign::ledger::Transition;
+use campaign::offer::SkipReason;
+use campaign::outcome::{ErrorInfo, Millis};
+use campaign::record::Sendability;
 use cloud::Error;
 use cloud::contacts::Contacts;
-use cloud::known::Known;
+use cloud::known::CampaignCache;
 use cloud::ledger::{Claim, Ledger};
 use cloud::metrics::Metrics;
-use cloud::queue::Queue;
+use cloud::queue::BatchQueue;
 use cloud::secrets::Secrets;
 use whatsapp::client::Client;
 
 use crate::attempt;
-use crate::desk::{Attempt, Desk, Ended, Handle, Lane, Look, Permission, Pulled};
-use crate::invocation::Figures;
+use crate::desk::{
+    MessageHandle, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate, SendPermission,
+    SendResult,
+};
+use crate::invocation::SendStats;
 
 /// All of SQS' servers are asked; where nothing comes within this time, nothing is there.
-const WAIT: Duration = Duration::from_secs(1);
+const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 
 /// A batch is hidden for as long as it may take: fifty rows at a quarter of the pace, and an answer. One whose sender died
 /// comes again then; one that takes even longer comes to somebody else, too, who finds its rows claimed or settled.
-pub(crate) const HIDDEN: Duration = Duration::from_secs(240);
+pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(240);
 
 #[derive(Debug)]
-pub(crate) struct Office {
-    pub(crate) known: Known,
+pub(crate) struct AwsBackend {
+    pub(crate) campaign_cache: CampaignCache,
     pub(crate) contacts: Contacts,
     pub(crate) ledger: Ledger,
-    pub(crate) queue: Queue,
-    pub(crate) urgent: Queue,
+    pub(crate) bulk_queue: BatchQueue,
+    pub(crate) urgent_queue: BatchQueue,
     pub(crate) secrets: Secrets,
     pub(crate) client: Client,
 }
 
-impl Desk for Office {
+impl SendBackend for AwsBackend {
     fn now(&self) -> Millis {
         cloud::now()
     }
 
-    async fn look(&self, campaign: &CampaignId, age: Duration) -> Result<Look, Error> {
-        let (campaign, secret) =
-            tokio::join!(self.known.younger_than(campaign, age), self.secrets.get());
+    async fn check_gate(&self, campaign: &CampaignId, age: Duration) -> Result<SendGate, Error> {
+        let (campaign, secret) = tokio::join!(
+            self.campaign_cache.get_with_max_age(campaign, age),
+            self.secrets.get()
+        );
         let Some(campaign) = campaign? else {
-            return Ok(Look::Stopped);
+            return Ok(SendGate::Stopped);
         };
-        Ok(match campaign.going(cloud::now()) {
-            Going::On => Look::On(campaign, secret?.access_token.clone()),
-            Going::Resting(until) => Look::Resting(until),
-            Going::Expired => Look::Expired,
-            Going::Stopped => Look::Stopped,
+        Ok(match campaign.sendability(cloud::now()) {
+            Sendability::Now => SendGate::Open(campaign, secret?.access_token.clone()),
+            Sendability::NotBefore(until) => SendGate::CoolingDown(until),
+            Sendability::Expired => SendGate::Expired,
+            Sendability::Stopped => SendGate::Stopped,
         })
     }
 
-    async fn may_call(
+    async fn reserve_send(
         &self,
         campaign: &CampaignId,
         row: &Row,
-    ) -> Result<Option<Permission>, Error> {
+    ) -> Result<Option<SendPermission>, Error> {
         let now = cloud::now();
         let contact = self
             .contacts
-            .may_call(row.to, campaign, row.row, now)
+            .reserve_send(row.to, campaign, row.row, now)
             .await?;
-        Ok(contact.map(|contact| Permission {
-            in_window: contact.window(now).is_some(),
+        Ok(contact.map(|contact| SendPermission {
+            in_service_window: contact.service_window_end(now).is_some(),
             user_id: contact.user_id,
         }))
     }
 
-    async fn claim(&self, campaign: &CampaignId, row: &Row, owner: &str) -> Result<Claim, Error> {
+    async fn claim_row(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+        owner: &str,
+    ) -> Result<Claim, Error> {
         self.ledger
             .claim(campaign, row.row, owner, cloud::now())
             .await
     }
 
-    async fn settle(
+    async fn record_transition(
         &self,
         campaign: &CampaignId,
         row: &Row,
         attempt: u32,
-        step: Move,
-        fault: &Fault,
+        step: Transition,
+        fault: &ErrorInfo,
     ) -> Result<(), Error> {
         self.ledger
-            .settle(campaign, row.row, attempt, step, fault)
+            .record_outcome(campaign, row.row, attempt, step, fault)
             .await
             .map(drop)
     }
 
-    async fn skip(
+    async fn skip_row(
         &self,
         campaign: &CampaignId,
         row: &Row,
         owner: &str,
-        why: Skipped,
+        why: SkipReason,
     ) -> Result<bool, Error> {
         self.ledger
-            .leave_out(campaign, row.row, owner, why, cloud::now())
+            .skip_or_abandon(campaign, row.row, owner, why, cloud::now())
             .await
     }
 
-    async fn call(self: Arc<Self>, attempt: Attempt) -> Ended {
+    async fn send_message(self: Arc<Self>, attempt: PendingSend) -> SendResult {
         attempt::run(&self, attempt).await
     }
 
-    async fn put_back(&self, lane: Lane, batch: Batch, delay: Duration) -> Result<(), Error> {
+    async fn requeue(&self, lane: Priority, batch: Batch, delay: Duration) -> Result<(), Error> {
         match lane {
-            Lane::Bulk => self.queue.send(&[batch], delay).await,
-            Lane::Urgent => self.urgent.send_urgent(batch, delay, &self.queue).await,
+            Priority::Bulk => self.bulk_queue.enqueue(&[batch], delay).await,
+            Priority::Urgent => {
+                self.urgent_queue
+                    .enqueue_urgent(batch, delay, &self.bulk_queue)
+                    .await
+            }
         }
     }
 
-    async fn urgent(&self) -> Result<Option<Pulled>, Error> {
-        self.pull(Lane::Urgent, Duration::ZERO).await
+    async fn receive_urgent(&self) -> Result<Option<ReceivedBatch>, Error> {
+        self.receive_batch(Priority::Urgent, Duration::ZERO).await
     }
 
-    async fn next(&self) -> Result<Option<Pulled>, Error> {
-        self.pull(Lane::Bulk, WAIT).await
+    async fn receive_bulk(&self) -> Result<Option<ReceivedBatch>, Error> {
+        self.receive_batch(Priority::Bulk, RECEIVE_WAIT).await
     }
 
-    async fn release(
+    async fn delay_redelivery(
         &self,
-        Handle {
-            lane,
+        MessageHandle {
+            priority: lane,
             receipt,
-            times,
-        }: &Handle,
+            receive_count: times,
+        }: &MessageHandle,
     ) -> Result<(), Error> {
         let seconds = 5 * 3u64.pow((*times).clamp(1, 6) - 1);
-        let queue = self.lane(*lane);
-        queue.hide(receipt, Duration::from_secs(seconds)).await
+        let queue = self.queue_of(*lane);
+        queue
+            .set_visibility_timeout(receipt, Duration::from_secs(seconds))
+            .await
     }
 
-    fn tell(&self, figures: &Figures) {
-        let Figures {
+    fn emit_metrics(&self, figures: &SendStats) {
+        let SendStats {
             batches,
             rows,
-            calls,
-            put_back,
+            attempts: calls,
+            requeued: put_back,
             dropped,
             skipped,
-            settled: [accepted, rejected, retried, held, doubts],
-            busiest,
+            outcomes: [accepted, rejected, retried, held, doubts],
+            busiest_second: busiest,
         } = *figures;
-        Metrics::of("sender")
-            .count("Batches", batches)
-            .count("Rows", rows)
-            .count("Calls", calls)
-            .count("PutBack", put_back)
-            .count("Dropped", dropped)
-            .count("Skipped", skipped)
-            .count("Accepted", accepted)
-            .count("Rejected", rejected)
-            .count("Retried", retried)
-            .count("Held", held)
-            .count("Doubts", doubts)
-            .count("BusiestSecond", busiest)
-            .write();
+        Metrics::for_function("sender")
+            .add_count("Batches", batches)
+            .add_count("Rows", rows)
+            .add_count("Calls", calls)
+            .add_count("PutBack", put_back)
+            .add_count("Dropped", dropped)
+            .add_count("Skipped", skipped)
+            .add_count("Accepted", accepted)
+            .add_count("Rejected", rejected)
+            .add_count("Retried", retried)
+            .add_count("Held", held)
+            .add_count("Doubts", doubts)
+            .add_count("BusiestSecond", busiest)
+            .emit();
     }
 
-    async fn delete(&self, lane: Lane, receipts: &[String]) -> Result<(), Error> {
-        self.lane(lane).delete(receipts).await
+    async fn delete_messages(&self, lane: Priority, receipts: &[String]) -> Result<(), Error> {
+        self.queue_of(lane).delete(receipts).await
     }
 }
 
-impl Office {
-    fn lane(&self, lane: Lane) -> &Queue {
+impl AwsBackend {
+    fn queue_of(&self, lane: Priority) -> &BatchQueue {
         match lane {
-            Lane::Bulk => &self.queue,
-            Lane::Urgent => &self.urgent,
+            Priority::Bulk => &self.bulk_queue,
+            Priority::Urgent => &self.urgent_queue,
         }
     }
 
-    async fn pull(&self, lane: Lane, wait: Duration) -> Result<Option<Pulled>, Error> {
+    async fn receive_batch(
+        &self,
+        lane: Priority,
+        wait: Duration,
+    ) -> Result<Option<ReceivedBatch>, Error> {
         loop {
-            let Some(message) = self.lane(lane).receive(1, HIDDEN, wait).await?.pop() else {
+            let Some(message) = self
+                .queue_of(lane)
+                .receive(1, VISIBILITY_TIMEOUT, wait)
+                .await?
+                .pop()
+            else {
                 return Ok(None);
             };
-            match message.batch() {
+            match message.parse_batch() {
                 Ok(batch) => {
-                    let (receipt, times) = (message.receipt, message.times);
-                    let handle = Handle {
-                        lane,
+                    let (receipt, times) = (message.receipt_handle, message.receive_count);
+                    let handle = MessageHandle {
+                        priority: lane,
                         receipt,
-                        times,
+                        receive_count: times,
                     };
-                    return Ok(Some(Pulled { batch, handle }));
+                    return Ok(Some(ReceivedBatch { batch, handle }));
                 }
                 // Left in the queue: it ends in the dead-letter queue, where somebody looks.
                 Err(error) => {

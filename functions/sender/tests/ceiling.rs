@@ -17,21 +17,24 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use campaign::batch::{Batch, Cutter, Row};
+use campaign::batch::{Batch, Batcher, Row};
 use campaign::id::CampaignId;
-use campaign::ledger::{Move, Standing, State, after};
+use campaign::ledger::{RowStatus, State, Transition, apply};
 use campaign::message::Message;
-use campaign::offer::Skipped;
-use campaign::outcome::{Fault, Millis};
+use campaign::offer::SkipReason;
+use campaign::outcome::{ErrorInfo, Millis};
 use campaign::pacing::{Rate, Slot};
 use campaign::phone;
 use campaign::record::{Campaign, FileInfo};
 use cloud::Error;
-use cloud::ledger::{Claim, Taken};
+use cloud::ledger::{Claim, OtherClaim};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use sender::desk::{Attempt, Desk, Echo, Ended, Handle, Lane, Look, Permission, Pulled};
-use sender::invocation::{self, Invocation, Term};
+use sender::desk::{
+    MessageHandle, PaceSignal, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate,
+    SendPermission, SendResult,
+};
+use sender::invocation::{self, Invocation, InvocationLimits};
 use serde_json::json;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
@@ -83,7 +86,7 @@ struct Inner {
 }
 
 struct Entry {
-    standing: Standing,
+    standing: RowStatus,
     owner: String,
     claimed_at: Millis,
     not_before: Millis,
@@ -119,9 +122,9 @@ impl Simulated {
 
     /// The file's batches, as the splitter cuts them.
     fn split(&self) {
-        let to = phone::read("+5511987654321", None).unwrap();
+        let to = phone::parse("+5511987654321", None).unwrap();
         let values = Vec::new;
-        let mut cutter = Cutter::new(self.world.rate);
+        let mut cutter = Batcher::new(self.world.rate);
         let rows = (1..=self.world.rows).map(|row| Row {
             row,
             to,
@@ -228,10 +231,10 @@ impl Simulated {
         }
     }
 
-    fn move_row(&self, row: u32, step: Move, attempt: u32, not_before: Millis) {
+    fn move_row(&self, row: u32, step: Transition, attempt: u32, not_before: Millis) {
         let mut inner = self.inner.lock().unwrap();
         let entry = inner.ledger.get_mut(&row).unwrap();
-        let Some(standing) = after(Some(entry.standing), step, attempt) else {
+        let Some(standing) = apply(Some(entry.standing), step, attempt) else {
             return;
         };
         entry.standing = standing;
@@ -246,42 +249,42 @@ fn is_settled(entry: &Entry) -> bool {
     matches!(entry.standing.state, State::Accepted | State::Unconfirmed)
 }
 
-fn pulled(id: u64, batch: Batch) -> Pulled {
-    let handle = Handle {
-        lane: Lane::Bulk,
+fn pulled(id: u64, batch: Batch) -> ReceivedBatch {
+    let handle = MessageHandle {
+        priority: Priority::Bulk,
         receipt: id.to_string(),
-        times: 1,
+        receive_count: 1,
     };
-    Pulled { batch, handle }
+    ReceivedBatch { batch, handle }
 }
 
-impl Desk for Simulated {
+impl SendBackend for Simulated {
     fn now(&self) -> Millis {
         1_000_000_000 + self.elapsed().as_millis() as Millis
     }
 
-    async fn look(&self, _: &CampaignId, age: Duration) -> Result<Look, Error> {
+    async fn check_gate(&self, _: &CampaignId, age: Duration) -> Result<SendGate, Error> {
         // What was read before the claim is young enough for the call.
         if age <= Duration::from_secs(1) {
             self.aws(1, 8).await?;
         }
-        Ok(Look::On(Arc::clone(&self.campaign), "".into()))
+        Ok(SendGate::Open(Arc::clone(&self.campaign), "".into()))
     }
 
-    async fn may_call(&self, _: &CampaignId, _: &Row) -> Result<Option<Permission>, Error> {
+    async fn reserve_send(&self, _: &CampaignId, _: &Row) -> Result<Option<SendPermission>, Error> {
         self.aws(2, 12).await?;
-        Ok(Some(Permission {
-            in_window: true,
-            ..Permission::default()
+        Ok(Some(SendPermission {
+            in_service_window: true,
+            ..SendPermission::default()
         }))
     }
 
-    async fn urgent(&self) -> Result<Option<Pulled>, Error> {
+    async fn receive_urgent(&self) -> Result<Option<ReceivedBatch>, Error> {
         self.aws(2, 12).await?;
         Ok(None)
     }
 
-    async fn claim(&self, _: &CampaignId, row: &Row, owner: &str) -> Result<Claim, Error> {
+    async fn claim_row(&self, _: &CampaignId, row: &Row, owner: &str) -> Result<Claim, Error> {
         self.aws(2, 12).await?;
         let now = self.now();
         let mut inner = self.inner.lock().unwrap();
@@ -292,7 +295,7 @@ impl Desk for Simulated {
                 Claimed if entry.owner == owner => return Ok(Claim::Won(entry.standing.attempt)),
                 Claimed => {
                     let (claimed_at, attempt) = (entry.claimed_at, entry.standing.attempt);
-                    return Ok(Claim::Taken(Taken {
+                    return Ok(Claim::HeldByOther(OtherClaim {
                         claimed_at,
                         attempt,
                     }));
@@ -301,7 +304,7 @@ impl Desk for Simulated {
                 _ => {}
             }
         }
-        let Some(standing) = after(standing, Move::Claim, 0) else {
+        let Some(standing) = apply(standing, Transition::Claim, 0) else {
             return Ok(Claim::Settled);
         };
         let entry = Entry {
@@ -314,24 +317,30 @@ impl Desk for Simulated {
         Ok(Claim::Won(standing.attempt))
     }
 
-    async fn settle(
+    async fn record_transition(
         &self,
         _: &CampaignId,
         row: &Row,
         attempt: u32,
-        step: Move,
-        _: &Fault,
+        step: Transition,
+        _: &ErrorInfo,
     ) -> Result<(), Error> {
         self.aws(2, 12).await?;
         self.move_row(row.row, step, attempt, 0);
         Ok(())
     }
 
-    async fn skip(&self, _: &CampaignId, _: &Row, _: &str, _: Skipped) -> Result<bool, Error> {
+    async fn skip_row(
+        &self,
+        _: &CampaignId,
+        _: &Row,
+        _: &str,
+        _: SkipReason,
+    ) -> Result<bool, Error> {
         Ok(false)
     }
 
-    async fn call(self: Arc<Self>, attempt: Attempt) -> Ended {
+    async fn send_message(self: Arc<Self>, attempt: PendingSend) -> SendResult {
         let at = self.elapsed();
         let (row, number) = (attempt.row.row, attempt.number);
         {
@@ -343,34 +352,34 @@ impl Desk for Simulated {
         let failed = self.chance(self.world.errors);
         sleep(self.between(2, 12)).await;
         if !failed {
-            self.move_row(row, Move::Accept, number, 0);
-            return Ended {
-                echo: Echo::Fine,
-                ..Ended::default()
+            self.move_row(row, Transition::Accept, number, 0);
+            return SendResult {
+                pace_signal: PaceSignal::Accepted,
+                ..SendResult::default()
             };
         }
         self.inner.lock().unwrap().maybe_sent.remove(&row);
         let due = self.now() + self.between(1000, 8000).as_millis() as Millis;
-        self.move_row(row, Move::Retry, number, due);
+        self.move_row(row, Transition::Retry, number, due);
         let echo = if self.chance(self.world.too_much) {
-            Echo::TooMuch
+            PaceSignal::Throttled
         } else {
-            Echo::None
+            PaceSignal::None
         };
-        Ended {
-            echo,
-            again: Some((due, attempt.row)),
-            settled: None,
+        SendResult {
+            pace_signal: echo,
+            retry: Some((due, attempt.row)),
+            outcome: None,
         }
     }
 
-    async fn put_back(&self, _: Lane, batch: Batch, delay: Duration) -> Result<(), Error> {
+    async fn requeue(&self, _: Priority, batch: Batch, delay: Duration) -> Result<(), Error> {
         self.aws(5, 30).await?;
         self.enqueue(batch.rows, delay);
         Ok(())
     }
 
-    async fn next(&self) -> Result<Option<Pulled>, Error> {
+    async fn receive_bulk(&self) -> Result<Option<ReceivedBatch>, Error> {
         self.aws(5, 30).await?;
         let Some((id, batch)) = self.receive(HIDDEN) else {
             sleep(Duration::from_secs(1)).await;
@@ -379,15 +388,15 @@ impl Desk for Simulated {
         Ok(Some(pulled(id, batch)))
     }
 
-    async fn release(&self, handle: &Handle) -> Result<(), Error> {
+    async fn delay_redelivery(&self, handle: &MessageHandle) -> Result<(), Error> {
         self.aws(5, 30).await?;
         self.show(handle.receipt.parse().unwrap());
         Ok(())
     }
 
-    fn tell(&self, _: &invocation::Figures) {}
+    fn emit_metrics(&self, _: &invocation::SendStats) {}
 
-    async fn delete(&self, _: Lane, receipts: &[String]) -> Result<(), Error> {
+    async fn delete_messages(&self, _: Priority, receipts: &[String]) -> Result<(), Error> {
         if receipts.is_empty() {
             return Ok(());
         }
@@ -458,13 +467,13 @@ async fn invoke(
     simulated: &Arc<Simulated>,
     process: &mut Process,
     owner: String,
-    first: Pulled,
+    first: ReceivedBatch,
 ) -> bool {
-    let term = Term {
+    let term = InvocationLimits {
         owner,
         deadline: simulated.now() + TIMEOUT.as_millis() as Millis,
-        look_around: Duration::from_millis(500) * simulated.world.rate.slots,
-        phase: simulated.between(0, 1000).as_secs_f64(),
+        urgent_poll_interval: Duration::from_millis(500) * simulated.world.rate.slots,
+        urgent_poll_phase: simulated.between(0, 1000).as_secs_f64(),
     };
     let invocation = Invocation::new(simulated, &mut process.slot, process.began, term);
     let killed_after = match simulated.chance(simulated.world.kills) {
@@ -472,7 +481,7 @@ async fn invoke(
         false => TIMEOUT,
     };
     tokio::select! {
-        _ = invocation.serve(first) => true,
+        _ = invocation.run(first) => true,
         () = sleep(killed_after) => false,
     }
 }

@@ -4,15 +4,15 @@ use std::hint::black_box;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use campaign::batch::{Batch, Cutter};
-use campaign::import::{Numbers, Verdict};
+use campaign::batch::{Batch, Batcher};
+use campaign::import::{RowVerdict, SeenNumbers};
 use campaign::message::Message;
 use campaign::pacing::Rate;
-use campaign::preview::{Preview, Survey};
+use campaign::preview::{Preview, PreviewBuilder};
 use campaign::record::{Campaign, FileInfo};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use encoding_rs::WINDOWS_1252;
-use people::People;
+use people::RecipientReader;
 
 const ROWS: u64 = 100_000;
 
@@ -43,9 +43,9 @@ fn campaign() -> Campaign {
 /// The first pass: everything is judged and surveyed.
 async fn examine(file: &Arc<[u8]>, campaign: &Campaign) -> u64 {
     let mut people = open(file, campaign).await;
-    let mut survey = Survey::default();
-    while let Some(verdict) = people.next().await.expect("read") {
-        survey.take(&verdict);
+    let mut survey = PreviewBuilder::default();
+    while let Some(verdict) = people.next_verdict().await.expect("read") {
+        survey.add_verdict(&verdict);
     }
     assert_eq!(people.counts().enqueued, ROWS);
     survey.finish(Preview::default()).countries[0].1
@@ -53,7 +53,7 @@ async fn examine(file: &Arc<[u8]>, campaign: &Campaign) -> u64 {
 
 /// The second: everything is judged, cut and written.
 async fn enqueue(file: &Arc<[u8]>, campaign: &Campaign) -> usize {
-    let mut cutter = Cutter::new(Rate {
+    let mut cutter = Batcher::new(Rate {
         slots: 80,
         per_slot: 1,
     });
@@ -66,8 +66,8 @@ async fn enqueue(file: &Arc<[u8]>, campaign: &Campaign) -> usize {
         };
         bytes += black_box(serde_json::to_string(&batch).expect("text")).len();
     };
-    while let Some(verdict) = people.next().await.expect("read") {
-        if let Verdict::Usable(row) = verdict
+    while let Some(verdict) = people.next_verdict().await.expect("read") {
+        if let RowVerdict::Usable(row) = verdict
             && let Some(rows) = cutter.push(row)
         {
             write(rows);
@@ -78,11 +78,11 @@ async fn enqueue(file: &Arc<[u8]>, campaign: &Campaign) -> usize {
     bytes
 }
 
-async fn open(file: &Arc<[u8]>, campaign: &Campaign) -> People {
-    let people = People::open(
+async fn open(file: &Arc<[u8]>, campaign: &Campaign) -> RecipientReader {
+    let people = RecipientReader::open(
         Cursor::new(Arc::clone(file)),
         campaign,
-        Numbers::default(),
+        SeenNumbers::default(),
         0,
     );
     people.await.expect("header")

@@ -4,33 +4,33 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use campaign::batch::{Batch, Cutter, Row};
+use campaign::batch::{Batch, Batcher, Row};
 use campaign::id::RowNumber;
-use campaign::import::{ImportCounts, Verdict};
-use campaign::phone::PhoneKey;
+use campaign::import::{ImportCounts, RowVerdict};
+use campaign::phone::CanonicalPhone;
 use campaign::record::{Campaign, Canary};
-use cloud::imports::{Checkpoint, Share};
+use cloud::imports::{Checkpoint, RowSet};
 use lambda_runtime::Error;
-use people::files::Opened;
+use people::files::OpenedFile;
 
-use crate::{SplitError, Splitter, Turn};
+use crate::{ImportError, ImportRun, Splitter};
 
 /// Batches enqueued together: eight requests of ten.
-const TOGETHER: usize = 80;
+const BATCHES_PER_FLUSH: usize = 80;
 
 /// How the second pass ended.
-pub(crate) enum Enqueued {
+pub(crate) enum EnqueueOutcome {
     /// The whole share is in the queue.
-    All {
+    Complete {
         /// What became of the file's rows, as far as it is known now.
         counts: ImportCounts,
         /// How many rows the share has.
         rows: u64,
         /// How many rows of the file were kept back, in this share and before.
-        kept_back: u64,
+        suppressed: u64,
     },
     /// Time runs out; the next invocation goes on.
-    Part,
+    Partial,
 }
 
 impl Splitter {
@@ -39,109 +39,116 @@ impl Splitter {
         &self,
         campaign: &Campaign,
         index: usize,
-        share: Share,
-        turn: &mut Turn<'_>,
-    ) -> Result<Enqueued, SplitError> {
-        turn.read_by = turn.deadline;
-        let Opened { mut people, .. } = self.open(campaign, index, turn).await?;
+        share: RowSet,
+        turn: &mut ImportRun<'_>,
+    ) -> Result<EnqueueOutcome, ImportError> {
+        turn.read_deadline = turn.deadline;
+        let OpenedFile {
+            recipients: mut people,
+            ..
+        } = self.open_file(campaign, index, turn).await?;
         let before = self
             .imports
-            .checkpoint(&campaign.id, index, share)
+            .get_checkpoint(&campaign.id, index, share)
             .await?
             .unwrap_or_default();
-        let shares = Shares::of_file(campaign, index);
-        let mut out = Output::new(self, campaign, index, share, before);
+        let shares = RowSetSelector::for_file(campaign, index);
+        let mut out = BatchEnqueuer::new(self, campaign, index, share, before);
         let (mut usable, mut taken) = (0, 0);
-        while let Some(verdict) = people.next().await? {
-            if let Verdict::Usable(row) = verdict {
+        while let Some(verdict) = people.next_verdict().await? {
+            if let RowVerdict::Usable(row) = verdict {
                 usable += 1;
-                if shares.of(usable - 1) == share {
+                if shares.row_set(usable - 1) == share {
                     taken += 1;
-                    if out.take(row).await? && turn.is_over() {
-                        out.hand_over().await?;
-                        return Ok(Enqueued::Part);
+                    if out.push(row).await? && turn.is_out_of_time() {
+                        out.save_checkpoint().await?;
+                        return Ok(EnqueueOutcome::Partial);
                     }
                 }
             }
-            self.go_on(campaign, turn).await?;
+            self.heartbeat(campaign, turn).await?;
         }
         out.finish().await?;
-        let kept_back = self.imports.kept_back(&campaign.id, index).await?.len() as u64;
-        Ok(Enqueued::All {
-            counts: people.counts().suppress(kept_back),
+        let kept_back = self
+            .imports
+            .get_suppressed_rows(&campaign.id, index)
+            .await?
+            .len() as u64;
+        Ok(EnqueueOutcome::Complete {
+            counts: people.counts().with_suppressed(kept_back),
             rows: taken,
-            kept_back,
+            suppressed: kept_back,
         })
     }
 }
 
 /// Which rows go first.
-pub(crate) struct Shares {
+pub(crate) struct RowSetSelector {
     canary: Option<Canary>,
     usable: u64,
 }
 
-impl Shares {
+impl RowSetSelector {
     /// Those of the file at `index`.
-    pub(crate) fn of_file(campaign: &Campaign, index: usize) -> Self {
+    pub(crate) fn for_file(campaign: &Campaign, index: usize) -> Self {
         Self {
-            canary: campaign.canary_of(index),
+            canary: campaign.canary_for_file(index),
             usable: campaign.files[index].usable,
         }
     }
 
     /// The share of the usable row at `index`.
-    pub(crate) fn of(&self, index: u64) -> Share {
+    pub(crate) fn row_set(&self, index: u64) -> RowSet {
         match self.canary {
-            Some(canary) if canary.picks(index, self.usable) => Share::Canary,
-            Some(_) | None => Share::Rest,
+            Some(canary) if canary.includes(index, self.usable) => RowSet::Canary,
+            Some(_) | None => RowSet::Remainder,
         }
     }
 }
 
 /// Where usable rows go.
-struct Output<'a> {
+struct BatchEnqueuer<'a> {
     splitter: &'a Splitter,
     campaign: &'a Campaign,
     index: usize,
-    share: Share,
-    cutter: Cutter,
+    row_set: RowSet,
+    batcher: Batcher,
     ready: Vec<Vec<Row>>,
     /// Everything up to here is in the queue.
-    done: RowNumber,
+    enqueued_up_to: RowNumber,
     /// What an earlier invocation had begun when it ended: up to this row, without those.
-    begun: RowNumber,
-    kept_back: HashSet<RowNumber>,
+    begun_up_to: RowNumber,
+    suppressed_before: HashSet<RowNumber>,
 }
 
-impl<'a> Output<'a> {
+impl<'a> BatchEnqueuer<'a> {
     fn new(
         splitter: &'a Splitter,
         campaign: &'a Campaign,
         index: usize,
-        share: Share,
+        row_set: RowSet,
         before: Checkpoint,
     ) -> Self {
         Self {
             splitter,
             campaign,
             index,
-            share,
-            cutter: Cutter::new(splitter.rate),
+            row_set,
+            batcher: Batcher::new(splitter.rate),
             ready: Vec::new(),
-            done: before.done,
-            begun: before.begun,
-            kept_back: before.kept_back.into_iter().collect(),
+            enqueued_up_to: before.completed_row,
+            begun_up_to: before.started_row,
+            suppressed_before: before.suppressed_rows.into_iter().collect(),
         }
     }
 
     /// Takes a row; tells whether batches went out.
-    async fn take(&mut self, row: Row) -> Result<bool, Error> {
-        if row.row <= self.done {
+    async fn push(&mut self, row: Row) -> Result<bool, Error> {
+        if row.row <= self.enqueued_up_to {
             return Ok(false);
         }
-        self.ready.extend(self.cutter.push(row));
-        if self.ready.len() < TOGETHER {
+        self.ready.extend(self.batcher.push(row));
+        if self.ready.len() < BATCHES_PER_FLUSH {
             return Ok(false);
         }
         self.flush().await?;
@@ -150,31 +157,31 @@ impl<'a> Output<'a> {
 
     /// Sends the tail, and writes down that all is done.
     async fn finish(mut self) -> Result<(), Error> {
-        let cutter = std::mem::replace(&mut self.cutter, Cutter::new(self.splitter.rate));
+        let cutter = std::mem::replace(&mut self.batcher, Batcher::new(self.splitter.rate));
         let mut tail = cutter.finish().into_iter().peekable();
         while tail.peek().is_some() {
-            self.ready.extend(tail.by_ref().take(TOGETHER));
+            self.ready.extend(tail.by_ref().take(BATCHES_PER_FLUSH));
             self.flush().await?;
         }
         self.flush().await?;
-        self.hand_over().await
+        self.save_checkpoint().await
     }
 
     /// Writes down that what was begun is done: the next invocation begins behind it.
-    async fn hand_over(&self) -> Result<(), Error> {
+    async fn save_checkpoint(&self) -> Result<(), Error> {
         let checkpoint = Checkpoint {
-            done: self.done,
-            begun: self.begun.max(self.done),
-            kept_back: self
-                .kept_back
+            completed_row: self.enqueued_up_to,
+            started_row: self.begun_up_to.max(self.enqueued_up_to),
+            suppressed_rows: self
+                .suppressed_before
                 .iter()
                 .copied()
-                .filter(|&row| row > self.done)
+                .filter(|&row| row > self.enqueued_up_to)
                 .collect(),
         };
         let imports = &self.splitter.imports;
         Ok(imports
-            .write_checkpoint(&self.campaign.id, self.index, self.share, &checkpoint)
+            .write_checkpoint(&self.campaign.id, self.index, self.row_set, &checkpoint)
             .await?)
     }
 
@@ -183,23 +190,34 @@ impl<'a> Output<'a> {
         let Some(last) = self.ready.iter().flatten().map(|row| row.row).max() else {
             return Ok(());
         };
-        let kept_back = self.suppressed_rows().await?;
+        let kept_back = self.find_suppressed_rows().await?;
         let checkpoint = Checkpoint {
-            done: self.done,
-            begun: last.max(self.begun),
-            kept_back: kept_back
+            completed_row: self.enqueued_up_to,
+            started_row: last.max(self.begun_up_to),
+            suppressed_rows: kept_back
                 .iter()
                 .copied()
-                .chain(self.kept_back.iter().copied().filter(|&row| row > last))
+                .chain(
+                    self.suppressed_before
+                        .iter()
+                        .copied()
+                        .filter(|&row| row > last),
+                )
                 .collect(),
         };
         let Splitter { imports, queue, .. } = self.splitter;
         imports
-            .write_checkpoint(&self.campaign.id, self.index, self.share, &checkpoint)
+            .write_checkpoint(&self.campaign.id, self.index, self.row_set, &checkpoint)
             .await?;
         if !kept_back.is_empty() {
             imports
-                .keep_back(&self.campaign.id, self.index, self.share, last, &kept_back)
+                .record_suppressed_rows(
+                    &self.campaign.id,
+                    self.index,
+                    self.row_set,
+                    last,
+                    &kept_back,
+                )
                 .await?;
         }
         let batches: Vec<Batch> = std::mem::take(&mut self.ready)
@@ -215,23 +233,23 @@ impl<'a> Output<'a> {
                 rows,
             })
             .collect();
-        queue.send(&batches, Duration::ZERO).await?;
-        self.done = last;
+        queue.enqueue(&batches, Duration::ZERO).await?;
+        self.enqueued_up_to = last;
         Ok(())
     }
 
     /// Rows whose people are on the standing list. For those that may be in the queue already it counts what was found
     /// then: the sender looks again, and a row must not be counted in two places.
-    async fn suppressed_rows(&self) -> Result<HashSet<RowNumber>, Error> {
+    async fn find_suppressed_rows(&self) -> Result<HashSet<RowNumber>, Error> {
         let rows = || self.ready.iter().flatten();
-        let people: Vec<PhoneKey> = rows()
-            .filter(|row| row.row > self.begun)
-            .map(|row| row.to.key())
+        let people: Vec<CanonicalPhone> = rows()
+            .filter(|row| row.row > self.begun_up_to)
+            .map(|row| row.to.canonical())
             .collect();
-        let listed = self.splitter.contacts.suppressed(&people).await?;
-        let is_suppressed = |row: &&Row| match row.row > self.begun {
-            true => listed.contains(&row.to.key()),
-            false => self.kept_back.contains(&row.row),
+        let listed = self.splitter.contacts.find_suppressed(&people).await?;
+        let is_suppressed = |row: &&Row| match row.row > self.begun_up_to {
+            true => listed.contains(&row.to.canonical()),
+            false => self.suppressed_before.contains(&row.row),
         };
         Ok(rows().filter(is_suppressed).map(|row| row.row).collect())
     }

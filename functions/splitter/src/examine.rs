@@ -3,76 +3,80 @@
 use std::collections::HashSet;
 
 use campaign::header::FileProblem;
-use campaign::import::{ImportCounts, Verdict};
-use campaign::phone::PhoneKey;
-use campaign::preview::{Format, Preview, Survey};
+use campaign::import::{ImportCounts, RowVerdict};
+use campaign::phone::CanonicalPhone;
+use campaign::preview::{FileFormat, Preview, PreviewBuilder};
 use campaign::record::{Campaign, FileStage};
 use cloud::files::rejects_key;
-use cloud::output::Output;
+use cloud::output::MultipartWriter;
 use lambda_runtime::Error;
-use people::People;
-use people::files::Opened;
+use people::RecipientReader;
+use people::files::OpenedFile;
 
-use crate::rejects::Lines;
-use crate::{SplitError, Splitter, Turn};
+use crate::rejects::LineWriter;
+use crate::{ImportError, ImportRun, Splitter};
 
 /// Recipients looked up on the standing list together.
-const TOGETHER: usize = 4000;
+const RECIPIENTS_PER_LOOKUP: usize = 4000;
 
 /// The most of a header that a preview keeps.
-const SHOWN_COLUMNS: usize = 200;
-const SHOWN_NAME: usize = 100;
+const MAX_PREVIEW_COLUMNS: usize = 200;
+const MAX_COLUMN_NAME_CHARS: usize = 100;
 
 /// What the first pass found.
-pub(crate) struct Examined {
+pub(crate) struct ValidatedFile {
     pub(crate) counts: ImportCounts,
     pub(crate) version: Option<String>,
 }
 
 impl Splitter {
     /// Reads a file to its end; leaves a preview and, where there is something in it, a rejects file.
-    pub(crate) async fn examine(
+    pub(crate) async fn validate(
         &self,
         campaign: &Campaign,
         index: usize,
-        turn: &mut Turn<'_>,
-    ) -> Result<Examined, SplitError> {
+        turn: &mut ImportRun<'_>,
+    ) -> Result<ValidatedFile, ImportError> {
         let now = cloud::now();
-        turn.read_by = now + turn.deadline.saturating_sub(now) / 2;
-        let Opened {
-            mut people,
+        turn.read_deadline = now + turn.deadline.saturating_sub(now) / 2;
+        let OpenedFile {
+            recipients: mut people,
             version,
-            excluded,
-            unreadable,
-        } = self.open(campaign, index, turn).await?;
+            excluded_numbers: excluded,
+            unreadable_lines: unreadable,
+        } = self.open_file(campaign, index, turn).await?;
         let header = people.header();
-        let lines = Lines::new(&header, people.found().delimiter);
-        let mut rejects = Output::new(&self.files, rejects_key(&campaign.id, index));
-        rejects.write(lines.header(&header).as_bytes()).await?;
-        let mut standing = Standing::new(campaign.hold);
-        let mut survey = Survey::default();
-        while let Some(verdict) = people.next().await? {
-            survey.take(&verdict);
+        let lines = LineWriter::new(&header, people.format().delimiter);
+        let mut rejects = MultipartWriter::new(&self.files, rejects_key(&campaign.id, index));
+        rejects.write(lines.header_line(&header).as_bytes()).await?;
+        let mut standing = SuppressionCount::new(campaign.manual_start);
+        let mut survey = PreviewBuilder::default();
+        while let Some(verdict) = people.next_verdict().await? {
+            survey.add_verdict(&verdict);
             match &verdict {
-                Verdict::Rejected(reject) => {
+                RowVerdict::Rejected(reject) => {
                     rejects
-                        .write(lines.reject(people.record(), reject).as_bytes())
+                        .write(
+                            lines
+                                .reject_line(people.current_record(), reject)
+                                .as_bytes(),
+                        )
                         .await?
                 }
-                Verdict::Usable(row) => standing.take(self, row.to.key()).await?,
-                Verdict::Duplicate | Verdict::Suppressed => {}
+                RowVerdict::Usable(row) => standing.add(self, row.to.canonical()).await?,
+                RowVerdict::Duplicate | RowVerdict::Suppressed => {}
             }
-            self.go_on(campaign, turn).await?;
+            self.heartbeat(campaign, turn).await?;
         }
         let counts = people.counts();
         // An examination before this one may have left a file.
-        if counts.rejected > 0 || campaign.files[index].stage != FileStage::Announced {
+        if counts.rejected > 0 || campaign.files[index].stage != FileStage::Pending {
             rejects.finish().await?;
         }
         match counts {
             ImportCounts { rows: 0, .. } => return Err(FileProblem::NoRows.into()),
             ImportCounts { rows, rejected, .. } if rows == rejected => {
-                return Err(FileProblem::NothingUsable { rows }.into());
+                return Err(FileProblem::NoUsableRows { rows }.into());
             }
             _ => {}
         }
@@ -80,36 +84,41 @@ impl Splitter {
         let preview = Preview {
             excluded,
             excluded_unreadable: unreadable,
-            counts: counts.suppress(suppressed),
-            ..describe(&people, campaign)
+            counts: counts.with_suppressed(suppressed),
+            ..describe_file(&people, campaign)
         };
         self.imports
             .write_preview(&campaign.id, &survey.finish(preview))
             .await?;
-        Ok(Examined { counts, version })
+        Ok(ValidatedFile { counts, version })
     }
 
     /// Opens the file at `index` for an import that knows the exclude list, and the numbers of the files before.
-    pub(crate) async fn open(
+    pub(crate) async fn open_file(
         &self,
         campaign: &Campaign,
         index: usize,
-        turn: &mut Turn<'_>,
-    ) -> Result<Opened, SplitError> {
-        let between = async || self.go_on(campaign, turn).await;
-        people::files::open(&self.files, campaign, index, between).await
+        turn: &mut ImportRun<'_>,
+    ) -> Result<OpenedFile, ImportError> {
+        let between = async || self.heartbeat(campaign, turn).await;
+        people::files::open_file(&self.files, campaign, index, between).await
     }
 }
 
 /// What a file is.
-fn describe(people: &People, campaign: &Campaign) -> Preview {
-    let found = people.found();
+fn describe_file(people: &RecipientReader, campaign: &Campaign) -> Preview {
+    let found = people.format();
     let columns = people.columns();
-    let short = |name: &String| name.trim().chars().take(SHOWN_NAME).collect::<String>();
+    let short = |name: &String| {
+        name.trim()
+            .chars()
+            .take(MAX_COLUMN_NAME_CHARS)
+            .collect::<String>()
+    };
     let (message, _) = campaign.messages();
     let needed = message.columns().iter().cloned();
     Preview {
-        format: Format {
+        format: FileFormat {
             kind: found.kind.into(),
             gzip: found.gzip,
             encoding: found.encoding.into(),
@@ -118,51 +127,52 @@ fn describe(people: &People, campaign: &Campaign) -> Preview {
         header: people
             .header()
             .iter()
-            .take(SHOWN_COLUMNS)
+            .take(MAX_PREVIEW_COLUMNS)
             .map(short)
             .collect(),
         phone_column: columns.phone_name.clone(),
         columns: needed.zip(columns.value_names.iter().cloned()).collect(),
-        repeated: columns.repeated.clone(),
+        repeated: columns.repeated_names.clone(),
         ..Preview::default()
     }
 }
 
 /// Counts recipients who are on the standing list, where somebody is going to look at the number.
-struct Standing {
-    wanted: bool,
-    people: Vec<PhoneKey>,
+struct SuppressionCount {
+    is_enabled: bool,
+    pending: Vec<CanonicalPhone>,
     suppressed: u64,
 }
 
-impl Standing {
-    fn new(wanted: bool) -> Self {
+impl SuppressionCount {
+    fn new(is_enabled: bool) -> Self {
         Self {
-            wanted,
-            people: Vec::new(),
+            is_enabled,
+            pending: Vec::new(),
             suppressed: 0,
         }
     }
 
-    async fn take(&mut self, splitter: &Splitter, person: PhoneKey) -> Result<(), Error> {
-        if self.wanted {
-            self.people.push(person);
-            if self.people.len() >= TOGETHER {
-                self.look_up(splitter).await?;
+    async fn add(&mut self, splitter: &Splitter, person: CanonicalPhone) -> Result<(), Error> {
+        if self.is_enabled {
+            self.pending.push(person);
+            if self.pending.len() >= RECIPIENTS_PER_LOOKUP {
+                self.look_up_pending(splitter).await?;
             }
         }
         Ok(())
     }
 
-    async fn look_up(&mut self, splitter: &Splitter) -> Result<(), Error> {
-        let found: HashSet<PhoneKey> = splitter.contacts.suppressed(&self.people).await?;
+    async fn look_up_pending(&mut self, splitter: &Splitter) -> Result<(), Error> {
+        let found: HashSet<CanonicalPhone> =
+            splitter.contacts.find_suppressed(&self.pending).await?;
         self.suppressed += found.len() as u64;
-        self.people.clear();
+        self.pending.clear();
         Ok(())
     }
 
     async fn finish(mut self, splitter: &Splitter) -> Result<u64, Error> {
-        self.look_up(splitter).await?;
+        self.look_up_pending(splitter).await?;
         Ok(self.suppressed)
     }
 }

@@ -31,32 +31,32 @@ use aws_lambda_events::sqs::SqsMessage;
 use campaign::header::FileProblem;
 use campaign::outcome::Millis;
 use campaign::pacing::Rate;
-use campaign::record::{Campaign, STALE_MS};
-use cloud::campaigns::{Campaigns, Take};
+use campaign::record::{Campaign, IMPORT_LEASE_MS};
+use cloud::campaigns::{Campaigns, Lease};
 use cloud::contacts::Contacts;
-use cloud::files::{Files, upload_of};
+use cloud::files::{Files, parse_upload_key};
 use cloud::imports::Imports;
 use cloud::ledger::Ledger;
-use cloud::queue::Queue;
-use cloud::splits::{SplitOrder, Splits};
+use cloud::queue::BatchQueue;
+use cloud::splits::{ImportJob, ImportQueue};
 use lambda_runtime::{Context, Error, tracing};
 use people::ReadError;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
-use crate::work::Left;
+use crate::work::Remaining;
 
 /// How often an invocation shows that it is alive.
-const BEAT: Duration = Duration::from_secs(5);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// When files are busy, somebody looks again after this time.
-const LATER: Duration = Duration::from_secs(10);
+const LEASE_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// What an invocation needs to hand over.
-const WIND_UP_MS: Millis = 30_000;
+const SHUTDOWN_RESERVE_MS: Millis = 30_000;
 
 /// Records between two looks at the clock.
-const RECORDS: u32 = 512;
+const RECORDS_PER_CLOCK_CHECK: u32 = 512;
 
 /// What a splitter needs, made once per process.
 #[derive(Debug)]
@@ -66,8 +66,8 @@ pub struct Splitter {
     contacts: Contacts,
     ledger: Ledger,
     files: Files,
-    queue: Queue,
-    splits: Splits,
+    queue: BatchQueue,
+    import_queue: ImportQueue,
     rate: Rate,
 }
 
@@ -84,33 +84,33 @@ enum Record {
     #[serde(rename = "aws:s3")]
     Upload(S3EventRecord),
     #[serde(rename = "aws:sqs")]
-    Order(SqsMessage),
+    Job(SqsMessage),
 }
 
 /// An invocation at work on one campaign.
-pub(crate) struct Turn<'a> {
+pub(crate) struct ImportRun<'a> {
     owner: &'a str,
     deadline: Millis,
     /// When reading must be done: half the time is the second pass's, which begins by reading as much again.
-    read_by: Millis,
-    records: u32,
-    beat: Instant,
+    read_deadline: Millis,
+    records_since_check: u32,
+    last_heartbeat: Instant,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> ImportRun<'a> {
     fn new(owner: &'a str, deadline: Millis) -> Self {
         Self {
             owner,
             deadline,
-            read_by: deadline,
-            records: 0,
-            beat: Instant::now(),
+            read_deadline: deadline,
+            records_since_check: 0,
+            last_heartbeat: Instant::now(),
         }
     }
 
     /// Whether it is time to hand over.
-    pub(crate) fn is_over(&self) -> bool {
-        cloud::now() + WIND_UP_MS > self.deadline
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        cloud::now() + SHUTDOWN_RESERVE_MS > self.deadline
     }
 }
 
@@ -118,8 +118,8 @@ impl Splitter {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = env::rate()?;
-        let config = aws::config().await;
+        let rate = env::send_rate()?;
+        let config = aws::load_config().await;
         let dynamodb = aws::dynamodb(&config);
         let (table, retention) = (
             env::required("CAMPAIGNS_TABLE")?,
@@ -135,8 +135,8 @@ impl Splitter {
             ),
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
-            queue: Queue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?),
-            splits: Splits::new(aws::sqs(&config), env::required("SPLITS_QUEUE_URL")?),
+            queue: BatchQueue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?),
+            import_queue: ImportQueue::new(aws::sqs(&config), env::required("SPLITS_QUEUE_URL")?),
             rate,
         })
     }
@@ -152,8 +152,8 @@ impl Splitter {
         contacts: Contacts,
         ledger: Ledger,
         files: Files,
-        queue: Queue,
-        splits: Splits,
+        queue: BatchQueue,
+        import_queue: ImportQueue,
         rate: Rate,
     ) -> Self {
         Self {
@@ -163,7 +163,7 @@ impl Splitter {
             ledger,
             files,
             queue,
-            splits,
+            import_queue,
             rate,
         }
     }
@@ -172,10 +172,10 @@ impl Splitter {
     pub async fn handle(&self, event: Event, context: Context) -> Result<(), Error> {
         for record in event.records {
             match record {
-                Record::Upload(record) => self.uploaded(&record, &context).await?,
-                Record::Order(message) => {
+                Record::Upload(record) => self.handle_upload(&record, &context).await?,
+                Record::Job(message) => {
                     let order = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-                    if !self.ordered(&order, &context).await? {
+                    if !self.run_job(&order, &context).await? {
                         tracing::warn!(campaign.id = %order.campaign, "a split order for a campaign that is not there");
                     }
                 }
@@ -184,117 +184,117 @@ impl Splitter {
         Ok(())
     }
 
-    async fn uploaded(&self, record: &S3EventRecord, context: &Context) -> Result<(), Error> {
-        let key = decoded(record.s3.object.key.as_deref().unwrap_or_default());
-        let Some((campaign, _)) = upload_of(&key) else {
+    async fn handle_upload(&self, record: &S3EventRecord, context: &Context) -> Result<(), Error> {
+        let key = decode_key(record.s3.object.key.as_deref().unwrap_or_default());
+        let Some((campaign, _)) = parse_upload_key(&key) else {
             tracing::warn!("an upload outside a campaign's folder is left alone");
             return Ok(());
         };
-        let order = SplitOrder::go_on(campaign);
-        if !self.ordered(&order, context).await? {
+        let order = ImportJob::resume(campaign);
+        if !self.run_job(&order, context).await? {
             tracing::warn!(campaign.id = %order.campaign, "an upload without a campaign is refused");
             let why = "No campaign has this id. Create one with POST /campaigns and upload to the URL it returns.\n";
-            self.files.refuse(&key, why).await?;
+            self.files.write_refusal(&key, why).await?;
         }
         Ok(())
     }
 
     /// Goes on with a campaign's files; `false` where there is no such campaign.
-    async fn ordered(&self, order: &SplitOrder, context: &Context) -> Result<bool, Error> {
+    async fn run_job(&self, order: &ImportJob, context: &Context) -> Result<bool, Error> {
         let (id, owner, now) = (&order.campaign, context.request_id.as_str(), cloud::now());
         let campaign = match self
             .campaigns
-            .take_files(id, owner, now, now.saturating_sub(STALE_MS))
+            .acquire_lease(id, owner, now, now.saturating_sub(IMPORT_LEASE_MS))
             .await?
         {
-            Take::Yours(campaign) => campaign,
-            Take::Busy => {
+            Lease::Acquired(campaign) => campaign,
+            Lease::HeldByOther => {
                 tracing::info!(campaign.id = %id, "the campaign's files are being read; looking again later");
-                self.splits.order(order, LATER).await?;
+                self.import_queue.enqueue(order, LEASE_RETRY_DELAY).await?;
                 return Ok(true);
             }
-            Take::Unknown => return Ok(false),
+            Lease::UnknownCampaign => return Ok(false),
         };
-        let mut turn = Turn::new(owner, context.deadline);
-        let worked = self.work(*campaign, order, &mut turn).await;
-        self.campaigns.give_back(id, owner).await?;
+        let mut turn = ImportRun::new(owner, context.deadline);
+        let worked = self.import(*campaign, order, &mut turn).await;
+        self.campaigns.release_lease(id, owner).await?;
         let next = match worked? {
-            Left::Nothing => return Ok(true),
-            Left::More => SplitOrder::go_on(id.clone()),
-            Left::Offers(position) => SplitOrder::offer(id.clone(), position),
+            Remaining::Nothing => return Ok(true),
+            Remaining::Import => ImportJob::resume(id.clone()),
+            Remaining::Requeue(position) => ImportJob::requeue(id.clone(), position),
         };
         tracing::info!(campaign.id = %id, "time runs out: handed over");
-        self.splits.order(&next, Duration::ZERO).await?;
+        self.import_queue.enqueue(&next, Duration::ZERO).await?;
         Ok(true)
     }
 
     /// Between records: shows life, and stops where another has taken over or time is over.
-    pub(crate) async fn go_on(
+    pub(crate) async fn heartbeat(
         &self,
         campaign: &Campaign,
-        turn: &mut Turn<'_>,
-    ) -> Result<(), SplitError> {
-        turn.records += 1;
-        if turn.records < RECORDS {
+        turn: &mut ImportRun<'_>,
+    ) -> Result<(), ImportError> {
+        turn.records_since_check += 1;
+        if turn.records_since_check < RECORDS_PER_CLOCK_CHECK {
             return Ok(());
         }
-        turn.records = 0;
-        if cloud::now() > turn.read_by {
-            return Err(FileProblem::TooSlow.into());
+        turn.records_since_check = 0;
+        if cloud::now() > turn.read_deadline {
+            return Err(FileProblem::ReadTimeExceeded.into());
         }
-        if turn.beat.elapsed() < BEAT {
+        if turn.last_heartbeat.elapsed() < HEARTBEAT_INTERVAL {
             return Ok(());
         }
-        turn.beat = Instant::now();
+        turn.last_heartbeat = Instant::now();
         match self
             .campaigns
-            .beat(&campaign.id, turn.owner, cloud::now())
+            .renew_lease(&campaign.id, turn.owner, cloud::now())
             .await?
         {
             true => Ok(()),
-            false => Err(SplitError::Way("another invocation has taken over".into())),
+            false => Err(ImportError::Io("another invocation has taken over".into())),
         }
     }
 }
 
 /// Why a pass ended early.
-pub(crate) enum SplitError {
+pub(crate) enum ImportError {
     /// The file is at fault: a sentence for people.
     File(String),
     /// The way to it is.
-    Way(Error),
+    Io(Error),
 }
 
-impl From<ReadError> for SplitError {
+impl From<ReadError> for ImportError {
     fn from(error: ReadError) -> Self {
-        if error.is_on_the_way() {
-            SplitError::Way(error.into())
+        if error.is_retryable() {
+            ImportError::Io(error.into())
         } else {
-            SplitError::File(error.to_string())
+            ImportError::File(error.to_string())
         }
     }
 }
 
-impl From<FileProblem> for SplitError {
+impl From<FileProblem> for ImportError {
     fn from(problem: FileProblem) -> Self {
-        SplitError::File(problem.to_string())
+        ImportError::File(problem.to_string())
     }
 }
 
-impl From<Error> for SplitError {
+impl From<Error> for ImportError {
     fn from(error: Error) -> Self {
-        SplitError::Way(error)
+        ImportError::Io(error)
     }
 }
 
-impl From<cloud::Error> for SplitError {
+impl From<cloud::Error> for ImportError {
     fn from(error: cloud::Error) -> Self {
-        SplitError::Way(error.into())
+        ImportError::Io(error.into())
     }
 }
 
 /// S3 encodes keys in events as a query string does: `+` for a space, then percent.
-fn decoded(key: &str) -> String {
+fn decode_key(key: &str) -> String {
     percent_decode_str(&key.replace('+', " "))
         .decode_utf8_lossy()
         .into_owned()
@@ -307,9 +307,12 @@ mod tests {
     #[test]
     fn keys_are_decoded_once_plus_first() {
         assert_eq!(
-            decoded("uploads/a+b%2Bc/input.csv"),
+            decode_key("uploads/a+b%2Bc/input.csv"),
             "uploads/a b+c/input.csv"
         );
-        assert_eq!(decoded("uploads/%2541/input.csv"), "uploads/%41/input.csv");
+        assert_eq!(
+            decode_key("uploads/%2541/input.csv"),
+            "uploads/%41/input.csv"
+        );
     }
 }

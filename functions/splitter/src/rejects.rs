@@ -2,28 +2,28 @@
 //! can be uploaded to the same campaign.
 
 use campaign::import::Reject;
-use people::line::line;
+use people::line::format_line;
 use table::ByteRecord;
 
 /// What is added behind the operator's own columns.
-const ADDED: [&str; 4] = ["row", "column", "problem", "fix"];
+const ADDED_COLUMNS: [&str; 4] = ["row", "column", "problem", "fix"];
 
 /// How lines of one rejects file are written.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct LineWriter {
     /// How many columns are the operator's own.
-    own: usize,
+    own_columns: usize,
     delimiter: char,
 }
 
-impl Lines {
+impl LineWriter {
     /// For a file with this header. One that is a rejects file itself has no more than its own columns again.
     pub(crate) fn new(header: &[String], delimiter: u8) -> Self {
-        let own = match header.len().checked_sub(ADDED.len()) {
+        let own_columns = match header.len().checked_sub(ADDED_COLUMNS.len()) {
             Some(own)
                 if header[own..]
                     .iter()
-                    .zip(ADDED)
+                    .zip(ADDED_COLUMNS)
                     .all(|(name, added)| name == added) =>
             {
                 own
@@ -31,20 +31,20 @@ impl Lines {
             Some(_) | None => header.len(),
         };
         Self {
-            own,
+            own_columns,
             delimiter: char::from(delimiter),
         }
     }
 
     /// The first line, behind the mark by which Excel knows UTF-8.
-    pub(crate) fn header(&self, header: &[String]) -> String {
-        let own = header[..self.own].iter().map(String::as_str);
-        format!("\u{feff}{}", self.line(own.chain(ADDED)))
+    pub(crate) fn header_line(&self, header: &[String]) -> String {
+        let own = header[..self.own_columns].iter().map(String::as_str);
+        format!("\u{feff}{}", self.line(own.chain(ADDED_COLUMNS)))
     }
 
     /// A record that cannot be used.
-    pub(crate) fn reject(&self, record: &ByteRecord, reject: &Reject) -> String {
-        let cells: Vec<String> = (0..self.own)
+    pub(crate) fn reject_line(&self, record: &ByteRecord, reject: &Reject) -> String {
+        let cells: Vec<String> = (0..self.own_columns)
             .map(|index| self.cell(record, index))
             .collect();
         let (row, problem) = (reject.row.to_string(), reject.reason.to_string());
@@ -60,9 +60,10 @@ impl Lines {
     /// A cell of the record. What is beyond the header is with the last, so that columns stay where they are.
     fn cell(&self, record: &ByteRecord, index: usize) -> String {
         let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
-        let last = index + 1 == self.own;
+        let last = index + 1 == self.own_columns;
         // A rejects file uploaded again is as wide as its header: what follows its own columns is not theirs.
-        let beyond = record.len() > self.own + ADDED.len() || record.len() == self.own + 1;
+        let beyond = record.len() > self.own_columns + ADDED_COLUMNS.len()
+            || record.len() == self.own_columns + 1;
         if !(last && beyond) {
             return record.get(index).map(text).unwrap_or_default();
         }
@@ -71,7 +72,7 @@ impl Lines {
     }
 
     fn line<'c>(&self, cells: impl Iterator<Item = &'c str>) -> String {
-        let mut line = line(self.delimiter, cells);
+        let mut line = format_line(self.delimiter, cells);
         line.push_str("\r\n");
         line
     }
@@ -89,43 +90,43 @@ mod tests {
     #[test]
     fn the_operators_columns_come_first_and_as_they_were() {
         let header = names(&["Name", "Phone; home"]);
-        let lines = Lines::new(&header, b';');
+        let lines = LineWriter::new(&header, b';');
         assert_eq!(
-            lines.header(&header),
+            lines.header_line(&header),
             "\u{feff}Name;\"Phone; home\";row;column;problem;fix\r\n"
         );
         let reject = Reject {
             row: 7,
             column: "Phone; home".into(),
-            reason: RejectReason::NotText,
+            reason: RejectReason::DamagedText,
         };
-        let line = lines.reject(&ByteRecord::from(vec!["=1+1", "+55 11"]), &reject);
+        let line = lines.reject_line(&ByteRecord::from(vec!["=1+1", "+55 11"]), &reject);
         assert!(
             line.starts_with(
                 "'=1+1;+55 11;7;\"Phone; home\";there are damaged characters in this cell;"
             ),
             "{line}"
         );
-        let short = lines.reject(&ByteRecord::from(vec!["Ana"]), &reject);
+        let short = lines.reject_line(&ByteRecord::from(vec!["Ana"]), &reject);
         assert!(short.starts_with("Ana;;7;"), "{short}");
-        let wide = lines.reject(&ByteRecord::from(vec!["Ana", "1", "2"]), &reject);
+        let wide = lines.reject_line(&ByteRecord::from(vec!["Ana", "1", "2"]), &reject);
         assert!(wide.starts_with("Ana;\"1;2\";7;"), "{wide}");
     }
 
     #[test]
     fn a_corrected_rejects_file_does_not_grow() {
         let header = names(&["Name", "Phone", "row", "column", "problem", "fix"]);
-        let lines = Lines::new(&header, b',');
+        let lines = LineWriter::new(&header, b',');
         assert_eq!(
-            lines.header(&header),
+            lines.header_line(&header),
             "\u{feff}Name,Phone,row,column,problem,fix\r\n"
         );
         let reject = Reject {
             row: 3,
             column: "Phone".into(),
-            reason: RejectReason::OpenQuote,
+            reason: RejectReason::UnclosedQuote,
         };
-        let again = lines.reject(
+        let again = lines.reject_line(
             &ByteRecord::from(vec!["Ana", "n/a", "9", "Phone", "old", "old"]),
             &reject,
         );

@@ -5,167 +5,171 @@ use campaign::record::{Campaign, CampaignState, Canary, FileStage};
 use cloud::files::Upload;
 use lambda_runtime::{Error, tracing};
 
-use cloud::imports::Share;
+use cloud::imports::RowSet;
 use cloud::metrics::Metrics;
-use cloud::splits::{Position, SplitOrder};
+use cloud::splits::{ImportJob, Position};
 
-use crate::enqueue::Enqueued;
-use crate::examine::Examined;
-use crate::offer::Offered;
-use crate::{SplitError, Splitter, Turn};
+use crate::enqueue::EnqueueOutcome;
+use crate::examine::ValidatedFile;
+use crate::offer::RequeueOutcome;
+use crate::{ImportError, ImportRun, Splitter};
 
 /// Whether anything is left to do about a campaign's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum Remaining {
     Nothing,
-    More,
+    Import,
     /// Rows are still to be offered again, from here on.
-    Offers(Position),
+    Requeue(Position),
 }
 
 impl Splitter {
     /// Does what an order asks for, then what is to be done about the file that is open.
-    pub(crate) async fn work(
+    pub(crate) async fn import(
         &self,
         mut campaign: Campaign,
-        order: &SplitOrder,
-        turn: &mut Turn<'_>,
-    ) -> Result<Left, Error> {
-        if let Some(from) = order.offer {
-            match self.offer(&mut campaign, from, turn).await {
-                Ok(Offered::All) if turn.is_over() => return Ok(Left::More),
-                Ok(Offered::All) => {}
-                Ok(Offered::Part(position)) => return Ok(Left::Offers(position)),
-                Err(SplitError::Way(error)) => return Err(error),
+        order: &ImportJob,
+        turn: &mut ImportRun<'_>,
+    ) -> Result<Remaining, Error> {
+        if let Some(from) = order.requeue {
+            match self.requeue(&mut campaign, from, turn).await {
+                Ok(RequeueOutcome::Complete) if turn.is_out_of_time() => {
+                    return Ok(Remaining::Import);
+                }
+                Ok(RequeueOutcome::Complete) => {}
+                Ok(RequeueOutcome::Partial(position)) => return Ok(Remaining::Requeue(position)),
+                Err(ImportError::Io(error)) => return Err(error),
                 // It was read before, so it can be read: the object is gone, or has changed behind our back.
-                Err(SplitError::File(problem)) => {
+                Err(ImportError::File(problem)) => {
                     tracing::error!(campaign.id = %campaign.id, "the file cannot be read again: {problem}");
-                    return Ok(Left::Nothing);
+                    return Ok(Remaining::Nothing);
                 }
             }
         }
-        if campaign.state == CampaignState::Scheduled && !self.has_begun(&mut campaign).await? {
-            return Ok(Left::Nothing);
+        if campaign.state == CampaignState::Scheduled && !self.start_if_due(&mut campaign).await? {
+            return Ok(Remaining::Nothing);
         }
         if campaign.state == CampaignState::Canary {
-            return Ok(Left::Nothing);
+            return Ok(Remaining::Nothing);
         }
-        self.read(campaign, order.examine, turn).await
+        self.import_open_file(campaign, order.validate, turn).await
     }
 
     /// Lets a campaign begin whose time has come.
-    async fn has_begun(&self, campaign: &mut Campaign) -> Result<bool, Error> {
-        use CampaignState::{Scheduled, Splitting};
-        if !campaign.window.is_open(cloud::now()) {
+    async fn start_if_due(&self, campaign: &mut Campaign) -> Result<bool, Error> {
+        use CampaignState::{Enqueuing, Scheduled};
+        if !campaign.schedule.has_begun(cloud::now()) {
             return Ok(false);
         }
-        campaign.state = Splitting;
+        campaign.state = Enqueuing;
         Ok(self
             .campaigns
-            .enter(&campaign.id, Splitting, &[Scheduled], None)
+            .transition(&campaign.id, Enqueuing, &[Scheduled], None)
             .await?)
     }
 
     /// Reads the file that is open, and puts its rows into the queue.
-    async fn read(
+    async fn import_open_file(
         &self,
         mut campaign: Campaign,
         again: bool,
-        turn: &mut Turn<'_>,
-    ) -> Result<Left, Error> {
+        turn: &mut ImportRun<'_>,
+    ) -> Result<Remaining, Error> {
         let last = campaign.files.len().saturating_sub(1);
         let unread = again
             && campaign
                 .files
                 .get(last)
-                .is_some_and(|file| file.stage != FileStage::Split);
-        let Some(index) = campaign.open_file().or(unread.then_some(last)) else {
-            return self.all_read(&campaign).await;
+                .is_some_and(|file| file.stage != FileStage::Enqueued);
+        let Some(index) = campaign.next_file_index().or(unread.then_some(last)) else {
+            return self.finish_import(&campaign).await;
         };
         // Also where an invocation died between the end of the first pass and what follows from it.
-        let unexamined = campaign.files[index].stage == FileStage::Announced
-            || campaign.state == CampaignState::Examining;
+        let unexamined = campaign.files[index].stage == FileStage::Pending
+            || campaign.state == CampaignState::Validating;
         if again || unexamined {
-            if !self.examined(&mut campaign, index, turn).await? {
-                return self.resumed(&campaign).await;
+            if !self.validate_file(&mut campaign, index, turn).await? {
+                return self.conclude_resumed(&campaign).await;
             }
             // The second pass must come further than the first file it reads: it wants the greater part of a turn.
-            if turn.is_over() {
-                return Ok(Left::More);
+            if turn.is_out_of_time() {
+                return Ok(Remaining::Import);
             }
         }
         if !campaign.state.may_send() {
-            return Ok(Left::Nothing);
+            return Ok(Remaining::Nothing);
         }
-        let canary = campaign.canary_of(index).filter(|canary| !canary.released);
-        let share = canary.map_or(Share::Rest, |_| Share::Canary);
+        let canary = campaign
+            .canary_for_file(index)
+            .filter(|canary| !canary.released);
+        let share = canary.map_or(RowSet::Remainder, |_| RowSet::Canary);
         match self.enqueue(&campaign, index, share, turn).await {
-            Ok(Enqueued::Part) => Ok(Left::More),
-            Ok(Enqueued::All {
+            Ok(EnqueueOutcome::Partial) => Ok(Remaining::Import),
+            Ok(EnqueueOutcome::Complete {
                 counts,
                 rows,
-                kept_back,
+                suppressed: kept_back,
             }) => match canary {
                 Some(canary) => {
                     let enqueued = rows.saturating_sub(kept_back);
                     let canary = Canary { enqueued, ..canary };
-                    self.canary_is_out(&mut campaign, index, counts, canary)
+                    self.finish_canary(&mut campaign, index, counts, canary)
                         .await
                 }
-                None => self.is_split(&mut campaign, index, counts).await,
+                None => self.finish_file(&mut campaign, index, counts).await,
             },
             Err(error) => self
-                .unusable(&mut campaign, index, error)
+                .fail_file(&mut campaign, index, error)
                 .await
-                .map(|()| Left::Nothing),
+                .map(|()| Remaining::Nothing),
         }
     }
 
     /// A campaign that was resumed while a further file of it was only announced goes on without that file.
-    async fn resumed(&self, campaign: &Campaign) -> Result<Left, Error> {
+    async fn conclude_resumed(&self, campaign: &Campaign) -> Result<Remaining, Error> {
         let some_split = campaign
             .files
             .iter()
-            .any(|file| file.stage == FileStage::Split);
+            .any(|file| file.stage == FileStage::Enqueued);
         match campaign.state {
-            CampaignState::Splitting if some_split => self.all_read(campaign).await,
-            _ => Ok(Left::Nothing),
+            CampaignState::Enqueuing if some_split => self.finish_import(campaign).await,
+            _ => Ok(Remaining::Nothing),
         }
     }
 
     /// The canary rows are in the queue; the others wait.
-    async fn canary_is_out(
+    async fn finish_canary(
         &self,
         campaign: &mut Campaign,
         index: usize,
         counts: ImportCounts,
         canary: Canary,
-    ) -> Result<Left, Error> {
+    ) -> Result<Remaining, Error> {
         let id = &campaign.id;
         let file = &mut campaign.files[index];
         file.counts = counts;
-        self.campaigns.write_file(id, index, file).await?;
+        self.campaigns.update_file(id, index, file).await?;
         self.campaigns.set_canary(id, canary).await?;
-        self.campaigns.offered(id, cloud::now()).await?;
-        use CampaignState::{Canary as Waiting, Splitting};
+        self.campaigns.mark_requeued(id, cloud::now()).await?;
+        use CampaignState::{Canary as Waiting, Enqueuing};
         self.campaigns
-            .enter(id, Waiting, &[Splitting], None)
+            .transition(id, Waiting, &[Enqueuing], None)
             .await?;
         tracing::info!(campaign.id = %id, rows = canary.enqueued, "canary rows are out");
-        Ok(Left::Nothing)
+        Ok(Remaining::Nothing)
     }
 
     /// The first pass and what follows from it; tells whether the file may be sent now.
-    async fn examined(
+    async fn validate_file(
         &self,
         campaign: &mut Campaign,
         index: usize,
-        turn: &mut Turn<'_>,
+        turn: &mut ImportRun<'_>,
     ) -> Result<bool, Error> {
         let id = campaign.id.clone();
         let list_is_there =
-            campaign.exclude.is_none() || self.files.uploaded(&id, Upload::Exclude).await?;
-        if !list_is_there || !self.files.uploaded(&id, Upload::File(index)).await? {
+            campaign.exclude.is_none() || self.files.upload_exists(&id, Upload::Exclusions).await?;
+        if !list_is_there || !self.files.upload_exists(&id, Upload::File(index)).await? {
             tracing::info!(campaign.id = %id, "waits for another upload");
             return Ok(false);
         }
@@ -173,77 +177,81 @@ impl Splitter {
         let first = campaign
             .files
             .iter()
-            .all(|file| file.stage != FileStage::Split);
+            .all(|file| file.stage != FileStage::Enqueued);
         if first {
-            use CampaignState::{AwaitingUpload, Examining, Failed, Ready};
-            let from = [AwaitingUpload, Examining, Failed, Ready];
-            if !self.campaigns.enter(&id, Examining, &from, None).await? {
+            use CampaignState::{AwaitingUpload, Failed, Ready, Validating};
+            let from = [AwaitingUpload, Validating, Failed, Ready];
+            if !self
+                .campaigns
+                .transition(&id, Validating, &from, None)
+                .await?
+            {
                 return Ok(false);
             }
-            campaign.state = Examining;
+            campaign.state = Validating;
         }
-        let Examined { counts, version } = match self.examine(campaign, index, turn).await {
+        let ValidatedFile { counts, version } = match self.validate(campaign, index, turn).await {
             Ok(examined) => examined,
             Err(error) => {
-                self.unusable(campaign, index, error).await?;
+                self.fail_file(campaign, index, error).await?;
                 return Ok(false);
             }
         };
         let file = &mut campaign.files[index];
         (file.stage, file.counts, file.version, file.problem) =
-            (FileStage::Examined, counts, version, None);
+            (FileStage::Validated, counts, version, None);
         file.usable = counts.enqueued;
-        self.campaigns.write_file(&id, index, file).await?;
+        self.campaigns.update_file(&id, index, file).await?;
         tracing::info!(campaign.id = %id, file = index + 1, rows = counts.rows, rejected = counts.rejected, "file examined");
-        let (from, to) = match (first, campaign.hold) {
+        let (from, to) = match (first, campaign.manual_start) {
             (true, true) => (vec![campaign.state], CampaignState::Ready),
-            (true, false) if !campaign.window.is_open(cloud::now()) => {
+            (true, false) if !campaign.schedule.has_begun(cloud::now()) => {
                 (vec![campaign.state], CampaignState::Scheduled)
             }
-            (true, false) => (vec![campaign.state], CampaignState::Splitting),
+            (true, false) => (vec![campaign.state], CampaignState::Enqueuing),
             (false, _) => (
-                vec![CampaignState::Sending, CampaignState::Splitting],
-                CampaignState::Splitting,
+                vec![CampaignState::Sending, CampaignState::Enqueuing],
+                CampaignState::Enqueuing,
             ),
         };
         campaign.state = to;
-        Ok(self.campaigns.enter(&id, to, &from, None).await? && to.may_send())
+        Ok(self.campaigns.transition(&id, to, &from, None).await? && to.may_send())
     }
 
     /// No file is open. An invocation may have died before it drew the conclusion.
-    async fn all_read(&self, campaign: &Campaign) -> Result<Left, Error> {
-        use CampaignState::{Examining, Failed, Sending, Splitting};
+    async fn finish_import(&self, campaign: &Campaign) -> Result<Remaining, Error> {
+        use CampaignState::{Enqueuing, Failed, Sending, Validating};
         let (id, files) = (&campaign.id, &campaign.files);
         let concluded = if files.iter().all(|file| file.stage == FileStage::Failed) {
             let problem = files.last().and_then(|file| file.problem.as_deref());
             self.campaigns
-                .enter(id, Failed, &[Examining, Splitting], problem)
+                .transition(id, Failed, &[Validating, Enqueuing], problem)
                 .await?
         } else {
             self.campaigns
-                .enter(id, Sending, &[Splitting], None)
+                .transition(id, Sending, &[Enqueuing], None)
                 .await?
         };
         tracing::info!(campaign.id = %id, concluded, "every file is read");
-        Ok(Left::Nothing)
+        Ok(Remaining::Nothing)
     }
 
-    async fn is_split(
+    async fn finish_file(
         &self,
         campaign: &mut Campaign,
         index: usize,
         counts: ImportCounts,
-    ) -> Result<Left, Error> {
+    ) -> Result<Remaining, Error> {
         let (id, file) = (&campaign.id, &mut campaign.files[index]);
-        (file.stage, file.counts) = (FileStage::Split, counts);
-        self.campaigns.write_file(id, index, file).await?;
-        self.campaigns.offered(id, cloud::now()).await?;
+        (file.stage, file.counts) = (FileStage::Enqueued, counts);
+        self.campaigns.update_file(id, index, file).await?;
+        self.campaigns.mark_requeued(id, cloud::now()).await?;
         // Not where the campaign was stopped meanwhile: then it stays so, though its file is read.
         self.campaigns
-            .enter(
+            .transition(
                 id,
                 CampaignState::Sending,
-                &[CampaignState::Splitting],
+                &[CampaignState::Enqueuing],
                 None,
             )
             .await?;
@@ -255,39 +263,39 @@ impl Splitter {
             enqueued,
         } = counts;
         tracing::info!(campaign.id = %id, file = index + 1, rows, rejected, duplicates, suppressed, enqueued, "file split");
-        Metrics::of("splitter")
-            .count("Files", 1)
-            .count("Rows", rows as usize)
-            .count("Rejected", rejected as usize)
-            .count("Enqueued", enqueued as usize)
-            .write();
-        Ok(Left::Nothing)
+        Metrics::for_function("splitter")
+            .add_count("Files", 1)
+            .add_count("Rows", rows as usize)
+            .add_count("Rejected", rejected as usize)
+            .add_count("Enqueued", enqueued as usize)
+            .emit();
+        Ok(Remaining::Nothing)
     }
 
     /// Where the file is at fault, people are told; where the way to it is, the event comes again.
-    async fn unusable(
+    async fn fail_file(
         &self,
         campaign: &mut Campaign,
         index: usize,
-        error: SplitError,
+        error: ImportError,
     ) -> Result<(), Error> {
         let problem = match error {
-            SplitError::File(problem) => sentence(&problem),
-            SplitError::Way(error) => return Err(error),
+            ImportError::File(problem) => to_sentence(&problem),
+            ImportError::Io(error) => return Err(error),
         };
         let id = campaign.id.clone();
         tracing::warn!(campaign.id = %id, file = index + 1, "the file cannot be used: {problem}");
         let file = &mut campaign.files[index];
         (file.stage, file.problem) = (FileStage::Failed, Some(problem.clone()));
-        self.campaigns.write_file(&id, index, file).await?;
+        self.campaigns.update_file(&id, index, file).await?;
         if campaign
             .files
             .iter()
             .all(|file| file.stage == FileStage::Failed)
         {
-            let from = [CampaignState::Examining, CampaignState::Splitting];
+            let from = [CampaignState::Validating, CampaignState::Enqueuing];
             self.campaigns
-                .enter(&id, CampaignState::Failed, &from, Some(&problem))
+                .transition(&id, CampaignState::Failed, &from, Some(&problem))
                 .await?;
         }
         Ok(())
@@ -295,7 +303,7 @@ impl Splitter {
 }
 
 /// As people read it: a capital first and a full stop last.
-fn sentence(problem: &str) -> String {
+fn to_sentence(problem: &str) -> String {
     let mut letters = problem.chars();
     let first = letters
         .next()

@@ -2,52 +2,52 @@
 //! writes a row, twice what the ledger costs now; reading a million rows costs two cents, and only happens while a
 //! campaign stands still.
 
-use campaign::id::{RowNumber, page};
-use campaign::ledger::{Move, OWNER_DIED, State, repair};
-use campaign::offer::{Fate, fate};
-use campaign::outcome::{Fault, Millis};
+use campaign::id::{RowNumber, partition_of};
+use campaign::ledger::{SENDER_DIED, State, Transition, repair_transition};
+use campaign::offer::{Disposition, disposition};
+use campaign::outcome::{ErrorInfo, Millis};
 use campaign::record::Campaign;
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::tracing;
 
-use crate::{Sweep, Swept, WIND_UP_MS};
+use crate::{ReconcileStats, Reconciler, SHUTDOWN_RESERVE_MS};
 
 /// Pages under way at once.
-const IN_FLIGHT: usize = 16;
+const CONCURRENT_PAGES: usize = 16;
 
 /// What a page showed.
 #[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    doubts: usize,
+struct PageStats {
+    unconfirmed: usize,
     resent: usize,
     overdue: usize,
 }
 
-impl Sweep {
+impl Reconciler {
     /// Reads a campaign's ledger and settles what stands still; gives the number of retries whose time has come.
-    pub(crate) async fn repair(
+    pub(crate) async fn repair_ledger(
         &self,
         campaign: &Campaign,
         now: Millis,
         deadline: Millis,
-        swept: &mut Swept,
+        swept: &mut ReconcileStats,
     ) -> Result<usize, cloud::Error> {
-        let last = RowNumber::try_from(campaign.counts().rows).unwrap_or(RowNumber::MAX);
-        let mut pages = stream::iter(0..=page(last))
+        let last = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
+        let mut pages = stream::iter(0..=partition_of(last))
             .map(|page| self.repair_page(campaign, page, now))
-            .buffer_unordered(IN_FLIGHT);
+            .buffer_unordered(CONCURRENT_PAGES);
         let mut overdue = 0;
         while let Some(found) = pages.try_next().await? {
-            swept.doubts += found.doubts;
+            swept.unconfirmed += found.unconfirmed;
             swept.resent += found.resent;
             overdue += found.overdue;
-            if cloud::now() + WIND_UP_MS > deadline {
+            if cloud::now() + SHUTDOWN_RESERVE_MS > deadline {
                 tracing::warn!(campaign.id = %campaign.id, "time is over before the ledger was read to its end");
                 return Ok(overdue);
             }
         }
-        self.campaigns.swept(&campaign.id, now).await?;
+        self.campaigns.mark_reconciled(&campaign.id, now).await?;
         Ok(overdue)
     }
 
@@ -56,9 +56,9 @@ impl Sweep {
         campaign: &Campaign,
         page: RowNumber,
         now: Millis,
-    ) -> Result<Found, cloud::Error> {
-        let mut found = Found::default();
-        for row in self.ledger.page(&campaign.id, page).await? {
+    ) -> Result<PageStats, cloud::Error> {
+        let mut found = PageStats::default();
+        for row in self.ledger.list_partition(&campaign.id, page).await? {
             let due = row.not_before.is_none_or(|due| due <= now);
             found.overdue += usize::from(row.state == State::Retry && due);
             self.repair_row(campaign, &row, now, &mut found).await?;
@@ -71,30 +71,30 @@ impl Sweep {
         campaign: &Campaign,
         row: &LedgerRow,
         now: Millis,
-        found: &mut Found,
+        found: &mut PageStats,
     ) -> Result<(), cloud::Error> {
-        let step = repair(
-            row.standing(),
+        let step = repair_transition(
+            row.status(),
             row.claimed_at,
             campaign.policy,
-            fate(campaign, now) == Fate::Sent,
+            disposition(campaign, now) == Disposition::Send,
             now,
         );
-        let (Some(step), Some(number)) = (step, row.number()) else {
+        let (Some(step), Some(number)) = (step, row.row_number()) else {
             return Ok(());
         };
         let (id, attempt) = (&campaign.id, row.attempt);
-        if step == Move::Resend {
-            let resent = self.ledger.resend(id, number, attempt).await?;
+        if step == Transition::Resend {
+            let resent = self.ledger.schedule_resend(id, number, attempt).await?;
             found.resent += usize::from(resent);
             found.overdue += usize::from(resent);
         } else {
-            let fault = Fault::on_the_way(OWNER_DIED);
+            let fault = ErrorInfo::transport(SENDER_DIED);
             let doubted = self
                 .ledger
-                .settle(id, number, attempt, step, &fault)
+                .record_outcome(id, number, attempt, step, &fault)
                 .await?;
-            found.doubts += usize::from(doubted);
+            found.unconfirmed += usize::from(doubted);
         }
         Ok(())
     }

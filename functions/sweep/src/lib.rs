@@ -25,25 +25,25 @@ use std::time::Duration;
 
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
-use campaign::progress::progress;
+use campaign::progress::compute_progress;
 use campaign::record::{Campaign, CampaignState};
-use campaign::sweep::{Duty, Seen};
+use campaign::sweep::{RepairAction, Snapshot};
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;
 use cloud::dead_letters::DeadLetters;
 use cloud::ledger::Ledger;
 use cloud::metrics::Metrics;
-use cloud::queue::Queue;
-use cloud::splits::{Position, SplitOrder, Splits};
+use cloud::queue::BatchQueue;
+use cloud::splits::{ImportJob, ImportQueue, Position};
 use lambda_runtime::{Context, Error, tracing};
 use rand::seq::SliceRandom;
 
 /// What is left for the last step.
-const WIND_UP_MS: Millis = 15_000;
+const SHUTDOWN_RESERVE_MS: Millis = 15_000;
 
 /// What a sweep needs, made once per process.
 #[derive(Debug)]
-pub struct Sweep {
+pub struct Reconciler {
     /// The campaigns table.
     pub campaigns: Campaigns,
     /// Counters.
@@ -51,43 +51,43 @@ pub struct Sweep {
     /// Rows.
     pub ledger: Ledger,
     /// The sends queue.
-    pub sends: Queue,
+    pub send_queue: BatchQueue,
     /// Batches that failed for good.
-    pub dead: Queue,
+    pub dead_letter_queue: BatchQueue,
     /// Notes on them.
-    pub notes: DeadLetters,
+    pub dead_letters: DeadLetters,
     /// Where the splitter is told to go on.
-    pub splits: Splits,
+    pub import_queue: ImportQueue,
 }
 
 /// What a sweep did, as it is logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct ReconcileStats {
     /// Campaigns looked at.
     pub campaigns: usize,
     /// Claims of dead senders that became doubts.
-    pub doubts: usize,
+    pub unconfirmed: usize,
     /// Doubts that are sent again.
     pub resent: usize,
     /// Campaigns whose rows are offered again, or settled.
-    pub offered: usize,
+    pub requeued: usize,
     /// Campaigns whose files are read on.
-    pub continued: usize,
+    pub imports_resumed: usize,
     /// Campaigns that were closed.
     pub closed: usize,
     /// Batches brought back from the dead-letter queue.
     pub dead_letters: usize,
     /// Campaigns that ought to send and do not.
-    pub standing_still: usize,
+    pub stalled: usize,
     /// Calls that may or may not have been sent, of a million; where they are most.
-    pub doubts_per_million: usize,
+    pub unconfirmed_per_million: usize,
 }
 
-impl Sweep {
+impl Reconciler {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let config = aws::config().await;
+        let config = aws::load_config().await;
         let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
         let (table, retention) = (
             env::required("CAMPAIGNS_TABLE")?,
@@ -96,11 +96,14 @@ impl Sweep {
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
-            notes: DeadLetters::new(dynamodb.clone(), table, retention),
+            dead_letters: DeadLetters::new(dynamodb.clone(), table, retention),
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
-            sends: Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
-            dead: Queue::new(sqs.clone(), env::required("SENDS_DEAD_LETTERS_URL")?),
-            splits: Splits::new(sqs, env::required("SPLITS_QUEUE_URL")?),
+            send_queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            dead_letter_queue: BatchQueue::new(
+                sqs.clone(),
+                env::required("SENDS_DEAD_LETTERS_URL")?,
+            ),
+            import_queue: ImportQueue::new(sqs, env::required("SPLITS_QUEUE_URL")?),
         })
     }
 
@@ -108,102 +111,107 @@ impl Sweep {
     pub async fn handle(&self, context: Context) -> Result<(), Error> {
         let swept = self.run(cloud::now(), context.deadline).await?;
         tracing::info!(?swept, "swept");
-        Metrics::of("sweep")
-            .count("Campaigns", swept.campaigns)
-            .count("Doubts", swept.doubts)
-            .count("Resent", swept.resent)
-            .count("Offered", swept.offered)
-            .count("Continued", swept.continued)
-            .count("Closed", swept.closed)
-            .count("DeadLetters", swept.dead_letters)
-            .count("StandingStill", swept.standing_still)
-            .count("DoubtsPerMillion", swept.doubts_per_million)
-            .write();
+        Metrics::for_function("sweep")
+            .add_count("Campaigns", swept.campaigns)
+            .add_count("Doubts", swept.unconfirmed)
+            .add_count("Resent", swept.resent)
+            .add_count("Offered", swept.requeued)
+            .add_count("Continued", swept.imports_resumed)
+            .add_count("Closed", swept.closed)
+            .add_count("DeadLetters", swept.dead_letters)
+            .add_count("StandingStill", swept.stalled)
+            .add_count("DoubtsPerMillion", swept.unconfirmed_per_million)
+            .emit();
         Ok(())
     }
 
     /// Sweeps as of `now`, until `deadline`. What fails for one campaign does not keep the others waiting.
-    pub async fn run(&self, now: Millis, deadline: Millis) -> Result<Swept, Error> {
-        let mut swept = Swept::default();
-        self.dead_letters(now, deadline, &mut swept).await?;
-        let mut open = self.campaigns.open().await?;
+    pub async fn run(&self, now: Millis, deadline: Millis) -> Result<ReconcileStats, Error> {
+        let mut swept = ReconcileStats::default();
+        self.drain_dead_letters(now, deadline, &mut swept).await?;
+        let mut open = self.campaigns.list_open_ids().await?;
         open.shuffle(&mut rand::rng());
         for id in open {
-            if cloud::now() + WIND_UP_MS > deadline {
+            if cloud::now() + SHUTDOWN_RESERVE_MS > deadline {
                 break;
             }
             swept.campaigns += 1;
-            if let Err(error) = self.campaign(&id, now, deadline, &mut swept).await {
+            if let Err(error) = self
+                .reconcile_campaign(&id, now, deadline, &mut swept)
+                .await
+            {
                 tracing::error!(campaign.id = %id, "not swept: {error}");
             }
         }
         Ok(swept)
     }
 
-    async fn campaign(
+    async fn reconcile_campaign(
         &self,
         id: &CampaignId,
         now: Millis,
         deadline: Millis,
-        swept: &mut Swept,
+        swept: &mut ReconcileStats,
     ) -> Result<(), cloud::Error> {
         let Some(campaign) = self.campaigns.get(id).await? else {
             return Ok(());
         };
-        let counters = self.counters.total(id).await?;
+        let counters = self.counters.sum(id).await?;
         // The budget only matters for the estimated end.
-        let progress = progress(&campaign, counters, 1, now);
-        let seen = Seen {
+        let progress = compute_progress(&campaign, counters, 1, now);
+        let seen = Snapshot {
             campaign: &campaign,
             progress: &progress,
-            queue_is_empty: self.sends.is_empty().await?,
+            queue_is_empty: self.send_queue.is_empty().await?,
             now,
         };
-        let doubts = usize::try_from(seen.doubts_per_million()).unwrap_or(usize::MAX);
-        swept.doubts_per_million = swept.doubts_per_million.max(doubts);
-        swept.standing_still += usize::from(seen.is_stuck());
+        let doubts = usize::try_from(seen.unconfirmed_per_million()).unwrap_or(usize::MAX);
+        swept.unconfirmed_per_million = swept.unconfirmed_per_million.max(doubts);
+        swept.stalled += usize::from(seen.is_stalled());
         let mut overdue = 0;
-        if seen.reads_ledger() {
-            overdue = self.repair(&campaign, now, deadline, swept).await?;
+        if seen.needs_ledger_scan() {
+            overdue = self.repair_ledger(&campaign, now, deadline, swept).await?;
         }
-        match seen.duty(overdue) {
-            Some(duty) => self.fulfil(&campaign, duty, now, swept).await,
+        match seen.repair_action(overdue) {
+            Some(duty) => self.execute(&campaign, duty, now, swept).await,
             None => Ok(()),
         }
     }
 
-    async fn fulfil(
+    async fn execute(
         &self,
         campaign: &Campaign,
-        duty: Duty,
+        duty: RepairAction,
         now: Millis,
-        swept: &mut Swept,
+        swept: &mut ReconcileStats,
     ) -> Result<(), cloud::Error> {
         let id = &campaign.id;
         tracing::info!(campaign.id = %id, ?duty, "something is to be done");
         match duty {
-            Duty::Close => swept.closed += usize::from(self.campaigns.close(campaign, now).await?),
-            Duty::GoOn => {
-                swept.continued += 1;
-                self.order(SplitOrder::go_on(id.clone())).await?;
+            RepairAction::Close => {
+                swept.closed += usize::from(self.campaigns.close(campaign, now).await?)
             }
-            Duty::Offer => self.offer(id, now, swept).await?,
-            Duty::Expire => {
+            RepairAction::ResumeImport => {
+                swept.imports_resumed += 1;
+                self.send_import_job(ImportJob::resume(id.clone())).await?;
+            }
+            RepairAction::Requeue => self.requeue(id, now, swept).await?,
+            RepairAction::Expire => {
                 let from = [campaign.state];
                 let why = Some("Its time (not_after) ran out.");
                 let entered = self
                     .campaigns
-                    .enter(id, CampaignState::Splitting, &from, why);
+                    .transition(id, CampaignState::Enqueuing, &from, why);
                 if entered.await? {
-                    self.offer(id, now, swept).await?;
+                    self.requeue(id, now, swept).await?;
                 }
             }
-            Duty::Release => {
-                self.campaigns.release(id).await?;
-                swept.continued += 1;
-                self.order(SplitOrder::go_on(id.clone())).await?;
+            RepairAction::ReleaseCanary => {
+                self.campaigns.release_remainder(id).await?;
+                swept.imports_resumed += 1;
+                self.send_import_job(ImportJob::resume(id.clone())).await?;
             }
-            Duty::Stop(reason) => {
+            RepairAction::Pause(reason) => {
                 self.campaigns.pause(id, &reason).await?;
             }
         }
@@ -211,19 +219,19 @@ impl Sweep {
     }
 
     /// Noted first: an order that is lost then is given again half an hour later, and not every five minutes until then.
-    async fn offer(
+    async fn requeue(
         &self,
         id: &CampaignId,
         now: Millis,
-        swept: &mut Swept,
+        swept: &mut ReconcileStats,
     ) -> Result<(), cloud::Error> {
-        swept.offered += 1;
-        self.campaigns.offered(id, now).await?;
-        self.order(SplitOrder::offer(id.clone(), Position::default()))
+        swept.requeued += 1;
+        self.campaigns.mark_requeued(id, now).await?;
+        self.send_import_job(ImportJob::requeue(id.clone(), Position::default()))
             .await
     }
 
-    async fn order(&self, order: SplitOrder) -> Result<(), cloud::Error> {
-        self.splits.order(&order, Duration::ZERO).await
+    async fn send_import_job(&self, order: ImportJob) -> Result<(), cloud::Error> {
+        self.import_queue.enqueue(&order, Duration::ZERO).await
     }
 }

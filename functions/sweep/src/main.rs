@@ -2,12 +2,12 @@
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 use serde::de::IgnoredAny;
-use sweep::Sweep;
+use sweep::Reconciler;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let sweep = &Sweep::from_env().await?;
+    let sweep = &Reconciler::from_env().await?;
     run(service_fn(move |event: LambdaEvent<IgnoredAny>| {
         sweep.handle(event.context)
     }))

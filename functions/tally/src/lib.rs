@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, HashMap};
 use aws_lambda_events::dynamodb::EventRecord;
 use campaign::id::CampaignId;
 use campaign::outcome::Millis;
-use campaign::tally::{RowFacts, Steps, StopLoss};
+use campaign::tally::{CircuitBreaker, DeltaStats, RowFacts};
 use cloud::campaigns::Campaigns;
-use cloud::counters::{CounterTable, ShardTally};
+use cloud::counters::{CounterTable, ShardCounters};
 use cloud::ledger::LedgerRow;
 use cloud::metrics::Metrics;
 use lambda_runtime::{Error, tracing};
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 /// How many campaigns' counts a process keeps in memory.
-const MOST_KEPT: usize = 256;
+const MAX_CACHED_SHARDS: usize = 256;
 
 /// A batch of the stream. The shard is named because the mapping has a tumbling window (AWS, "Stateful processing in
 /// DynamoDB Streams"); without one, nothing would tell two shards' sequence numbers apart.
@@ -38,19 +38,19 @@ pub struct StreamEvent {
 
 /// The window's state: none of ours, the counters are in their table.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub struct StreamAnswer {
+pub struct StreamResponse {
     state: BTreeMap<String, String>,
 }
 
 /// What a tally needs, made once per process.
 #[derive(Debug)]
-pub struct Tally {
+pub struct Counter {
     counters: CounterTable,
     campaigns: Campaigns,
     /// The name of the only shard, where events name none: emulators have one shard per stream.
-    only_shard: Option<String>,
+    default_shard: Option<String>,
     /// What this process wrote last: right unless another one wrote since, and then the write is refused.
-    written: Mutex<HashMap<(CampaignId, String), ShardTally>>,
+    last_written: Mutex<HashMap<(CampaignId, String), ShardCounters>>,
 }
 
 /// A change of a row.
@@ -60,11 +60,11 @@ struct Change {
     new: RowFacts,
 }
 
-impl Tally {
+impl Counter {
     /// Reads the environment; fails where anything is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let config = aws::config().await;
+        let config = aws::load_config().await;
         let table = env::required("CAMPAIGNS_TABLE")?;
         let (dynamodb, retention) = (aws::dynamodb(&config), env::parsed("RETENTION_DAYS")?);
         let counters = CounterTable::new(dynamodb.clone(), table.clone(), retention);
@@ -75,18 +75,22 @@ impl Tally {
     }
 
     /// A tally of these parts; `only_shard` where events do not name theirs.
-    pub fn new(counters: CounterTable, campaigns: Campaigns, only_shard: Option<String>) -> Self {
+    pub fn new(
+        counters: CounterTable,
+        campaigns: Campaigns,
+        default_shard: Option<String>,
+    ) -> Self {
         Self {
             counters,
             campaigns,
-            only_shard,
-            written: Mutex::default(),
+            default_shard,
+            last_written: Mutex::default(),
         }
     }
 
     /// Takes in a batch; an error makes it come again.
-    pub async fn handle(&self, event: StreamEvent) -> Result<StreamAnswer, Error> {
-        let shard = event.shard.as_ref().or(self.only_shard.as_ref());
+    pub async fn handle(&self, event: StreamEvent) -> Result<StreamResponse, Error> {
+        let shard = event.shard.as_ref().or(self.default_shard.as_ref());
         let shard = shard.ok_or(
             "the event names no shard: give the stream's mapping a TumblingWindowInSeconds",
         )?;
@@ -94,36 +98,36 @@ impl Tally {
         let lag = event
             .records
             .iter()
-            .map(|record| lag(record, cloud::now()))
+            .map(|record| record_age_ms(record, cloud::now()))
             .max();
         let mut campaigns: BTreeMap<CampaignId, Vec<Change>> = BTreeMap::new();
         for record in event.records {
-            if let Some((campaign, change)) = change(record)? {
+            if let Some((campaign, change)) = parse_change(record)? {
                 campaigns.entry(campaign).or_default().push(change);
             }
         }
         let now = cloud::now();
         tracing::info!(records, campaigns = campaigns.len(), "stream batch");
         let changes = campaigns.values().flatten();
-        let steps = Steps::of(changes.map(|change| (change.old, change.new)));
-        Metrics::of("tally")
-            .count("Records", records)
-            .millis("StreamLag", lag.unwrap_or_default())
-            .count("Calls", steps.calls)
-            .count("Accepted", steps.accepted)
-            .count("Rejected", steps.rejected)
-            .count("Doubts", steps.doubts)
-            .count("Skipped", steps.skipped)
-            .count("Undelivered", steps.undelivered)
-            .write();
+        let steps = DeltaStats::from_changes(changes.map(|change| (change.old, change.new)));
+        Metrics::for_function("tally")
+            .add_count("Records", records)
+            .add_millis("StreamLag", lag.unwrap_or_default())
+            .add_count("Calls", steps.attempts)
+            .add_count("Accepted", steps.accepted)
+            .add_count("Rejected", steps.rejected)
+            .add_count("Doubts", steps.unconfirmed)
+            .add_count("Skipped", steps.skipped)
+            .add_count("Undelivered", steps.undelivered)
+            .emit();
         for (campaign, changes) in campaigns {
-            self.take_in(&campaign, shard, changes, now).await?;
+            self.add_changes(&campaign, shard, changes, now).await?;
         }
-        Ok(StreamAnswer::default())
+        Ok(StreamResponse::default())
     }
 
     /// Adds to what is known and writes if that is still so; else reads and does it again.
-    async fn take_in(
+    async fn add_changes(
         &self,
         campaign: &CampaignId,
         shard: &str,
@@ -131,30 +135,34 @@ impl Tally {
         now: Millis,
     ) -> Result<(), Error> {
         let key = (campaign.clone(), shard.to_owned());
-        let mut written = self.written.lock().await;
+        let mut written = self.last_written.lock().await;
         let mut known = written.remove(&key);
         loop {
             let mut tally = match known.take() {
                 Some(tally) => tally,
-                None => self.counters.shard(campaign, shard).await?,
+                None => self.counters.get_shard(campaign, shard).await?,
             };
             let seen = tally.last_sequence.clone();
-            let before = tally.stop_loss;
+            let before = tally.circuit_breaker;
             for change in changes.iter().filter(|change| change.sequence > seen) {
-                tally.counters.change(change.old, change.new);
-                tally.stop_loss.change(change.old, change.new);
+                tally.counters.apply_change(change.old, change.new);
+                tally.circuit_breaker.record_change(change.old, change.new);
                 tally.last_sequence.clone_from(&change.sequence);
             }
-            if tally.stop_loss != before && self.stopped(campaign, tally.stop_loss).await? {
-                tally.stop_loss = StopLoss::default();
+            if tally.circuit_breaker != before
+                && self
+                    .pause_if_failing(campaign, tally.circuit_breaker)
+                    .await?
+            {
+                tally.circuit_breaker = CircuitBreaker::default();
             }
             if tally.last_sequence == seen
                 || self
                     .counters
-                    .replace(campaign, shard, &seen, &tally, now)
+                    .compare_and_set(campaign, shard, &seen, &tally, now)
                     .await?
             {
-                if written.len() >= MOST_KEPT {
+                if written.len() >= MAX_CACHED_SHARDS {
                     written.clear();
                 }
                 written.insert(key, tally);
@@ -164,10 +172,16 @@ impl Tally {
     }
 }
 
-impl Tally {
+impl Counter {
     /// Stops the campaign where more of its latest rows failed than its operator allows; tells whether they did.
-    async fn stopped(&self, id: &CampaignId, stop_loss: StopLoss) -> Result<bool, Error> {
-        let Some((failed, outcomes)) = stop_loss.failed_of().filter(|(failed, _)| *failed > 0)
+    async fn pause_if_failing(
+        &self,
+        id: &CampaignId,
+        stop_loss: CircuitBreaker,
+    ) -> Result<bool, Error> {
+        let Some((failed, outcomes)) = stop_loss
+            .failures_and_outcomes()
+            .filter(|(failed, _)| *failed > 0)
         else {
             return Ok(false);
         };
@@ -189,7 +203,7 @@ impl Tally {
 }
 
 /// How long ago a record was made.
-fn lag(record: &EventRecord, now: Millis) -> Millis {
+fn record_age_ms(record: &EventRecord, now: Millis) -> Millis {
     let made = record
         .change
         .approximate_creation_date_time
@@ -198,7 +212,7 @@ fn lag(record: &EventRecord, now: Millis) -> Millis {
 }
 
 /// A record as a change; `None` for a removal: a row that expires did not un-happen.
-fn change(record: EventRecord) -> Result<Option<(CampaignId, Change)>, Error> {
+fn parse_change(record: EventRecord) -> Result<Option<(CampaignId, Change)>, Error> {
     let sequence = record.change.sequence_number.unwrap_or_default();
     if record.change.new_image.is_empty() {
         return Ok(None);
@@ -210,7 +224,7 @@ fn change(record: EventRecord) -> Result<Option<(CampaignId, Change)>, Error> {
     } else {
         Some(row(record.change.old_image)?)
     };
-    let Some(campaign) = new.campaign() else {
+    let Some(campaign) = new.campaign_id() else {
         return Ok(None);
     };
     // Up to 40 digits: padded, so that text sorts as the numbers do.
@@ -219,8 +233,8 @@ fn change(record: EventRecord) -> Result<Option<(CampaignId, Change)>, Error> {
         campaign,
         Change {
             sequence,
-            old: old.map(|row| row.facts()),
-            new: new.facts(),
+            old: old.map(|row| row.row_facts()),
+            new: new.row_facts(),
         },
     )))
 }

@@ -1,12 +1,12 @@
 //! The tally Lambda.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
-use tally::Tally;
+use tally::Counter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let tally = &Tally::from_env().await?;
+    let tally = &Counter::from_env().await?;
     run(service_fn(move |event: LambdaEvent<_>| {
         tally.handle(event.payload)
     }))

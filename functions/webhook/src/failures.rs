@@ -2,123 +2,138 @@
 
 use std::time::Duration;
 
-use campaign::contact::{Consent, Source};
-use campaign::outcome::{Class, Fault, GiveUp, Millis, Outcome, Refusal, Step, next_step};
+use campaign::contact::{ConsentEvent, ConsentSource};
+use campaign::outcome::{
+    ErrorClass, ErrorInfo, GiveUpRule, Millis, NextAction, Outcome, Refusal, next_action,
+};
 use campaign::record::Campaign;
-use whatsapp::code::{Seen, classify, reason};
+use whatsapp::code::{ErrorOrigin, classify_error, explain_pause};
 use whatsapp::message;
 
 use crate::Webhook;
-use crate::fold::RowReports;
-use crate::people::number;
+use crate::fold::RowStatusUpdate;
+use crate::people::parse_phone;
 
 /// How old what is known of a campaign may be here.
-const FRESH: Duration = Duration::from_secs(5);
+const CAMPAIGN_MAX_AGE: Duration = Duration::from_secs(5);
 
 /// The person stopped marketing messages in WhatsApp itself (Meta, "Cloud API error codes").
-const STOPPED_MARKETING: i64 = 131_050;
+const MARKETING_OPT_OUT_CODE: i64 = 131_050;
 
 impl Webhook {
     /// Acts on a failure: another try later where it may help and the operator asked for it; the campaign stops where no
     /// other row would fare better; who wants no marketing is sent none.
-    pub(crate) async fn failed(
+    pub(crate) async fn on_failure(
         &self,
-        row: &RowReports,
+        row: &RowStatusUpdate,
         at: Millis,
-        fault: &Fault,
+        fault: &ErrorInfo,
     ) -> Result<(), cloud::Error> {
         let Some(code) = fault.code else {
             return Ok(());
         };
-        if code == STOPPED_MARKETING {
-            self.suppress(row, at, fault).await?;
+        if code == MARKETING_OPT_OUT_CODE {
+            self.record_marketing_opt_out(row, at, fault).await?;
         }
-        let tracker = &row.tracker;
-        let Some(campaign) = self.known.younger_than(&tracker.campaign, FRESH).await? else {
+        let tracker = &row.correlation_id;
+        let Some(campaign) = self
+            .campaign_cache
+            .get_with_max_age(&tracker.campaign, CAMPAIGN_MAX_AGE)
+            .await?
+        else {
             return Ok(());
         };
-        match decide(&campaign, tracker.attempt, code, fault) {
-            Step::Retry { not_before, .. } => self.offer_again(&campaign, row, not_before).await,
-            Step::Hold { stops, fault } => {
-                if is_news(&campaign, at) {
-                    self.known
-                        .pause(&campaign.id, stops, &reason(&fault))
+        match failure_action(&campaign, tracker.attempt, code, fault) {
+            NextAction::Retry { not_before, .. } => {
+                self.requeue_undelivered(&campaign, row, not_before).await
+            }
+            NextAction::Hold {
+                pause: stops,
+                error: fault,
+            } => {
+                if is_newer(&campaign, at) {
+                    self.campaign_cache
+                        .pause(&campaign.id, stops, &explain_pause(&fault))
                         .await?;
                 }
-                self.offer_again(&campaign, row, cloud::now()).await
+                self.requeue_undelivered(&campaign, row, cloud::now()).await
             }
-            Step::Accept(_) | Step::Reject(_) | Step::Doubt(_) => Ok(()),
+            NextAction::Accept(_) | NextAction::Reject(_) | NextAction::MarkUnconfirmed(_) => {
+                Ok(())
+            }
         }
     }
 
     /// Another try, if the operator asked for it and there is time.
-    async fn offer_again(
+    async fn requeue_undelivered(
         &self,
         campaign: &Campaign,
-        row: &RowReports,
+        row: &RowStatusUpdate,
         not_before: Millis,
     ) -> Result<(), cloud::Error> {
-        if !campaign.policy.retry_undelivered || campaign.window.is_over(not_before) {
+        if !campaign.policy.retry_undelivered || campaign.schedule.has_ended(not_before) {
             return Ok(());
         }
-        let tracker = &row.tracker;
+        let tracker = &row.correlation_id;
         self.ledger
-            .reoffer(&tracker.campaign, tracker.row, tracker.attempt, not_before)
+            .retry_undelivered(&tracker.campaign, tracker.row, tracker.attempt, not_before)
             .await?;
         // Also where the row moved before: the process of that time may have died right then.
-        self.known
+        self.campaign_cache
             .campaigns()
             .reopen(&campaign.id, cloud::now())
             .await
     }
 
-    async fn suppress(
+    async fn record_marketing_opt_out(
         &self,
-        row: &RowReports,
+        row: &RowStatusUpdate,
         at: Millis,
-        fault: &Fault,
+        fault: &ErrorInfo,
     ) -> Result<(), cloud::Error> {
-        let phone = row.recipient.phone.as_deref().and_then(number);
-        let who = self.contacts.who(phone, row.recipient.user_id.as_deref());
+        let phone = row.recipient.phone.as_deref().and_then(parse_phone);
+        let who = self
+            .contacts
+            .resolve_key(phone, row.recipient.user_id.as_deref());
         let Some(who) = who.await? else {
             return Ok(());
         };
-        let word = Consent {
+        let word = ConsentEvent {
             at,
             suppressed: true,
-            source: Source::Refusal,
+            source: ConsentSource::Refusal,
             text: Some(fault.title.clone()),
         };
-        self.contacts.tell(&who, word).await.map(drop)
+        self.contacts.record_consent(&who, word).await.map(drop)
     }
 }
 
 /// What a failure calls for. Where no further try is asked for, what would end the tries decides at once if it is the
 /// campaign that is at fault: every other row would meet the same.
-fn decide(campaign: &Campaign, attempt: u32, code: i64, fault: &Fault) -> Step {
-    let class = classify(code, Seen::Callback);
+fn failure_action(campaign: &Campaign, attempt: u32, code: i64, fault: &ErrorInfo) -> NextAction {
+    let class = classify_error(code, ErrorOrigin::Callback);
     let attempt = match class {
-        Class::Again(backoff)
+        ErrorClass::Retry(backoff)
             if !campaign.policy.retry_undelivered
-                && matches!(backoff.then, GiveUp::StopUnless(_)) =>
+                && matches!(backoff.give_up, GiveUpRule::PauseUnless(_)) =>
         {
-            backoff.tries
+            backoff.max_attempts
         }
         _ => attempt,
     };
     let refusal = Refusal {
         class,
-        fault: fault.clone(),
-        wait: None,
+        error: fault.clone(),
+        retry_after: None,
     };
-    let at = message::circumstances(&campaign.message, attempt, cloud::now());
-    next_step(Outcome::Refused(refusal), at)
+    let at = message::retry_context(&campaign.message, attempt, cloud::now());
+    next_action(Outcome::Refused(refusal), at)
 }
 
 /// Whether something happened after the campaign's rows were put into the queue the last time: what happened before has
 /// stopped it already, and somebody let it go on. Meta's times are whole seconds.
-pub(crate) fn is_news(campaign: &Campaign, at: Millis) -> bool {
+pub(crate) fn is_newer(campaign: &Campaign, at: Millis) -> bool {
     campaign
-        .offered_at
+        .enqueued_at
         .is_none_or(|offered| at + 999 >= offered)
 }

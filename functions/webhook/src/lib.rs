@@ -17,15 +17,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::outcome::Millis;
-use cloud::callbacks::{Callbacks, Raw};
+use cloud::callbacks::{Callbacks, RawCallback};
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::inbox::Inbox;
-use cloud::known::Known;
+use cloud::known::CampaignCache;
 use cloud::ledger::Ledger;
 use cloud::metrics::Metrics;
-use cloud::notices::Notices;
-use cloud::queue::Queue;
+use cloud::notices::AccountEvents;
+use cloud::queue::BatchQueue;
 use cloud::secrets::{Secret, Secrets};
 use cloud::settings::SettingsStore;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -34,13 +34,13 @@ use lambda_http::{Body, Error, Request, RequestExt, Response, tracing};
 use whatsapp::callback::{self, Event, Update};
 use whatsapp::signature;
 
-use crate::fold::RowReports;
+use crate::fold::RowStatusUpdate;
 
 /// The most bytes of a POST: Meta sends up to 3 MB.
-pub const MAX_BODY: usize = 4 * 1024 * 1024;
+pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// Updates at work at once.
-const IN_FLIGHT: usize = 16;
+const MAX_CONCURRENT_UPDATES: usize = 16;
 
 /// What a webhook needs, made once per process.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct Webhook {
     /// Every callback, raw.
     pub callbacks: Callbacks,
     /// Campaigns, as they were a moment ago.
-    pub known: Known,
+    pub campaign_cache: CampaignCache,
     /// Rows.
     pub ledger: Ledger,
     /// People.
@@ -58,11 +58,11 @@ pub struct Webhook {
     /// Words and answers.
     pub settings: SettingsStore,
     /// What Meta said of the account.
-    pub notices: Notices,
+    pub account_events: AccountEvents,
     /// Wakes senders.
-    pub sends: Queue,
+    pub sends_queue: BatchQueue,
     /// Where answers go.
-    pub urgent: Queue,
+    pub urgent_queue: BatchQueue,
     /// The app secret and the verify token.
     pub secrets: Secrets,
 }
@@ -72,7 +72,7 @@ impl Webhook {
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
         let retention = env::parsed("RETENTION_DAYS")?;
-        let config = aws::config().await;
+        let config = aws::load_config().await;
         let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
         let table = env::required("CAMPAIGNS_TABLE")?;
         let callbacks = env::required("CALLBACKS_TABLE")?;
@@ -84,7 +84,7 @@ impl Webhook {
                 callbacks,
                 env::parsed("CALLBACK_RETENTION_DAYS")?,
             ),
-            known: Known::new(campaigns),
+            campaign_cache: CampaignCache::new(campaigns),
             ledger: Ledger::new(
                 dynamodb.clone(),
                 env::required("MESSAGES_TABLE")?,
@@ -97,10 +97,10 @@ impl Webhook {
                 env::parsed("INBOX_RETENTION_DAYS")?,
             ),
             settings: SettingsStore::new(dynamodb.clone(), table.clone()),
-            notices: Notices::new(dynamodb, table, retention),
-            sends: Queue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
-            urgent: Queue::new(sqs, env::required("URGENT_QUEUE_URL")?),
-            secrets: Secrets::new(aws::secrets(&config), env::required("SECRET_ARN")?),
+            account_events: AccountEvents::new(dynamodb, table, retention),
+            sends_queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            urgent_queue: BatchQueue::new(sqs, env::required("URGENT_QUEUE_URL")?),
+            secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),
         })
     }
 
@@ -110,23 +110,27 @@ impl Webhook {
             Ok(secret) => secret,
             Err(error) => {
                 tracing::error!("{error}");
-                return answer(StatusCode::INTERNAL_SERVER_ERROR, "");
+                return respond(StatusCode::INTERNAL_SERVER_ERROR, "");
             }
         };
         if request.method() == Method::GET {
-            handshake(&request, &secret)
+            answer_handshake(&request, &secret)
         } else {
-            self.post(request, secret).await
+            self.receive_callbacks(request, secret).await
         }
     }
 
-    async fn post(&self, request: Request, secret: Arc<Secret>) -> Result<Response<Body>, Error> {
+    async fn receive_callbacks(
+        &self,
+        request: Request,
+        secret: Arc<Secret>,
+    ) -> Result<Response<Body>, Error> {
         let body: &[u8] = request.body().as_ref();
         if body.is_empty() {
-            return answer(StatusCode::BAD_REQUEST, "empty body");
+            return respond(StatusCode::BAD_REQUEST, "empty body");
         }
-        if body.len() > MAX_BODY {
-            return answer(StatusCode::PAYLOAD_TOO_LARGE, "body too large");
+        if body.len() > MAX_BODY_BYTES {
+            return respond(StatusCode::PAYLOAD_TOO_LARGE, "body too large");
         }
         let header = request
             .headers()
@@ -135,39 +139,42 @@ impl Webhook {
         if !signature::verify(header.unwrap_or_default(), body, &secret.app_secrets) {
             // Anybody may send such a request: no alarm, and nothing of it in the log.
             tracing::warn!("a callback without a valid signature");
-            return answer(StatusCode::UNAUTHORIZED, "invalid signature");
+            return respond(StatusCode::UNAUTHORIZED, "invalid signature");
         }
-        let updates = callback::read(body);
-        let metrics = Metrics::of("webhook")
-            .count("Callbacks", updates.len())
-            .millis("CallbackLag", lag(&updates, cloud::now()));
-        match self.store(&updates).await {
+        let updates = callback::parse_callback(body);
+        let metrics = Metrics::for_function("webhook")
+            .add_count("Callbacks", updates.len())
+            .add_millis("CallbackLag", callback_lag_ms(&updates, cloud::now()));
+        match self.store_and_apply(&updates).await {
             Ok(()) => {
-                metrics.write();
-                answer(StatusCode::OK, "")
+                metrics.emit();
+                respond(StatusCode::OK, "")
             }
             Err(error) => {
-                metrics.count("NotStored", 1).write();
+                metrics.add_count("NotStored", 1).emit();
                 tracing::error!("callbacks were not stored and will come again: {error}");
-                answer(StatusCode::INTERNAL_SERVER_ERROR, "")
+                respond(StatusCode::INTERNAL_SERVER_ERROR, "")
             }
         }
     }
 
     /// Keeps the updates and acts on them; both at once, for either may be repeated.
-    async fn store(&self, updates: &[Update]) -> Result<(), cloud::Error> {
+    async fn store_and_apply(&self, updates: &[Update]) -> Result<(), cloud::Error> {
         let now = cloud::now();
-        let rows = fold::by_row(updates, now);
+        let rows = fold::group_by_row(updates, now);
         tracing::info!(updates = updates.len(), rows = rows.len(), "callbacks");
         let ledger = stream::iter(rows)
-            .map(|row| self.move_row(row))
-            .buffer_unordered(IN_FLIGHT)
+            .map(|row| self.apply_statuses(row))
+            .buffer_unordered(MAX_CONCURRENT_UPDATES)
             .try_collect::<()>();
-        let acts: Vec<_> = updates.iter().map(|update| self.act(update, now)).collect();
+        let acts: Vec<_> = updates
+            .iter()
+            .map(|update| self.apply_update(update, now))
+            .collect();
         let others = stream::iter(acts)
-            .buffer_unordered(IN_FLIGHT)
+            .buffer_unordered(MAX_CONCURRENT_UPDATES)
             .try_collect::<Vec<_>>();
-        let raws = updates.iter().map(|update| Raw {
+        let raws = updates.iter().map(|update| RawCallback {
             key: update.key.clone(),
             json: update.raw.to_string(),
         });
@@ -182,18 +189,22 @@ impl Webhook {
     }
 
     /// What an update asks for beyond its row; gives the time from which on a word that forbids is in force.
-    async fn act(&self, update: &Update, now: Millis) -> Result<Option<Millis>, cloud::Error> {
+    async fn apply_update(
+        &self,
+        update: &Update,
+        now: Millis,
+    ) -> Result<Option<Millis>, cloud::Error> {
         match &update.event {
-            Event::Inbound(inbound) => {
+            Event::Message(inbound) => {
                 let raw = update.raw["message"].to_string();
-                self.wrote(inbound, &raw, now).await
+                self.on_message(inbound, &raw, now).await
             }
-            Event::Preference(preference) => self.prefers(preference, now).await,
-            Event::Notice(notice) => {
-                self.noticed(&update.key, notice, now).await?;
+            Event::Preference(preference) => self.on_preference(preference, now).await,
+            Event::Account(notice) => {
+                self.on_account_event(&update.key, notice, now).await?;
                 Ok(None)
             }
-            Event::Fault(fault) => {
+            Event::Error(fault) => {
                 tracing::error!(code = fault.code, "Meta says: {}", fault.title);
                 Ok(None)
             }
@@ -201,22 +212,24 @@ impl Webhook {
         }
     }
 
-    async fn move_row(&self, row: RowReports) -> Result<(), cloud::Error> {
-        let RowReports {
-            tracker, reports, ..
+    async fn apply_statuses(&self, row: RowStatusUpdate) -> Result<(), cloud::Error> {
+        let RowStatusUpdate {
+            correlation_id: tracker,
+            update: reports,
+            ..
         } = &row;
         self.ledger
-            .reported(&tracker.campaign, tracker.row, tracker.attempt, reports)
+            .apply_status(&tracker.campaign, tracker.row, tracker.attempt, reports)
             .await?;
         match &reports.failed {
-            Some((at, fault)) => self.failed(&row, *at, fault).await,
+            Some((at, fault)) => self.on_failure(&row, *at, fault).await,
             None => Ok(()),
         }
     }
 }
 
 /// How long ago the latest status happened: older ones may have come before.
-fn lag(updates: &[Update], now: Millis) -> Millis {
+fn callback_lag_ms(updates: &[Update], now: Millis) -> Millis {
     let at = updates.iter().filter_map(|update| match &update.event {
         Event::Status(report) => report.at,
         _ => None,
@@ -225,19 +238,19 @@ fn lag(updates: &[Update], now: Millis) -> Millis {
 }
 
 /// `hub.mode=subscribe` with the right token → the challenge, as it came.
-fn handshake(request: &Request, secret: &Secret) -> Result<Response<Body>, Error> {
+fn answer_handshake(request: &Request, secret: &Secret) -> Result<Response<Body>, Error> {
     let query = request.query_string_parameters();
     let token = query.first("hub.verify_token").unwrap_or_default();
-    if query.first("hub.mode") == Some("subscribe") && secret.verifies(token) {
-        return answer(
+    if query.first("hub.mode") == Some("subscribe") && secret.is_verify_token(token) {
+        return respond(
             StatusCode::OK,
             query.first("hub.challenge").unwrap_or_default(),
         );
     }
-    answer(StatusCode::FORBIDDEN, "")
+    respond(StatusCode::FORBIDDEN, "")
 }
 
-fn answer(status: StatusCode, text: &str) -> Result<Response<Body>, Error> {
+fn respond(status: StatusCode, text: &str) -> Result<Response<Body>, Error> {
     Ok(Response::builder()
         .status(status)
         .header("content-type", "text/plain")

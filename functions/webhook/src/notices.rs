@@ -2,19 +2,19 @@
 
 use campaign::outcome::Millis;
 use campaign::record::Campaign;
-use cloud::notices::Noted;
+use cloud::notices::StoredAccountEvent;
 use lambda_http::tracing;
-use whatsapp::notice::{Notice, Stops};
+use whatsapp::notice::{AccountNotification, PauseTarget};
 
 use crate::Webhook;
-use crate::failures::is_news;
+use crate::failures::is_newer;
 
 impl Webhook {
     /// Stops the campaigns that a notice concerns, then notes it.
-    pub(crate) async fn noticed(
+    pub(crate) async fn on_account_event(
         &self,
         key: &str,
-        notice: &Notice,
+        notice: &AccountNotification,
         now: Millis,
     ) -> Result<(), cloud::Error> {
         let at = notice.at.unwrap_or(now);
@@ -24,25 +24,29 @@ impl Webhook {
             "notice: {}",
             notice.text
         );
-        if notice.stops != Stops::Nothing {
-            self.stop(notice, at).await?;
+        if notice.pauses != PauseTarget::Nothing {
+            self.pause_affected_campaigns(notice, at).await?;
         }
-        let noted = Noted {
+        let noted = StoredAccountEvent {
             at,
             field: notice.field.clone(),
             event: notice.event.clone(),
             text: notice.text.clone(),
         };
-        self.notices.note(key, &noted).await
+        self.account_events.record(key, &noted).await
     }
 
-    async fn stop(&self, notice: &Notice, at: Millis) -> Result<(), cloud::Error> {
-        let campaigns = self.known.campaigns();
-        for id in campaigns.open().await? {
+    async fn pause_affected_campaigns(
+        &self,
+        notice: &AccountNotification,
+        at: Millis,
+    ) -> Result<(), cloud::Error> {
+        let campaigns = self.campaign_cache.campaigns();
+        for id in campaigns.list_open_ids().await? {
             let Some(campaign) = campaigns.get(&id).await? else {
                 continue;
             };
-            if concerns(&notice.stops, &campaign) && is_news(&campaign, at) {
+            if affects(&notice.pauses, &campaign) && is_newer(&campaign, at) {
                 campaigns.pause(&id, &notice.text).await?;
             }
         }
@@ -51,11 +55,11 @@ impl Webhook {
 }
 
 /// Whether what stops is what the campaign sends.
-fn concerns(stops: &Stops, campaign: &Campaign) -> bool {
+fn affects(stops: &PauseTarget, campaign: &Campaign) -> bool {
     match stops {
-        Stops::Nothing => false,
-        Stops::Account => true,
-        Stops::Template { name, language } => {
+        PauseTarget::Nothing => false,
+        PauseTarget::Account => true,
+        PauseTarget::Template { name, language } => {
             let messages = [Some(&campaign.message), campaign.fallback.as_ref()];
             messages.into_iter().flatten().any(|message| {
                 let template = &message.body()["template"];

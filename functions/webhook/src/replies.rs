@@ -15,16 +15,20 @@ use crate::Webhook;
 
 impl Webhook {
     /// Answers the message `wamid`, once.
-    pub(crate) async fn reply(
+    pub(crate) async fn send_reply(
         &self,
         wamid: &str,
         to: Phone,
         message: Message,
         now: Millis,
     ) -> Result<(), cloud::Error> {
-        let id = name(wamid).map_err(|error| cloud::Error::new("name an answer", error))?;
-        let campaign = Campaign::of_one(id.clone(), "Answer".into(), message, now);
-        self.known.campaigns().create_reply(&campaign).await?;
+        let id =
+            reply_campaign_id(wamid).map_err(|error| cloud::Error::new("name an answer", error))?;
+        let campaign = Campaign::single_row(id.clone(), "Answer".into(), message, now);
+        self.campaign_cache
+            .campaigns()
+            .create_reply(&campaign)
+            .await?;
         let row = Row {
             row: 1,
             to,
@@ -34,13 +38,13 @@ impl Webhook {
             campaign: id,
             rows: vec![row],
         };
-        self.urgent
-            .send_urgent(batch, Duration::ZERO, &self.sends)
+        self.urgent_queue
+            .enqueue_urgent(batch, Duration::ZERO, &self.sends_queue)
             .await
     }
 }
 
-fn name(wamid: &str) -> Result<CampaignId, campaign::id::InvalidCampaignId> {
+fn reply_campaign_id(wamid: &str) -> Result<CampaignId, campaign::id::InvalidCampaignId> {
     let hash = Sha256::digest(wamid.as_bytes());
     let hex: String = hash[..16]
         .iter()

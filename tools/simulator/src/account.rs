@@ -8,7 +8,7 @@ pub struct Account {
     /// Items as Meta lists them.
     pub templates: Vec<Value>,
     /// Management calls so far.
-    pub calls: u64,
+    pub call_count: u64,
 }
 
 impl Default for Account {
@@ -45,7 +45,7 @@ impl Default for Account {
         ];
         Self {
             templates,
-            calls: 0,
+            call_count: 0,
         }
     }
 }
@@ -57,8 +57,8 @@ fn template(name: &str, language: &str, category: &str, components: Value) -> Va
 
 impl Account {
     /// One page of templates: `limit` after the one that `after` names.
-    pub fn page(&mut self, limit: usize, after: Option<&str>) -> Value {
-        self.calls += 1;
+    pub fn template_page(&mut self, limit: usize, after: Option<&str>) -> Value {
+        self.call_count += 1;
         let start = after
             .and_then(|after| after.parse().ok())
             .unwrap_or(0usize)
@@ -73,8 +73,8 @@ impl Account {
     }
 
     /// The phone number.
-    pub fn number(&mut self, id: &str, tier: &str) -> Value {
-        self.calls += 1;
+    pub fn phone_number(&mut self, id: &str, tier: &str) -> Value {
+        self.call_count += 1;
         json!({"id": id, "whatsapp_business_manager_messaging_limit": tier})
     }
 }
@@ -86,12 +86,12 @@ mod tests {
     #[test]
     fn pages_follow_one_another_to_the_end() {
         let mut account = Account::default();
-        let first = account.page(2, None);
+        let first = account.template_page(2, None);
         assert_eq!(first["data"].as_array().map(Vec::len), Some(2));
         assert!(first["paging"]["next"].is_string());
-        let last = account.page(2, first["paging"]["cursors"]["after"].as_str());
+        let last = account.template_page(2, first["paging"]["cursors"]["after"].as_str());
         assert_eq!(last["data"][0]["name"], "winter_sale");
         assert!(last["paging"].get("next").is_none());
-        assert_eq!(account.calls, 2);
+        assert_eq!(account.call_count, 2);
     }
 }

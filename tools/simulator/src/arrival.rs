@@ -16,15 +16,15 @@ use tokio::net::{TcpListener, TcpStream};
 /// When the last bytes of a connection arrived, in microseconds since the Unix epoch. A connection carries one
 /// request at a time (HTTP/1.1), so while a request is handled this is its arrival.
 #[derive(Clone, Debug, Default)]
-pub struct Arrivals(Arc<AtomicU64>);
+pub struct LastArrival(Arc<AtomicU64>);
 
-impl Arrivals {
+impl LastArrival {
     /// The last arrival.
-    pub fn last_us(&self) -> u64 {
+    pub fn at_us(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn note(&self, at_us: u64) {
+    fn record(&self, at_us: u64) {
         self.0.store(at_us, Ordering::Relaxed);
     }
 }
@@ -44,7 +44,7 @@ impl Listener for TimedListener {
         (
             TimedStream {
                 stream,
-                arrivals: Arrivals::default(),
+                arrivals: LastArrival::default(),
             },
             address,
         )
@@ -55,7 +55,7 @@ impl Listener for TimedListener {
     }
 }
 
-impl Connected<IncomingStream<'_, TimedListener>> for Arrivals {
+impl Connected<IncomingStream<'_, TimedListener>> for LastArrival {
     fn connect_info(stream: IncomingStream<'_, TimedListener>) -> Self {
         stream.io().arrivals.clone()
     }
@@ -65,7 +65,7 @@ impl Connected<IncomingStream<'_, TimedListener>> for Arrivals {
 #[derive(Debug)]
 pub struct TimedStream {
     stream: TcpStream,
-    arrivals: Arrivals,
+    arrivals: LastArrival,
 }
 
 impl AsyncRead for TimedStream {
@@ -83,7 +83,7 @@ impl AsyncRead for TimedStream {
             match kernel::read(&self.stream, buffer.initialize_unfilled()) {
                 Ok((read, at_us)) => {
                     buffer.advance(read);
-                    self.arrivals.note(at_us);
+                    self.arrivals.record(at_us);
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -28,13 +28,13 @@ pub struct Call {
 
 /// Every call, in the order of arrival.
 #[derive(Debug, Default)]
-pub struct Books {
+pub struct CallLog {
     calls: Vec<Call>,
 }
 
 /// The books in figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Figures {
+pub struct Stats {
     /// Calls.
     pub calls: usize,
     /// Calls accepted.
@@ -50,7 +50,7 @@ pub struct Figures {
     /// Rows accepted more than once.
     pub rows_accepted_twice: usize,
     /// People with more than one accepted message.
-    pub people_accepted_twice: usize,
+    pub recipients_accepted_twice: usize,
     /// Most calls in any half-open second.
     pub busiest_second: usize,
     /// From the first call to the last, in seconds.
@@ -61,14 +61,14 @@ pub struct Figures {
     pub last_call_at: Option<u64>,
 }
 
-impl Books {
+impl CallLog {
     /// Enters a call.
-    pub fn enter(&mut self, call: Call) {
+    pub fn record(&mut self, call: Call) {
         self.calls.push(call);
     }
 
     /// Calls so far to one row.
-    pub fn calls_of(&self, row: &str) -> usize {
+    pub fn calls_for_row(&self, row: &str) -> usize {
         self.calls.iter().filter(|call| call.row == row).count()
     }
 
@@ -78,8 +78,8 @@ impl Books {
     }
 
     /// Adds up; `started_at` is the simulator's start in milliseconds since the Unix epoch.
-    pub fn figures(&self, started_at: u64) -> Figures {
-        let mut by_row: BTreeMap<&str, Row> = BTreeMap::new();
+    pub fn stats(&self, started_at: u64) -> Stats {
+        let mut by_row: BTreeMap<&str, RowCalls> = BTreeMap::new();
         let mut by_person: BTreeMap<&str, usize> = BTreeMap::new();
         let mut refused: BTreeMap<i64, usize> = BTreeMap::new();
         for call in &self.calls {
@@ -101,7 +101,7 @@ impl Books {
             .last()
             .zip(times.first())
             .map_or(0, |(last, first)| last - first);
-        Figures {
+        Stats {
             calls: self.calls.len(),
             accepted: self.calls.iter().filter(|call| call.accepted).count(),
             refused,
@@ -109,8 +109,8 @@ impl Books {
             repeats: by_row.values().map(|row| row.repeats).sum(),
             retries: by_row.values().map(|row| row.retries).sum(),
             rows_accepted_twice: by_row.values().filter(|row| row.accepted > 1).count(),
-            people_accepted_twice: by_person.values().filter(|accepted| **accepted > 1).count(),
-            busiest_second: busiest(&times),
+            recipients_accepted_twice: by_person.values().filter(|accepted| **accepted > 1).count(),
+            busiest_second: max_in_any_second(&times),
             seconds: Duration::from_micros(span).as_secs_f64(),
             first_call_at: times.first().map(epoch),
             last_call_at: times.last().map(epoch),
@@ -120,7 +120,7 @@ impl Books {
 
 /// What calls for one row came to.
 #[derive(Default)]
-struct Row {
+struct RowCalls {
     called: bool,
     maybe_sent: bool,
     accepted: usize,
@@ -129,7 +129,7 @@ struct Row {
 }
 
 /// The most of `times` (sorted, microseconds) in any half-open second.
-fn busiest(times: &[u64]) -> usize {
+fn max_in_any_second(times: &[u64]) -> usize {
     let mut first = 0;
     let mut most = 0;
     for (last, time) in times.iter().enumerate() {
@@ -147,10 +147,13 @@ mod tests {
 
     #[test]
     fn a_half_open_second_excludes_its_end() {
-        assert_eq!(busiest(&[]), 0);
-        assert_eq!(busiest(&[0, 1_000_000, 2_000_000]), 1);
-        assert_eq!(busiest(&[0, 999_999, 1_000_000]), 2);
-        assert_eq!(busiest(&[0, 400_000, 800_000, 1_100_000, 1_300_000]), 4);
+        assert_eq!(max_in_any_second(&[]), 0);
+        assert_eq!(max_in_any_second(&[0, 1_000_000, 2_000_000]), 1);
+        assert_eq!(max_in_any_second(&[0, 999_999, 1_000_000]), 2);
+        assert_eq!(
+            max_in_any_second(&[0, 400_000, 800_000, 1_100_000, 1_300_000]),
+            4
+        );
     }
 
     #[test]
@@ -164,7 +167,7 @@ mod tests {
             code,
             body: Value::Null,
         };
-        let mut books = Books::default();
+        let mut books = CallLog::default();
         for (row, to, accepted, code) in [
             ("c:1", "+1", false, Some(130429)),
             ("c:1", "+1", true, None),
@@ -174,13 +177,16 @@ mod tests {
             ("c:4", "+3", false, None),
             ("c:4", "+3", true, None),
         ] {
-            books.enter(call(row, to, accepted, code));
+            books.record(call(row, to, accepted, code));
         }
-        let figures = books.figures(1000);
+        let figures = books.stats(1000);
         assert_eq!((figures.calls, figures.accepted, figures.rows), (7, 4, 4));
         assert_eq!((figures.repeats, figures.retries), (2, 1));
         assert_eq!(
-            (figures.rows_accepted_twice, figures.people_accepted_twice),
+            (
+                figures.rows_accepted_twice,
+                figures.recipients_accepted_twice
+            ),
             (0, 1)
         );
         assert_eq!(figures.first_call_at, Some(1000));

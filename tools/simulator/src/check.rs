@@ -6,26 +6,26 @@ use crate::settings::Settings;
 
 /// A refusal: the code, and what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ApiError {
     /// Graph API code.
     pub code: i64,
     /// `error_data.details`.
     pub details: String,
 }
 
-fn refuse<T>(code: i64, details: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal {
+fn refuse<T>(code: i64, details: impl Into<String>) -> Result<T, ApiError> {
+    Err(ApiError {
         code,
         details: details.into(),
     })
 }
 
 /// Who calls, and for which number.
-pub fn caller(
+pub fn validate_caller(
     settings: &Settings,
     phone_number_id: &str,
     authorization: Option<&str>,
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     let token = authorization.and_then(|header| header.strip_prefix("Bearer "));
     if token != Some(settings.access_token.as_str()) {
         return refuse(190, "Invalid OAuth access token");
@@ -40,7 +40,7 @@ pub fn caller(
 }
 
 /// The body of a send; gives `to`.
-pub fn request(body: &Value) -> Result<&str, Refusal> {
+pub fn validate_request(body: &Value) -> Result<&str, ApiError> {
     if body["messaging_product"] != "whatsapp" {
         return refuse(100, "messaging_product must be whatsapp");
     }
@@ -62,7 +62,7 @@ pub fn request(body: &Value) -> Result<&str, Refusal> {
     for ours in ["to", "recipient_type", "biz_opaque_callback_data"] {
         message.as_object_mut().map(|fields| fields.remove(ours));
     }
-    if let Err(problem) = whatsapp::message::check(&message) {
+    if let Err(problem) = whatsapp::message::validate(&message) {
         return refuse(131008, problem.to_string());
     }
     template(&body["template"])?;
@@ -70,7 +70,7 @@ pub fn request(body: &Value) -> Result<&str, Refusal> {
 }
 
 /// Template parameters may hold no newline, no tab and no run of more than 4 spaces.
-fn template(template: &Value) -> Result<(), Refusal> {
+fn template(template: &Value) -> Result<(), ApiError> {
     if template["name"]
         .as_str()
         .is_some_and(|name| name.starts_with("missing_"))
@@ -105,11 +105,11 @@ mod tests {
     #[test]
     fn what_meta_would_refuse_is_refused() {
         let good = json!({"messaging_product": "whatsapp", "to": "+5511987654321", "type": "text", "text": {"body": "x"}});
-        assert_eq!(request(&good), Ok("+5511987654321"));
+        assert_eq!(validate_request(&good), Ok("+5511987654321"));
         let broken = |pointer: &str, value: Value| {
             let mut body = good.clone();
             body[pointer] = value;
-            request(&body).expect_err(pointer).code
+            validate_request(&body).expect_err(pointer).code
         };
         assert_eq!(broken("messaging_product", json!("sms")), 100);
         assert_eq!(broken("to", json!("5511987654321")), 131009);
@@ -123,9 +123,11 @@ mod tests {
                 "name": "a", "language": {"code": "en"},
                 "components": [{"type": "body", "parameters": [{"type": "text", "text": text}]}]}})
         };
-        assert!(request(&parameters("fine    still fine")).is_ok());
+        assert!(validate_request(&parameters("fine    still fine")).is_ok());
         assert_eq!(
-            request(&parameters("a\nb")).expect_err("newline").code,
+            validate_request(&parameters("a\nb"))
+                .expect_err("newline")
+                .code,
             132018
         );
     }
@@ -134,19 +136,24 @@ mod tests {
     fn only_the_right_token_and_number_get_in() {
         let settings = Settings::default();
         let right = format!("Bearer {}", settings.access_token);
-        assert!(caller(&settings, &settings.phone_number_id, Some(&right)).is_ok());
+        assert!(validate_caller(&settings, &settings.phone_number_id, Some(&right)).is_ok());
         assert_eq!(
-            caller(&settings, "1", Some(&right))
+            validate_caller(&settings, "1", Some(&right))
                 .expect_err("number")
                 .code,
             33
         );
         assert_eq!(
-            caller(&settings, "1", Some("Bearer x"))
+            validate_caller(&settings, "1", Some("Bearer x"))
                 .expect_err("token")
                 .code,
             190
         );
-        assert_eq!(caller(&settings, "1", None).expect_err("token").code, 190);
+        assert_eq!(
+            validate_caller(&settings, "1", None)
+                .expect_err("token")
+                .code,
+            190
+        );
     }
 }

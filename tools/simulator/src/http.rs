@@ -14,10 +14,10 @@ use futures::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::arrival::Arrivals;
+use crate::arrival::LastArrival;
 use crate::reports;
-use crate::settings::{Settings, normal};
-use crate::state::{Answer, Body, Send, State};
+use crate::settings::{Settings, sample_standard_normal};
+use crate::state::{ResponseBody, SendRequest, SendResponse, State};
 
 /// Meta's route, and the controls.
 pub fn router(state: Arc<State>) -> Router {
@@ -41,33 +41,34 @@ pub fn router(state: Arc<State>) -> Router {
 
 async fn send(
     Shared(state): Shared<Arc<State>>,
-    ConnectInfo(arrivals): ConnectInfo<Arrivals>,
+    ConnectInfo(arrivals): ConnectInfo<LastArrival>,
     Path((_version, phone_number_id)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let at = state.since_start(arrivals.last_us());
+    let at = state.since_start(arrivals.at_us());
     let authorization = bearer(&headers);
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let latency = Duration::from_secs_f64(state.settings().latency_ms(normal()) / 1000.0);
-    let send = Send {
+    let latency =
+        Duration::from_secs_f64(state.settings().latency_ms(sample_standard_normal()) / 1000.0);
+    let send = SendRequest {
         at,
         phone_number_id: &phone_number_id,
         authorization,
         body,
     };
-    let Answer {
+    let SendResponse {
         status,
         body,
-        after,
-    } = state.send(send, latency);
+        delay: after,
+    } = state.handle_send(send, latency);
     tokio::time::sleep(after).await;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match body {
-        Body::Json(json) => (status, Json(json)).into_response(),
-        Body::Text(text) => (status, text).into_response(),
-        Body::Silence => StatusCode::GATEWAY_TIMEOUT.into_response(),
-        Body::Broken => (status, HttpBody::from_stream(broken())).into_response(),
+        ResponseBody::Json(json) => (status, Json(json)).into_response(),
+        ResponseBody::Text(text) => (status, text).into_response(),
+        ResponseBody::NoResponse => StatusCode::GATEWAY_TIMEOUT.into_response(),
+        ResponseBody::Truncated => (status, HttpBody::from_stream(broken())).into_response(),
     }
 }
 
@@ -87,8 +88,8 @@ async fn templates(
     if waba_id != state.settings().waba_id {
         return graph_error(100, "Object does not exist");
     }
-    let page = state.account(bearer(&headers), |account| {
-        account.page(paging.limit.unwrap_or(25), paging.after.as_deref())
+    let page = state.with_account(bearer(&headers), |account| {
+        account.template_page(paging.limit.unwrap_or(25), paging.after.as_deref())
     });
     page.map_or_else(
         || graph_error(190, "Invalid OAuth access token"),
@@ -109,8 +110,8 @@ async fn number(
     if id != phone_number_id {
         return graph_error(100, "Object does not exist");
     }
-    let number = state.account(bearer(&headers), |account| {
-        account.number(&id, &daily_limit)
+    let number = state.with_account(bearer(&headers), |account| {
+        account.phone_number(&id, &daily_limit)
     });
     number.map_or_else(
         || graph_error(190, "Invalid OAuth access token"),
@@ -139,9 +140,9 @@ fn broken() -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> {
 }
 
 async fn books(Shared(state): Shared<Arc<State>>) -> Json<Value> {
-    let callbacks = state.reports(|outbox, posts, _| posts.figures(outbox));
-    let management = json!({"calls": state.management_calls()});
-    Json(json!({"sends": state.figures(), "callbacks": callbacks, "management": management}))
+    let callbacks = state.with_callbacks(|outbox, posts, _| posts.summary(outbox));
+    let management = json!({"calls": state.management_call_count()});
+    Json(json!({"sends": state.stats(), "callbacks": callbacks, "management": management}))
 }
 
 async fn calls(Shared(state): Shared<Arc<State>>) -> Result<Json<Value>, Infallible> {
@@ -160,14 +161,14 @@ struct Inbound {
 /// Somebody writes; answers once the webhook has taken it.
 async fn inbound(Shared(state): Shared<Arc<State>>, Json(inbound): Json<Inbound>) -> Json<Value> {
     let from = inbound.from.trim_start_matches('+');
-    let (at, id) = (state.now_seconds(), state.next_wamid());
+    let (at, id) = (state.now_seconds(), state.next_inbound_wamid());
     let mut message = json!({"from": from, "id": id, "timestamp": at.to_string(), "type": "text", "text": {"body": inbound.text}});
     if let Some(context) = inbound.context {
         message["context"] = json!({"id": context});
     }
     let contacts = json!([{"profile": {"name": "Somebody"}, "wa_id": from}]);
     let value = json!({"contacts": contacts, "messages": [message]});
-    reports::say(&state, "messages", value).await;
+    reports::post_event(&state, "messages", value).await;
     Json(json!({"id": id}))
 }
 
@@ -180,7 +181,7 @@ struct Pace {
 
 /// Single callbacks at an even pace; answers with the median and the 99th percentile of their answer times.
 async fn pace(Shared(state): Shared<Arc<State>>, Json(pace): Json<Pace>) -> Json<Value> {
-    let times = reports::pace(state, pace.count, pace.per_second).await;
+    let times = reports::post_at_pace(state, pace.count, pace.per_second).await;
     let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied();
     Json(json!({"posts": times.len(), "p50_ms": at(0.5), "p99_ms": at(0.99)}))
 }
@@ -188,16 +189,16 @@ async fn pace(Shared(state): Shared<Arc<State>>, Json(pace): Json<Pace>) -> Json
 /// Callbacks that Crier forwards, as a customer of its user would take them.
 async fn forward(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> StatusCode {
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
-    state.forwarded(id.unwrap_or_default());
+    state.record_forwarded(id.unwrap_or_default());
     StatusCode::NO_CONTENT
 }
 
 async fn forwarded(Shared(state): Shared<Arc<State>>) -> Json<Value> {
-    Json(json!({"callbacks": state.forwarded_so_far()}))
+    Json(json!({"callbacks": state.forwarded_count()}))
 }
 
 async fn forget(Shared(state): Shared<Arc<State>>) -> StatusCode {
-    state.forget();
+    state.clear_call_log();
     StatusCode::NO_CONTENT
 }
 
@@ -213,7 +214,7 @@ async fn set(
     Shared(state): Shared<Arc<State>>,
     Json(changes): Json<Value>,
 ) -> Result<Json<Value>, (StatusCode, String)> {
-    match state.set(&changes) {
+    match state.update_settings(&changes) {
         Ok(settings) => Ok(Json(json!(settings))),
         Err(error) => Err((StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
     }

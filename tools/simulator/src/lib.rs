@@ -30,7 +30,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::arrival::{Arrivals, TimedListener};
+use crate::arrival::{LastArrival, TimedListener};
 use crate::settings::Settings;
 use crate::state::State;
 
@@ -42,7 +42,7 @@ pub struct Simulator {
     /// What it knows.
     pub state: Arc<State>,
     server: JoinHandle<io::Result<()>>,
-    reporter: JoinHandle<()>,
+    callback_task: JoinHandle<()>,
 }
 
 impl Simulator {
@@ -51,16 +51,16 @@ impl Simulator {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(settings));
-        let reporter = tokio::spawn(reports::run(Arc::clone(&state)));
+        let reporter = tokio::spawn(reports::run_callback_loop(Arc::clone(&state)));
         let service =
-            http::router(Arc::clone(&state)).into_make_service_with_connect_info::<Arrivals>();
+            http::router(Arc::clone(&state)).into_make_service_with_connect_info::<LastArrival>();
         let server =
             tokio::spawn(async move { axum::serve(TimedListener(listener), service).await });
         Ok(Self {
             address,
             state,
             server,
-            reporter,
+            callback_task: reporter,
         })
     }
 
@@ -78,6 +78,6 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
-        self.reporter.abort();
+        self.callback_task.abort();
     }
 }

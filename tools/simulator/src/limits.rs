@@ -4,40 +4,40 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 /// A person may be sent one message per this time …
-const PAIR_EVERY: Duration = Duration::from_secs(6);
+const PAIR_INTERVAL: Duration = Duration::from_secs(6);
 
 /// … and a burst of this many, borrowed from later.
-const PAIR_BURST: u32 = 45;
+const PAIR_BURST_MESSAGES: u32 = 45;
 
 /// Who called when; times since the simulator's start.
 #[derive(Debug, Default)]
 pub struct Limits {
-    second: VecDeque<Duration>,
+    recent_calls: VecDeque<Duration>,
     borrowed_until: HashMap<String, Duration>,
 }
 
 impl Limits {
     /// Whether one more call fits into the second before `now`; counts it if so.
-    pub fn throughput(&mut self, now: Duration, limit: usize) -> bool {
+    pub fn try_throughput(&mut self, now: Duration, limit: usize) -> bool {
         while self
-            .second
+            .recent_calls
             .front()
             .is_some_and(|&call| now.saturating_sub(call) >= Duration::from_secs(1))
         {
-            self.second.pop_front();
+            self.recent_calls.pop_front();
         }
-        let fits = self.second.len() < limit;
+        let fits = self.recent_calls.len() < limit;
         if fits {
-            self.second.push_back(now);
+            self.recent_calls.push_back(now);
         }
         fits
     }
 
     /// Whether one more message to `person` is allowed; counts it if so.
-    pub fn pair(&mut self, now: Duration, person: &str) -> bool {
+    pub fn try_pair(&mut self, now: Duration, person: &str) -> bool {
         let until = self.borrowed_until.entry(person.to_owned()).or_default();
-        let after = (*until).max(now) + PAIR_EVERY;
-        let fits = after <= now + PAIR_EVERY * PAIR_BURST;
+        let after = (*until).max(now) + PAIR_INTERVAL;
+        let fits = after <= now + PAIR_INTERVAL * PAIR_BURST_MESSAGES;
         if fits {
             *until = after;
         }
@@ -53,20 +53,20 @@ mod tests {
     fn a_sliding_second_holds_the_limit_and_no_more() {
         let mut limits = Limits::default();
         let at = Duration::from_millis;
-        assert!(limits.throughput(at(0), 2) && limits.throughput(at(900), 2));
-        assert!(!limits.throughput(at(999), 2));
-        assert!(limits.throughput(at(1000), 2) && !limits.throughput(at(1899), 2));
-        assert!(limits.throughput(at(1900), 2));
+        assert!(limits.try_throughput(at(0), 2) && limits.try_throughput(at(900), 2));
+        assert!(!limits.try_throughput(at(999), 2));
+        assert!(limits.try_throughput(at(1000), 2) && !limits.try_throughput(at(1899), 2));
+        assert!(limits.try_throughput(at(1900), 2));
     }
 
     #[test]
     fn a_burst_to_one_person_is_paid_back() {
         let mut limits = Limits::default();
         let now = Duration::from_secs(100);
-        let sent = (0..60).filter(|_| limits.pair(now, "1")).count();
-        assert_eq!(sent as u32, PAIR_BURST);
-        assert!(limits.pair(now, "2"));
-        assert!(!limits.pair(now + Duration::from_secs(5), "1"));
-        assert!(limits.pair(now + PAIR_EVERY, "1"));
+        let sent = (0..60).filter(|_| limits.try_pair(now, "1")).count();
+        assert_eq!(sent as u32, PAIR_BURST_MESSAGES);
+        assert!(limits.try_pair(now, "2"));
+        assert!(!limits.try_pair(now + Duration::from_secs(5), "1"));
+        assert!(limits.try_pair(now + PAIR_INTERVAL, "1"));
     }
 }

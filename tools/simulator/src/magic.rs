@@ -2,57 +2,57 @@
 
 /// What happens to a call to a magic number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Magic {
+pub enum Behavior {
     /// Refused in the answer, each time.
     Refuse(i64),
     /// Refused in the answer the first two times, then accepted.
     RefuseTwice(i64),
     /// Accepted, then reported `failed`.
-    FailLater(i64),
+    FailInCallback(i64),
     /// Accepted, but the answer breaks off.
-    LoseAnswer,
+    AcceptThenDrop,
     /// Not accepted, and the answer breaks off.
-    BreakOff,
+    DropConnection,
     /// HTTP 502 in plain text, nothing accepted.
     BadGateway,
     /// HTTP 500 with code 131000, though it was accepted.
-    HiddenSend,
+    AcceptWithServerError,
     /// Accepted with `held_for_quality_assessment`.
     HeldForQuality,
     /// Accepted and delivered, never read.
     NeverRead,
     /// No answer for longer than anybody waits; nothing accepted.
-    SilentBefore,
+    TimeOut,
     /// No answer for longer than anybody waits, though it was accepted.
-    SilentAfter,
+    AcceptThenTimeOut,
     /// Accepted, and answered after ten seconds.
-    Slow,
+    RespondSlowly,
 }
 
 /// What meets a share of calls at random, where the simulator is told so (`fault_share`).
-pub const FAULTS: [Magic; 9] = [
+pub const RANDOM_FAULTS: [Behavior; 9] = [
     BadGateway,
-    HiddenSend,
-    BreakOff,
-    LoseAnswer,
-    Magic::SilentBefore,
-    Magic::SilentAfter,
-    Magic::Slow,
+    AcceptWithServerError,
+    DropConnection,
+    AcceptThenDrop,
+    Behavior::TimeOut,
+    Behavior::AcceptThenTimeOut,
+    Behavior::RespondSlowly,
     Refuse(130429),
     Refuse(131016),
 ];
 
-use Magic::{
-    BadGateway, BreakOff, FailLater, HeldForQuality, HiddenSend, LoseAnswer, NeverRead, Refuse,
-    RefuseTwice,
+use Behavior::{
+    AcceptThenDrop, AcceptWithServerError, BadGateway, DropConnection, FailInCallback,
+    HeldForQuality, NeverRead, Refuse, RefuseTwice,
 };
 
 /// The last two digits, and what they mean. 00 and whatever is not listed are ordinary numbers.
-pub const MAGIC: &[(u8, Magic)] = &[
-    (1, LoseAnswer),
-    (2, BreakOff),
+pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
+    (1, AcceptThenDrop),
+    (2, DropConnection),
     (3, BadGateway),
-    (4, HiddenSend),
+    (4, AcceptWithServerError),
     (5, HeldForQuality),
     (6, NeverRead),
     // Again, soon or later.
@@ -102,23 +102,23 @@ pub const MAGIC: &[(u8, Magic)] = &[
     (58, Refuse(133010)),
     (59, Refuse(33)),
     // Reported later.
-    (60, FailLater(131026)),
-    (61, FailLater(131047)),
-    (62, FailLater(131049)),
-    (63, FailLater(131050)),
-    (64, FailLater(131053)),
-    (65, FailLater(130472)),
-    (66, FailLater(131043)),
+    (60, FailInCallback(131026)),
+    (61, FailInCallback(131047)),
+    (62, FailInCallback(131049)),
+    (63, FailInCallback(131050)),
+    (64, FailInCallback(131053)),
+    (65, FailInCallback(130472)),
+    (66, FailInCallback(131043)),
 ];
 
 /// What a number means, if anything; `to` with or without `+`.
-pub fn of(to: &str) -> Option<Magic> {
+pub fn behavior_of(to: &str) -> Option<Behavior> {
     let ending = to
         .trim_start_matches('+')
         .strip_prefix("120255501")
         .filter(|ending| ending.len() == 2)?;
     let number: u8 = ending.parse().ok()?;
-    MAGIC
+    MAGIC_NUMBERS
         .iter()
         .find(|(known, _)| *known == number)
         .map(|(_, magic)| *magic)
@@ -130,22 +130,22 @@ mod tests {
 
     #[test]
     fn numbers_mean_what_the_table_says() {
-        assert_eq!(of("+12025550150"), Some(Magic::Refuse(190)));
-        assert_eq!(of("12025550101"), Some(Magic::LoseAnswer));
+        assert_eq!(behavior_of("+12025550150"), Some(Behavior::Refuse(190)));
+        assert_eq!(behavior_of("12025550101"), Some(Behavior::AcceptThenDrop));
         for ordinary in [
             "+12025550100",
             "+12025550199",
             "+5511987654350",
             "+1202555015",
         ] {
-            assert_eq!(of(ordinary), None, "{ordinary}");
+            assert_eq!(behavior_of(ordinary), None, "{ordinary}");
         }
     }
 
     #[test]
     fn no_number_is_listed_twice() {
-        let mut numbers: Vec<u8> = MAGIC.iter().map(|(number, _)| *number).collect();
+        let mut numbers: Vec<u8> = MAGIC_NUMBERS.iter().map(|(number, _)| *number).collect();
         numbers.dedup();
-        assert!(numbers.len() == MAGIC.len() && numbers.is_sorted());
+        assert!(numbers.len() == MAGIC_NUMBERS.len() && numbers.is_sorted());
     }
 }

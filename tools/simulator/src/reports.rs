@@ -11,28 +11,28 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use whatsapp::signature;
 
-use crate::magic::Magic;
+use crate::magic::Behavior;
 use crate::settings::Settings;
 use crate::state::State;
 
 /// POSTs under way at once.
-const IN_FLIGHT: usize = 4;
+const MAX_CONCURRENT_POSTS: usize = 4;
 
 /// How long before a POST that was not taken is sent again. Meta's grows, to seven days in all.
-const AGAIN: Duration = Duration::from_secs(1);
+const REDELIVERY_DELAY: Duration = Duration::from_secs(1);
 
 /// Statuses that wait for their time.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub struct CallbackQueue {
     due: Vec<(Duration, Value)>,
-    under_way: usize,
+    in_flight: usize,
 }
 
 /// What became of the POSTs.
 #[derive(Clone, Debug, Default)]
-pub struct Posts {
+pub struct PostStats {
     /// Answer times of POSTs that were taken, in milliseconds.
-    pub taken_ms: Vec<f64>,
+    pub accepted_ms: Vec<f64>,
     /// POSTs that were not taken.
     pub refused: usize,
     /// Statuses taken.
@@ -41,7 +41,7 @@ pub struct Posts {
 
 /// The POSTs in figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct PostFigures {
+pub struct PostSummary {
     /// Taken.
     pub posts: usize,
     /// Not taken, and sent again.
@@ -56,7 +56,7 @@ pub struct PostFigures {
     pub p99_ms: f64,
 }
 
-impl Outbox {
+impl CallbackQueue {
     /// Schedules what will be reported of an accepted message, from the time of its answer on.
     #[expect(
         clippy::too_many_arguments,
@@ -65,7 +65,7 @@ impl Outbox {
     pub fn schedule(
         &mut self,
         settings: &Settings,
-        magic: Option<Magic>,
+        magic: Option<Behavior>,
         wamid: &str,
         wa_id: &str,
         tracker: &str,
@@ -76,9 +76,9 @@ impl Outbox {
             return;
         }
         let mut at = from;
-        for (status, error) in course(magic, settings.read_share) {
+        for (status, error) in status_sequence(magic, settings.read_share) {
             at += Duration::from_secs_f64(
-                settings.report_delay_ms / 1000.0 * (0.25 + 1.5 * rand::random::<f64>()),
+                settings.status_delay_ms / 1000.0 * (0.25 + 1.5 * rand::random::<f64>()),
             );
             let seconds = (began_at + at.as_millis() as u64) / 1000;
             let mut report = json!({
@@ -99,7 +99,7 @@ impl Outbox {
     }
 
     /// Takes what is due at `now`, cut into POSTs.
-    fn take(&mut self, now: Duration, settings: &Settings) -> Vec<Vec<Value>> {
+    fn take_due(&mut self, now: Duration, settings: &Settings) -> Vec<Vec<Value>> {
         let (mut due, later): (Vec<_>, Vec<_>) = self.due.drain(..).partition(|(at, _)| *at <= now);
         self.due = later;
         if settings.shuffle {
@@ -107,40 +107,40 @@ impl Outbox {
         } else {
             due.sort_by_key(|(at, _)| *at);
         }
-        self.under_way += due.len();
+        self.in_flight += due.len();
         let reports: Vec<Value> = due.into_iter().map(|(_, report)| report).collect();
         reports
-            .chunks(settings.batch.max(1))
+            .chunks(settings.batch_size.max(1))
             .map(<[Value]>::to_vec)
             .collect()
     }
 }
 
 /// The statuses of a message in their order, the last with its error where it fails.
-fn course(magic: Option<Magic>, read_share: f64) -> Vec<(&'static str, Option<i64>)> {
-    if let Some(Magic::FailLater(code)) = magic {
+fn status_sequence(magic: Option<Behavior>, read_share: f64) -> Vec<(&'static str, Option<i64>)> {
+    if let Some(Behavior::FailInCallback(code)) = magic {
         return vec![("sent", None), ("failed", Some(code))];
     }
     let mut course = vec![("sent", None), ("delivered", None)];
-    if magic != Some(Magic::NeverRead) && rand::random::<f64>() < read_share {
+    if magic != Some(Behavior::NeverRead) && rand::random::<f64>() < read_share {
         course.push(("read", None));
     }
     course
 }
 
-impl Posts {
+impl PostStats {
     /// Adds up; `outbox` knows what is still to come.
-    pub fn figures(&self, outbox: &Outbox) -> PostFigures {
-        let mut times = self.taken_ms.clone();
+    pub fn summary(&self, outbox: &CallbackQueue) -> PostSummary {
+        let mut times = self.accepted_ms.clone();
         times.sort_by(f64::total_cmp);
         let at = |share: f64| {
             times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)))
         };
-        PostFigures {
+        PostSummary {
             posts: times.len(),
             refused: self.refused,
             statuses: self.statuses,
-            pending: outbox.due.len() + outbox.under_way,
+            pending: outbox.due.len() + outbox.in_flight,
             p50_ms: at(0.5).copied().unwrap_or_default(),
             p99_ms: at(0.99).copied().unwrap_or_default(),
         }
@@ -148,42 +148,42 @@ impl Posts {
 }
 
 /// Posts what is due, window after window, for ever.
-pub async fn run(state: Arc<State>) {
+pub async fn run_callback_loop(state: Arc<State>) {
     let http = Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(30))
         .build()
         .unwrap_or_default();
     loop {
-        let window = Duration::from_millis(state.settings().window_ms.max(1));
+        let window = Duration::from_millis(state.settings().batch_window_ms.max(1));
         tokio::time::sleep(window).await;
         let now = state.elapsed();
-        let posts = state.reports(|outbox, _, settings| outbox.take(now, settings));
+        let posts = state.with_callbacks(|outbox, _, settings| outbox.take_due(now, settings));
         if posts.is_empty() {
-            let idle = state.reports(|outbox, _, _| outbox.due.is_empty());
+            let idle = state.with_callbacks(|outbox, _, _| outbox.due.is_empty());
             if idle {
-                state.wake.notified().await;
+                state.callbacks_scheduled.notified().await;
             }
             continue;
         }
         stream::iter(posts)
-            .for_each_concurrent(IN_FLIGHT, |statuses| {
+            .for_each_concurrent(MAX_CONCURRENT_POSTS, |statuses| {
                 let change = json!({"statuses": statuses});
-                deliver(&state, &http, "messages", change, statuses.len())
+                post_until_accepted(&state, &http, "messages", change, statuses.len())
             })
             .await;
     }
 }
 
 /// Says something of its own, such as a message from somebody; returns once it is taken.
-pub async fn say(state: &State, field: &str, value: Value) {
+pub async fn post_event(state: &State, field: &str, value: Value) {
     let http = Client::builder().no_proxy().build().unwrap_or_default();
-    deliver(state, &http, field, value, 0).await;
+    post_until_accepted(state, &http, field, value, 0).await;
 }
 
 /// Reports so many deliveries once more, each in a POST of its own, so many a second, whether earlier ones are answered or
 /// not; gives the answer times in milliseconds, the shortest first. One that is not taken counts as a minute.
-pub async fn pace(state: Arc<State>, count: usize, per_second: f64) -> Vec<f64> {
+pub async fn post_at_pace(state: Arc<State>, count: usize, per_second: f64) -> Vec<f64> {
     let http = Client::builder().no_proxy().build().unwrap_or_default();
     let calls = state.calls();
     let accepted: Vec<_> = calls.iter().filter(|call| call.accepted).collect();
@@ -194,7 +194,7 @@ pub async fn pace(state: Arc<State>, count: usize, per_second: f64) -> Vec<f64> 
         let status = json!({"id": format!("wamid.PACE{index}"), "status": "delivered",
             "timestamp": state.now_seconds().to_string(), "biz_opaque_callback_data": format!("{}:1", call.row)});
         let settings = state.settings();
-        let body = post(&settings, "messages", json!({"statuses": [status]}));
+        let body = callback_body(&settings, "messages", json!({"statuses": [status]}));
         let secret = SecretString::from(settings.app_secret);
         let signature = signature::sign(body.as_bytes(), &secret);
         let request = http
@@ -216,9 +216,15 @@ pub async fn pace(state: Arc<State>, count: usize, per_second: f64) -> Vec<f64> 
 }
 
 /// Sends one POST until it is taken; `statuses` of the outbox are in it.
-async fn deliver(state: &State, http: &Client, field: &str, value: Value, statuses: usize) {
+async fn post_until_accepted(
+    state: &State,
+    http: &Client,
+    field: &str,
+    value: Value,
+    statuses: usize,
+) {
     let settings = state.settings();
-    let body = post(&settings, field, value);
+    let body = callback_body(&settings, field, value);
     let signature = signature::sign(
         body.as_bytes(),
         &SecretString::from(settings.app_secret.as_str()),
@@ -234,11 +240,13 @@ async fn deliver(state: &State, http: &Client, field: &str, value: Value, status
             .send()
             .await;
         let taken = answer.is_ok_and(|answer| answer.status().is_success());
-        state.reports(|outbox, posts, _| {
+        state.with_callbacks(|outbox, posts, _| {
             if taken {
-                posts.taken_ms.push(sent.elapsed().as_secs_f64() * 1000.0);
+                posts
+                    .accepted_ms
+                    .push(sent.elapsed().as_secs_f64() * 1000.0);
                 posts.statuses += statuses;
-                outbox.under_way = outbox.under_way.saturating_sub(statuses);
+                outbox.in_flight = outbox.in_flight.saturating_sub(statuses);
             } else {
                 posts.refused += 1;
             }
@@ -246,11 +254,11 @@ async fn deliver(state: &State, http: &Client, field: &str, value: Value, status
         if taken {
             return;
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(REDELIVERY_DELAY).await;
     }
 }
 
-fn post(settings: &Settings, field: &str, mut value: Value) -> String {
+fn callback_body(settings: &Settings, field: &str, mut value: Value) -> String {
     if field == "messages" {
         let number = &settings.phone_number_id;
         value["messaging_product"] = "whatsapp".into();

@@ -45,7 +45,7 @@ pub struct Settings {
     pub user_ids: bool,
     /// Mean time from one status to the next, milliseconds
     #[arg(long, default_value_t = 800.0)]
-    pub report_delay_ms: f64,
+    pub status_delay_ms: f64,
     /// Share of delivered messages that are read
     #[arg(long, default_value_t = 0.6)]
     pub read_share: f64,
@@ -57,10 +57,10 @@ pub struct Settings {
     pub shuffle: bool,
     /// Most statuses in a POST
     #[arg(long, default_value_t = 100)]
-    pub batch: usize,
+    pub batch_size: usize,
     /// How long statuses are gathered for a POST, milliseconds
     #[arg(long, default_value_t = 250)]
-    pub window_ms: u64,
+    pub batch_window_ms: u64,
 }
 
 impl Default for Settings {
@@ -78,12 +78,12 @@ impl Default for Settings {
             fault_share: 0.0,
             refuse: None,
             user_ids: false,
-            report_delay_ms: 800.0,
+            status_delay_ms: 800.0,
             read_share: 0.6,
             duplicate_share: 0.0,
             shuffle: false,
-            batch: 100,
-            window_ms: 250,
+            batch_size: 100,
+            batch_window_ms: 250,
         }
     }
 }
@@ -98,7 +98,7 @@ impl Settings {
 }
 
 /// Draws from the standard normal distribution (Box-Muller).
-pub fn normal() -> f64 {
+pub fn sample_standard_normal() -> f64 {
     let (u, v): (f64, f64) = (rand::random(), rand::random());
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }

@@ -9,68 +9,68 @@ use tokio::sync::Notify;
 
 use crate::account::Account;
 use crate::arrival::now_us;
-use crate::books::{Books, Call, Figures};
-use crate::check::{self, Refusal};
+use crate::books::{Call, CallLog, Stats};
+use crate::check::{self, ApiError};
 use crate::limits::Limits;
-use crate::magic::{self, Magic};
-use crate::reports::{Outbox, Posts};
+use crate::magic::{self, Behavior};
+use crate::reports::{CallbackQueue, PostStats};
 use crate::settings::Settings;
 
 /// Everything the simulator knows.
 #[derive(Debug)]
 pub struct State {
-    began_at_us: u64,
+    started_at_us: u64,
     inner: Mutex<Inner>,
     /// Wakes the reporter.
-    pub wake: Notify,
+    pub callbacks_scheduled: Notify,
 }
 
 #[derive(Debug)]
 struct Inner {
     settings: Settings,
     limits: Limits,
-    books: Books,
-    outbox: Outbox,
-    posts: Posts,
+    call_log: CallLog,
+    callback_queue: CallbackQueue,
+    post_stats: PostStats,
     account: Account,
     accepted: u64,
-    written: u64,
+    inbound_messages: u64,
     forwarded: BTreeSet<String>,
 }
 
 /// An answer: what to say, and how.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct SendResponse {
     /// HTTP status.
     pub status: u16,
     /// The body.
-    pub body: Body,
+    pub body: ResponseBody,
     /// How long it takes.
-    pub after: Duration,
+    pub delay: Duration,
 }
 
 /// What is said.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Body {
+pub enum ResponseBody {
     /// JSON, as the API says it.
     Json(Value),
     /// Plain text, as a proxy in between says it.
     Text(&'static str),
     /// A connection that breaks off within the answer.
-    Broken,
+    Truncated,
     /// None, for longer than anybody waits.
-    Silence,
+    NoResponse,
 }
 
 /// Longer than anybody waits for an answer.
-const SILENCE: Duration = Duration::from_secs(60);
+const NO_RESPONSE_DELAY: Duration = Duration::from_secs(60);
 
 /// A slow answer, which is waited for.
-const SLOW: Duration = Duration::from_secs(10);
+const SLOW_RESPONSE_DELAY: Duration = Duration::from_secs(10);
 
 /// A send as it arrived.
 #[derive(Debug)]
-pub struct Send<'a> {
+pub struct SendRequest<'a> {
     /// When, since the simulator's start.
     pub at: Duration,
     /// The number id in the path.
@@ -87,18 +87,18 @@ impl State {
         let inner = Inner {
             settings,
             limits: Limits::default(),
-            books: Books::default(),
-            outbox: Outbox::default(),
-            posts: Posts::default(),
+            call_log: CallLog::default(),
+            callback_queue: CallbackQueue::default(),
+            post_stats: PostStats::default(),
             account: Account::default(),
             accepted: 0,
-            written: 0,
+            inbound_messages: 0,
             forwarded: BTreeSet::new(),
         };
         Self {
-            began_at_us: now_us(),
+            started_at_us: now_us(),
             inner: Mutex::new(inner),
-            wake: Notify::new(),
+            callbacks_scheduled: Notify::new(),
         }
     }
 
@@ -109,26 +109,26 @@ impl State {
 
     /// A time of day in microseconds as time since the start.
     pub fn since_start(&self, at_us: u64) -> Duration {
-        Duration::from_micros(at_us.saturating_sub(self.began_at_us))
+        Duration::from_micros(at_us.saturating_sub(self.started_at_us))
     }
 
     /// The start, in milliseconds since the Unix epoch.
-    fn began_at(&self) -> u64 {
-        self.began_at_us / 1000
+    fn started_at_ms(&self) -> u64 {
+        self.started_at_us / 1000
     }
 
     /// Decides a send and enters it into the books.
-    pub fn send(&self, send: Send<'_>, latency: Duration) -> Answer {
+    pub fn handle_send(&self, send: SendRequest<'_>, latency: Duration) -> SendResponse {
         let mut inner = self.lock();
-        let (answer, call) = inner.decide(&send, latency, self.began_at());
-        inner.books.enter(call);
+        let (answer, call) = inner.decide(&send, latency, self.started_at_ms());
+        inner.call_log.record(call);
         drop(inner);
-        self.wake.notify_one();
+        self.callbacks_scheduled.notify_one();
         answer
     }
 
     /// Looks at the account or changes it; `None` where the token is wrong.
-    pub fn account<T>(
+    pub fn with_account<T>(
         &self,
         authorization: Option<&str>,
         look: impl FnOnce(&mut Account) -> T,
@@ -144,29 +144,29 @@ impl State {
     }
 
     /// An id for a message from somebody.
-    pub fn next_wamid(&self) -> String {
+    pub fn next_inbound_wamid(&self) -> String {
         let mut inner = self.lock();
-        inner.written += 1;
+        inner.inbound_messages += 1;
         format!(
             "wamid.IN{:010}{:08}",
-            self.began_at_us / 1_000_000,
-            inner.written
+            self.started_at_us / 1_000_000,
+            inner.inbound_messages
         )
     }
 
     /// A forwarded callback came, under this id.
-    pub fn forwarded(&self, id: &str) {
+    pub fn record_forwarded(&self, id: &str) {
         self.lock().forwarded.insert(id.to_owned());
     }
 
     /// How many different ones came.
-    pub fn forwarded_so_far(&self) -> usize {
+    pub fn forwarded_count(&self) -> usize {
         self.lock().forwarded.len()
     }
 
     /// Management calls so far.
-    pub fn management_calls(&self) -> u64 {
-        self.lock().account.calls
+    pub fn management_call_count(&self) -> u64 {
+        self.lock().account.call_count
     }
 
     /// Replaces the account's templates; items as Meta lists them.
@@ -180,7 +180,7 @@ impl State {
     }
 
     /// Changes the settings named in `changes`.
-    pub fn set(&self, changes: &Value) -> Result<Settings, serde_json::Error> {
+    pub fn update_settings(&self, changes: &Value) -> Result<Settings, serde_json::Error> {
         let mut inner = self.lock();
         let mut settings = serde_json::to_value(&inner.settings)?;
         if let (Some(settings), Some(changes)) = (settings.as_object_mut(), changes.as_object()) {
@@ -191,28 +191,31 @@ impl State {
     }
 
     /// The books in figures.
-    pub fn figures(&self) -> Figures {
-        self.lock().books.figures(self.began_at())
+    pub fn stats(&self) -> Stats {
+        self.lock().call_log.stats(self.started_at_ms())
     }
 
     /// Every call so far.
     pub fn calls(&self) -> Vec<Call> {
-        self.lock().books.calls().to_vec()
+        self.lock().call_log.calls().to_vec()
     }
 
     /// Begins new books; settings stay.
-    pub fn forget(&self) {
+    pub fn clear_call_log(&self) {
         let mut inner = self.lock();
-        inner.books = Books::default();
-        inner.outbox = Outbox::default();
-        inner.posts = Posts::default();
+        inner.call_log = CallLog::default();
+        inner.callback_queue = CallbackQueue::default();
+        inner.post_stats = PostStats::default();
     }
 
     /// Works on the outbox and the record of POSTs.
-    pub fn reports<T>(&self, work: impl FnOnce(&mut Outbox, &mut Posts, &Settings) -> T) -> T {
+    pub fn with_callbacks<T>(
+        &self,
+        work: impl FnOnce(&mut CallbackQueue, &mut PostStats, &Settings) -> T,
+    ) -> T {
         let Inner {
-            outbox,
-            posts,
+            callback_queue: outbox,
+            post_stats: posts,
             settings,
             ..
         } = &mut *self.lock();
@@ -225,7 +228,12 @@ impl State {
 }
 
 impl Inner {
-    fn decide(&mut self, send: &Send<'_>, latency: Duration, began_at: u64) -> (Answer, Call) {
+    fn decide(
+        &mut self,
+        send: &SendRequest<'_>,
+        latency: Duration,
+        began_at: u64,
+    ) -> (SendResponse, Call) {
         let tracker = send.body["biz_opaque_callback_data"]
             .as_str()
             .unwrap_or_default()
@@ -244,19 +252,19 @@ impl Inner {
                 (refusal_answer(&refusal, latency), false, Some(refusal.code))
             }
             Err(Failure::Body(status, body)) => {
-                let silent = body == Body::Silence;
-                let after = if silent { SILENCE } else { latency };
-                let answer = Answer {
+                let silent = body == ResponseBody::NoResponse;
+                let after = if silent { NO_RESPONSE_DELAY } else { latency };
+                let answer = SendResponse {
                     status,
                     body,
-                    after,
+                    delay: after,
                 };
                 (answer, false, None)
             }
         };
         let call = Call {
             at_us: send.at.as_micros() as u64,
-            answered_us: (send.at + answer.after).as_micros() as u64,
+            answered_us: (send.at + answer.delay).as_micros() as u64,
             to,
             row,
             accepted,
@@ -266,16 +274,19 @@ impl Inner {
         (answer, call)
     }
 
-    fn outcome(&mut self, send: &Send<'_>, row: &str) -> Result<Option<Magic>, Failure> {
-        check::caller(&self.settings, send.phone_number_id, send.authorization)?;
-        let to = check::request(&send.body)?;
-        if !self.limits.throughput(send.at, self.settings.throughput) {
+    fn outcome(&mut self, send: &SendRequest<'_>, row: &str) -> Result<Option<Behavior>, Failure> {
+        check::validate_caller(&self.settings, send.phone_number_id, send.authorization)?;
+        let to = check::validate_request(&send.body)?;
+        if !self
+            .limits
+            .try_throughput(send.at, self.settings.throughput)
+        {
             return Err(refusal(
                 130429,
                 "Cloud API message throughput has been reached",
             ));
         }
-        if !self.limits.pair(send.at, to) {
+        if !self.limits.try_pair(send.at, to) {
             return Err(refusal(
                 131056,
                 "Too many messages to this person in a short time",
@@ -285,15 +296,17 @@ impl Inner {
             return Err(refusal(code, "every call is refused"));
         }
         let fault = (rand::random::<f64>() < self.settings.fault_share)
-            .then(|| magic::FAULTS[rand::random_range(0..magic::FAULTS.len())]);
-        match magic::of(to).or(fault) {
-            Some(Magic::Refuse(code)) => Err(refusal(code, "a magic number")),
-            Some(Magic::RefuseTwice(code)) if self.books.calls_of(row) < 2 => {
+            .then(|| magic::RANDOM_FAULTS[rand::random_range(0..magic::RANDOM_FAULTS.len())]);
+        match magic::behavior_of(to).or(fault) {
+            Some(Behavior::Refuse(code)) => Err(refusal(code, "a magic number")),
+            Some(Behavior::RefuseTwice(code)) if self.call_log.calls_for_row(row) < 2 => {
                 Err(refusal(code, "a magic number"))
             }
-            Some(Magic::SilentBefore) => Err(Failure::Body(200, Body::Silence)),
-            Some(Magic::BreakOff) => Err(Failure::Body(200, Body::Broken)),
-            Some(Magic::BadGateway) => Err(Failure::Body(502, Body::Text("Bad Gateway"))),
+            Some(Behavior::TimeOut) => Err(Failure::Body(200, ResponseBody::NoResponse)),
+            Some(Behavior::DropConnection) => Err(Failure::Body(200, ResponseBody::Truncated)),
+            Some(Behavior::BadGateway) => {
+                Err(Failure::Body(502, ResponseBody::Text("Bad Gateway")))
+            }
             other => Ok(other),
         }
     }
@@ -302,14 +315,14 @@ impl Inner {
         &mut self,
         to: &str,
         tracker: &str,
-        magic: Option<Magic>,
+        magic: Option<Behavior>,
         from: Duration,
         began_at: u64,
     ) -> Value {
         self.accepted += 1;
         let wamid = format!("wamid.SIM{:016}", self.accepted);
         let wa_id = to.trim_start_matches('+');
-        self.outbox.schedule(
+        self.callback_queue.schedule(
             &self.settings,
             magic,
             &wamid,
@@ -318,7 +331,7 @@ impl Inner {
             from,
             began_at,
         );
-        let status = if magic == Some(Magic::HeldForQuality) {
+        let status = if magic == Some(Behavior::HeldForQuality) {
             "held_for_quality_assessment"
         } else {
             "accepted"
@@ -337,59 +350,59 @@ impl Inner {
 
 /// Why a call was not accepted.
 enum Failure {
-    Refused(Refusal),
-    Body(u16, Body),
+    Refused(ApiError),
+    Body(u16, ResponseBody),
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl From<ApiError> for Failure {
+    fn from(refusal: ApiError) -> Self {
         Failure::Refused(refusal)
     }
 }
 
 fn refusal(code: i64, details: &str) -> Failure {
-    Failure::Refused(Refusal {
+    Failure::Refused(ApiError {
         code,
         details: details.to_owned(),
     })
 }
 
-fn accepted_answer(body: Value, magic: Option<Magic>, after: Duration) -> Answer {
+fn accepted_answer(body: Value, magic: Option<Behavior>, after: Duration) -> SendResponse {
     match magic {
-        Some(Magic::LoseAnswer) => Answer {
+        Some(Behavior::AcceptThenDrop) => SendResponse {
             status: 200,
-            body: Body::Broken,
-            after,
+            body: ResponseBody::Truncated,
+            delay: after,
         },
-        Some(Magic::SilentAfter) => Answer {
+        Some(Behavior::AcceptThenTimeOut) => SendResponse {
             status: 200,
-            body: Body::Silence,
-            after: SILENCE,
+            body: ResponseBody::NoResponse,
+            delay: NO_RESPONSE_DELAY,
         },
-        Some(Magic::Slow) => Answer {
+        Some(Behavior::RespondSlowly) => SendResponse {
             status: 200,
-            body: Body::Json(body),
-            after: SLOW,
+            body: ResponseBody::Json(body),
+            delay: SLOW_RESPONSE_DELAY,
         },
-        Some(Magic::HiddenSend) => {
-            let hidden = Refusal {
+        Some(Behavior::AcceptWithServerError) => {
+            let hidden = ApiError {
                 code: 131000,
                 details: "Something went wrong".into(),
             };
-            Answer {
+            SendResponse {
                 status: 500,
                 ..refusal_answer(&hidden, after)
             }
         }
-        _ => Answer {
+        _ => SendResponse {
             status: 200,
-            body: Body::Json(body),
-            after,
+            body: ResponseBody::Json(body),
+            delay: after,
         },
     }
 }
 
-fn refusal_answer(refusal: &Refusal, after: Duration) -> Answer {
+fn refusal_answer(refusal: &ApiError, after: Duration) -> SendResponse {
     let status = match refusal.code {
         190 => 401,
         10 | 131005 | 368 | 131031 => 403,
@@ -401,10 +414,10 @@ fn refusal_answer(refusal: &Refusal, after: Duration) -> Answer {
         "message": format!("(#{}) {}", refusal.code, refusal.details), "type": "OAuthException", "code": refusal.code,
         "error_data": {"messaging_product": "whatsapp", "details": refusal.details}, "fbtrace_id": "Asimulated",
     }});
-    Answer {
+    SendResponse {
         status,
-        body: Body::Json(error),
-        after,
+        body: ResponseBody::Json(error),
+        delay: after,
     }
 }
 
@@ -412,32 +425,38 @@ fn refusal_answer(refusal: &Refusal, after: Duration) -> Answer {
 mod tests {
     use super::*;
 
-    fn send(state: &State, to: &str, row: u32) -> Answer {
+    fn send(state: &State, to: &str, row: u32) -> SendResponse {
         let settings = state.settings();
         let authorization = format!("Bearer {}", settings.access_token);
         let body = json!({"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": "x"},
             "biz_opaque_callback_data": format!("c1:{row}:1")});
         let at = state.elapsed();
-        let send = Send {
+        let send = SendRequest {
             at,
             phone_number_id: &settings.phone_number_id,
             authorization: Some(&authorization),
             body,
         };
-        state.send(send, Duration::ZERO)
+        state.handle_send(send, Duration::ZERO)
     }
 
     #[test]
     fn the_books_tell_accepted_from_answered() {
         let state = State::new(Settings::default());
         assert_eq!(send(&state, "+5511987654321", 1).status, 200);
-        assert_eq!(send(&state, "+12025550101", 2).body, Body::Broken);
-        assert_eq!(send(&state, "+12025550102", 3).body, Body::Broken);
+        assert_eq!(
+            send(&state, "+12025550101", 2).body,
+            ResponseBody::Truncated
+        );
+        assert_eq!(
+            send(&state, "+12025550102", 3).body,
+            ResponseBody::Truncated
+        );
         assert_eq!(send(&state, "+12025550104", 4).status, 500);
         assert_eq!(send(&state, "+12025550150", 5).status, 401);
         let accepted: Vec<bool> = state.calls().iter().map(|call| call.accepted).collect();
         assert_eq!(accepted, [true, true, false, true, false]);
-        assert_eq!(state.figures().refused, [(190, 1)].into());
+        assert_eq!(state.stats().refused, [(190, 1)].into());
     }
 
     #[test]
@@ -447,7 +466,7 @@ mod tests {
             .map(|_| send(&state, "+12025550112", 1).status)
             .collect();
         assert_eq!(statuses, [429, 429, 200]);
-        let figures = state.figures();
+        let figures = state.stats();
         assert_eq!((figures.retries, figures.repeats), (2, 0));
     }
 
@@ -458,9 +477,11 @@ mod tests {
             ..Settings::default()
         });
         assert_eq!(send(&state, "+5511987654321", 1).status, 400);
-        state.set(&json!({"refuse": null})).expect("a setting");
+        state
+            .update_settings(&json!({"refuse": null}))
+            .expect("a setting");
         assert_eq!(send(&state, "+5511987654321", 1).status, 200);
-        assert_eq!(state.figures().refused, [(131042, 1)].into());
+        assert_eq!(state.stats().refused, [(131042, 1)].into());
     }
 
     #[test]
@@ -472,7 +493,9 @@ mod tests {
         });
         let plain = |row| {
             let answer = send(&state, &format!("+55119{row:08}"), row);
-            answer.status == 200 && matches!(answer.body, Body::Json(_)) && answer.after < SLOW
+            answer.status == 200
+                && matches!(answer.body, ResponseBody::Json(_))
+                && answer.delay < SLOW_RESPONSE_DELAY
         };
         let faults = (0..2000).filter(|&row| !plain(row)).count();
         assert!((800..1200).contains(&faults), "{faults}");
@@ -495,10 +518,10 @@ mod tests {
         let state = State::new(Settings::default());
         assert!(
             state
-                .set(&json!({"batch": 7}))
-                .is_ok_and(|settings| settings.batch == 7)
+                .update_settings(&json!({"batch": 7}))
+                .is_ok_and(|settings| settings.batch_size == 7)
         );
-        assert!(state.set(&json!({"bach": 7})).is_err());
-        assert_eq!(state.settings().batch, 7);
+        assert!(state.update_settings(&json!({"bach": 7})).is_err());
+        assert_eq!(state.settings().batch_size, 7);
     }
 }
