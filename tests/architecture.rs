@@ -45,19 +45,27 @@ fn dependencies_point_inwards() {
     assert_eq!(our_own("campaign"), BTreeSet::new());
     assert_eq!(our_own("whatsapp"), ["campaign"].into());
     assert_eq!(our_own("cloud"), ["campaign"].into());
-    assert_eq!(our_own("table"), BTreeSet::new());
+    assert_eq!(our_own("tabular"), BTreeSet::new());
     assert_eq!(
-        our_own("people"),
-        ["campaign", "cloud", "table", "whatsapp"].into()
+        our_own("recipients"),
+        ["campaign", "cloud", "tabular", "whatsapp"].into()
     );
     assert_eq!(our_own("simulator"), ["whatsapp"].into());
     assert_eq!(our_own("xtask"), BTreeSet::new());
     for function in [
-        "api", "splitter", "sender", "webhook", "tally", "sweep", "report", "forward", "erase",
+        "api",
+        "splitter",
+        "sender",
+        "webhook",
+        "counter",
+        "reconciler",
+        "report",
+        "forward",
+        "erase",
     ] {
         assert!(
             our_own(function)
-                .is_subset(&["campaign", "whatsapp", "cloud", "table", "people"].into()),
+                .is_subset(&["campaign", "whatsapp", "cloud", "tabular", "recipients"].into()),
             "{function}"
         );
     }
@@ -75,28 +83,32 @@ fn sample_events_deserialize() {
     let key = put["Records"][0]["s3"]["object"]["key"].as_str().unwrap();
     assert!(cloud::files::parse_upload_key(key).is_some());
     let _: splitter::Event = serde_json::from_value(put).unwrap();
-    let order = sample_event("splitter.order.json");
-    let _: cloud::splits::ImportJob =
+    let order = sample_event("splitter.import-job.json");
+    let _: cloud::import_queue::ImportJob =
         serde_json::from_str(order["Records"][0]["body"].as_str().unwrap()).unwrap();
     let _: splitter::Event = serde_json::from_value(order).unwrap();
     let sqs: aws_lambda_events::sqs::SqsEvent =
         serde_json::from_value(sample_event("sender.batch.json")).unwrap();
-    let batch: campaign::batch::Batch =
+    let batch: campaign::delivery::batch::Batch =
         serde_json::from_str(sqs.records[0].body.as_deref().unwrap()).unwrap();
     assert_eq!(batch.rows.len(), 2);
-    let stream: tally::StreamEvent =
-        serde_json::from_value(sample_event("tally.stream.json")).unwrap();
+    let stream: counter::StreamEvent =
+        serde_json::from_value(sample_event("counter.stream.json")).unwrap();
     assert!(stream.shard.is_some() && stream.records.len() == 3);
-    assert_eq!(sample_event("sweep.schedule.json")["source"], "aws.events");
+    assert_eq!(
+        sample_event("reconciler.schedule.json")["source"],
+        "aws.events"
+    );
     let body = |name: &str| {
         let event = sample_event(name);
         event["Records"][0]["body"].as_str().unwrap().to_owned()
     };
     let _: cloud::jobs::JobRequest = serde_json::from_str(&body("report.job.json")).unwrap();
-    let _: cloud::erasures::ErasureJob = serde_json::from_str(&body("erase.order.json")).unwrap();
-    let _: cloud::forwards::WebhookDelivery =
-        serde_json::from_str(&body("forward.errand.json")).unwrap();
-    for name in ["forward.errand.json", "forward.stream.json"] {
+    let _: cloud::erasure_queue::ErasureJob =
+        serde_json::from_str(&body("erase.job.json")).unwrap();
+    let _: cloud::outbound::WebhookDelivery =
+        serde_json::from_str(&body("forward.webhook-delivery.json")).unwrap();
+    for name in ["forward.webhook-delivery.json", "forward.stream.json"] {
         let _: forward::Event = serde_json::from_value(sample_event(name)).unwrap();
     }
     for name in [

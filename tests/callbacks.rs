@@ -1,7 +1,7 @@
 //! The webhook: handshake, signature, storage, any order.
 
-use campaign::ledger::State;
-use campaign::record::CampaignState;
+use campaign::delivery::ledger::State;
+use campaign::lifecycle::campaign::CampaignState;
 use cloud::callbacks::Callbacks;
 use cloud::ledger::LedgerRow;
 use lambda_http::http::Method;
@@ -12,7 +12,7 @@ use webhook::Webhook;
 use whatsapp::signature;
 
 use crate::architecture::sample_event;
-use crate::world::{TestEnv, VERIFY_TOKEN};
+use crate::harness::{TestEnv, VERIFY_TOKEN};
 
 fn new_webhook(world: &TestEnv) -> Webhook {
     world.webhook()
@@ -273,7 +273,13 @@ async fn status_of_an_old_attempt_does_not_change_a_new_attempt() {
     world.ledger.claim(&campaign, 1, "one", 1).await.unwrap();
     world
         .ledger
-        .schedule_retry(&campaign, 1, 1, 2, &campaign::outcome::ErrorInfo::default())
+        .schedule_retry(
+            &campaign,
+            1,
+            1,
+            2,
+            &campaign::delivery::outcome::ErrorInfo::default(),
+        )
         .await
         .unwrap();
     world.ledger.claim(&campaign, 1, "two", 3).await.unwrap();
@@ -320,7 +326,7 @@ async fn undelivered_row_is_retried_a_day_later_if_the_policy_says_so() {
         (false, 131_049, None, State::Accepted),
         (true, 131_026, None, State::Accepted),
     ] {
-        let change = |campaign: &mut campaign::record::Campaign| {
+        let change = |campaign: &mut campaign::lifecycle::campaign::Campaign| {
             campaign.state = CampaignState::Sending;
             campaign.policy.retry_undelivered = asked;
             campaign.schedule.not_after = days_left.map(|days| cloud::now() + days * DAY - 60_000);
@@ -399,7 +405,7 @@ async fn killed_webhook_loses_no_status_of_a_repeated_post() {
     let (mut killed, mut patience) = (0u32, std::time::Duration::from_millis(150));
     let ended = loop {
         let mut process = world.spawn_test_process(
-            "callbacks::a_webhook_process",
+            "callbacks::webhook_process",
             &[(BODY_PATH_VAR, path.to_str().unwrap())],
         );
         match tokio::time::timeout(patience, process.wait()).await {
@@ -431,7 +437,7 @@ async fn killed_webhook_loses_no_status_of_a_repeated_post() {
         }
         rows
     };
-    let mut counters = campaign::tally::Counters::default();
+    let mut counters = campaign::lifecycle::counters::Counters::default();
     rows.iter()
         .for_each(|row| counters.apply_change(None, row.row_facts()));
     assert_eq!(

@@ -1,18 +1,18 @@
 //! Files as people export them, each with what becomes of it. The files are in `corpus/`, made by
-//! `CRIER_WRITE_CORPUS=1 cargo test -p journeys corpus` from what is written here; the fuzzer begins with them, too.
+//! `CRIER_WRITE_CORPUS=1 cargo test -p integration corpus` from what is written here; the fuzzer begins with them, too.
 
 use std::collections::BTreeSet;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
-use campaign::import::{RowVerdict, SeenNumbers};
+use campaign::import::row::{RowVerdict, SeenNumbers};
+use campaign::import::value::OnBadValue;
+use campaign::lifecycle::campaign::{Campaign, FileInfo, ImportOptions};
 use campaign::message::Message;
-use campaign::record::{Campaign, FileInfo, ImportOptions};
-use campaign::value::OnBadValue;
 use encoding_rs::{SHIFT_JIS, WINDOWS_1251, WINDOWS_1252};
 use flate2::write::GzEncoder;
-use people::RecipientReader;
 use proptest::prelude::*;
+use recipients::RecipientReader;
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use serde_json::json;
 
@@ -244,7 +244,7 @@ fn encoding_cases() -> Vec<Case> {
         .recipient(1, "+819012345678", "田中さくら")
         .recipient(2, "+819012345679", "鈴木いちろう")
         .read_as("csv Shift_JIS ,"),
-        case("latin-1-told.csv", to_windows_1252(JOSE_AND_ZOE))
+        case("latin-1-given.csv", to_windows_1252(JOSE_AND_ZOE))
             .with_options(|o| o.encoding = Some("latin1".into()))
             .jose_and_zoe()
             .read_as("csv windows-1252 ,"),
@@ -264,7 +264,7 @@ fn dialect_cases() -> Vec<Case> {
         case("pipe.csv", JOSE_AND_ZOE.replace(',', "|")).jose_and_zoe().read_as("csv UTF-8 |"),
         case("semicolon-with-commas-in-cells.csv", "name;phone\nSilva, Ana;+5511987654321\n").recipient(1, "+5511987654321", "Silva, Ana").read_as("csv UTF-8 ;"),
         case("comma-with-semicolons-in-cells.csv", "phone,name\n+5511987654321,Ana; Eve\n").recipient(1, "+5511987654321", "Ana; Eve").read_as("csv UTF-8 ,"),
-        case("told-delimiter.csv", "phone^name\n+5511987654321^Ana\n").with_options(|o| o.delimiter = Some('^')).ana(1).read_as("csv UTF-8 ^"),
+        case("given-delimiter.csv", "phone^name\n+5511987654321^Ana\n").with_options(|o| o.delimiter = Some('^')).ana(1).read_as("csv UTF-8 ^"),
         case("sep-line.csv", format!("sep=;\r\n{}", with_semicolons())).jose_and_zoe().read_as("csv UTF-8 ;"),
         case("sep-line-mark.csv", format!("\u{feff}sep=|\n{}", JOSE_AND_ZOE.replace(',', "|"))).jose_and_zoe().read_as("csv UTF-8 |"),
         case("one-column.csv", "phone\n+5511987654321\n").text("Hi").recipient(1, "+5511987654321", "").read_as("csv UTF-8 ,"),
@@ -354,14 +354,14 @@ fn phone_cases() -> Vec<Case> {
         case("scientific.csv", "phone,name\n+5511987654321,Ana\n5.5E+11,Bo\n\"5,51199E+12\",Eve\n").ana(1)
             .rejected(2, "phone", "rounded").rejected(3, "phone", "rounded"),
         case("lost-zero.csv", "phone,name\n06 1234 5678,Ana\n6 1234 5678,Bo\n").default_region("IT").recipient(1, "+390612345678", "Ana").rejected(2, "phone", "leading zero"),
-        case("lost-trunk-zero-harms-nobody.csv", "phone,name\n612345678,Ana\n").default_region("FR").recipient(1, "+33612345678", "Ana"),
+        case("lost-trunk-zero.csv", "phone,name\n612345678,Ana\n").default_region("FR").recipient(1, "+33612345678", "Ana"),
         case("two-numbers.csv", "phone,name\n+5511987654321,Ana\n+34612345678 / +34612345679,Bo\n\"+34612345678, 612345679\",Eve\n").ana(1)
             .rejected(2, "phone", "more than one number").rejected(3, "phone", "more than one number"),
         case("letters.csv", "phone,name\n+5511987654321,Ana\n+34612345678 (home),Bo\nn/a,Eve\n,Tom\n").ana(1)
             .rejected(2, "phone", "letters").rejected(3, "phone", "not a phone number").rejected(4, "phone", "is empty"),
         case("floats.csv", "phone,name\n5511987654321.0,Ana\n").ana(1),
         case("repeats.csv", "phone,name\n+5511987654321,Ana\n55 11 98765 4321,Bo\n+55 (11) 98765-4321,Eve\n").default_region("BR").ana(1).duplicates(2),
-        case("spellings-of-one-person.csv", "phone,name\n+5511987654321,Ana\n+551187654321,Ana\n+5215512345678,Bo\n+525512345678,Bo\n+5491123456789,Eve\n+541123456789,Eve\n")
+        case("spellings-of-one-number.csv", "phone,name\n+5511987654321,Ana\n+551187654321,Ana\n+5215512345678,Bo\n+525512345678,Bo\n+5491123456789,Eve\n+541123456789,Eve\n")
             .ana(1).recipient(3, "+525512345678", "Bo").recipient(5, "+5491123456789", "Eve").duplicates(3),
     ]
 }
@@ -404,7 +404,7 @@ fn value_cases() -> Vec<Case> {
             .ana(1)
             .rejected(2, "name", "takes 1024 characters"),
         case(
-            "guarded-formula-comes-back.csv",
+            "escaped-formula-is-unescaped.csv",
             "phone,name\n+5511987654321,'=1+1\n",
         )
         .recipient(1, "+5511987654321", "=1+1"),

@@ -1,13 +1,13 @@
 //! The tally: repeated and overlapping batches add nothing.
 
 use campaign::id::CampaignId;
-use campaign::record::CampaignState;
-use campaign::tally::Counters;
+use campaign::lifecycle::campaign::CampaignState;
+use campaign::lifecycle::counters::Counters;
+use counter::{Counter, StreamEvent};
 use serde_json::{Value, json};
-use tally::{Counter, StreamEvent};
 
 use crate::architecture::sample_event;
-use crate::world::TestEnv;
+use crate::harness::TestEnv;
 
 async fn handle_event(tally: &Counter, event: &Value) {
     let event: StreamEvent = serde_json::from_value(event.clone()).unwrap();
@@ -35,7 +35,7 @@ fn counts(counters: &Counters) -> [i64; 5] {
 async fn overlapping_and_repeated_batches_count_once() {
     let world = TestEnv::new().await;
     let campaign: CampaignId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
-    let sample = sample_event("tally.stream.json");
+    let sample = sample_event("counter.stream.json");
     let (one, two) = (
         Counter::new(world.counters.clone(), world.campaigns.clone(), None),
         Counter::new(world.counters.clone(), world.campaigns.clone(), None),
@@ -60,7 +60,7 @@ async fn overlapping_and_repeated_batches_count_once() {
 async fn shards_add_up_and_need_an_id() {
     let world = TestEnv::new().await;
     let campaign: CampaignId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
-    let sample = sample_event("tally.stream.json");
+    let sample = sample_event("counter.stream.json");
     let tally = Counter::new(world.counters.clone(), world.campaigns.clone(), None);
     handle_event(&tally, &slice_records(&sample, 0..2)).await;
     // The row's partition moved to a child shard, whose numbers are its own.
@@ -87,12 +87,12 @@ async fn shards_add_up_and_need_an_id() {
 
 /// `count` rows of a campaign that end in `state`, numbered from `first`.
 fn final_records(id: &CampaignId, first: usize, count: usize, state: &str) -> Vec<Value> {
-    let sample = sample_event("tally.stream.json")["Records"][0].clone();
+    let sample = sample_event("counter.stream.json")["Records"][0].clone();
     let record = |number: usize| {
         let mut record = sample.clone();
         let change = &mut record["dynamodb"];
         change["SequenceNumber"] = json!(number.to_string());
-        change["NewImage"]["page"]["S"] = json!(format!("{id}#0"));
+        change["NewImage"]["partition_key"]["S"] = json!(format!("{id}#0"));
         change["NewImage"]["row"]["S"] = json!(format!("{number:010}"));
         change["NewImage"]["state"]["S"] = json!(state);
         record

@@ -7,7 +7,7 @@ use std::time::Instant;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::world::TIMEOUT;
+use crate::harness::TIMEOUT;
 
 /// A deployed stack that `cargo xtask test` started.
 struct DeployedStack {
@@ -116,7 +116,7 @@ async fn every_recipient_is_messaged_once_within_the_rate_limit() {
     let (file, expected, bad, repeated) = generate_file(2000);
     assert!(bad > 50 && repeated > 20);
     let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
-    let campaign = json!({"name": "Main job", "message": message, "outside_window": "send", "file": {"name": "people.csv", "size": file.len()}});
+    let campaign = json!({"name": "Main job", "message": message, "outside_service_window": "send", "file": {"name": "people.csv", "size": file.len()}});
     let (status, created) = deployed.create_campaign(&campaign).await;
     assert_eq!(status, StatusCode::CREATED, "{created}");
     assert_eq!(
@@ -137,7 +137,7 @@ async fn every_recipient_is_messaged_once_within_the_rate_limit() {
 
     // By the independent books: each valid distinct number once, from the row it is in, and nobody else.
     let calls = deployed
-        .get_json(format!("{}/_control/calls", deployed.simulator))
+        .get_json(format!("{}/_control/call-log", deployed.simulator))
         .await;
     let calls: Vec<&Value> = calls
         .as_array()
@@ -172,7 +172,7 @@ async fn every_recipient_is_messaged_once_within_the_rate_limit() {
         "no call beyond the first for a row"
     );
     let books = deployed
-        .get_json(format!("{}/_control/books", deployed.simulator))
+        .get_json(format!("{}/_control/stats", deployed.simulator))
         .await;
     assert!(
         books["sends"]["busiest_second"].as_i64() <= seen["sending"]["budget"].as_i64(),
@@ -203,7 +203,7 @@ async fn every_recipient_is_messaged_once_within_the_rate_limit() {
     .map(count)
     .into();
     assert_eq!(rest, [0].into());
-    assert_eq!(rows["conserved"], true);
+    assert_eq!(rows["balanced"], true);
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn scheduled_campaign_starts_by_itself_at_its_time() {
     let not_before = jiff::Timestamp::from_millisecond(begins).unwrap();
     let file = "phone,name\n+34611000001,Ana\n+34611000002,Bo\n";
     let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
-    let campaign = json!({"name": "Later", "message": message, "outside_window": "send", "not_before": not_before.to_string(),
+    let campaign = json!({"name": "Later", "message": message, "outside_service_window": "send", "not_before": not_before.to_string(),
         "file": {"name": "people.csv", "size": file.len()}});
     let (status, created) = deployed.create_campaign(&campaign).await;
     assert_eq!(status, StatusCode::CREATED, "{created}");
@@ -234,7 +234,7 @@ async fn scheduled_campaign_starts_by_itself_at_its_time() {
         .wait_for_campaign(id, |seen| seen["state"] == "finished")
         .await;
     assert_eq!(seen["rows"]["accepted"], 2);
-    let first: jiff::Timestamp = seen["sending"]["first_call_at"]
+    let first: jiff::Timestamp = seen["sending"]["first_attempt_at"]
         .as_str()
         .unwrap()
         .parse()
@@ -324,7 +324,7 @@ impl DeployedStack {
             .collect();
         let file = format!("phone,name\n{file}");
         let message = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
-        let campaign = json!({"name": name, "message": message, "outside_window": "send",
+        let campaign = json!({"name": name, "message": message, "outside_service_window": "send",
             "file": {"name": "people.csv", "size": file.len()}});
         let (status, created) = self.create_campaign(&campaign).await;
         assert_eq!(status, StatusCode::CREATED, "{created}");
@@ -408,7 +408,7 @@ async fn killed_webhook_neither_loses_nor_double_counts_statuses() {
     assert_eq!(job["outcome"], "The counters were right.", "{job}");
     let seen = deployed.get(&path).await;
     assert_eq!(
-        (&seen["rows"]["accepted"], &seen["rows"]["conserved"]),
+        (&seen["rows"]["accepted"], &seen["rows"]["balanced"]),
         (&json!(ROWS), &json!(true))
     );
 }
@@ -460,7 +460,7 @@ async fn template_permissions_suffice_for_inbound_messages_and_reports() {
         3,
         "{listed}"
     );
-    let calls = format!("{}/_control/calls", deployed.simulator);
+    let calls = format!("{}/_control/call-log", deployed.simulator);
     let began = Instant::now();
     loop {
         let calls = deployed.get_json(calls.clone()).await;
@@ -492,7 +492,7 @@ async fn template_permissions_suffice_for_inbound_messages_and_reports() {
         .bearer_auth(&deployed.token);
     let scraped = scraped.send().await.unwrap().text().await.unwrap();
     assert!(scraped.contains("# TYPE crier_rows gauge"), "{scraped}");
-    assert!(deployed.get("/account").await["notices"].is_array());
+    assert!(deployed.get("/account").await["events"].is_array());
     // Every callback goes on, once under each id.
     let forwarded = format!("{}/_control/forwarded", deployed.simulator);
     let began = Instant::now();

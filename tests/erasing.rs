@@ -1,13 +1,13 @@
 //! Erasure: nothing of somebody is left anywhere but a hash, and nobody else is touched.
 
-use campaign::record::FileInfo;
+use campaign::lifecycle::campaign::FileInfo;
 use cloud::contacts::ContactKey;
 use cloud::files::Upload;
 use serde_json::json;
 
 use crate::callbacks::{response_status, signed_request, status_json, statuses_body};
-use crate::operating::{call_api, get_json, new_api};
-use crate::world::{API_TOKEN, TestEnv};
+use crate::harness::{API_TOKEN, TestEnv};
+use crate::http_api::{call_api, get_json, new_api};
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
@@ -85,10 +85,10 @@ async fn erasure_removes_every_trace_once_the_campaigns_are_over() {
         waiting["erasure"].as_str().unwrap().contains("waits until"),
         "{waiting}"
     );
-    let phone = campaign::phone::parse("+34610000002", None).unwrap();
+    let phone = campaign::import::phone::parse("+34610000002", None).unwrap();
     let order_again = async || {
         let waits_for = Some(id.clone());
-        let order = cloud::erasures::ErasureJob { phone, waits_for };
+        let order = cloud::erasure_queue::ErasureJob { phone, waits_for };
         let order = world
             .erasure_queue()
             .enqueue(&order, std::time::Duration::ZERO)
@@ -131,7 +131,7 @@ async fn erasure_removes_every_trace_once_the_campaigns_are_over() {
     // Rows are where they were, sums hold, and nobody messages them again.
     let (_, seen) = get_json(&api, &format!("/campaigns/{id}")).await;
     assert_eq!(
-        (&seen["rows"]["conserved"], &seen["rows"]["accepted"]),
+        (&seen["rows"]["balanced"], &seen["rows"]["accepted"]),
         (&json!(true), &json!(3)),
         "{seen}"
     );

@@ -8,11 +8,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use cloud::callbacks::RawCallback;
-use cloud::forwards::EventBus;
+use cloud::outbound::EventBus;
 use forward::signature::sign;
 use serde_json::{Value, json};
 
-use crate::world::{FORWARD_SECRET, TestEnv};
+use crate::harness::{FORWARD_SECRET, TestEnv};
 
 /// What a customer's server got, and how it answers.
 #[derive(Clone, Default)]
@@ -109,7 +109,7 @@ async fn callback_is_delivered_signed_and_retried_until_accepted() {
         }
     };
     assert!(
-        tokio::time::timeout(crate::world::TIMEOUT, again)
+        tokio::time::timeout(crate::harness::TIMEOUT, again)
             .await
             .unwrap()
     );

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use axum::Router;
-use campaign::batch::Batch;
-use campaign::import::ImportCounts;
-use campaign::ledger::State;
-use campaign::record::CampaignState;
+use campaign::delivery::batch::Batch;
+use campaign::delivery::ledger::State;
+use campaign::import::row::ImportCounts;
+use campaign::lifecycle::campaign::CampaignState;
 use cloud::files::Upload;
 use serde_json::{Value, json};
 
-use crate::operating::{call_api, get_json, new_api};
-use crate::world::{API_TOKEN, TestEnv};
+use crate::harness::{API_TOKEN, TestEnv};
+use crate::http_api::{call_api, get_json, new_api};
 
 const RECIPIENTS: &str = "Name;Handy;Note\r\n\
     José;+55 11 98765-4321;a\r\n\
@@ -36,7 +36,7 @@ async fn post(api: &Router, path: &str, body: Value) -> (u16, Value) {
 async fn create_held_campaign(world: &TestEnv, api: &Router) -> String {
     let exclude = "+33 6 12 34 56 99\nnobody\n";
     let campaign = json!({
-        "name": "Winter", "hold": true, "file": {"name": "people.csv", "size": to_latin1(RECIPIENTS).len()},
+        "name": "Winter", "manual_start": true, "file": {"name": "people.csv", "size": to_latin1(RECIPIENTS).len()},
         "exclude": {"name": "left-out.txt", "size": exclude.len()},
         "message": {"type": "template", "template": {"name": "winter_sale", "language": {"code": "en"}, "components": [
             {"type": "header", "parameters": [{"type": "image", "image": {"link": "https://example.com/a.png"}}]},
@@ -137,14 +137,14 @@ async fn held_campaign_previews_then_sends_what_it_previewed() {
     );
 
     let (status, started) = post(&api, &format!("{path}/start"), Value::Null).await;
-    assert_eq!((status, &started["state"]), (200, &json!("splitting")));
+    assert_eq!((status, &started["state"]), (200, &json!("enqueuing")));
     assert_eq!(
         post(&api, &format!("{path}/start"), Value::Null).await.0,
         200,
         "twice is once"
     );
     while world
-        .run_next_import_job(&world.splitter(2), crate::world::lambda_context(900))
+        .run_next_import_job(&world.splitter(2), crate::harness::lambda_context(900))
         .await
     {}
     let mut sent: Vec<(u32, String)> = queued_recipients(&world.drain_batches().await);
@@ -173,7 +173,7 @@ async fn held_campaign_previews_then_sends_what_it_previewed() {
     );
     let (_, seen) = get_json(&api, &path).await;
     assert_eq!(
-        (&seen["rows"]["suppressed"], &seen["rows"]["conserved"]),
+        (&seen["rows"]["suppressed"], &seen["rows"]["balanced"]),
         (&json!(2), &json!(true))
     );
 }
@@ -186,7 +186,7 @@ async fn corrected_rejects_file_sends_only_unsent_rows() {
     let id = create_held_campaign(&world, &api).await;
     post(&api, &format!("/campaigns/{id}/start"), Value::Null).await;
     while world
-        .run_next_import_job(&world.splitter(2), crate::world::lambda_context(900))
+        .run_next_import_job(&world.splitter(2), crate::harness::lambda_context(900))
         .await
     {}
     assert_eq!(queued_recipients(&world.drain_batches().await).len(), 4);
@@ -231,7 +231,7 @@ async fn corrected_rejects_file_sends_only_unsent_rows() {
     );
     let (_, seen) = get_json(&api, &format!("/campaigns/{id}")).await;
     assert_eq!(
-        (&seen["rows"]["total"], &seen["rows"]["conserved"]),
+        (&seen["rows"]["total"], &seen["rows"]["balanced"]),
         (&json!(9), &json!(true))
     );
 }
@@ -242,7 +242,7 @@ async fn failed_file_can_be_read_with_other_options_or_replaced() {
     let world = TestEnv::new().await;
     let api = new_api(&world);
     let file = "naam,nummer\nAna,+34612345678\n";
-    let campaign = json!({"name": "Text", "hold": true, "file": {"name": "a.csv", "size": file.len()},
+    let campaign = json!({"name": "Text", "manual_start": true, "file": {"name": "a.csv", "size": file.len()},
         "message": {"type": "text", "text": {"body": "Hi {{naam}}"}}});
     let (_, created) = post(&api, "/campaigns", campaign).await;
     let id = created["id"].as_str().unwrap();
@@ -278,7 +278,7 @@ async fn failed_file_can_be_read_with_other_options_or_replaced() {
     .await;
     assert_eq!(status, 202);
     while world
-        .run_next_import_job(&world.splitter(2), crate::world::lambda_context(900))
+        .run_next_import_job(&world.splitter(2), crate::harness::lambda_context(900))
         .await
     {}
     let (status, preview) = post(&api, &format!("{path}/preview"), Value::Null).await;
@@ -348,7 +348,7 @@ async fn test_send_is_one_message_to_the_given_number() {
     .await;
     assert_eq!(status, 202, "{sent}");
     world
-        .deliver_next(&world.sender(), crate::world::TIMEOUT)
+        .deliver_next(&world.sender(), crate::harness::TIMEOUT)
         .await
         .unwrap();
     let calls = world.simulator.state.calls();
@@ -492,7 +492,7 @@ async fn template_is_checked_against_the_account_and_the_answer_is_cached() {
         .state
         .update_settings(&json!({"waba_id": "1", "access_token": "another"}))
         .unwrap();
-    let api = crate::operating::new_api(&other);
+    let api = crate::http_api::new_api(&other);
     let (status, problem) = get_json(&api, "/templates").await;
     assert!(
         status == 503

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use campaign::batch::{Batch, Row};
+use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::ledger::State;
 use campaign::id::CampaignId;
-use campaign::ledger::State;
-use campaign::phone;
-use campaign::record::{Campaign, CampaignState};
+use campaign::import::phone;
+use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use cloud::ledger::{Claim, LedgerRow};
 use serde_json::json;
 
-use crate::world::{TIMEOUT, TestEnv, invoke_sender};
+use crate::harness::{TIMEOUT, TestEnv, invoke_sender};
 
 fn batch_row(number: u32, to: &str) -> Row {
     Row {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use campaign::batch::Batch;
-use campaign::import::ImportCounts;
-use campaign::record::CampaignState;
+use campaign::delivery::batch::Batch;
+use campaign::import::row::ImportCounts;
+use campaign::lifecycle::campaign::CampaignState;
 use cloud::campaigns::Lease;
 
-use crate::world::{TIMEOUT, TestEnv, lambda_context};
+use crate::harness::{TIMEOUT, TestEnv, lambda_context};
 
 const RECIPIENTS: &str = "\u{feff}Name,Phone\r\n\"Silva, Ana\",+5511987654321\r\nBob,n/a\r\nAna again,+55 11 98765-4321\r\nCléo,+33612345678\r\n";
 
@@ -323,7 +323,7 @@ async fn interrupted_import_ends_with_the_same_batches() {
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn next_invocation_completes_the_state_of_a_dead_one() {
-    use campaign::record::FileStage::{Enqueued, Failed, Validated};
+    use campaign::lifecycle::campaign::FileStage::{Enqueued, Failed, Validated};
     let world = TestEnv::new().await;
     // Where it died: a file's stage was written, the campaign's state was not.
     for (stage, state, expected) in [

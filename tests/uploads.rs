@@ -6,7 +6,7 @@ use cloud::files::SignedRequest;
 use reqwest::{Client, StatusCode};
 use uuid::Uuid;
 
-use crate::world::TestEnv;
+use crate::harness::TestEnv;
 
 const FILE: &[u8] = b"phone\n+5511987654321\n";
 

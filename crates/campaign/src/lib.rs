@@ -18,24 +18,9 @@
 //! - [`sweep`]: what is to be done about what stands still
 //! - [`tally`], [`progress`], [`summary`]: counters, what an operator sees of them, and how everybody ended
 
-pub mod batch;
-pub mod consent;
-pub mod contact;
-pub mod header;
+pub mod contacts;
+pub mod delivery;
 pub mod id;
 pub mod import;
-pub mod ledger;
+pub mod lifecycle;
 pub mod message;
-pub mod offer;
-pub mod outcome;
-pub mod pacing;
-pub mod phone;
-pub mod preview;
-pub mod progress;
-pub mod record;
-pub mod settings;
-pub mod steer;
-pub mod summary;
-pub mod sweep;
-pub mod tally;
-pub mod value;

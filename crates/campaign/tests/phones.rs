@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use campaign::phone;
+use campaign::import::phone;
 use serde::Deserialize;
 
 /// Differences that are meant: what libphonenumber refuses, or reads in another way, and we do on purpose.

@@ -2,16 +2,16 @@
 //! after every step, answers lost, callbacks at any time and as often as they like, the sweep, a pause and a resume, a
 //! cancel, somebody who says stop. What is explored are the rules that run: `ledger::after`, `ledger::repair`, `offer::offer`, `next_step`.
 
-use campaign::id::CampaignId;
-use campaign::ledger::{RowStatus, State, Transition, apply, repair_transition};
-use campaign::message::Message;
-use campaign::offer::{RequeueDecision, decide_requeue, disposition};
-use campaign::outcome::{
+use campaign::delivery::ledger::{RowStatus, State, Transition, apply, repair_transition};
+use campaign::delivery::outcome::{
     Acceptance, Backoff, ErrorClass, ErrorInfo, GiveUpRule, NextAction, Outcome, Refusal,
     RetryContext, ThrottleScope, next_action,
 };
-use campaign::record::{Campaign, CampaignState, FileInfo, OnUnconfirmed, Policy};
-use campaign::tally::{Counters, RowFacts};
+use campaign::delivery::requeue::{RequeueDecision, decide_requeue, disposition};
+use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::{Campaign, CampaignState, FileInfo, OnUnconfirmed, Policy};
+use campaign::lifecycle::counters::{Counters, RowFacts};
+use campaign::message::Message;
 use serde_json::json;
 use stateright::{Checker, Model, Property};
 
@@ -195,9 +195,9 @@ struct Protocol {
 }
 
 impl Protocol {
-    fn new(faults: u8, on_doubt: OnUnconfirmed, retry_undelivered: bool) -> Self {
+    fn new(faults: u8, on_unconfirmed: OnUnconfirmed, retry_undelivered: bool) -> Self {
         let policy = Policy {
-            on_unconfirmed: on_doubt,
+            on_unconfirmed: on_unconfirmed,
             retry_undelivered,
             ..Policy::default()
         };
@@ -313,7 +313,7 @@ impl Protocol {
                 NextAction::Accept(_) => drop(self.moved(world, row, Transition::Accept, attempt)),
                 NextAction::Reject(_) => drop(self.moved(world, row, Transition::Reject, attempt)),
                 NextAction::MarkUnconfirmed(_) => {
-                    drop(self.moved(world, row, Transition::MarkUnconfirmed, attempt))
+                    self.moved(world, row, Transition::MarkUnconfirmed, attempt);
                 }
                 NextAction::Retry { .. } => {
                     if self.moved(world, row, Transition::Retry, attempt) {
@@ -647,15 +647,15 @@ impl Model for Protocol {
     }
 }
 
-fn explore(faults: u8, on_doubt: OnUnconfirmed, retry_undelivered: bool) {
+fn explore(faults: u8, on_unconfirmed: OnUnconfirmed, retry_undelivered: bool) {
     let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let checker = Protocol::new(faults, on_doubt, retry_undelivered)
+    let checker = Protocol::new(faults, on_unconfirmed, retry_undelivered)
         .checker()
         .threads(threads)
         .spawn_bfs()
         .join();
     eprintln!(
-        "any {faults} faults, on_doubt {on_doubt:?}, retry_undelivered {retry_undelivered}: {} states, all properties hold",
+        "any {faults} faults, on_unconfirmed {on_unconfirmed:?}, retry_undelivered {retry_undelivered}: {} states, all properties hold",
         checker.unique_state_count()
     );
     checker.assert_properties();
@@ -669,15 +669,15 @@ const CHOICES: [(OnUnconfirmed, bool); 3] = [
 
 #[test]
 fn protocol_holds_with_any_two_faults() {
-    for (on_doubt, retry_undelivered) in CHOICES {
-        explore(2, on_doubt, retry_undelivered);
+    for (on_unconfirmed, retry_undelivered) in CHOICES {
+        explore(2, on_unconfirmed, retry_undelivered);
     }
 }
 
 #[test]
 #[ignore = "millions of states: cargo xtask proof"]
 fn protocol_holds_with_any_three_faults() {
-    for (on_doubt, retry_undelivered) in CHOICES {
-        explore(3, on_doubt, retry_undelivered);
+    for (on_unconfirmed, retry_undelivered) in CHOICES {
+        explore(3, on_unconfirmed, retry_undelivered);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use campaign::outcome::Millis;
+use campaign::delivery::outcome::Millis;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::{Error, scan, ttl};

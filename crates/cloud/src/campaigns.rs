@@ -7,9 +7,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
-use campaign::outcome::Millis;
-use campaign::record::{Campaign, CampaignFile, CampaignState, Canary, Cooldown, ImportOptions};
+use campaign::lifecycle::campaign::{
+    Campaign, CampaignFile, CampaignState, Canary, Cooldown, ImportOptions,
+};
 use serde::Serialize;
 
 use crate::metrics::count_pause;
@@ -207,13 +209,13 @@ impl Campaigns {
         let action = "note a rest";
         let update = self
             .update(id)
-            .update_expression("SET rest = :rest")
+            .update_expression("SET cooldown = :cooldown")
             .condition_expression(
-                "attribute_exists(id) AND (attribute_not_exists(rest.#until) OR rest.#until < :until)",
+                "attribute_exists(id) AND (attribute_not_exists(cooldown.#until) OR cooldown.#until < :until)",
             )
             .expression_attribute_names("#until", "until")
             .expression_attribute_values(":until", number(rest.until))
-            .expression_attribute_values(":rest", to_attribute(action, rest)?);
+            .expression_attribute_values(":cooldown", to_attribute(action, rest)?);
         send_if(update, action).await.map(drop)
     }
 
@@ -243,12 +245,12 @@ impl Campaigns {
 
     /// Its rows are in the queue as of now.
     pub async fn mark_requeued(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
-        self.set_time(id, "offered_at", now).await
+        self.set_time(id, "enqueued_at", now).await
     }
 
     /// Its ledger was read to the end.
     pub async fn mark_reconciled(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
-        self.set_time(id, "swept_at", now).await
+        self.set_time(id, "reconciled_at", now).await
     }
 
     async fn set_time(
@@ -277,9 +279,9 @@ impl Campaigns {
         let action = "take the campaign's files";
         let take = self
             .update(id)
-            .update_expression("SET split_owner = :owner, split_beat_at = :now")
+            .update_expression("SET lease_owner = :owner, lease_renewed_at = :now")
             .condition_expression(
-                "attribute_exists(id) AND (attribute_not_exists(split_owner) OR split_owner = :owner OR split_beat_at < :stale)",
+                "attribute_exists(id) AND (attribute_not_exists(lease_owner) OR lease_owner = :owner OR lease_renewed_at < :stale)",
             )
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":now", number(now))
@@ -310,8 +312,8 @@ impl Campaigns {
     ) -> Result<bool, Error> {
         let beat = self
             .update(id)
-            .update_expression("SET split_beat_at = :now")
-            .condition_expression("split_owner = :owner")
+            .update_expression("SET lease_renewed_at = :now")
+            .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":owner", text(owner));
         send_if(beat, "show that the split goes on").await
@@ -321,8 +323,8 @@ impl Campaigns {
     pub async fn release_lease(&self, id: &CampaignId, owner: &str) -> Result<(), Error> {
         let release = self
             .update(id)
-            .update_expression("REMOVE split_owner, split_beat_at")
-            .condition_expression("split_owner = :owner")
+            .update_expression("REMOVE lease_owner, lease_renewed_at")
+            .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":owner", text(owner));
         send_if(release, "give the campaign's files back")
             .await
@@ -421,7 +423,7 @@ impl Campaigns {
     pub async fn mark_accepted(&self, id: &CampaignId) -> Result<(), Error> {
         let prove = self
             .update(id)
-            .update_expression("SET proven = :yes")
+            .update_expression("SET has_acceptance = :yes")
             .condition_expression("attribute_exists(id)");
         let answer = prove
             .expression_attribute_values(":yes", AttributeValue::Bool(true))

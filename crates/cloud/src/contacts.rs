@@ -11,10 +11,10 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
-use campaign::contact::{ConsentEvent, ConsentSource, Contact};
+use campaign::contacts::contact::{ConsentEvent, ConsentSource, Contact};
+use campaign::delivery::outcome::Millis;
 use campaign::id::{CampaignId, RowNumber};
-use campaign::outcome::Millis;
-use campaign::phone::{CanonicalPhone, Phone};
+use campaign::import::phone::{CanonicalPhone, Phone};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 
@@ -107,7 +107,7 @@ impl Contacts {
             .update(&ContactKey::Phone(phone))
             .update_expression(
                 "SET phone = if_not_exists(phone, :phone), last_campaign = :campaign, last_row = :row, \
-                 last_called_at = :now, expires_at = if_not_exists(keep_until, :expiry)",
+                 last_messaged_at = :now, expires_at = if_not_exists(keep_until, :expiry)",
             )
             .condition_expression("attribute_not_exists(suppressed) OR suppressed = :no")
             .expression_attribute_values(":phone", text(&phone.to_string()))

@@ -1,13 +1,13 @@
-//! A campaign's counters: in the campaigns table, one item per shard of the ledger's stream (`part` = `tally#{shard}`).
+//! A campaign's counters: in the campaigns table, one item per shard of the ledger's stream (`part` = `counters#{shard}`).
 //! A shard has one reader at a time, so its item has one writer; the sum over shards is the campaign's.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
-use campaign::outcome::Millis;
-use campaign::tally::{CircuitBreaker, Counters};
+use campaign::lifecycle::counters::{CircuitBreaker, Counters};
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::{already_exists, text};
@@ -52,9 +52,9 @@ impl CounterTable {
             .table_name(&self.table)
             .consistent_read(true);
         let query = query
-            .key_condition_expression("id = :id AND begins_with(part, :tally)")
+            .key_condition_expression("id = :id AND begins_with(part, :prefix)")
             .expression_attribute_values(":id", text(campaign.as_str()))
-            .expression_attribute_values(":tally", text("tally#"));
+            .expression_attribute_values(":prefix", text("counters#"));
         let mut pages = query.into_paginator().items().send();
         let mut total = Counters::default();
         while let Some(item) = pages.next().await {
@@ -126,6 +126,6 @@ fn parse_shard(
 fn key(campaign: &CampaignId, shard: &str) -> HashMap<String, AttributeValue> {
     HashMap::from([
         ("id".into(), text(campaign.as_str())),
-        ("part".into(), text(&format!("tally#{shard}"))),
+        ("part".into(), text(&format!("counters#{shard}"))),
     ])
 }

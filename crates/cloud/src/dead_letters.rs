@@ -1,9 +1,9 @@
-//! Notes on batches that failed five times: beside their campaign in the campaigns table (`part` = `dead#{first row}`).
+//! Notes on batches that failed five times: beside their campaign in the campaigns table (`part` = `dead_letter#{first row}`).
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ReturnValue;
-use campaign::batch::Batch;
-use campaign::outcome::Millis;
+use campaign::delivery::batch::Batch;
+use campaign::delivery::outcome::Millis;
 
 use crate::campaigns::{number, text};
 use crate::{Error, ttl};
@@ -36,7 +36,7 @@ impl DeadLetters {
             .update_item()
             .table_name(&self.table)
             .key("id", text(batch.campaign.as_str()))
-            .key("part", text(&format!("dead#{first:010}")))
+            .key("part", text(&format!("dead_letter#{first:010}")))
             .update_expression(
                 "ADD messages :message SET #rows = :rows, noted_at = :now, expires_at = :expiry",
             )

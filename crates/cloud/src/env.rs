@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use campaign::pacing::Rate;
+use campaign::delivery::pacing::Rate;
 
 /// A variable that is absent or cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

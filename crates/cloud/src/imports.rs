@@ -1,12 +1,12 @@
 //! Beside a campaign in the campaigns table: how far each file is in the queue (`part` = `split#{file}` and
-//! `canary#{file}`), who was kept back from it (`kept#{file}#…`), and the preview (`preview`).
+//! `canary#{file}`), who was kept back from it (`suppressed#{file}#…`), and the preview (`preview`).
 
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::id::{CampaignId, RowNumber};
-use campaign::preview::Preview;
+use campaign::import::preview::Preview;
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::{number, text};
@@ -132,9 +132,9 @@ impl Imports {
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("id = :id AND begins_with(part, :kept)")
+            .key_condition_expression("id = :id AND begins_with(part, :prefix)")
             .expression_attribute_values(":id", text(id.as_str()))
-            .expression_attribute_values(":kept", text(&suppressed_part(index)))
+            .expression_attribute_values(":prefix", text(&suppressed_part(index)))
             .consistent_read(true);
         let mut items = query.into_paginator().items().send();
         let mut rows = HashSet::new();
@@ -192,7 +192,7 @@ struct SuppressedRows {
 }
 
 fn suppressed_part(index: usize) -> String {
-    format!("kept#{index}#")
+    format!("suppressed#{index}#")
 }
 
 fn checkpoint_part(index: usize, share: RowSet) -> String {
@@ -203,7 +203,7 @@ impl RowSet {
     fn name(self) -> &'static str {
         match self {
             RowSet::Canary => "canary",
-            RowSet::Remainder => "split",
+            RowSet::Remainder => "remainder",
         }
     }
 }

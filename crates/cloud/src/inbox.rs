@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use campaign::delivery::outcome::Millis;
 use campaign::id::{CampaignId, RowNumber};
-use campaign::outcome::Millis;
-use campaign::phone::Phone;
+use campaign::import::phone::Phone;
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::{already_exists, number, text};

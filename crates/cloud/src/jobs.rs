@@ -1,8 +1,8 @@
 //! What takes longer than a request: the order in a queue, and how far it is beside its campaign (`part` = `job#{kind}`).
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
-use campaign::outcome::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::{number, text, to_attribute};

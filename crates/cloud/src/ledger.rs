@@ -1,4 +1,4 @@
-//! The ledger (messages table): storage of what `campaign::ledger` decides, and the only file that knows its keys.
+//! The ledger (messages table): storage of what `campaign::delivery::ledger` decides, and the only file that knows its keys.
 //!
 //! Partition key `page` = `{campaign}#{row / 64}`, sort key `row`, zero-padded. Every write is conditional on the
 //! states its move may start from; one that finds the row further on is a success.
@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use campaign::delivery::ledger::{RowStatus, State, Transition};
+use campaign::delivery::outcome::{Acceptance, ErrorInfo, Millis};
+use campaign::delivery::requeue::SkipReason;
 use campaign::id::{CampaignId, RowNumber, partition_of};
-use campaign::ledger::{RowStatus, State, Transition};
-use campaign::offer::SkipReason;
-use campaign::outcome::{Acceptance, ErrorInfo, Millis};
-use campaign::tally::RowFacts;
+use campaign::lifecycle::counters::RowFacts;
 use serde::{Deserialize, Serialize};
 
 use crate::campaigns::{condition_failed, in_list, number, send_if, text, to_attribute};
@@ -172,7 +172,7 @@ impl LedgerRow {
 }
 
 /// What a new attempt clears: everything that a former one learned goes to the history.
-const ATTEMPT_ATTRIBUTES: &str = "not_before, wamid, wa_id, message_status, fault, sent_at, delivered_at, read_at, failed_at, failure, category";
+const ATTEMPT_ATTRIBUTES: &str = "not_before, wamid, wa_id, message_status, error_info, sent_at, delivered_at, read_at, failed_at, failure, category";
 
 impl Ledger {
     /// The table of that name; rows expire after `retention_days`.
@@ -296,7 +296,7 @@ impl Ledger {
             |value: &Option<String>| value.as_deref().map_or(AttributeValue::Null(true), text);
         let update = with_attempt_condition(self.update(campaign, row), Transition::Accept, attempt)
             .update_expression(
-                "SET #state = :to, wamid = :wamid, wa_id = :wa_id, message_status = :status REMOVE doubted",
+                "SET #state = :to, wamid = :wamid, wa_id = :wa_id, message_status = :status REMOVE has_unconfirmed",
             )
             .expression_attribute_values(":wamid", text(&with.wamid))
             .expression_attribute_values(":wa_id", optional(&with.wa_id))
@@ -315,13 +315,15 @@ impl Ledger {
     ) -> Result<bool, Error> {
         let action = "record the end of an attempt";
         let update = with_attempt_condition(self.update(campaign, row), step, attempt)
-            .expression_attribute_values(":fault", to_attribute(action, fault)?);
+            .expression_attribute_values(":error_info", to_attribute(action, fault)?);
         let update = if step == Transition::MarkUnconfirmed {
             update
-                .update_expression("SET #state = :to, fault = :fault, doubted = :yes")
+                .update_expression(
+                    "SET #state = :to, error_info = :error_info, has_unconfirmed = :yes",
+                )
                 .expression_attribute_values(":yes", AttributeValue::Bool(true))
         } else {
-            update.update_expression("SET #state = :to, fault = :fault")
+            update.update_expression("SET #state = :to, error_info = :error_info")
         };
         send_if(update, action).await
     }
@@ -350,7 +352,7 @@ impl Ledger {
         let (update, states) =
             with_transition(self.update(campaign, row), Transition::RequeueUndelivered);
         let update = update
-            .update_expression("SET #state = :to, not_before = :due, fault = failure")
+            .update_expression("SET #state = :to, not_before = :due, error_info = failure")
             .condition_expression(format!(
                 "attempt = :attempt AND #state IN ({states}) AND attribute_exists(failed_at)"
             ))
@@ -369,12 +371,12 @@ impl Ledger {
         let action = "give a row up";
         let (update, states) = with_transition(self.update(campaign, row), Transition::Abandon);
         let update = update
-            .update_expression("SET #state = :to, fault = :fault, given_up = :yes")
+            .update_expression("SET #state = :to, error_info = :error_info, abandoned = :yes")
             .condition_expression(format!(
-                "#state IN ({states}) AND attribute_exists(doubted)"
+                "#state IN ({states}) AND attribute_exists(has_unconfirmed)"
             ))
             .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            .expression_attribute_values(":fault", to_attribute(action, fault)?);
+            .expression_attribute_values(":error_info", to_attribute(action, fault)?);
         send_if(update, action).await
     }
 
@@ -389,8 +391,8 @@ impl Ledger {
     ) -> Result<bool, Error> {
         let action = "record a retry";
         let update = with_attempt_condition(self.update(campaign, row), Transition::Retry, attempt)
-            .update_expression("SET #state = :to, fault = :fault, not_before = :due")
-            .expression_attribute_values(":fault", to_attribute(action, fault)?)
+            .update_expression("SET #state = :to, error_info = :error_info, not_before = :due")
+            .expression_attribute_values(":error_info", to_attribute(action, fault)?)
             .expression_attribute_values(":due", number(not_before));
         send_if(update, action).await
     }
@@ -425,18 +427,18 @@ impl Ledger {
         let update = self
             .update(campaign, row)
             .update_expression(
-                "SET #state = :to, fault = :fault, attempt = if_not_exists(attempt, :none), #owner = if_not_exists(#owner, :owner), \
+                "SET #state = :to, error_info = :error_info, attempt = if_not_exists(attempt, :none), #owner = if_not_exists(#owner, :owner), \
                  claimed_at = if_not_exists(claimed_at, :now), expires_at = :expiry",
             )
             .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":fault", to_attribute(action, fault)?)
+            .expression_attribute_values(":error_info", to_attribute(action, fault)?)
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":expiry", number(ttl(now, self.retention_days)));
         let (update, states) = with_transition(update, Transition::Skip);
         let condition = format!(
-            "attribute_not_exists(#state) OR #state IN ({states}) AND attribute_not_exists(doubted)"
+            "attribute_not_exists(#state) OR #state IN ({states}) AND attribute_not_exists(has_unconfirmed)"
         );
         send_if(update.condition_expression(condition), action).await
     }
@@ -475,7 +477,7 @@ impl Ledger {
             .expression_attribute_values(":retry", text(State::Retry.name()))
             .condition_expression(format!(
                 "attempt = :attempt AND (#state IN ({states}) OR \
-                 #state = :retry AND attribute_exists(doubted) AND attribute_not_exists(failed_at))"
+                 #state = :retry AND attribute_exists(has_unconfirmed) AND attribute_not_exists(failed_at))"
             ));
         let mut sets = vec!["#state = :to".to_owned()];
         for (name, value) in facts {
@@ -483,7 +485,7 @@ impl Ledger {
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
         send_if(
-            update.update_expression(format!("SET {} REMOVE doubted", sets.join(", "))),
+            update.update_expression(format!("SET {} REMOVE has_unconfirmed", sets.join(", "))),
             action,
         )
         .await
@@ -494,7 +496,7 @@ impl Ledger {
         let wanted = |item: &scan::Item| scan::get_text(item, "wa_id").is_some_and(&is_it);
         let forget = async |mut item: scan::Item| {
             let mut key = HashMap::new();
-            for name in ["page", "row"] {
+            for name in ["partition_key", "row"] {
                 key.extend(item.remove(name).map(|value| (name.to_owned(), value)));
             }
             let update = self.client.update_item().table_name(&self.table);
@@ -504,7 +506,7 @@ impl Ledger {
                 .map(drop)
                 .map_err(Error::from_sdk("erase a number from the ledger"))
         };
-        let names = ["page", "row", "wa_id"];
+        let names = ["partition_key", "row", "wa_id"];
         scan::for_each(&self.client, &self.table, &names, wanted, forget).await
     }
 
@@ -539,9 +541,9 @@ impl Ledger {
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("page = :page")
+            .key_condition_expression("partition_key = :partition_key")
             .expression_attribute_values(
-                ":page",
+                ":partition_key",
                 AttributeValue::S(partition_key(campaign, partition)),
             );
         let mut items = query.into_paginator().items().send();
@@ -592,7 +594,7 @@ fn partition_key(campaign: &CampaignId, page: RowNumber) -> String {
 fn key(campaign: &CampaignId, row: RowNumber) -> HashMap<String, AttributeValue> {
     HashMap::from([
         (
-            "page".into(),
+            "partition_key".into(),
             AttributeValue::S(partition_key(campaign, partition_of(row))),
         ),
         ("row".into(), AttributeValue::S(format!("{row:010}"))),

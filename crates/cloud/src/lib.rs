@@ -3,43 +3,43 @@
 //! - [`env`](mod@env): what a function is told by its environment
 //! - [`aws`]: the clients, made once per process
 //! - [`campaigns`], [`counters`], [`imports`], [`ledger`], [`callbacks`], [`contacts`], [`inbox`]: the tables
-//! - [`known`]: campaigns that were read a moment ago; [`settings`], [`notices`]: what holds for all of them
-//! - [`files`], [`output`]: the bucket
-//! - [`queue`], [`splits`]: the queues; [`dead_letters`]: notes on batches that failed for good
-//! - [`jobs`]: reports and recounts, which take longer than a request; [`erasures`]
-//! - [`forwards`]: callbacks on their way to other systems
+//! - [`campaign_cache`]: campaigns that were read a moment ago; [`settings`], [`account_events`]: what holds for all of them
+//! - [`files`], [`multipart`]: the bucket
+//! - [`batch_queue`], [`import_queue`]: the queues; [`dead_letters`]: notes on batches that failed for good
+//! - [`jobs`]: reports and recounts, which take longer than a request; [`erasure_queue`]
+//! - [`outbound`]: callbacks on their way to other systems
 //! - [`schedules`]: campaigns that start by themselves
 //! - [`secrets`]: the one secret; [`metrics`]: figures for `CloudWatch`
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use campaign::outcome::Millis;
+use campaign::delivery::outcome::Millis;
 
+pub mod account_events;
 pub mod aws;
+pub mod batch_queue;
 pub mod callbacks;
+pub mod campaign_cache;
 pub mod campaigns;
 pub mod contacts;
 pub mod counters;
 pub mod dead_letters;
 pub mod env;
-pub mod erasures;
+pub mod erasure_queue;
 pub mod files;
-pub mod forwards;
+pub mod import_queue;
 pub mod imports;
 pub mod inbox;
 pub mod jobs;
-pub mod known;
 pub mod ledger;
 pub mod metrics;
-pub mod notices;
-pub mod output;
-pub mod queue;
+pub mod multipart;
+pub mod outbound;
 mod scan;
 pub mod schedules;
 pub mod secrets;
 pub mod settings;
-pub mod splits;
 
 /// Something AWS did not do, after the SDK's own retries; the invocation fails and the event comes again.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 //!
 //! One dimension, the function: every further value of a dimension is a metric that costs.
 
-use campaign::outcome::Millis;
+use campaign::delivery::outcome::Millis;
 use serde_json::{Map, Value, json};
 
 const NAMESPACE: &str = "Crier";
@@ -96,11 +96,11 @@ mod tests {
     #[test]
     fn line_follows_embedded_metric_format() {
         let line = Metrics::for_function("sender")
-            .add_count("Calls", 40)
+            .add_count("Attempts", 40)
             .add_millis("Lag", 12)
             .line(7);
         assert_eq!(
-            (&line["Calls"], &line["Lag"], &line["function"]),
+            (&line["Attempts"], &line["Lag"], &line["function"]),
             (&json!(40.0), &json!(12.0), &json!("sender"))
         );
         let directive = &line["_aws"]["CloudWatchMetrics"][0];

@@ -9,7 +9,7 @@ use campaign::id::CampaignId;
 use jiff::Timestamp;
 
 use crate::Error;
-use crate::splits::ImportJob;
+use crate::import_queue::ImportJob;
 
 /// One-time schedules, one a campaign, that put an order into the splits queue.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use campaign::settings::Settings;
+use campaign::contacts::settings::Settings;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 

@@ -1,16 +1,16 @@
 //! What Meta reports back: read leniently, kept raw, typed only where Crier acts.
 //!
-//! - [`Report`](crate::report::Report): a status of a message
+//! - [`Report`](crate::status::Report): a status of a message
 //! - [`Inbound`](crate::inbound::Inbound), [`Preference`](crate::inbound::Preference): what people say
-//! - [`Notice`](crate::notice::Notice): what Meta says of templates, numbers and the account
+//! - [`Notice`](crate::account_notification::Notice): what Meta says of templates, numbers and the account
 
-use campaign::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::{ErrorInfo, Millis};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::account_notification::{self, AccountNotification};
 use crate::inbound::{self, MarketingPreference, ReceivedMessage};
-use crate::notice::{self, AccountNotification};
-use crate::report::{self, StatusCallback};
+use crate::status::{self, StatusCallback};
 
 /// One update of a POST: Meta packs up to 1,000 into one.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,7 +98,7 @@ fn read_change(entry: &Value, change: &Value, updates: &mut Vec<Update>) {
             let event = match (list, field) {
                 // Calls have statuses, too, under a field of their own.
                 ("statuses", "calls") => Event::Other,
-                ("statuses", _) => report::parse_status(item).map_or(Event::Other, Event::Status),
+                ("statuses", _) => status::parse_status(item).map_or(Event::Other, Event::Status),
                 ("messages", _) => inbound::parse_message(item, value)
                     .map_or(Event::Other, |inbound| Event::Message(Box::new(inbound))),
                 ("user_preferences", _) => {
@@ -115,15 +115,17 @@ fn read_change(entry: &Value, change: &Value, updates: &mut Vec<Update>) {
     }
     if updates.len() == before {
         let raw = json!({"entry": entry["id"], "time": entry["time"], "change": change});
-        let event =
-            match notice::parse_account_notification(field, value, parse_timestamp(&entry["time"]))
-            {
-                Some(notice) => Event::Account(notice),
-                None if value["errors"][0].is_object() => {
-                    Event::Error(parse_error(&value["errors"][0]))
-                }
-                None => Event::Other,
-            };
+        let event = match account_notification::parse_account_notification(
+            field,
+            value,
+            parse_timestamp(&entry["time"]),
+        ) {
+            Some(notice) => Event::Account(notice),
+            None if value["errors"][0].is_object() => {
+                Event::Error(parse_error(&value["errors"][0]))
+            }
+            None => Event::Other,
+        };
         updates.push(Update {
             key: format!("other#{}", hash(raw.to_string().as_bytes())),
             raw,
@@ -153,7 +155,7 @@ pub fn status_keys(wamid: &str) -> Vec<String> {
 /// A kept status again.
 pub fn parse_stored_status(raw: &str) -> Option<StatusCallback> {
     let raw: Value = serde_json::from_str(raw).ok()?;
-    report::parse_status(&raw["status"])
+    status::parse_status(&raw["status"])
 }
 
 /// An error object of a callback.
@@ -213,7 +215,7 @@ fn hash(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::MessageStatus;
+    use crate::status::MessageStatus;
     use proptest::prelude::*;
 
     fn report(extra: Value) -> StatusCallback {

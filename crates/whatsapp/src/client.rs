@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use campaign::outcome::{ErrorInfo, Outcome};
+use campaign::delivery::outcome::{ErrorInfo, Outcome};
 use reqwest::{Response, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::answer::{self, ApiResponse};
+use crate::response::{self, ApiResponse};
 
 /// No connection within this time: certainly not sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -83,7 +83,7 @@ async fn read_response(mut response: Response) -> Outcome {
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    answer::parse_response(ApiResponse {
+    response::parse_response(ApiResponse {
         status: response.status().as_u16(),
         retry_after: text(header::RETRY_AFTER.as_str()),
         usage: text("x-business-use-case-usage"),

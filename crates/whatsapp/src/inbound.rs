@@ -1,6 +1,6 @@
 //! What people say: messages, buttons, and whether they want marketing.
 
-use campaign::outcome::Millis;
+use campaign::delivery::outcome::Millis;
 use serde_json::Value;
 
 use crate::callback::{ContactIds, digits, list_items, parse_timestamp, text};

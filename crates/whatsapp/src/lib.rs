@@ -5,20 +5,20 @@
 //! - [`template`]: the account's templates, and whether a message fits one
 //! - [`client`]: the call itself
 //! - [`account`]: questions about the account
-//! - [`answer`]: what an answer means
-//! - [`code`]: every error code and the decision on it
-//! - [`callback`]: what Meta reports back: [`report`] of messages, [`inbound`] from people, [`notice`] about the account
+//! - [`response`]: what an answer means
+//! - [`error_code`]: every error code and the decision on it
+//! - [`callback`]: what Meta reports back: [`status`] of messages, [`inbound`] from people, [`account_notification`] about the account
 //! - [`signature`]: that it was Meta who reported
 
 pub mod account;
-pub mod answer;
+pub mod account_notification;
 pub mod callback;
 pub mod client;
-pub mod code;
+pub mod error_code;
 pub mod inbound;
 pub mod limits;
 pub mod message;
-pub mod notice;
-pub mod report;
+pub mod response;
 pub mod signature;
+pub mod status;
 pub mod template;

@@ -1,9 +1,9 @@
 //! What WhatsApp takes in each string of a message that depends on the row (Meta, "Message templates", "Text messages";
 //! error 132018 for white space in a parameter).
 
+use campaign::import::value::{Limit, SharedLimit};
+use campaign::lifecycle::campaign::TemplateFacts;
 use campaign::message::Message;
-use campaign::record::TemplateFacts;
-use campaign::value::{Limit, SharedLimit};
 use serde_json::Value;
 
 /// Characters of a text body, of a caption, of a template's body and header, of a coupon code.
@@ -93,7 +93,7 @@ fn is_text(pointer: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use campaign::value::{OnBadValue, ValueProblem, ValueValidator};
+    use campaign::import::value::{OnBadValue, ValueProblem, ValueValidator};
     use serde_json::json;
 
     fn check(

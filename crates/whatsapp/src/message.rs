@@ -1,9 +1,9 @@
 //! What may be sent: the message object checked against what Meta documents, and the request for one row.
 
+use campaign::delivery::outcome::{Millis, RetryContext};
 use campaign::id::CorrelationId;
+use campaign::import::phone::Phone;
 use campaign::message::Message;
-use campaign::outcome::{Millis, RetryContext};
-use campaign::phone::Phone;
 use serde_json::{Map, Value, json};
 
 /// Text bodies and captions, in characters (Meta, "Text messages", "Image messages").

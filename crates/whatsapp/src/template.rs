@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use campaign::record::TemplateFacts;
+use campaign::lifecycle::campaign::TemplateFacts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -4,9 +4,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use whatsapp::account_notification::PauseTarget;
 use whatsapp::callback::{Event, Update, parse_callback};
-use whatsapp::notice::PauseTarget;
-use whatsapp::report::MessageStatus;
+use whatsapp::status::MessageStatus;
 
 /// File: what it is, per update.
 const TABLE: &str = include_str!("callbacks/table.txt");

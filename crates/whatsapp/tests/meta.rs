@@ -1,8 +1,8 @@
 //! Our requests against Meta's own OpenAPI description, and its published callbacks against our reader.
 
 use campaign::id::CorrelationId;
+use campaign::import::phone;
 use campaign::message::Message;
-use campaign::phone;
 use serde_json::{Value, json};
 
 /// Meta's schema of a message, without its known flaws: `language.policy` is marked as required though Meta's own

@@ -44,7 +44,7 @@ pub struct AccountEventView {
 )]
 pub async fn show(State(api): State<Arc<Api>>) -> Result<Json<AccountView>, Problem> {
     let notices = api.account_events.list_latest(MAX_ACCOUNT_EVENTS).await?;
-    let view = |noted: cloud::notices::StoredAccountEvent| AccountEventView {
+    let view = |noted: cloud::account_events::StoredAccountEvent| AccountEventView {
         at: format_time(noted.at),
         field: noted.field,
         event: noted.event,

@@ -8,10 +8,10 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use campaign::contact::{ConsentEvent, ConsentSource, Contact};
-use campaign::phone::{self, Phone};
+use campaign::contacts::contact::{ConsentEvent, ConsentSource, Contact};
+use campaign::import::phone::{self, Phone};
 use cloud::contacts::ContactKey;
-use cloud::erasures::ErasureJob;
+use cloud::erasure_queue::ErasureJob;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 

@@ -1,19 +1,19 @@
 //! A new campaign: what the operator sends, checked field by field.
 
+use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
-use campaign::message::Message;
-use campaign::outcome::Millis;
-use campaign::phone;
-use campaign::record::{
+use campaign::import::phone;
+use campaign::import::value::OnBadValue;
+use campaign::lifecycle::campaign::{
     AfterCanary, Campaign, Canary, FileInfo, ImportOptions, OnUnconfirmed, OutsideServiceWindow,
     Policy, Schedule,
 };
-use campaign::value::OnBadValue;
+use campaign::message::Message;
 use cloud::files::MAX_UPLOAD_BYTES;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use table::sheet::MAX_WORKBOOK_BYTES;
+use tabular::sheet::MAX_WORKBOOK_BYTES;
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
@@ -193,16 +193,16 @@ impl NewCampaign {
 
     fn policy(&self) -> Result<Policy, Problem> {
         let usual = Policy::default();
-        let grace_seconds = self
+        let unconfirmed_timeout_seconds = self
             .unconfirmed_timeout_seconds
             .unwrap_or(usual.unconfirmed_timeout_seconds);
-        if !UNCONFIRMED_TIMEOUT_SECONDS.contains(&grace_seconds) {
+        if !UNCONFIRMED_TIMEOUT_SECONDS.contains(&unconfirmed_timeout_seconds) {
             let (least, most) = (
                 UNCONFIRMED_TIMEOUT_SECONDS.start(),
                 UNCONFIRMED_TIMEOUT_SECONDS.end(),
             );
             return Err(Problem::invalid_field(
-                "/grace_seconds",
+                "/unconfirmed_timeout_seconds",
                 format!("must be between {least} and {most}"),
             ));
         }
@@ -215,7 +215,7 @@ impl NewCampaign {
         }
         Ok(Policy {
             on_unconfirmed: self.on_unconfirmed.unwrap_or_default(),
-            unconfirmed_timeout_seconds: grace_seconds,
+            unconfirmed_timeout_seconds: unconfirmed_timeout_seconds,
             retry_undelivered: self.retry_undelivered,
             max_failure_ratio,
         })
@@ -236,7 +236,7 @@ impl NewCampaign {
             })),
             None if self.after_canary.is_some() => Err(Problem::invalid_field(
                 "/canary",
-                "is required with canary_then: how many rows go first",
+                "is required with after_canary: how many rows go first",
             )),
             None => Ok(None),
         }
@@ -371,7 +371,7 @@ impl FileOptions {
         if self
             .encoding
             .as_deref()
-            .is_some_and(|name| table::encoding::for_label(name).is_none())
+            .is_some_and(|name| tabular::encoding::for_label(name).is_none())
         {
             return problem(
                 "encoding",
@@ -458,7 +458,7 @@ mod tests {
     fn validates_times_and_choices() {
         let mut body = good();
         body["not_before"] = json!("2026-12-01T09:00:00+01:00");
-        body["on_doubt"] = json!("resend");
+        body["on_unconfirmed"] = json!("resend");
         body["canary"] = json!(200);
         let campaign = create(&body).expect("valid");
         assert_eq!(campaign.schedule.not_before, Some(1_796_112_000_000));
@@ -469,11 +469,15 @@ mod tests {
             ("not_before", json!("2026-12-01T09:00:00"), "/not_before"),
             ("not_after", json!("1969-12-31T00:00:00Z"), "/not_after"),
             ("not_after", json!("2026-11-01T00:00:00Z"), "/not_after"),
-            ("on_doubt", json!("guess"), "/on_doubt"),
-            ("grace_seconds", json!(5), "/grace_seconds"),
+            ("on_unconfirmed", json!("guess"), "/on_unconfirmed"),
+            (
+                "unconfirmed_timeout_seconds",
+                json!(5),
+                "/unconfirmed_timeout_seconds",
+            ),
             ("max_failure_ratio", json!(20), "/max_failure_ratio"),
             ("canary", json!(0), "/canary"),
-            ("canary_then", json!("never"), "/canary_then"),
+            ("after_canary", json!("never"), "/after_canary"),
         ] {
             let mut body = body.clone();
             body[field] = value;

@@ -8,13 +8,15 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use campaign::batch::{Batch, Row};
+use campaign::delivery::batch::{Batch, Row};
 use campaign::id::CampaignId;
-use campaign::phone;
-use campaign::preview::{Preview, collect_warnings};
-use campaign::record::{Campaign, CampaignFile, CampaignState, FileStage, OutsideServiceWindow};
+use campaign::import::phone;
+use campaign::import::preview::{Preview, collect_warnings};
+use campaign::lifecycle::campaign::{
+    Campaign, CampaignFile, CampaignState, FileStage, OutsideServiceWindow,
+};
 use cloud::files::Upload;
-use cloud::splits::ImportJob;
+use cloud::import_queue::ImportJob;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -294,7 +296,7 @@ pub async fn test(
         (CampaignState::Ready, Some(preview)) => preview,
         _ => {
             return Err(Problem::conflict(
-                "a test is sent once the file was read and before the start (create the campaign with hold)",
+                "a test is sent once the file was read and before the start (create the campaign with manual_start)",
             ));
         }
     };

@@ -1,27 +1,27 @@
 //! The operator's API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaigns`], [`import`], [`steer`], [`rows`], [`report`], [`templates`], [`contacts`], [`messages`], [`settings`], [`account`],
+//! - [`campaigns`], [`import`], [`control`], [`rows`], [`report`], [`templates`], [`contacts`], [`inbox`], [`settings`], [`account`],
 //!   [`metrics`]: the routes
 //! - [`create`]: a new campaign, checked field by field
 //! - [`view`], [`preview`]: what people see of a campaign
-//! - [`access`]: who may call
+//! - [`auth`]: who may call
 //! - [`problem`]: errors as RFC 9457 problem documents
 
-pub mod access;
 pub mod account;
+pub mod auth;
 pub mod campaigns;
 pub mod contacts;
+pub mod control;
 pub mod create;
 pub mod import;
-pub mod messages;
+pub mod inbox;
 pub mod metrics;
 pub mod preview;
 pub mod problem;
 pub mod report;
 pub mod rows;
 pub mod settings;
-pub mod steer;
 pub mod templates;
 pub mod view;
 
@@ -30,21 +30,21 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+use cloud::account_events::AccountEvents;
+use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
-use cloud::erasures::ErasureQueue;
+use cloud::erasure_queue::ErasureQueue;
 use cloud::files::Files;
+use cloud::import_queue::ImportQueue;
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
-use cloud::notices::AccountEvents;
-use cloud::queue::BatchQueue;
 use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
 use cloud::settings::SettingsStore;
-use cloud::splits::ImportQueue;
 use lambda_http::Error;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -168,16 +168,16 @@ pub fn router(api: Api) -> Router {
         .routes(routes!(import::preview))
         .routes(routes!(import::start))
         .routes(routes!(import::test))
-        .routes(routes!(steer::pause))
-        .routes(routes!(steer::resume))
-        .routes(routes!(steer::cancel))
-        .routes(routes!(steer::go_on))
+        .routes(routes!(control::pause))
+        .routes(routes!(control::resume))
+        .routes(routes!(control::cancel))
+        .routes(routes!(control::go_on))
         .routes(routes!(rows::list))
         .routes(routes!(report::request, report::show))
         .routes(routes!(report::recount, report::recounted))
         .routes(routes!(templates::list))
         .routes(routes!(contacts::show, contacts::put, contacts::erase))
-        .routes(routes!(messages::list))
+        .routes(routes!(inbox::list))
         .routes(routes!(settings::show, settings::put))
         .routes(routes!(account::show))
         .routes(routes!(metrics::show))
@@ -193,7 +193,7 @@ pub fn router(api: Api) -> Router {
         .fallback(|| async { Problem::unknown_route() })
         .layer(middleware::from_fn_with_state(
             Arc::clone(&api),
-            access::require_token,
+            auth::require_token,
         ))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .route(

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use campaign::progress::{Progress, compute_progress};
-use campaign::record::Campaign;
+use campaign::lifecycle::campaign::Campaign;
+use campaign::lifecycle::progress::{Progress, compute_progress};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::Api;
@@ -90,19 +90,19 @@ fn render(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
         ];
         reports.map(|(report, rows)| {
             format!(
-                "{{campaign=\"{}\",report=\"{report}\"}} {rows}",
+                "{{campaign=\"{}\",status=\"{report}\"}} {rows}",
                 campaign.id
             )
         })
     });
     family(
-        "reports",
+        "statuses",
         "gauge",
         "Rows by what WhatsApp reported of them.",
         reports.collect(),
     );
     family(
-        "calls_total",
+        "attempts_total",
         "counter",
         "Attempts.",
         each(&|progress| progress.counters.attempts.to_string()),
@@ -115,7 +115,7 @@ fn render(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
     );
     let conserved = |progress: &Progress| u8::from(progress.balanced).to_string();
     family(
-        "conserved",
+        "balanced",
         "gauge",
         "1 where every row is counted once.",
         each(&conserved),
@@ -144,8 +144,8 @@ fn row_counts(progress: &Progress) -> [(&'static str, i64); 11] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use campaign::lifecycle::counters::Counters;
     use campaign::message::Message;
-    use campaign::tally::Counters;
     use serde_json::json;
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
             .filter(|(name, _)| name.starts_with("crier_rows{"));
         assert_eq!(rows.map(|(_, value)| value).sum::<f64>(), 1.0);
         assert!(lines.contains(&("crier_rows{campaign=\"c1\",state=\"accepted\"}", 1.0)));
-        assert!(lines.contains(&("crier_calls_total{campaign=\"c1\"}", 2.0)));
-        assert!(lines.contains(&("crier_conserved{campaign=\"c1\"}", 1.0)));
+        assert!(lines.contains(&("crier_attempts_total{campaign=\"c1\"}", 2.0)));
+        assert!(lines.contains(&("crier_balanced{campaign=\"c1\"}", 1.0)));
     }
 }

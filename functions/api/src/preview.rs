@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use campaign::batch::Row;
-use campaign::preview::Preview;
-use campaign::record::Campaign;
+use campaign::delivery::batch::Row;
+use campaign::import::preview::Preview;
+use campaign::lifecycle::campaign::Campaign;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

@@ -7,8 +7,8 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use campaign::record::{Campaign, FileStage};
-use campaign::summary::{RecipientStatus, Summary};
+use campaign::lifecycle::campaign::{Campaign, FileStage};
+use campaign::lifecycle::summary::{RecipientStatus, Summary};
 use cloud::files::{report_key, summary_key};
 use cloud::jobs::{Job, JobProgress, JobRequest, JobStage};
 use serde::{Deserialize, Serialize};
@@ -242,15 +242,16 @@ fn job_view(progress: JobProgress) -> JobView {
 impl From<Summary> for SummaryView {
     fn from(summary: Summary) -> Self {
         let conserved = summary.is_balanced();
-        let error = |(code, count): (i64, campaign::summary::ErrorCount)| ErrorCountView {
-            code,
-            rows: count.rows,
-            title: count.title,
-            meaning: whatsapp::code::describe_code(code),
-        };
+        let error =
+            |(code, count): (i64, campaign::lifecycle::summary::ErrorCount)| ErrorCountView {
+                code,
+                rows: count.rows,
+                title: count.title,
+                meaning: whatsapp::error_code::describe_code(code),
+            };
         let mut errors: Vec<ErrorCountView> = summary.errors.into_iter().map(error).collect();
         errors.sort_by_key(|error| std::cmp::Reverse(error.rows));
-        let minute = |(at, minute): (u64, campaign::summary::MinuteCounts)| MinuteView {
+        let minute = |(at, minute): (u64, campaign::lifecycle::summary::MinuteCounts)| MinuteView {
             at: format_time(at),
             delivered: minute.delivered,
             read: minute.read,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use campaign::delivery::ledger::State as RowState;
 use campaign::id::{CampaignId, ROWS_PER_PARTITION, RowNumber, partition_of};
-use campaign::ledger::State as RowState;
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ fn parse_state(name: &str) -> Result<RowState, Problem> {
 }
 
 fn row_view(row: LedgerRow) -> Option<RowView> {
-    let why = |fault: &campaign::outcome::ErrorInfo| match &fault.details {
+    let why = |fault: &campaign::delivery::outcome::ErrorInfo| match &fault.details {
         Some(details) => format!("{}: {details}", fault.title),
         None => fault.title.clone(),
     };

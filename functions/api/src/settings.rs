@@ -6,8 +6,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use campaign::consent::{KeywordLists, OptOutKeywords, normalize_keyword};
-use campaign::settings::{AutoReply, Settings};
+use campaign::contacts::consent::{KeywordLists, OptOutKeywords, normalize_keyword};
+use campaign::contacts::settings::{AutoReply, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -112,15 +112,15 @@ pub async fn put(
 impl SettingsView {
     fn into_settings(self) -> Result<Settings, Problem> {
         for (field, lists) in [
-            ("/stop_words", &self.opt_out_keywords),
-            ("/start_words", &self.opt_in_keywords),
+            ("/opt_out_keywords", &self.opt_out_keywords),
+            ("/opt_in_keywords", &self.opt_in_keywords),
         ] {
             for (language, list) in lists {
                 validate_keywords(&format!("{field}/{language}"), list)?;
             }
         }
-        validate_keywords("/stop_payloads", &self.opt_out_payloads)?;
-        validate_keywords("/start_payloads", &self.opt_in_payloads)?;
+        validate_keywords("/opt_out_payloads", &self.opt_out_payloads)?;
+        validate_keywords("/opt_in_payloads", &self.opt_in_payloads)?;
         if !(1..=MAX_ATTRIBUTION_HOURS).contains(&self.attribution_hours) {
             let detail = format!("must be between 1 and {MAX_ATTRIBUTION_HOURS}");
             return Err(Problem::invalid_field("/attribution_hours", detail));

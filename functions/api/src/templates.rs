@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use campaign::delivery::outcome::Millis;
+use campaign::lifecycle::campaign::TemplateFacts;
 use campaign::message::Message;
-use campaign::outcome::Millis;
-use campaign::record::TemplateFacts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whatsapp::account::AccountError;

@@ -1,8 +1,8 @@
 //! What people see of a campaign.
 
-use campaign::outcome::Millis;
-use campaign::progress::Progress;
-use campaign::record::{Campaign, CampaignFile, Canary, Cooldown, FileStage, Policy};
+use campaign::delivery::outcome::Millis;
+use campaign::lifecycle::campaign::{Campaign, CampaignFile, Canary, Cooldown, FileStage, Policy};
+use campaign::lifecycle::progress::Progress;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;

@@ -1,11 +1,11 @@
 //! One file of a campaign: whether somebody is in it, and the same file without them. Every row keeps its place.
 
-use campaign::phone;
-use campaign::record::{Campaign, FileStage};
+use campaign::import::phone;
+use campaign::lifecycle::campaign::{Campaign, FileStage};
 use cloud::files::{Upload, input_key};
-use cloud::output::MultipartWriter;
+use cloud::multipart::MultipartWriter;
 use lambda_runtime::Error;
-use people::{ReadError, RecipientReader};
+use recipients::{ReadError, RecipientReader};
 
 use crate::{DataSubject, Eraser};
 
@@ -118,7 +118,7 @@ impl Eraser {
 
     async fn open_file(&self, campaign: &Campaign, index: usize) -> Result<RecipientReader, Error> {
         let between = async || Ok::<(), OpenError>(());
-        let opened = people::files::open_file(&self.files, campaign, index, between).await;
+        let opened = recipients::files::open_file(&self.files, campaign, index, between).await;
         Ok(opened.map_err(|OpenError(error)| error)?.recipients)
     }
 }

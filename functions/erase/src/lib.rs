@@ -18,12 +18,12 @@ mod file;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
-use campaign::phone::{self, CanonicalPhone, Phone};
-use campaign::record::Campaign;
+use campaign::import::phone::{self, CanonicalPhone, Phone};
+use campaign::lifecycle::campaign::Campaign;
 use cloud::callbacks::Callbacks;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::{ContactKey, Contacts};
-use cloud::erasures::{ErasureJob, ErasureQueue};
+use cloud::erasure_queue::{ErasureJob, ErasureQueue};
 use cloud::files::{Files, rejects_key, report_key, summary_key};
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;

@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use aws_lambda_events::dynamodb::EventRecord;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
-use campaign::outcome::Millis;
+use campaign::delivery::outcome::Millis;
 use cloud::callbacks::Callbacks;
-use cloud::forwards::{DeliveryQueue, EventBus, OutboundEvent, WebhookDelivery};
 use cloud::metrics::Metrics;
+use cloud::outbound::{DeliveryQueue, EventBus, OutboundEvent, WebhookDelivery};
 use cloud::secrets::Secrets;
 use jiff::Timestamp;
 use lambda_runtime::{Error, tracing};
@@ -191,7 +191,7 @@ impl Forwarder {
         let times = times.and_then(|times| times.parse().ok()).unwrap_or(1u32);
         let wait = retry_delay(times);
         Metrics::for_function("forward")
-            .add_count("NotTaken", 1)
+            .add_count("ForwardFailures", 1)
             .emit();
         tracing::warn!(
             times,

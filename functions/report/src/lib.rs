@@ -18,9 +18,9 @@ mod rows;
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::sqs::SqsEvent;
-use campaign::import::RowVerdict;
-use campaign::record::{Campaign, FileStage};
-use campaign::summary::{RecipientStatus, Summary};
+use campaign::import::row::RowVerdict;
+use campaign::lifecycle::campaign::{Campaign, FileStage};
+use campaign::lifecycle::summary::{RecipientStatus, Summary};
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;
 use cloud::files::{Files, Upload, input_key, report_key, summary_key};
@@ -28,9 +28,9 @@ use cloud::imports::Imports;
 use cloud::jobs::{Job, JobProgress, JobRequest, JobStage, Jobs};
 use cloud::ledger::Ledger;
 use cloud::metrics::Metrics;
-use cloud::output::MultipartWriter;
+use cloud::multipart::MultipartWriter;
 use lambda_runtime::{Error, tracing};
-use people::ReadError;
+use recipients::ReadError;
 
 use crate::lines::{LineWriter, RowOutcome};
 use crate::rows::LedgerReader;
@@ -169,7 +169,7 @@ impl Reporter {
             return Err(JobError::Permanent(why.into()));
         }
         let between = async || work.heartbeat().await;
-        let opened = people::files::open_file(&self.files, campaign, index, between).await?;
+        let opened = recipients::files::open_file(&self.files, campaign, index, between).await?;
         let mut people = opened.recipients;
         let kept_back = self
             .imports

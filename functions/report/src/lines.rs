@@ -1,19 +1,19 @@
 //! Lines of a report: the operator's own bytes, then what became of the row.
 
-use campaign::import::escape_formula;
-use campaign::outcome::{ErrorInfo, Millis};
-use campaign::summary::{DeliveryRecord, RecipientStatus};
+use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::import::row::escape_formula;
+use campaign::lifecycle::summary::{DeliveryRecord, RecipientStatus};
 use cloud::ledger::LedgerRow;
 use jiff::Timestamp;
-use people::RecipientReader;
-use people::line::format_line;
-use whatsapp::code::describe_code;
+use recipients::RecipientReader;
+use recipients::csv_line::format_line;
+use whatsapp::error_code::describe_code;
 
 /// What is added behind the operator's own columns.
 const ADDED_COLUMNS: [&str; 11] = [
     "row",
     "status",
-    "called_at",
+    "attempted_at",
     "sent_at",
     "delivered_at",
     "read_at",

@@ -5,8 +5,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use campaign::id::{RowNumber, partition_of};
-use campaign::record::Campaign;
-use campaign::tally::Counters;
+use campaign::lifecycle::campaign::Campaign;
+use campaign::lifecycle::counters::Counters;
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use campaign::id::{RowNumber, partition_of};
-use campaign::record::Campaign;
+use campaign::lifecycle::campaign::Campaign;
 use cloud::ledger::{Ledger, LedgerRow};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 

@@ -8,21 +8,21 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use campaign::batch::{Batch, Row};
-use campaign::contact::CONSENT_MAX_AGE_MS;
+use campaign::contacts::contact::CONSENT_MAX_AGE_MS;
+use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::ledger::{self, Transition};
+use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::pacing::Slot;
+use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
-use campaign::ledger::{self, Transition};
-use campaign::offer::SkipReason;
-use campaign::outcome::{ErrorInfo, Millis};
-use campaign::pacing::Slot;
-use campaign::record::{Campaign, MessageChoice};
+use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use cloud::Error;
+use cloud::batch_queue::MAX_DELAY;
 use cloud::ledger::{Claim, OtherClaim};
-use cloud::queue::MAX_DELAY;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::desk::{
+use crate::send_backend::{
     MessageHandle, PaceSignal, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate,
     SendResult,
 };
@@ -608,7 +608,7 @@ fn group_by_due_time(mut rows: Vec<(Millis, Row)>) -> Vec<(Millis, Vec<Row>)> {
         match groups.last_mut() {
             Some((first, last, group))
                 if due <= *first + REQUEUE_GROUP_SPAN_MS
-                    && group.len() < campaign::batch::MAX_BATCH_ROWS =>
+                    && group.len() < campaign::delivery::batch::MAX_BATCH_ROWS =>
             {
                 *last = due;
                 group.push(row);
@@ -625,7 +625,7 @@ fn group_by_due_time(mut rows: Vec<(Millis, Row)>) -> Vec<(Millis, Vec<Row>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use campaign::phone;
+    use campaign::import::phone;
 
     #[test]
     fn rows_go_back_together_but_never_early() {

@@ -10,34 +10,34 @@
 //! | with retries noted but not put back | `retry` | the queue: the message comes again |
 //!
 //! - [`invocation`]: batch after batch, each call on its tick
-//! - [`desk`]: what an invocation asks of the world around it; `office`: that world, AWS and Meta
+//! - [`send_backend`]: what an invocation asks of the world around it; `office`: that world, AWS and Meta
 //! - `attempt`: one call and its record
 
-mod attempt;
-pub mod desk;
+mod aws_backend;
 pub mod invocation;
-mod office;
+mod pending_send;
+pub mod send_backend;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use campaign::batch::Batch;
-use campaign::pacing::{Rate, Slot};
+use campaign::delivery::batch::Batch;
+use campaign::delivery::pacing::{Rate, Slot};
+use cloud::batch_queue::BatchQueue;
+use cloud::campaign_cache::CampaignCache;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
-use cloud::known::CampaignCache;
 use cloud::ledger::Ledger;
-use cloud::queue::BatchQueue;
 use cloud::secrets::Secrets;
 use lambda_runtime::{Context, Error, tracing};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use whatsapp::client::Client;
 
-use crate::desk::{MessageHandle, Priority, ReceivedBatch};
+use crate::aws_backend::{AwsBackend, VISIBILITY_TIMEOUT};
 use crate::invocation::{Invocation, InvocationLimits, InvocationResult, SendStats};
-use crate::office::{AwsBackend, VISIBILITY_TIMEOUT};
+use crate::send_backend::{MessageHandle, Priority, ReceivedBatch};
 
 /// All slots together look into the urgent lane twice a second.
 const URGENT_POLL_INTERVAL: Duration = Duration::from_millis(500);

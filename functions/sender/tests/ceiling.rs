@@ -17,24 +17,24 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use campaign::batch::{Batch, Batcher, Row};
+use campaign::delivery::batch::{Batch, Batcher, Row};
+use campaign::delivery::ledger::{RowStatus, State, Transition, apply};
+use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::pacing::{Rate, Slot};
+use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
-use campaign::ledger::{RowStatus, State, Transition, apply};
+use campaign::import::phone;
+use campaign::lifecycle::campaign::{Campaign, FileInfo};
 use campaign::message::Message;
-use campaign::offer::SkipReason;
-use campaign::outcome::{ErrorInfo, Millis};
-use campaign::pacing::{Rate, Slot};
-use campaign::phone;
-use campaign::record::{Campaign, FileInfo};
 use cloud::Error;
 use cloud::ledger::{Claim, OtherClaim};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
-use sender::desk::{
+use sender::invocation::{self, Invocation, InvocationLimits};
+use sender::send_backend::{
     MessageHandle, PaceSignal, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate,
     SendPermission, SendResult,
 };
-use sender::invocation::{self, Invocation, InvocationLimits};
 use serde_json::json;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
@@ -290,7 +290,7 @@ impl SendBackend for Simulated {
         let mut inner = self.inner.lock().unwrap();
         let standing = inner.ledger.get(&row.row).map(|entry| entry.standing);
         if let Some(entry) = inner.ledger.get(&row.row) {
-            use campaign::ledger::State::{Claimed, Retry};
+            use campaign::delivery::ledger::State::{Claimed, Retry};
             match entry.standing.state {
                 Claimed if entry.owner == owner => return Ok(Claim::Won(entry.standing.attempt)),
                 Claimed => {

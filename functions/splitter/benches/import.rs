@@ -4,15 +4,15 @@ use std::hint::black_box;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use campaign::batch::{Batch, Batcher};
-use campaign::import::{RowVerdict, SeenNumbers};
+use campaign::delivery::batch::{Batch, Batcher};
+use campaign::delivery::pacing::Rate;
+use campaign::import::preview::{Preview, PreviewBuilder};
+use campaign::import::row::{RowVerdict, SeenNumbers};
+use campaign::lifecycle::campaign::{Campaign, FileInfo};
 use campaign::message::Message;
-use campaign::pacing::Rate;
-use campaign::preview::{Preview, PreviewBuilder};
-use campaign::record::{Campaign, FileInfo};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use encoding_rs::WINDOWS_1252;
-use people::RecipientReader;
+use recipients::RecipientReader;
 
 const ROWS: u64 = 100_000;
 

@@ -4,14 +4,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use campaign::batch::{Batch, Batcher, Row};
+use campaign::delivery::batch::{Batch, Batcher, Row};
 use campaign::id::RowNumber;
-use campaign::import::{ImportCounts, RowVerdict};
-use campaign::phone::CanonicalPhone;
-use campaign::record::{Campaign, Canary};
+use campaign::import::phone::CanonicalPhone;
+use campaign::import::row::{ImportCounts, RowVerdict};
+use campaign::lifecycle::campaign::{Campaign, Canary};
 use cloud::imports::{Checkpoint, RowSet};
 use lambda_runtime::Error;
-use people::files::OpenedFile;
+use recipients::files::OpenedFile;
 
 use crate::{ImportError, ImportRun, Splitter};
 

@@ -19,32 +19,32 @@
 //! - `rejects`: lines of the rejects file
 
 mod enqueue;
-mod examine;
-mod offer;
+mod import;
 mod rejects;
-mod work;
+mod requeue;
+mod validate;
 
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::s3::S3EventRecord;
 use aws_lambda_events::sqs::SqsMessage;
-use campaign::header::FileProblem;
-use campaign::outcome::Millis;
-use campaign::pacing::Rate;
-use campaign::record::{Campaign, IMPORT_LEASE_MS};
+use campaign::delivery::outcome::Millis;
+use campaign::delivery::pacing::Rate;
+use campaign::import::header::FileProblem;
+use campaign::lifecycle::campaign::{Campaign, IMPORT_LEASE_MS};
+use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::{Campaigns, Lease};
 use cloud::contacts::Contacts;
 use cloud::files::{Files, parse_upload_key};
+use cloud::import_queue::{ImportJob, ImportQueue};
 use cloud::imports::Imports;
 use cloud::ledger::Ledger;
-use cloud::queue::BatchQueue;
-use cloud::splits::{ImportJob, ImportQueue};
 use lambda_runtime::{Context, Error, tracing};
-use people::ReadError;
 use percent_encoding::percent_decode_str;
+use recipients::ReadError;
 use serde::Deserialize;
 
-use crate::work::Remaining;
+use crate::import::Remaining;
 
 /// How often an invocation shows that it is alive.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);

@@ -1,9 +1,9 @@
 //! Lines of the rejects file: the operator's own columns as they are, then what is wrong and what to do. Corrected, it
 //! can be uploaded to the same campaign.
 
-use campaign::import::Reject;
-use people::line::format_line;
-use table::ByteRecord;
+use campaign::import::row::Reject;
+use recipients::csv_line::format_line;
+use tabular::ByteRecord;
 
 /// What is added behind the operator's own columns.
 const ADDED_COLUMNS: [&str; 4] = ["row", "column", "problem", "fix"];
@@ -81,7 +81,7 @@ impl LineWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use campaign::import::RejectReason;
+    use campaign::import::row::RejectReason;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use campaign::contact::{ConsentEvent, ConsentSource};
-use campaign::outcome::{
+use campaign::contacts::contact::{ConsentEvent, ConsentSource};
+use campaign::delivery::outcome::{
     ErrorClass, ErrorInfo, GiveUpRule, Millis, NextAction, Outcome, Refusal, next_action,
 };
-use campaign::record::Campaign;
-use whatsapp::code::{ErrorOrigin, classify_error, explain_pause};
+use campaign::lifecycle::campaign::Campaign;
+use whatsapp::error_code::{ErrorOrigin, classify_error, explain_pause};
 use whatsapp::message;
 
 use crate::Webhook;
-use crate::fold::RowStatusUpdate;
-use crate::people::parse_phone;
+use crate::inbound::parse_phone;
+use crate::row_statuses::RowStatusUpdate;
 
 /// How old what is known of a campaign may be here.
 const CAMPAIGN_MAX_AGE: Duration = Duration::from_secs(5);

@@ -7,25 +7,25 @@
 //! - `people`: consent, the 24-hour window, the inbox; `replies`: answers that send themselves
 //! - `notices`: templates, the number, the account
 
+mod account_events;
 mod failures;
-mod fold;
-mod notices;
-mod people;
+mod inbound;
 mod replies;
+mod row_statuses;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use campaign::outcome::Millis;
+use campaign::delivery::outcome::Millis;
+use cloud::account_events::AccountEvents;
+use cloud::batch_queue::BatchQueue;
 use cloud::callbacks::{Callbacks, RawCallback};
+use cloud::campaign_cache::CampaignCache;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::inbox::Inbox;
-use cloud::known::CampaignCache;
 use cloud::ledger::Ledger;
 use cloud::metrics::Metrics;
-use cloud::notices::AccountEvents;
-use cloud::queue::BatchQueue;
 use cloud::secrets::{Secret, Secrets};
 use cloud::settings::SettingsStore;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -34,7 +34,7 @@ use lambda_http::{Body, Error, Request, RequestExt, Response, tracing};
 use whatsapp::callback::{self, Event, Update};
 use whatsapp::signature;
 
-use crate::fold::RowStatusUpdate;
+use crate::row_statuses::RowStatusUpdate;
 
 /// The most bytes of a POST: Meta sends up to 3 MB.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
@@ -151,7 +151,7 @@ impl Webhook {
                 respond(StatusCode::OK, "")
             }
             Err(error) => {
-                metrics.add_count("NotStored", 1).emit();
+                metrics.add_count("StoreFailures", 1).emit();
                 tracing::error!("callbacks were not stored and will come again: {error}");
                 respond(StatusCode::INTERNAL_SERVER_ERROR, "")
             }
@@ -161,7 +161,7 @@ impl Webhook {
     /// Keeps the updates and acts on them; both at once, for either may be repeated.
     async fn store_and_apply(&self, updates: &[Update]) -> Result<(), cloud::Error> {
         let now = cloud::now();
-        let rows = fold::group_by_row(updates, now);
+        let rows = row_statuses::group_by_row(updates, now);
         tracing::info!(updates = updates.len(), rows = rows.len(), "callbacks");
         let ledger = stream::iter(rows)
             .map(|row| self.apply_statuses(row))

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use campaign::batch::{Batch, Row};
+use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
+use campaign::import::phone::Phone;
+use campaign::lifecycle::campaign::Campaign;
 use campaign::message::Message;
-use campaign::outcome::Millis;
-use campaign::phone::Phone;
-use campaign::record::Campaign;
 use sha2::{Digest, Sha256};
 
 use crate::Webhook;

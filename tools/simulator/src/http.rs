@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::arrival::LastArrival;
-use crate::reports;
+use crate::callbacks;
 use crate::settings::{Settings, sample_standard_normal};
 use crate::state::{ResponseBody, SendRequest, SendResponse, State};
 
@@ -29,8 +29,8 @@ pub fn router(state: Arc<State>) -> Router {
             "/_control/health",
             get(|| async { Json(json!({"status": "ok"})) }),
         )
-        .route("/_control/books", get(books).delete(forget))
-        .route("/_control/calls", get(calls))
+        .route("/_control/stats", get(books))
+        .route("/_control/call-log", get(calls).delete(forget))
         .route("/_control/inbound", post(inbound))
         .route("/_control/pace", post(pace))
         .route("/_control/forwarded", get(forwarded).post(forward))
@@ -168,7 +168,7 @@ async fn inbound(Shared(state): Shared<Arc<State>>, Json(inbound): Json<Inbound>
     }
     let contacts = json!([{"profile": {"name": "Somebody"}, "wa_id": from}]);
     let value = json!({"contacts": contacts, "messages": [message]});
-    reports::post_event(&state, "messages", value).await;
+    callbacks::post_event(&state, "messages", value).await;
     Json(json!({"id": id}))
 }
 
@@ -181,7 +181,7 @@ struct Pace {
 
 /// Single callbacks at an even pace; answers with the median and the 99th percentile of their answer times.
 async fn pace(Shared(state): Shared<Arc<State>>, Json(pace): Json<Pace>) -> Json<Value> {
-    let times = reports::post_at_pace(state, pace.count, pace.per_second).await;
+    let times = callbacks::post_at_pace(state, pace.count, pace.per_second).await;
     let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied();
     Json(json!({"posts": times.len(), "p50_ms": at(0.5), "p99_ms": at(0.99)}))
 }

@@ -4,24 +4,24 @@
 //! - [`settings`]: what may be set, at start and while it runs
 //! - [`state`]: what happens to a call
 //! - [`account`]: templates and the phone number
-//! - [`check`]: requests that Meta would refuse
-//! - [`magic`]: numbers that meet each error
+//! - [`validation`]: requests that Meta would refuse
+//! - [`magic_numbers`]: numbers that meet each error
 //! - [`limits`]: throughput and pair limit
 //! - [`arrival`]: when a request reached this machine
-//! - [`books`]: every call, and what was accepted
-//! - [`reports`]: signed status callbacks
+//! - [`call_log`]: every call, and what was accepted
+//! - [`callbacks`]: signed status callbacks
 //! - [`http`]: the routes
 
 pub mod account;
 pub mod arrival;
-pub mod books;
-pub mod check;
+pub mod call_log;
+pub mod callbacks;
 pub mod http;
 pub mod limits;
-pub mod magic;
-pub mod reports;
+pub mod magic_numbers;
 pub mod settings;
 pub mod state;
+pub mod validation;
 
 use std::io;
 use std::net::SocketAddr;
@@ -51,7 +51,7 @@ impl Simulator {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(settings));
-        let reporter = tokio::spawn(reports::run_callback_loop(Arc::clone(&state)));
+        let reporter = tokio::spawn(callbacks::run_callback_loop(Arc::clone(&state)));
         let service =
             http::router(Arc::clone(&state)).into_make_service_with_connect_info::<LastArrival>();
         let server =

@@ -19,7 +19,7 @@ async fn main() -> std::io::Result<()> {
     let options = Options::parse();
     let simulator = Simulator::start(options.port, options.settings).await?;
     eprintln!(
-        "simulated Cloud API at {}, books at {}/_control/books",
+        "simulated Cloud API at {}, call log at {}/_control/call-log",
         simulator.url(),
         simulator.url()
     );

@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 
 use crate::account::Account;
 use crate::arrival::now_us;
-use crate::books::{Call, CallLog, Stats};
-use crate::check::{self, ApiError};
+use crate::call_log::{Call, CallLog, Stats};
+use crate::callbacks::{CallbackQueue, PostStats};
 use crate::limits::Limits;
-use crate::magic::{self, Behavior};
-use crate::reports::{CallbackQueue, PostStats};
+use crate::magic_numbers::{self, Behavior};
 use crate::settings::Settings;
+use crate::validation::{self, ApiError};
 
 /// Everything the simulator knows.
 #[derive(Debug)]
@@ -275,8 +275,8 @@ impl Inner {
     }
 
     fn outcome(&mut self, send: &SendRequest<'_>, row: &str) -> Result<Option<Behavior>, Failure> {
-        check::validate_caller(&self.settings, send.phone_number_id, send.authorization)?;
-        let to = check::validate_request(&send.body)?;
+        validation::validate_caller(&self.settings, send.phone_number_id, send.authorization)?;
+        let to = validation::validate_request(&send.body)?;
         if !self
             .limits
             .try_throughput(send.at, self.settings.throughput)
@@ -295,9 +295,10 @@ impl Inner {
         if let Some(code) = self.settings.refuse {
             return Err(refusal(code, "every call is refused"));
         }
-        let fault = (rand::random::<f64>() < self.settings.fault_share)
-            .then(|| magic::RANDOM_FAULTS[rand::random_range(0..magic::RANDOM_FAULTS.len())]);
-        match magic::behavior_of(to).or(fault) {
+        let fault = (rand::random::<f64>() < self.settings.fault_share).then(|| {
+            magic_numbers::RANDOM_FAULTS[rand::random_range(0..magic_numbers::RANDOM_FAULTS.len())]
+        });
+        match magic_numbers::behavior_of(to).or(fault) {
             Some(Behavior::Refuse(code)) => Err(refusal(code, "a magic number")),
             Some(Behavior::RefuseTwice(code)) if self.call_log.calls_for_row(row) < 2 => {
                 Err(refusal(code, "a magic number"))
@@ -518,10 +519,10 @@ mod tests {
         let state = State::new(Settings::default());
         assert!(
             state
-                .update_settings(&json!({"batch": 7}))
+                .update_settings(&json!({"batch_size": 7}))
                 .is_ok_and(|settings| settings.batch_size == 7)
         );
-        assert!(state.update_settings(&json!({"bach": 7})).is_err());
+        assert!(state.update_settings(&json!({"batch_sise": 7})).is_err());
         assert_eq!(state.settings().batch_size, 7);
     }
 }

@@ -136,7 +136,7 @@ fn watch(client: &Client, id: &str) -> Result<Value> {
             count("accepted") + count("rejected") + count("unconfirmed") + count("skipped");
         bar.set_length(count("enqueued").max(1) as u64);
         bar.set_position(settled as u64);
-        let calls = campaign["sending"]["calls"].as_i64().unwrap_or_default();
+        let calls = campaign["sending"]["attempts"].as_i64().unwrap_or_default();
         let rate = (calls - last_calls) as f64 / last.elapsed().as_secs_f64();
         bar.set_message(line(&campaign, rate));
         if calls != last_calls {

@@ -32,24 +32,24 @@ enum Order {
 /// A broadcast under fire.
 struct Trial {
     name: &'static str,
-    on_doubt: &'static str,
+    on_unconfirmed: &'static str,
     order: Order,
 }
 
 const TRIALS: [Trial; 3] = [
     Trial {
         name: "doubts left, paused and resumed",
-        on_doubt: "leave",
+        on_unconfirmed: "leave",
         order: Order::PauseAndResume,
     },
     Trial {
         name: "doubts sent again",
-        on_doubt: "resend",
+        on_unconfirmed: "resend",
         order: Order::Nothing,
     },
     Trial {
         name: "cancelled in the middle",
-        on_doubt: "leave",
+        on_unconfirmed: "leave",
         order: Order::Cancel,
     },
 ];
@@ -126,8 +126,8 @@ impl<'s> Run<'s> {
     /// What the API and its callbacks are like.
     fn fire(&self, fault_share: f64) -> Result<()> {
         self.stack.simulator.set(&json!({
-            "fault_share": fault_share, "duplicate_share": 0.2, "shuffle": true, "report_delay_ms": 2000.0,
-            "read_share": 0.3, "batch": 200, "window_ms": 1000,
+            "fault_share": fault_share, "duplicate_share": 0.2, "shuffle": true, "status_delay_ms": 2000.0,
+            "read_share": 0.3, "batch_size": 200, "batch_window_ms": 1000,
         }))
     }
 
@@ -136,8 +136,8 @@ impl<'s> Run<'s> {
         let mut file = String::from("phone,name\n");
         (1..=ROWS).for_each(|row| file.push_str(&format!("+34610{row:06},Ana\n")));
         let campaign = json!({
-            "name": trial.name, "message": {"type": "text", "text": {"body": "Hello {{name}}"}}, "outside_window": "send", "hold": true,
-            "file": {"name": "people.csv", "size": file.len()}, "on_doubt": trial.on_doubt, "grace_seconds": 60,
+            "name": trial.name, "message": {"type": "text", "text": {"body": "Hello {{name}}"}}, "outside_service_window": "send", "manual_start": true,
+            "file": {"name": "people.csv", "size": file.len()}, "on_unconfirmed": trial.on_unconfirmed, "unconfirmed_timeout_seconds": 60,
             "max_failure_ratio": 1.0,
         });
         let created = self.client.create(&campaign)?;
@@ -165,7 +165,7 @@ impl<'s> Run<'s> {
             std::thread::sleep(Duration::from_millis(1000));
             self.kill_one();
             let campaign = self.client.campaign(id)?;
-            let calls = campaign["sending"]["calls"].as_i64().unwrap_or_default();
+            let calls = campaign["sending"]["attempts"].as_i64().unwrap_or_default();
             match trial.order {
                 Order::PauseAndResume if late.is_none() && calls > i64::from(ROWS / 3) => {
                     self.client.order(id, "pause")?;
@@ -224,7 +224,7 @@ impl<'s> Run<'s> {
     fn check(&self, trial: &Trial, id: &str, shown: &Shown) -> Result<()> {
         let (rows, sends) = (&shown.campaign["rows"], &shown.sends);
         let count = |state: &str| rows[state].as_u64().unwrap_or_default();
-        ensure!(rows["conserved"] == true, "the sums do not hold: {rows}");
+        ensure!(rows["balanced"] == true, "the sums do not hold: {rows}");
         ensure!(
             sends["busiest_second"].as_u64() <= Some(u64::from(TPS)),
             "too fast: {sends}"
@@ -234,7 +234,7 @@ impl<'s> Run<'s> {
             "not every doubt is listed"
         );
         ensure!(shown.after_stop.unwrap_or(0) == 0, "calls after a stop");
-        match trial.on_doubt {
+        match trial.on_unconfirmed {
             "leave" => ensure!(
                 sends["repeats"] == 0 && sends["rows_accepted_twice"] == 0,
                 "somebody was called twice: {sends}"
@@ -288,7 +288,7 @@ impl<'s> Run<'s> {
         let text =
             |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
         let rows = items["Items"].as_array().into_iter().flatten();
-        let of_campaign = rows.filter(|item| text(item, "page").starts_with(id));
+        let of_campaign = rows.filter(|item| text(item, "partition_key").starts_with(id));
         of_campaign
             .map(|item| Ok((text(item, "row").parse()?, text(item, "state"))))
             .collect()
@@ -418,7 +418,7 @@ fn print(table: &[(&Trial, Shown)]) {
             &|_, shown| shown.sends[name].to_string(),
         );
     }
-    for state in STATES.iter().chain(["waiting", "conserved"].iter()) {
+    for state in STATES.iter().chain(["waiting", "balanced"].iter()) {
         line(&format!("campaign: {state}"), &|_, shown| {
             shown.campaign["rows"][state].to_string()
         });

@@ -66,14 +66,14 @@ impl Simulator {
 
     /// Begins new books.
     pub(crate) fn forget(&self) -> Result<()> {
-        let url = format!("{}/_control/books", self.url);
+        let url = format!("{}/_control/call-log", self.url);
         ureq::delete(&url).call().context("begin new books")?;
         Ok(())
     }
 
     /// Every call in its books.
     pub(crate) fn calls(&self) -> Result<Vec<Value>> {
-        let url = format!("{}/_control/calls", self.url);
+        let url = format!("{}/_control/call-log", self.url);
         let mut answer = ureq::get(&url).call().context("read the calls")?;
         let body = answer.body_mut().with_config().limit(100_000_000);
         Ok(body.read_json()?)
@@ -81,7 +81,7 @@ impl Simulator {
 
     /// Its books in figures.
     pub(crate) fn books(&self) -> Result<Value> {
-        let url = format!("{}/_control/books", self.url);
+        let url = format!("{}/_control/stats", self.url);
         Ok(ureq::get(&url)
             .call()
             .context("read the simulator's books")?

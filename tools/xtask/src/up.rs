@@ -57,7 +57,7 @@ pub(crate) fn keep(stack: Stack, tps: u32) -> Result<()> {
     curl -s "$API/contacts/5511987654321" -H "Authorization: Bearer $TOKEN"
 
     the API's description   curl -s "$API/openapi.json" -H "Authorization: Bearer $TOKEN"
-    WhatsApp's books        curl -s {simulator}/_control/books
+    WhatsApp's books        curl -s {simulator}/_control/stats
     AWS, emulated           {emulator}
     stop it                 cargo xtask down
 "#

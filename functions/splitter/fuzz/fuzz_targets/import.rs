@@ -4,11 +4,11 @@
 use std::cell::OnceCell;
 use std::io::Cursor;
 
-use campaign::import::Numbers;
+use campaign::import::row::Numbers;
 use campaign::message::Message;
-use campaign::record::{Campaign, FileInfo};
+use campaign::lifecycle::campaign::{Campaign, FileInfo};
 use libfuzzer_sys::fuzz_target;
-use people::{People, exclusions};
+use recipients::{People, exclusions};
 use tokio::runtime::{Builder, Runtime};
 
 thread_local! {

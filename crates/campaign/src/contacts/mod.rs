@@ -1,0 +1,5 @@
+//! Contacts.
+
+pub mod consent;
+pub mod contact;
+pub mod settings;

@@ -1,0 +1,240 @@
+//! What an answer of the Cloud API means.
+
+use std::time::Duration;
+
+use campaign::delivery::outcome::{Acceptance, ErrorInfo, Outcome, Refusal};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::error_code::{ErrorOrigin, classify_error};
+
+/// An HTTP answer as far as it matters.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiResponse<'a> {
+    /// HTTP status.
+    pub status: u16,
+    /// Header `Retry-After`, in seconds.
+    pub retry_after: Option<&'a str>,
+    /// Header `X-Business-Use-Case-Usage`: JSON with `estimated_time_to_regain_access` in minutes
+    /// (Meta, "Graph API rate limits").
+    pub usage: Option<&'a str>,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+#[derive(Deserialize)]
+struct Success {
+    #[serde(default)]
+    contacts: Vec<Contact>,
+    messages: Vec<MessageId>,
+}
+
+#[derive(Deserialize)]
+struct Contact {
+    wa_id: Option<String>,
+    user_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct MessageId {
+    id: String,
+    message_status: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    error: GraphError,
+}
+
+/// The Graph API's error object; `error_data` is an object or a string.
+#[derive(Deserialize)]
+struct GraphError {
+    code: i64,
+    #[serde(default)]
+    message: String,
+    error_data: Option<Value>,
+    fbtrace_id: Option<String>,
+    #[serde(default)]
+    is_transient: bool,
+}
+
+/// Reads an answer. Whatever is not a well-formed word of the Graph API leaves it open whether a message went out.
+pub fn parse_response(answer: ApiResponse<'_>) -> Outcome {
+    if (200..300).contains(&answer.status) {
+        return accepted(answer.body)
+            .unwrap_or_else(|| doubt(answer.status, "an answer without a message id"));
+    }
+    match serde_json::from_slice::<Failure>(answer.body) {
+        Ok(failure) => refused(failure.error, answer),
+        Err(_) => doubt(answer.status, "an answer that is not the API's"),
+    }
+}
+
+fn accepted(body: &[u8]) -> Option<Outcome> {
+    let success: Success = serde_json::from_slice(body).ok()?;
+    let message = success
+        .messages
+        .into_iter()
+        .next()
+        .filter(|message| !message.id.is_empty())?;
+    let (wa_id, user_id) = match success.contacts.into_iter().next() {
+        Some(contact) => (contact.wa_id, contact.user_id),
+        None => (None, None),
+    };
+    Some(Outcome::Accepted(Acceptance {
+        wamid: message.id,
+        wa_id,
+        user_id,
+        message_status: message.message_status,
+    }))
+}
+
+fn refused(error: GraphError, answer: ApiResponse<'_>) -> Outcome {
+    let seen = ErrorOrigin::Response {
+        server_error: answer.status >= 500,
+        transient: error.is_transient,
+    };
+    let retry_after = answer
+        .retry_after
+        .and_then(|seconds| seconds.trim().parse().ok())
+        .map(Duration::from_secs);
+    let fault = ErrorInfo {
+        code: Some(error.code),
+        title: error.message,
+        details: error.error_data.and_then(details),
+        fbtrace_id: error.fbtrace_id,
+    };
+    let wait = retry_after.max(answer.usage.and_then(regain_access));
+    Outcome::Refused(Refusal {
+        class: classify_error(error.code, seen),
+        error: fault,
+        retry_after: wait,
+    })
+}
+
+fn details(data: Value) -> Option<String> {
+    match data {
+        Value::String(text) => Some(text),
+        Value::Object(fields) => fields
+            .get("details")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    }
+}
+
+/// The longest wait any use case names: `{"<id>": [{"estimated_time_to_regain_access": <minutes>}]}`.
+fn regain_access(usage: &str) -> Option<Duration> {
+    let usage: Value = serde_json::from_str(usage).ok()?;
+    let cases = usage
+        .as_object()?
+        .values()
+        .filter_map(Value::as_array)
+        .flatten();
+    let minutes = cases.filter_map(|case| case.get("estimated_time_to_regain_access")?.as_u64());
+    minutes
+        .max()
+        .filter(|&minutes| minutes > 0)
+        .map(|minutes| Duration::from_secs(minutes * 60))
+}
+
+fn doubt(status: u16, what: &str) -> Outcome {
+    Outcome::Unconfirmed(ErrorInfo::transport(format!("{what} (HTTP {status})")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use campaign::delivery::outcome::ErrorClass;
+    use proptest::prelude::*;
+
+    fn answer(status: u16, body: &str) -> Outcome {
+        parse_response(ApiResponse {
+            status,
+            retry_after: None,
+            usage: None,
+            body: body.as_bytes(),
+        })
+    }
+
+    #[test]
+    fn a_message_id_is_an_acceptance() {
+        let outcome = answer(
+            200,
+            r#"{"messaging_product":"whatsapp","contacts":[{"input":"+5511987654321","wa_id":"551187654321"}],
+            "messages":[{"id":"wamid.1","message_status":"accepted"}]}"#,
+        );
+        let Outcome::Accepted(acceptance) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(
+            (acceptance.wamid.as_str(), acceptance.wa_id.as_deref()),
+            ("wamid.1", Some("551187654321"))
+        );
+        // Since 2026 the contact may be absent.
+        assert!(matches!(
+            answer(200, r#"{"messages":[{"id":"wamid.2"}]}"#),
+            Outcome::Accepted(_)
+        ));
+    }
+
+    #[test]
+    fn what_is_not_the_apis_word_is_a_doubt() {
+        for (status, body) in [
+            (200, "{}"),
+            (200, r#"{"messages":[]}"#),
+            (200, r#"{"messages":[{"id":""}]}"#),
+            (502, "Bad Gateway"),
+            (500, ""),
+            (400, "<html>"),
+            (302, ""),
+        ] {
+            assert!(
+                matches!(answer(status, body), Outcome::Unconfirmed(_)),
+                "{status} {body}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_keeps_what_meta_says_of_it() {
+        let body = r#"{"error":{"message":"(#131009) Parameter value is not valid","type":"OAuthException","code":131009,
+            "error_data":{"details":"param text"},"fbtrace_id":"A1"}}"#;
+        let Outcome::Refused(refusal) = answer(400, body) else {
+            panic!("refused")
+        };
+        assert_eq!(refusal.error.details.as_deref(), Some("param text"));
+        assert_eq!(refusal.error.fbtrace_id.as_deref(), Some("A1"));
+        let Outcome::Refused(refusal) =
+            answer(400, r#"{"error":{"code":100,"error_data":"text"}}"#)
+        else {
+            panic!("refused")
+        };
+        assert_eq!(refusal.error.details.as_deref(), Some("text"));
+    }
+
+    #[test]
+    fn the_longest_wait_asked_for_counts() {
+        let usage = r#"{"123":[{"type":"whatsapp","estimated_time_to_regain_access":0}],"456":[{"estimated_time_to_regain_access":19}]}"#;
+        let body = br#"{"error":{"code":80007}}"#;
+        let outcome = parse_response(ApiResponse {
+            status: 400,
+            retry_after: Some("60"),
+            usage: Some(usage),
+            body,
+        });
+        let Outcome::Refused(refusal) = outcome else {
+            panic!("refused")
+        };
+        assert_eq!(refusal.retry_after, Some(Duration::from_secs(19 * 60)));
+        assert!(matches!(refusal.class, ErrorClass::Retry(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_meaning_and_only_an_id_is_an_acceptance(status in 100u16..600, body in prop::collection::vec(any::<u8>(), 0..60)) {
+            let outcome = parse_response(ApiResponse { status, retry_after: None, usage: None, body: &body });
+            prop_assert!(!matches!(outcome, Outcome::Accepted(_)));
+        }
+    }
+}

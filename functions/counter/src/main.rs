@@ -1,0 +1,14 @@
+//! The tally Lambda.
+
+use counter::Counter;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let tally = &Counter::from_env().await?;
+    run(service_fn(move |event: LambdaEvent<_>| {
+        tally.handle(event.payload)
+    }))
+    .await
+}
