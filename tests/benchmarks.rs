@@ -294,7 +294,7 @@ fn splitter_command(world: &TestEnv, campaign: &CampaignId) -> tokio::process::C
         ("MESSAGES_TABLE", &format!("{}-MessagesTable", world.bucket)),
         ("UPLOADS_BUCKET", &world.bucket),
         ("SENDS_QUEUE_URL", &world.sends_queue_url),
-        ("SPLITS_QUEUE_URL", &world.imports_queue_url),
+        ("IMPORT_QUEUE_URL", &world.imports_queue_url),
         ("RETENTION_DAYS", "7"),
         ("TPS_BUDGET", "40"),
         ("SLOTS", "0"),

@@ -84,7 +84,7 @@ impl Metrics {
 
 /// A campaign was stopped by itself: an alarm tells somebody.
 pub(crate) fn count_pause() {
-    Metrics::for_function("breaker")
+    Metrics::for_function("circuit_breaker")
         .add_count("Pauses", 1)
         .emit();
 }

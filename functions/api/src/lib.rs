@@ -131,13 +131,13 @@ impl Api {
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
             schedules: Schedules::new(
                 aws::scheduler(&config),
-                env::required("SPLITS_QUEUE_ARN")?,
+                env::required("IMPORT_QUEUE_ARN")?,
                 env::required("SCHEDULE_ROLE_ARN")?,
             ),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
             queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
-            erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURES_QUEUE_URL")?),
-            import_queue: ImportQueue::new(sqs, env::required("SPLITS_QUEUE_URL")?),
+            erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURE_QUEUE_URL")?),
+            import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
             secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),
             account: AccountClient::new(
                 &env::required("GRAPH_API_URL")?,

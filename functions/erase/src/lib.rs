@@ -79,7 +79,7 @@ impl Eraser {
             inbox: Inbox::new(dynamodb.clone(), name("INBOX_TABLE")?, retention),
             contacts: Contacts::new(dynamodb, name("CONTACTS_TABLE")?, retention),
             files: Files::new(aws::s3(&config), name("UPLOADS_BUCKET")?),
-            erasures: ErasureQueue::new(aws::sqs(&config), name("ERASURES_QUEUE_URL")?),
+            erasures: ErasureQueue::new(aws::sqs(&config), name("ERASURE_QUEUE_URL")?),
         })
     }
 

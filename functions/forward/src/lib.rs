@@ -101,7 +101,7 @@ impl Forwarder {
         let config = aws::load_config().await;
         let customer = match env::optional("FORWARD_URL") {
             Some(url) => {
-                let queue = env::required("FORWARDS_QUEUE_URL")?;
+                let queue = env::required("OUTBOUND_QUEUE_URL")?;
                 let errands = DeliveryQueue::new(aws::sqs(&config), queue);
                 let secrets =
                     Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?);

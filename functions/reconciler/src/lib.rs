@@ -103,7 +103,7 @@ impl Reconciler {
                 sqs.clone(),
                 env::required("SENDS_DEAD_LETTERS_URL")?,
             ),
-            import_queue: ImportQueue::new(sqs, env::required("SPLITS_QUEUE_URL")?),
+            import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
         })
     }
 

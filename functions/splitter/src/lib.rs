@@ -136,7 +136,7 @@ impl Splitter {
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
             queue: BatchQueue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?),
-            import_queue: ImportQueue::new(aws::sqs(&config), env::required("SPLITS_QUEUE_URL")?),
+            import_queue: ImportQueue::new(aws::sqs(&config), env::required("IMPORT_QUEUE_URL")?),
             rate,
         })
     }

@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
     let build = dev().join("release");
     stack::build_into(&build, true)?;
     for function in [
-        "Api", "Splitter", "Sender", "Webhook", "Tally", "Sweep", "Report",
+        "Api", "Splitter", "Sender", "Webhook", "Counter", "Reconciler", "Report", "Forward", "Erase",
     ] {
         let program = build.join(function).join("bootstrap");
         let size = fs::metadata(&program)
@@ -61,9 +61,9 @@ fn with_services() -> Result<()> {
             .args([
                 "bench",
                 "--package",
-                "journeys",
+                "integration",
                 "--bench",
-                "figures",
+                "benchmarks",
                 "--",
                 figure,
             ]);

@@ -190,7 +190,7 @@ impl<'s> Run<'s> {
     /// Faults end; sweeps come until nothing is left to do and the counters show it.
     fn settle(&self, id: &str) -> Result<()> {
         self.fire(0.0)?;
-        let sweep = json!({"FunctionName": self.stack.output("SweepFunction")?});
+        let sweep = json!({"FunctionName": self.stack.output("ReconcilerFunction")?});
         wait_for("every row settles", PATIENCE, || {
             let _ = self.stack.emulator.aws("lambda", "invoke", &sweep);
             std::thread::sleep(Duration::from_secs(5));

@@ -98,7 +98,7 @@ fn services() -> Result<()> {
         .or(given)
         .unwrap_or_default();
     let mut tests = cargo_test();
-    aws_environment(&mut tests, &url).args(["--package", "journeys", "--test", "journeys"]);
+    aws_environment(&mut tests, &url).args(["--package", "integration", "--test", "integration"]);
     if let Some(tables) = &tables {
         tests.env("AWS_ENDPOINT_URL_DYNAMODB", &tables.url);
     }
@@ -109,7 +109,7 @@ fn deployed() -> Result<()> {
     let stack = Stack::up("test", TPS, Forwards::ToSimulator)?;
     let mut tests = cargo_test();
     tests
-        .args(["--package", "journeys", "--test", "journeys"])
+        .args(["--package", "integration", "--test", "integration"])
         .envs([
             ("CRIER_API", stack.api.as_str()),
             ("CRIER_TOKEN", API_TOKEN),
@@ -118,7 +118,7 @@ fn deployed() -> Result<()> {
         .args(["--", "--ignored", "deployed::"]);
     openly(&mut tests)?;
     // What the sweep may do is proven by its doing it: its schedule is longer than the tests.
-    let sweep = json!({"FunctionName": stack.output("SweepFunction")?});
+    let sweep = json!({"FunctionName": stack.output("ReconcilerFunction")?});
     let swept = stack.emulator.aws("lambda", "invoke", &sweep)?;
     ensure!(
         swept["FunctionError"].is_null(),
