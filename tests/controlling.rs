@@ -13,7 +13,7 @@ use crate::http_api::{call_api, get_json, new_api};
 
 /// Posts an order; gives the status and the body.
 async fn post_command(api: &Router, campaign: &Campaign, order: &str) -> (u16, Value) {
-    let path = format!("/campaigns/{}/{order}", campaign.id);
+    let path = format!("/v1/campaigns/{}/{order}", campaign.id);
     let (status, _, body) = call_api(api, "POST", &path, Some(API_TOKEN), Vec::new()).await;
     (status, body)
 }
@@ -59,7 +59,7 @@ async fn pause_stops_sending_and_resume_requeues_only_open_rows() {
     );
     world.send_all().await;
     assert_eq!(world.simulator.state.stats().calls, called, "nobody called");
-    let (_, seen) = get_json(&api, &format!("/campaigns/{}", campaign.id)).await;
+    let (_, seen) = get_json(&api, &format!("/v1/campaigns/{}", campaign.id)).await;
     assert!(
         seen["reason"].as_str().unwrap().contains("resume"),
         "{seen}"
@@ -169,7 +169,7 @@ async fn cancel_settles_every_unsent_row() {
     );
     assert_eq!(post_command(&api, &campaign, "resume").await.0, 409);
     world.recount_ledger(id).await;
-    let (_, seen) = get_json(&api, &format!("/campaigns/{id}")).await;
+    let (_, seen) = get_json(&api, &format!("/v1/campaigns/{id}")).await;
     assert_eq!(
         (&seen["state"], &seen["rows"]["balanced"]),
         (&json!("cancelled"), &json!(true))
@@ -181,7 +181,7 @@ async fn cancel_settles_every_unsent_row() {
     // Every doubt is listed, page after page.
     let (_, doubts) = get_json(
         &api,
-        &format!("/campaigns/{id}/rows?state=unconfirmed&limit=1"),
+        &format!("/v1/campaigns/{id}/rows?state=unconfirmed&limit=1"),
     )
     .await;
     assert_eq!(
@@ -190,7 +190,7 @@ async fn cancel_settles_every_unsent_row() {
     );
     let (_, doubts) = get_json(
         &api,
-        &format!("/campaigns/{id}/rows?state=unconfirmed&after=2"),
+        &format!("/v1/campaigns/{id}/rows?state=unconfirmed&after=2"),
     )
     .await;
     assert_eq!(
@@ -198,7 +198,7 @@ async fn cancel_settles_every_unsent_row() {
         (&json!(4), &Value::Null)
     );
     assert_eq!(
-        get_json(&api, &format!("/campaigns/{id}/rows?state=lost"))
+        get_json(&api, &format!("/v1/campaigns/{id}/rows?state=lost"))
             .await
             .0,
         422
@@ -371,7 +371,7 @@ async fn account_limit_starts_a_cooldown_and_loses_no_row() {
     );
     let resting = world.load_campaign(&campaign.id).await;
     assert_eq!(resting.state, CampaignState::Sending);
-    let (_, seen) = get_json(&api, &format!("/campaigns/{}", campaign.id)).await;
+    let (_, seen) = get_json(&api, &format!("/v1/campaigns/{}", campaign.id)).await;
     assert!(
         seen["cooldown"]["reason"]
             .as_str()
@@ -538,7 +538,7 @@ async fn suppressed_row_is_not_requeued_after_a_resume() {
     world.send_all().await;
     assert_eq!(row_states(&world, &campaign).await, [(State::Accepted, 19)]);
     world.recount_ledger(&campaign.id).await;
-    let (_, seen) = get_json(&api, &format!("/campaigns/{}", campaign.id)).await;
+    let (_, seen) = get_json(&api, &format!("/v1/campaigns/{}", campaign.id)).await;
     assert_eq!(
         (&seen["state"], &seen["rows"]["balanced"]),
         (&json!("finished"), &json!(true))

@@ -33,7 +33,7 @@ impl DeployedStack {
     async fn create_campaign(&self, campaign: &Value) -> (StatusCode, Value) {
         let post = self
             .http
-            .post(format!("{}/campaigns", self.api))
+            .post(format!("{}/v1/campaigns", self.api))
             .bearer_auth(&self.token)
             .json(campaign);
         let answer = post.send().await.unwrap();
@@ -68,7 +68,7 @@ impl DeployedStack {
         let (mut last, mut since) = (Value::Null, Instant::now());
         loop {
             let mut seen = self
-                .get_json(format!("{}/campaigns/{}", self.api, id.as_str().unwrap()))
+                .get_json(format!("{}/v1/campaigns/{}", self.api, id.as_str().unwrap()))
                 .await;
             if done(&seen) {
                 return seen;
@@ -366,7 +366,7 @@ async fn killed_webhook_neither_loses_nor_double_counts_statuses() {
     let deployed = DeployedStack::new();
     let id = deployed.send_campaign("Killed", ROWS).await;
     let id = id.as_str().unwrap();
-    let path = format!("/campaigns/{id}");
+    let path = format!("/v1/campaigns/{id}");
     let before = deployed.get(&path).await["delivery"]["read"]
         .as_i64()
         .unwrap();
@@ -419,13 +419,13 @@ async fn template_permissions_suffice_for_inbound_messages_and_reports() {
     let deployed = DeployedStack::new();
     let rule =
         json!({"keywords": ["hours"], "message": {"type": "text", "text": {"body": "9 to 5"}}});
-    let put = deployed.http.put(format!("{}/settings", deployed.api));
+    let put = deployed.http.put(format!("{}/v1/settings", deployed.api));
     let put = put
         .bearer_auth(&deployed.token)
         .json(&json!({"replies": [rule]}));
     assert_eq!(put.send().await.unwrap().status(), StatusCode::OK);
     let id = deployed.send_campaign("Results", 20).await;
-    let path = format!("/campaigns/{}", id.as_str().unwrap());
+    let path = format!("/v1/campaigns/{}", id.as_str().unwrap());
     // Somebody answers, somebody asks, somebody stops.
     for (from, text) in [
         ("+34620000001", "thanks"),
@@ -446,9 +446,9 @@ async fn template_permissions_suffice_for_inbound_messages_and_reports() {
                 .is_success()
         );
     }
-    let stopped = deployed.get("/contacts/34620000003").await;
+    let stopped = deployed.get("/v1/contacts/34620000003").await;
     assert_eq!(stopped["suppressed"], true, "{stopped}");
-    let listed = deployed.get("/messages").await;
+    let listed = deployed.get("/v1/inbox").await;
     let mine = |message: &&Value| message["campaign"] == id;
     assert_eq!(
         listed["messages"]
@@ -488,11 +488,11 @@ async fn template_permissions_suffice_for_inbound_messages_and_reports() {
     assert_eq!(file.lines().count(), 21, "{file}");
     let scraped = deployed
         .http
-        .get(format!("{}/metrics", deployed.api))
+        .get(format!("{}/v1/metrics", deployed.api))
         .bearer_auth(&deployed.token);
     let scraped = scraped.send().await.unwrap().text().await.unwrap();
     assert!(scraped.contains("# TYPE crier_rows gauge"), "{scraped}");
-    assert!(deployed.get("/account").await["events"].is_array());
+    assert!(deployed.get("/v1/account").await["events"].is_array());
     // Every callback goes on, once under each id.
     let forwarded = format!("{}/_control/forwarded", deployed.simulator);
     let began = Instant::now();

@@ -57,7 +57,7 @@ async fn erasure_removes_every_trace_once_the_campaigns_are_over() {
         response_status(&webhook, signed_request(&world, &body)).await,
         200
     );
-    let path = format!("/campaigns/{id}/report");
+    let path = format!("/v1/campaigns/{id}/report");
     assert_eq!(
         call_api(&api, "POST", &path, Some(API_TOKEN), Vec::new())
             .await
@@ -69,7 +69,7 @@ async fn erasure_removes_every_trace_once_the_campaigns_are_over() {
     let (code, _, asked) = call_api(
         &api,
         "DELETE",
-        "/contacts/34610000002",
+        "/v1/contacts/34610000002",
         Some(API_TOKEN),
         Vec::new(),
     )
@@ -80,7 +80,7 @@ async fn erasure_removes_every_trace_once_the_campaigns_are_over() {
     );
     // The campaign is not closed yet: rows are known by their place in the file.
     assert!(!world.run_next_erasure().await);
-    let (_, waiting) = get_json(&api, "/contacts/34610000002").await;
+    let (_, waiting) = get_json(&api, "/v1/contacts/34610000002").await;
     assert!(
         waiting["erasure"].as_str().unwrap().contains("waits until"),
         "{waiting}"
@@ -123,13 +123,13 @@ async fn erasure_removes_every_trace_once_the_campaigns_are_over() {
         .unwrap()
         .unwrap();
     assert!(contact.suppressed && contact.phone.is_none());
-    let (_, seen) = get_json(&api, "/contacts/34610000002").await;
+    let (_, seen) = get_json(&api, "/v1/contacts/34610000002").await;
     assert_eq!(
         (&seen["erasure"], &seen["consent"][0]["source"]),
         (&json!("done"), &json!("erasure"))
     );
     // Rows are where they were, sums hold, and nobody messages them again.
-    let (_, seen) = get_json(&api, &format!("/campaigns/{id}")).await;
+    let (_, seen) = get_json(&api, &format!("/v1/campaigns/{id}")).await;
     assert_eq!(
         (&seen["rows"]["balanced"], &seen["rows"]["accepted"]),
         (&json!(true), &json!(3)),

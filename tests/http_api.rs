@@ -95,11 +95,11 @@ async fn every_route_but_health_requires_a_token() {
         200
     );
     for path in [
-        "/campaigns",
-        "/campaigns/x",
-        "/campaigns/x/rejects",
-        "/templates",
-        "/contacts/5511987654321",
+        "/v1/campaigns",
+        "/v1/campaigns/x",
+        "/v1/campaigns/x/rejects",
+        "/v1/templates",
+        "/v1/contacts/5511987654321",
         "/openapi.json",
         "/nothing",
     ] {
@@ -123,7 +123,7 @@ async fn every_route_but_health_requires_a_token() {
         call_api(
             &api,
             "POST",
-            "/campaigns",
+            "/v1/campaigns",
             None,
             sample_campaign().to_string().into()
         )
@@ -139,28 +139,28 @@ async fn every_route_but_health_requires_a_token() {
 async fn bad_requests_get_a_problem_with_a_remedy() {
     let world = TestEnv::new().await;
     let api = new_api(&world);
-    let (status, problem) = get_json(&api, "/campaigns/no-such-campaign").await;
+    let (status, problem) = get_json(&api, "/v1/campaigns/no-such-campaign").await;
     assert!(
         status == 404
             && problem["detail"]
                 .as_str()
                 .unwrap()
-                .contains("GET /campaigns"),
+                .contains("GET /v1/campaigns"),
         "{problem}"
     );
-    assert_eq!(get_json(&api, "/campaigns/NOT%20AN%20ID").await.0, 404);
+    assert_eq!(get_json(&api, "/v1/campaigns/NOT%20AN%20ID").await.0, 404);
     assert_eq!(get_json(&api, "/nothing").await.0, 404);
     assert_eq!(
-        call_api(&api, "DELETE", "/campaigns", Some(API_TOKEN), Vec::new())
+        call_api(&api, "DELETE", "/v1/campaigns", Some(API_TOKEN), Vec::new())
             .await
             .0,
         405
     );
     let huge = vec![b' '; api::MAX_BODY_BYTES + 1];
-    let (status, kind, _) = call_api(&api, "POST", "/campaigns", Some(API_TOKEN), huge).await;
+    let (status, kind, _) = call_api(&api, "POST", "/v1/campaigns", Some(API_TOKEN), huge).await;
     assert_eq!((status, kind.as_str()), (413, "application/problem+json"));
     assert_eq!(
-        call_api(&api, "POST", "/campaigns", Some(API_TOKEN), b"{".to_vec())
+        call_api(&api, "POST", "/v1/campaigns", Some(API_TOKEN), b"{".to_vec())
             .await
             .0,
         400
@@ -170,7 +170,7 @@ async fn bad_requests_get_a_problem_with_a_remedy() {
     let (status, kind, problem) = call_api(
         &api,
         "POST",
-        "/campaigns",
+        "/v1/campaigns",
         Some(API_TOKEN),
         body.to_string().into(),
     )
@@ -194,7 +194,7 @@ async fn campaign_is_created_imported_and_listed() {
     let (status, _, created) = call_api(
         &api,
         "POST",
-        "/campaigns",
+        "/v1/campaigns",
         Some(API_TOKEN),
         body.to_string().into(),
     )
@@ -202,7 +202,7 @@ async fn campaign_is_created_imported_and_listed() {
     assert_eq!(status, 201, "{created}");
     assert_eq!(created["upload"]["headers"]["if-none-match"], "*");
     let id = created["id"].as_str().unwrap();
-    let path = format!("/campaigns/{id}");
+    let path = format!("/v1/campaigns/{id}");
     let (_, seen) = get_json(&api, &path).await;
     assert_eq!(
         (&seen["state"], &seen["rows"]["balanced"]),
@@ -238,7 +238,7 @@ async fn campaign_is_created_imported_and_listed() {
     assert!(rejects.contains("Bob,n/a,4,8,2,Phone,"), "{rejects}");
 
     world.create_campaign(CampaignState::Paused).await;
-    let (_, listed) = get_json(&api, "/campaigns").await;
+    let (_, listed) = get_json(&api, "/v1/campaigns").await;
     let states: Vec<&str> = listed["campaigns"]
         .as_array()
         .unwrap()
@@ -247,7 +247,7 @@ async fn campaign_is_created_imported_and_listed() {
         .collect();
     assert_eq!(states, ["paused", "sending"], "newest first");
     assert_eq!(
-        get_json(&api, "/campaigns?limit=1").await.1["campaigns"]
+        get_json(&api, "/v1/campaigns?limit=1").await.1["campaigns"]
             .as_array()
             .unwrap()
             .len(),
@@ -271,26 +271,26 @@ async fn openapi_lists_every_route() {
     assert_eq!(
         paths,
         [
-            "/account",
-            "/campaigns",
-            "/campaigns/{id}",
-            "/campaigns/{id}/cancel",
-            "/campaigns/{id}/continue",
-            "/campaigns/{id}/files",
-            "/campaigns/{id}/pause",
-            "/campaigns/{id}/preview",
-            "/campaigns/{id}/recount",
-            "/campaigns/{id}/rejects",
-            "/campaigns/{id}/report",
-            "/campaigns/{id}/resume",
-            "/campaigns/{id}/rows",
-            "/campaigns/{id}/start",
-            "/campaigns/{id}/test",
-            "/contacts/{phone}",
-            "/messages",
-            "/metrics",
-            "/settings",
-            "/templates"
+            "/v1/account",
+            "/v1/campaigns",
+            "/v1/campaigns/{id}",
+            "/v1/campaigns/{id}/cancel",
+            "/v1/campaigns/{id}/continue",
+            "/v1/campaigns/{id}/files",
+            "/v1/campaigns/{id}/pause",
+            "/v1/campaigns/{id}/preview",
+            "/v1/campaigns/{id}/recount",
+            "/v1/campaigns/{id}/rejects",
+            "/v1/campaigns/{id}/report",
+            "/v1/campaigns/{id}/resume",
+            "/v1/campaigns/{id}/rows",
+            "/v1/campaigns/{id}/start",
+            "/v1/campaigns/{id}/test",
+            "/v1/contacts/{phone}",
+            "/v1/inbox",
+            "/v1/metrics",
+            "/v1/settings",
+            "/v1/templates"
         ]
     );
     let created = &description["components"]["schemas"]["NewCampaign"];

@@ -43,7 +43,7 @@ async fn create_held_campaign(world: &TestEnv, api: &Router) -> String {
             {"type": "body", "parameters": [{"type": "text", "text": "{{name|friend}}"}]}]}},
         "options": {"default_region": "FR"},
     });
-    let (status, created) = post(api, "/campaigns", campaign).await;
+    let (status, created) = post(api, "/v1/campaigns", campaign).await;
     assert_eq!(status, 201, "{created}");
     assert!(
         created["exclude_upload"]["url"]
@@ -83,14 +83,14 @@ async fn held_campaign_previews_then_sends_what_it_previewed() {
     let (status, _, contact) = call_api(
         &api,
         "PUT",
-        "/contacts/34612345678",
+        "/v1/contacts/34612345678",
         Some(API_TOKEN),
         eve.to_string().into(),
     )
     .await;
     assert_eq!((status, &contact["phone"]), (200, &json!("+34612345678")));
     let id = create_held_campaign(&world, &api).await;
-    let path = format!("/campaigns/{id}");
+    let path = format!("/v1/campaigns/{id}");
 
     assert_eq!(get_json(&api, &path).await.1["state"], "ready");
     let (status, preview) = post(&api, &format!("{path}/preview"), Value::Null).await;
@@ -184,14 +184,14 @@ async fn corrected_rejects_file_sends_only_unsent_rows() {
     let world = TestEnv::new().await;
     let api = new_api(&world);
     let id = create_held_campaign(&world, &api).await;
-    post(&api, &format!("/campaigns/{id}/start"), Value::Null).await;
+    post(&api, &format!("/v1/campaigns/{id}/start"), Value::Null).await;
     while world
         .run_next_import_job(&world.splitter(2), crate::harness::lambda_context(900))
         .await
     {}
     assert_eq!(queued_recipients(&world.drain_batches().await).len(), 4);
 
-    let (_, signed) = get_json(&api, &format!("/campaigns/{id}/rejects")).await;
+    let (_, signed) = get_json(&api, &format!("/v1/campaigns/{id}/rejects")).await;
     let rejects = reqwest::get(signed["url"].as_str().unwrap())
         .await
         .unwrap()
@@ -208,7 +208,7 @@ async fn corrected_rejects_file_sends_only_unsent_rows() {
     // Bob is corrected; Ana is in it once more, under another spelling.
     let again = rejects.replace("5.5E+11", "+34 612 345 600") + "Ana;+33 6 12 34 56 78;x\r\n";
     let info = json!({"name": "rejects.csv", "size": again.len()});
-    let (status, announced) = post(&api, &format!("/campaigns/{id}/files"), info).await;
+    let (status, announced) = post(&api, &format!("/v1/campaigns/{id}/files"), info).await;
     assert_eq!(status, 201, "{announced}");
     let event = world
         .upload_to(&id.parse().unwrap(), Upload::File(1), again.as_bytes())
@@ -229,7 +229,7 @@ async fn corrected_rejects_file_sends_only_unsent_rows() {
             ..ImportCounts::default()
         }
     );
-    let (_, seen) = get_json(&api, &format!("/campaigns/{id}")).await;
+    let (_, seen) = get_json(&api, &format!("/v1/campaigns/{id}")).await;
     assert_eq!(
         (&seen["rows"]["total"], &seen["rows"]["balanced"]),
         (&json!(9), &json!(true))
@@ -244,9 +244,9 @@ async fn failed_file_can_be_read_with_other_options_or_replaced() {
     let file = "naam,nummer\nAna,+34612345678\n";
     let campaign = json!({"name": "Text", "manual_start": true, "file": {"name": "a.csv", "size": file.len()},
         "message": {"type": "text", "text": {"body": "Hi {{naam}}"}}});
-    let (_, created) = post(&api, "/campaigns", campaign).await;
+    let (_, created) = post(&api, "/v1/campaigns", campaign).await;
     let id = created["id"].as_str().unwrap();
-    let path = format!("/campaigns/{id}");
+    let path = format!("/v1/campaigns/{id}");
     assert_eq!(
         post(&api, &format!("{path}/preview"), Value::Null).await.0,
         409,
@@ -308,7 +308,7 @@ async fn failed_file_can_be_read_with_other_options_or_replaced() {
     let other = "name,phone\nAna,+34612345678\n";
     let (status, _) = post(
         &api,
-        &format!("/campaigns/{failed}/files"),
+        &format!("/v1/campaigns/{failed}/files"),
         json!({"name": "b.csv", "size": other.len()}),
     )
     .await;
@@ -335,14 +335,14 @@ async fn test_send_is_one_message_to_the_given_number() {
     let id = create_held_campaign(&world, &api).await;
     let (status, problem) = post(
         &api,
-        &format!("/campaigns/{id}/test"),
+        &format!("/v1/campaigns/{id}/test"),
         json!({"to": "+4915112345678", "row": 3}),
     )
     .await;
     assert_eq!((status, &problem["field"]), (422, &json!("/row")));
     let (status, sent) = post(
         &api,
-        &format!("/campaigns/{id}/test"),
+        &format!("/v1/campaigns/{id}/test"),
         json!({"to": "+4915112345678", "row": 2}),
     )
     .await;
@@ -385,7 +385,7 @@ async fn recipient_suppressed_after_import_is_skipped_by_the_sender() {
         call_api(
             &api,
             "PUT",
-            "/contacts/%2B34612345678",
+            "/v1/contacts/%2B34612345678",
             Some(API_TOKEN),
             body.into()
         )
@@ -411,7 +411,7 @@ async fn recipient_suppressed_after_import_is_skipped_by_the_sender() {
     assert!(eve.error_info.unwrap().title.starts_with("suppressed"));
     assert_eq!(state(2).await.state, State::Accepted);
     assert_eq!(world.simulator.state.calls().len(), 1);
-    let (status, contact) = get_json(&api, "/contacts/+34612345678").await;
+    let (status, contact) = get_json(&api, "/v1/contacts/+34612345678").await;
     assert_eq!(
         (
             status,
@@ -420,8 +420,8 @@ async fn recipient_suppressed_after_import_is_skipped_by_the_sender() {
         ),
         (200, &json!(true), &json!("operator"))
     );
-    assert_eq!(get_json(&api, "/contacts/+34612345670").await.0, 404);
-    assert_eq!(get_json(&api, "/contacts/12").await.0, 422);
+    assert_eq!(get_json(&api, "/v1/contacts/+34612345670").await.0, 404);
+    assert_eq!(get_json(&api, "/v1/contacts/12").await.0, 422);
 }
 
 #[tokio::test]
@@ -429,7 +429,7 @@ async fn recipient_suppressed_after_import_is_skipped_by_the_sender() {
 async fn template_is_checked_against_the_account_and_the_answer_is_cached() {
     let world = TestEnv::new().await;
     let api = new_api(&world);
-    let (status, listed) = get_json(&api, "/templates").await;
+    let (status, listed) = get_json(&api, "/v1/templates").await;
     assert_eq!(status, 200, "{listed}");
     let names: Vec<&str> = listed["templates"]
         .as_array()
@@ -444,7 +444,7 @@ async fn template_is_checked_against_the_account_and_the_answer_is_cached() {
         let message = json!({"type": "template", "template": {"name": name, "language": {"code": "en"}, "components": components}});
         post(
             &api,
-            "/campaigns",
+            "/v1/campaigns",
             json!({"name": "T", "message": message, "file": {"name": "a.csv", "size": 9}}),
         )
         .await
@@ -493,7 +493,7 @@ async fn template_is_checked_against_the_account_and_the_answer_is_cached() {
         .update_settings(&json!({"waba_id": "1", "access_token": "another"}))
         .unwrap();
     let api = crate::http_api::new_api(&other);
-    let (status, problem) = get_json(&api, "/templates").await;
+    let (status, problem) = get_json(&api, "/v1/templates").await;
     assert!(
         status == 503
             && problem["detail"]
@@ -505,7 +505,7 @@ async fn template_is_checked_against_the_account_and_the_answer_is_cached() {
     let message =
         json!({"type": "template", "template": {"name": "x", "language": {"code": "en"}}});
     let campaign = json!({"name": "T", "message": message, "check_template": false, "file": {"name": "a.csv", "size": 9}});
-    assert_eq!(post(&api, "/campaigns", campaign).await.0, 201);
+    assert_eq!(post(&api, "/v1/campaigns", campaign).await.0, 201);
 }
 
 /// Row and recipient of everything on the queue.

@@ -97,7 +97,7 @@ async fn every_public_payload_is_accepted_and_stored_once() {
         }
     }
     assert!(taken >= 90, "{taken}");
-    let (_, shown) = get_json(&new_api(&world), "/account").await;
+    let (_, shown) = get_json(&new_api(&world), "/v1/account").await;
     let notices = shown["events"].as_array().unwrap();
     assert!(
         notices
@@ -129,7 +129,7 @@ async fn latest_opt_out_or_opt_in_wins_whatever_its_source_and_order() {
     for body in [&start, &stop, &stop, &start] {
         post_callback(&world, &webhook, body).await;
     }
-    let (code, seen) = get_json(&api, "/contacts/34610000001").await;
+    let (code, seen) = get_json(&api, "/v1/contacts/34610000001").await;
     assert_eq!((code, &seen["suppressed"]), (200, &json!(false)), "{seen}");
     assert_eq!(seen["consent"].as_array().unwrap().len(), 2);
     let button = json!({"type": "button", "button": {"payload": "OPT_OUT", "text": "No, thanks"}});
@@ -159,7 +159,7 @@ async fn latest_opt_out_or_opt_in_wins_whatever_its_source_and_order() {
         ),
         (4, "refusal", "Stopped marketing"),
     ] {
-        let (_, seen) = get_json(&api, &format!("/contacts/3461000000{ending}")).await;
+        let (_, seen) = get_json(&api, &format!("/v1/contacts/3461000000{ending}")).await;
         assert_eq!(seen["suppressed"], true, "{seen}");
         assert_eq!(
             (&seen["consent"][0]["source"], &seen["consent"][0]["text"]),
@@ -174,7 +174,7 @@ async fn latest_opt_out_or_opt_in_wins_whatever_its_source_and_order() {
         &message_body("34610000002", "wamid.5", now, moved),
     )
     .await;
-    let (_, seen) = get_json(&api, "/contacts/34610000009").await;
+    let (_, seen) = get_json(&api, "/v1/contacts/34610000009").await;
     assert_eq!(
         (&seen["suppressed"], &seen["consent"][0]["source"]),
         (&json!(true), &json!("moved"))
@@ -334,7 +334,7 @@ async fn free_form_messages_are_sent_only_inside_the_service_window() {
     for body in [&hello(now), &hello(now - 2 * day), &late] {
         post_callback(&world, &webhook, body).await;
     }
-    let (_, seen) = get_json(&api, "/contacts/34610000001").await;
+    let (_, seen) = get_json(&api, "/v1/contacts/34610000001").await;
     assert!(seen["service_window_until"].is_string(), "{seen}");
     let skipped = import_free_form_campaign(&world, 3, |_| {}).await;
     world.send_all().await;
@@ -448,7 +448,7 @@ async fn inbound_messages_are_in_the_inbox_with_their_campaign() {
     let mut seen = Vec::new();
     let mut after = String::new();
     loop {
-        let (code, page) = get_json(&api, &format!("/messages?limit=2{after}")).await;
+        let (code, page) = get_json(&api, &format!("/v1/inbox?limit=2{after}")).await;
         assert_eq!(code, 200, "{page}");
         let messages = page["messages"].as_array().unwrap();
         seen.extend(messages.clone());
@@ -498,10 +498,10 @@ async fn inbound_messages_are_in_the_inbox_with_their_campaign() {
         (&json!("+34610000001"), &json!("Ana"))
     );
     let since = seen[1]["received_at"].as_str().unwrap();
-    let (_, later) = get_json(&api, &format!("/messages?since={since}")).await;
+    let (_, later) = get_json(&api, &format!("/v1/inbox?since={since}")).await;
     assert!(later["messages"].as_array().unwrap().len() >= 2, "{later}");
     for wrong in ["since=yesterday", "after=nothing"] {
-        assert_eq!(get_json(&api, &format!("/messages?{wrong}")).await.0, 422);
+        assert_eq!(get_json(&api, &format!("/v1/inbox?{wrong}")).await.0, 422);
     }
 }
 
@@ -514,13 +514,13 @@ async fn keyword_is_answered_once_and_ahead_of_a_running_campaign() {
     let (code, _, set) = call_api(
         &api,
         "PUT",
-        "/settings",
+        "/v1/settings",
         Some(API_TOKEN),
         body.to_string().into_bytes(),
     )
     .await;
     assert_eq!(code, 200, "{set}");
-    let shown: Value = get_json(&api, "/settings").await.1;
+    let shown: Value = get_json(&api, "/v1/settings").await.1;
     assert!(
         shown["opt_out_keywords"]["en"]
             .as_array()
@@ -570,7 +570,7 @@ async fn keyword_is_answered_once_and_ahead_of_a_running_campaign() {
         .collect();
     assert_eq!(answers.len(), 1, "asked once, answered once");
     assert_eq!(answers[0].body["text"]["body"], "9 to 5");
-    let (_, listed) = get_json(&api, "/campaigns").await;
+    let (_, listed) = get_json(&api, "/v1/campaigns").await;
     assert_eq!(
         listed["campaigns"].as_array().unwrap().len(),
         1,
@@ -618,7 +618,7 @@ async fn keyword_is_answered_once_and_ahead_of_a_running_campaign() {
     let (code, _, problem) = call_api(
         &api,
         "PUT",
-        "/settings",
+        "/v1/settings",
         Some(API_TOKEN),
         wrong.to_string().into_bytes(),
     )
@@ -728,7 +728,7 @@ async fn account_event_pauses_the_campaigns_it_concerns_unless_outdated() {
         &change_body("phone_number_quality_update", upgrade),
     )
     .await;
-    let (_, shown) = get_json(&api, "/account").await;
+    let (_, shown) = get_json(&api, "/v1/account").await;
     let notices = shown["events"].as_array().unwrap();
     let says = |notice: &Value| notice["text"].as_str().unwrap().contains("raise TpsBudget");
     assert!(notices.iter().any(says), "{shown}");
@@ -804,7 +804,7 @@ async fn operator_opt_in_is_recorded_beside_the_recipients_opt_out() {
     world.contacts.record_consent(&who, word).await.unwrap();
     let body = br#"{"suppressed": false, "reason": "she called us"}"#.to_vec();
     let (code, _, seen) =
-        call_api(&api, "PUT", "/contacts/34610000001", Some(API_TOKEN), body).await;
+        call_api(&api, "PUT", "/v1/contacts/34610000001", Some(API_TOKEN), body).await;
     assert_eq!((code, &seen["suppressed"]), (200, &json!(false)));
     assert_eq!(seen["consent"][0]["text"], "she called us");
     assert_eq!(seen["consent"][1]["source"], "text", "nothing is forgotten");

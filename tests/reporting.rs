@@ -10,7 +10,7 @@ use crate::harness::{API_TOKEN, TestEnv};
 use crate::http_api::{call_api, get_json, new_api};
 
 async fn request_job(api: &Router, campaign: &Campaign, job: &str, body: &str) -> (u16, Value) {
-    let path = format!("/campaigns/{}/{job}", campaign.id);
+    let path = format!("/v1/campaigns/{}/{job}", campaign.id);
     let (status, _, answer) = call_api(api, "POST", &path, Some(API_TOKEN), body.into()).await;
     (status, answer)
 }
@@ -83,7 +83,7 @@ async fn report_returns_the_file_with_the_outcome_of_each_row() {
     );
 
     assert_eq!(
-        get_json(&api, &format!("/campaigns/{id}/report")).await.0,
+        get_json(&api, &format!("/v1/campaigns/{id}/report")).await.0,
         404
     );
     let (code, asked) = request_job(&api, &campaign, "report", r#"{"bom": true}"#).await;
@@ -94,7 +94,7 @@ async fn report_returns_the_file_with_the_outcome_of_each_row() {
         "once"
     );
     world.run_next_job().await;
-    let (_, shown) = get_json(&api, &format!("/campaigns/{id}/report")).await;
+    let (_, shown) = get_json(&api, &format!("/v1/campaigns/{id}/report")).await;
     assert_eq!(
         (&shown["state"], &shown["rows"]),
         (&json!("done"), &json!(8)),
@@ -169,7 +169,7 @@ async fn report_returns_the_file_with_the_outcome_of_each_row() {
     world.files.delete_versions(&gone, None).await.unwrap();
     assert_eq!(request_job(&api, &other, "report", "").await.0, 202);
     world.run_next_job().await;
-    let (_, shown) = get_json(&api, &format!("/campaigns/{}/report", other.id)).await;
+    let (_, shown) = get_json(&api, &format!("/v1/campaigns/{}/report", other.id)).await;
     assert_eq!(shown["state"], "failed", "{shown}");
     assert!(
         shown["outcome"]
@@ -182,7 +182,7 @@ async fn report_returns_the_file_with_the_outcome_of_each_row() {
     // Without the mark unless asked for; asked for again, it is written again.
     assert_eq!(request_job(&api, &campaign, "report", "").await.0, 202);
     world.run_next_job().await;
-    let (_, shown) = get_json(&api, &format!("/campaigns/{id}/report")).await;
+    let (_, shown) = get_json(&api, &format!("/v1/campaigns/{id}/report")).await;
     assert!(
         download(&shown["files"][0]["url"])
             .await
@@ -208,7 +208,7 @@ async fn report_of_several_files_numbers_rows_continuously() {
     world.send_all().await;
     assert_eq!(request_job(&api, &campaign, "report", "").await.0, 202);
     world.run_next_job().await;
-    let (_, shown) = get_json(&api, &format!("/campaigns/{}/report", campaign.id)).await;
+    let (_, shown) = get_json(&api, &format!("/v1/campaigns/{}/report", campaign.id)).await;
     assert_eq!(
         shown["summary"]["status"],
         json!({"duplicate": 1, "accepted": 302}),
@@ -262,7 +262,7 @@ async fn recount_corrects_wrong_counters_and_keeps_right_ones() {
             .await
             .unwrap()
     );
-    let path = format!("/campaigns/{}", campaign.id);
+    let path = format!("/v1/campaigns/{}", campaign.id);
     assert_eq!(get_json(&api, &path).await.1["rows"]["balanced"], false);
     for expected in ["were wrong", "were right"] {
         assert_eq!(request_job(&api, &campaign, "recount", "").await.0, 202);

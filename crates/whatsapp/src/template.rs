@@ -225,7 +225,7 @@ fn find<'t>(
             .collect::<Vec<_>>()
             .join(", ");
         let more = if names.len() > 10 {
-            ", … (GET /templates lists all)"
+            ", … (GET /v1/templates lists all)"
         } else {
             ""
         };

@@ -39,7 +39,7 @@ pub struct AccountEventView {
 /// Shows what Meta said of templates, the number and the account. Campaigns that a notice stops are paused, with its text as
 /// their reason.
 #[utoipa::path(
-    get, path = "/account",
+    get, path = "/v1/account",
     responses((status = 200, body = AccountView), (status = 401, body = Problem))
 )]
 pub async fn show(State(api): State<Arc<Api>>) -> Result<Json<AccountView>, Problem> {

@@ -38,7 +38,7 @@ pub struct ListCampaignsQuery {
 
 /// Creates a campaign and signs its upload: PUT the file to `upload.url` with `upload.headers`, and it is sent.
 #[utoipa::path(
-    post, path = "/campaigns", request_body = create::NewCampaign,
+    post, path = "/v1/campaigns", request_body = create::NewCampaign,
     responses(
         (status = 201, body = CampaignUpload), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 413, body = Problem), (status = 422, body = Problem),
@@ -109,7 +109,7 @@ pub(crate) async fn sign_upload(
 
 /// Lists campaigns, newest first.
 #[utoipa::path(
-    get, path = "/campaigns", params(ListCampaignsQuery),
+    get, path = "/v1/campaigns", params(ListCampaignsQuery),
     responses((status = 200, body = CampaignList), (status = 401, body = Problem))
 )]
 pub async fn list(
@@ -128,7 +128,7 @@ pub async fn list(
 
 /// Shows one campaign: its state, every term of the sum, the rate, the estimated end.
 #[utoipa::path(
-    get, path = "/campaigns/{id}", params(("id" = String, Path, description = "The campaign's id")),
+    get, path = "/v1/campaigns/{id}", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = CampaignView), (status = 401, body = Problem), (status = 404, body = Problem))
 )]
 pub async fn show(
@@ -148,7 +148,7 @@ pub struct RejectsQuery {
 
 /// Signs a download of the rows that could not be used: your own columns, then row, column, problem, fix.
 #[utoipa::path(
-    get, path = "/campaigns/{id}/rejects", params(("id" = String, Path, description = "The campaign's id"), RejectsQuery),
+    get, path = "/v1/campaigns/{id}/rejects", params(("id" = String, Path, description = "The campaign's id"), RejectsQuery),
     responses((status = 200, body = SignedDownload), (status = 401, body = Problem), (status = 404, body = Problem))
 )]
 pub async fn rejects(

@@ -25,7 +25,7 @@ const MAX_REASON_CHARS: usize = 500;
 /// How far an erasure is that nobody has begun.
 const REQUESTED: &str = "requested";
 
-/// What `PUT /contacts/{phone}` takes.
+/// What `PUT /v1/contacts/{phone}` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContactUpdate {
@@ -77,7 +77,7 @@ pub struct ConsentView {
 
 /// Puts somebody on the standing list, or takes them off it. Campaigns that are sending obey from their next claim on.
 #[utoipa::path(
-    put, path = "/contacts/{phone}", request_body = ContactUpdate,
+    put, path = "/v1/contacts/{phone}", request_body = ContactUpdate,
     params(("phone" = String, Path, description = "The number, as +<country><number>, the + as %2B or left out")),
     responses((status = 200, body = ContactView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem))
 )]
@@ -113,7 +113,7 @@ pub async fn put(
 
 /// Shows what is known of somebody: consent and its history, the 24-hour window, the campaign that called them last.
 #[utoipa::path(
-    get, path = "/contacts/{phone}",
+    get, path = "/v1/contacts/{phone}",
     params(("phone" = String, Path, description = "The number, as +<country><number>, the + as %2B or left out")),
     responses((status = 200, body = ContactView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem))
 )]
@@ -131,7 +131,7 @@ pub async fn show(
 /// Forgets somebody everywhere: files, reports, ledger, callbacks, inbox. What is left is a hash, and that nobody is to message
 /// them. Takes minutes, or until campaigns are over that have them in their file; GET shows how far it is.
 #[utoipa::path(
-    delete, path = "/contacts/{phone}",
+    delete, path = "/v1/contacts/{phone}",
     params(("phone" = String, Path, description = "The number, as +<country><number>, the + as %2B or left out")),
     responses((status = 202, body = ContactView), (status = 401, body = Problem), (status = 422, body = Problem))
 )]

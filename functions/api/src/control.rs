@@ -20,7 +20,7 @@ const MAX_ATTEMPTS: usize = 3;
 
 /// Stops a campaign: two seconds after the answer at the latest no new call starts. Nothing is lost.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/pause", params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/pause", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn pause(
@@ -32,7 +32,7 @@ pub async fn pause(
 
 /// Goes on where a pause stopped: every row that is not settled is offered again.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/resume", params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/resume", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn resume(
@@ -44,7 +44,7 @@ pub async fn resume(
 
 /// Gives a campaign up for good: what was not sent ends as skipped.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/cancel", params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/cancel", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn cancel(
@@ -56,7 +56,7 @@ pub async fn cancel(
 
 /// The canary rows went well: the rest follows.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/continue", params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/continue", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn go_on(
@@ -117,7 +117,7 @@ async fn apply_transition(
     }
     let reason = match order {
         Command::Pause => {
-            Some("An operator paused it. POST /campaigns/{id}/resume goes on, /cancel gives it up.")
+            Some("An operator paused it. POST /v1/campaigns/{id}/resume goes on, /cancel gives it up.")
         }
         Command::Cancel => Some("An operator cancelled it."),
         Command::Resume | Command::Continue => None,

@@ -24,7 +24,7 @@ const MAX_NAME_CHARS: usize = 200;
 /// Grace times that make sense: callbacks take seconds, and a day is as long as anybody waits.
 const UNCONFIRMED_TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 30..=86_400;
 
-/// What `POST /campaigns` takes.
+/// What `POST /v1/campaigns` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewCampaign {
@@ -52,7 +52,7 @@ pub struct NewCampaign {
     options: FileOptions,
     /// A list of people to leave out, uploaded beside the file: any table with a phone column.
     exclude: Option<NewFile>,
-    /// Whether to wait, once the file is read, for `POST /campaigns/{id}/start`.
+    /// Whether to wait, once the file is read, for `POST /v1/campaigns/{id}/start`.
     #[serde(default)]
     manual_start: bool,
     /// No call starts before (RFC 3339); the campaign starts by itself then.
@@ -77,7 +77,7 @@ pub struct NewCampaign {
     /// How many rows, evenly over the file, go first; the rest waits.
     #[schema(example = 200)]
     canary: Option<u32>,
-    /// What the rest waits for: `wait` (unless said otherwise) for `POST /campaigns/{id}/continue`, or `continue_if_clean`.
+    /// What the rest waits for: `wait` (unless said otherwise) for `POST /v1/campaigns/{id}/continue`, or `continue_if_clean`.
     #[schema(value_type = Option<String>, example = "wait")]
     after_canary: Option<AfterCanary>,
     /// Whether the template is looked up in the account first; only to be left out where Meta cannot be asked.

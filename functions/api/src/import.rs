@@ -28,7 +28,7 @@ use crate::problem::Problem;
 use crate::view::{CampaignStateView, CampaignUpload};
 use crate::{Api, create};
 
-/// What `POST /campaigns/{id}/preview` takes; nothing, to see the preview there is.
+/// What `POST /v1/campaigns/{id}/preview` takes; nothing, to see the preview there is.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreviewRequest {
@@ -36,7 +36,7 @@ pub struct PreviewRequest {
     options: Option<FileOptions>,
 }
 
-/// What `POST /campaigns/{id}/test` takes.
+/// What `POST /v1/campaigns/{id}/test` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestSendRequest {
@@ -60,7 +60,7 @@ pub enum PreviewResponse {
 /// Announces a further file, such as the corrected rejects, and signs its upload. Numbers that earlier files of the
 /// campaign had are not sent again.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/files", request_body = NewFile, params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/files", request_body = NewFile, params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 201, body = CampaignUpload), (status = 401, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 422, body = Problem))
 )]
@@ -123,7 +123,7 @@ fn next_file_index(campaign: &Campaign) -> Result<usize, Problem> {
     match campaign.next_file_index() {
         Some(index) if campaign.files[index].stage == FileStage::Pending => Ok(index),
         Some(_) => Err(Problem::conflict(
-            "the file before this one was read and waits to be started: POST /campaigns/{id}/start",
+            "the file before this one was read and waits to be started: POST /v1/campaigns/{id}/start",
         )),
         None => Ok(campaign.files.len()),
     }
@@ -131,7 +131,7 @@ fn next_file_index(campaign: &Campaign) -> Result<usize, Problem> {
 
 /// Shows what would be sent, once the file was read; with `options`, has it read again in another way.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/preview", request_body = PreviewRequest, params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/preview", request_body = PreviewRequest, params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = PreviewView), (status = 202, body = CampaignStateView), (status = 401, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem))
 )]
@@ -166,7 +166,7 @@ pub async fn preview(
             Err(Problem::conflict("the file is not uploaded yet"))
         }
         (CampaignState::Failed, _) => Err(Problem::conflict(format!(
-            "the file cannot be used: {} Send other options to have it read again, or POST /campaigns/{{id}}/files for another",
+            "the file cannot be used: {} Send other options to have it read again, or POST /v1/campaigns/{{id}}/files for another",
             campaign.reason.unwrap_or_default()
         ))),
         (CampaignState::Validating, _) | (_, None) => examining(campaign.state),
@@ -226,7 +226,7 @@ async fn ready_preview(
 /// Starts a campaign that was created with `hold`, at its `not_before` where that is still to come. Starting it again
 /// changes nothing.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/start", params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/start", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
 )]
 pub async fn start(
@@ -257,7 +257,7 @@ pub async fn start(
         state @ (Scheduled | Canary | Sending) => state,
         AwaitingUpload | Validating => {
             return Err(Problem::conflict(
-                "the file is not read yet; POST /campaigns/{id}/preview shows how far it is",
+                "the file is not read yet; POST /v1/campaigns/{id}/preview shows how far it is",
             ));
         }
         Paused | Cancelled | Failed => {
@@ -277,7 +277,7 @@ pub async fn start(
 /// Sends one row of the preview to a number of your own, through the same queue and at the same rate: a campaign of one
 /// row, whose id is answered.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/test", request_body = TestSendRequest, params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/test", request_body = TestSendRequest, params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 202, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 422, body = Problem))
 )]

@@ -73,7 +73,7 @@ pub struct InboundMessageView {
 
 /// Lists what people wrote, in the order in which it came.
 #[utoipa::path(
-    get, path = "/messages", params(ListInboxQuery),
+    get, path = "/v1/inbox", params(ListInboxQuery),
     responses((status = 200, body = InboxList), (status = 401, body = Problem), (status = 422, body = Problem))
 )]
 pub async fn list(

@@ -21,7 +21,7 @@ const MAX_CAMPAIGNS: usize = 200;
 
 /// Shows every open campaign's numbers, for Prometheus (text format 0.0.4); with a token, as every route.
 #[utoipa::path(
-    get, path = "/metrics",
+    get, path = "/v1/metrics",
     responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = Problem))
 )]
 pub async fn show(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, Problem> {

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 /// What would be sent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PreviewView {
-    /// The campaign's state; `ready` waits for `POST /campaigns/{id}/start`.
+    /// The campaign's state; `ready` waits for `POST /v1/campaigns/{id}/start`.
     pub state: &'static str,
     /// How the file was read; options change it.
     pub file: FormatView,
@@ -20,7 +20,7 @@ pub struct PreviewView {
     pub columns: ColumnsView,
     /// What would become of its rows.
     pub rows: PreviewCounts,
-    /// Why rows cannot be used, the most frequent reason first; `GET /campaigns/{id}/rejects` has them all.
+    /// Why rows cannot be used, the most frequent reason first; `GET /v1/campaigns/{id}/rejects` has them all.
     pub problems: Vec<RowProblemView>,
     /// Recipients by country, most first.
     pub countries: Vec<CountryView>,

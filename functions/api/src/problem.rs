@@ -67,7 +67,7 @@ impl Problem {
 
     /// No campaign of that id.
     pub fn unknown_campaign() -> Self {
-        let detail = "there is no campaign of this id; GET /campaigns lists those there are";
+        let detail = "there is no campaign of this id; GET /v1/campaigns lists those there are";
         Self::new(StatusCode::NOT_FOUND, "unknown campaign", detail)
     }
 

@@ -20,7 +20,7 @@ use crate::problem::Problem;
 use crate::view::format_time;
 use crate::{Api, create};
 
-/// What `POST /campaigns/{id}/report` takes; an empty body stands for `{}`.
+/// What `POST /v1/campaigns/{id}/report` takes; an empty body stands for `{}`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportRequest {
@@ -113,7 +113,7 @@ pub struct MinuteView {
 
 /// Asks for the operator's files back, with what became of each row; GET the same route for how far it is and where they are.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/report", request_body = ReportRequest, params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/report", request_body = ReportRequest, params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 202, body = JobView), (status = 401, body = Problem), (status = 404, body = Problem),
         (status = 409, body = Problem), (status = 422, body = Problem))
 )]
@@ -140,7 +140,7 @@ pub async fn request(
 
 /// Shows how far the report is, and signs the downloads once it is done.
 #[utoipa::path(
-    get, path = "/campaigns/{id}/report", params(("id" = String, Path, description = "The campaign's id")),
+    get, path = "/v1/campaigns/{id}/report", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = ReportView), (status = 401, body = Problem), (status = 404, body = Problem))
 )]
 pub async fn show(
@@ -165,7 +165,7 @@ pub async fn show(
 
 /// Counts the campaign's rows anew, from the ledger: for the case that its numbers are ever doubted.
 #[utoipa::path(
-    post, path = "/campaigns/{id}/recount", params(("id" = String, Path, description = "The campaign's id")),
+    post, path = "/v1/campaigns/{id}/recount", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 202, body = JobView), (status = 401, body = Problem), (status = 404, body = Problem))
 )]
 pub async fn recount(
@@ -178,7 +178,7 @@ pub async fn recount(
 
 /// Shows how far the recount is, and whether the counters were right.
 #[utoipa::path(
-    get, path = "/campaigns/{id}/recount", params(("id" = String, Path, description = "The campaign's id")),
+    get, path = "/v1/campaigns/{id}/recount", params(("id" = String, Path, description = "The campaign's id")),
     responses((status = 200, body = JobView), (status = 401, body = Problem), (status = 404, body = Problem))
 )]
 pub async fn recounted(

@@ -69,7 +69,7 @@ pub struct RowView {
 
 /// Lists rows of a campaign, such as `?state=unconfirmed` for every doubt.
 #[utoipa::path(
-    get, path = "/campaigns/{id}/rows", params(("id" = String, Path, description = "The campaign's id"), ListRowsQuery),
+    get, path = "/v1/campaigns/{id}/rows", params(("id" = String, Path, description = "The campaign's id"), ListRowsQuery),
     responses((status = 200, body = RowList), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem))
 )]
 pub async fn list(

@@ -24,7 +24,7 @@ const MAX_REPLIES: usize = 100;
 /// How long after a message words may be taken for an answer to it: a month.
 const MAX_ATTRIBUTION_HOURS: u32 = 720;
 
-/// The settings; what `PUT /settings` leaves out is as usual.
+/// The settings; what `PUT /v1/settings` leaves out is as usual.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsView {
@@ -87,7 +87,7 @@ impl From<Settings> for SettingsView {
 
 /// Shows the settings.
 #[utoipa::path(
-    get, path = "/settings",
+    get, path = "/v1/settings",
     responses((status = 200, body = SettingsView), (status = 401, body = Problem))
 )]
 pub async fn show(State(api): State<Arc<Api>>) -> Result<Json<SettingsView>, Problem> {
@@ -96,7 +96,7 @@ pub async fn show(State(api): State<Arc<Api>>) -> Result<Json<SettingsView>, Pro
 
 /// Puts others in their place; in force everywhere within half a minute.
 #[utoipa::path(
-    put, path = "/settings", request_body = SettingsView,
+    put, path = "/v1/settings", request_body = SettingsView,
     responses((status = 200, body = SettingsView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem))
 )]
 pub async fn put(

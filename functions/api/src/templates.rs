@@ -68,7 +68,7 @@ pub struct TemplateView {
 
 /// Lists the account's approved templates.
 #[utoipa::path(
-    get, path = "/templates",
+    get, path = "/v1/templates",
     responses((status = 200, body = TemplateList), (status = 401, body = Problem), (status = 503, body = Problem))
 )]
 pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<TemplateList>, Problem> {

@@ -194,7 +194,7 @@ impl Counter {
         }
         let reason = format!(
             "{failed} of the latest {outcomes} rows failed, more than the {:.0} % that max_failure_ratio allows. \
-             Look at why (GET /campaigns/{{id}}/rows?state=rejected, or unconfirmed), then resume or cancel.",
+             Look at why (GET /v1/campaigns/{{id}}/rows?state=rejected, or unconfirmed), then resume or cancel.",
             most * 100.0
         );
         self.campaigns.pause(id, &reason).await?;

@@ -193,7 +193,7 @@ impl Splitter {
         let order = ImportJob::resume(campaign);
         if !self.run_job(&order, context).await? {
             tracing::warn!(campaign.id = %order.campaign, "an upload without a campaign is refused");
-            let why = "No campaign has this id. Create one with POST /campaigns and upload to the URL it returns.\n";
+            let why = "No campaign has this id. Create one with POST /v1/campaigns and upload to the URL it returns.\n";
             self.files.write_refusal(&key, why).await?;
         }
         Ok(())

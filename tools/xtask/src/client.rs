@@ -28,7 +28,7 @@ impl Client {
     pub(crate) fn create(&self, campaign: &Value) -> Result<Value> {
         let request = self
             .agent
-            .post(format!("{}/campaigns", self.base))
+            .post(format!("{}/v1/campaigns", self.base))
             .header("authorization", &self.authorization);
         json(request.send_json(campaign).context("create the campaign")?)
     }
@@ -54,14 +54,14 @@ impl Client {
 
     /// Shows a campaign.
     pub(crate) fn campaign(&self, id: &str) -> Result<Value> {
-        self.get(&format!("/campaigns/{id}"))
+        self.get(&format!("/v1/campaigns/{id}"))
     }
 
     /// Starts, pauses, resumes, continues or cancels a campaign.
     pub(crate) fn order(&self, id: &str, order: &str) -> Result<Value> {
         let request = self
             .agent
-            .post(format!("{}/campaigns/{id}/{order}", self.base))
+            .post(format!("{}/v1/campaigns/{id}/{order}", self.base))
             .header("authorization", &self.authorization);
         json(request.send_empty().context("give an order")?)
     }
@@ -84,7 +84,7 @@ impl Client {
     pub(crate) fn rejects(&self, id: &str) -> Result<String> {
         let request = self
             .agent
-            .get(format!("{}/campaigns/{id}/rejects", self.base));
+            .get(format!("{}/v1/campaigns/{id}/rejects", self.base));
         let answer = request
             .header("authorization", &self.authorization)
             .call()?;

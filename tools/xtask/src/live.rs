@@ -298,7 +298,7 @@ impl<'s> Run<'s> {
     fn doubts(&self, id: &str) -> Result<Vec<Value>> {
         let (mut doubts, mut after) = (Vec::new(), 0);
         loop {
-            let path = format!("/campaigns/{id}/rows?state=unconfirmed&after={after}");
+            let path = format!("/v1/campaigns/{id}/rows?state=unconfirmed&after={after}");
             let page = self.client.get(&path)?;
             doubts.extend(page["rows"].as_array().cloned().unwrap_or_default());
             match page["next"].as_u64() {

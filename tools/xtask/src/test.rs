@@ -129,7 +129,7 @@ fn deployed() -> Result<()> {
 
 /// Somebody of the tests' campaigns, which the sweep has closed, is erased with the rights that the template gives.
 fn forgotten(stack: &Stack) -> Result<()> {
-    const SOMEBODY: &str = "/contacts/34620000005";
+    const SOMEBODY: &str = "/v1/contacts/34620000005";
     let client = Client::new(&stack.api, API_TOKEN);
     client.delete(SOMEBODY)?;
     wait_for("the erasure", ERASURE, || {

@@ -43,18 +43,18 @@ pub(crate) fn keep(stack: Stack, tps: u32) -> Result<()> {
 
     # a campaign, its upload, and how it goes
     printf 'phone,name,amount,order\n+5511987654321,Ana,20,a1\n+12025550120,Bob,30,b2\n' > /tmp/people.csv
-    curl -s "$API/campaigns" -H "Authorization: Bearer $TOKEN" -d '{{"name": "First", "file": {{"name": "people.csv",
+    curl -s "$API/v1/campaigns" -H "Authorization: Bearer $TOKEN" -d '{{"name": "First", "file": {{"name": "people.csv",
       "size": '$(wc -c < /tmp/people.csv)'}}, "message": {{"type": "template", "template": {{"name": "order_update",
       "language": {{"code": "en"}}, "components": [{{"type": "body", "parameters": [{{"type": "text", "text": "{{{{name}}}}"}},
       {{"type": "text", "text": "{{{{amount}}}} €"}}]}}, {{"type": "button", "sub_type": "url", "index": "0",
       "parameters": [{{"type": "text", "text": "{{{{order}}}}"}}]}}]}}}}}}' > /tmp/campaign.json
     curl -s -T /tmp/people.csv -H 'content-type: text/csv' -H 'if-none-match: *' \
       "$(python3 -c 'import json; print(json.load(open("/tmp/campaign.json"))["upload"]["url"])')"
-    curl -s "$API/campaigns" -H "Authorization: Bearer $TOKEN"
+    curl -s "$API/v1/campaigns" -H "Authorization: Bearer $TOKEN"
 
     # somebody answers, and what is known of them then
     curl -s {simulator}/_control/inbound -H 'content-type: application/json' -d '{{"from": "+5511987654321", "text": "STOP"}}'
-    curl -s "$API/contacts/5511987654321" -H "Authorization: Bearer $TOKEN"
+    curl -s "$API/v1/contacts/5511987654321" -H "Authorization: Bearer $TOKEN"
 
     the API's description   curl -s "$API/openapi.json" -H "Authorization: Bearer $TOKEN"
     WhatsApp's books        curl -s {simulator}/_control/stats

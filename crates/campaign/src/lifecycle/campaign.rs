@@ -397,7 +397,7 @@ impl Canary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AfterCanary {
-    /// `POST /campaigns/{id}/continue`.
+    /// `POST /v1/campaigns/{id}/continue`.
     #[default]
     Wait,
     /// A clean result.

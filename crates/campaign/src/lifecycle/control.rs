@@ -38,7 +38,7 @@ pub fn apply_command(
     use CampaignState::{Cancelled, Failed};
     match (command, campaign.state) {
         (_, Failed) => Err(
-            "its file could not be used, so nothing is or will be sent; POST /campaigns/{id}/files takes another",
+            "its file could not be used, so nothing is or will be sent; POST /v1/campaigns/{id}/files takes another",
         ),
         (Command::Cancel, Cancelled) => Ok(CommandEffect::AlreadyDone),
         (_, Cancelled) => Err("it was cancelled, for good; make a new campaign"),
@@ -61,7 +61,7 @@ fn pause(state: CampaignState) -> Result<CommandEffect, Conflict> {
         AwaitingUpload => {
             Err("its file is not uploaded yet, so nothing is sent; cancel it instead")
         }
-        Ready => Err("it waits for POST /campaigns/{id}/start, so nothing is sent"),
+        Ready => Err("it waits for POST /v1/campaigns/{id}/start, so nothing is sent"),
         Cancelled | Failed => Err("it is over"),
     }
 }
@@ -79,7 +79,7 @@ fn resume(
         Validating | Scheduled | Enqueuing | Canary | Sending => Ok(CommandEffect::AlreadyDone),
         Paused => Ok(CommandEffect::Enter(state_after_resume(campaign, now))),
         AwaitingUpload => Err("its file is not uploaded yet"),
-        Ready => Err("it was not started yet: POST /campaigns/{id}/start"),
+        Ready => Err("it was not started yet: POST /v1/campaigns/{id}/start"),
         Cancelled | Failed => Err("it is over"),
     }
 }
@@ -105,7 +105,7 @@ fn continue_after_canary(
         (Some(canary), _) if canary.released => Ok(CommandEffect::AlreadyDone),
         (Some(_), CampaignState::Canary) => Ok(CommandEffect::Enter(CampaignState::Enqueuing)),
         (Some(_), CampaignState::Paused) => {
-            Err("it is paused: POST /campaigns/{id}/resume, then continue")
+            Err("it is paused: POST /v1/campaigns/{id}/resume, then continue")
         }
         (Some(_), _) => Err("its canary rows are not in the queue yet"),
     }

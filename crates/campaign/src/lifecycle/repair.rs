@@ -133,7 +133,7 @@ impl Snapshot<'_> {
             return Some(RepairAction::ReleaseCanary);
         }
         Some(RepairAction::Pause(format!(
-            "{failed} of the {} canary rows failed. Look at why (GET /campaigns/{{id}}/rows?state=rejected), then resume and continue, or cancel.",
+            "{failed} of the {} canary rows failed. Look at why (GET /v1/campaigns/{{id}}/rows?state=rejected), then resume and continue, or cancel.",
             canary.enqueued
         )))
     }
