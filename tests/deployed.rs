@@ -68,7 +68,11 @@ impl DeployedStack {
         let (mut last, mut since) = (Value::Null, Instant::now());
         loop {
             let mut seen = self
-                .get_json(format!("{}/v1/campaigns/{}", self.api, id.as_str().unwrap()))
+                .get_json(format!(
+                    "{}/v1/campaigns/{}",
+                    self.api,
+                    id.as_str().unwrap()
+                ))
                 .await;
             if done(&seen) {
                 return seen;

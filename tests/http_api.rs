@@ -160,9 +160,15 @@ async fn bad_requests_get_a_problem_with_a_remedy() {
     let (status, kind, _) = call_api(&api, "POST", "/v1/campaigns", Some(API_TOKEN), huge).await;
     assert_eq!((status, kind.as_str()), (413, "application/problem+json"));
     assert_eq!(
-        call_api(&api, "POST", "/v1/campaigns", Some(API_TOKEN), b"{".to_vec())
-            .await
-            .0,
+        call_api(
+            &api,
+            "POST",
+            "/v1/campaigns",
+            Some(API_TOKEN),
+            b"{".to_vec()
+        )
+        .await
+        .0,
         400
     );
     let mut body = sample_campaign();

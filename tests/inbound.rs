@@ -803,8 +803,14 @@ async fn operator_opt_in_is_recorded_beside_the_recipients_opt_out() {
     };
     world.contacts.record_consent(&who, word).await.unwrap();
     let body = br#"{"suppressed": false, "reason": "she called us"}"#.to_vec();
-    let (code, _, seen) =
-        call_api(&api, "PUT", "/v1/contacts/34610000001", Some(API_TOKEN), body).await;
+    let (code, _, seen) = call_api(
+        &api,
+        "PUT",
+        "/v1/contacts/34610000001",
+        Some(API_TOKEN),
+        body,
+    )
+    .await;
     assert_eq!((code, &seen["suppressed"]), (200, &json!(false)));
     assert_eq!(seen["consent"][0]["text"], "she called us");
     assert_eq!(seen["consent"][1]["source"], "text", "nothing is forgotten");

@@ -83,7 +83,9 @@ async fn report_returns_the_file_with_the_outcome_of_each_row() {
     );
 
     assert_eq!(
-        get_json(&api, &format!("/v1/campaigns/{id}/report")).await.0,
+        get_json(&api, &format!("/v1/campaigns/{id}/report"))
+            .await
+            .0,
         404
     );
     let (code, asked) = request_job(&api, &campaign, "report", r#"{"bom": true}"#).await;

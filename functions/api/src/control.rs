@@ -116,9 +116,9 @@ async fn apply_transition(
         return api.campaigns.release_remainder(&campaign.id).await;
     }
     let reason = match order {
-        Command::Pause => {
-            Some("An operator paused it. POST /v1/campaigns/{id}/resume goes on, /cancel gives it up.")
-        }
+        Command::Pause => Some(
+            "An operator paused it. POST /v1/campaigns/{id}/resume goes on, /cancel gives it up.",
+        ),
         Command::Cancel => Some("An operator cancelled it."),
         Command::Resume | Command::Continue => None,
     };

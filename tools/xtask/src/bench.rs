@@ -31,7 +31,15 @@ pub(crate) fn run() -> Result<()> {
     let build = dev().join("release");
     stack::build_into(&build, true)?;
     for function in [
-        "Api", "Splitter", "Sender", "Webhook", "Counter", "Reconciler", "Report", "Forward", "Erase",
+        "Api",
+        "Splitter",
+        "Sender",
+        "Webhook",
+        "Counter",
+        "Reconciler",
+        "Report",
+        "Forward",
+        "Erase",
     ] {
         let program = build.join(function).join("bootstrap");
         let size = fs::metadata(&program)
