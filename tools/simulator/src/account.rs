@@ -1,8 +1,8 @@
-//! The account: its templates, page by page, and its phone number.
+//! The account: its templates, in pages, and its phone number.
 
 use serde_json::{Value, json};
 
-/// What management calls are answered from.
+/// The data behind the answers to management calls.
 #[derive(Debug)]
 pub struct Account {
     /// Items as Meta lists them.
@@ -12,7 +12,7 @@ pub struct Account {
 }
 
 impl Default for Account {
-    /// The templates of the README and of the demonstration.
+    /// The templates that the README and `cargo xtask demo` use.
     fn default() -> Self {
         let url = |label: &str, url: &str| json!({"type": "URL", "text": label, "url": url});
         let body = |text: &str| json!({"type": "BODY", "text": text});
@@ -56,7 +56,7 @@ fn template(name: &str, language: &str, category: &str, components: Value) -> Va
 }
 
 impl Account {
-    /// One page of templates: `limit` after the one that `after` names.
+    /// One page of at most `limit` templates, from the cursor `after` on.
     pub fn template_page(&mut self, limit: usize, after: Option<&str>) -> Value {
         self.call_count += 1;
         let start = after
@@ -72,7 +72,7 @@ impl Account {
         json!({"data": self.templates[start..end], "paging": paging})
     }
 
-    /// The phone number.
+    /// The phone number with the account's tier, such as `TIER_2K`.
     pub fn phone_number(&mut self, id: &str, tier: &str) -> Value {
         self.call_count += 1;
         json!({"id": id, "whatsapp_business_manager_messaging_limit": tier})
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_follow_one_another_to_the_end() {
+    fn last_page_has_no_next_page() {
         let mut account = Account::default();
         let first = account.template_page(2, None);
         assert_eq!(first["data"].as_array().map(Vec::len), Some(2));

@@ -1,5 +1,5 @@
-//! When a request reached this machine, by the kernel's clock where it tells (Linux): the simulator itself may be
-//! waiting for a processor at that moment, and the books must not blame the sender for it.
+//! When a request reached this machine. On Linux the kernel's timestamp counts, because the simulator itself may be
+//! waiting for a processor at that moment, which must not show in the call log.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 pub struct LastArrival(Arc<AtomicU64>);
 
 impl LastArrival {
-    /// The last arrival.
+    /// The last arrival, in microseconds since the Unix epoch.
     pub fn at_us(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -29,7 +29,7 @@ impl LastArrival {
     }
 }
 
-/// Accepts connections whose arrivals are noted.
+/// Accepts connections and records when bytes arrive on them.
 #[derive(Debug)]
 pub struct TimedListener(pub TcpListener);
 
@@ -40,11 +40,11 @@ impl Listener for TimedListener {
     async fn accept(&mut self) -> (TimedStream, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
         let _ = stream.set_nodelay(true);
-        kernel::ask_for_times(&stream);
+        kernel::enable_timestamps(&stream);
         (
             TimedStream {
                 stream,
-                arrivals: LastArrival::default(),
+                last_arrival: LastArrival::default(),
             },
             address,
         )
@@ -57,15 +57,15 @@ impl Listener for TimedListener {
 
 impl Connected<IncomingStream<'_, TimedListener>> for LastArrival {
     fn connect_info(stream: IncomingStream<'_, TimedListener>) -> Self {
-        stream.io().arrivals.clone()
+        stream.io().last_arrival.clone()
     }
 }
 
-/// A connection that notes when bytes arrive.
+/// A connection that records when bytes arrive.
 #[derive(Debug)]
 pub struct TimedStream {
     stream: TcpStream,
-    arrivals: LastArrival,
+    last_arrival: LastArrival,
 }
 
 impl AsyncRead for TimedStream {
@@ -80,10 +80,10 @@ impl AsyncRead for TimedStream {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             }
-            match kernel::read(&self.stream, buffer.initialize_unfilled()) {
+            match kernel::read_with_timestamp(&self.stream, buffer.initialize_unfilled()) {
                 Ok((read, at_us)) => {
                     buffer.advance(read);
-                    self.arrivals.record(at_us);
+                    self.last_arrival.record(at_us);
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -111,7 +111,7 @@ impl AsyncWrite for TimedStream {
     }
 }
 
-/// The time of day in microseconds.
+/// Microseconds since the Unix epoch.
 pub fn now_us() -> u64 {
     let since_epoch = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -129,11 +129,14 @@ mod kernel {
     use tokio::io::Interest;
     use tokio::net::TcpStream;
 
-    pub(super) fn ask_for_times(stream: &TcpStream) {
+    pub(super) fn enable_timestamps(stream: &TcpStream) {
         let _ = setsockopt(stream, sockopt::ReceiveTimestampns, &true);
     }
 
-    pub(super) fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, u64)> {
+    pub(super) fn read_with_timestamp(
+        stream: &TcpStream,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, u64)> {
         stream.try_io(Interest::READABLE, || {
             let mut space = nix::cmsg_space!(TimeSpec);
             let mut slices = [IoSliceMut::new(buffer)];
@@ -143,13 +146,13 @@ mod kernel {
                 Some(&mut space),
                 MsgFlags::empty(),
             )?;
-            let told = message.cmsgs()?.find_map(|control| match control {
+            let kernel_time = message.cmsgs()?.find_map(|control| match control {
                 ControlMessageOwned::ScmTimestampns(at) => {
                     Some(at.tv_sec() as u64 * 1_000_000 + at.tv_nsec() as u64 / 1000)
                 }
                 _ => None,
             });
-            Ok((message.bytes, told.unwrap_or_else(super::now_us)))
+            Ok((message.bytes, kernel_time.unwrap_or_else(super::now_us)))
         })
     }
 }
@@ -160,9 +163,12 @@ mod kernel {
 
     use tokio::net::TcpStream;
 
-    pub(super) fn ask_for_times(_: &TcpStream) {}
+    pub(super) fn enable_timestamps(_: &TcpStream) {}
 
-    pub(super) fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, u64)> {
+    pub(super) fn read_with_timestamp(
+        stream: &TcpStream,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, u64)> {
         Ok((stream.try_read(buffer)?, super::now_us()))
     }
 }

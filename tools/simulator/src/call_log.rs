@@ -1,4 +1,4 @@
-//! The books: every call with its arrival time, and what was accepted. Nothing of Crier's goes into them.
+//! The call log: every send request with its arrival time, and whether it was accepted. Crier has no part in it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A call.
+/// One request to send a message.
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
     /// Arrival, in microseconds since the simulator's start.
     pub at_us: u64,
-    /// When it was answered, likewise.
+    /// When it was answered, in microseconds since the simulator's start.
     pub answered_us: u64,
-    /// Recipient, as asked for.
+    /// Recipient, as in the request.
     pub to: String,
     /// The campaign's row, `campaign:row`, from the callback data.
     pub row: String,
-    /// Whether it was accepted.
+    /// Whether the message was accepted.
     pub accepted: bool,
-    /// The error code answered, where there was one.
+    /// The error code in the response, if there was one.
     pub code: Option<i64>,
-    /// The request's body; for tests in the same process.
+    /// The request's body, for tests in the same process.
     #[serde(skip)]
     pub body: Value,
 }
@@ -32,24 +32,24 @@ pub struct CallLog {
     calls: Vec<Call>,
 }
 
-/// The books in figures.
+/// The call log in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Stats {
     /// Calls.
     pub calls: usize,
-    /// Calls accepted.
+    /// Accepted calls.
     pub accepted: usize,
-    /// Calls refused, by code.
+    /// Refused calls by error code.
     pub refused: BTreeMap<i64, usize>,
-    /// Rows with any call.
+    /// Rows with at least one call.
     pub rows: usize,
-    /// Calls for a row after one that was accepted, or of which the caller was told nothing certain.
+    /// Calls for a row after one that was accepted, or whose caller got no certain answer.
     pub repeats: usize,
     /// Calls for a row after one that was certainly refused.
     pub retries: usize,
     /// Rows accepted more than once.
     pub rows_accepted_twice: usize,
-    /// People with more than one accepted message.
+    /// Recipients with more than one accepted message.
     pub recipients_accepted_twice: usize,
     /// Most calls in any half-open second.
     pub busiest_second: usize,
@@ -62,12 +62,12 @@ pub struct Stats {
 }
 
 impl CallLog {
-    /// Enters a call.
+    /// Adds a call.
     pub fn record(&mut self, call: Call) {
         self.calls.push(call);
     }
 
-    /// Calls so far to one row.
+    /// How many calls were made for one row.
     pub fn calls_for_row(&self, row: &str) -> usize {
         self.calls.iter().filter(|call| call.row == row).count()
     }
@@ -77,27 +77,22 @@ impl CallLog {
         &self.calls
     }
 
-    /// Adds up; `started_at` is the simulator's start in milliseconds since the Unix epoch.
-    pub fn stats(&self, started_at: u64) -> Stats {
+    /// Sums up. `started_at_ms` is the simulator's start in milliseconds since the Unix epoch.
+    pub fn stats(&self, started_at_ms: u64) -> Stats {
         let mut by_row: BTreeMap<&str, RowCalls> = BTreeMap::new();
-        let mut by_person: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut accepted_by_recipient: BTreeMap<&str, usize> = BTreeMap::new();
         let mut refused: BTreeMap<i64, usize> = BTreeMap::new();
         for call in &self.calls {
-            let row = by_row.entry(&call.row).or_default();
-            row.repeats += usize::from(row.maybe_sent);
-            row.retries += usize::from(row.called && !row.maybe_sent);
-            row.called = true;
-            row.maybe_sent |= call.accepted || call.code.is_none();
-            row.accepted += usize::from(call.accepted);
-            *by_person.entry(&call.to).or_default() += usize::from(call.accepted);
+            by_row.entry(&call.row).or_default().add(call);
+            *accepted_by_recipient.entry(&call.to).or_default() += usize::from(call.accepted);
             if let Some(code) = call.code {
                 *refused.entry(code).or_default() += 1;
             }
         }
         let mut times: Vec<u64> = self.calls.iter().map(|call| call.at_us).collect();
         times.sort_unstable();
-        let epoch = |at_us: &u64| started_at + at_us / 1000;
-        let span = times
+        let to_epoch_ms = |at_us: &u64| started_at_ms + at_us / 1000;
+        let span_us = times
             .last()
             .zip(times.first())
             .map_or(0, |(last, first)| last - first);
@@ -109,23 +104,37 @@ impl CallLog {
             repeats: by_row.values().map(|row| row.repeats).sum(),
             retries: by_row.values().map(|row| row.retries).sum(),
             rows_accepted_twice: by_row.values().filter(|row| row.accepted > 1).count(),
-            recipients_accepted_twice: by_person.values().filter(|accepted| **accepted > 1).count(),
+            recipients_accepted_twice: accepted_by_recipient
+                .values()
+                .filter(|accepted| **accepted > 1)
+                .count(),
             busiest_second: max_in_any_second(&times),
-            seconds: Duration::from_micros(span).as_secs_f64(),
-            first_call_at: times.first().map(epoch),
-            last_call_at: times.last().map(epoch),
+            seconds: Duration::from_micros(span_us).as_secs_f64(),
+            first_call_at: times.first().map(to_epoch_ms),
+            last_call_at: times.last().map(to_epoch_ms),
         }
     }
 }
 
-/// What calls for one row came to.
+/// The calls for one row in numbers.
 #[derive(Default)]
 struct RowCalls {
-    called: bool,
-    maybe_sent: bool,
+    has_call: bool,
+    /// Whether an earlier call was accepted, or its caller cannot know.
+    may_be_sent: bool,
     accepted: usize,
     repeats: usize,
     retries: usize,
+}
+
+impl RowCalls {
+    fn add(&mut self, call: &Call) {
+        self.repeats += usize::from(self.may_be_sent);
+        self.retries += usize::from(self.has_call && !self.may_be_sent);
+        self.has_call = true;
+        self.may_be_sent |= call.accepted || call.code.is_none();
+        self.accepted += usize::from(call.accepted);
+    }
 }
 
 /// The most of `times` (sorted, microseconds) in any half-open second.
@@ -146,18 +155,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_half_open_second_excludes_its_end() {
+    fn half_open_second_excludes_its_end() {
         assert_eq!(max_in_any_second(&[]), 0);
         assert_eq!(max_in_any_second(&[0, 1_000_000, 2_000_000]), 1);
         assert_eq!(max_in_any_second(&[0, 999_999, 1_000_000]), 2);
-        assert_eq!(
-            max_in_any_second(&[0, 400_000, 800_000, 1_100_000, 1_300_000]),
-            4
-        );
+        let times = [0, 400_000, 800_000, 1_100_000, 1_300_000];
+        assert_eq!(max_in_any_second(&times), 4);
     }
 
     #[test]
-    fn rows_and_people_are_counted_apart_and_a_retry_is_no_repeat() {
+    fn stats_count_rows_and_recipients_apart_and_retries_apart_from_repeats() {
         let call = |row: &str, to: &str, accepted, code| Call {
             at_us: 5,
             answered_us: 6,
@@ -167,7 +174,7 @@ mod tests {
             code,
             body: Value::Null,
         };
-        let mut books = CallLog::default();
+        let mut call_log = CallLog::default();
         for (row, to, accepted, code) in [
             ("c:1", "+1", false, Some(130429)),
             ("c:1", "+1", true, None),
@@ -177,18 +184,15 @@ mod tests {
             ("c:4", "+3", false, None),
             ("c:4", "+3", true, None),
         ] {
-            books.record(call(row, to, accepted, code));
+            call_log.record(call(row, to, accepted, code));
         }
-        let figures = books.stats(1000);
-        assert_eq!((figures.calls, figures.accepted, figures.rows), (7, 4, 4));
-        assert_eq!((figures.repeats, figures.retries), (2, 1));
+        let stats = call_log.stats(1000);
+        assert_eq!((stats.calls, stats.accepted, stats.rows), (7, 4, 4));
+        assert_eq!((stats.repeats, stats.retries), (2, 1));
         assert_eq!(
-            (
-                figures.rows_accepted_twice,
-                figures.recipients_accepted_twice
-            ),
+            (stats.rows_accepted_twice, stats.recipients_accepted_twice),
             (0, 1)
         );
-        assert_eq!(figures.first_call_at, Some(1000));
+        assert_eq!(stats.first_call_at, Some(1000));
     }
 }

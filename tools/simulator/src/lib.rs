@@ -1,24 +1,32 @@
-//! A WhatsApp Cloud API for one machine: a state model with a thin HTTP around it, and books of its own that tests
-//! hold against Crier's. What it believes about Meta is in its README.
+//! A WhatsApp Cloud API for one machine: a state model behind a thin HTTP layer, with a call log of its own that tests
+//! compare with Crier's counters. The README lists what it assumes about Meta.
 //!
-//! - [`settings`]: what may be set, at start and while it runs
-//! - [`state`]: what happens to a call
-//! - [`account`]: templates and the phone number
+//! - [`settings`]: what can be set, at start and at run time
+//! - [`http`]: the routes
+//! - [`state`]: everything the simulator knows, behind one lock
+//! - `model`: what happens to a send
+//! - [`send`]: a send and its response
 //! - [`validation`]: requests that Meta would refuse
-//! - [`magic_numbers`]: numbers that meet each error
+//! - [`magic_numbers`]: phone numbers that trigger each error
 //! - [`limits`]: throughput and pair limit
+//! - [`account`]: templates and the phone number
 //! - [`arrival`]: when a request reached this machine
 //! - [`call_log`]: every call, and what was accepted
-//! - [`callbacks`]: signed status callbacks
-//! - [`http`]: the routes
+//! - [`callback_queue`]: statuses that are due later
+//! - [`callbacks`]: signs and posts callbacks
+//! - [`post_stats`]: what became of the posts
 
 pub mod account;
 pub mod arrival;
 pub mod call_log;
+pub mod callback_queue;
 pub mod callbacks;
 pub mod http;
 pub mod limits;
 pub mod magic_numbers;
+mod model;
+pub mod post_stats;
+pub mod send;
 pub mod settings;
 pub mod state;
 pub mod validation;
@@ -34,7 +42,7 @@ use crate::arrival::{LastArrival, TimedListener};
 use crate::settings::Settings;
 use crate::state::State;
 
-/// A simulator that runs; it stops when dropped.
+/// A running simulator. It stops when dropped.
 #[derive(Debug)]
 pub struct Simulator {
     /// Where it listens.
@@ -46,12 +54,12 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Listens on a port of this machine, 0 for any free one.
+    /// Listens on a port of this machine. 0 stands for any free port.
     pub async fn start(port: u16, settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(settings));
-        let reporter = tokio::spawn(callbacks::run_callback_loop(Arc::clone(&state)));
+        let callback_task = tokio::spawn(callbacks::run_callback_loop(Arc::clone(&state)));
         let service =
             http::router(Arc::clone(&state)).into_make_service_with_connect_info::<LastArrival>();
         let server =
@@ -60,11 +68,11 @@ impl Simulator {
             address,
             state,
             server,
-            callback_task: reporter,
+            callback_task,
         })
     }
 
-    /// The base URL, as `GRAPH_API_URL` wants it.
+    /// The base URL, for `GRAPH_API_URL`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

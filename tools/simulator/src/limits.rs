@@ -1,15 +1,15 @@
-//! Meta's two limits: throughput per sliding second, and messages to one person.
+//! Meta's two limits: throughput per sliding second, and messages to one recipient.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-/// A person may be sent one message per this time …
+/// One message to a recipient is allowed in this time …
 const PAIR_INTERVAL: Duration = Duration::from_secs(6);
 
-/// … and a burst of this many, borrowed from later.
+/// … and a burst of this many messages, borrowed from later.
 const PAIR_BURST_MESSAGES: u32 = 45;
 
-/// Who called when; times since the simulator's start.
+/// Recent calls. Times are since the simulator's start.
 #[derive(Debug, Default)]
 pub struct Limits {
     recent_calls: VecDeque<Duration>,
@@ -17,7 +17,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Whether one more call fits into the second before `now`; counts it if so.
+    /// Whether one more call fits into the second before `now`. Counts the call if so.
     pub fn try_throughput(&mut self, now: Duration, limit: usize) -> bool {
         while self
             .recent_calls
@@ -33,9 +33,9 @@ impl Limits {
         fits
     }
 
-    /// Whether one more message to `person` is allowed; counts it if so.
-    pub fn try_pair(&mut self, now: Duration, person: &str) -> bool {
-        let until = self.borrowed_until.entry(person.to_owned()).or_default();
+    /// Whether one more message to `recipient` is allowed. Counts the message if so.
+    pub fn try_pair(&mut self, now: Duration, recipient: &str) -> bool {
+        let until = self.borrowed_until.entry(recipient.to_owned()).or_default();
         let after = (*until).max(now) + PAIR_INTERVAL;
         let fits = after <= now + PAIR_INTERVAL * PAIR_BURST_MESSAGES;
         if fits {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sliding_second_holds_the_limit_and_no_more() {
+    fn sliding_second_holds_no_more_than_the_limit() {
         let mut limits = Limits::default();
         let at = Duration::from_millis;
         assert!(limits.try_throughput(at(0), 2) && limits.try_throughput(at(900), 2));
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_to_one_person_is_paid_back() {
+    fn burst_to_one_recipient_is_paid_back() {
         let mut limits = Limits::default();
         let now = Duration::from_secs(100);
         let sent = (0..60).filter(|_| limits.try_pair(now, "1")).count();

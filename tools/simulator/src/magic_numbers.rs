@@ -1,35 +1,40 @@
-//! Numbers that meet each error, usable from a plain CSV: +1 202 555 0100 to 0199, reserved for fiction.
+//! Phone numbers that trigger each error, for use in a plain CSV: +1 202 555 0100 to 0199, reserved for fiction.
 
-/// What happens to a call to a magic number.
+use Behavior::{
+    AcceptThenDrop, AcceptWithServerError, BadGateway, DropConnection, FailInCallback,
+    HeldForQuality, NeverRead, Refuse, RefuseTwice,
+};
+
+/// How a send to a magic number ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behavior {
-    /// Refused in the answer, each time.
+    /// Refused in the response, each time.
     Refuse(i64),
-    /// Refused in the answer the first two times, then accepted.
+    /// Refused in the response the first two times, then accepted.
     RefuseTwice(i64),
     /// Accepted, then reported `failed`.
     FailInCallback(i64),
-    /// Accepted, but the answer breaks off.
+    /// Accepted, but the connection breaks within the response.
     AcceptThenDrop,
-    /// Not accepted, and the answer breaks off.
+    /// Not accepted, and the connection breaks within the response.
     DropConnection,
-    /// HTTP 502 in plain text, nothing accepted.
+    /// HTTP 502 in plain text, not accepted.
     BadGateway,
-    /// HTTP 500 with code 131000, though it was accepted.
+    /// Accepted, but answered with HTTP 500 and code 131000.
     AcceptWithServerError,
     /// Accepted with `held_for_quality_assessment`.
     HeldForQuality,
     /// Accepted and delivered, never read.
     NeverRead,
-    /// No answer for longer than anybody waits; nothing accepted.
+    /// Not accepted, and no response for longer than any client waits.
     TimeOut,
-    /// No answer for longer than anybody waits, though it was accepted.
+    /// Accepted, but no response for longer than any client waits.
     AcceptThenTimeOut,
     /// Accepted, and answered after ten seconds.
     RespondSlowly,
 }
 
-/// What meets a share of calls at random, where the simulator is told so (`fault_share`).
+/// The faults that the setting `fault_share` draws from.
 pub const RANDOM_FAULTS: [Behavior; 9] = [
     BadGateway,
     AcceptWithServerError,
@@ -42,12 +47,7 @@ pub const RANDOM_FAULTS: [Behavior; 9] = [
     Refuse(131016),
 ];
 
-use Behavior::{
-    AcceptThenDrop, AcceptWithServerError, BadGateway, DropConnection, FailInCallback,
-    HeldForQuality, NeverRead, Refuse, RefuseTwice,
-};
-
-/// The last two digits, and what they mean. 00 and whatever is not listed are ordinary numbers.
+/// The last two digits and their behavior. Numbers that are not listed are ordinary.
 pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
     (1, AcceptThenDrop),
     (2, DropConnection),
@@ -55,7 +55,7 @@ pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
     (4, AcceptWithServerError),
     (5, HeldForQuality),
     (6, NeverRead),
-    // Again, soon or later.
+    // Retried, soon or later.
     (10, RefuseTwice(2)),
     (11, RefuseTwice(131016)),
     (12, RefuseTwice(130429)),
@@ -101,7 +101,7 @@ pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
     (57, Refuse(368)),
     (58, Refuse(133010)),
     (59, Refuse(33)),
-    // Reported later.
+    // Failed in a callback.
     (60, FailInCallback(131026)),
     (61, FailInCallback(131047)),
     (62, FailInCallback(131049)),
@@ -111,7 +111,7 @@ pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
     (66, FailInCallback(131043)),
 ];
 
-/// What a number means, if anything; `to` with or without `+`.
+/// The behavior of a number, if it is a magic one. `to` with or without `+`.
 pub fn behavior_of(to: &str) -> Option<Behavior> {
     let ending = to
         .trim_start_matches('+')
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_mean_what_the_table_says() {
+    fn behavior_of_finds_numbers_of_the_table() {
         assert_eq!(behavior_of("+12025550150"), Some(Behavior::Refuse(190)));
         assert_eq!(behavior_of("12025550101"), Some(Behavior::AcceptThenDrop));
         for ordinary in [
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn no_number_is_listed_twice() {
+    fn table_lists_no_number_twice() {
         let mut numbers: Vec<u8> = MAGIC_NUMBERS.iter().map(|(number, _)| *number).collect();
         numbers.dedup();
         assert!(numbers.len() == MAGIC_NUMBERS.len() && numbers.is_sorted());

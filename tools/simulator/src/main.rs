@@ -1,4 +1,4 @@
-//! The simulator, to be run by hand or by `cargo xtask`.
+//! Runs the simulator, by hand or for `cargo xtask`.
 
 use clap::Parser;
 use simulator::Simulator;
@@ -18,13 +18,10 @@ struct Options {
 async fn main() -> std::io::Result<()> {
     let options = Options::parse();
     let simulator = Simulator::start(options.port, options.settings).await?;
-    eprintln!(
-        "simulated Cloud API at {}, call log at {}/_control/call-log",
-        simulator.url(),
-        simulator.url()
-    );
+    let url = simulator.url();
+    eprintln!("simulated Cloud API at {url}, statistics at {url}/_control/stats");
     tokio::select! {
-        ended = simulator.wait() => ended,
-        stopped = tokio::signal::ctrl_c() => stopped,
+        result = simulator.wait() => result,
+        result = tokio::signal::ctrl_c() => result,
     }
 }

@@ -1,4 +1,4 @@
-//! What may be set, at start and while it runs (`PUT /_control/settings` with any of these fields).
+//! What can be set, at start and at run time (`PUT /_control/settings` with any of these fields).
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -7,58 +7,58 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The phone number id it answers for
+    /// Phone number id that it answers for
     #[arg(long, default_value = "100000000000001")]
     pub phone_number_id: String,
-    /// The WhatsApp Business account id it answers for
+    /// WhatsApp Business account id that it answers for
     #[arg(long, default_value = "200000000000001")]
     pub waba_id: String,
-    /// How many people the account may message in 24 hours, as Meta writes it
+    /// How many recipients the account may message in 24 hours, in Meta's notation
     #[arg(long, default_value = "TIER_UNLIMITED")]
     pub daily_limit: String,
-    /// The access token it takes
+    /// Access token that it accepts
     #[arg(long, default_value = "simulated-access-token")]
     pub access_token: String,
-    /// The app secret it signs callbacks with
+    /// App secret that it signs callbacks with
     #[arg(long, default_value = "simulated-app-secret")]
     pub app_secret: String,
-    /// Where callbacks go; empty for none
+    /// URL that callbacks go to; empty for no callbacks
     #[arg(long, default_value = "")]
     pub webhook_url: String,
-    /// Median time to an answer, milliseconds (log-normal)
+    /// Median response time in milliseconds (log-normal)
     #[arg(long, default_value_t = 300.0)]
     pub median_ms: f64,
-    /// 99th percentile of the time to an answer, milliseconds
+    /// 99th percentile of the response time in milliseconds
     #[arg(long, default_value_t = 1500.0)]
     pub p99_ms: f64,
-    /// Calls per sliding second; more are refused with 130429
+    /// Calls allowed in a sliding second; more are refused with 130429
     #[arg(long, default_value_t = 80)]
     pub throughput: usize,
-    /// Share of calls that meet a fault: no answer, a broken one, a slow one, 5xx, 130429, 131016; half of them accepted
+    /// Share of calls that get a random fault: no response, a broken one, a slow one, 5xx, 130429, 131016
     #[arg(long, default_value_t = 0.0)]
     pub fault_share: f64,
-    /// A code that every call is refused with
+    /// Error code that every call is refused with
     #[arg(long)]
     pub refuse: Option<i64>,
-    /// Whether answers name business-scoped user ids
+    /// Whether responses contain business-scoped user ids
     #[arg(long)]
     pub user_ids: bool,
-    /// Mean time from one status to the next, milliseconds
+    /// Mean time from one status to the next in milliseconds
     #[arg(long, default_value_t = 800.0)]
     pub status_delay_ms: f64,
     /// Share of delivered messages that are read
     #[arg(long, default_value_t = 0.6)]
     pub read_share: f64,
-    /// Share of statuses that are reported twice
+    /// Share of statuses that are posted twice
     #[arg(long, default_value_t = 0.0)]
     pub duplicate_share: f64,
-    /// Whether statuses change places within a POST and between POSTs
+    /// Whether statuses are shuffled within and between POSTs
     #[arg(long)]
     pub shuffle: bool,
     /// Most statuses in a POST
     #[arg(long, default_value_t = 100)]
     pub batch_size: usize,
-    /// How long statuses are gathered for a POST, milliseconds
+    /// How long statuses are collected for a POST in milliseconds
     #[arg(long, default_value_t = 250)]
     pub batch_window_ms: u64,
 }
@@ -89,7 +89,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// A time to an answer in milliseconds; `normal` is drawn from the standard normal distribution.
+    /// A response time in milliseconds. `normal` is drawn from the standard normal distribution.
     pub fn latency_ms(&self, normal: f64) -> f64 {
         const NORMAL_P99: f64 = 2.326;
         let sigma = (self.p99_ms.max(self.median_ms) / self.median_ms).ln() / NORMAL_P99;
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latencies_have_the_median_and_the_percentile_asked_for() {
+    fn latencies_have_the_configured_median_and_percentile() {
         let settings = Settings::default();
         assert!((settings.latency_ms(0.0) - 300.0).abs() < 0.01);
         assert!((settings.latency_ms(2.326) - 1500.0).abs() < 1.0);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::settings::Settings;
 
-/// A refusal: the code, and what it says.
+/// An error of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     /// Graph API code.
@@ -20,7 +20,7 @@ fn refuse<T>(code: i64, details: impl Into<String>) -> Result<T, ApiError> {
     })
 }
 
-/// Who calls, and for which number.
+/// Checks the access token and the phone number id.
 pub fn validate_caller(
     settings: &Settings,
     phone_number_id: &str,
@@ -39,7 +39,7 @@ pub fn validate_caller(
     Ok(())
 }
 
-/// The body of a send; gives `to`.
+/// Checks the body of a send. Returns `to`.
 pub fn validate_request(body: &Value) -> Result<&str, ApiError> {
     if body["messaging_product"] != "whatsapp" {
         return refuse(100, "messaging_product must be whatsapp");
@@ -49,28 +49,28 @@ pub fn validate_request(body: &Value) -> Result<&str, ApiError> {
     if !(7..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return refuse(131009, "to must be + and the international number");
     }
-    let tracker = body["biz_opaque_callback_data"]
+    let callback_data = body["biz_opaque_callback_data"]
         .as_str()
         .unwrap_or_default();
-    if tracker.chars().count() > 512 {
+    if callback_data.chars().count() > 512 {
         return refuse(
             100,
             "biz_opaque_callback_data is longer than 512 characters",
         );
     }
     let mut message = body.clone();
-    for ours in ["to", "recipient_type", "biz_opaque_callback_data"] {
-        message.as_object_mut().map(|fields| fields.remove(ours));
+    for field in ["to", "recipient_type", "biz_opaque_callback_data"] {
+        message.as_object_mut().map(|fields| fields.remove(field));
     }
     if let Err(problem) = whatsapp::message::validate(&message) {
         return refuse(131008, problem.to_string());
     }
-    template(&body["template"])?;
+    validate_template(&body["template"])?;
     Ok(to)
 }
 
-/// Template parameters may hold no newline, no tab and no run of more than 4 spaces.
-fn template(template: &Value) -> Result<(), ApiError> {
+/// Template parameters may contain no newline, no tab and no run of more than 4 spaces.
+fn validate_template(template: &Value) -> Result<(), ApiError> {
     if template["name"]
         .as_str()
         .is_some_and(|name| name.starts_with("missing_"))
@@ -103,7 +103,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_meta_would_refuse_is_refused() {
+    fn refuses_requests_that_meta_would_refuse() {
         let good = json!({"messaging_product": "whatsapp", "to": "+5511987654321", "type": "text", "text": {"body": "x"}});
         assert_eq!(validate_request(&good), Ok("+5511987654321"));
         let broken = |pointer: &str, value: Value| {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_token_and_number_get_in() {
+    fn accepts_only_the_right_token_and_number() {
         let settings = Settings::default();
         let right = format!("Bearer {}", settings.access_token);
         assert!(validate_caller(&settings, &settings.phone_number_id, Some(&right)).is_ok());
