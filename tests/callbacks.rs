@@ -1,360 +1,185 @@
-//! The webhook: handshake, signature, storage, any order.
+//! The webhook: handshake, signature, storage, statuses in any order.
 
 use campaign::delivery::ledger::State;
-use campaign::lifecycle::campaign::CampaignState;
+use campaign::delivery::outcome::ErrorInfo;
+use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use cloud::callbacks::Callbacks;
-use cloud::ledger::LedgerRow;
-use lambda_http::http::Method;
-use lambda_http::{Body, Request};
+use cloud::ledger::{Claim, LedgerRow};
+use lambda_http::Request;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use webhook::Webhook;
 use whatsapp::signature;
 
-use crate::architecture::sample_event;
+use crate::harness::json::{assert_has, sample_event};
+use crate::harness::meta::{MetaClient, row_status, statuses_body};
 use crate::harness::{TestEnv, VERIFY_TOKEN};
 
-fn new_webhook(world: &TestEnv) -> Webhook {
-    world.webhook()
-}
+const DAY_MS: u64 = 24 * 3_600_000;
 
-pub(crate) fn signed_request(world: &TestEnv, body: &str) -> Request {
-    let secret = SecretString::from(world.simulator.state.settings().app_secret);
-    let header = signature::sign(body.as_bytes(), &secret);
-    webhook_request(body, &header)
-}
-
-fn webhook_request(body: &str, signature: &str) -> Request {
-    let request = lambda_http::http::Request::builder()
-        .method(Method::POST)
-        .uri("/webhook");
-    request
-        .header("x-hub-signature-256", signature)
-        .body(Body::from(body))
-        .unwrap()
-}
-
-pub(crate) async fn response_status(webhook: &Webhook, request: Request) -> u16 {
-    webhook.handle(request).await.unwrap().status().as_u16()
-}
-
-pub(crate) fn status_json(tracker: &str, wamid: &str, status: &str, seconds: u64) -> Value {
-    let mut report = json!({"id": wamid, "status": status, "timestamp": seconds.to_string(), "biz_opaque_callback_data": tracker});
-    if status == "failed" {
-        report["errors"] = json!([{"code": 131026, "title": "Message undeliverable"}]);
-    }
-    report
-}
-
-pub(crate) fn statuses_body(list: &[Value]) -> String {
-    json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [
-        {"field": "messages", "value": {"messaging_product": "whatsapp", "statuses": list}}]}]})
-    .to_string()
+fn sample_request(event: &str) -> Request {
+    lambda_http::request::from_str(event).unwrap()
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn handshake_requires_verify_token() {
-    let world = TestEnv::new().await;
-    let webhook = new_webhook(&world);
-    let sample = sample_event("webhook.handshake.json").to_string();
-    let answer = webhook
-        .handle(lambda_http::request::from_str(&sample).unwrap())
-        .await
-        .unwrap();
-    assert_eq!(
-        (answer.status().as_u16(), answer.body().as_ref()),
-        (200, b"1158201444".as_slice())
-    );
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    let handshake = sample_event("webhook.handshake.json").to_string();
+    let reply = meta.send(sample_request(&handshake)).await;
+    assert_eq!(reply, (200, "1158201444".to_owned()));
     for wrong in ["other", "", "local-verif"] {
-        let sample = sample.replace(VERIFY_TOKEN, wrong);
-        assert_eq!(
-            response_status(&webhook, lambda_http::request::from_str(&sample).unwrap()).await,
-            403,
-            "{wrong}"
-        );
+        let request = sample_request(&handshake.replace(VERIFY_TOKEN, wrong));
+        assert_eq!(meta.send(request).await.0, 403, "{wrong}");
     }
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn signed_callback_is_stored_raw_and_updates_its_row() {
-    let world = TestEnv::new().await;
+    let env = TestEnv::new().await;
     let campaign = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
-    world
-        .ledger
-        .claim(&campaign, 1, "sender", cloud::now())
-        .await
-        .unwrap();
-    let sample =
-        lambda_http::request::from_str(&sample_event("webhook.status-delivered.json").to_string())
-            .unwrap();
-    assert_eq!(response_status(&new_webhook(&world), sample).await, 200);
-    let row = world.ledger.get_row(&campaign, 1).await.unwrap().unwrap();
+    env.claim_row(&campaign, 1).await;
+    let sample = sample_event("webhook.status-delivered.json").to_string();
+    let (status, _) = MetaClient::new(&env).send(sample_request(&sample)).await;
+    assert_eq!(status, 200);
+    let row = env.ledger_row(&campaign, 1).await;
     assert_eq!(
         (row.state, row.delivered_at),
         (State::Accepted, Some(1_790_000_002_000))
     );
-    let raw = world
-        .callbacks
-        .get("status#wamid.HBgLMQ==#delivered")
-        .await
-        .unwrap()
-        .unwrap();
-    let raw: Value = serde_json::from_str(&raw).unwrap();
-    assert_eq!(raw["status"]["pricing"]["category"], "utility");
-    assert_eq!(raw["metadata"]["phone_number_id"], "100000000000001");
+    let raw = stored_callback(&env, "status#wamid.HBgLMQ==#delivered").await;
+    let expected = json!({"status": {"pricing": {"category": "utility"}},
+        "metadata": {"phone_number_id": "100000000000001"}});
+    assert_has(&serde_json::from_str(&raw.unwrap()).unwrap(), &expected);
+}
+
+async fn stored_callback(env: &TestEnv, key: &str) -> Option<String> {
+    env.callbacks.get(key).await.unwrap()
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn unsigned_callback_is_neither_stored_nor_applied() {
-    let world = TestEnv::new().await;
-    let webhook = new_webhook(&world);
-    let campaign = world.create_campaign(CampaignState::Sending).await.id;
-    world
-        .ledger
-        .claim(&campaign, 1, "sender", cloud::now())
-        .await
-        .unwrap();
-    let body = statuses_body(&[status_json(
-        &format!("{campaign}:1:1"),
-        "wamid.1",
-        "delivered",
-        10,
-    )]);
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    let campaign = env.create_campaign(CampaignState::Sending).await.id;
+    env.claim_row(&campaign, 1).await;
+    let body = statuses_body(&[row_status(&campaign, 1, "delivered", 10)]).to_string();
     let other = signature::sign(body.as_bytes(), &SecretString::from("another app's"));
     for forged in ["", "sha256=", "sha256=00", &other] {
         assert_eq!(
-            response_status(&webhook, webhook_request(&body, forged)).await,
+            meta.post_with_signature(&body, forged).await,
             401,
             "{forged}"
         );
     }
+    assert_eq!(env.row_state(&campaign, 1).await, State::Claimed);
     assert_eq!(
-        world
-            .ledger
-            .get_row(&campaign, 1)
-            .await
-            .unwrap()
-            .unwrap()
-            .state,
-        State::Claimed
-    );
-    assert_eq!(
-        world
-            .callbacks
-            .get("status#wamid.1#delivered")
-            .await
-            .unwrap(),
+        stored_callback(&env, "status#wamid.1#delivered").await,
         None
-    );
-    assert_eq!(
-        response_status(&webhook, signed_request(&world, "")).await,
-        400
-    );
-    assert_eq!(
-        response_status(
-            &webhook,
-            signed_request(&world, &"x".repeat(webhook::MAX_BODY_BYTES + 1))
-        )
-        .await,
-        413
     );
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
+async fn empty_and_oversized_bodies_are_refused() {
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    assert_eq!(meta.post_text("").await, 400);
+    let oversized = "x".repeat(webhook::MAX_BODY_BYTES + 1);
+    assert_eq!(meta.post_text(&oversized).await, 413);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
 async fn unknown_signed_payload_is_stored_and_acknowledged() {
-    let world = TestEnv::new().await;
-    let webhook = new_webhook(&world);
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
     for body in [
         "not json",
         "[]",
         r#"{"entry":[{"changes":[{"field":"new_thing","value":{"a":1}}]}]}"#,
     ] {
-        assert_eq!(
-            response_status(&webhook, signed_request(&world, body)).await,
-            200,
-            "{body}"
-        );
+        assert_eq!(meta.post_text(body).await, 200, "{body}");
         let key = whatsapp::callback::parse_callback(body.as_bytes())[0]
             .key
             .clone();
-        assert!(world.callbacks.get(&key).await.unwrap().is_some(), "{body}");
+        assert!(stored_callback(&env, &key).await.is_some(), "{body}");
     }
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn failed_store_returns_500() {
-    let world = TestEnv::new().await;
+    let env = TestEnv::new().await;
     let config = cloud::aws::load_config().await;
-    let gone = Callbacks::new(cloud::aws::dynamodb(&config), "no-such-table".into(), 7);
+    let missing = Callbacks::new(cloud::aws::dynamodb(&config), "no-such-table".into(), 7);
     let webhook = Webhook {
-        callbacks: gone,
-        ..world.webhook()
+        callbacks: missing,
+        ..env.webhook()
     };
-    let body = statuses_body(&[status_json("c1:1:1", "wamid.1", "sent", 10)]);
-    assert_eq!(
-        response_status(&webhook, signed_request(&world, &body)).await,
-        500
-    );
+    let meta = MetaClient::posting_to(&env, webhook);
+    let body = statuses_body(&[row_status(&"c1".parse().unwrap(), 1, "sent", 10)]);
+    assert_eq!(meta.post_text(&body.to_string()).await, 500);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn statuses_in_any_order_with_repeats_give_the_same_row() {
-    let world = TestEnv::new().await;
-    let webhook = new_webhook(&world);
-    let campaign = world.create_campaign(CampaignState::Sending).await.id;
-    let statuses = [
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    let campaign = env.create_campaign(CampaignState::Sending).await.id;
+    let mut rows = Vec::new();
+    for (row, order) in (1..).zip(permutations(4)) {
+        env.ledger.claim(&campaign, row, "sender", 1).await.unwrap();
+        post_statuses_in_order(&meta, &campaign, row, &order).await;
+        rows.push(env.ledger_row(&campaign, row).await);
+    }
+    assert_eq!(rows.len(), 24);
+    let first = rows[0].clone();
+    for row in rows {
+        let row = LedgerRow {
+            row: first.row.clone(),
+            ..row
+        };
+        assert_eq!(row, first);
+    }
+    assert_eq!(first.state, State::Accepted);
+    let times = [
+        first.sent_at,
+        first.delivered_at,
+        first.read_at,
+        first.failed_at,
+    ];
+    assert_eq!(times, [10_000, 20_000, 30_000, 40_000].map(Some));
+    assert_eq!(first.failure.and_then(|error| error.code), Some(131_026));
+}
+
+/// Posts all four statuses of a row: the first twice in one POST, the last in two.
+async fn post_statuses_in_order(
+    meta: &MetaClient,
+    campaign: &CampaignId,
+    row: u32,
+    order: &[usize],
+) {
+    const STATUSES: [(&str, u64); 4] = [
         ("sent", 10),
         ("delivered", 20),
         ("read", 30),
         ("failed", 40),
     ];
-    let mut ends: Vec<LedgerRow> = Vec::new();
-    for (number, order) in (1..).zip(permutations(4)) {
-        world
-            .ledger
-            .claim(&campaign, number, "sender", 1)
-            .await
-            .unwrap();
-        let tracker = format!("{campaign}:{number}:1");
-        for (step, &index) in order.iter().enumerate() {
-            let (name, at) = statuses[index];
-            let once = status_json(&tracker, "wamid.1", name, at);
-            // The first twice in one POST, the last in two.
-            let list = if step == 0 {
-                vec![once.clone(), once.clone()]
-            } else {
-                vec![once.clone()]
-            };
-            for _ in 0..=usize::from(step == 3) {
-                assert_eq!(
-                    response_status(&webhook, signed_request(&world, &statuses_body(&list))).await,
-                    200
-                );
-            }
-        }
-        ends.push(
-            world
-                .ledger
-                .get_row(&campaign, number)
-                .await
-                .unwrap()
-                .unwrap(),
-        );
-    }
-    assert_eq!(ends.len(), 24);
-    for end in &ends {
-        let same = LedgerRow {
-            row: ends[0].row.clone(),
-            ..end.clone()
-        };
-        assert_eq!(same, ends[0]);
-    }
-    let end = &ends[0];
-    assert_eq!(
-        (end.state, end.sent_at, end.delivered_at, end.read_at),
-        (State::Accepted, Some(10_000), Some(20_000), Some(30_000))
-    );
-    assert_eq!(end.failed_at, Some(40_000));
-    let code = end.failure.as_ref().and_then(|fault| fault.code);
-    assert_eq!(code, Some(131_026));
-}
-
-#[tokio::test]
-#[ignore = "needs services: cargo xtask test"]
-async fn status_of_an_old_attempt_does_not_change_a_new_attempt() {
-    let world = TestEnv::new().await;
-    let campaign = world.create_campaign(CampaignState::Sending).await.id;
-    world.ledger.claim(&campaign, 1, "one", 1).await.unwrap();
-    world
-        .ledger
-        .schedule_retry(
-            &campaign,
-            1,
-            1,
-            2,
-            &campaign::delivery::outcome::ErrorInfo::default(),
-        )
-        .await
-        .unwrap();
-    world.ledger.claim(&campaign, 1, "two", 3).await.unwrap();
-    let body = statuses_body(&[status_json(
-        &format!("{campaign}:1:1"),
-        "wamid.old",
-        "failed",
-        10,
-    )]);
-    assert_eq!(
-        response_status(&new_webhook(&world), signed_request(&world, &body)).await,
-        200
-    );
-    let row = world.ledger.get_row(&campaign, 1).await.unwrap().unwrap();
-    assert_eq!(
-        (row.state, row.attempt, row.failed_at),
-        (State::Claimed, 2, None)
-    );
-    assert!(
-        world
-            .callbacks
-            .get("status#wamid.old#failed")
-            .await
-            .unwrap()
-            .is_some()
-    );
-}
-
-#[tokio::test]
-#[ignore = "needs services: cargo xtask test"]
-async fn undelivered_row_is_retried_a_day_later_if_the_policy_says_so() {
-    const DAY: u64 = 24 * 3_600_000;
-    let world = TestEnv::new().await;
-    let webhook = new_webhook(&world);
-    let limit = |tracker: &str, code: u32| {
-        let mut failed = status_json(tracker, "wamid.1", "failed", 10);
-        failed["errors"][0]["code"] = json!(code);
-        statuses_body(&[failed])
-    };
-    for (asked, code, days_left, expected) in [
-        (true, 131_049, None, State::Retry),
-        (true, 131_049, Some(2), State::Retry),
-        (true, 131_049, Some(1), State::Accepted),
-        (false, 131_049, None, State::Accepted),
-        (true, 131_026, None, State::Accepted),
-    ] {
-        let change = |campaign: &mut campaign::lifecycle::campaign::Campaign| {
-            campaign.state = CampaignState::Sending;
-            campaign.policy.retry_undelivered = asked;
-            campaign.schedule.not_after = days_left.map(|days| cloud::now() + days * DAY - 60_000);
-        };
-        let id = world.create_campaign_with(change).await.id;
-        world.ledger.claim(&id, 1, "sender", 1).await.unwrap();
-        // Twice, and once more after it moved.
-        for _ in 0..3 {
-            let body = limit(&format!("{id}:1:1"), code);
-            assert_eq!(
-                response_status(&webhook, signed_request(&world, &body)).await,
-                200
-            );
-        }
-        let row = world.ledger.get_row(&id, 1).await.unwrap().unwrap();
-        assert_eq!(row.state, expected, "{asked} {code} {days_left:?}");
-        if expected == State::Retry {
-            assert!(row.not_before.unwrap() >= cloud::now() + DAY - 60_000);
-            let claim = world.ledger.claim(&id, 1, "sender", cloud::now() + 2 * DAY);
-            assert_eq!(claim.await.unwrap(), cloud::ledger::Claim::Won(2));
-            // What comes late of the first attempt changes nothing any more.
-            let body = limit(&format!("{id}:1:1"), code);
-            assert_eq!(
-                response_status(&webhook, signed_request(&world, &body)).await,
-                200
-            );
-            let row = world.ledger.get_row(&id, 1).await.unwrap().unwrap();
-            assert_eq!((row.state, row.attempt), (State::Claimed, 2));
+    for (position, &index) in order.iter().enumerate() {
+        let (name, seconds) = STATUSES[index];
+        let mut status = row_status(campaign, row, name, seconds);
+        status["id"] = json!("wamid.1");
+        let copies = if position == 0 { 2 } else { 1 };
+        let posts = if position == 3 { 2 } else { 1 };
+        for _ in 0..posts {
+            meta.post(&statuses_body(&vec![status.clone(); copies]))
+                .await;
         }
     }
 }
@@ -375,90 +200,77 @@ fn permutations(n: usize) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// Where a process of the test below finds its POST.
-const BODY_PATH_VAR: &str = "CRIER_POST";
-
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn killed_webhook_loses_no_status_of_a_repeated_post() {
-    const UPDATES: u32 = 1000;
-    let world = TestEnv::new().await;
-    let campaign = world.create_campaign(CampaignState::Sending).await.id;
-    for row in 1..=UPDATES {
-        world
-            .ledger
-            .claim(&campaign, row, "sender", 1)
-            .await
-            .unwrap();
-    }
-    let status = |row: u32| {
-        status_json(
-            &format!("{campaign}:{row}:1"),
-            &format!("wamid.{row}"),
-            "read",
-            10,
-        )
-    };
-    let body = statuses_body(&(1..=UPDATES).map(status).collect::<Vec<_>>());
-    let path = std::env::temp_dir().join(format!("crier-{campaign}.json"));
-    std::fs::write(&path, &body).unwrap();
-    let (mut killed, mut patience) = (0u32, std::time::Duration::from_millis(150));
-    let ended = loop {
-        let mut process = world.spawn_test_process(
-            "callbacks::webhook_process",
-            &[(BODY_PATH_VAR, path.to_str().unwrap())],
-        );
-        match tokio::time::timeout(patience, process.wait()).await {
-            Ok(ended) => break ended.unwrap(),
-            Err(_) => {
-                process.kill().await.unwrap();
-                killed += 1;
-                patience += std::time::Duration::from_millis(100);
-            }
-        }
-    };
-    std::fs::remove_file(&path).unwrap();
-    assert!(
-        ended.success() && killed > 3,
-        "{ended:?}, killed {killed} times"
-    );
-    for row in 1..=UPDATES {
-        let kept = world
-            .callbacks
-            .get(&format!("status#wamid.{row}#read"))
-            .await
-            .unwrap();
-        assert!(kept.is_some(), "{row}");
-    }
-    let rows: Vec<LedgerRow> = {
-        let mut rows = Vec::new();
-        for page in 0..=campaign::id::partition_of(UPDATES) {
-            rows.extend(world.ledger.list_partition(&campaign, page).await.unwrap());
-        }
-        rows
-    };
-    let mut counters = campaign::lifecycle::counters::Counters::default();
-    rows.iter()
-        .for_each(|row| counters.apply_change(None, row.row_facts()));
+async fn status_of_an_old_attempt_does_not_change_a_new_attempt() {
+    let env = TestEnv::new().await;
+    let campaign = env.create_campaign(CampaignState::Sending).await.id;
+    env.ledger.claim(&campaign, 1, "one", 1).await.unwrap();
+    let error = ErrorInfo::default();
+    env.ledger
+        .schedule_retry(&campaign, 1, 1, 2, &error)
+        .await
+        .unwrap();
+    env.ledger.claim(&campaign, 1, "two", 3).await.unwrap();
+    let mut status = row_status(&campaign, 1, "failed", 10);
+    status["id"] = json!("wamid.old");
+    MetaClient::new(&env).post(&statuses_body(&[status])).await;
+    let row = env.ledger_row(&campaign, 1).await;
     assert_eq!(
-        (counters.accepted, counters.read),
-        (i64::from(UPDATES), i64::from(UPDATES))
+        (row.state, row.attempt, row.failed_at),
+        (State::Claimed, 2, None)
+    );
+    assert!(
+        stored_callback(&env, "status#wamid.old#failed")
+            .await
+            .is_some()
     );
 }
 
-/// One webhook, as Lambda would run it, for the test above; alone it does nothing.
 #[tokio::test]
-#[ignore = "a process of another test"]
-async fn webhook_process() {
-    let Ok(path) = std::env::var(BODY_PATH_VAR) else {
-        return;
-    };
-    let body = std::fs::read_to_string(path).unwrap();
-    let secret = SecretString::from(simulator::settings::Settings::default().app_secret);
-    let header = signature::sign(body.as_bytes(), &secret);
-    let webhook = Webhook::from_env().await.unwrap();
-    assert_eq!(
-        response_status(&webhook, webhook_request(&body, &header)).await,
-        200
-    );
+#[ignore = "needs services: cargo xtask test"]
+async fn undelivered_row_is_retried_a_day_later_if_the_policy_says_so() {
+    let env = TestEnv::new().await;
+    for (retry_undelivered, code, days_left, expected) in [
+        (true, 131_049, None, State::Retry),
+        (true, 131_049, Some(2), State::Retry),
+        (true, 131_049, Some(1), State::Accepted),
+        (false, 131_049, None, State::Accepted),
+        (true, 131_026, None, State::Accepted),
+    ] {
+        let change = |campaign: &mut Campaign| {
+            campaign.state = CampaignState::Sending;
+            campaign.policy.retry_undelivered = retry_undelivered;
+            let end = days_left.map(|days| cloud::now() + days * DAY_MS - 60_000);
+            campaign.schedule.not_after = end;
+        };
+        let id = env.create_campaign_with(change).await.id;
+        env.ledger.claim(&id, 1, "sender", 1).await.unwrap();
+        // Once, and twice more after it moved.
+        for _ in 0..3 {
+            MetaClient::new(&env).post(&failure_body(&id, code)).await;
+        }
+        let state = env.row_state(&id, 1).await;
+        assert_eq!(state, expected, "{retry_undelivered} {code} {days_left:?}");
+        if expected == State::Retry {
+            assert_retry_is_due_in_a_day(&env, &id, code).await;
+        }
+    }
+}
+
+fn failure_body(campaign: &CampaignId, code: u32) -> Value {
+    let mut status = row_status(campaign, 1, "failed", 10);
+    status["errors"][0]["code"] = json!(code);
+    statuses_body(&[status])
+}
+
+/// The row waits a day; a late status of its first attempt does not change the second.
+async fn assert_retry_is_due_in_a_day(env: &TestEnv, id: &CampaignId, code: u32) {
+    let due_at = env.ledger_row(id, 1).await.not_before.unwrap();
+    assert!(due_at >= cloud::now() + DAY_MS - 60_000);
+    let claim = env.ledger.claim(id, 1, "sender", cloud::now() + 2 * DAY_MS);
+    assert_eq!(claim.await.unwrap(), Claim::Won(2));
+    MetaClient::new(env).post(&failure_body(id, code)).await;
+    let row = env.ledger_row(id, 1).await;
+    assert_eq!((row.state, row.attempt), (State::Claimed, 2));
 }

@@ -1,26 +1,34 @@
-//! The tally: repeated and overlapping batches add nothing.
+//! The counter: repeated and overlapping stream batches add nothing; too many failures pause a campaign.
+
+use std::ops::Range;
 
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::CampaignState;
+use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use campaign::lifecycle::counters::Counters;
 use counter::{Counter, StreamEvent};
 use serde_json::{Value, json};
 
-use crate::architecture::sample_event;
 use crate::harness::TestEnv;
+use crate::harness::json::{assert_says, sample_event};
 
-async fn handle_event(tally: &Counter, event: &Value) {
+/// The campaign of the sample event.
+const SAMPLE_CAMPAIGN: &str = "0198c0de-0000-7000-8000-000000000001";
+
+async fn handle_event(counter: &Counter, event: &Value) {
     let event: StreamEvent = serde_json::from_value(event.clone()).unwrap();
-    tally.handle(event).await.unwrap();
+    counter.handle(event).await.unwrap();
 }
 
-fn slice_records(sample: &Value, records: std::ops::Range<usize>) -> Value {
-    let mut part = sample.clone();
-    part["Records"] = json!(sample["Records"].as_array().unwrap()[records]);
-    part
+/// The sample event with some of its records only.
+fn slice_records(sample: &Value, records: Range<usize>) -> Value {
+    let mut slice = sample.clone();
+    slice["Records"] = json!(sample["Records"].as_array().unwrap()[records]);
+    slice
 }
 
-fn counts(counters: &Counters) -> [i64; 5] {
+/// The sample campaign's counters: claimed, accepted, sent, delivered, attempts.
+async fn counts(env: &TestEnv) -> [i64; 5] {
+    let counters = sample_counters(env).await;
     [
         counters.claimed,
         counters.accepted,
@@ -30,62 +38,51 @@ fn counts(counters: &Counters) -> [i64; 5] {
     ]
 }
 
+async fn sample_counters(env: &TestEnv) -> Counters {
+    let campaign: CampaignId = SAMPLE_CAMPAIGN.parse().unwrap();
+    env.counters.sum(&campaign).await.unwrap()
+}
+
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn overlapping_and_repeated_batches_count_once() {
-    let world = TestEnv::new().await;
-    let campaign: CampaignId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
+    let env = TestEnv::new().await;
     let sample = sample_event("counter.stream.json");
-    let (one, two) = (
-        Counter::new(world.counters.clone(), world.campaigns.clone(), None),
-        Counter::new(world.counters.clone(), world.campaigns.clone(), None),
-    );
-    handle_event(&one, &slice_records(&sample, 0..1)).await;
-    assert_eq!(
-        counts(&world.counters.sum(&campaign).await.unwrap()),
-        [1, 0, 0, 0, 1]
-    );
-    // Another process, cut differently; then the first again, which remembers an older count.
-    handle_event(&two, &slice_records(&sample, 0..2)).await;
-    handle_event(&one, &sample).await;
-    handle_event(&two, &sample).await;
-    handle_event(&one, &slice_records(&sample, 0..0)).await;
-    let total = world.counters.sum(&campaign).await.unwrap();
-    assert_eq!(counts(&total), [0, 1, 1, 1, 1]);
-    assert_eq!(total.first_attempt_at, Some(1_790_000_000_000));
+    let (first, second) = (env.counter(), env.counter());
+    handle_event(&first, &slice_records(&sample, 0..1)).await;
+    assert_eq!(counts(&env).await, [1, 0, 0, 0, 1]);
+    // Another process gets other batches; then the first one goes on, which remembers older counters.
+    handle_event(&second, &slice_records(&sample, 0..2)).await;
+    handle_event(&first, &sample).await;
+    handle_event(&second, &sample).await;
+    handle_event(&first, &slice_records(&sample, 0..0)).await;
+    assert_eq!(counts(&env).await, [0, 1, 1, 1, 1]);
+    let counters = sample_counters(&env).await;
+    assert_eq!(counters.first_attempt_at, Some(1_790_000_000_000));
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn shards_add_up_and_need_an_id() {
-    let world = TestEnv::new().await;
-    let campaign: CampaignId = "0198c0de-0000-7000-8000-000000000001".parse().unwrap();
+    let env = TestEnv::new().await;
     let sample = sample_event("counter.stream.json");
-    let tally = Counter::new(world.counters.clone(), world.campaigns.clone(), None);
-    handle_event(&tally, &slice_records(&sample, 0..2)).await;
-    // The row's partition moved to a child shard, whose numbers are its own.
+    let counter = env.counter();
+    handle_event(&counter, &slice_records(&sample, 0..2)).await;
+    // The row's partition moved to a child shard, which has sequence numbers of its own.
     let mut child = slice_records(&sample, 2..3);
     child["shardId"] = json!("shardId-child");
     child["Records"][0]["dynamodb"]["SequenceNumber"] = json!("1");
-    handle_event(&tally, &child).await;
-    assert_eq!(
-        counts(&world.counters.sum(&campaign).await.unwrap()),
-        [0, 1, 1, 1, 1]
-    );
-    let mut nameless = sample.clone();
-    nameless.as_object_mut().unwrap().remove("shardId");
-    let refused = tally
-        .handle(serde_json::from_value(nameless).unwrap())
-        .await;
-    assert!(
-        refused
-            .unwrap_err()
-            .to_string()
-            .contains("TumblingWindowInSeconds")
-    );
+    handle_event(&counter, &child).await;
+    assert_eq!(counts(&env).await, [0, 1, 1, 1, 1]);
+
+    let mut without_id = sample.clone();
+    without_id.as_object_mut().unwrap().remove("shardId");
+    let event = serde_json::from_value(without_id).unwrap();
+    let error = counter.handle(event).await.unwrap_err();
+    assert_says(&error.to_string(), &["TumblingWindowInSeconds"]);
 }
 
-/// `count` rows of a campaign that end in `state`, numbered from `first`.
+/// `count` stream records of rows that end in `state`, numbered from `first`.
 fn final_records(id: &CampaignId, first: usize, count: usize, state: &str) -> Vec<Value> {
     let sample = sample_event("counter.stream.json")["Records"][0].clone();
     let record = |number: usize| {
@@ -103,33 +100,39 @@ fn final_records(id: &CampaignId, first: usize, count: usize, state: &str) -> Ve
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn circuit_breaker_pauses_campaign_and_starts_anew_after_resume() {
-    let world = TestEnv::new().await;
-    let tally = Counter::new(world.counters.clone(), world.campaigns.clone(), None);
-    let campaign = world.create_campaign(CampaignState::Sending).await.id;
-    let batch = async |records: Vec<Value>| {
-        handle_event(&tally, &json!({"Records": records, "shardId": "shard"})).await;
-        world.load_campaign(&campaign).await
+    let env = TestEnv::new().await;
+    let counter = env.counter();
+    let id = env.create_campaign(CampaignState::Sending).await.id;
+    let after = async |first, count, state| -> Campaign {
+        let records = final_records(&id, first, count, state);
+        handle_event(&counter, &json!({"Records": records, "shardId": "shard"})).await;
+        env.load_campaign(&id).await
     };
-    batch(final_records(&campaign, 1, 79, "accepted")).await;
-    let fine = batch(final_records(&campaign, 80, 20, "rejected")).await;
-    assert_eq!(fine.state, CampaignState::Sending, "too few to tell");
-    let fine = batch(final_records(&campaign, 100, 1, "accepted")).await;
-    assert_eq!(fine.state, CampaignState::Sending, "20 of 100 are allowed");
-    let stopped = batch(final_records(&campaign, 101, 1, "unconfirmed")).await;
-    assert_eq!(stopped.state, CampaignState::Paused);
-    let reason = stopped.reason.unwrap();
-    assert!(
-        reason.contains("21 of the latest 101") && reason.contains("20 %"),
-        "{reason}"
+    after(1, 79, "accepted").await;
+    let few = after(80, 20, "rejected").await;
+    assert_eq!(few.state, CampaignState::Sending, "too few outcomes");
+    let allowed = after(100, 1, "accepted").await;
+    assert_eq!(
+        allowed.state,
+        CampaignState::Sending,
+        "20 of 100 are allowed"
     );
-    // An operator who looked at it and goes on is not stopped by the same rows again.
-    let paused = [CampaignState::Paused];
-    let resumed = world
+    let paused = after(101, 1, "unconfirmed").await;
+    assert_eq!(paused.state, CampaignState::Paused);
+    assert_says(&paused.reason.unwrap(), &["21 of the latest 101", "20 %"]);
+
+    // The operator resumes: the same rows do not pause the campaign again.
+    let from = [CampaignState::Paused];
+    let resumed = env
         .campaigns
-        .transition(&campaign, CampaignState::Sending, &paused, None);
+        .transition(&id, CampaignState::Sending, &from, None);
     assert!(resumed.await.unwrap());
-    let on = batch(final_records(&campaign, 102, 50, "rejected")).await;
-    assert_eq!(on.state, CampaignState::Sending);
-    let off = batch(final_records(&campaign, 152, 50, "rejected")).await;
-    assert_eq!(off.state, CampaignState::Paused);
+    assert_eq!(
+        after(102, 50, "rejected").await.state,
+        CampaignState::Sending
+    );
+    assert_eq!(
+        after(152, 50, "rejected").await.state,
+        CampaignState::Paused
+    );
 }

@@ -1,174 +1,177 @@
-//! Erasure: nothing of somebody is left anywhere but a hash, and nobody else is touched.
+//! Erasure: only a hash of a recipient is left, and no other recipient is touched.
 
+use campaign::id::CampaignId;
+use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::FileInfo;
-use cloud::contacts::ContactKey;
+use cloud::erasure_queue::ErasureJob;
 use cloud::files::Upload;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::callbacks::{response_status, signed_request, status_json, statuses_body};
-use crate::harness::{API_TOKEN, TestEnv};
-use crate::http_api::{call_api, get_json, new_api};
+use crate::harness::api_client::ApiClient;
+use crate::harness::json::{assert_has, assert_says, text};
+use crate::harness::meta::{MetaClient, change_body, row_status, statuses_body};
+use crate::harness::{TestEnv, phone};
 
-#[tokio::test]
-#[ignore = "needs services: cargo xtask test"]
-async fn erasure_removes_every_trace_once_the_campaigns_are_over() {
-    let world = TestEnv::new().await;
-    let (api, webhook) = (new_api(&world), world.webhook());
-    world
-        .simulator
-        .state
-        .update_settings(&json!({"user_ids": true}))
-        .unwrap();
-    let campaign = world
-        .create_campaign_with(|campaign| {
-            campaign.exclude = Some(FileInfo {
-                name: "out.csv".into(),
-                size: 1,
-            });
-        })
-        .await;
-    let id = campaign.id.clone();
-    world
-        .upload_to(&id, Upload::Exclusions, b"+34 610 999 999\n+34610888888\n")
-        .await;
-    let file = b"phone,name\r\n+34610000001,Ana\r\n+34 610 000 002,Secret Person\r\n12,Nobody\r\n+34610000003,Cleo\r\n+34610000002,Secret Person\r\n";
-    let event = world.upload_file(&id, file).await;
-    world.run_import(event).await;
-    world.send_all().await;
-    let wamid = world
-        .ledger
-        .get_row(&id, 2)
-        .await
-        .unwrap()
-        .unwrap()
-        .wamid
-        .unwrap();
-    let mut sent = status_json(&format!("{id}:2:1"), &wamid, "sent", 10);
-    sent["recipient_id"] = json!("34610000002");
-    assert_eq!(
-        response_status(&webhook, signed_request(&world, &statuses_body(&[sent]))).await,
-        200
-    );
-    let said = json!({"from": "34610000002", "id": "wamid.in", "timestamp": "1790000000", "type": "text", "text": {"body": "my secret"}});
-    let value = json!({"contacts": [{"profile": {"name": "Secret Person"}, "wa_id": "34610000002", "user_id": "XX.34610000002"}], "messages": [said]});
-    let body = json!({"entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}]})
-        .to_string();
-    assert_eq!(
-        response_status(&webhook, signed_request(&world, &body)).await,
-        200
-    );
-    let path = format!("/v1/campaigns/{id}/report");
-    assert_eq!(
-        call_api(&api, "POST", &path, Some(API_TOKEN), Vec::new())
-            .await
-            .0,
-        202
-    );
-    world.run_next_job().await;
+/// The recipient to erase is in rows 2 and 5; row 3 is rejected.
+const FILE: &[u8] = b"phone,name\r\n+34610000001,Ana\r\n+34 610 000 002,Secret Person\r\n12,Nobody\r\n+34610000003,Cleo\r\n+34610000002,Secret Person\r\n";
 
-    let (code, _, asked) = call_api(
-        &api,
-        "DELETE",
-        "/v1/contacts/34610000002",
-        Some(API_TOKEN),
-        Vec::new(),
-    )
-    .await;
-    assert_eq!(
-        (code, &asked["suppressed"], &asked["erasure"]),
-        (202, &json!(true), &json!("requested"))
-    );
-    // The campaign is not closed yet: rows are known by their place in the file.
-    assert!(!world.run_next_erasure().await);
-    let (_, waiting) = get_json(&api, "/v1/contacts/34610000002").await;
-    assert!(
-        waiting["erasure"].as_str().unwrap().contains("waits until"),
-        "{waiting}"
-    );
-    let phone = campaign::import::phone::parse("+34610000002", None).unwrap();
-    let order_again = async || {
-        let waits_for = Some(id.clone());
-        let order = cloud::erasure_queue::ErasureJob { phone, waits_for };
-        let order = world
-            .erasure_queue()
-            .enqueue(&order, std::time::Duration::ZERO)
-            .await;
-        order.unwrap();
+const EXCLUDE_LIST: &[u8] = b"+34 610 999 999\n+34610888888\n";
+
+const CONTACT: &str = "/v1/contacts/34610000002";
+
+fn subject() -> Phone {
+    phone("+34610000002")
+}
+
+/// A campaign that was sent, with a status and an answer of the recipient, and a report of it.
+async fn send_campaign(env: &TestEnv, api: &ApiClient) -> CampaignId {
+    env.configure_simulator(json!({"user_ids": true}));
+    let exclude = FileInfo {
+        name: "out.csv".into(),
+        size: 1,
     };
-    order_again().await;
-    assert!(!world.run_next_erasure().await, "still not over");
-    world.recount_ledger(&id).await;
+    let campaign = env
+        .create_campaign_with(|campaign| campaign.exclude = Some(exclude))
+        .await;
+    let id = campaign.id;
+    env.upload_to(&id, Upload::Exclusions, EXCLUDE_LIST).await;
+    env.import_file(&id, FILE).await;
+    env.send_all().await;
+    post_callbacks_of_the_subject(env, &id).await;
+    api.post(&format!("/v1/campaigns/{id}/report"), Value::Null)
+        .await
+        .expect(202);
+    env.run_next_job().await;
+    id
+}
+
+async fn post_callbacks_of_the_subject(env: &TestEnv, id: &CampaignId) {
+    let meta = MetaClient::new(env);
+    let mut sent = row_status(id, 2, "sent", 10);
+    sent["id"] = json!(env.ledger_row(id, 2).await.wamid.unwrap());
+    sent["recipient_id"] = json!("34610000002");
+    meta.post(&statuses_body(&[sent])).await;
+    let message = json!({"from": "34610000002", "id": "wamid.in", "timestamp": "1790000000", "type": "text",
+        "text": {"body": "my secret"}});
+    let contact = json!({"profile": {"name": "Secret Person"}, "wa_id": "34610000002", "user_id": "XX.34610000002"});
+    let value = json!({"contacts": [contact], "messages": [message]});
+    meta.post(&change_body("messages", value)).await;
+}
+
+/// Closes the campaign as the reconciler does once it is finished.
+async fn close_campaign(env: &TestEnv, id: &CampaignId) {
+    env.recount_ledger(id).await;
     let now = cloud::now();
-    world
-        .reconciler()
+    env.reconciler()
         .run(now + 300_000, now + 900_000)
         .await
         .unwrap();
-    assert!(world.load_campaign(&id).await.is_over());
-    order_again().await;
-    assert!(world.run_next_erasure().await);
+    assert!(env.load_campaign(id).await.is_over());
+}
 
-    let all = world.dump().await;
+/// The job that an erasure left in the queue for after the campaign, without its delay.
+async fn enqueue_deferred_erasure(env: &TestEnv, id: &CampaignId) {
+    let job = ErasureJob {
+        phone: subject(),
+        waits_for: Some(id.clone()),
+    };
+    let queue = env.erasure_queue();
+    queue
+        .enqueue(&job, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+}
+
+/// A campaign that was sent and closed, and whose recipient was erased then.
+async fn erase_after_campaign(env: &TestEnv, api: &ApiClient) -> CampaignId {
+    let id = send_campaign(env, api).await;
+    close_campaign(env, &id).await;
+    api.delete(CONTACT).await.expect(202);
+    assert!(env.run_next_erasure().await);
+    id
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn erasure_suppresses_at_once_and_waits_for_open_campaigns() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let id = send_campaign(&env, &api).await;
+    let requested = api.delete(CONTACT).await.expect(202);
+    assert_has(
+        &requested,
+        &json!({"suppressed": true, "erasure": "requested"}),
+    );
+    // The campaign is not closed yet: rows are identified by their place in the file.
+    assert!(!env.run_next_erasure().await);
+    let waiting = api.get(CONTACT).await.expect(200);
+    assert_says(text(&waiting["erasure"]), &["waits until"]);
+    enqueue_deferred_erasure(&env, &id).await;
+    assert!(!env.run_next_erasure().await, "the campaign is still open");
+
+    close_campaign(&env, &id).await;
+    enqueue_deferred_erasure(&env, &id).await;
+    assert!(env.run_next_erasure().await);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn erasure_leaves_only_a_hash_and_touches_no_other_recipient() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    erase_after_campaign(&env, &api).await;
+    let dump = env.dump().await;
     for trace in ["610000002", "610 000 002", "Secret Person", "my secret"] {
-        let lines: Vec<&str> = all.lines().filter(|line| line.contains(trace)).collect();
+        let lines: Vec<&str> = dump.lines().filter(|line| line.contains(trace)).collect();
         assert!(lines.is_empty(), "{trace}: {lines:?}");
     }
     for other in ["34610000001", "Cleo", "610 999 999", "34610888888"] {
-        assert!(all.contains(other), "{other} is gone, too");
+        assert!(dump.contains(other), "{other} was erased, too");
     }
-    let contact = world
-        .contacts
-        .get(&ContactKey::Phone(phone))
-        .await
-        .unwrap()
-        .unwrap();
+    let contact = env.contact(subject()).await;
     assert!(contact.suppressed && contact.phone.is_none());
-    let (_, seen) = get_json(&api, "/v1/contacts/34610000002").await;
-    assert_eq!(
-        (&seen["erasure"], &seen["consent"][0]["source"]),
-        (&json!("done"), &json!("erasure"))
+    let shown = api.get(CONTACT).await.expect(200);
+    assert_eq!(shown["erasure"], "done");
+    assert_eq!(shown["consent"][0]["source"], "erasure");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn erased_rows_keep_their_place_and_counters_balance() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let id = erase_after_campaign(&env, &api).await;
+    let campaign = api.get(&format!("/v1/campaigns/{id}")).await.expect(200);
+    assert_has(
+        &campaign,
+        &json!({"rows": {"balanced": true, "accepted": 3}}),
     );
-    // Rows are where they were, sums hold, and nobody messages them again.
-    let (_, seen) = get_json(&api, &format!("/v1/campaigns/{id}")).await;
-    assert_eq!(
-        (&seen["rows"]["balanced"], &seen["rows"]["accepted"]),
-        (&json!(true), &json!(3)),
-        "{seen}"
-    );
-    assert_eq!(
-        call_api(&api, "POST", &path, Some(API_TOKEN), Vec::new())
-            .await
-            .0,
-        202
-    );
-    world.run_next_job().await;
-    let (_, shown) = get_json(&api, &path).await;
-    let text = reqwest::get(shown["files"][0]["url"].as_str().unwrap())
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
+    let report = format!("/v1/campaigns/{id}/report");
+    api.post(&report, Value::Null).await.expect(202);
+    env.run_next_job().await;
+    let shown = api.get(&report).await.expect(200);
+    let file = env.download_text(&shown["files"][0]["url"]).await;
+    let lines: Vec<&str> = file.trim_start_matches('\u{feff}').lines().collect();
     assert!(
         lines[2].starts_with("erased,,2,rejected_at_import"),
-        "{text}"
+        "{file}"
     );
     assert!(
         lines[4].starts_with("+34610000003,Cleo,4,accepted"),
-        "{text}"
+        "{file}"
     );
-    let again = world.create_campaign_with(|_| {}).await;
-    let event = world
-        .upload_file(
-            &again.id,
-            b"phone,name\n+34610000002,Again\n+34610000009,New\n",
-        )
-        .await;
-    world.run_import(event).await;
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn erased_recipient_is_suppressed_in_later_campaigns() {
+    let env = TestEnv::new().await;
+    erase_after_campaign(&env, &ApiClient::new(&env)).await;
+    let later = env.create_campaign_with(|_| {}).await;
+    let file = b"phone,name\n+34610000002,Again\n+34610000009,New\n";
+    env.import_file(&later.id, file).await;
     assert_eq!(
-        world
-            .load_campaign(&again.id)
+        env.load_campaign(&later.id)
             .await
             .import_counts()
             .suppressed,

@@ -1,44 +1,64 @@
-//! Journeys. What goes where:
+//! Tests of several crates together. What is where:
 //!
-//! - [`architecture`]: who may depend on whom; the sample events are events (plain `cargo test`)
-//! - [`corpus`]: files as people export them, and what becomes of each (plain `cargo test`)
-//! - [`uploads`]: the presigned PUT and every way of tampering with it (real S3)
-//! - [`splitting`]: from the S3 event to what is on the queue, and files that cannot be used
-//! - [`importing`]: preview and start, corrections, people who are left out, templates
-//! - [`sending`]: the sender against real queues and tables and the simulator; every class of error
-//! - [`controlling`]: pause, resume, cancel, the breaker, canary rows, a campaign's time
-//! - [`reconciling`]: the sweep repairs what died, was lost, or ran out of time
-//! - [`callbacks`]: the webhook: handshake, signature, storage, any order
-//! - [`inbound`]: what people and Meta say: consent, the window, the inbox, answers, notices
-//! - [`erasing`]: somebody is forgotten everywhere
-//! - [`forwarding`]: callbacks on their way to `EventBridge` and a customer
-//! - [`counting`]: the tally: repeated and overlapping batches add nothing
-//! - [`reporting`]: the report, the summary, the counters anew
+//! - [`architecture`]: who may depend on whom (plain `cargo test`)
+//! - [`sample_events`]: the sample events are what each function reads (plain `cargo test`)
+//! - [`corpus_files`]: files as customers export them, and what each must give (plain `cargo test`)
+//! - [`uploads`]: the presigned upload and every way of tampering with it (real S3)
+//! - [`splitting`]: from the S3 event to the batches on the queue, and files that cannot be used
+//! - [`import_recovery`]: imports that are interrupted
+//! - [`importing`]: preview and start, corrections, exclude list, test send
+//! - [`templates`]: messages are checked against the account's templates
+//! - [`sending`]: the sender, and every class of error
+//! - [`pausing_errors`]: errors that pause a campaign, limits that start a cooldown
+//! - [`controlling`]: pause, resume, cancel
+//! - [`canary_and_schedule`]: canary rows and a campaign's schedule
+//! - [`reconciling`]: the reconciler repairs what died, was lost or ran out of time
+//! - [`callbacks`]: the webhook: handshake, signature, storage, statuses in any order
+//! - [`webhook_crash`]: a webhook that is killed while it stores
+//! - [`consent`]: opt-outs and opt-ins
+//! - [`service_window`]: the 24-hour customer service window
+//! - [`inbox`]: what recipients write, with the campaign it answers
+//! - [`replies`]: automatic replies and opt-out keywords
+//! - [`account_events`]: account notifications and failed deliveries pause campaigns
+//! - [`erasing`]: a recipient's data is erased everywhere
+//! - [`forwarding`]: callbacks on their way to `EventBridge` and a webhook endpoint
+//! - [`counting`]: the counter: repeated and overlapping batches add nothing; the circuit breaker
+//! - [`reporting`]: the report, the summary, the recount
 //! - [`http_api`]: the API's answers, good and bad
-//! - [`deployed`]: the main job on the deployed whole, by the simulator's books
-//! - [`harness`]: buckets, queues and tables of one test's own, from the template
+//! - [`deployed`]: the main job on a deployed stack, compared with the simulator's call log
+//! - [`harness`]: what the tests share: an environment of one test's own, and the verbs that act on it
 //!
-//! All but the first two need services: `cargo xtask test` starts them and runs these with `--ignored`.
+//! All but the first three need services: `cargo xtask test` starts them and runs these with `--ignored`.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test that fails here fails where it should"
 )]
 
+mod account_events;
 mod architecture;
 mod callbacks;
+mod canary_and_schedule;
+mod consent;
 mod controlling;
-mod corpus;
+mod corpus_files;
 mod counting;
 mod deployed;
 mod erasing;
 mod forwarding;
 mod harness;
 mod http_api;
+mod import_recovery;
 mod importing;
-mod inbound;
+mod inbox;
+mod pausing_errors;
 mod reconciling;
+mod replies;
 mod reporting;
+mod sample_events;
 mod sending;
+mod service_window;
 mod splitting;
+mod templates;
 mod uploads;
+mod webhook_crash;

@@ -1,133 +1,101 @@
-//! The sender against real queues and tables and the simulator.
+//! The sender against real queues and tables, with the simulator as Meta: every class of error, claims, access tokens.
 
 use std::time::Duration;
 
-use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::batch::Row;
 use campaign::delivery::ledger::State;
-use campaign::id::CampaignId;
-use campaign::import::phone;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use cloud::ledger::{Claim, LedgerRow};
 use serde_json::json;
 
-use crate::harness::{TIMEOUT, TestEnv, invoke_sender};
+use crate::harness::{TIMEOUT, TestEnv, invoke_sender, phone};
 
 fn batch_row(number: u32, to: &str) -> Row {
     Row {
         row: number,
-        to: phone::parse(to, None).unwrap(),
+        to: phone(to),
         values: vec!["Ana".into()],
     }
 }
 
-async fn enqueue(world: &TestEnv, campaign: &CampaignId, rows: Vec<Row>) {
-    let batch = Batch {
-        campaign: campaign.clone(),
-        rows,
-    };
-    world.queue.enqueue(&[batch], Duration::ZERO).await.unwrap();
+/// The simulator fails a send to `+1 202 555 01xx` as its last two digits say (see `simulator::magic_numbers`).
+fn magic_row(ending: u32) -> Row {
+    batch_row(1, &format!("+120255501{ending:02}"))
 }
 
-async fn ledger_row(world: &TestEnv, campaign: &CampaignId, row: u32) -> LedgerRow {
-    world
-        .ledger
-        .get_row(campaign, row)
-        .await
-        .unwrap()
-        .expect("a row in the ledger")
-}
-
-/// A campaign with one row to `+1 202 555 01{ending}`, sent once.
-async fn send_one_row(world: &TestEnv, ending: u32, proven: bool) -> (Campaign, LedgerRow) {
-    let campaign = world.create_campaign(CampaignState::Sending).await;
-    if proven {
-        world.campaigns.mark_accepted(&campaign.id).await.unwrap();
+/// A campaign of one row to the magic number of this ending, sent once.
+async fn send_one_row(env: &TestEnv, ending: u32, has_acceptance: bool) -> (Campaign, LedgerRow) {
+    let id = env.create_campaign(CampaignState::Sending).await.id;
+    if has_acceptance {
+        env.campaigns.mark_accepted(&id).await.unwrap();
     }
-    enqueue(
-        world,
-        &campaign.id,
-        vec![batch_row(1, &format!("+120255501{ending:02}"))],
-    )
-    .await;
-    world
-        .deliver_next(&world.sender(), TIMEOUT)
-        .await
-        .expect("a batch");
-    let stored = ledger_row(world, &campaign.id, 1).await;
-    (world.load_campaign(&campaign.id).await, stored)
+    env.enqueue_rows(&id, vec![magic_row(ending)]).await;
+    env.deliver_next(&env.sender()).await;
+    (env.load_campaign(&id).await, env.ledger_row(&id, 1).await)
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn repeated_batch_sends_each_row_once() {
-    let world = TestEnv::new().await;
-    let campaign = world.create_campaign(CampaignState::Sending).await;
+    let env = TestEnv::new().await;
+    let id = env.create_campaign(CampaignState::Sending).await.id;
     let rows: Vec<Row> = (1..=5)
         .map(|n| batch_row(n, &format!("+551198765432{n}")))
         .collect();
-    // Answers are slow, so that the batch comes again while they are awaited.
-    let slow = json!({"median_ms": 1500.0, "p99_ms": 1600.0});
-    world.simulator.state.update_settings(&slow).unwrap();
-    let (one, two) = (world.sender(), world.sender());
-    // Three times, to two senders and to the same one again, then once more.
+    // Responses are slow, so that the batch comes again while they are awaited.
+    env.configure_simulator(json!({"median_ms": 1500.0, "p99_ms": 1600.0}));
+    let (one, two) = (env.sender(), env.sender());
+    // Three times, to two senders and to the first one again, then once more.
     for _ in 0..3 {
-        enqueue(&world, &campaign.id, rows.clone()).await;
+        env.enqueue_rows(&id, rows.clone()).await;
     }
     tokio::join!(
-        world.deliver_next(&one, TIMEOUT),
-        world.deliver_next(&two, Duration::ZERO)
+        env.try_deliver_next(&one, TIMEOUT),
+        env.try_deliver_next(&two, Duration::ZERO)
     );
-    enqueue(&world, &campaign.id, rows).await;
-    world.deliver_next(&one, TIMEOUT).await.expect("a batch");
-    let books = world.simulator.state.stats();
+    env.enqueue_rows(&id, rows).await;
+    env.deliver_next(&one).await;
+
+    let stats = env.simulator.state.stats();
     assert_eq!(
-        (books.calls, books.accepted, books.rows, books.repeats),
+        (stats.calls, stats.accepted, stats.rows, stats.repeats),
         (5, 5, 5, 0)
     );
     for number in 1..=5 {
-        let row = ledger_row(&world, &campaign.id, number).await;
+        let row = env.ledger_row(&id, number).await;
         assert_eq!((row.state, row.attempt), (State::Accepted, 1));
         assert!(row.wamid.is_some() && row.message_status.as_deref() == Some("accepted"));
     }
-    assert!(world.load_campaign(&campaign.id).await.has_acceptance);
+    assert!(env.load_campaign(&id).await.has_acceptance);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn permanent_recipient_errors_reject_the_row_only() {
-    let world = TestEnv::new().await;
+    let env = TestEnv::new().await;
+    let rejected = (CampaignState::Sending, State::Rejected);
     for ending in [20, 21, 22, 23, 24, 25, 26, 27] {
-        let (campaign, row) = send_one_row(&world, ending, false).await;
-        assert_eq!(
-            (campaign.state, row.state),
-            (CampaignState::Sending, State::Rejected),
-            "{ending}"
-        );
+        let (campaign, row) = send_one_row(&env, ending, false).await;
+        assert_eq!((campaign.state, row.state), rejected, "{ending}");
         assert!(row.error_info.unwrap().code.is_some());
     }
+    // These concern the row only once another row was accepted.
     for ending in [30, 31, 32] {
-        let (campaign, row) = send_one_row(&world, ending, true).await;
-        assert_eq!(
-            (campaign.state, row.state),
-            (CampaignState::Sending, State::Rejected),
-            "{ending}, proven"
-        );
+        let (campaign, row) = send_one_row(&env, ending, true).await;
+        assert_eq!((campaign.state, row.state), rejected, "{ending}");
     }
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn campaign_and_account_errors_pause_the_campaign_and_hold_the_row() {
-    let world = TestEnv::new().await;
-    let of_campaign = [40, 41, 42, 43, 44, 45, 46, 47];
-    let of_account = [50, 51, 52, 53, 54, 55, 56, 57, 58, 59];
-    for ending in of_campaign.into_iter().chain(of_account) {
-        let (campaign, row) = send_one_row(&world, ending, true).await;
-        assert_eq!(
-            (campaign.state, row.state),
-            (CampaignState::Paused, State::Held),
-            "{ending}"
-        );
+    let env = TestEnv::new().await;
+    let of_campaign = 40..=47;
+    let of_account = 50..=59;
+    for ending in of_campaign.chain(of_account) {
+        let (campaign, row) = send_one_row(&env, ending, true).await;
+        let expected = (CampaignState::Paused, State::Held);
+        assert_eq!((campaign.state, row.state), expected, "{ending}");
         let code = row.error_info.unwrap().code.unwrap();
         assert!(
             campaign.reason.unwrap().contains(&code.to_string()),
@@ -138,188 +106,127 @@ async fn campaign_and_account_errors_pause_the_campaign_and_hold_the_row() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn temporary_errors_are_retried() {
-    let world = TestEnv::new().await;
+async fn temporary_errors_are_scheduled_for_retry() {
+    let env = TestEnv::new().await;
     for ending in [10, 11, 13, 14, 15, 16, 17, 18, 19, 30] {
-        let (campaign, row) = send_one_row(&world, ending, false).await;
-        assert_eq!(
-            (campaign.state, row.state),
-            (CampaignState::Sending, State::Retry),
-            "{ending}"
-        );
+        let (campaign, row) = send_one_row(&env, ending, false).await;
+        let expected = (CampaignState::Sending, State::Retry);
+        assert_eq!((campaign.state, row.state), expected, "{ending}");
         assert!(row.not_before.unwrap() > cloud::now() - 60_000, "{ending}");
     }
-    world.drain_batches().await;
-    // 130429 twice, then accepted: one row, three attempts, through the queue.
-    let (campaign, _) = send_one_row(&world, 12, false).await;
-    let sender = world.sender();
-    while ledger_row(&world, &campaign.id, 1).await.state != State::Accepted {
-        world
-            .deliver_next(&sender, TIMEOUT)
-            .await
-            .expect("the row comes back");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn throttled_row_is_accepted_on_its_third_attempt() {
+    let env = TestEnv::new().await;
+    // 130429 twice, then accepted.
+    let (campaign, _) = send_one_row(&env, 12, false).await;
+    let sender = env.sender();
+    while env.row_state(&campaign.id, 1).await != State::Accepted {
+        env.deliver_next(&sender).await;
     }
-    let row = ledger_row(&world, &campaign.id, 1).await;
+    let row = env.ledger_row(&campaign.id, 1).await;
     assert_eq!((row.attempt, row.history.len()), (3, 2));
-    assert!(
-        row.history
-            .iter()
-            .all(|past| past.error_info.as_ref().unwrap().code == Some(130_429))
-    );
+    for attempt in row.history {
+        assert_eq!(attempt.error_info.unwrap().code, Some(130_429));
+    }
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn possibly_sent_row_is_unconfirmed_and_never_resent() {
-    let world = TestEnv::new().await;
+    let env = TestEnv::new().await;
     for ending in [1, 2, 3, 4] {
-        let (campaign, row) = send_one_row(&world, ending, false).await;
-        assert_eq!(
-            (campaign.state, row.state),
-            (CampaignState::Sending, State::Unconfirmed),
-            "{ending}"
-        );
-        enqueue(
-            &world,
-            &campaign.id,
-            vec![self::batch_row(1, &format!("+120255501{ending:02}"))],
-        )
-        .await;
-        world
-            .deliver_next(&world.sender(), TIMEOUT)
-            .await
-            .expect("a batch");
+        let (campaign, row) = send_one_row(&env, ending, false).await;
+        let expected = (CampaignState::Sending, State::Unconfirmed);
+        assert_eq!((campaign.state, row.state), expected, "{ending}");
+        env.enqueue_rows(&campaign.id, vec![magic_row(ending)])
+            .await;
+        env.deliver_next(&env.sender()).await;
     }
-    assert_eq!(world.simulator.state.stats().repeats, 0);
+    assert_eq!(env.simulator.state.stats().repeats, 0);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn refused_connection_is_retried() {
-    let world = TestEnv::new().await;
-    let campaign = world.create_campaign(CampaignState::Sending).await;
-    enqueue(&world, &campaign.id, vec![batch_row(1, "+5511987654321")]).await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    world
-        .deliver_next(&world.sender_to(&format!("http://{closed}")), TIMEOUT)
-        .await
-        .expect("a batch");
-    assert_eq!(
-        ledger_row(&world, &campaign.id, 1).await.state,
-        State::Retry
-    );
-    world
-        .deliver_next(&world.sender(), TIMEOUT)
-        .await
-        .expect("the row comes back");
-    assert_eq!(
-        ledger_row(&world, &campaign.id, 1).await.state,
-        State::Accepted
-    );
+    let env = TestEnv::new().await;
+    let id = env.create_campaign(CampaignState::Sending).await.id;
+    env.enqueue_rows(&id, vec![batch_row(1, "+5511987654321")])
+        .await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = listener.local_addr().unwrap();
+    drop(listener);
+    env.deliver_next(&env.sender_to(&format!("http://{closed}")))
+        .await;
+    assert_eq!(env.row_state(&id, 1).await, State::Retry);
+    env.deliver_next(&env.sender()).await;
+    assert_eq!(env.row_state(&id, 1).await, State::Accepted);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn stopped_campaign_sends_nothing() {
-    let world = TestEnv::new().await;
+    let env = TestEnv::new().await;
     for state in [
         CampaignState::Paused,
         CampaignState::Cancelled,
         CampaignState::Failed,
     ] {
-        let campaign = world.create_campaign(state).await;
-        enqueue(&world, &campaign.id, vec![batch_row(1, "+5511987654321")]).await;
-        world
-            .deliver_next(&world.sender(), TIMEOUT)
-            .await
-            .expect("a batch");
-        assert_eq!(
-            world.ledger.get_row(&campaign.id, 1).await.unwrap(),
-            None,
-            "{state:?}"
-        );
+        let id = env.create_campaign(state).await.id;
+        env.enqueue_rows(&id, vec![batch_row(1, "+5511987654321")])
+            .await;
+        env.deliver_next(&env.sender()).await;
+        assert_eq!(env.ledger.get_row(&id, 1).await.unwrap(), None, "{state:?}");
     }
-    assert_eq!(world.simulator.state.stats().calls, 0);
+    assert_eq!(env.simulator.state.stats().calls, 0);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn expired_claim_becomes_unconfirmed() {
-    let world = TestEnv::new().await;
-    let campaign = world.create_campaign(CampaignState::Sending).await;
-    let long_ago = cloud::now() - 3_600_000;
-    for (number, claimed_at) in [(1, long_ago), (2, cloud::now())] {
-        let claim = world
-            .ledger
-            .claim(&campaign.id, number, "the dead", claimed_at)
-            .await
-            .unwrap();
-        assert_eq!(claim, Claim::Won(1));
+async fn expired_claim_becomes_unconfirmed_and_a_fresh_one_stays() {
+    let env = TestEnv::new().await;
+    let id = env.create_campaign(CampaignState::Sending).await.id;
+    let an_hour_ago = cloud::now() - 3_600_000;
+    for (row, claimed_at) in [(1, an_hour_ago), (2, cloud::now())] {
+        let claim = env.ledger.claim(&id, row, "a dead sender", claimed_at);
+        assert_eq!(claim.await.unwrap(), Claim::Won(1));
     }
-    enqueue(
-        &world,
-        &campaign.id,
-        vec![
-            batch_row(1, "+5511987654321"),
-            batch_row(2, "+5511987654322"),
-        ],
-    )
-    .await;
-    world
-        .deliver_next(&world.sender(), TIMEOUT)
-        .await
-        .expect("a batch");
-    assert_eq!(
-        ledger_row(&world, &campaign.id, 1).await.state,
-        State::Unconfirmed
-    );
-    assert_eq!(
-        ledger_row(&world, &campaign.id, 2).await.state,
-        State::Claimed,
-        "may still be at work"
-    );
-    assert_eq!(world.simulator.state.stats().calls, 0);
+    let rows = vec![
+        batch_row(1, "+5511987654321"),
+        batch_row(2, "+5511987654322"),
+    ];
+    env.enqueue_rows(&id, rows).await;
+    env.deliver_next(&env.sender()).await;
+    assert_eq!(env.row_state(&id, 1).await, State::Unconfirmed);
+    assert_eq!(env.row_state(&id, 2).await, State::Claimed);
+    assert_eq!(env.simulator.state.stats().calls, 0);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn rotated_access_token_is_reloaded_without_a_pause() {
-    let world = TestEnv::new().await;
-    let campaign = world.create_campaign(CampaignState::Sending).await;
-    let sender = world.sender();
-    enqueue(&world, &campaign.id, vec![batch_row(1, "+5511987654321")]).await;
-    world.deliver_next(&sender, TIMEOUT).await.expect("a batch");
-    world
-        .simulator
-        .state
-        .update_settings(&json!({"access_token": "the next one"}))
-        .unwrap();
-    world.rotate_access_token("the next one").await;
-    enqueue(&world, &campaign.id, vec![batch_row(2, "+5511987654322")]).await;
-    while world
-        .ledger
-        .get_row(&campaign.id, 2)
-        .await
-        .unwrap()
-        .is_none_or(|row| row.state != State::Accepted)
-    {
-        world
-            .deliver_next(&sender, TIMEOUT)
-            .await
-            .expect("the row comes back");
+    let env = TestEnv::new().await;
+    let id = env.create_campaign(CampaignState::Sending).await.id;
+    let sender = env.sender();
+    env.enqueue_rows(&id, vec![batch_row(1, "+5511987654321")])
+        .await;
+    env.deliver_next(&sender).await;
+    env.configure_simulator(json!({"access_token": "the next one"}));
+    env.rotate_access_token("the next one").await;
+    env.enqueue_rows(&id, vec![batch_row(2, "+5511987654322")])
+        .await;
+    env.deliver_next(&sender).await;
+    while env.row_state(&id, 2).await != State::Accepted {
+        env.deliver_next(&sender).await;
     }
-    assert_eq!(
-        world.load_campaign(&campaign.id).await.state,
-        CampaignState::Sending
-    );
+    assert_eq!(env.campaign_state(&id).await, CampaignState::Sending);
 }
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
 async fn malformed_batch_is_reported_as_failed() {
-    let world = TestEnv::new().await;
-    assert!(!invoke_sender(&world.sender(), "{\"campaign\": 7}", None).await);
+    let env = TestEnv::new().await;
+    assert!(!invoke_sender(&env.sender(), "{\"campaign\": 7}", None).await);
 }

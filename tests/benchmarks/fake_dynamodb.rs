@@ -1,5 +1,5 @@
-//! Tables in memory, for figures alone: a recorded ledger of as many rows as one likes, and writes that are acknowledged at
-//! once. What is measured beside them is ours and not the emulator's.
+//! Tables in memory: a ledger of as many rows as wanted, and writes that are acknowledged at once. What is measured beside
+//! them is the function's own time and not the emulator's.
 
 use axum::Router;
 use axum::http::HeaderMap;
@@ -7,7 +7,7 @@ use axum::routing::post;
 use campaign::id::ROWS_PER_PARTITION;
 use serde_json::{Value, json};
 
-/// Serves them; gives the URL.
+/// Starts a server; gives its URL.
 pub(crate) async fn start_server() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -16,7 +16,7 @@ pub(crate) async fn start_server() -> String {
     url
 }
 
-/// DynamoDB's client for that URL.
+/// A DynamoDB client for that URL.
 pub(crate) async fn connect(url: &str) -> aws_sdk_dynamodb::Client {
     let config = cloud::aws::load_config().await;
     let config = aws_sdk_dynamodb::config::Builder::from(&config).endpoint_url(url);
@@ -32,7 +32,7 @@ async fn handle_request(headers: HeaderMap, body: String) -> String {
     }
 }
 
-/// A page of the recorded ledger: every row read, but each thousandth refused.
+/// A partition of the ledger: every row was read, but each thousandth is rejected.
 fn query_partition(query: &Value) -> String {
     let key = query["ExpressionAttributeValues"][":partition_key"]["S"]
         .as_str()
@@ -43,11 +43,11 @@ fn query_partition(query: &Value) -> String {
     json!({"Count": items.len(), "ScannedCount": items.len(), "Items": items}).to_string()
 }
 
-fn ledger_item(page: &str, row: u32) -> Value {
+fn ledger_item(partition: &str, row: u32) -> Value {
     let at = 1_790_000_000_000 + u64::from(row) * 12;
     let n = |number: u64| json!({"N": number.to_string()});
     let mut item = json!({
-        "partition_key": {"S": page}, "row": {"S": format!("{row:010}")}, "attempt": n(1), "owner": {"S": "a/1"},
+        "partition_key": {"S": partition}, "row": {"S": format!("{row:010}")}, "attempt": n(1), "owner": {"S": "a/1"},
         "claimed_at": n(at), "expires_at": n(1_890_000_000),
     });
     if row.is_multiple_of(1000) {

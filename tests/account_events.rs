@@ -1,0 +1,102 @@
+//! Account notifications and failed deliveries: both pause the campaigns they concern.
+
+use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::CampaignState;
+use campaign::message::Message;
+use serde_json::{Value, json};
+
+use crate::harness::TestEnv;
+use crate::harness::api_client::ApiClient;
+use crate::harness::json::{assert_says, list, text};
+use crate::harness::meta::{MetaClient, change_body, row_status, statuses_body};
+
+async fn import_with_template(env: &TestEnv, name: &str) -> CampaignId {
+    let template = json!({"name": name, "language": {"code": "en"}});
+    let message = Message::new(json!({"type": "template", "template": template})).unwrap();
+    let campaign = env
+        .import_campaign(3, |campaign| campaign.message = message)
+        .await;
+    campaign.id
+}
+
+/// A change of the template `sale`.
+fn template_event(event: &str) -> Value {
+    let value = json!({"event": event, "message_template_id": 1, "message_template_name": "sale", "message_template_language": "en",
+        "reason": "NONE", "other_info": {"title": "FIRST_PAUSE", "description": "Too many people reported it."}});
+    change_body("message_template_status_update", value)
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn paused_template_pauses_its_campaigns_unless_the_event_is_outdated() {
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    let sale = import_with_template(&env, "sale").await;
+    let update = import_with_template(&env, "update").await;
+    let mut outdated = template_event("PAUSED");
+    outdated["entry"][0]["time"] = json!(cloud::now() / 1000 - 3600);
+    let approved = template_event("APPROVED");
+    let unrelated = change_body("account_update", json!({"event": "PARTNER_ADDED"}));
+    for harmless in [&outdated, &approved, &unrelated] {
+        meta.post(harmless).await;
+        assert_eq!(env.campaign_state(&sale).await, CampaignState::Sending);
+    }
+    meta.post(&template_event("PAUSED")).await;
+    let paused = env.load_campaign(&sale).await;
+    assert_eq!(paused.state, CampaignState::Paused);
+    assert_says(&paused.reason.unwrap(), &["sale (en)", "Too many people"]);
+    assert_eq!(env.campaign_state(&update).await, CampaignState::Sending);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn flagged_number_pauses_every_campaign_and_an_upgrade_is_shown() {
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    let campaign = import_with_template(&env, "update").await;
+    let post = async |event: &str, limit: &str| {
+        let value = json!({"event": event, "current_limit": limit, "display_phone_number": "1"});
+        meta.post(&change_body("phone_number_quality_update", value))
+            .await;
+    };
+    post("THROUGHPUT_UPGRADE", "TIER_UNLIMITED").await;
+    let account = ApiClient::new(&env).get("/v1/account").await.expect(200);
+    let mut events = list(&account["events"]).iter();
+    let shown = events.any(|event| text(&event["text"]).contains("raise TpsBudget"));
+    assert!(shown, "{account}");
+    assert_eq!(env.campaign_state(&campaign).await, CampaignState::Sending);
+    post("FLAGGED", "TIER_10K").await;
+    assert_eq!(env.campaign_state(&campaign).await, CampaignState::Paused);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn failed_delivery_pauses_the_campaign_like_a_failed_send() {
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    for (link, code, expected) in [
+        ("https://example.com/a.png", 131_053, CampaignState::Paused),
+        ("{{name}}", 131_053, CampaignState::Sending),
+        ("https://example.com/a.png", 131_026, CampaignState::Sending),
+        ("https://example.com/a.png", 131_042, CampaignState::Paused),
+    ] {
+        let message = json!({"type": "image", "image": {"link": link}});
+        let message = Message::new(message).unwrap();
+        let campaign = env
+            .create_campaign_with(|campaign| {
+                campaign.state = CampaignState::Sending;
+                campaign.message = message;
+            })
+            .await;
+        env.ledger
+            .claim(&campaign.id, 1, "sender", 1)
+            .await
+            .unwrap();
+        let mut status = row_status(&campaign.id, 1, "failed", cloud::now() / 1000);
+        status["errors"][0]["code"] = json!(code);
+        meta.post(&statuses_body(&[status])).await;
+        let campaign = env.load_campaign(&campaign.id).await;
+        let reason = campaign.reason;
+        assert_eq!(campaign.state, expected, "{link} {code} {reason:?}");
+    }
+}

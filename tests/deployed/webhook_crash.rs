@@ -1,0 +1,89 @@
+//! Webhooks that Lambda's host kills between their writes.
+
+use std::time::{Duration, Instant};
+
+use campaign::id::CampaignId;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::stack::DeployedStack;
+use crate::harness::TIMEOUT;
+use crate::harness::json::assert_has;
+use crate::harness::meta::{row_status, statuses_body};
+
+const ROWS: u32 = 1000;
+
+#[tokio::test]
+#[ignore = "needs a deployed stack: cargo xtask test"]
+async fn killed_webhook_neither_loses_nor_double_counts_statuses() {
+    let stack = DeployedStack::new();
+    let id = stack.send_campaign("Killed", ROWS).await;
+    let path = format!("/v1/campaigns/{id}");
+    let before = stack.get_json(&path).await["delivery"]["read"]
+        .as_i64()
+        .unwrap();
+    assert!(before < i64::from(ROWS), "some messages are never read");
+
+    let body = read_by_every_recipient(&id.parse().unwrap());
+    post_while_webhooks_are_killed(&stack, &body).await;
+    let is_counted = |seen: &Value| seen["delivery"]["read"] == i64::from(ROWS);
+    stack.wait_for(&path, is_counted).await;
+
+    let recount = format!("{path}/recount");
+    let (status, _) = stack.post(&recount, &json!({})).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let has_ended = |job: &Value| job["state"] == "done" || job["state"] == "failed";
+    let job = stack.wait_for(&recount, has_ended).await;
+    assert_eq!(job["outcome"], "The counters were right.", "{job}");
+    let seen = stack.get_json(&path).await;
+    assert_has(&seen["rows"], &json!({"accepted": ROWS, "balanced": true}));
+}
+
+/// A callback that says that every message was read.
+fn read_by_every_recipient(id: &CampaignId) -> Value {
+    let statuses: Vec<Value> = (1..=ROWS)
+        .map(|row| {
+            let mut status = row_status(id, row, "read", 1_790_000_000);
+            status["id"] = json!(format!("wamid.again{row}"));
+            status
+        })
+        .collect();
+    statuses_body(&statuses)
+}
+
+/// Posts the callback eight times and kills the webhook later each time; then until it is accepted.
+async fn post_while_webhooks_are_killed(stack: &DeployedStack, body: &Value) {
+    let mut kills = 0;
+    for round in 0..8 {
+        let kill = async {
+            tokio::time::sleep(Duration::from_millis(60 + 90 * round)).await;
+            kill_webhooks()
+        };
+        let (_, killed) = tokio::join!(stack.post_callback(body), kill);
+        kills += killed;
+    }
+    assert!(kills > 0, "no process was killed: the test shows nothing");
+    let began = Instant::now();
+    while !stack.post_callback(body).await {
+        assert!(began.elapsed() < TIMEOUT, "the POST is never accepted");
+    }
+}
+
+/// Kills the webhook's processes, as Lambda's host may at any time; gives how many.
+fn kill_webhooks() -> usize {
+    let mut kills = 0;
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        let is_webhook = environment.split(|&byte| byte == 0).any(|variable| {
+            variable.starts_with(b"AWS_LAMBDA_FUNCTION_NAME=")
+                && variable.windows(7).any(|name| name == b"Webhook")
+        });
+        let program = std::fs::read_link(process.path().join("exe")).unwrap_or_default();
+        if is_webhook && program.ends_with("bootstrap") {
+            let mut kill = std::process::Command::new("kill");
+            kill.arg("-KILL").arg(process.file_name());
+            kills += usize::from(kill.status().is_ok_and(|status| status.success()));
+        }
+    }
+    kills
+}

@@ -1,0 +1,113 @@
+//! Requests to the API, as an operator's program makes them.
+
+use api::{Api, router};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, header};
+use serde_json::Value;
+use tower::ServiceExt;
+use whatsapp::account::AccountClient;
+
+use super::{API_TOKEN, TestEnv};
+
+/// The API over the environment's tables, with the simulator as Meta.
+pub(crate) struct ApiClient(Router);
+
+/// An answer of the API.
+#[derive(Debug)]
+pub(crate) struct ApiReply {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    /// `null` where the body is no JSON.
+    pub(crate) body: Value,
+}
+
+impl ApiReply {
+    /// The body of an answer that must have this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.body);
+        self.body
+    }
+}
+
+impl ApiClient {
+    pub(crate) fn new(env: &TestEnv) -> Self {
+        let meta = env.simulator.state.settings();
+        let account = AccountClient::new(
+            &env.simulator.url(),
+            "v25.0",
+            &meta.waba_id,
+            &meta.phone_number_id,
+        );
+        Self(router(Api {
+            campaigns: env.campaigns.clone(),
+            counters: env.counters.clone(),
+            imports: env.imports.clone(),
+            contacts: env.contacts.clone(),
+            inbox: env.inbox.clone(),
+            settings: env.settings_store(),
+            account_events: env.account_events.clone(),
+            ledger: env.ledger.clone(),
+            schedules: env.schedules.clone(),
+            files: env.files.clone(),
+            queue: env.queue.clone(),
+            jobs: env.job_queue(),
+            erasures: env.erasure_queue(),
+            import_queue: env.import_queue(),
+            secrets: env.secrets(),
+            account: account.unwrap(),
+            messages_per_second: 40,
+        }))
+    }
+
+    /// One request.
+    pub(crate) async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: Vec<u8>,
+    ) -> ApiReply {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Body::from(body)).unwrap();
+        let response = self.0.clone().oneshot(request).await.unwrap();
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        let content_type = content_type.map(|kind| kind.to_str().unwrap().to_owned());
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+        ApiReply {
+            status,
+            content_type: content_type.unwrap_or_default(),
+            body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> ApiReply {
+        self.request("GET", path, Some(API_TOKEN), Vec::new()).await
+    }
+
+    /// Posts JSON; nothing at all where `body` is `null`.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> ApiReply {
+        self.send("POST", path, body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> ApiReply {
+        self.send("PUT", path, body).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> ApiReply {
+        self.send("DELETE", path, Value::Null).await
+    }
+
+    async fn send(&self, method: &str, path: &str, body: Value) -> ApiReply {
+        let bytes = match body {
+            Value::Null => Vec::new(),
+            body => body.to_string().into_bytes(),
+        };
+        self.request(method, path, Some(API_TOKEN), bytes).await
+    }
+}

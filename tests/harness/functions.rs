@@ -1,0 +1,175 @@
+//! Each Lambda function on the resources of an environment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use campaign::delivery::pacing::Rate;
+use cloud::campaign_cache::CampaignCache;
+use cloud::erasure_queue::ErasureQueue;
+use cloud::import_queue::ImportQueue;
+use cloud::jobs::Jobs;
+use cloud::outbound::{DeliveryQueue, EventBus};
+use cloud::settings::SettingsStore;
+use counter::Counter;
+use erase::Eraser;
+use forward::{Forwarder, WebhookEndpoint};
+use lambda_runtime::Context;
+use reconciler::Reconciler;
+use report::Reporter;
+use sender::Sender;
+use splitter::Splitter;
+use uuid::Uuid;
+use webhook::Webhook;
+use whatsapp::client::Client;
+
+use super::TestEnv;
+use super::env::RETENTION_DAYS;
+
+impl TestEnv {
+    /// A sender that sends 50 messages a second to the simulator.
+    pub(crate) fn sender(&self) -> Sender {
+        self.sender_to(&self.simulator.url())
+    }
+
+    /// A sender that sends 50 messages a second to `url`.
+    pub(crate) fn sender_to(&self, url: &str) -> Sender {
+        self.sender_with_rate(url, 50)
+    }
+
+    /// A sender that sends two messages a second to the simulator.
+    pub(crate) fn slow_sender(&self) -> Sender {
+        self.sender_with_rate(&self.simulator.url(), 2)
+    }
+
+    fn sender_with_rate(&self, url: &str, per_slot: u32) -> Sender {
+        let phone_number_id = self.simulator.state.settings().phone_number_id;
+        let client = Client::new(url, "v25.0", &phone_number_id).unwrap();
+        Sender::new(
+            self.campaigns.clone(),
+            self.contacts.clone(),
+            self.ledger.clone(),
+            self.queue.clone(),
+            self.urgent_queue.clone(),
+            self.secrets(),
+            client,
+            Rate { slots: 1, per_slot },
+        )
+    }
+
+    /// A splitter that makes batches for this many slots.
+    pub(crate) fn splitter(&self, slots: u32) -> Splitter {
+        Splitter::new(
+            self.campaigns.clone(),
+            self.imports.clone(),
+            self.contacts.clone(),
+            self.ledger.clone(),
+            self.files.clone(),
+            self.queue.clone(),
+            self.import_queue(),
+            Rate { slots, per_slot: 1 },
+        )
+    }
+
+    pub(crate) fn webhook(&self) -> Webhook {
+        Webhook {
+            callbacks: self.callbacks.clone(),
+            campaign_cache: CampaignCache::new(self.campaigns.clone()),
+            ledger: self.ledger.clone(),
+            contacts: self.contacts.clone(),
+            inbox: self.inbox.clone(),
+            settings: self.settings_store(),
+            account_events: self.account_events.clone(),
+            sends_queue: self.queue.clone(),
+            urgent_queue: self.urgent_queue.clone(),
+            secrets: self.secrets(),
+        }
+    }
+
+    pub(crate) fn counter(&self) -> Counter {
+        Counter::new(self.counters.clone(), self.campaigns.clone(), None)
+    }
+
+    pub(crate) fn reconciler(&self) -> Reconciler {
+        Reconciler {
+            campaigns: self.campaigns.clone(),
+            counters: self.counters.clone(),
+            ledger: self.ledger.clone(),
+            send_queue: self.queue.clone(),
+            dead_letter_queue: self.dead_letter_queue.clone(),
+            dead_letters: self.dead_letters.clone(),
+            import_queue: self.import_queue(),
+        }
+    }
+
+    pub(crate) fn reporter(&self) -> Reporter {
+        Reporter {
+            campaigns: self.campaigns.clone(),
+            imports: self.imports.clone(),
+            ledger: self.ledger.clone(),
+            counters: self.counters.clone(),
+            files: self.files.clone(),
+            jobs: self.job_queue(),
+            settle_time: Duration::from_millis(50),
+        }
+    }
+
+    /// A forwarder to this bus and this URL.
+    pub(crate) fn forwarder(&self, bus: Option<EventBus>, url: &str) -> Forwarder {
+        let deliveries = self.queue_urls.deliveries.clone();
+        let deliveries = DeliveryQueue::new(self.aws.sqs.clone(), deliveries);
+        let endpoint = WebhookEndpoint::new(url.into(), deliveries, self.secrets());
+        Forwarder {
+            callbacks: self.callbacks.clone(),
+            bus,
+            endpoint: Some(endpoint.unwrap()),
+        }
+    }
+
+    pub(crate) fn eraser(&self) -> Eraser {
+        Eraser {
+            campaigns: self.campaigns.clone(),
+            imports: self.imports.clone(),
+            ledger: self.ledger.clone(),
+            callbacks: self.callbacks.clone(),
+            inbox: self.inbox.clone(),
+            contacts: self.contacts.clone(),
+            files: self.files.clone(),
+            erasures: self.erasure_queue(),
+        }
+    }
+
+    /// Resumed imports, requeues and postponed uploads.
+    pub(crate) fn import_queue(&self) -> ImportQueue {
+        ImportQueue::new(self.aws.sqs.clone(), self.queue_urls.imports.clone())
+    }
+
+    /// Reports and recounts.
+    pub(crate) fn job_queue(&self) -> Jobs {
+        let (dynamodb, sqs) = (self.aws.dynamodb.clone(), self.aws.sqs.clone());
+        let table = self.table("CampaignsTable");
+        Jobs::new(
+            dynamodb,
+            table,
+            RETENTION_DAYS,
+            sqs,
+            self.queue_urls.jobs.clone(),
+        )
+    }
+
+    pub(crate) fn erasure_queue(&self) -> ErasureQueue {
+        ErasureQueue::new(self.aws.sqs.clone(), self.queue_urls.erasures.clone())
+    }
+
+    pub(crate) fn settings_store(&self) -> SettingsStore {
+        SettingsStore::new(self.aws.dynamodb.clone(), self.table("CampaignsTable"))
+    }
+}
+
+/// An invocation that may run for `seconds`.
+pub(crate) fn lambda_context(seconds: u64) -> Context {
+    let mut context = Context::default();
+    context.request_id = Uuid::now_v7().to_string();
+    context.deadline = cloud::now() + seconds * 1000;
+    context.env_config = Arc::default();
+    context
+}

@@ -1,0 +1,119 @@
+//! Errors of a campaign or the account pause it, hold its rows and lose none; limits of the account start a cooldown.
+
+use campaign::delivery::batch::Row;
+use campaign::delivery::ledger::State;
+use campaign::lifecycle::campaign::CampaignState;
+use serde_json::{Value, json};
+
+use crate::harness::api_client::ApiClient;
+use crate::harness::json::{assert_says, text};
+use crate::harness::{TestEnv, phone};
+
+/// Every code that concerns all rows, of a campaign and of the account.
+const PAUSING_CODES: [i64; 32] = [
+    132001, 132007, 132015, 132016, 132068, 131051, 131055, 131063, 134100, 135000, 190, 0, 104, 3,
+    10, 200, 299, 33, 368, 131005, 131031, 131037, 131042, 131045, 131048, 131064, 133005, 133006,
+    133010, 133015, 133016, 134011,
+];
+
+const SLOTS: usize = 4;
+const ROWS: u32 = 32;
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn every_pausing_code_holds_all_rows_until_resumed() {
+    // Side by side, since each waits most of its time.
+    let checks = PAUSING_CODES.chunks(8).map(async |codes| {
+        let env = TestEnv::new().await;
+        for &code in codes {
+            assert_code_pauses_and_resume_sends_all(&env, code).await;
+        }
+    });
+    futures::future::join_all(checks).await;
+}
+
+async fn assert_code_pauses_and_resume_sends_all(env: &TestEnv, code: i64) {
+    env.simulator.state.clear_call_log();
+    env.configure_simulator(json!({"refuse": code}));
+    let campaign = env
+        .import_campaign(ROWS, |campaign| campaign.has_acceptance = true)
+        .await;
+    let id = campaign.id;
+    let senders: Vec<_> = (0..SLOTS).map(|_| env.slow_sender()).collect();
+    env.run_senders(&senders).await;
+
+    let calls = env.simulator.state.calls();
+    let first_response = calls.iter().map(|call| call.answered_us).min().unwrap();
+    let later = calls
+        .iter()
+        .filter(|call| call.at_us > first_response)
+        .count();
+    assert!(
+        later <= SLOTS,
+        "{code}: {later} calls after the first response"
+    );
+    let campaign = env.load_campaign(&id).await;
+    assert_eq!(campaign.state, CampaignState::Paused, "{code}");
+    assert_says(&campaign.reason.unwrap(), &[&code.to_string()]);
+    let rows = env.ledger_rows(&id).await;
+    let all_held = rows.iter().all(|row| row.state == State::Held);
+    assert!(all_held && rows.len() >= calls.len(), "{code} {rows:?}");
+
+    env.configure_simulator(json!({"refuse": null}));
+    let resume = format!("/v1/campaigns/{id}/resume");
+    ApiClient::new(env)
+        .post(&resume, Value::Null)
+        .await
+        .expect(200);
+    env.run_queued_imports().await;
+    env.send_all().await;
+    let expected = [(State::Accepted, ROWS as usize)];
+    assert_eq!(env.row_states(&id).await, expected, "{code}");
+    assert_eq!(env.simulator.state.stats().repeats, 0);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn account_error_pauses_every_campaign() {
+    let env = TestEnv::new().await;
+    let other = env.import_campaign(3, |_| {}).await;
+    let first = env
+        .import_campaign(3, |campaign| campaign.has_acceptance = true)
+        .await;
+    env.drain_batches().await;
+    env.configure_simulator(json!({"refuse": 131031}));
+    let row = Row {
+        row: 1,
+        to: phone("+34610000001"),
+        values: vec!["Ana".into()],
+    };
+    env.enqueue_rows(&first.id, vec![row]).await;
+    env.send_all().await;
+    for id in [&first.id, &other.id] {
+        let campaign = env.load_campaign(id).await;
+        assert_eq!(campaign.state, CampaignState::Paused);
+        assert_says(&campaign.reason.unwrap(), &["131031"]);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn account_limit_starts_a_cooldown_and_loses_no_row() {
+    let env = TestEnv::new().await;
+    env.configure_simulator(json!({"refuse": 80007}));
+    let id = env.import_campaign(150, |_| {}).await.id;
+    env.send_all().await;
+    let calls = env.simulator.state.stats().calls;
+    assert!(
+        calls <= 4,
+        "{calls} calls, though the first one met the limit"
+    );
+    assert_eq!(env.campaign_state(&id).await, CampaignState::Sending);
+    let seen = ApiClient::new(&env)
+        .get(&format!("/v1/campaigns/{id}"))
+        .await
+        .expect(200);
+    assert_says(text(&seen["cooldown"]["reason"]), &["80007"]);
+    let queue_is_empty = env.queue.is_empty().await.unwrap();
+    assert!(!queue_is_empty, "the rows wait in the queue, delayed");
+}
