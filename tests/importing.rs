@@ -96,7 +96,10 @@ async fn preview_shows_what_a_held_campaign_would_send() {
 
 async fn suppress_eve(api: &ApiClient) {
     let update = json!({"suppressed": true, "reason": "asked on the phone"});
-    let contact = api.put("/v1/contacts/34612345678", update).await.expect(200);
+    let contact = api
+        .put("/v1/contacts/34612345678", update)
+        .await
+        .expect(200);
     assert_eq!(contact["phone"], "+34612345678");
 }
 
