@@ -1,4 +1,4 @@
-//! The world around an invocation as it is: the tables, the queue, the Cloud API.
+//! The real backend of an invocation: the tables, the queues, the Cloud API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,36 +11,29 @@ use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::Sendability;
 use cloud::Error;
 use cloud::batch_queue::BatchQueue;
-use cloud::campaign_cache::CampaignCache;
-use cloud::contacts::Contacts;
-use cloud::ledger::{Claim, Ledger};
+use cloud::ledger::Claim;
 use cloud::metrics::Metrics;
-use cloud::secrets::Secrets;
-use whatsapp::client::Client;
 
-use crate::invocation::SendStats;
-use crate::pending_send;
+use crate::pending_send::SendClients;
 use crate::send_backend::{
     MessageHandle, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate, SendPermission,
     SendResult,
 };
+use crate::send_stats::SendStats;
 
-/// All of SQS' servers are asked; where nothing comes within this time, nothing is there.
+/// SQS asks all of its servers (long polling); what it has not found by then is not there.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 
-/// A batch is hidden for as long as it may take: fifty rows at a quarter of the pace, and an answer. One whose sender died
-/// comes again then; one that takes even longer comes to somebody else, too, who finds its rows claimed or settled.
+/// The longest time that a batch should take: 50 rows at a quarter of the pace, and a response. If its sender dies, the
+/// batch is delivered again after this time. If it takes longer all the same, a second sender receives it, too, and finds
+/// its rows claimed or settled.
 pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(240);
 
 #[derive(Debug)]
 pub(crate) struct AwsBackend {
-    pub(crate) campaign_cache: CampaignCache,
-    pub(crate) contacts: Contacts,
-    pub(crate) ledger: Ledger,
+    pub(crate) clients: SendClients,
     pub(crate) bulk_queue: BatchQueue,
     pub(crate) urgent_queue: BatchQueue,
-    pub(crate) secrets: Secrets,
-    pub(crate) client: Client,
 }
 
 impl SendBackend for AwsBackend {
@@ -48,10 +41,16 @@ impl SendBackend for AwsBackend {
         cloud::now()
     }
 
-    async fn check_gate(&self, campaign: &CampaignId, age: Duration) -> Result<SendGate, Error> {
+    async fn check_gate(
+        &self,
+        campaign: &CampaignId,
+        max_age: Duration,
+    ) -> Result<SendGate, Error> {
         let (campaign, secret) = tokio::join!(
-            self.campaign_cache.get_with_max_age(campaign, age),
-            self.secrets.get()
+            self.clients
+                .campaign_cache
+                .get_with_max_age(campaign, max_age),
+            self.clients.secrets.get()
         );
         let Some(campaign) = campaign? else {
             return Ok(SendGate::Stopped);
@@ -71,6 +70,7 @@ impl SendBackend for AwsBackend {
     ) -> Result<Option<SendPermission>, Error> {
         let now = cloud::now();
         let contact = self
+            .clients
             .contacts
             .reserve_send(row.to, campaign, row.row, now)
             .await?;
@@ -86,7 +86,8 @@ impl SendBackend for AwsBackend {
         row: &Row,
         owner: &str,
     ) -> Result<Claim, Error> {
-        self.ledger
+        self.clients
+            .ledger
             .claim(campaign, row.row, owner, cloud::now())
             .await
     }
@@ -95,12 +96,13 @@ impl SendBackend for AwsBackend {
         &self,
         campaign: &CampaignId,
         row: &Row,
-        attempt: u32,
-        step: Transition,
-        fault: &ErrorInfo,
+        number: u32,
+        transition: Transition,
+        error: &ErrorInfo,
     ) -> Result<(), Error> {
-        self.ledger
-            .record_outcome(campaign, row.row, attempt, step, fault)
+        self.clients
+            .ledger
+            .record_outcome(campaign, row.row, number, transition, error)
             .await
             .map(drop)
     }
@@ -110,19 +112,25 @@ impl SendBackend for AwsBackend {
         campaign: &CampaignId,
         row: &Row,
         owner: &str,
-        why: SkipReason,
+        reason: SkipReason,
     ) -> Result<bool, Error> {
-        self.ledger
-            .skip_or_abandon(campaign, row.row, owner, why, cloud::now())
+        self.clients
+            .ledger
+            .skip_or_abandon(campaign, row.row, owner, reason, cloud::now())
             .await
     }
 
-    async fn send_message(self: Arc<Self>, attempt: PendingSend) -> SendResult {
-        pending_send::run(&self, attempt).await
+    async fn send_message(self: Arc<Self>, pending: PendingSend) -> SendResult {
+        self.clients.send(pending).await
     }
 
-    async fn requeue(&self, lane: Priority, batch: Batch, delay: Duration) -> Result<(), Error> {
-        match lane {
+    async fn requeue(
+        &self,
+        priority: Priority,
+        batch: Batch,
+        delay: Duration,
+    ) -> Result<(), Error> {
+        match priority {
             Priority::Bulk => self.bulk_queue.enqueue(&[batch], delay).await,
             Priority::Urgent => {
                 self.urgent_queue
@@ -140,56 +148,38 @@ impl SendBackend for AwsBackend {
         self.receive_batch(Priority::Bulk, RECEIVE_WAIT).await
     }
 
-    async fn delay_redelivery(
-        &self,
-        MessageHandle {
-            priority: lane,
-            receipt,
-            receive_count: times,
-        }: &MessageHandle,
-    ) -> Result<(), Error> {
-        let seconds = 5 * 3u64.pow((*times).clamp(1, 6) - 1);
-        let queue = self.queue_of(*lane);
-        queue
-            .set_visibility_timeout(receipt, Duration::from_secs(seconds))
+    async fn delay_redelivery(&self, handle: &MessageHandle) -> Result<(), Error> {
+        let seconds = 5 * 3u64.pow(handle.receive_count.clamp(1, 6) - 1);
+        self.queue_of(handle.priority)
+            .set_visibility_timeout(&handle.receipt, Duration::from_secs(seconds))
             .await
     }
 
-    fn emit_metrics(&self, figures: &SendStats) {
-        let SendStats {
-            batches,
-            rows,
-            attempts: calls,
-            requeued: put_back,
-            dropped,
-            skipped,
-            outcomes: [accepted, rejected, retried, held, doubts],
-            busiest_second: busiest,
-        } = *figures;
+    fn emit_metrics(&self, stats: &SendStats) {
         Metrics::for_function("sender")
-            .add_count("Batches", batches)
-            .add_count("Rows", rows)
-            .add_count("Attempts", calls)
-            .add_count("Requeued", put_back)
-            .add_count("Dropped", dropped)
-            .add_count("Skipped", skipped)
-            .add_count("Accepted", accepted)
-            .add_count("Rejected", rejected)
-            .add_count("Retried", retried)
-            .add_count("Held", held)
-            .add_count("Unconfirmed", doubts)
-            .add_count("BusiestSecond", busiest)
+            .add_count("Batches", stats.batches)
+            .add_count("Rows", stats.rows)
+            .add_count("Attempts", stats.attempts)
+            .add_count("Requeued", stats.requeued)
+            .add_count("Dropped", stats.dropped)
+            .add_count("Skipped", stats.skipped)
+            .add_count("Accepted", stats.accepted)
+            .add_count("Rejected", stats.rejected)
+            .add_count("Retried", stats.retried)
+            .add_count("Held", stats.held)
+            .add_count("Unconfirmed", stats.unconfirmed)
+            .add_count("BusiestSecond", stats.busiest_second)
             .emit();
     }
 
-    async fn delete_messages(&self, lane: Priority, receipts: &[String]) -> Result<(), Error> {
-        self.queue_of(lane).delete(receipts).await
+    async fn delete_messages(&self, priority: Priority, receipts: &[String]) -> Result<(), Error> {
+        self.queue_of(priority).delete(receipts).await
     }
 }
 
 impl AwsBackend {
-    fn queue_of(&self, lane: Priority) -> &BatchQueue {
-        match lane {
+    fn queue_of(&self, priority: Priority) -> &BatchQueue {
+        match priority {
             Priority::Bulk => &self.bulk_queue,
             Priority::Urgent => &self.urgent_queue,
         }
@@ -197,33 +187,26 @@ impl AwsBackend {
 
     async fn receive_batch(
         &self,
-        lane: Priority,
+        priority: Priority,
         wait: Duration,
     ) -> Result<Option<ReceivedBatch>, Error> {
-        loop {
-            let Some(message) = self
-                .queue_of(lane)
-                .receive(1, VISIBILITY_TIMEOUT, wait)
-                .await?
-                .pop()
-            else {
-                return Ok(None);
-            };
+        let queue = self.queue_of(priority);
+        while let Some(message) = queue.receive(1, VISIBILITY_TIMEOUT, wait).await?.pop() {
             match message.parse_batch() {
                 Ok(batch) => {
-                    let (receipt, times) = (message.receipt_handle, message.receive_count);
                     let handle = MessageHandle {
-                        priority: lane,
-                        receipt,
-                        receive_count: times,
+                        priority,
+                        receipt: message.receipt_handle,
+                        receive_count: message.receive_count,
                     };
                     return Ok(Some(ReceivedBatch { batch, handle }));
                 }
-                // Left in the queue: it ends in the dead-letter queue, where somebody looks.
+                // It stays in the queue and ends in the dead-letter queue, which raises an alarm.
                 Err(error) => {
-                    lambda_runtime::tracing::error!(message.id = message.id, "no batch: {error}");
+                    tracing::error!(message.id = message.id, "the message is no batch: {error}");
                 }
             }
         }
+        Ok(None)
     }
 }

@@ -1,22 +1,27 @@
-//! The sender: takes a batch from the queue, claims each row, calls the Cloud API on its tick, records the outcome.
+//! The sender: receives batches from the queue, claims each row, sends its message on its tick, records the outcome.
 //!
 //! What may fail, and who repairs it:
 //!
 //! | the process dies … | the row is | repaired by |
 //! |---|---|---|
-//! | before the claim | as before | the queue: the message comes again |
-//! | between claim and recorded outcome | `claimed` | a callback, else the next delivery of the message or the sweep: `unconfirmed` |
-//! | after the outcome | settled | nothing to repair; the message comes again and costs one read a row |
-//! | with retries noted but not put back | `retry` | the queue: the message comes again |
+//! | before the claim | as before | the queue: it delivers the message again |
+//! | between the claim and the recorded outcome | `claimed` | a callback; else the next delivery of the message or the reconciler, which mark it `unconfirmed` |
+//! | after the outcome | settled | nothing to repair; the next delivery of the message costs one read per row |
+//! | after a retry was recorded, before the row was requeued | `retry` | the queue: it delivers the message again |
 //!
-//! - [`invocation`]: batch after batch, each call on its tick
-//! - [`send_backend`]: what an invocation asks of the world around it; `office`: that world, AWS and Meta
-//! - `attempt`: one call and its record
+//! - [`invocation`]: the loop over batches and rows, with each send on its tick
+//! - `pending_send`: one send and its record
+//! - `requeue_buffer`, `batch_tracker`: rows that go back to the queue, and messages that are deleted from it
+//! - [`send_stats`]: counts for the log and the metrics
+//! - [`send_backend`]: what an invocation needs from AWS and Meta; `aws_backend`: the implementation for production
 
 mod aws_backend;
+mod batch_tracker;
 pub mod invocation;
 mod pending_send;
+mod requeue_buffer;
 pub mod send_backend;
+pub mod send_stats;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,30 +35,32 @@ use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::ledger::Ledger;
 use cloud::secrets::Secrets;
-use lambda_runtime::{Context, Error, tracing};
+use lambda_runtime::{Context, Error};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::{error, info, instrument};
 use whatsapp::client::Client;
 
 use crate::aws_backend::{AwsBackend, VISIBILITY_TIMEOUT};
-use crate::invocation::{Invocation, InvocationLimits, InvocationResult, SendStats};
+use crate::invocation::{Invocation, InvocationLimits, InvocationResult};
+use crate::pending_send::SendClients;
 use crate::send_backend::{MessageHandle, Priority, ReceivedBatch};
 
-/// All slots together look into the urgent lane twice a second.
+/// All slots together poll the urgent queue twice a second.
 const URGENT_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What a sender needs, made once per process.
+/// The state of a sender, made once per process.
 #[derive(Debug)]
 pub struct Sender {
     backend: Arc<AwsBackend>,
     slot: Mutex<Slot>,
-    /// How often this slot looks into the urgent lane.
+    /// How often this slot polls the urgent queue.
     urgent_poll_interval: Duration,
     process_started: Instant,
 }
 
 impl Sender {
-    /// Reads the environment; fails where anything is missing or the rate contradicts the budget.
+    /// Reads the environment. Fails if a variable is missing or the rate contradicts the budget.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
         let rate = env::send_rate()?;
@@ -72,8 +79,8 @@ impl Sender {
         );
         let ledger = Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention);
         let sqs = aws::sqs(&config);
-        let queue = BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?);
-        let urgent = BatchQueue::new(sqs, env::required("URGENT_QUEUE_URL")?);
+        let bulk_queue = BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?);
+        let urgent_queue = BatchQueue::new(sqs, env::required("URGENT_QUEUE_URL")?);
         let secrets = Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?);
         let client = Client::new(
             &env::required("GRAPH_API_URL")?,
@@ -81,44 +88,54 @@ impl Sender {
             &env::required("PHONE_NUMBER_ID")?,
         )?;
         Ok(Self::new(
-            campaigns, contacts, ledger, queue, urgent, secrets, client, rate,
+            campaigns,
+            contacts,
+            ledger,
+            bulk_queue,
+            urgent_queue,
+            secrets,
+            client,
+            rate,
         ))
     }
 
-    /// A sender of these parts.
+    /// A sender with these clients.
     #[expect(
         clippy::too_many_arguments,
-        reason = "each part is a resource of its own, and they are put together here only"
+        reason = "each argument is a separate resource; this is the only place that combines them"
     )]
     pub fn new(
         campaigns: Campaigns,
         contacts: Contacts,
         ledger: Ledger,
-        queue: BatchQueue,
-        urgent: BatchQueue,
+        bulk_queue: BatchQueue,
+        urgent_queue: BatchQueue,
         secrets: Secrets,
         client: Client,
         rate: Rate,
     ) -> Self {
-        let office = AwsBackend {
+        let clients = SendClients {
             campaign_cache: CampaignCache::new(campaigns),
             contacts,
             ledger,
-            bulk_queue: queue,
-            urgent_queue: urgent,
             secrets,
-            client,
+            whatsapp: client,
+        };
+        let backend = AwsBackend {
+            clients,
+            bulk_queue,
+            urgent_queue,
         };
         Self {
-            backend: Arc::new(office),
+            backend: Arc::new(backend),
             slot: Mutex::new(Slot::new(rate)),
             urgent_poll_interval: URGENT_POLL_INTERVAL * rate.slots,
             process_started: Instant::now(),
         }
     }
 
-    /// Sends the batches of an event, one as the template has it. A message that cannot be read is reported as failed:
-    /// it ends in the dead-letter queue, where somebody looks.
+    /// Sends the batches of an event; the template sets one per event. A message that is no batch is reported as failed
+    /// and ends in the dead-letter queue, which raises an alarm.
     pub async fn handle(
         &self,
         event: SqsEvent,
@@ -129,9 +146,9 @@ impl Sender {
             let id = message
                 .message_id
                 .clone()
-                .ok_or("a queue message without an id")?;
+                .ok_or("the queue message has no id")?;
             if let Err(error) = self.process_message(message, &context).await {
-                tracing::error!(message.id = %id, "the batch comes again: {error}");
+                error!(message.id = %id, "the batch will be delivered again: {error}");
                 response.add_failure(id);
             }
         }
@@ -140,44 +157,46 @@ impl Sender {
 
     async fn process_message(&self, message: SqsMessage, context: &Context) -> Result<(), Error> {
         let batch: Batch = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-        let campaign = batch.campaign.clone();
         let receipt = message
             .receipt_handle
-            .ok_or("a queue message without a receipt handle")?;
-        let times = message.attributes.get("ApproximateReceiveCount");
-        // The queue's own time is the function's: too long for the rows of an invocation that dies.
-        self.backend
-            .bulk_queue
-            .set_visibility_timeout(&receipt, VISIBILITY_TIMEOUT)
-            .await?;
+            .ok_or("the queue message has no receipt handle")?;
+        let receive_count = message.attributes.get("ApproximateReceiveCount");
         let handle = MessageHandle {
             priority: Priority::Bulk,
             receipt,
-            receive_count: times.and_then(|times| times.parse().ok()).unwrap_or(1),
+            receive_count: receive_count
+                .and_then(|count| count.parse().ok())
+                .unwrap_or(1),
         };
-        let first = ReceivedBatch { batch, handle };
-        let term = InvocationLimits {
+        self.run_invocation(ReceivedBatch { batch, handle }, context)
+            .await
+    }
+
+    #[instrument(skip_all, fields(campaign.id = %first.batch.campaign))]
+    async fn run_invocation(&self, first: ReceivedBatch, context: &Context) -> Result<(), Error> {
+        // The queue's own timeout is longer than the function's. If this invocation died, its rows would wait too long.
+        self.backend
+            .bulk_queue
+            .set_visibility_timeout(&first.handle.receipt, VISIBILITY_TIMEOUT)
+            .await?;
+        let limits = InvocationLimits {
             owner: context.request_id.clone(),
             deadline: context.deadline,
             urgent_poll_interval: self.urgent_poll_interval,
             urgent_poll_phase: rand::random(),
         };
         let mut slot = self.slot.lock().await;
-        let invocation = Invocation::new(&self.backend, &mut slot, self.process_started, term);
-        let InvocationResult {
-            stats: summary,
-            first_batch: first,
-        } = invocation.run(first).await;
-        let SendStats {
-            batches,
-            rows,
-            attempts: calls,
-            requeued: put_back,
-            dropped,
-            skipped,
-            ..
-        } = summary;
-        tracing::info!(campaign.id = %campaign, batches, rows, calls, put_back, dropped, skipped, "batches done");
-        Ok(first?)
+        let invocation = Invocation::new(&self.backend, &mut slot, self.process_started, limits);
+        let InvocationResult { stats, first_batch } = invocation.run(first).await;
+        info!(
+            batches = stats.batches,
+            rows = stats.rows,
+            attempts = stats.attempts,
+            requeued = stats.requeued,
+            dropped = stats.dropped,
+            skipped = stats.skipped,
+            "the invocation is complete"
+        );
+        Ok(first_batch?)
     }
 }

@@ -1,179 +1,220 @@
-//! One call and its record. Runs beside the ticks, so a slow answer delays no other call.
+//! One send and its record. It runs in its own task, so a slow response delays no other send.
 
 use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::{
-    ErrorClass, ErrorInfo, Millis, NextAction, Outcome, RetryContext, ThrottleScope, next_action,
+    Acceptance, ErrorClass, ErrorInfo, Millis, NextAction, Outcome, PauseScope, RetryContext,
+    ThrottleScope, next_action,
 };
-use campaign::id::{CampaignId, CorrelationId};
+use campaign::id::CorrelationId;
 use campaign::lifecycle::campaign::{Cooldown, MessageChoice};
 use cloud::Error;
+use cloud::campaign_cache::CampaignCache;
+use cloud::contacts::Contacts;
+use cloud::ledger::Ledger;
+use cloud::secrets::Secrets;
 use secrecy::{ExposeSecret, SecretString};
+use tracing::{error, instrument};
+use whatsapp::client::Client;
 use whatsapp::error_code::explain_pause;
 use whatsapp::message;
 
-use crate::aws_backend::AwsBackend;
-use crate::send_backend::{PaceSignal, PendingSend, SendOutcome, SendResult};
+use crate::send_backend::{PaceSignal, PendingSend, SendResult};
+use crate::send_stats::SendOutcome;
 
-/// Calls, decides, records. Where the record fails the row stays claimed: visible, and never called again unasked.
-pub(crate) async fn run(office: &AwsBackend, attempt: PendingSend) -> SendResult {
-    let (campaign, row) = (attempt.campaign.id.clone(), attempt.row.row);
-    match call(office, attempt).await {
-        Ok(ended) => ended,
-        Err(error) => {
-            lambda_runtime::tracing::error!(campaign.id = %campaign, row, "the outcome was not recorded: {error}");
-            SendResult::default()
-        }
-    }
+/// What a send needs: the Cloud API, its token, and the tables that record the outcome.
+#[derive(Debug)]
+pub(crate) struct SendClients {
+    pub(crate) campaign_cache: CampaignCache,
+    pub(crate) contacts: Contacts,
+    pub(crate) ledger: Ledger,
+    pub(crate) secrets: Secrets,
+    pub(crate) whatsapp: Client,
 }
 
-async fn call(office: &AwsBackend, attempt: PendingSend) -> Result<SendResult, Error> {
-    let tracker = CorrelationId {
-        campaign: attempt.campaign.id.clone(),
-        row: attempt.row.row,
-        attempt: attempt.number,
-    };
-    let (message, fallback) = attempt.campaign.messages();
-    let message = match (attempt.message_choice, fallback) {
-        (MessageChoice::Fallback, Some(fallback)) => fallback,
-        _ => message,
-    };
-    let filled = message.fill(&attempt.row.values);
-    let request = message::build_request(filled, attempt.row.to, &tracker);
-    let outcome = office.client.send(&attempt.token, &request).await;
-    let step = match &outcome {
-        Outcome::Refused(refusal)
-            if refusal.class == ErrorClass::InvalidToken
-                && is_old(&attempt.token, office).await =>
+impl SendClients {
+    /// Sends the message and records the outcome. If the record fails, the row stays claimed: it is visible there, and
+    /// it is not sent again unless the operator chose that for unconfirmed rows.
+    #[instrument(skip_all, fields(campaign.id = %pending.campaign.id, row = pending.row.row, number = pending.number))]
+    pub(crate) async fn send(&self, pending: PendingSend) -> SendResult {
+        let outcome = self.call_api(&pending).await;
+        let action = self.decide(&pending, outcome).await;
+        match self.record(pending, action).await {
+            Ok(result) => result,
+            Err(error) => {
+                error!("the outcome was not recorded: {error}");
+                SendResult::default()
+            }
+        }
+    }
+
+    async fn call_api(&self, pending: &PendingSend) -> Outcome {
+        let correlation_id = CorrelationId {
+            campaign: pending.campaign.id.clone(),
+            row: pending.row.row,
+            attempt: pending.number,
+        };
+        let (message, fallback) = pending.campaign.messages();
+        let message = match (pending.message_choice, fallback) {
+            (MessageChoice::Fallback, Some(fallback)) => fallback,
+            _ => message,
+        };
+        let filled = message.fill(&pending.row.values);
+        let request = message::build_request(filled, pending.row.to, &correlation_id);
+        self.whatsapp.send(&pending.token, &request).await
+    }
+
+    /// Decides what follows. A token that was refused because of a rotation is no reason to pause.
+    async fn decide(&self, pending: &PendingSend, outcome: Outcome) -> NextAction {
+        if let Outcome::Refused(refusal) = &outcome
+            && refusal.class == ErrorClass::InvalidToken
+            && self.token_was_rotated(&pending.token).await
         {
-            NextAction::Retry {
+            return NextAction::Retry {
                 not_before: cloud::now(),
                 error: refusal.error.clone(),
                 scope: ThrottleScope::Row,
-            }
+            };
         }
-        _ => next_action(outcome, circumstances(&attempt)),
-    };
-    record(office, attempt, step).await
-}
-
-async fn record(
-    office: &AwsBackend,
-    attempt: PendingSend,
-    step: NextAction,
-) -> Result<SendResult, Error> {
-    let (id, row, number) = (&attempt.campaign.id, attempt.row.row, attempt.number);
-    let settle = async |step, fault: ErrorInfo| {
-        office
-            .ledger
-            .record_outcome(id, row, number, step, &fault)
-            .await
-    };
-    match step {
-        NextAction::Accept(acceptance) => {
-            office
-                .ledger
-                .record_acceptance(id, row, number, &acceptance)
-                .await?;
-            link_user_id(office, &attempt, acceptance.user_id).await;
-            if !attempt.campaign.has_acceptance {
-                office.campaign_cache.mark_accepted(id).await?;
-            }
-            Ok(SendResult {
-                pace_signal: PaceSignal::Accepted,
-                ..ended(SendOutcome::Accepted)
-            })
-        }
-        NextAction::Reject(fault) => settle(Transition::Reject, fault)
-            .await
-            .map(|_| ended(SendOutcome::Rejected)),
-        NextAction::MarkUnconfirmed(fault) => settle(Transition::MarkUnconfirmed, fault)
-            .await
-            .map(|_| ended(SendOutcome::Unconfirmed)),
-        NextAction::Hold {
-            error: fault,
-            pause: stops,
-        } => {
-            // The stop first: every moment without it costs another refused call.
-            office
-                .campaign_cache
-                .pause(id, stops, &explain_pause(&fault))
-                .await?;
-            settle(Transition::Hold, fault)
-                .await
-                .map(|_| ended(SendOutcome::Held))
-        }
-        NextAction::Retry {
-            not_before,
-            error: fault,
-            scope: slows,
-        } => retry(office, attempt, not_before, fault, slows).await,
+        next_action(outcome, retry_context(pending))
     }
-}
 
-/// Where Meta names somebody by an id, callbacks may name them by nothing else. Learned with the next call where it fails.
-async fn link_user_id(office: &AwsBackend, attempt: &PendingSend, user_id: Option<String>) {
-    let Some(user_id) = user_id.filter(|id| attempt.user_id.as_ref() != Some(id)) else {
-        return;
-    };
-    let (to, now) = (attempt.row.to, cloud::now());
-    if let Err(error) = office.contacts.link_user_id(to, &user_id, now).await {
-        lambda_runtime::tracing::error!(campaign.id = %attempt.campaign.id, row = attempt.row.row, "{error}");
+    async fn record(&self, pending: PendingSend, action: NextAction) -> Result<SendResult, Error> {
+        match action {
+            NextAction::Accept(acceptance) => self.record_acceptance(&pending, acceptance).await,
+            NextAction::Reject(error) => {
+                self.record_outcome(&pending, Transition::Reject, &error)
+                    .await?;
+                Ok(result_of(SendOutcome::Rejected))
+            }
+            NextAction::MarkUnconfirmed(error) => {
+                self.record_outcome(&pending, Transition::MarkUnconfirmed, &error)
+                    .await?;
+                Ok(result_of(SendOutcome::Unconfirmed))
+            }
+            NextAction::Hold { error, pause } => self.record_hold(&pending, &error, pause).await,
+            NextAction::Retry {
+                not_before,
+                error,
+                scope,
+            } => self.record_retry(pending, not_before, &error, scope).await,
+        }
     }
-}
 
-async fn retry(
-    office: &AwsBackend,
-    attempt: PendingSend,
-    not_before: Millis,
-    fault: ErrorInfo,
-    slows: ThrottleScope,
-) -> Result<SendResult, Error> {
-    let id: &CampaignId = &attempt.campaign.id;
-    if slows == ThrottleScope::Campaign {
-        let rest = Cooldown {
-            until: not_before,
-            reason: explain_pause(&fault),
+    async fn record_acceptance(
+        &self,
+        pending: &PendingSend,
+        acceptance: Acceptance,
+    ) -> Result<SendResult, Error> {
+        let id = &pending.campaign.id;
+        self.ledger
+            .record_acceptance(id, pending.row.row, pending.number, &acceptance)
+            .await?;
+        self.link_user_id(pending, acceptance.user_id).await;
+        if !pending.campaign.has_acceptance {
+            self.campaign_cache.mark_accepted(id).await?;
+        }
+        Ok(SendResult {
+            pace_signal: PaceSignal::Accepted,
+            ..result_of(SendOutcome::Accepted)
+        })
+    }
+
+    /// Links the recipient's number to the business-scoped id that Meta returned: callbacks may carry nothing but that
+    /// id. If this fails, the next send to the recipient links it.
+    async fn link_user_id(&self, pending: &PendingSend, user_id: Option<String>) {
+        let Some(user_id) = user_id.filter(|id| pending.user_id.as_ref() != Some(id)) else {
+            return;
         };
-        office.campaign_cache.start_cooldown(id, &rest).await?;
+        let linked = self
+            .contacts
+            .link_user_id(pending.row.to, &user_id, cloud::now());
+        if let Err(error) = linked.await {
+            error!("the recipient's id was not linked to the number: {error}");
+        }
     }
-    let open = office
-        .ledger
-        .schedule_retry(id, attempt.row.row, attempt.number, not_before, &fault)
-        .await?;
-    Ok(SendResult {
-        pace_signal: match slows {
-            ThrottleScope::Slot => PaceSignal::Throttled,
-            ThrottleScope::Row | ThrottleScope::Campaign => PaceSignal::None,
-        },
-        // Where a callback settled the row meanwhile there is nothing to try again.
-        retry: open.then_some((not_before, attempt.row)),
-        outcome: Some(SendOutcome::Retried),
-    })
+
+    /// Pauses first: until the pause is stored, every further send is refused, too.
+    async fn record_hold(
+        &self,
+        pending: &PendingSend,
+        error: &ErrorInfo,
+        scope: PauseScope,
+    ) -> Result<SendResult, Error> {
+        self.campaign_cache
+            .pause(&pending.campaign.id, scope, &explain_pause(error))
+            .await?;
+        self.record_outcome(pending, Transition::Hold, error)
+            .await?;
+        Ok(result_of(SendOutcome::Held))
+    }
+
+    async fn record_retry(
+        &self,
+        pending: PendingSend,
+        not_before: Millis,
+        error: &ErrorInfo,
+        scope: ThrottleScope,
+    ) -> Result<SendResult, Error> {
+        let id = &pending.campaign.id;
+        if scope == ThrottleScope::Campaign {
+            let cooldown = Cooldown {
+                until: not_before,
+                reason: explain_pause(error),
+            };
+            self.campaign_cache.start_cooldown(id, &cooldown).await?;
+        }
+        let is_open = self
+            .ledger
+            .schedule_retry(id, pending.row.row, pending.number, not_before, error)
+            .await?;
+        Ok(SendResult {
+            pace_signal: match scope {
+                ThrottleScope::Slot => PaceSignal::Throttled,
+                ThrottleScope::Row | ThrottleScope::Campaign => PaceSignal::None,
+            },
+            // If a callback settled the row in the meantime, there is nothing to retry.
+            retry: is_open.then_some((not_before, pending.row)),
+            outcome: Some(SendOutcome::Retried),
+        })
+    }
+
+    async fn record_outcome(
+        &self,
+        pending: &PendingSend,
+        transition: Transition,
+        error: &ErrorInfo,
+    ) -> Result<(), Error> {
+        let id = &pending.campaign.id;
+        self.ledger
+            .record_outcome(id, pending.row.row, pending.number, transition, error)
+            .await
+            .map(drop)
+    }
+
+    /// Whether the secret holds another token by now: then the refused one was rotated, not revoked.
+    async fn token_was_rotated(&self, token: &SecretString) -> bool {
+        match self.secrets.refresh().await {
+            Ok(secret) => secret.access_token.expose_secret() != token.expose_secret(),
+            Err(_) => false,
+        }
+    }
 }
 
-fn ended(settled: SendOutcome) -> SendResult {
+fn result_of(outcome: SendOutcome) -> SendResult {
     SendResult {
-        outcome: Some(settled),
+        outcome: Some(outcome),
         ..SendResult::default()
     }
 }
 
-fn circumstances(attempt: &PendingSend) -> RetryContext {
-    let message = match (attempt.message_choice, &attempt.campaign.fallback) {
+fn retry_context(pending: &PendingSend) -> RetryContext {
+    let message = match (pending.message_choice, &pending.campaign.fallback) {
         (MessageChoice::Fallback, Some(fallback)) => fallback,
-        _ => &attempt.campaign.message,
+        _ => &pending.campaign.message,
     };
     RetryContext {
-        has_acceptance: attempt.campaign.has_acceptance,
+        has_acceptance: pending.campaign.has_acceptance,
         jitter: rand::random(),
-        ..message::retry_context(message, attempt.number, cloud::now())
-    }
-}
-
-/// Whether the secret holds another token by now: a rotation, not a revocation.
-async fn is_old(token: &SecretString, office: &AwsBackend) -> bool {
-    match office.secrets.refresh().await {
-        Ok(secret) => secret.access_token.expose_secret() != token.expose_secret(),
-        Err(_) => false,
+        ..message::retry_context(message, pending.number, cloud::now())
     }
 }

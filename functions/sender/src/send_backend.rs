@@ -1,5 +1,5 @@
-//! What an invocation asks of the world around it. [`crate::aws_backend`] is the real one: AWS and Meta. The proof of the
-//! ceiling (`tests/ceiling.rs`) has another, in virtual time, so that what is proven is the loop that runs.
+//! What an invocation needs from AWS and Meta. `AwsBackend` is the real implementation. The test of the ceiling
+//! (`tests/ceiling`) has another one, in virtual time, so the loop under test is the loop that runs in Lambda.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,82 +14,67 @@ use cloud::Error;
 use cloud::ledger::Claim;
 use secrecy::SecretString;
 
-use crate::invocation::SendStats;
+use crate::send_stats::{SendOutcome, SendStats};
 
-/// Whether calls of a campaign may start.
+/// Whether a campaign may send.
 #[derive(Clone, Debug)]
 pub enum SendGate {
-    /// They may, with this token: it is at hand before the tick, so that the request leaves on it.
+    /// It may, with this token. The token is fetched before the tick, so the request leaves on the tick.
     Open(Arc<Campaign>, SecretString),
     /// Not before this time.
     CoolingDown(Millis),
-    /// Its time has run out.
+    /// The campaign's time has run out.
     Expired,
-    /// It does not send.
+    /// The campaign does not send.
     Stopped,
 }
 
-/// Somebody may be called.
+/// A recipient may be messaged.
 #[derive(Clone, Debug, Default)]
 pub struct SendPermission {
-    /// Whether free-form messages may be sent to them, too.
+    /// Whether the customer service window is open, so that free-form messages may be sent too.
     pub in_service_window: bool,
-    /// Meta's id of theirs, where it is known.
+    /// The recipient's business-scoped id, if known.
     pub user_id: Option<String>,
 }
 
 /// A claimed row on its tick.
 #[derive(Clone, Debug)]
 pub struct PendingSend {
-    /// Its campaign.
+    /// The row's campaign.
     pub campaign: Arc<Campaign>,
     /// The row.
     pub row: Row,
-    /// Which attempt at it, from 1.
+    /// The number of the attempt, from 1.
     pub number: u32,
-    /// What they are sent.
+    /// Which of the campaign's messages is sent.
     pub message_choice: MessageChoice,
-    /// Meta's id of theirs, where it is known.
+    /// The recipient's business-scoped id, if known.
     pub user_id: Option<String>,
-    /// What the API is asked with.
+    /// The access token of the request.
     pub token: SecretString,
 }
 
-/// What a call left.
+/// What follows from a send.
 #[derive(Clone, Debug, Default)]
 pub struct SendResult {
-    /// What it says about the slot's pace.
+    /// What it means for the slot's pace.
     pub pace_signal: PaceSignal,
-    /// The row, where it is to be offered again, and when.
+    /// The row and the time of its next attempt, if there is to be one.
     pub retry: Option<(Millis, Row)>,
-    /// How it ended, once that is recorded.
+    /// How it ended; `None` if that could not be recorded.
     pub outcome: Option<SendOutcome>,
 }
 
-/// How a call ended, for the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendOutcome {
-    /// The API took the message.
-    Accepted,
-    /// It refused for good.
-    Rejected,
-    /// Another try follows.
-    Retried,
-    /// The campaign stopped.
-    Held,
-    /// It may have been sent.
-    Unconfirmed,
-}
-
-/// What a call says about the slot's pace.
+/// What a send means for the slot's pace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PaceSignal {
     /// Nothing.
     #[default]
     None,
-    /// It was accepted.
+    /// The message was accepted.
     Accepted,
-    /// It was too much.
+    /// The API refused it because of too much throughput.
     Throttled,
 }
 
@@ -98,50 +83,51 @@ pub enum PaceSignal {
 pub struct ReceivedBatch {
     /// The batch.
     pub batch: Batch,
-    /// Its message.
+    /// The queue message that carried it.
     pub handle: MessageHandle,
 }
 
-/// A message of a queue.
+/// A queue message that was received.
 #[derive(Clone, Debug)]
 pub struct MessageHandle {
-    /// The queue.
+    /// The queue it came from.
     pub priority: Priority,
-    /// Deletes it.
+    /// The receipt handle, which deletes it.
     pub receipt: String,
     /// How often it was received, this time included.
     pub receive_count: u32,
 }
 
-/// Which queue.
+/// One of the two queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Campaigns.
+    /// Rows of campaigns.
     Bulk,
-    /// What somebody waits for, such as an answer.
+    /// Messages that a recipient waits for, such as replies.
     Urgent,
 }
 
-/// The world around an invocation.
+/// AWS and Meta, as an invocation sees them.
 pub trait SendBackend: Send + Sync + 'static {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Millis;
 
-    /// Whether calls may start, as known at most `age` ago.
+    /// Whether a campaign may send, from knowledge that is at most `max_age` old.
     fn check_gate(
         &self,
         campaign: &CampaignId,
-        age: Duration,
+        max_age: Duration,
     ) -> impl Future<Output = Result<SendGate, Error>>;
 
-    /// Asks whether this person may be called now, and notes it; `None` where they are not to be messaged after all.
+    /// Checks that the recipient may be messaged and notes that a send follows, in one step. `None` if the recipient is
+    /// suppressed.
     fn reserve_send(
         &self,
         campaign: &CampaignId,
         row: &Row,
     ) -> impl Future<Output = Result<Option<SendPermission>, Error>>;
 
-    /// Claims a row, before the call.
+    /// Claims a row, before its send.
     fn claim_row(
         &self,
         campaign: &CampaignId,
@@ -149,55 +135,55 @@ pub trait SendBackend: Send + Sync + 'static {
         owner: &str,
     ) -> impl Future<Output = Result<Claim, Error>>;
 
-    /// Settles an attempt that makes no call.
+    /// Records a transition of an attempt for which this sender sends nothing.
     fn record_transition(
         &self,
         campaign: &CampaignId,
         row: &Row,
-        attempt: u32,
-        step: Transition,
-        fault: &ErrorInfo,
+        number: u32,
+        transition: Transition,
+        error: &ErrorInfo,
     ) -> impl Future<Output = Result<(), Error>>;
 
-    /// Settles a row that is not sent; tells whether it was open.
+    /// Records that a row is not sent. Returns whether the row was open until now.
     fn skip_row(
         &self,
         campaign: &CampaignId,
         row: &Row,
         owner: &str,
-        why: SkipReason,
+        reason: SkipReason,
     ) -> impl Future<Output = Result<bool, Error>>;
 
-    /// Calls, decides, records.
+    /// Sends the message and records the outcome.
     fn send_message(
         self: Arc<Self>,
-        attempt: PendingSend,
+        pending: PendingSend,
     ) -> impl Future<Output = SendResult> + Send + 'static;
 
-    /// Puts rows back into the queue.
+    /// Puts rows back into their queue.
     fn requeue(
         &self,
-        lane: Priority,
+        priority: Priority,
         batch: Batch,
         delay: Duration,
     ) -> impl Future<Output = Result<(), Error>>;
 
-    /// A batch of the urgent lane, if one is there.
+    /// A batch of the urgent queue, if there is one.
     fn receive_urgent(&self) -> impl Future<Output = Result<Option<ReceivedBatch>, Error>>;
 
-    /// The next batch, hidden from others for a while; `None` where there is none.
+    /// A batch of the bulk queue, if there is one. It stays invisible to others for a while.
     fn receive_bulk(&self) -> impl Future<Output = Result<Option<ReceivedBatch>, Error>>;
 
-    /// Lets a batch that could not be served come again, the later the more often that happened.
-    fn delay_redelivery(&self, pulled: &MessageHandle) -> impl Future<Output = Result<(), Error>>;
+    /// Makes a batch that failed visible again after a delay, which grows with the number of its receives.
+    fn delay_redelivery(&self, handle: &MessageHandle) -> impl Future<Output = Result<(), Error>>;
 
-    /// Takes figures, once a minute or so.
-    fn emit_metrics(&self, figures: &SendStats);
+    /// Emits metrics; about once a minute.
+    fn emit_metrics(&self, stats: &SendStats);
 
-    /// Deletes batches that are done.
+    /// Deletes the messages of finished batches from their queue.
     fn delete_messages(
         &self,
-        lane: Priority,
+        priority: Priority,
         receipts: &[String],
     ) -> impl Future<Output = Result<(), Error>>;
 }

@@ -1,0 +1,163 @@
+//! Rows that go back to their queue, in few messages.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use campaign::delivery::batch::{Batch, MAX_BATCH_ROWS, Row};
+use campaign::delivery::outcome::Millis;
+use campaign::id::CampaignId;
+use cloud::Error;
+use cloud::batch_queue::MAX_DELAY;
+
+use crate::send_backend::{Priority, SendBackend};
+
+/// Rows whose due times differ by at most this go back in one message.
+const GROUP_SPAN_MS: Millis = 2_000;
+
+/// Rows that wait to go back.
+#[derive(Debug, Default)]
+pub(crate) struct RequeueBuffer {
+    rows: Vec<DueRow>,
+}
+
+/// A row and when its next attempt is due.
+#[derive(Clone, Debug)]
+struct DueRow {
+    priority: Priority,
+    campaign: CampaignId,
+    due: Millis,
+    row: Row,
+}
+
+/// A message for a queue.
+#[derive(Debug)]
+struct DelayedBatch {
+    priority: Priority,
+    batch: Batch,
+    delay: Duration,
+}
+
+impl RequeueBuffer {
+    /// Adds a row, unless it is due later than SQS can delay a message: such a row stays in the ledger only, and the
+    /// reconciler puts it into the queue in time.
+    pub(crate) fn push(
+        &mut self,
+        priority: Priority,
+        campaign: &CampaignId,
+        row: Row,
+        due: Millis,
+        now: Millis,
+    ) {
+        if due <= now + MAX_DELAY.as_millis() as Millis {
+            let campaign = campaign.clone();
+            self.rows.push(DueRow {
+                priority,
+                campaign,
+                due,
+                row,
+            });
+        }
+    }
+
+    /// Sends the rows to their queues and returns how many there were. If that fails, the buffer keeps all of them.
+    pub(crate) async fn flush(&mut self, backend: &impl SendBackend) -> Result<usize, Error> {
+        for message in group_into_batches(self.rows.clone(), backend.now()) {
+            let DelayedBatch {
+                priority,
+                batch,
+                delay,
+            } = message;
+            backend.requeue(priority, batch, delay).await?;
+        }
+        let count = self.rows.len();
+        self.rows.clear();
+        Ok(count)
+    }
+}
+
+/// Groups rows into few batches. All rows of a batch are due once its delay is over.
+fn group_into_batches(rows: Vec<DueRow>, now: Millis) -> Vec<DelayedBatch> {
+    let mut by_campaign: BTreeMap<(Priority, CampaignId), Vec<(Millis, Row)>> = BTreeMap::new();
+    for row in rows {
+        by_campaign
+            .entry((row.priority, row.campaign))
+            .or_default()
+            .push((row.due, row.row));
+    }
+    let mut batches = Vec::new();
+    for ((priority, campaign), rows) in by_campaign {
+        for (last_due, rows) in group_by_due_time(rows) {
+            let campaign = campaign.clone();
+            batches.push(DelayedBatch {
+                priority,
+                batch: Batch { campaign, rows },
+                delay: Duration::from_millis(last_due.saturating_sub(now)),
+            });
+        }
+    }
+    batches
+}
+
+/// Groups rows that are due at about the same time, at most as many as a batch holds. Each group has its latest due time.
+fn group_by_due_time(mut rows: Vec<(Millis, Row)>) -> Vec<(Millis, Vec<Row>)> {
+    rows.sort_by_key(|(due, row)| (*due, row.row));
+    let mut groups: Vec<(Millis, Millis, Vec<Row>)> = Vec::new();
+    for (due, row) in rows {
+        match groups.last_mut() {
+            Some((first_due, last_due, group))
+                if due <= *first_due + GROUP_SPAN_MS && group.len() < MAX_BATCH_ROWS =>
+            {
+                *last_due = due;
+                group.push(row);
+            }
+            _ => groups.push((due, due, vec![row])),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(_, last_due, group)| (last_due, group))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use campaign::import::phone;
+
+    #[test]
+    fn rows_due_together_share_a_message_and_none_is_early() {
+        let to = phone::parse("+5511987654321", None).unwrap();
+        let row = |campaign: &str, due, row| {
+            let values = Vec::new();
+            DueRow {
+                priority: Priority::Bulk,
+                campaign: campaign.parse().unwrap(),
+                due,
+                row: Row { row, to, values },
+            }
+        };
+        let mut rows = vec![
+            row("c1", 9_000, 4),
+            row("c1", 1_500, 1),
+            row("c2", 1_500, 1),
+            row("c1", 2_000, 2),
+            row("c1", 0, 3),
+        ];
+        rows.extend((0..60).map(|number| row("c3", 0, number)));
+        let batches: Vec<(String, u64, Vec<u32>)> = group_into_batches(rows, 1_000)
+            .into_iter()
+            .map(|DelayedBatch { batch, delay, .. }| {
+                let rows = batch.rows.iter().map(|row| row.row).collect();
+                (batch.campaign.to_string(), delay.as_millis() as u64, rows)
+            })
+            .collect();
+        let expected = [
+            ("c1".to_owned(), 1_000, vec![3, 1, 2]),
+            ("c1".to_owned(), 8_000, vec![4]),
+            ("c2".to_owned(), 500, vec![1]),
+            ("c3".to_owned(), 0, (0..50).collect()),
+            ("c3".to_owned(), 0, (50..60).collect()),
+        ];
+        assert_eq!(batches, expected);
+    }
+}
