@@ -1,0 +1,107 @@
+//! The platform: processes that start, are reused and are killed, and at most `slots` concurrent invocations.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use campaign::delivery::outcome::Millis;
+use campaign::delivery::pacing::Slot;
+use sender::invocation::{Invocation, InvocationLimits};
+use sender::send_backend::{ReceivedBatch, SendBackend};
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep};
+
+use crate::backend::to_received_batch;
+use crate::virtual_aws::VirtualAws;
+
+/// The sender's timeout in the template.
+const FUNCTION_TIMEOUT: Duration = Duration::from_secs(900);
+
+/// A process: its slot, and when it started.
+struct Process {
+    slot: Slot,
+    started: Instant,
+}
+
+/// The processes and invocations of one function.
+#[derive(Clone)]
+struct Platform {
+    aws: Arc<VirtualAws>,
+    idle: Rc<RefCell<Vec<Process>>>,
+    request_count: Rc<Cell<u64>>,
+}
+
+/// Invokes the sender with the queue's messages until every row is settled.
+pub(crate) async fn run_until_all_settled(aws: Arc<VirtualAws>) {
+    let slots = aws.scenario.rate.slots;
+    let platform = Platform {
+        aws,
+        idle: Rc::default(),
+        request_count: Rc::default(),
+    };
+    let executions = LocalSet::new();
+    for _ in 0..slots {
+        let platform = platform.clone();
+        executions.spawn_local(async move { platform.run_execution().await });
+    }
+    executions.await;
+}
+
+impl Platform {
+    /// One of the concurrent executions: one invocation after the other.
+    async fn run_execution(&self) {
+        while !self.aws.all_settled() {
+            let Some((id, batch)) = self.aws.receive() else {
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            self.request_count.set(self.request_count.get() + 1);
+            let owner = self.request_count.get().to_string();
+            let mut process = self.take_process().await;
+            let first = to_received_batch(id, batch);
+            if self.invoke(&mut process, owner, first).await {
+                self.idle.borrow_mut().push(process);
+            }
+        }
+    }
+
+    /// Any idle process, or a new one after a cold start. Now and then the platform throttles.
+    async fn take_process(&self) -> Process {
+        let aws = &self.aws;
+        if aws.happens(0.01) {
+            sleep(aws.random_duration(1, 500)).await;
+        }
+        let count = self.idle.borrow().len();
+        if count > 0 && !aws.happens(0.02) {
+            let index = aws.random_duration(0, count as u64).as_millis() as usize;
+            let process = self.idle.borrow_mut().swap_remove(index % count);
+            return process;
+        }
+        sleep(aws.random_duration(20, 400)).await;
+        Process {
+            slot: Slot::new(aws.scenario.rate),
+            started: Instant::now(),
+        }
+    }
+
+    /// Invokes the sender. Returns whether the process survives.
+    async fn invoke(&self, process: &mut Process, owner: String, first: ReceivedBatch) -> bool {
+        let (aws, scenario) = (&self.aws, &self.aws.scenario);
+        let limits = InvocationLimits {
+            owner,
+            deadline: aws.now() + FUNCTION_TIMEOUT.as_millis() as Millis,
+            urgent_poll_interval: Duration::from_millis(500) * scenario.rate.slots,
+            urgent_poll_phase: aws.random_duration(0, 1000).as_secs_f64(),
+        };
+        let invocation = Invocation::new(aws, &mut process.slot, process.started, limits);
+        let killed_after = match aws.happens(scenario.kill_share) {
+            true => aws.random_duration(1, 120_000),
+            false => FUNCTION_TIMEOUT,
+        };
+        tokio::select! {
+            _ = invocation.run(first) => true,
+            () = sleep(killed_after) => false,
+        }
+    }
+}

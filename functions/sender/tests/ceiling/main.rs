@@ -1,0 +1,104 @@
+//! No second holds more sends than the budget, and the budget is used. Tested with the sender's own loop in virtual time:
+//! Lambda, SQS, DynamoDB and the Cloud API are simulated, with cold starts, throttling, slow responses, errors, retries,
+//! early returns and processes that are killed. A run of hours takes seconds.
+//!
+//! - this file: what is asserted
+//! - `scenario`: the conditions of a run
+//! - `run`: runs a scenario and measures it; every run asserts the ceiling
+//! - `lambda`: the platform, which starts and kills processes and invokes the sender
+//! - `virtual_aws`: the queue, the ledger, and how long requests take
+//! - `backend`: what the sender sees of them
+//!
+//! The short runs are part of `cargo test`. Those of a million sends (`--ignored`) are part of `cargo xtask verify`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a failed unwrap is a failed test, and a run prints its measurements"
+)]
+
+mod backend;
+mod lambda;
+mod run;
+mod scenario;
+mod virtual_aws;
+
+use campaign::delivery::pacing::Rate;
+
+use crate::run::run;
+use crate::scenario::Scenario;
+
+const RATES: [Rate; 3] = [rate(80, 1), rate(1000, 1), rate(100, 10)];
+
+const fn rate(slots: u32, per_slot: u32) -> Rate {
+    Rate { slots, per_slot }
+}
+
+#[test]
+fn no_second_exceeds_the_budget_under_any_failure() {
+    let rates = [rate(1, 1), rate(2, 1), rate(3, 7), rate(20, 1)];
+    for (index, rate) in rates.into_iter().enumerate() {
+        for seed in 0..4 {
+            let rows = 400 * rate.budget().min(20);
+            run(Scenario::faulty(rate, rows, seed + 4 * index as u64));
+        }
+    }
+}
+
+#[test]
+fn small_files_use_the_budget() {
+    for (rows, median_ms) in [(2_000, 300), (2_000, 2_000), (10_000, 300), (10_000, 2_000)] {
+        let measured = run(Scenario::faultless(RATES[0], rows, median_ms));
+        let least = if median_ms == 300 { 0.99 } else { 0.97 };
+        assert!(
+            measured.budget_use >= least,
+            "{rows} {median_ms} {measured:?}"
+        );
+    }
+    run(Scenario::faultless(RATES[0], 100, 300));
+}
+
+#[test]
+fn throttling_slows_the_slot_down() {
+    let unthrottled = Scenario {
+        error_share: 0.3,
+        ..Scenario::faultless(rate(4, 1), 2_000, 300)
+    };
+    let throttled = Scenario {
+        throttle_share: 1.0,
+        ..unthrottled
+    };
+    let (full, slow) = (run(unthrottled), run(throttled));
+    assert!(slow.budget_use < full.budget_use / 2.0, "{full:?} {slow:?}");
+}
+
+#[test]
+#[ignore = "a million sends, many times: cargo xtask verify"]
+fn million_sends_stay_below_the_ceiling() {
+    for rate in RATES {
+        for seed in 0..3 {
+            run(Scenario::faulty(rate, 1_000_000, seed));
+        }
+    }
+}
+
+#[test]
+#[ignore = "a million sends, many times: cargo xtask verify"]
+fn million_sends_use_the_budget() {
+    for rate in RATES {
+        for (median_ms, least) in [(300, 0.99), (2_000, 0.97)] {
+            let faultless = Scenario::faultless(rate, 1_000_000, median_ms);
+            let measured = run(faultless);
+            assert!(measured.budget_use >= least, "{rate:?} {median_ms}");
+            // The end of the run waits for the last retries. Each is due after up to eight seconds, some rows are retried
+            // more than once: up to half a minute, which is 3 % of a run of 15 minutes.
+            let with_errors = Scenario {
+                error_share: 0.01,
+                aws_error_share: 0.000_01,
+                ..faultless
+            };
+            let measured = run(with_errors);
+            assert!(measured.budget_use >= least - 0.03, "{rate:?} {median_ms}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Runs a scenario from the first send to the last and measures it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::lambda;
+use crate::scenario::Scenario;
+use crate::virtual_aws::VirtualAws;
+
+/// What a run showed.
+#[derive(Debug)]
+pub(crate) struct Measurement {
+    sends: usize,
+    /// The most sends in any half-open second.
+    busiest_second: usize,
+    /// Share of the budget that was used between the first send and the last.
+    pub(crate) budget_use: f64,
+}
+
+/// Runs a scenario. Fails if a row is lost or sent twice, or if any second exceeds the budget.
+pub(crate) fn run(scenario: Scenario) -> Measurement {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let sends = runtime.block_on(async {
+        let aws = VirtualAws::new(scenario);
+        lambda::run_until_all_settled(Arc::clone(&aws)).await;
+        aws.take_sends()
+    });
+    let (measured, budget) = (measure(&scenario, &sends), scenario.rate.budget());
+    assert!(measured.sends >= scenario.rows as usize);
+    assert!(measured.busiest_second <= budget as usize, "{scenario:?}");
+    measured
+}
+
+fn measure(scenario: &Scenario, sends: &[Duration]) -> Measurement {
+    let budget = scenario.rate.budget();
+    let span = *sends.last().unwrap() - sends[0];
+    let measured = Measurement {
+        sends: sends.len(),
+        busiest_second: busiest_second(sends),
+        budget_use: sends.len() as f64 / (f64::from(budget) * span.as_secs_f64()),
+    };
+    println!(
+        "{:>9} sends at {:>4} TPS ({} slots), responses after {:>4} ms: busiest second {:>4} of {:>4}, {:.2} % used, {:.0} s",
+        measured.sends,
+        budget,
+        scenario.rate.slots,
+        scenario.median.as_millis(),
+        measured.busiest_second,
+        budget,
+        measured.budget_use * 100.0,
+        span.as_secs_f64(),
+    );
+    measured
+}
+
+fn busiest_second(sends: &[Duration]) -> usize {
+    let mut first = 0;
+    let mut most = 0;
+    for (last, at) in sends.iter().enumerate() {
+        while sends[first] + Duration::from_secs(1) <= *at {
+            first += 1;
+        }
+        most = most.max(last - first + 1);
+    }
+    most
+}
