@@ -135,7 +135,7 @@ async fn late_callback_settles_an_unconfirmed_row_before_its_resend() {
     };
     assert!(env.ledger.apply_status(&id, 1, 1, &update).await.unwrap());
     let row = env.ledger_row(&id, 1).await;
-    assert_eq!((row.state, row.has_unconfirmed), (State::Accepted, false));
+    assert_eq!((row.state, row.was_unconfirmed), (State::Accepted, false));
 }
 
 #[tokio::test]

@@ -1,15 +1,15 @@
-//! What Meta said of templates, the number and the account: in the campaigns table, under `id` = `account`.
+//! What Meta reports about templates, the number and the account: in the campaigns table, under `id` = `account`.
 
 use aws_sdk_dynamodb::Client;
 use campaign::delivery::outcome::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{number, text};
+use crate::dynamodb::{from_item, number, text};
 use crate::{Error, ttl};
 
 const ACCOUNT: &str = "account";
 
-/// The notices.
+/// The events.
 #[derive(Clone, Debug)]
 pub struct AccountEvents {
     client: Client,
@@ -17,21 +17,21 @@ pub struct AccountEvents {
     retention_days: u32,
 }
 
-/// A notice, as it is shown.
+/// An event as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredAccountEvent {
-    /// When.
+    /// When it happened.
     pub at: Millis,
     /// The webhook's field.
     pub field: String,
-    /// What happened, as Meta names it.
+    /// What happened, in Meta's words.
     pub event: String,
-    /// A sentence for people.
+    /// A sentence for the operator.
     pub text: String,
 }
 
 impl AccountEvents {
-    /// In the campaigns table of that name; they expire after `retention_days`.
+    /// In the campaigns table of that name; events expire after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
         Self {
             client,
@@ -40,29 +40,28 @@ impl AccountEvents {
         }
     }
 
-    /// Notes one; `key` is its callback's, so that a repeat changes nothing.
-    pub async fn record(&self, key: &str, noted: &StoredAccountEvent) -> Result<(), Error> {
-        let part = format!("account_event#{:015}#{key}", noted.at);
+    /// Records an event; `key` is its callback's, so that a repeat changes nothing.
+    pub async fn record(&self, key: &str, event: &StoredAccountEvent) -> Result<(), Error> {
+        let part = format!("account_event#{:015}#{key}", event.at);
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .item("id", text(ACCOUNT))
             .item("part", text(&part))
-            .item("at", number(noted.at))
-            .item("field", text(&noted.field))
-            .item("event", text(&noted.event))
-            .item("text", text(&noted.text))
-            .item("expires_at", number(ttl(noted.at, self.retention_days)));
-        put.send()
-            .await
-            .map(drop)
-            .map_err(Error::from_sdk("note what Meta says of the account"))
+            .item("at", number(event.at))
+            .item("field", text(&event.field))
+            .item("event", text(&event.event))
+            .item("text", text(&event.text))
+            .item("expires_at", number(ttl(event.at, self.retention_days)));
+        let put = put.send().await;
+        put.map(drop)
+            .map_err(Error::from_sdk("record an account event"))
     }
 
-    /// The latest, newest first.
+    /// The latest events, newest first, `limit` at most.
     pub async fn list_latest(&self, limit: i32) -> Result<Vec<StoredAccountEvent>, Error> {
-        let action = "list what Meta said of the account";
+        let action = "list the account events";
         let query = self
             .client
             .query()
@@ -72,8 +71,8 @@ impl AccountEvents {
             .expression_attribute_values(":prefix", text("account_event#"))
             .scan_index_forward(false)
             .limit(limit);
-        let items = query.send().await.map_err(Error::from_sdk(action))?.items;
-        let read = |item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error));
-        items.unwrap_or_default().into_iter().map(read).collect()
+        let response = query.send().await.map_err(Error::from_sdk(action))?;
+        let items = response.items.unwrap_or_default().into_iter();
+        items.map(|item| from_item(action, item)).collect()
     }
 }

@@ -6,11 +6,16 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::config::RequestChecksumCalculation;
 
-/// What every client shares: region, credentials, endpoint, time limits.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The limit of each attempt at a request; the SDK makes up to three.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Loads what all clients share: region, credentials, endpoint, timeouts.
 pub async fn load_config() -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(10))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .build();
     aws_config::defaults(BehaviorVersion::latest())
         .timeout_config(timeouts)
@@ -18,17 +23,17 @@ pub async fn load_config() -> SdkConfig {
         .await
 }
 
-/// S3; an emulator (`AWS_ENDPOINT_URL` set) has no host name per bucket.
+/// S3. An emulator (`AWS_ENDPOINT_URL` is set) has no host name per bucket.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
-    let emulated = std::env::var_os("AWS_ENDPOINT_URL").is_some();
+    let is_emulated = std::env::var_os("AWS_ENDPOINT_URL").is_some();
     let config = aws_sdk_s3::config::Builder::from(config)
-        .force_path_style(emulated)
-        // Otherwise the checksum of an empty body is signed into every upload URL.
+        .force_path_style(is_emulated)
+        // Otherwise the SDK signs the checksum of an empty body into every upload URL.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        // A large file streams for minutes: the limit is per read, which the SDK's stall protection keeps.
+        // No limit per attempt: a large file streams for minutes. The SDK's stalled-stream protection limits each read.
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(2))
+                .connect_timeout(CONNECT_TIMEOUT)
                 .build(),
         )
         .build();

@@ -1,49 +1,50 @@
-//! The queues of batches: the sends queue, the urgent lane beside it, and their dead letters.
+//! The queues of batches: the send queue, the urgent queue beside it, and their dead-letter queue.
 
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
-    DeleteMessageBatchRequestEntry, MessageSystemAttributeName, QueueAttributeName,
+    DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
     SendMessageBatchRequestEntry,
 };
 use campaign::delivery::batch::Batch;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::Error;
+use crate::{Error, ErrorKind, sqs};
 
-/// The longest delay SQS takes (SQS quotas: 15 minutes).
+/// The longest delay of a message (SQS quotas: 15 minutes).
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// Messages per `SendMessageBatch` (SQS quotas).
+/// Messages per request (SQS quotas).
 const MAX_ENTRIES_PER_REQUEST: usize = 10;
 
-/// Bytes per `SendMessageBatch` that every version of SQS takes.
+/// Bytes per `SendMessageBatch`. SQS raised the quota to 1 MiB in 2025; emulators may still have this one.
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
 
-/// Requests under way at once.
 const MAX_CONCURRENT_REQUESTS: usize = 8;
 
-/// How often entries that SQS refused within a successful answer are sent again.
+/// How often entries are sent that SQS refused within a successful response.
 const MAX_ATTEMPTS: u32 = 6;
 
-/// The sends queue.
+const ENQUEUE: &str = "enqueue batches";
+
+/// A queue of batches.
 #[derive(Clone, Debug)]
 pub struct BatchQueue {
     client: Client,
     url: String,
 }
 
-/// A message taken from the queue: it comes again unless it is deleted in time.
+/// A received message: SQS delivers it again unless it is deleted within the visibility timeout.
 #[derive(Clone, Debug)]
 pub struct QueueMessage {
     /// Its id.
     pub id: String,
     /// Its text.
     pub body: String,
-    /// With what it is deleted.
+    /// Identifies this receipt when the message is deleted or hidden.
     pub receipt_handle: String,
-    /// How often it was received, this time included.
+    /// How often the message was received, including this time.
     pub receive_count: u32,
 }
 
@@ -52,14 +53,28 @@ impl QueueMessage {
     pub fn parse_batch(&self) -> Result<Batch, serde_json::Error> {
         serde_json::from_str(&self.body)
     }
+
+    fn from_sqs(message: Message) -> Option<Self> {
+        let receive_count = message
+            .attributes
+            .as_ref()
+            .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount))
+            .and_then(|count| count.parse().ok());
+        Some(Self {
+            id: message.message_id?,
+            body: message.body?,
+            receipt_handle: message.receipt_handle?,
+            receive_count: receive_count.unwrap_or(1),
+        })
+    }
 }
 
-/// A batch ready for the queue.
+/// A batch as an entry of a request.
 #[derive(Clone, Debug)]
 struct Entry {
     group: String,
     body: String,
-    delay: i32,
+    delay_seconds: i32,
 }
 
 impl BatchQueue {
@@ -68,22 +83,22 @@ impl BatchQueue {
         Self { client, url }
     }
 
-    /// Enqueues batches, in tens, several requests under way; returns when SQS has every one.
+    /// Enqueues batches, several requests at once; returns when SQS has stored all of them.
+    #[tracing::instrument(skip_all, fields(campaign.id = batches.first().map(|batch| batch.campaign.as_str()), batches = batches.len()))]
     pub async fn enqueue(&self, batches: &[Batch], delay: Duration) -> Result<(), Error> {
         let entries = batches
             .iter()
             .map(|batch| to_entry(batch, delay))
             .collect::<Result<Vec<_>, _>>()?;
-        let requests =
-            stream::iter(group_into_requests(entries)).map(|request| self.send_request(request));
-        requests
+        stream::iter(group_into_requests(entries))
+            .map(|entries| self.send_request(entries))
             .buffer_unordered(MAX_CONCURRENT_REQUESTS)
-            .try_collect::<()>()
+            .try_collect()
             .await
     }
 
-    /// Enqueues a batch in this lane, which senders look into while they are at work, and wakes one in case none is: by a
-    /// batch without rows in the lane whose messages Lambda brings.
+    /// Enqueues a batch in this urgent queue, which senders poll while they run. In case none is running, it also wakes one:
+    /// with a batch without rows in the `bulk` queue, whose messages Lambda polls.
     pub async fn enqueue_urgent(
         &self,
         batch: Batch,
@@ -98,61 +113,51 @@ impl BatchQueue {
         bulk.enqueue(&[wake], delay).await
     }
 
-    /// Takes up to `most` messages (10 at most), which nobody else sees for the time given. `wait` zero asks some of SQS'
-    /// servers only, a second or more all of them.
+    /// Receives up to `max` messages (10 at most), and hides them from others for the visibility timeout. With a `wait` of zero,
+    /// SQS asks only some of its servers; with a second or more, all of them.
+    #[tracing::instrument(skip_all)]
     pub async fn receive(
         &self,
-        most: i32,
-        hidden: Duration,
+        max: i32,
+        visibility_timeout: Duration,
         wait: Duration,
     ) -> Result<Vec<QueueMessage>, Error> {
         let receive = self
             .client
             .receive_message()
             .queue_url(&self.url)
-            .max_number_of_messages(most)
-            .visibility_timeout(hidden.as_secs() as i32)
+            .max_number_of_messages(max)
+            .visibility_timeout(visibility_timeout.as_secs() as i32)
             .wait_time_seconds(wait.as_secs() as i32)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
-        let answer = receive
-            .send()
-            .await
-            .map_err(Error::from_sdk("take batches"))?;
-        let messages = answer.messages.unwrap_or_default().into_iter();
-        Ok(messages.filter_map(to_queue_message).collect())
+        let response = receive.send().await;
+        let response = response.map_err(Error::from_sdk("receive batches"))?;
+        let messages = response.messages.unwrap_or_default().into_iter();
+        Ok(messages.filter_map(QueueMessage::from_sqs).collect())
     }
 
-    /// Keeps a message hidden for as long again from now.
+    /// Hides a message from others for `timeout` from now.
     pub async fn set_visibility_timeout(
         &self,
-        receipt: &str,
-        hidden: Duration,
+        receipt_handle: &str,
+        timeout: Duration,
     ) -> Result<(), Error> {
-        let change = self
-            .client
-            .change_message_visibility()
-            .queue_url(&self.url)
-            .receipt_handle(receipt)
-            .visibility_timeout(hidden.as_secs() as i32);
-        change
-            .send()
-            .await
-            .map(drop)
-            .map_err(Error::from_sdk("keep a batch hidden"))
+        let action = "extend the visibility timeout of a batch";
+        sqs::set_visibility_timeout(&self.client, &self.url, action, receipt_handle, timeout).await
     }
 
-    /// Deletes messages that are done. One that is left comes again, which costs and harms nobody.
-    pub async fn delete(&self, receipts: &[String]) -> Result<(), Error> {
+    /// Deletes messages that were processed. One that SQS fails to delete is delivered again, which changes nothing.
+    pub async fn delete(&self, receipt_handles: &[String]) -> Result<(), Error> {
         let action = "delete batches";
-        for receipts in receipts.chunks(MAX_ENTRIES_PER_REQUEST) {
-            let entry = |(index, receipt): (usize, &String)| {
+        for receipt_handles in receipt_handles.chunks(MAX_ENTRIES_PER_REQUEST) {
+            let entry = |(index, receipt_handle): (usize, &String)| {
                 DeleteMessageBatchRequestEntry::builder()
                     .id(index.to_string())
-                    .receipt_handle(receipt)
+                    .receipt_handle(receipt_handle)
                     .build()
                     .map_err(|error| Error::new(action, error))
             };
-            let entries = receipts.iter().enumerate().map(entry);
+            let entries = receipt_handles.iter().enumerate().map(entry);
             let delete = self
                 .client
                 .delete_message_batch()
@@ -163,8 +168,8 @@ impl BatchQueue {
         Ok(())
     }
 
-    /// Whether nothing waits in it, delayed messages included. Approximate, as SQS counts. Messages that somebody has are
-    /// left out: whoever is alive shows it by calls, and those of a sender that died would be waited for in vain.
+    /// Whether no message is waiting in the queue, delayed ones included. SQS counts approximately. In-flight messages do not
+    /// count: a live sender shows itself by its attempts, and waiting for the messages of a dead one would be in vain.
     pub async fn is_empty(&self) -> Result<bool, Error> {
         use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed};
         let get = self
@@ -173,16 +178,13 @@ impl BatchQueue {
             .queue_url(&self.url)
             .attribute_names(ApproximateNumberOfMessages)
             .attribute_names(ApproximateNumberOfMessagesDelayed);
-        let counts = get
-            .send()
-            .await
-            .map_err(Error::from_sdk("look how full the queue is"))?
-            .attributes
-            .unwrap_or_default();
+        let response = get.send().await;
+        let response = response.map_err(Error::from_sdk("count the messages in the queue"))?;
+        let counts = response.attributes.unwrap_or_default();
         Ok(counts.values().all(|count| count == "0"))
     }
 
-    /// A success may hold failures of single entries: those are sent again.
+    /// A successful response may report entries that failed: those are sent again.
     async fn send_request(&self, mut entries: Vec<Entry>) -> Result<(), Error> {
         for attempt in 0..MAX_ATTEMPTS {
             let request = self
@@ -190,53 +192,33 @@ impl BatchQueue {
                 .send_message_batch()
                 .queue_url(&self.url)
                 .set_entries(Some(to_request_entries(&entries)?));
-            let answer = request
-                .send()
-                .await
-                .map_err(Error::from_sdk("enqueue batches"))?;
-            let failed: Vec<usize> = answer
-                .failed
-                .iter()
-                .filter_map(|failure| failure.id.parse().ok())
+            let response = request.send().await.map_err(Error::from_sdk(ENQUEUE))?;
+            let failed = response.failed.iter();
+            let indexes = failed.filter_map(|failure| failure.id.parse::<usize>().ok());
+            entries = indexes
+                .filter_map(|index| entries.get(index).cloned())
                 .collect();
-            if failed.is_empty() {
+            if entries.is_empty() {
                 return Ok(());
             }
-            entries = failed
-                .iter()
-                .filter_map(|&index| entries.get(index).cloned())
-                .collect();
             tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
         }
-        Err(Error::new(
-            "enqueue batches",
-            format!("SQS refused {} of them {MAX_ATTEMPTS} times", entries.len()),
+        Err(Error::with_kind(
+            ENQUEUE,
+            ErrorKind::Unavailable,
+            format!("SQS refused {} entries {MAX_ATTEMPTS} times", entries.len()),
         ))
     }
 }
 
-fn to_queue_message(message: aws_sdk_sqs::types::Message) -> Option<QueueMessage> {
-    let times = message
-        .attributes
-        .as_ref()
-        .and_then(|all| all.get(&MessageSystemAttributeName::ApproximateReceiveCount))
-        .and_then(|count| count.parse().ok());
-    Some(QueueMessage {
-        id: message.message_id?,
-        body: message.body?,
-        receipt_handle: message.receipt_handle?,
-        receive_count: times.unwrap_or(1),
-    })
-}
-
 fn to_entry(batch: &Batch, delay: Duration) -> Result<Entry, Error> {
-    let body = serde_json::to_string(batch).map_err(|error| Error::new("write a batch", error))?;
-    // Rounded up: a retry that came early would be put back once more.
-    let delay = delay.min(MAX_DELAY).as_millis().div_ceil(1000) as i32;
+    let body = serde_json::to_string(batch).map_err(|error| Error::new(ENQUEUE, error))?;
+    // Rounded up: a retry that arrives early would be requeued.
+    let delay_seconds = delay.min(MAX_DELAY).as_millis().div_ceil(1000) as i32;
     Ok(Entry {
         group: batch.campaign.to_string(),
         body,
-        delay,
+        delay_seconds,
     })
 }
 
@@ -259,17 +241,17 @@ fn group_into_requests(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
 }
 
 fn to_request_entries(entries: &[Entry]) -> Result<Vec<SendMessageBatchRequestEntry>, Error> {
-    let number = |(index, entry): (usize, &Entry)| {
+    let to_request_entry = |(index, entry): (usize, &Entry)| {
         SendMessageBatchRequestEntry::builder()
             .id(index.to_string())
             .message_body(&entry.body)
-            // On a standard queue a group turns on fair queues: one huge campaign does not starve a small one.
+            // In a standard queue a group id turns on fair queues: a huge campaign does not starve a small one.
             .message_group_id(&entry.group)
-            .delay_seconds(entry.delay)
+            .delay_seconds(entry.delay_seconds)
             .build()
-            .map_err(|error| Error::new("enqueue batches", error))
+            .map_err(|error| Error::new(ENQUEUE, error))
     };
-    entries.iter().enumerate().map(number).collect()
+    entries.iter().enumerate().map(to_request_entry).collect()
 }
 
 #[cfg(test)]

@@ -1,25 +1,28 @@
-//! The callbacks table: every update as Meta sent it, under its natural key, so repeats collapse.
+//! The callbacks table: every update as Meta sent it, under its natural key, so that a repeat changes nothing.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use campaign::delivery::outcome::Millis;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::{Error, scan, ttl};
+use crate::dynamodb::{Item, get_item, number, text};
+use crate::{Error, ErrorKind, scan, ttl};
 
 /// Items per `BatchWriteItem` (DynamoDB quotas).
 const MAX_ITEMS_PER_REQUEST: usize = 25;
 
-/// The most of an update that is kept, in bytes: an item holds 400 KB (DynamoDB quotas), real updates a few.
+/// The stored part of an update: an item holds 400 KB (DynamoDB quotas), real updates have a few.
 const MAX_RAW_BYTES: usize = 350_000;
 
-/// Requests under way at once.
 const MAX_CONCURRENT_REQUESTS: usize = 4;
 
-/// How often items that DynamoDB left out of a successful answer are written again.
+/// How often items are written that DynamoDB left unprocessed in a successful response.
 const MAX_ATTEMPTS: u32 = 8;
+
+const STORE: &str = "store callbacks";
 
 /// The callbacks table.
 #[derive(Clone, Debug)]
@@ -29,7 +32,7 @@ pub struct Callbacks {
     retention_days: u32,
 }
 
-/// An update to keep.
+/// An update to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawCallback {
     /// Its natural key.
@@ -39,7 +42,7 @@ pub struct RawCallback {
 }
 
 impl Callbacks {
-    /// The table of that name; what it holds expires after `retention_days`.
+    /// The table of that name; callbacks expire after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
         Self {
             client,
@@ -48,23 +51,24 @@ impl Callbacks {
         }
     }
 
-    /// Writes every update or fails; writing one again changes nothing.
+    /// Stores all updates, or fails; storing one again changes nothing.
+    #[tracing::instrument(skip_all, fields(updates = updates.len()))]
     pub async fn store(&self, updates: Vec<RawCallback>, now: Millis) -> Result<(), Error> {
-        // A request may not name a key twice; of two with the same key either will do.
+        // A request must not name a key twice; updates with the same key are equal.
         let distinct: HashMap<String, String> =
             updates.into_iter().map(|raw| (raw.key, raw.json)).collect();
         let writes = distinct
             .into_iter()
-            .map(|raw| self.put_request(raw, now))
+            .map(|(key, json)| self.put_request(&key, json, now))
             .collect::<Result<Vec<_>, _>>()?;
         let requests: Vec<Vec<WriteRequest>> = writes
             .chunks(MAX_ITEMS_PER_REQUEST)
             .map(<[_]>::to_vec)
             .collect();
-        let written = stream::iter(requests).map(|request| self.write_batch(request));
-        written
+        stream::iter(requests)
+            .map(|writes| self.write_batch(writes))
             .buffer_unordered(MAX_CONCURRENT_REQUESTS)
-            .try_collect::<()>()
+            .try_collect()
             .await
     }
 
@@ -74,46 +78,42 @@ impl Callbacks {
                 .client
                 .batch_write_item()
                 .request_items(&self.table, writes);
-            let answer = request
-                .send()
-                .await
-                .map_err(Error::from_sdk("store callbacks"))?;
-            let left_out = answer
+            let response = request.send().await.map_err(Error::from_sdk(STORE))?;
+            let unprocessed = response
                 .unprocessed_items
                 .and_then(|mut items| items.remove(&self.table));
-            writes = left_out.unwrap_or_default();
+            writes = unprocessed.unwrap_or_default();
             if writes.is_empty() {
                 return Ok(());
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20 << attempt)).await;
+            tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
         }
-        Err(Error::new(
-            "store callbacks",
-            format!("DynamoDB left {} out {MAX_ATTEMPTS} times", writes.len()),
+        Err(Error::with_kind(
+            STORE,
+            ErrorKind::Throttled,
+            format!(
+                "DynamoDB left {} items unprocessed {MAX_ATTEMPTS} times",
+                writes.len()
+            ),
         ))
     }
 
-    fn put_request(
-        &self,
-        (key, mut json): (String, String),
-        now: Millis,
-    ) -> Result<WriteRequest, Error> {
+    fn put_request(&self, key: &str, mut json: String, now: Millis) -> Result<WriteRequest, Error> {
         json.truncate(json.floor_char_boundary(MAX_RAW_BYTES));
-        let number = |value: u64| AttributeValue::N(value.to_string());
         let put = PutRequest::builder()
-            .item("key", AttributeValue::S(key))
-            .item("raw", AttributeValue::S(json))
+            .item("key", text(key))
+            .item("raw", text(&json))
             .item("received_at", number(now))
             .item("expires_at", number(ttl(now, self.retention_days)))
             .build()
-            .map_err(|error| Error::new("store callbacks", error))?;
+            .map_err(|error| Error::new(STORE, error))?;
         Ok(WriteRequest::builder().put_request(put).build())
     }
 
-    /// Deletes every callback whose JSON `is_about` picks; gives how many.
-    pub async fn erase(&self, is_about: impl Fn(&str) -> bool) -> Result<u64, Error> {
-        let wanted = |item: &scan::Item| scan::get_text(item, "raw").is_some_and(&is_about);
-        let delete = async |mut item: scan::Item| {
+    /// Erases every callback whose JSON `mentions` the contact; returns the number of callbacks.
+    pub async fn erase(&self, mentions: impl Fn(&str) -> bool) -> Result<u64, Error> {
+        let is_wanted = |item: &Item| scan::get_text(item, "raw").is_some_and(&mentions);
+        let delete = async |mut item: Item| {
             let delete = self.client.delete_item().table_name(&self.table);
             let delete = delete.set_key(item.remove_entry("key").map(|key| [key].into()));
             let deleted = delete.send().await;
@@ -121,32 +121,24 @@ impl Callbacks {
                 .map(drop)
                 .map_err(Error::from_sdk("erase a callback"))
         };
-        scan::for_each(&self.client, &self.table, &["key", "raw"], wanted, delete).await
+        let attributes = ["key", "raw"];
+        scan::for_each(&self.client, &self.table, &attributes, is_wanted, delete).await
     }
 
-    /// The raw JSON under the first of these keys that is there.
+    /// The JSON under the first of these keys that exists.
     pub async fn get_first(&self, keys: &[String]) -> Result<Option<String>, Error> {
         for key in keys {
-            if let Some(raw) = self.get(key).await? {
-                return Ok(Some(raw));
+            if let Some(json) = self.get(key).await? {
+                return Ok(Some(json));
             }
         }
         Ok(None)
     }
 
-    /// The raw JSON under a key.
+    /// The JSON under a key.
     pub async fn get(&self, key: &str) -> Result<Option<String>, Error> {
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("key", AttributeValue::S(key.to_owned()));
-        let item = get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(Error::from_sdk("read a callback"))?
-            .item;
+        let get = self.client.get_item().table_name(&self.table);
+        let item = get_item("read a callback", get.key("key", text(key))).await?;
         Ok(item
             .and_then(|mut item| item.remove("raw"))
             .and_then(|raw| raw.as_s().ok().cloned()))

@@ -1,5 +1,5 @@
-//! Campaigns as a process knows them. For a sender never older than two seconds when a call starts, so a stop is a stop by
-//! then.
+//! Campaigns in memory, with a maximum age at each read. A sender accepts two seconds when a send starts, so a pause is in force
+//! by then.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,26 +13,21 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::Error;
+use crate::cached::Cached;
 use crate::campaigns::Campaigns;
 
-/// What is older is forgotten.
+/// Older entries are dropped.
 const MAX_AGE: Duration = Duration::from_secs(10);
 
-/// Campaigns that were read a moment ago.
+/// Campaigns that were read recently.
 #[derive(Debug)]
 pub struct CampaignCache {
     campaigns: Campaigns,
-    entries: Mutex<HashMap<CampaignId, Cached>>,
-}
-
-#[derive(Debug)]
-struct Cached {
-    read_at: Instant,
-    campaign: Option<Arc<Campaign>>,
+    entries: Mutex<HashMap<CampaignId, Cached<Option<Arc<Campaign>>>>>,
 }
 
 impl CampaignCache {
-    /// Reads from this table.
+    /// A cache of this table.
     pub fn new(campaigns: Campaigns) -> Self {
         Self {
             campaigns,
@@ -45,51 +40,40 @@ impl CampaignCache {
         &self.campaigns
     }
 
-    /// The campaign, as it was at most `age` ago.
+    /// The campaign as it was less than `max_age` ago.
     pub async fn get_with_max_age(
         &self,
         id: &CampaignId,
-        age: Duration,
+        max_age: Duration,
     ) -> Result<Option<Arc<Campaign>>, Error> {
-        let mut kept = self.entries.lock().await;
-        if let Some(known) = kept.get(id)
-            && known.read_at.elapsed() < age
-        {
-            return Ok(known.campaign.clone());
+        let mut entries = self.entries.lock().await;
+        if let Some(campaign) = entries.get(id).and_then(|cached| cached.get(max_age)) {
+            return Ok(campaign);
         }
         let read_at = Instant::now();
         let campaign = self.campaigns.get(id).await?.map(Arc::new);
-        kept.retain(|_, known| known.read_at.elapsed() < MAX_AGE);
-        kept.insert(
-            id.clone(),
-            Cached {
-                read_at,
-                campaign: campaign.clone(),
-            },
-        );
+        entries.retain(|_, cached| cached.is_younger_than(MAX_AGE));
+        entries.insert(id.clone(), Cached::new(campaign.clone(), read_at));
         Ok(campaign)
     }
 
-    /// A row was accepted: noted once, whatever the number of rows.
+    /// Stores that a row was accepted: once per campaign, whatever the number of rows.
     pub async fn mark_accepted(&self, id: &CampaignId) -> Result<(), Error> {
         self.campaigns.mark_accepted(id).await?;
         self.invalidate(id).await;
         Ok(())
     }
 
-    /// The breaker: stops the campaign, for the reason given, and every other one where the account is at fault.
+    /// Pauses the campaign for `reason`, and every other one if `scope` is the account.
     pub async fn pause(
         &self,
         id: &CampaignId,
-        stops: PauseScope,
+        scope: PauseScope,
         reason: &str,
     ) -> Result<(), Error> {
-        let first = self.campaigns.pause(id, reason).await?;
+        let is_first = self.campaigns.pause(id, reason).await?;
         self.invalidate(id).await;
-        if !first {
-            return Ok(());
-        }
-        if stops == PauseScope::Account {
+        if is_first && scope == PauseScope::Account {
             for other in self.campaigns.list_open_ids().await? {
                 self.campaigns.pause(&other, reason).await?;
             }
@@ -97,10 +81,10 @@ impl CampaignCache {
         Ok(())
     }
 
-    /// The API asks the campaign to rest.
-    pub async fn start_cooldown(&self, id: &CampaignId, rest: &Cooldown) -> Result<(), Error> {
-        warn!(campaign.id = %id, until = rest.until, "campaign rests: {}", rest.reason);
-        self.campaigns.set_cooldown(id, rest).await?;
+    /// Starts a cooldown that the API asked for.
+    pub async fn start_cooldown(&self, id: &CampaignId, cooldown: &Cooldown) -> Result<(), Error> {
+        warn!(campaign.id = %id, until = cooldown.until, "cooldown: {}", cooldown.reason);
+        self.campaigns.set_cooldown(id, cooldown).await?;
         self.invalidate(id).await;
         Ok(())
     }

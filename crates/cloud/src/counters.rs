@@ -1,19 +1,16 @@
-//! A campaign's counters: in the campaigns table, one item per shard of the ledger's stream (`part` = `counters#{shard}`).
-//! A shard has one reader at a time, so its item has one writer; the sum over shards is the campaign's.
-
-use std::collections::HashMap;
+//! A campaign's counters, in the campaigns table: one item per shard of the ledger's stream (`part` = `counters#{shard}`).
+//! A shard has one reader at a time, so its item has one writer. The sum over the shards is the campaign's.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::{CircuitBreaker, Counters};
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{already_exists, text};
+use crate::dynamodb::{Item, get_value, number, put_if, query_values, text, to_item};
 use crate::{Error, ttl};
 
-/// The counters' items.
+/// The items of the counters.
 #[derive(Clone, Debug)]
 pub struct CounterTable {
     client: Client,
@@ -21,20 +18,21 @@ pub struct CounterTable {
     retention_days: u32,
 }
 
-/// What one shard counted of a campaign, and how far it has read.
+/// What one shard of the stream counted of a campaign, and up to which record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardCounters {
-    /// The last stream record taken in, as text of one length, so that it sorts; empty before the first.
+    /// The sequence number of the last record that was counted, as text of fixed length, so that it sorts; empty before the
+    /// first.
     pub last_sequence: String,
-    /// The counts.
+    /// The counters.
     pub counters: Counters,
-    /// How the latest rows ended.
+    /// The outcomes of the latest rows.
     #[serde(default)]
     pub circuit_breaker: CircuitBreaker,
 }
 
 impl CounterTable {
-    /// Beside the campaigns, in the table of that name.
+    /// In the campaigns table of that name; counters expire after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
         Self {
             client,
@@ -43,25 +41,19 @@ impl CounterTable {
         }
     }
 
-    /// The sum over shards.
+    /// The sum over the shards.
     pub async fn sum(&self, campaign: &CampaignId) -> Result<Counters, Error> {
-        let action = "read the counters";
         let query = self
             .client
             .query()
             .table_name(&self.table)
-            .consistent_read(true);
-        let query = query
+            .consistent_read(true)
             .key_condition_expression("id = :id AND begins_with(part, :prefix)")
             .expression_attribute_values(":id", text(campaign.as_str()))
             .expression_attribute_values(":prefix", text("counters#"));
-        let mut pages = query.into_paginator().items().send();
-        let mut total = Counters::default();
-        while let Some(item) = pages.next().await {
-            let shard = parse_shard(action, item.map_err(Error::from_sdk(action))?)?;
-            total = total.merge(shard.counters);
-        }
-        Ok(total)
+        let shards: Vec<ShardCounters> = query_values("read the counters", query).await?;
+        let counters = shards.into_iter().map(|shard| shard.counters);
+        Ok(counters.fold(Counters::default(), Counters::merge))
     }
 
     /// What a shard counted of a campaign so far.
@@ -70,62 +62,41 @@ impl CounterTable {
         campaign: &CampaignId,
         shard: &str,
     ) -> Result<ShardCounters, Error> {
-        let action = "read a shard's counters";
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(campaign, shard)))
-            .consistent_read(true);
-        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
-        item.map_or(Ok(ShardCounters::default()), |item| {
-            parse_shard(action, item)
-        })
+        let get = self.client.get_item().table_name(&self.table);
+        let get = get.set_key(Some(key(campaign, shard)));
+        let counters = get_value("read the counters of a shard", get).await?;
+        Ok(counters.unwrap_or_default())
     }
 
-    /// Replaces a shard's counts if they still are as of `seen`; else tells that somebody was faster.
+    /// Replaces the counters of a shard if their last sequence number still is `expected`; returns whether it was.
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, shard))]
     pub async fn compare_and_set(
         &self,
         campaign: &CampaignId,
         shard: &str,
-        seen: &str,
-        tally: &ShardCounters,
+        expected: &str,
+        counters: &ShardCounters,
         now: Millis,
     ) -> Result<bool, Error> {
-        let action = "write a shard's counters";
-        let mut item: HashMap<String, AttributeValue> =
-            serde_dynamo::to_item(tally).map_err(|error| Error::new(action, error))?;
+        let action = "store the counters of a shard";
+        let mut item = to_item(action, counters)?;
         item.extend(key(campaign, shard));
-        let expires_at = ttl(now, self.retention_days);
-        item.insert(
-            "expires_at".into(),
-            AttributeValue::N(expires_at.to_string()),
-        );
+        item.insert("expires_at".into(), number(ttl(now, self.retention_days)));
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(id) OR last_sequence = :seen")
-            .expression_attribute_values(":seen", text(seen));
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if already_exists(&error) => Ok(false),
-            Err(error) => Err(Error::from_sdk(action)(error)),
-        }
+            .condition_expression("attribute_not_exists(id) OR last_sequence = :expected")
+            .expression_attribute_values(":expected", text(expected));
+        put_if(action, put).await
     }
 }
 
-fn parse_shard(
-    action: &'static str,
-    item: HashMap<String, AttributeValue>,
-) -> Result<ShardCounters, Error> {
-    serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))
-}
-
-fn key(campaign: &CampaignId, shard: &str) -> HashMap<String, AttributeValue> {
-    HashMap::from([
+fn key(campaign: &CampaignId, shard: &str) -> Item {
+    [
         ("id".into(), text(campaign.as_str())),
         ("part".into(), text(&format!("counters#{shard}"))),
-    ])
+    ]
+    .into()
 }

@@ -1,14 +1,15 @@
-//! Notes on batches that failed five times: beside their campaign in the campaigns table (`part` = `dead_letter#{first row}`).
+//! Records of batches that failed five times, beside their campaign in the campaigns table
+//! (`part` = `dead_letter#{first row}`).
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use campaign::delivery::batch::Batch;
 use campaign::delivery::outcome::Millis;
 
-use crate::campaigns::{number, text};
+use crate::dynamodb::{number, text};
 use crate::{Error, ttl};
 
-/// The notes.
+/// The records.
 #[derive(Clone, Debug)]
 pub struct DeadLetters {
     client: Client,
@@ -17,7 +18,7 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// In the campaigns table of that name.
+    /// In the campaigns table of that name; records expire after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
         Self {
             client,
@@ -26,10 +27,15 @@ impl DeadLetters {
         }
     }
 
-    /// Notes that a batch came back dead; gives how many messages with that first row did so far. The same message noted
-    /// twice counts once.
-    pub async fn record(&self, batch: &Batch, message: &str, now: Millis) -> Result<usize, Error> {
-        let action = "note a dead letter";
+    /// Records that the message with this id brought a batch to the dead-letter queue. Returns how many messages with the same
+    /// first row did so far; the same message counts once.
+    pub async fn record(
+        &self,
+        batch: &Batch,
+        message_id: &str,
+        now: Millis,
+    ) -> Result<usize, Error> {
+        let action = "record a dead letter";
         let first = batch.rows.first().map_or(0, |row| row.row);
         let update = self
             .client
@@ -38,23 +44,20 @@ impl DeadLetters {
             .key("id", text(batch.campaign.as_str()))
             .key("part", text(&format!("dead_letter#{first:010}")))
             .update_expression(
-                "ADD messages :message SET #rows = :rows, noted_at = :now, expires_at = :expiry",
+                "ADD messages :message SET #rows = :rows, noted_at = :now, expires_at = :expires_at",
             )
             .expression_attribute_names("#rows", "rows")
             .expression_attribute_values(
                 ":message",
-                aws_sdk_dynamodb::types::AttributeValue::Ss(vec![message.to_owned()]),
+                AttributeValue::Ss(vec![message_id.to_owned()]),
             )
             .expression_attribute_values(":rows", number(batch.rows.len() as u64))
             .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":expiry", number(ttl(now, self.retention_days)))
+            .expression_attribute_values(":expires_at", number(ttl(now, self.retention_days)))
             .return_values(ReturnValue::AllNew);
-        let item = update
-            .send()
-            .await
-            .map_err(Error::from_sdk(action))?
-            .attributes;
-        let messages = item.as_ref().and_then(|item| item.get("messages"));
+        let response = update.send().await.map_err(Error::from_sdk(action))?;
+        let item = response.attributes.unwrap_or_default();
+        let messages = item.get("messages");
         Ok(messages
             .and_then(|messages| messages.as_ss().ok())
             .map_or(0, Vec::len))

@@ -1,10 +1,10 @@
-//! A function's environment, read once at start; errors name the variable.
+//! A function's environment variables, read once at start. Errors name the variable.
 
 use std::str::FromStr;
 
 use campaign::delivery::pacing::Rate;
 
-/// A variable that is absent or cannot be read.
+/// A variable that is not set or cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("environment variable {name}: {problem}")]
 pub struct InvalidVariable {
@@ -12,7 +12,7 @@ pub struct InvalidVariable {
     problem: String,
 }
 
-/// The text of a variable that must be there.
+/// The text of a variable that must be set.
 pub fn required(name: &'static str) -> Result<String, InvalidVariable> {
     optional(name).ok_or_else(|| InvalidVariable {
         name,
@@ -20,21 +20,21 @@ pub fn required(name: &'static str) -> Result<String, InvalidVariable> {
     })
 }
 
-/// The text of a variable that may be absent or empty.
+/// The text of a variable that may be unset or empty.
 pub fn optional(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
-/// A variable as a number or another value.
+/// A variable that must be set, parsed.
 pub fn parsed<T: FromStr>(name: &'static str) -> Result<T, InvalidVariable> {
     let text = required(name)?;
     text.parse().map_err(|_| InvalidVariable {
         name,
-        problem: format!("`{text}` is not of the expected kind"),
+        problem: format!("`{text}` does not have the expected form"),
     })
 }
 
-/// The send budget, from `TPS_BUDGET`, `SLOTS` (0 for as many) and `SLOT_RATE`.
+/// The send rate, from `TPS_BUDGET`, `SLOTS` (0: as many as the budget needs) and `SLOT_RATE`.
 pub fn send_rate() -> Result<Rate, InvalidVariable> {
     let rate = Rate::new(
         parsed("TPS_BUDGET")?,

@@ -1,4 +1,4 @@
-//! Erasures: the orders in a queue.
+//! The queue of erasures.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use campaign::id::CampaignId;
 use campaign::import::phone::Phone;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, sqs};
 
-/// Forget somebody.
+/// Asks for the erasure of a recipient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErasureJob {
-    /// Whom.
+    /// The recipient's number.
     pub phone: Phone,
-    /// The campaign that must be over first; everything else is erased already.
+    /// The campaign that must end first; everything else is erased already.
     #[serde(default)]
     pub waits_for: Option<CampaignId>,
 }
@@ -31,16 +31,9 @@ impl ErasureQueue {
         Self { client, url }
     }
 
-    /// Asks for one, `delay` from now.
-    pub async fn enqueue(&self, order: &ErasureJob, delay: Duration) -> Result<(), Error> {
-        let action = "ask for an erasure";
-        let body = serde_json::to_string(order).map_err(|error| Error::new(action, error))?;
-        let send = self
-            .client
-            .send_message()
-            .queue_url(&self.url)
-            .message_body(body)
-            .delay_seconds(delay.as_secs() as i32);
-        send.send().await.map(drop).map_err(Error::from_sdk(action))
+    /// Enqueues a job that starts after `delay`.
+    #[tracing::instrument(skip_all)]
+    pub async fn enqueue(&self, job: &ErasureJob, delay: Duration) -> Result<(), Error> {
+        sqs::send_json(&self.client, &self.url, "enqueue an erasure", job, delay).await
     }
 }

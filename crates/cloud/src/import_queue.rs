@@ -1,4 +1,4 @@
-//! The splits queue: asks the splitter to go on with a campaign's files.
+//! The queue of imports: asks the splitter to continue with a campaign's files.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use aws_sdk_sqs::Client;
 use campaign::id::{CampaignId, RowNumber};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, sqs};
 
-/// Go on with a campaign's files.
+/// Asks the splitter to continue with a campaign's files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportJob {
-    /// Whose.
+    /// The campaign.
     pub campaign: CampaignId,
-    /// Whether the last file is to be read to its end once more, for a new preview.
+    /// Whether to validate the last file again, for a new preview.
     #[serde(default)]
     pub validate: bool,
-    /// Where to begin offering rows again that were in the queue before; `None` where only new ones are to follow.
+    /// From where to requeue rows that were in the queue before; `None` to enqueue only new ones.
     #[serde(default)]
     pub requeue: Option<Position>,
 }
 
 impl ImportJob {
-    /// Go on where the files are.
+    /// Continues where the import stands.
     pub fn resume(campaign: CampaignId) -> Self {
         Self {
             campaign,
@@ -31,7 +31,7 @@ impl ImportJob {
         }
     }
 
-    /// Read the last file to its end once more.
+    /// Validates the last file again.
     pub fn validate(campaign: CampaignId) -> Self {
         Self {
             validate: true,
@@ -39,7 +39,7 @@ impl ImportJob {
         }
     }
 
-    /// Offer every row again, from the position on.
+    /// Requeues all rows behind a position.
     pub fn requeue(campaign: CampaignId, from: Position) -> Self {
         Self {
             requeue: Some(from),
@@ -48,16 +48,16 @@ impl ImportJob {
     }
 }
 
-/// A place in a campaign's files.
+/// A position in a campaign's files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
-    /// The file's index.
+    /// The file's index, from 0.
     pub file: usize,
-    /// The row up to which all is done.
+    /// The last row that needs no more work.
     pub after: RowNumber,
 }
 
-/// The splits queue.
+/// The queue of imports.
 #[derive(Clone, Debug)]
 pub struct ImportQueue {
     client: Client,
@@ -70,19 +70,9 @@ impl ImportQueue {
         Self { client, url }
     }
 
-    /// Asks the splitter to go on, `delay` from now.
-    pub async fn enqueue(&self, order: &ImportJob, delay: Duration) -> Result<(), Error> {
-        let action = "ask the splitter to go on";
-        let body = serde_json::to_string(order).map_err(|error| Error::new(action, error))?;
-        let send = self
-            .client
-            .send_message()
-            .queue_url(&self.url)
-            .message_body(body);
-        send.delay_seconds(delay.as_secs() as i32)
-            .send()
-            .await
-            .map(drop)
-            .map_err(Error::from_sdk(action))
+    /// Enqueues a job that starts after `delay`.
+    #[tracing::instrument(skip_all, fields(campaign.id = %job.campaign))]
+    pub async fn enqueue(&self, job: &ImportJob, delay: Duration) -> Result<(), Error> {
+        sqs::send_json(&self.client, &self.url, "enqueue an import", job, delay).await
     }
 }

@@ -1,39 +1,47 @@
-//! Beside a campaign in the campaigns table: how far each file is in the queue (`part` = `split#{file}` and
-//! `canary#{file}`), who was kept back from it (`suppressed#{file}#…`), and the preview (`preview`).
+//! The state of imports, beside the campaign in the campaigns table: the checkpoint of each file (`part` =
+//! `remainder#{file}` and `canary#{file}`), its suppressed rows (`suppressed#{file}#…`), and the preview (`preview`).
 
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::id::{CampaignId, RowNumber};
 use campaign::import::preview::Preview;
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{number, text};
+use crate::dynamodb::{Item, from_item, get_item, number, query_values, text, to_item};
 use crate::{Error, now, ttl};
 
-/// How far a file is in the queue. Written before rows go out, so that whoever goes on knows what may be out already,
-/// and whom the standing list kept back then.
+/// How much of a file is in the queue. It is written before rows are enqueued, so that the next invocation knows which rows may
+/// be in the queue already, and which of them were suppressed at that time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Every usable row up to this one is in the queue, or was suppressed.
     pub completed_row: RowNumber,
-    /// Those up to this one may be in the queue.
+    /// Rows up to this one may be in the queue.
     pub started_row: RowNumber,
-    /// Those between `done` and `begun` that are suppressed.
+    /// The suppressed rows between the two.
     pub suppressed_rows: Vec<RowNumber>,
 }
 
-/// Which of a file's rows.
+/// A set of a file's rows that is enqueued as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowSet {
-    /// Those that go first.
+    /// The rows that are sent first.
     Canary,
-    /// All others.
+    /// All other rows.
     Remainder,
 }
 
-/// State of imports.
+impl RowSet {
+    fn name(self) -> &'static str {
+        match self {
+            RowSet::Canary => "canary",
+            RowSet::Remainder => "remainder",
+        }
+    }
+}
+
+/// The state of imports.
 #[derive(Clone, Debug)]
 pub struct Imports {
     client: Client,
@@ -42,7 +50,7 @@ pub struct Imports {
 }
 
 impl Imports {
-    /// In the campaigns table of that name; what it holds expires after `retention_days`.
+    /// In the campaigns table of that name; the state expires after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
         Self {
             client,
@@ -51,83 +59,77 @@ impl Imports {
         }
     }
 
-    /// How far the file at `index` is; `None` where nothing of it went out.
+    /// The checkpoint of the file at `index`; `None` if none of its rows was enqueued.
     pub async fn get_checkpoint(
         &self,
         id: &CampaignId,
         index: usize,
-        share: RowSet,
+        row_set: RowSet,
     ) -> Result<Option<Checkpoint>, Error> {
-        let action = "read how far the split is";
-        let item = self.get(id, &checkpoint_part(index, share), action).await?;
-        item.map(|item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error)))
-            .transpose()
+        let action = "read a checkpoint";
+        let item = self
+            .get_part(action, id, &checkpoint_part(index, row_set))
+            .await?;
+        item.map(|item| from_item(action, item)).transpose()
     }
 
-    /// Writes down how far it is.
+    /// Stores the checkpoint of the file at `index`.
     pub async fn write_checkpoint(
         &self,
         id: &CampaignId,
         index: usize,
-        share: RowSet,
+        row_set: RowSet,
         checkpoint: &Checkpoint,
     ) -> Result<(), Error> {
-        let action = "write down how far the split is";
-        let item = serde_dynamo::to_item(checkpoint).map_err(|error| Error::new(action, error))?;
-        self.put(id, &checkpoint_part(index, share), item, action)
+        let action = "store a checkpoint";
+        let item = to_item(action, checkpoint)?;
+        self.put_part(action, id, &checkpoint_part(index, row_set), item)
             .await
     }
 
-    /// What the last examination of a file found.
+    /// The preview of the file that was validated last.
     pub async fn get_preview(&self, id: &CampaignId) -> Result<Option<Preview>, Error> {
         let action = "read the preview";
-        let Some(item) = self.get(id, "preview", action).await? else {
+        let Some(item) = self.get_part(action, id, "preview").await? else {
             return Ok(None);
         };
         let json = item.get("preview").and_then(|preview| preview.as_s().ok());
-        let json = json.ok_or_else(|| Error::new(action, "it has no text"))?;
+        let json = json.ok_or_else(|| Error::new(action, "the item has no text"))?;
         serde_json::from_str(json)
             .map(Some)
             .map_err(|error| Error::new(action, error))
     }
 
-    /// Keeps what an examination found.
+    /// Stores the preview of a file that was validated.
     pub async fn write_preview(&self, id: &CampaignId, preview: &Preview) -> Result<(), Error> {
-        let action = "write the preview";
+        let action = "store the preview";
         let json = serde_json::to_string(preview).map_err(|error| Error::new(action, error))?;
-        self.put(
-            id,
-            "preview",
-            HashMap::from([("preview".into(), text(&json))]),
-            action,
-        )
-        .await
+        let item = HashMap::from([("preview".into(), text(&json))]);
+        self.put_part(action, id, "preview", item).await
     }
 
-    /// Remembers rows up to `last` whose people are on the standing list: they are counted as suppressed and are never
-    /// offered. Written before the checkpoint moves past them.
+    /// Records rows up to `last` whose recipients are on the suppression list: they count as suppressed and are never
+    /// requeued. Written before the checkpoint moves past them.
     pub async fn record_suppressed_rows(
         &self,
         id: &CampaignId,
         index: usize,
-        share: RowSet,
+        row_set: RowSet,
         last: RowNumber,
         rows: &HashSet<RowNumber>,
     ) -> Result<(), Error> {
-        let action = "remember who is left out";
-        let item = serde_dynamo::to_item(SuppressedRows { rows: rows.clone() })
-            .map_err(|error| Error::new(action, error))?;
-        let part = format!("{}{}#{last:010}", suppressed_part(index), share.name());
-        self.put(id, &part, item, action).await
+        let action = "record suppressed rows";
+        let item = to_item(action, SuppressedRows { rows: rows.clone() })?;
+        let part = format!("{}{}#{last:010}", suppressed_part(index), row_set.name());
+        self.put_part(action, id, &part, item).await
     }
 
-    /// Every row of the file that was kept back so.
+    /// All suppressed rows of the file at `index`.
     pub async fn get_suppressed_rows(
         &self,
         id: &CampaignId,
         index: usize,
     ) -> Result<HashSet<RowNumber>, Error> {
-        let action = "read who is left out";
         let query = self
             .client
             .query()
@@ -136,47 +138,36 @@ impl Imports {
             .expression_attribute_values(":id", text(id.as_str()))
             .expression_attribute_values(":prefix", text(&suppressed_part(index)))
             .consistent_read(true);
-        let mut items = query.into_paginator().items().send();
-        let mut rows = HashSet::new();
-        while let Some(item) = items.next().await {
-            let item = item.map_err(Error::from_sdk(action))?;
-            let kept: SuppressedRows =
-                serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))?;
-            rows.extend(kept.rows);
-        }
-        Ok(rows)
+        let parts: Vec<SuppressedRows> = query_values("read suppressed rows", query).await?;
+        Ok(parts.into_iter().flat_map(|part| part.rows).collect())
     }
 
-    async fn get(
+    async fn get_part(
         &self,
+        action: &'static str,
         id: &CampaignId,
         part: &str,
-        action: &'static str,
-    ) -> Result<Option<HashMap<String, AttributeValue>>, Error> {
+    ) -> Result<Option<Item>, Error> {
         let get = self
             .client
             .get_item()
             .table_name(&self.table)
             .key("id", text(id.as_str()))
             .key("part", text(part));
-        Ok(get
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(Error::from_sdk(action))?
-            .item)
+        get_item(action, get).await
     }
 
-    async fn put(
+    async fn put_part(
         &self,
+        action: &'static str,
         id: &CampaignId,
         part: &str,
-        mut item: HashMap<String, AttributeValue>,
-        action: &'static str,
+        mut item: Item,
     ) -> Result<(), Error> {
         item.insert("id".into(), text(id.as_str()));
         item.insert("part".into(), text(part));
-        item.insert("expires_at".into(), number(ttl(now(), self.retention_days)));
+        let expires_at = ttl(now(), self.retention_days);
+        item.insert("expires_at".into(), number(expires_at));
         let put = self
             .client
             .put_item()
@@ -195,15 +186,6 @@ fn suppressed_part(index: usize) -> String {
     format!("suppressed#{index}#")
 }
 
-fn checkpoint_part(index: usize, share: RowSet) -> String {
-    format!("{}#{index}", share.name())
-}
-
-impl RowSet {
-    fn name(self) -> &'static str {
-        match self {
-            RowSet::Canary => "canary",
-            RowSet::Remainder => "remainder",
-        }
-    }
+fn checkpoint_part(index: usize, row_set: RowSet) -> String {
+    format!("{}#{index}", row_set.name())
 }

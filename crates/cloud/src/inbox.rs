@@ -1,15 +1,12 @@
-//! The inbox: what people wrote, under the message's id, listed by when it came (index `by_arrival`, one partition a day).
-
-use std::collections::HashMap;
+//! The inbox: messages from contacts under their ids, listed by arrival (index `by_arrival`, one partition a day).
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::outcome::Millis;
 use campaign::id::{CampaignId, RowNumber};
 use campaign::import::phone::Phone;
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{already_exists, number, text};
+use crate::dynamodb::{Item, from_item, get_value, number, put_if, text, to_item};
 use crate::{Error, scan, ttl};
 
 /// The index by arrival.
@@ -25,50 +22,51 @@ pub struct Inbox {
     retention_days: u32,
 }
 
-/// A message from somebody.
+/// A message from a contact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InboundMessage {
     /// Its id.
     pub id: String,
-    /// When it came here.
+    /// When it was received.
     pub received_at: Millis,
-    /// When it was written, as Meta says.
+    /// When it was written, as Meta reports.
     pub written_at: Millis,
-    /// From whom.
+    /// The contact's number.
     pub phone: Option<Phone>,
-    /// From whom, as Meta calls them.
+    /// The contact's business-scoped user id.
     pub user_id: Option<String>,
-    /// What they call themselves.
+    /// The contact's profile name.
     pub name: Option<String>,
-    /// `text`, `image`, `button` … as Meta has it.
+    /// Meta's type of the message: `text`, `image`, `button` …
     pub kind: String,
-    /// The words in it.
+    /// The text in it.
     pub text: Option<String>,
-    /// What the button stands for.
+    /// The payload of the button.
     pub payload: Option<String>,
     /// The id of the message it answers.
     pub context: Option<String>,
-    /// The campaign it is an answer to.
+    /// The campaign it answers.
     pub campaign: Option<CampaignId>,
     /// The row.
     pub row: Option<RowNumber>,
-    /// How that is known: `context` from the message it answers, `latest` because that campaign wrote last.
+    /// How the campaign is known: `context` from the message it answers, `latest` because that campaign messaged the contact
+    /// last.
     pub attribution: Option<String>,
     /// The message object as Meta sent it: JSON.
     pub raw: String,
 }
 
-/// A place in the inbox, to go on from.
+/// The position of a message in the inbox, behind which a list continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    /// When the last letter came.
+    /// When the message was received.
     pub received_at: Millis,
     /// Its id.
     pub id: String,
 }
 
 impl Inbox {
-    /// The table of that name; letters expire after `retention_days`.
+    /// The table of that name; messages expire after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
         Self {
             client,
@@ -77,106 +75,91 @@ impl Inbox {
         }
     }
 
-    /// Keeps a letter; one that is there already stays as it came first.
-    pub async fn store(&self, letter: &InboundMessage) -> Result<(), Error> {
-        let action = "keep a message";
-        let mut item: HashMap<String, AttributeValue> =
-            serde_dynamo::to_item(letter).map_err(|error| Error::new(action, error))?;
-        item.insert("day".into(), number(letter.received_at / DAY_MS));
-        let expiry = ttl(letter.received_at, self.retention_days);
-        item.insert("expires_at".into(), number(expiry));
+    /// Stores a message; one that exists already stays as it was received first.
+    pub async fn store(&self, message: &InboundMessage) -> Result<(), Error> {
+        let action = "store a message in the inbox";
+        let mut item = to_item(action, message)?;
+        item.insert("day".into(), number(message.received_at / DAY_MS));
+        let expires_at = ttl(message.received_at, self.retention_days);
+        item.insert("expires_at".into(), number(expires_at));
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(id)");
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if already_exists(&error) => Ok(()),
-            Err(error) => Err(Error::from_sdk(action)(error)),
-        }
+        put_if(action, put).await.map(drop)
     }
 
-    /// Letters that came behind `after`, in order, up to `now`; at most `limit`.
+    /// Messages behind `after`, in order of arrival, up to `now`; `limit` at most.
     pub async fn list(
         &self,
         after: &Cursor,
         now: Millis,
         limit: usize,
     ) -> Result<Vec<InboundMessage>, Error> {
-        let action = "list messages";
+        let action = "list the inbox";
         let oldest = now.saturating_sub(Millis::from(self.retention_days) * DAY_MS);
         let first = after.received_at.max(oldest);
-        let mut letters = Vec::new();
+        let mut messages: Vec<InboundMessage> = Vec::new();
         for day in first / DAY_MS..=now / DAY_MS {
             let query = self
                 .client
                 .query()
                 .table_name(&self.table)
                 .index_name(BY_ARRIVAL)
-                .key_condition_expression("#day = :day AND received_at >= :from")
+                .key_condition_expression("#day = :day AND received_at >= :first")
                 .expression_attribute_names("#day", "day")
                 .expression_attribute_values(":day", number(day))
-                .expression_attribute_values(":from", number(first));
+                .expression_attribute_values(":first", number(first));
             let mut items = query.into_paginator().items().send();
             while let Some(item) = items.next().await {
                 let item = item.map_err(Error::from_sdk(action))?;
-                let letter: InboundMessage =
-                    serde_dynamo::from_item(item).map_err(|error| Error::new(action, error))?;
-                let place = (letter.received_at, letter.id.as_str());
-                if place <= (after.received_at, after.id.as_str()) {
+                let message: InboundMessage = from_item(action, item)?;
+                let position = (message.received_at, message.id.as_str());
+                if position <= (after.received_at, after.id.as_str()) {
                     continue;
                 }
-                letters.push(letter);
-                // Letters of one moment are in no order of their own in the index.
-                if letters.len() > limit
-                    && letters[limit - 1].received_at < letters[letters.len() - 1].received_at
+                messages.push(message);
+                // The index does not order messages of the same millisecond, so all of them must be read.
+                if messages.len() > limit
+                    && messages[limit - 1].received_at < messages[messages.len() - 1].received_at
                 {
-                    return Ok(sort_and_truncate(letters, limit));
+                    return Ok(sort_and_truncate(messages, limit));
                 }
             }
         }
-        Ok(sort_and_truncate(letters, limit))
+        Ok(sort_and_truncate(messages, limit))
     }
 
-    /// Deletes every letter whose JSON or sender `is_about` picks; gives how many.
-    pub async fn erase(&self, is_about: impl Fn(&str) -> bool) -> Result<u64, Error> {
-        let about = |item: &scan::Item, name| scan::get_text(item, name).is_some_and(&is_about);
-        let wanted = |item: &scan::Item| {
+    /// Erases every message whose JSON, number or user id `mentions` the contact; returns the number of messages.
+    pub async fn erase(&self, mentions: impl Fn(&str) -> bool) -> Result<u64, Error> {
+        let is_wanted = |item: &Item| {
             ["phone", "user_id", "raw"]
                 .into_iter()
-                .any(|name| about(item, name))
+                .any(|name| scan::get_text(item, name).is_some_and(&mentions))
         };
-        let delete = async |mut item: scan::Item| {
+        let delete = async |mut item: Item| {
             let delete = self.client.delete_item().table_name(&self.table);
             let delete = delete.set_key(item.remove_entry("id").map(|id| [id].into()));
             let deleted = delete.send().await;
             deleted
                 .map(drop)
-                .map_err(Error::from_sdk("erase a message"))
+                .map_err(Error::from_sdk("erase a message from the inbox"))
         };
-        let names = ["id", "phone", "user_id", "raw"];
-        scan::for_each(&self.client, &self.table, &names, wanted, delete).await
+        let attributes = ["id", "phone", "user_id", "raw"];
+        scan::for_each(&self.client, &self.table, &attributes, is_wanted, delete).await
     }
 
-    /// One letter.
+    /// Reads one message.
     pub async fn get(&self, id: &str) -> Result<Option<InboundMessage>, Error> {
-        let action = "read a message";
-        let get = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("id", text(id))
-            .consistent_read(true);
-        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
-        item.map(|item| serde_dynamo::from_item(item).map_err(|error| Error::new(action, error)))
-            .transpose()
+        let get = self.client.get_item().table_name(&self.table);
+        get_value("read a message of the inbox", get.key("id", text(id))).await
     }
 }
 
-fn sort_and_truncate(mut letters: Vec<InboundMessage>, limit: usize) -> Vec<InboundMessage> {
-    letters.sort_by(|one, other| (one.received_at, &one.id).cmp(&(other.received_at, &other.id)));
-    letters.truncate(limit);
-    letters
+fn sort_and_truncate(mut messages: Vec<InboundMessage>, limit: usize) -> Vec<InboundMessage> {
+    messages.sort_by(|one, other| (one.received_at, &one.id).cmp(&(other.received_at, &other.id)));
+    messages.truncate(limit);
+    messages
 }

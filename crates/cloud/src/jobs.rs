@@ -1,22 +1,25 @@
-//! What takes longer than a request: the order in a queue, and how far it is beside its campaign (`part` = `job#{kind}`).
+//! Jobs that take longer than an API request: the request is in a queue, the progress beside its campaign in the campaigns table
+//! (`part` = `job#{kind}`).
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use serde::{Deserialize, Serialize};
 
-use crate::campaigns::{number, text, to_attribute};
-use crate::{Error, ttl};
+use crate::dynamodb::{from_attribute, get_item, number, text, to_attribute};
+use crate::{Error, sqs, ttl};
 
-/// A job that showed no life for this long has died; SQS brings its order again.
+/// A job without a heartbeat for this time has died; SQS delivers its request again.
 const HEARTBEAT_TIMEOUT_MS: Millis = 20 * 60_000;
 
-/// What is to be done.
+/// Asks for a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobRequest {
-    /// For which campaign.
+    /// The campaign.
     pub campaign: CampaignId,
-    /// What.
+    /// The job.
     pub job: Job,
 }
 
@@ -24,12 +27,12 @@ pub struct JobRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Job {
-    /// The operator's files back, with what became of each row.
+    /// Writes the operator's files with the outcome of each row.
     Report {
-        /// Whether the files begin with the mark by which Excel knows UTF-8.
+        /// Whether the files begin with a byte order mark, by which Excel recognises UTF-8.
         bom: bool,
     },
-    /// The counters anew, from the ledger.
+    /// Counts the campaign's rows again, from the ledger.
     Recount,
 }
 
@@ -40,25 +43,29 @@ impl Job {
             Job::Recount => "recount",
         }
     }
+
+    fn part(self) -> AttributeValue {
+        text(&format!("job#{}", self.kind()))
+    }
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobProgress {
-    /// Where it stands.
+    /// Its stage.
     pub stage: JobStage,
-    /// When it was asked for.
+    /// When it was requested.
     pub requested_at: Millis,
-    /// The last sign of life.
+    /// When it last reported progress.
     pub heartbeat_at: Millis,
-    /// Rows done so far.
+    /// Rows processed so far.
     pub rows: u64,
-    /// What came of it, or why nothing did; for people.
+    /// The result, or why there is none; a sentence for the operator.
     #[serde(default)]
     pub outcome: Option<String>,
 }
 
-/// Where a job stands.
+/// The stage of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStage {
@@ -66,14 +73,14 @@ pub enum JobStage {
     Requested,
     /// Under way.
     Running,
-    /// Done.
+    /// Finished.
     Done,
-    /// Impossible; the outcome says why.
+    /// Failed for good; the outcome says why.
     Failed,
 }
 
 impl JobStage {
-    /// As the API shows it.
+    /// The name that the API shows.
     pub fn name(self) -> &'static str {
         match self {
             JobStage::Requested => "requested",
@@ -85,7 +92,7 @@ impl JobStage {
 }
 
 impl JobProgress {
-    /// One that was asked for just now.
+    /// The progress of a job that was requested just now.
     pub fn requested(now: Millis) -> Self {
         Self {
             stage: JobStage::Requested,
@@ -96,97 +103,92 @@ impl JobProgress {
         }
     }
 
-    /// Whether somebody is at it, or will be soon.
+    /// Whether the job is running, or waits in the queue.
     pub fn is_in_progress(&self, now: Millis) -> bool {
-        let open = matches!(self.stage, JobStage::Requested | JobStage::Running);
-        open && now < self.heartbeat_at + HEARTBEAT_TIMEOUT_MS
+        match self.stage {
+            JobStage::Requested | JobStage::Running => {
+                now < self.heartbeat_at + HEARTBEAT_TIMEOUT_MS
+            }
+            JobStage::Done | JobStage::Failed => false,
+        }
     }
 }
 
-/// Jobs: the notes in the campaigns table, the orders in a queue.
+/// Jobs: their progress in the campaigns table, their requests in a queue.
 #[derive(Clone, Debug)]
 pub struct Jobs {
     dynamodb: aws_sdk_dynamodb::Client,
     table: String,
     retention_days: u32,
     sqs: aws_sdk_sqs::Client,
-    queue: String,
+    queue_url: String,
 }
 
 impl Jobs {
-    /// In these two; notes expire after `retention_days`.
+    /// In this table and this queue; progress expires after `retention_days`.
     pub fn new(
         dynamodb: aws_sdk_dynamodb::Client,
         table: String,
         retention_days: u32,
         sqs: aws_sdk_sqs::Client,
-        queue: String,
+        queue_url: String,
     ) -> Self {
         Self {
             dynamodb,
             table,
             retention_days,
             sqs,
-            queue,
+            queue_url,
         }
     }
 
-    /// Asks for a job.
-    pub async fn enqueue(&self, order: &JobRequest, now: Millis) -> Result<JobProgress, Error> {
-        let action = "ask for a job";
+    /// Enqueues a job.
+    #[tracing::instrument(skip_all, fields(campaign.id = %request.campaign, job = request.job.kind()))]
+    pub async fn enqueue(&self, request: &JobRequest, now: Millis) -> Result<JobProgress, Error> {
         let progress = JobProgress::requested(now);
-        self.write_progress(&order.campaign, order.job, &progress)
+        self.write_progress(&request.campaign, request.job, &progress)
             .await?;
-        let body = serde_json::to_string(order).map_err(|error| Error::new(action, error))?;
-        let send = self.sqs.send_message().queue_url(&self.queue);
-        send.message_body(body)
-            .send()
-            .await
-            .map_err(Error::from_sdk(action))?;
+        let action = "enqueue a job";
+        sqs::send_json(&self.sqs, &self.queue_url, action, request, Duration::ZERO).await?;
         Ok(progress)
     }
 
-    /// Notes how far one is.
+    /// Stores the progress of a job.
     pub async fn write_progress(
         &self,
         campaign: &CampaignId,
         job: Job,
         progress: &JobProgress,
     ) -> Result<(), Error> {
-        let action = "note how far a job is";
-        let expiry = ttl(progress.requested_at, self.retention_days);
+        let action = "store the progress of a job";
+        let expires_at = ttl(progress.requested_at, self.retention_days);
         let put = self
             .dynamodb
             .put_item()
             .table_name(&self.table)
             .item("id", text(campaign.as_str()))
-            .item("part", text(&format!("job#{}", job.kind())))
+            .item("part", job.part())
             .item("progress", to_attribute(action, progress)?)
-            .item("expires_at", number(expiry));
+            .item("expires_at", number(expires_at));
         put.send().await.map(drop).map_err(Error::from_sdk(action))
     }
 
-    /// How far one is; `None` where nobody asked for it.
+    /// The progress of a job; `None` if it was never requested.
     pub async fn get_progress(
         &self,
         campaign: &CampaignId,
         job: Job,
     ) -> Result<Option<JobProgress>, Error> {
-        let action = "read how far a job is";
+        let action = "read the progress of a job";
         let get = self
             .dynamodb
             .get_item()
             .table_name(&self.table)
             .key("id", text(campaign.as_str()))
-            .key("part", text(&format!("job#{}", job.kind())))
-            .consistent_read(true);
-        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
-        let progress: Option<AttributeValue> = item.and_then(|mut item| item.remove("progress"));
-        progress
-            .map(|progress| {
-                serde_dynamo::from_attribute_value(progress)
-                    .map_err(|error| Error::new(action, error))
-            })
+            .key("part", job.part());
+        let item = get_item(action, get).await?;
+        item.and_then(|mut item| item.remove("progress"))
+            .map(|progress| from_attribute(action, progress))
             .transpose()
     }
 }

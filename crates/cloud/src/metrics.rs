@@ -1,14 +1,14 @@
-//! Figures for `CloudWatch`: one line on standard output in its embedded metric format, which the log service takes apart
-//! (AWS, "Embedded metric format specification"). A line of its own: the log's JSON would hide it.
+//! Metrics for `CloudWatch`: one line on standard output in the embedded metric format, which `CloudWatch` Logs extracts
+//! (AWS, "Embedded metric format specification"). It is a line of its own, because the log's JSON would nest it. Written by hand:
+//! these lines are shorter than the use of a crate.
 //!
-//! One dimension, the function: every further value of a dimension is a metric that costs.
+//! The function is the only dimension: each value of a dimension is a metric that costs.
 
 use campaign::delivery::outcome::Millis;
 use serde_json::{Map, Value, json};
 
 const NAMESPACE: &str = "Crier";
 
-/// What is known of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
     Count,
@@ -24,7 +24,7 @@ impl Unit {
     }
 }
 
-/// Figures of one function, on their way out.
+/// Metrics of one function, to be emitted together.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     function: &'static str,
@@ -32,7 +32,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Of this function.
+    /// Without a value yet.
     pub fn for_function(function: &'static str) -> Self {
         Self {
             function,
@@ -40,19 +40,19 @@ impl Metrics {
         }
     }
 
-    /// A number of things.
+    /// Adds a count.
     pub fn add_count(mut self, name: &'static str, count: usize) -> Self {
         self.values.push((name, count as f64, Unit::Count));
         self
     }
 
-    /// A time.
+    /// Adds a time in milliseconds.
     pub fn add_millis(mut self, name: &'static str, millis: Millis) -> Self {
         self.values.push((name, millis as f64, Unit::Milliseconds));
         self
     }
 
-    /// Writes them, unless nothing happened.
+    /// Writes the line, unless all values are zero.
     pub fn emit(self) {
         if self.values.iter().any(|(_, value, _)| *value != 0.0) {
             let line = self.line(crate::now());
@@ -82,7 +82,7 @@ impl Metrics {
     }
 }
 
-/// A campaign was stopped by itself: an alarm tells somebody.
+/// Counts a campaign that Crier paused by itself; an alarm on the metric notifies the operator.
 pub(crate) fn count_pause() {
     Metrics::for_function("circuit_breaker")
         .add_count("Pauses", 1)

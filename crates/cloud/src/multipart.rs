@@ -1,4 +1,4 @@
-//! A file of the bucket, written while it is made; memory does not grow with it.
+//! An object that is written while its content is produced: a multipart upload, so that memory does not grow with it.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
@@ -6,10 +6,10 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use crate::Error;
 use crate::files::{CSV_CONTENT_TYPE, Files};
 
-/// A part of a multipart upload; S3 wants 5 MiB at least.
+/// The size of a part; S3 requires 5 MiB at least.
 const PART_BYTES: usize = 5 * 1024 * 1024;
 
-/// A file under way. Nothing shows in the bucket before [`Output::finish`].
+/// An object that is being written. It appears in the bucket with [`MultipartWriter::finish`].
 #[derive(Debug)]
 pub struct MultipartWriter {
     files: Files,
@@ -25,7 +25,7 @@ struct MultipartUpload {
 }
 
 impl MultipartWriter {
-    /// Begins the file at `key`, such as [`crate::files::rejects_key`].
+    /// Begins the object at `key`, such as [`crate::files::rejects_key`].
     pub fn new(files: &Files, key: String) -> Self {
         Self {
             files: files.clone(),
@@ -35,7 +35,7 @@ impl MultipartWriter {
         }
     }
 
-    /// Adds bytes.
+    /// Appends bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= PART_BYTES {
@@ -45,7 +45,7 @@ impl MultipartWriter {
         }
     }
 
-    /// Makes the file appear, in the place of an earlier one.
+    /// Completes the object; it replaces an earlier one at its key.
     pub async fn finish(mut self) -> Result<(), Error> {
         if self.upload.is_none() {
             return self.put_object().await;
@@ -59,76 +59,69 @@ impl MultipartWriter {
         let parts = CompletedMultipartUpload::builder()
             .set_parts(Some(upload.parts))
             .build();
-        let complete = self
-            .files
-            .client
+        let Files { client, bucket } = &self.files;
+        let complete = client
             .complete_multipart_upload()
-            .bucket(&self.files.bucket)
-            .key(&self.key);
-        let complete = complete.upload_id(upload.id).multipart_upload(parts);
-        complete
-            .send()
-            .await
+            .bucket(bucket)
+            .key(&self.key)
+            .upload_id(upload.id)
+            .multipart_upload(parts);
+        let completed = complete.send().await;
+        completed
             .map(drop)
-            .map_err(Error::from_sdk("complete a file of the bucket"))
+            .map_err(Error::from_sdk("complete a multipart upload"))
     }
 
     async fn put_object(self) -> Result<(), Error> {
-        let put = self
-            .files
-            .client
+        let Files { client, bucket } = &self.files;
+        let put = client
             .put_object()
-            .bucket(&self.files.bucket)
-            .key(&self.key);
-        let put = put
+            .bucket(bucket)
+            .key(&self.key)
             .content_type(CSV_CONTENT_TYPE)
             .body(ByteStream::from(self.buffer));
-        put.send()
-            .await
-            .map(drop)
-            .map_err(Error::from_sdk("write a file of the bucket"))
+        let put = put.send().await;
+        put.map(drop).map_err(Error::from_sdk("write an object"))
     }
 
     async fn send_part(&mut self) -> Result<(), Error> {
-        let Files { client, bucket } = &self.files;
         let upload = match self.upload.take() {
-            Some(upload) => self.upload.insert(upload),
-            None => {
-                let create = client
-                    .create_multipart_upload()
-                    .bucket(bucket)
-                    .key(&self.key)
-                    .content_type(CSV_CONTENT_TYPE);
-                let created = create
-                    .send()
-                    .await
-                    .map_err(Error::from_sdk("begin a file of the bucket"))?;
-                let id = created.upload_id.unwrap_or_default();
-                self.upload.insert(MultipartUpload {
-                    id,
-                    parts: Vec::new(),
-                })
-            }
+            Some(upload) => upload,
+            None => self.create_upload().await?,
         };
+        let upload = self.upload.insert(upload);
         let number = upload.parts.len() as i32 + 1;
-        let body = ByteStream::from(std::mem::take(&mut self.buffer));
+        let Files { client, bucket } = &self.files;
         let part = client
             .upload_part()
             .bucket(bucket)
             .key(&self.key)
             .upload_id(&upload.id)
-            .part_number(number);
+            .part_number(number)
+            .body(ByteStream::from(std::mem::take(&mut self.buffer)));
         let sent = part
-            .body(body)
             .send()
             .await
-            .map_err(Error::from_sdk("write a part of a file of the bucket"))?;
-        upload.parts.push(
-            CompletedPart::builder()
-                .part_number(number)
-                .set_e_tag(sent.e_tag)
-                .build(),
-        );
+            .map_err(Error::from_sdk("send a part of a multipart upload"))?;
+        let part = CompletedPart::builder().part_number(number);
+        upload.parts.push(part.set_e_tag(sent.e_tag).build());
         Ok(())
+    }
+
+    async fn create_upload(&self) -> Result<MultipartUpload, Error> {
+        let Files { client, bucket } = &self.files;
+        let create = client
+            .create_multipart_upload()
+            .bucket(bucket)
+            .key(&self.key)
+            .content_type(CSV_CONTENT_TYPE);
+        let created = create
+            .send()
+            .await
+            .map_err(Error::from_sdk("begin a multipart upload"))?;
+        Ok(MultipartUpload {
+            id: created.upload_id.unwrap_or_default(),
+            parts: Vec::new(),
+        })
     }
 }

@@ -1,17 +1,18 @@
-//! `EventBridge` Scheduler: wakes the splitter when a campaign's time has come.
+//! `EventBridge` Scheduler: wakes the splitter when a campaign is due to start.
 
 use aws_sdk_scheduler::Client;
-use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
 use aws_sdk_scheduler::types::{
     ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
 };
 use campaign::id::CampaignId;
 use jiff::Timestamp;
 
-use crate::Error;
 use crate::import_queue::ImportJob;
+use crate::{Error, ErrorKind};
 
-/// One-time schedules, one a campaign, that put an order into the splits queue.
+const ACTION: &str = "schedule the campaign's start";
+
+/// One-time schedules, one per campaign, which put a job into the import queue.
 #[derive(Clone, Debug)]
 pub struct Schedules {
     client: Client,
@@ -29,46 +30,60 @@ impl Schedules {
         }
     }
 
-    /// Starts the campaign at `at`, in milliseconds since the Unix epoch; up to a minute late, as the service is.
-    /// The schedule deletes itself afterwards. Where there is one already, nothing changes.
+    /// Starts the campaign at `at`, in milliseconds since the Unix epoch. The service may be up to a minute late.
+    /// The schedule deletes itself afterwards. If the campaign has a schedule already, nothing changes.
+    #[tracing::instrument(skip_all, fields(campaign.id = %id))]
     pub async fn schedule_start(&self, id: &CampaignId, at: u64) -> Result<(), Error> {
-        let action = "schedule the campaign's start";
-        let failed = |error: String| Error::new(action, error);
-        // Whole seconds, rounded up: an order that came early would find the campaign still waiting.
-        let seconds =
-            i64::try_from(at.div_ceil(1000)).map_err(|error| failed(error.to_string()))?;
-        let time = Timestamp::from_second(seconds).map_err(|error| failed(error.to_string()))?;
-        let order = serde_json::to_string(&ImportJob::resume(id.clone()))
-            .map_err(|error| failed(error.to_string()))?;
-        let target = Target::builder()
-            .arn(&self.queue_arn)
-            .role_arn(&self.role_arn)
-            .input(order)
-            .build()
-            .map_err(|error| failed(error.to_string()))?;
-        let exactly = FlexibleTimeWindow::builder()
-            .mode(FlexibleTimeWindowMode::Off)
-            .build()
-            .map_err(|error| failed(error.to_string()))?;
         let create = self
             .client
             .create_schedule()
             .name(id.as_str())
-            .schedule_expression(format!("at({})", time.strftime("%Y-%m-%dT%H:%M:%S")))
+            .schedule_expression(at_expression(at)?)
             .schedule_expression_timezone("UTC")
-            .flexible_time_window(exactly)
+            .flexible_time_window(exact_window()?)
             .action_after_completion(ActionAfterCompletion::Delete)
-            .target(target);
-        match create.send().await {
+            .target(self.target(id)?);
+        match create.send().await.map_err(Error::from_sdk(ACTION)) {
             Ok(_) => Ok(()),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(CreateScheduleError::is_conflict_exception) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(Error::from_sdk(action)(error)),
+            Err(error) if error.kind == ErrorKind::ConditionFailed => Ok(()),
+            Err(error) => Err(error),
         }
+    }
+
+    fn target(&self, id: &CampaignId) -> Result<Target, Error> {
+        let job = serde_json::to_string(&ImportJob::resume(id.clone()))
+            .map_err(|error| Error::new(ACTION, error))?;
+        Target::builder()
+            .arn(&self.queue_arn)
+            .role_arn(&self.role_arn)
+            .input(job)
+            .build()
+            .map_err(|error| Error::new(ACTION, error))
+    }
+}
+
+/// The expression of a one-time schedule. Whole seconds, rounded up: an early job would find that the campaign is not due.
+fn at_expression(at: u64) -> Result<String, Error> {
+    let seconds = i64::try_from(at.div_ceil(1000)).map_err(|error| Error::new(ACTION, error))?;
+    let time = Timestamp::from_second(seconds).map_err(|error| Error::new(ACTION, error))?;
+    Ok(format!("at({})", time.strftime("%Y-%m-%dT%H:%M:%S")))
+}
+
+fn exact_window() -> Result<FlexibleTimeWindow, Error> {
+    FlexibleTimeWindow::builder()
+        .mode(FlexibleTimeWindowMode::Off)
+        .build()
+        .map_err(|error| Error::new(ACTION, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn start_is_rounded_up_to_whole_seconds() {
+        let at = |millis| at_expression(millis).expect("in range");
+        assert_eq!(at(1_790_000_000_000), "at(2026-09-21T14:13:20)");
+        assert_eq!(at(1_789_999_999_001), at(1_790_000_000_000));
     }
 }

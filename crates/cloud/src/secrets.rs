@@ -1,7 +1,7 @@
-//! The one secret: who may call us, and with what we call Meta.
+//! The one secret: who may use the API, and the credentials for Meta.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,42 +9,44 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::Error;
+use crate::cached::Cached;
 
-/// A secret older than this is read anew, so that a rotation needs no deploy.
+/// An older secret is fetched again, so that a rotation needs no deployment.
 const MAX_AGE: Duration = Duration::from_secs(300);
 
-/// How often refused tokens may make us read it.
+/// Refused tokens make us fetch the secret at most this often.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What the secret holds, as JSON.
+/// The content of the secret, as JSON.
 #[derive(Debug, Deserialize)]
 pub struct Secret {
     /// Meta's access token.
     pub access_token: SecretString,
-    /// Meta's app secrets: one, or two while rotating.
+    /// Meta's app secrets: one, or two during a rotation.
     pub app_secrets: Vec<SecretString>,
-    /// What Meta's handshake must show.
+    /// The token that Meta's handshake must show.
     pub verify_token: SecretString,
-    /// Who may use our API.
+    /// The tokens of the API's users.
     pub api_tokens: Vec<ApiToken>,
-    /// With what callbacks are signed that go on to a URL of the customer's: `whsec_` and base64; two while rotating.
+    /// The secrets that sign callbacks for the webhook endpoint: `whsec_` and base64; two during a rotation.
     #[serde(default)]
     pub forward_secrets: Vec<SecretString>,
 }
 
-/// A token of our API; the token itself is stored nowhere.
+/// A token of the API; the token itself is stored nowhere.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ApiToken {
-    /// Whose it is.
+    /// The name of its owner.
     pub name: String,
     /// SHA-256 of the token, in hex. Tokens are random, so a plain hash is enough.
     pub sha256: String,
 }
 
 impl Secret {
-    /// Whose token this is; takes as long for a wrong one.
+    /// The name of the token's owner. Takes the same time for a wrong token.
     pub fn authorize(&self, token: &str) -> Option<&str> {
         let claimed: String = Sha256::digest(token.as_bytes())
             .iter()
@@ -52,20 +54,20 @@ impl Secret {
             .collect();
         let mut owner = None;
         for known in &self.api_tokens {
-            let equal: bool = known
+            let is_equal: bool = known
                 .sha256
                 .to_ascii_lowercase()
                 .as_bytes()
                 .ct_eq(claimed.as_bytes())
                 .into();
-            if equal {
+            if is_equal {
                 owner = Some(known.name.as_str());
             }
         }
         owner
     }
 
-    /// Whether Meta's handshake shows the right token.
+    /// Whether this is the token that Meta's handshake must show.
     pub fn is_verify_token(&self, token: &str) -> bool {
         self.verify_token
             .expose_secret()
@@ -75,17 +77,17 @@ impl Secret {
     }
 }
 
-/// Reads the secret and keeps it for a while.
+/// Fetches the secret and caches it.
 #[derive(Debug)]
 pub struct Secrets {
     client: Client,
     id: String,
-    cached: Mutex<Cached>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Cached {
-    secret: Option<(Instant, Arc<Secret>)>,
+struct State {
+    cached: Option<Cached<Arc<Secret>>>,
     refreshed_at: Option<Instant>,
 }
 
@@ -95,54 +97,52 @@ impl Secrets {
         Self {
             client,
             id,
-            cached: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 
-    /// The secret, at most five minutes old.
+    /// The secret, five minutes old at most.
     pub async fn get(&self) -> Result<Arc<Secret>, Error> {
-        let mut kept = self.cached.lock().await;
-        match &kept.secret {
-            Some((read_at, secret)) if read_at.elapsed() < MAX_AGE => Ok(Arc::clone(secret)),
-            _ => self.reload(&mut kept).await,
+        let mut state = self.state.lock().await;
+        match state.cached.as_ref().and_then(|cached| cached.get(MAX_AGE)) {
+            Some(secret) => Ok(secret),
+            None => self.reload(&mut state).await,
         }
     }
 
-    /// The secret after Meta refused the token: read anew, but not more than once in ten seconds.
+    /// The secret after Meta refused the token: fetched again, but not more than once in ten seconds.
     pub async fn refresh(&self) -> Result<Arc<Secret>, Error> {
-        let mut kept = self.cached.lock().await;
-        match &kept.secret {
-            Some((_, secret))
-                if kept
-                    .refreshed_at
-                    .is_some_and(|at| at.elapsed() < MIN_REFRESH_INTERVAL) =>
-            {
-                Ok(Arc::clone(secret))
-            }
+        let mut state = self.state.lock().await;
+        let is_recent = state
+            .refreshed_at
+            .is_some_and(|at| at.elapsed() < MIN_REFRESH_INTERVAL);
+        match &state.cached {
+            Some(cached) if is_recent => Ok(cached.value()),
             _ => {
-                kept.refreshed_at = Some(Instant::now());
-                self.reload(&mut kept).await
+                state.refreshed_at = Some(Instant::now());
+                self.reload(&mut state).await
             }
         }
     }
 
-    async fn reload(&self, kept: &mut Cached) -> Result<Arc<Secret>, Error> {
+    async fn reload(&self, state: &mut State) -> Result<Arc<Secret>, Error> {
+        let read_at = Instant::now();
         let secret = Arc::new(self.fetch().await?);
-        kept.secret = Some((Instant::now(), Arc::clone(&secret)));
+        state.cached = Some(Cached::new(Arc::clone(&secret), read_at));
         Ok(secret)
     }
 
     async fn fetch(&self) -> Result<Secret, Error> {
-        let action = "read the secret (README, \"The secret\", tells what to put into it)";
-        let answer = self
+        let action = "read the secret (README, \"The secret\", says what it must contain)";
+        let response = self
             .client
             .get_secret_value()
             .secret_id(&self.id)
             .send()
             .await
             .map_err(Error::from_sdk(action))?;
-        // Not serde's own error: it may quote the secret.
-        serde_json::from_str(answer.secret_string().unwrap_or_default()).map_err(|error| {
+        // Not serde's own error, which may quote the secret.
+        serde_json::from_str(response.secret_string().unwrap_or_default()).map_err(|error| {
             Error::new(
                 action,
                 format!("not the expected JSON (line {})", error.line()),

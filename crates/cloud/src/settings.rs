@@ -1,4 +1,4 @@
-//! The operator's settings: one item of the campaigns table (`id` = `settings`), kept in memory for a moment.
+//! The operator's settings: one item of the campaigns table (`id` = `settings`), cached in memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +9,18 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::Error;
-use crate::campaigns::{text, to_attribute};
+use crate::cached::Cached;
+use crate::dynamodb::{from_attribute, get_item, text, to_attribute};
 
-/// How old what a process knows may be: a change is in force everywhere by then.
+/// A change is in force everywhere after this time.
 const MAX_AGE: Duration = Duration::from_secs(30);
 
-/// Where the settings are.
+/// The stored settings.
 #[derive(Debug)]
 pub struct SettingsStore {
     client: Client,
     table: String,
-    cached: Mutex<Option<(Instant, Arc<Settings>)>>,
+    cached: Mutex<Option<Cached<Arc<Settings>>>>,
 }
 
 impl SettingsStore {
@@ -32,16 +33,15 @@ impl SettingsStore {
         }
     }
 
-    /// The settings, half a minute old at most; the usual ones before somebody set any.
+    /// The settings, 30 seconds old at most; the defaults if the operator has set none.
     pub async fn get(&self) -> Result<Arc<Settings>, Error> {
-        let mut kept = self.cached.lock().await;
-        if let Some((read_at, settings)) = &*kept
-            && read_at.elapsed() < MAX_AGE
-        {
-            return Ok(Arc::clone(settings));
+        let mut cached = self.cached.lock().await;
+        if let Some(settings) = cached.as_ref().and_then(|cached| cached.get(MAX_AGE)) {
+            return Ok(settings);
         }
+        let read_at = Instant::now();
         let settings = Arc::new(self.get_latest().await?);
-        *kept = Some((Instant::now(), Arc::clone(&settings)));
+        *cached = Some(Cached::new(Arc::clone(&settings), read_at));
         Ok(settings)
     }
 
@@ -53,19 +53,17 @@ impl SettingsStore {
             .get_item()
             .table_name(&self.table)
             .key("id", text("settings"))
-            .key("part", text("settings"))
-            .consistent_read(true);
-        let item = get.send().await.map_err(Error::from_sdk(action))?.item;
+            .key("part", text("settings"));
+        let item = get_item(action, get).await?;
         match item.and_then(|mut item| item.remove("settings")) {
-            Some(settings) => serde_dynamo::from_attribute_value(settings)
-                .map_err(|error| Error::new(action, error)),
+            Some(settings) => from_attribute(action, settings),
             None => Ok(Settings::default()),
         }
     }
 
-    /// Puts others in their place.
+    /// Replaces the settings.
     pub async fn put(&self, settings: &Settings) -> Result<(), Error> {
-        let action = "write the settings";
+        let action = "store the settings";
         let put = self
             .client
             .put_item()

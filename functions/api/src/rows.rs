@@ -140,7 +140,7 @@ fn row_view(row: LedgerRow) -> Option<RowView> {
         not_before: row.not_before.map(format_time),
         code: fault.and_then(|fault| fault.code),
         why: fault.map(why),
-        was_unconfirmed: row.has_unconfirmed,
+        was_unconfirmed: row.was_unconfirmed,
         wamid: row.wamid,
     })
 }

@@ -226,7 +226,7 @@ impl Reconciler {
         swept: &mut ReconcileStats,
     ) -> Result<(), cloud::Error> {
         swept.requeued += 1;
-        self.campaigns.mark_requeued(id, now).await?;
+        self.campaigns.mark_enqueued(id, now).await?;
         self.send_import_job(ImportJob::requeue(id.clone(), Position::default()))
             .await
     }

@@ -150,7 +150,7 @@ impl Splitter {
         file.counts = counts;
         self.campaigns.update_file(id, index, file).await?;
         self.campaigns.set_canary(id, canary).await?;
-        self.campaigns.mark_requeued(id, cloud::now()).await?;
+        self.campaigns.mark_enqueued(id, cloud::now()).await?;
         use CampaignState::{Canary as Waiting, Enqueuing};
         self.campaigns
             .transition(id, Waiting, &[Enqueuing], None)
@@ -245,7 +245,7 @@ impl Splitter {
         let (id, file) = (&campaign.id, &mut campaign.files[index]);
         (file.stage, file.counts) = (FileStage::Enqueued, counts);
         self.campaigns.update_file(id, index, file).await?;
-        self.campaigns.mark_requeued(id, cloud::now()).await?;
+        self.campaigns.mark_enqueued(id, cloud::now()).await?;
         // Not where the campaign was stopped meanwhile: then it stays so, though its file is read.
         self.campaigns
             .transition(

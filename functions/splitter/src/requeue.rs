@@ -72,7 +72,7 @@ impl Splitter {
             }
         }
         self.campaigns
-            .mark_requeued(&campaign.id, cloud::now())
+            .mark_enqueued(&campaign.id, cloud::now())
             .await?;
         Ok(RequeueOutcome::Complete)
     }

@@ -76,7 +76,7 @@ impl Webhook {
         }
         let tracker = &row.correlation_id;
         self.ledger
-            .retry_undelivered(&tracker.campaign, tracker.row, tracker.attempt, not_before)
+            .requeue_undelivered(&tracker.campaign, tracker.row, tracker.attempt, not_before)
             .await?;
         // Also where the row moved before: the process of that time may have died right then.
         self.campaign_cache

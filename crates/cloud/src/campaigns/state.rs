@@ -1,0 +1,127 @@
+//! Changes of a campaign's state, its cooldown and its canary.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use campaign::delivery::outcome::Millis;
+use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::{CampaignState, Canary, Cooldown};
+
+use super::{Campaigns, state_value};
+use crate::Error;
+use crate::dynamodb::{in_list, number, optional_text, send_if, to_attribute};
+use crate::metrics::count_pause;
+
+impl Campaigns {
+    /// Moves the campaign to `to` if it is in one of the states `from`; returns whether it was.
+    #[tracing::instrument(skip_all, fields(campaign.id = %id, to = to.name()))]
+    pub async fn transition(
+        &self,
+        id: &CampaignId,
+        to: CampaignState,
+        from: &[CampaignState],
+        reason: Option<&str>,
+    ) -> Result<bool, Error> {
+        let update = self
+            .update(id)
+            .update_expression("SET #state = :to, reason = :reason")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":to", state_value(to))
+            .expression_attribute_values(":reason", optional_text(reason));
+        let (update, states) = in_list(update, from.iter().map(|state| state.name()));
+        let update = update.condition_expression(format!("#state IN ({states})"));
+        send_if("change the campaign's state", update).await
+    }
+
+    /// Pauses a campaign that cannot succeed until the operator has done what `reason` says. Returns whether this call
+    /// paused it; if so, it is logged and counted, and the alarm on the metric notifies the operator.
+    pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
+        let from = [
+            CampaignState::Enqueuing,
+            CampaignState::Canary,
+            CampaignState::Sending,
+        ];
+        let paused = self
+            .transition(id, CampaignState::Paused, &from, Some(reason))
+            .await?;
+        if paused {
+            tracing::error!(campaign.id = %id, "campaign paused: {reason}");
+            count_pause();
+        }
+        Ok(paused)
+    }
+
+    /// Starts a cooldown that the API asked for. A shorter one does not end a longer one early.
+    pub async fn set_cooldown(&self, id: &CampaignId, cooldown: &Cooldown) -> Result<(), Error> {
+        let action = "start a cooldown";
+        let update = self
+            .update(id)
+            .update_expression("SET cooldown = :cooldown")
+            .condition_expression(
+                "attribute_exists(id) AND (attribute_not_exists(cooldown.#until) OR cooldown.#until < :until)",
+            )
+            .expression_attribute_names("#until", "until")
+            .expression_attribute_values(":until", number(cooldown.until))
+            .expression_attribute_values(":cooldown", to_attribute(action, cooldown)?);
+        send_if(action, update).await.map(drop)
+    }
+
+    /// Stores the canary with the number of its rows that are in the queue.
+    pub async fn set_canary(&self, id: &CampaignId, canary: Canary) -> Result<(), Error> {
+        let action = "store the state of the canary";
+        let update = self
+            .update(id)
+            .update_expression("SET canary = :canary")
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_values(":canary", to_attribute(action, canary)?);
+        send_if(action, update).await.map(drop)
+    }
+
+    /// Lets the remainder of the file follow its canary rows; returns whether the campaign was waiting for that.
+    pub async fn release_remainder(&self, id: &CampaignId) -> Result<bool, Error> {
+        let update = self
+            .update(id)
+            .update_expression("SET canary.released = :yes, #state = :to REMOVE reason")
+            .condition_expression("#state = :from")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":to", state_value(CampaignState::Enqueuing))
+            .expression_attribute_values(":from", state_value(CampaignState::Canary));
+        send_if("release the rows behind the canary", update).await
+    }
+
+    /// Stores that a row was accepted, which proves that the message itself is valid.
+    pub async fn mark_accepted(&self, id: &CampaignId) -> Result<(), Error> {
+        let update = self
+            .update(id)
+            .update_expression("SET has_acceptance = :yes")
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        let response = update.send().await;
+        response
+            .map(drop)
+            .map_err(Error::from_sdk("store the first acceptance"))
+    }
+
+    /// Stores that all rows that are due were put into the queue at `now`.
+    pub async fn mark_enqueued(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
+        self.set_time(id, "enqueued_at", now).await
+    }
+
+    /// Stores that the reconciler read the whole ledger of the campaign at `now`.
+    pub async fn mark_reconciled(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
+        self.set_time(id, "reconciled_at", now).await
+    }
+
+    async fn set_time(
+        &self,
+        id: &CampaignId,
+        attribute: &'static str,
+        now: Millis,
+    ) -> Result<(), Error> {
+        let update = self
+            .update(id)
+            .update_expression(format!("SET {attribute} = :now"))
+            .condition_expression("attribute_exists(id)")
+            .expression_attribute_values(":now", number(now));
+        send_if("store a time", update).await.map(drop)
+    }
+}

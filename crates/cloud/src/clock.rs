@@ -1,0 +1,18 @@
+//! The clock, read at the edges of the system; everything below takes the time as an argument.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use campaign::delivery::outcome::Millis;
+
+/// The current time in milliseconds since the Unix epoch.
+pub fn now() -> Millis {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    since_epoch.as_millis() as Millis
+}
+
+/// `days` after `now` in seconds since the Unix epoch, the unit of DynamoDB's time to live.
+pub(crate) fn ttl(now: Millis, days: u32) -> u64 {
+    now / 1000 + u64::from(days) * 86_400
+}

@@ -1,0 +1,87 @@
+//! What callbacks report about an attempt.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use campaign::delivery::ledger::{State, Transition};
+use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::id::{CampaignId, RowNumber};
+
+use super::Ledger;
+use super::transition::with_transition;
+use crate::Error;
+use crate::dynamodb::{number, send_if, text, to_attribute};
+
+/// What the callbacks for one attempt at one row say together. The ledger keeps the first value of each field.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StatusUpdate {
+    /// The message's id.
+    pub wamid: String,
+    /// When the message was sent.
+    pub sent_at: Option<Millis>,
+    /// When it was delivered; Meta may leave this out for a message that was read.
+    pub delivered_at: Option<Millis>,
+    /// When it was read.
+    pub read_at: Option<Millis>,
+    /// When and why it failed after acceptance.
+    pub failed: Option<(Millis, ErrorInfo)>,
+    /// Meta's price category.
+    pub category: Option<String>,
+}
+
+impl Ledger {
+    /// Applies callbacks for an attempt. They prove that the API accepted it. Their order does not matter, and repeats
+    /// change nothing.
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
+    pub async fn apply_status(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        attempt: u32,
+        status: &StatusUpdate,
+    ) -> Result<bool, Error> {
+        let action = "apply a status callback";
+        let (update, states) = with_transition(self.update(campaign, row), Transition::ApplyStatus);
+        // A late callback also settles an unconfirmed row that waits to be resent, but not a row whose failure was reported.
+        let mut update = update
+            .expression_attribute_values(":attempt", number(attempt.into()))
+            .expression_attribute_values(":retry", text(State::Retry.name()))
+            .condition_expression(format!(
+                "attempt = :attempt AND (#state IN ({states}) OR \
+                 #state = :retry AND attribute_exists(was_unconfirmed) AND attribute_not_exists(failed_at))"
+            ));
+        let mut assignments = vec!["#state = :to".to_owned()];
+        for (name, value) in status_attributes(action, status)? {
+            assignments.push(format!("{name} = if_not_exists({name}, :{name})"));
+            update = update.expression_attribute_values(format!(":{name}"), value);
+        }
+        let update = update.update_expression(format!(
+            "SET {} REMOVE was_unconfirmed",
+            assignments.join(", ")
+        ));
+        send_if(action, update).await
+    }
+}
+
+fn status_attributes(
+    action: &'static str,
+    status: &StatusUpdate,
+) -> Result<Vec<(&'static str, AttributeValue)>, Error> {
+    let mut attributes = vec![("wamid", text(&status.wamid))];
+    let times = [
+        ("sent_at", status.sent_at),
+        ("delivered_at", status.delivered_at),
+        ("read_at", status.read_at),
+    ];
+    attributes.extend(
+        times
+            .into_iter()
+            .filter_map(|(name, at)| Some((name, number(at?)))),
+    );
+    if let Some(category) = &status.category {
+        attributes.push(("category", text(category)));
+    }
+    if let Some((at, error)) = &status.failed {
+        attributes.push(("failed_at", number(*at)));
+        attributes.push(("failure", to_attribute(action, error)?));
+    }
+    Ok(attributes)
+}

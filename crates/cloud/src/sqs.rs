@@ -1,0 +1,42 @@
+//! SQS: what several queues have in common.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use serde::Serialize;
+
+use crate::Error;
+
+/// Enqueues one message as JSON; consumers receive it after `delay` (15 minutes at most).
+pub(crate) async fn send_json<T: Serialize>(
+    client: &Client,
+    url: &str,
+    action: &'static str,
+    message: &T,
+    delay: Duration,
+) -> Result<(), Error> {
+    let body = serde_json::to_string(message).map_err(|error| Error::new(action, error))?;
+    let send = client
+        .send_message()
+        .queue_url(url)
+        .message_body(body)
+        .delay_seconds(delay.as_secs() as i32);
+    send.send().await.map(drop).map_err(Error::from_sdk(action))
+}
+
+/// Hides a received message from other consumers for `timeout` from now.
+pub(crate) async fn set_visibility_timeout(
+    client: &Client,
+    url: &str,
+    action: &'static str,
+    receipt_handle: &str,
+    timeout: Duration,
+) -> Result<(), Error> {
+    let change = client
+        .change_message_visibility()
+        .queue_url(url)
+        .receipt_handle(receipt_handle)
+        .visibility_timeout(timeout.as_secs() as i32);
+    let changed = change.send().await;
+    changed.map(drop).map_err(Error::from_sdk(action))
+}
