@@ -1,5 +1,5 @@
-//! The figures: import, splitting, memory, callbacks, sizes and starts. They are reported, never asserted: machines
-//! differ. Sizes and starts are of the real release profile.
+//! Benchmarks: import, enqueueing, memory, callbacks, sizes and starts. They are reported, never asserted, because
+//! machines differ. Sizes and starts are those of the release profile.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -10,46 +10,31 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::build::{FUNCTIONS, build_release};
 use crate::emulator::{Emulator, REGION, aws_environment};
-use crate::process::{Running, catch_interrupts, openly};
-use crate::{dev, root, stack};
+use crate::process::{RunningProcess, cargo, catch_interrupts, run_shown};
+use crate::{dev, root};
 
-/// Starts of each function that the median is taken of.
+/// Starts of each function, of which the median is printed.
 const STARTS: usize = 11;
 
 /// Measures everything.
 pub(crate) fn run() -> Result<()> {
     catch_interrupts();
-    openly(Command::new("cargo").current_dir(root()).args([
-        "bench",
-        "--package",
-        "splitter",
-        "--bench",
-        "import",
-    ]))?;
-    with_services()?;
-    let build = dev().join("release");
-    stack::build_into(&build, true)?;
-    for function in [
-        "Api",
-        "Splitter",
-        "Sender",
-        "Webhook",
-        "Counter",
-        "Reconciler",
-        "Report",
-        "Forward",
-        "Erase",
-    ] {
+    run_shown(cargo().args(["bench", "--package", "splitter", "--bench", "import"]))?;
+    run_against_emulator()?;
+    build_release()?;
+    let build = root().join("infra/.aws-sam/build");
+    for (_, function) in FUNCTIONS {
         let program = build.join(function).join("bootstrap");
         let size = fs::metadata(&program)
             .with_context(|| format!("look at {}", program.display()))?
             .len();
         let starts = (0..STARTS)
-            .map(|_| start(&program))
+            .map(|_| measure_start(&program))
             .collect::<Result<Vec<_>>>()?;
         eprintln!(
-            "{function:<9} {:>5.1} MB, first `next` after {:>3} ms",
+            "{function:<10} {:>5.1} MB, first `next` after {:>3} ms",
             size as f64 / 1e6,
             median(starts).as_millis()
         );
@@ -57,31 +42,29 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// The figures of `tests/figures.rs`, against the embedded stack.
-fn with_services() -> Result<()> {
+/// The benchmarks of `tests/benchmarks.rs`, against the emulated AWS.
+fn run_against_emulator() -> Result<()> {
     let logs = dev().join("logs/bench");
     fs::create_dir_all(&logs)?;
-    let emulator = Emulator::ministack(&logs)?;
-    for figure in ["callbacks", "splitting", "memory", "continuation", "report"] {
-        let mut bench = Command::new("cargo");
-        aws_environment(&mut bench, &emulator.url)
-            .current_dir(root())
-            .args([
-                "bench",
-                "--package",
-                "integration",
-                "--bench",
-                "benchmarks",
-                "--",
-                figure,
-            ]);
-        openly(&mut bench)?;
+    let emulator = Emulator::start_ministack(&logs)?;
+    for benchmark in ["callbacks", "splitting", "memory", "continuation", "report"] {
+        let mut bench = cargo();
+        aws_environment(&mut bench, &emulator.url).args([
+            "bench",
+            "--package",
+            "integration",
+            "--bench",
+            "benchmarks",
+            "--",
+            benchmark,
+        ]);
+        run_shown(&mut bench)?;
     }
     Ok(())
 }
 
-/// From `exec` to the first request for work, at a Runtime API of ours that gives none.
-fn start(program: &Path) -> Result<Duration> {
+/// The time from `exec` to the first request for work, which a Runtime API of ours receives and refuses.
+fn measure_start(program: &Path) -> Result<Duration> {
     let runtime = TcpListener::bind("127.0.0.1:0")?;
     let mut command = Command::new(program);
     aws_environment(&mut command, "http://127.0.0.1:1").envs([
@@ -102,8 +85,8 @@ fn start(program: &Path) -> Result<Duration> {
         ("UPLOADS_BUCKET", "b"),
         ("SENDS_QUEUE_URL", "http://127.0.0.1:1/q"),
         ("SENDS_DEAD_LETTERS_URL", "http://127.0.0.1:1/d"),
-        ("SPLITS_QUEUE_URL", "http://127.0.0.1:1/o"),
-        ("SPLITS_QUEUE_ARN", "o"),
+        ("IMPORT_QUEUE_URL", "http://127.0.0.1:1/o"),
+        ("IMPORT_QUEUE_ARN", "o"),
         ("SCHEDULE_ROLE_ARN", "r"),
         ("SECRET_ARN", "s"),
         ("WABA_ID", "1"),
@@ -116,7 +99,7 @@ fn start(program: &Path) -> Result<Duration> {
         ("PHONE_NUMBER_ID", "1"),
     ]);
     let began = Instant::now();
-    let process = Running::start(&mut command, &dev().join("logs/bench/start.log"))?;
+    let process = RunningProcess::start(&mut command, &dev().join("logs/bench/start.log"))?;
     let (mut connection, _) = runtime.accept()?;
     let mut line = String::new();
     BufReader::new(&connection).read_line(&mut line)?;

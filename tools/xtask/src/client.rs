@@ -1,4 +1,4 @@
-//! Our own API, called as an operator would: plain HTTP.
+//! Our own API, used as an operator would: plain HTTP.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -14,7 +14,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Calls the API at `base`.
+    /// A client of the API at `base`.
     pub(crate) fn new(base: &str, token: &str) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).build();
         Self {
@@ -25,16 +25,16 @@ impl Client {
     }
 
     /// Creates a campaign; gives its id and the upload it waits for.
-    pub(crate) fn create(&self, campaign: &Value) -> Result<Value> {
+    pub(crate) fn create_campaign(&self, campaign: &Value) -> Result<Value> {
         let request = self
             .agent
             .post(format!("{}/v1/campaigns", self.base))
             .header("authorization", &self.authorization);
-        json(request.send_json(campaign).context("create the campaign")?)
+        parse_json(request.send_json(campaign).context("create the campaign")?)
     }
 
-    /// Uploads a file as the API said.
-    pub(crate) fn upload(&self, upload: &Value, file: &[u8]) -> Result<()> {
+    /// Uploads a file as the API's answer says.
+    pub(crate) fn upload_file(&self, upload: &Value, file: &[u8]) -> Result<()> {
         let mut request = self.agent.put(upload["url"].as_str().unwrap_or_default());
         for (name, value) in upload["headers"].as_object().into_iter().flatten() {
             request = request.header(name, value.as_str().unwrap_or_default());
@@ -53,35 +53,35 @@ impl Client {
     }
 
     /// Shows a campaign.
-    pub(crate) fn campaign(&self, id: &str) -> Result<Value> {
+    pub(crate) fn get_campaign(&self, id: &str) -> Result<Value> {
         self.get(&format!("/v1/campaigns/{id}"))
     }
 
     /// Starts, pauses, resumes, continues or cancels a campaign.
-    pub(crate) fn order(&self, id: &str, order: &str) -> Result<Value> {
+    pub(crate) fn control(&self, id: &str, command: &str) -> Result<Value> {
         let request = self
             .agent
-            .post(format!("{}/v1/campaigns/{id}/{order}", self.base))
+            .post(format!("{}/v1/campaigns/{id}/{command}", self.base))
             .header("authorization", &self.authorization);
-        json(request.send_empty().context("give an order")?)
+        parse_json(request.send_empty().context("control the campaign")?)
     }
 
     /// Deletes something.
     pub(crate) fn delete(&self, path: &str) -> Result<Value> {
         let request = self.agent.delete(format!("{}{path}", self.base));
         let request = request.header("authorization", &self.authorization);
-        json(request.call().with_context(|| format!("delete {path}"))?)
+        parse_json(request.call().with_context(|| format!("delete {path}"))?)
     }
 
-    /// Whatever is there.
+    /// Gets something.
     pub(crate) fn get(&self, path: &str) -> Result<Value> {
         let request = self.agent.get(format!("{}{path}", self.base));
         let request = request.header("authorization", &self.authorization);
-        json(request.call().with_context(|| format!("get {path}"))?)
+        parse_json(request.call().with_context(|| format!("get {path}"))?)
     }
 
     /// The rejects file; empty where there is none.
-    pub(crate) fn rejects(&self, id: &str) -> Result<String> {
+    pub(crate) fn download_rejects(&self, id: &str) -> Result<String> {
         let request = self
             .agent
             .get(format!("{}/v1/campaigns/{id}/rejects", self.base));
@@ -91,7 +91,7 @@ impl Client {
         if answer.status() == 404 {
             return Ok(String::new());
         }
-        let signed = json(answer)?;
+        let signed = parse_json(answer)?;
         let mut file = self
             .agent
             .get(signed["url"].as_str().unwrap_or_default())
@@ -100,7 +100,7 @@ impl Client {
     }
 }
 
-fn json(mut answer: Response<Body>) -> Result<Value> {
+fn parse_json(mut answer: Response<Body>) -> Result<Value> {
     let status = answer.status();
     let text = answer.body_mut().read_to_string()?;
     if !status.is_success() {

@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::process::{PATIENCE, Running, free_port, wait_for};
-use crate::setup::{BUILD, EMULATOR, LOCALSTACK};
+use crate::process::{RunningProcess, TIMEOUT, free_port, wait_for};
+use crate::progress::Step;
+use crate::setup::{DEPLOY, EMULATOR, LOCALSTACK};
 
 /// The region everything runs in.
 pub(crate) const REGION: &str = "us-east-1";
@@ -18,18 +19,19 @@ pub(crate) struct Emulator {
     /// Its endpoint.
     pub(crate) url: String,
     /// The process.
-    pub(crate) process: Running,
+    pub(crate) process: RunningProcess,
 }
 
-/// `MiniStack` writes the head and the body of its runtime API's answers apart; with Nagle's algorithm and delayed
-/// acknowledgements each invocation then waits 40 ms, twice.
+/// `MiniStack` sends the head and the body of its runtime API's answers in two packets; with Nagle's algorithm and
+/// delayed acknowledgements each invocation then waits 40 ms, twice.
 const NO_NAGLE: &str =
     "import socketserver\nsocketserver.StreamRequestHandler.disable_nagle_algorithm = True\n";
 
 impl Emulator {
     /// Starts MiniStack with IAM enforced: each function runs under its own role and may do nothing else.
-    pub(crate) fn ministack(logs: &Path) -> Result<Self> {
-        EMULATOR.ready()?;
+    pub(crate) fn start_ministack(logs: &Path) -> Result<Self> {
+        EMULATOR.install()?;
+        let step = Step::begin("start the emulated AWS (MiniStack, IAM enforced)");
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
         let scratch = logs.join("scratch");
@@ -37,7 +39,7 @@ impl Emulator {
         let patches = scratch.join("python");
         fs::create_dir_all(&patches)?;
         fs::write(patches.join("sitecustomize.py"), NO_NAGLE)?;
-        let mut command = Command::new(EMULATOR.bin("ministack"));
+        let mut command = Command::new(EMULATOR.program("ministack"));
         aws_environment(&mut command, &url)
             .env("PYTHONPATH", &patches)
             .env("GATEWAY_PORT", port.to_string())
@@ -46,16 +48,19 @@ impl Emulator {
             // Room for as many concurrent functions as the largest demo wants.
             .env("MINISTACK_WORKER_THREADS", "256")
             .env("TMPDIR", &scratch);
-        let process = Running::start(&mut command, &logs.join("emulator.log"))?;
-        Self { url, process }.ready("/_ministack/health")
+        let process = RunningProcess::start(&mut command, &logs.join("emulator.log"))?;
+        let emulator = Self { url, process }.wait_until_ready("/_ministack/health")?;
+        step.finish();
+        Ok(emulator)
     }
 
     /// Starts LocalStack in host mode, checking signatures of presigned URLs as AWS does.
-    pub(crate) fn localstack(logs: &Path) -> Result<Self> {
-        LOCALSTACK.ready()?;
+    pub(crate) fn start_localstack(logs: &Path) -> Result<Self> {
+        LOCALSTACK.install()?;
+        let step = Step::begin("start the emulated AWS (LocalStack)");
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}");
-        let mut command = Command::new(LOCALSTACK.bin("python"));
+        let mut command = Command::new(LOCALSTACK.program("python"));
         command
             .args(["-m", "localstack.runtime.main"])
             .env("GATEWAY_LISTEN", format!("127.0.0.1:{port}"))
@@ -65,14 +70,16 @@ impl Emulator {
                 ("SKIP_SSL_CERT_DOWNLOAD", "1"),
                 ("S3_SKIP_SIGNATURE_VALIDATION", "0"),
             ]);
-        let process = Running::start(&mut command, &logs.join("localstack.log"))?;
-        Self { url, process }.ready("/_localstack/health")
+        let process = RunningProcess::start(&mut command, &logs.join("localstack.log"))?;
+        let emulator = Self { url, process }.wait_until_ready("/_localstack/health")?;
+        step.finish();
+        Ok(emulator)
     }
 
-    fn ready(mut self, health: &str) -> Result<Self> {
+    fn wait_until_ready(mut self, health: &str) -> Result<Self> {
         let url = format!("{}{health}", self.url);
-        wait_for("the emulator comes up (see .dev/logs)", PATIENCE, || {
-            if self.process.ended() {
+        wait_for("the emulator comes up (see .dev/logs)", TIMEOUT, || {
+            if self.process.has_ended() {
                 return Some(false);
             }
             ureq::get(&url).call().is_ok().then_some(true)
@@ -83,39 +90,39 @@ impl Emulator {
     }
 
     /// One call of an AWS API, by the SAM CLI's own SDK.
-    pub(crate) fn aws(&self, service: &str, operation: &str, input: &Value) -> Result<Value> {
-        aws(&self.url, service, operation, input)
+    pub(crate) fn call_aws(&self, service: &str, operation: &str, input: &Value) -> Result<Value> {
+        call_aws(&self.url, service, operation, input)
     }
 }
 
 /// One call of an AWS API at `url`, all of its pages, such as `("sqs", "list_queues", {})`.
-pub(crate) fn aws(url: &str, service: &str, operation: &str, input: &Value) -> Result<Value> {
-    const CALL: &str = "import boto3, json, sys\n\
+pub(crate) fn call_aws(url: &str, service: &str, operation: &str, input: &Value) -> Result<Value> {
+    const SCRIPT: &str = "import boto3, json, sys\n\
         client = boto3.client(sys.argv[1])\n\
-        operation, given = sys.argv[2], json.loads(sys.argv[3])\n\
+        operation, arguments = sys.argv[2], json.loads(sys.argv[3])\n\
         if client.can_paginate(operation):\n    \
-            answer = client.get_paginator(operation).paginate(**given).build_full_result()\n\
+            answer = client.get_paginator(operation).paginate(**arguments).build_full_result()\n\
         else:\n    \
-            answer = getattr(client, operation)(**given)\n\
+            answer = getattr(client, operation)(**arguments)\n\
         print(json.dumps(answer, default=str))";
-    let output = python(url, CALL, &[service, operation, &input.to_string()])
+    let output = run_python(url, SCRIPT, &[service, operation, &input.to_string()])
         .with_context(|| format!("{service} {operation}"))?;
     Ok(serde_json::from_str(&output)?)
 }
 
-/// Runs a script against an emulator, with the SAM CLI's own SDK; gives what it prints.
-pub(crate) fn python(url: &str, script: &str, arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new(BUILD.bin("python"));
+/// Runs a script against an emulator, with the SAM CLI's own SDK; gives its output.
+pub(crate) fn run_python(url: &str, script: &str, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(DEPLOY.program("python"));
     let output = aws_environment(&mut command, url)
         .args(["-c", script])
         .args(arguments)
         .output()
         .context("start Python")?;
-    let told = String::from_utf8_lossy(&output.stderr);
+    let errors = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(
         output.status.success(),
         "{}",
-        told.lines().last().unwrap_or_default()
+        errors.lines().last().unwrap_or_default()
     );
     Ok(String::from_utf8(output.stdout)?)
 }

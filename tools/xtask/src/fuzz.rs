@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::process::{catch_interrupts, openly};
+use crate::process::{catch_interrupts, run_shown};
 use crate::{dev, root, setup};
 
 /// The inputs of earlier runs.
@@ -46,9 +46,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "-max_len=65536".to_owned(),
         "-print_final_stats=1".to_owned(),
     ]);
-    openly(&mut fuzz)?;
+    run_shown(&mut fuzz)?;
     if options.save {
-        openly(cargo_fuzz("cmin")?.arg(CORPUS))?;
+        run_shown(cargo_fuzz("cmin")?.arg(CORPUS))?;
         pack()?;
     }
     Ok(())
@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// A command of cargo-fuzz about the target `import`.
 fn cargo_fuzz(command: &str) -> Result<Command> {
-    let mut fuzz = Command::new(setup::cargo_fuzz()?);
+    let mut fuzz = Command::new(setup::install_cargo_fuzz()?);
     // cargo-fuzz passes unstable flags, which the stable compiler accepts with RUSTC_BOOTSTRAP as long as no sanitizer is
     // asked for. A sanitizer checks unsafe code, and this workspace has none.
     fuzz.current_dir(splitter())
@@ -72,7 +72,7 @@ fn unpack() -> Result<()> {
     let mut tar = Command::new("tar");
     tar.current_dir(splitter())
         .args(["-xzf", ARCHIVE, "-C", "fuzz/corpus"]);
-    openly(&mut tar)
+    run_shown(&mut tar)
 }
 
 /// Writes the archive. The same inputs give the same bytes: sorted, numbered, without times and owners. Numbers instead
@@ -88,7 +88,7 @@ fn pack() -> Result<()> {
         .args(["--use-compress-program=gzip -9n", "-cf", ARCHIVE, "-C"])
         .arg(&folder)
         .arg("import");
-    openly(&mut tar)
+    run_shown(&mut tar)
 }
 
 /// Copies the inputs to `0001`, `0002` and so on, in the order of their content.

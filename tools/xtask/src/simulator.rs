@@ -1,4 +1,4 @@
-//! The simulated Cloud API as a process of its own, and its books.
+//! The simulated Cloud API as a process of its own, and its call log.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::process::{PATIENCE, Running, free_port, wait_for};
-use crate::setup;
+use crate::build::programs;
+use crate::process::{RunningProcess, TIMEOUT, free_port, wait_for};
 
-/// The access token that the simulator believes in by default.
+/// The access token that the simulator accepts by default.
 pub(crate) const ACCESS_TOKEN: &str = "simulated-access-token";
 /// Signs its callbacks.
 pub(crate) const APP_SECRET: &str = "simulated-app-secret";
@@ -23,30 +23,29 @@ pub(crate) struct Simulator {
     /// Its base URL.
     pub(crate) url: String,
     /// The process.
-    pub(crate) process: Running,
+    pub(crate) process: RunningProcess,
 }
 
 impl Simulator {
-    /// Builds and starts it.
+    /// Starts the simulator, which `build` has built.
     pub(crate) fn start(logs: &Path) -> Result<Self> {
-        let folder = setup::build(&["simulator"])?;
         let port = free_port()?;
-        let mut command = Command::new(folder.join("simulator"));
+        let mut command = Command::new(programs().join("simulator"));
         command.args(["--port", &port.to_string()]);
-        let process = Running::start(&mut command, &logs.join("simulator.log"))?;
+        let process = RunningProcess::start(&mut command, &logs.join("simulator.log"))?;
         let simulator = Self {
             url: format!("http://127.0.0.1:{port}"),
             process,
         };
         let health = format!("{}/_control/health", simulator.url);
-        wait_for("the simulator comes up", PATIENCE, || {
+        wait_for("the simulator comes up", TIMEOUT, || {
             ureq::get(&health).call().ok()
         })?;
         Ok(simulator)
     }
 
     /// Changes its settings.
-    pub(crate) fn set(&self, settings: &Value) -> Result<()> {
+    pub(crate) fn change_settings(&self, settings: &Value) -> Result<()> {
         let url = format!("{}/_control/settings", self.url);
         ureq::put(&url)
             .send_json(settings)
@@ -54,8 +53,8 @@ impl Simulator {
         Ok(())
     }
 
-    /// Reports single statuses at an even pace; gives the median and p99 of the webhook's answer times.
-    pub(crate) fn pace(&self, count: u32, per_second: u32) -> Result<Value> {
+    /// Sends single statuses at an even pace; gives the median and p99 of the webhook's answer times.
+    pub(crate) fn send_statuses_paced(&self, count: u32, per_second: u32) -> Result<Value> {
         let url = format!("{}/_control/pace", self.url);
         let pace = serde_json::json!({"count": count, "per_second": per_second});
         let mut answer = ureq::post(&url)
@@ -64,14 +63,14 @@ impl Simulator {
         Ok(answer.body_mut().read_json()?)
     }
 
-    /// Begins new books.
-    pub(crate) fn forget(&self) -> Result<()> {
+    /// Empties the call log.
+    pub(crate) fn clear_call_log(&self) -> Result<()> {
         let url = format!("{}/_control/call-log", self.url);
-        ureq::delete(&url).call().context("begin new books")?;
+        ureq::delete(&url).call().context("empty the call log")?;
         Ok(())
     }
 
-    /// Every call in its books.
+    /// Every call it received.
     pub(crate) fn calls(&self) -> Result<Vec<Value>> {
         let url = format!("{}/_control/call-log", self.url);
         let mut answer = ureq::get(&url).call().context("read the calls")?;
@@ -79,12 +78,12 @@ impl Simulator {
         Ok(body.read_json()?)
     }
 
-    /// Its books in figures.
-    pub(crate) fn books(&self) -> Result<Value> {
+    /// Statistics of its call log.
+    pub(crate) fn stats(&self) -> Result<Value> {
         let url = format!("{}/_control/stats", self.url);
         Ok(ureq::get(&url)
             .call()
-            .context("read the simulator's books")?
+            .context("read the simulator's statistics")?
             .body_mut()
             .read_json()?)
     }

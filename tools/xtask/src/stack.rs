@@ -1,36 +1,46 @@
-//! The deployed whole: the template, built and deployed by the SAM CLI as it would be on AWS.
+//! The deployed whole: the template, deployed by the SAM CLI as it would be on AWS.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::emulator::{Emulator, REGION, aws_environment};
-use crate::process::{done, quietly, spinner};
-use crate::setup::BUILD;
+use crate::build::{architecture, build_programs, build_release, package_programs};
+use crate::emulator::{Emulator, aws_environment};
+use crate::process::run_logged;
+use crate::setup::DEPLOY;
 use crate::simulator::{ACCESS_TOKEN, APP_SECRET, PHONE_NUMBER_ID, Simulator, WABA_ID};
 use crate::{dev, root};
 
 /// The API token of a local stack, and its SHA-256.
 pub(crate) const API_TOKEN: &str = "local-operator";
-/// With what callbacks are signed that are forwarded.
-const FORWARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
 const API_TOKEN_SHA256: &str = "e89ea0f9ebb9513d9e60a9155fcd81ba6704ff8a473b65257f36a28b6785f472";
+
+/// Signs callbacks that are forwarded.
+const FORWARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The handshake's token of a local stack.
 pub(crate) const VERIFY_TOKEN: &str = "local-verify";
 
-/// Whether callbacks go on to others.
+/// Where callbacks are forwarded to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Forwards {
+pub(crate) enum ForwardTo {
     /// To the simulator, which counts them, and to the default bus.
-    ToSimulator,
-    /// To nobody.
-    No,
+    Simulator,
+    Nowhere,
+}
+
+/// What is deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Programs {
+    /// This machine's, in the development profile.
+    Development,
+    /// What `sam build` makes for AWS.
+    Release,
 }
 
 /// A deployed stack with everything it needs; dropping it stops all of it.
@@ -39,29 +49,36 @@ pub(crate) struct Stack {
     pub(crate) api: String,
     /// The template's outputs.
     pub(crate) outputs: BTreeMap<String, String>,
-    /// WhatsApp.
     pub(crate) simulator: Simulator,
-    /// AWS.
     pub(crate) emulator: Emulator,
 }
 
 impl Stack {
     /// Builds, starts and deploys, for a budget of `tps` messages per second; logs go to `.dev/logs/{name}`.
-    pub(crate) fn up(name: &str, tps: u32, forwards: Forwards) -> Result<Self> {
+    pub(crate) fn start(
+        name: &str,
+        tps: u32,
+        forward_to: ForwardTo,
+        programs: Programs,
+    ) -> Result<Self> {
         let logs = dev().join("logs").join(name);
         let _ = fs::remove_dir_all(&logs);
         fs::create_dir_all(&logs)?;
-        build()?;
+        // Tools are installed and the emulator starts while Rust compiles.
+        let (template, emulator) = thread::scope(|scope| {
+            let deploy_tools = scope.spawn(|| DEPLOY.install());
+            let emulator = scope.spawn(|| Emulator::start_ministack(&logs));
+            let template = build(programs);
+            join(deploy_tools)?;
+            anyhow::Ok((template?, join(emulator)?))
+        })?;
         let simulator = Simulator::start(&logs)?;
-        let starting = spinner("start the embedded stack");
-        let emulator = Emulator::ministack(&logs)?;
-        done(&starting, "start the embedded stack, IAM enforced");
-        deploy(&emulator, &simulator, tps, forwards, &logs)?;
-        let outputs = outputs(&emulator)?;
+        deploy(&template, &emulator, &simulator, tps, forward_to, &logs)?;
+        let outputs = describe_outputs(&emulator)?;
         let api = format!(
             "{}/_aws/execute-api/{}/$default",
             emulator.url,
-            output(&outputs, "ApiId")?
+            find_output(&outputs, "ApiId")?
         );
         let stack = Self {
             api,
@@ -75,10 +92,10 @@ impl Stack {
 
     /// An output of the template.
     pub(crate) fn output(&self, name: &str) -> Result<&str> {
-        output(&self.outputs, name)
+        find_output(&self.outputs, name)
     }
 
-    /// What follows a deploy on AWS too (the secret, Meta's dashboard), and one thing that does not.
+    /// What follows a deployment on AWS too (the secret, Meta's dashboard), and one thing that does not.
     fn configure(&self, tps: u32) -> Result<()> {
         let secret = json!({
             "access_token": ACCESS_TOKEN, "app_secrets": [APP_SECRET], "verify_token": VERIFY_TOKEN,
@@ -88,72 +105,58 @@ impl Stack {
         let put =
             json!({"SecretId": self.output("SecretArn")?, "SecretString": secret.to_string()});
         self.emulator
-            .aws("secretsmanager", "put_secret_value", &put)?;
-        // MiniStack 1.5.33 keeps the number as text when CloudFormation sets it, and its poller then fails.
-        let mappings = json!({});
-        let mappings = self
-            .emulator
-            .aws("lambda", "list_event_source_mappings", &mappings)?;
-        for mapping in mappings["EventSourceMappings"]
-            .as_array()
-            .into_iter()
-            .flatten()
-        {
-            let most = &mapping["ScalingConfig"]["MaximumConcurrency"];
-            let most = most.as_u64().or_else(|| most.as_str()?.parse().ok());
-            if let Some(most) = most {
-                let again =
-                    json!({"UUID": mapping["UUID"], "ScalingConfig": {"MaximumConcurrency": most}});
-                self.emulator
-                    .aws("lambda", "update_event_source_mapping", &again)?;
-            }
-        }
+            .call_aws("secretsmanager", "put_secret_value", &put)?;
+        self.repair_concurrency()?;
         // As Meta does: 80 a second, or 1,000 after an upgrade.
         let throughput = if tps <= 80 { 80 } else { 1000 };
         let webhook = format!("{}/webhook", self.api);
         self.simulator
-            .set(&json!({"webhook_url": webhook, "throughput": throughput}))
+            .change_settings(&json!({"webhook_url": webhook, "throughput": throughput}))
+    }
+
+    /// `MiniStack` 1.5.33 keeps the concurrency of an event source as text when CloudFormation sets it, and its poller
+    /// then fails.
+    fn repair_concurrency(&self) -> Result<()> {
+        let mappings =
+            self.emulator
+                .call_aws("lambda", "list_event_source_mappings", &json!({}))?;
+        let mappings = mappings["EventSourceMappings"].as_array();
+        for mapping in mappings.into_iter().flatten() {
+            let most = &mapping["ScalingConfig"]["MaximumConcurrency"];
+            let most = most.as_u64().or_else(|| most.as_str()?.parse().ok());
+            if let Some(most) = most {
+                let update =
+                    json!({"UUID": mapping["UUID"], "ScalingConfig": {"MaximumConcurrency": most}});
+                self.emulator
+                    .call_aws("lambda", "update_event_source_mapping", &update)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// `sam build`, without the link-time optimisation that only a release is worth.
-pub(crate) fn build() -> Result<()> {
-    build_into(&infra().join(".aws-sam/build"), false)
+/// Builds what is deployed; gives the template that names it.
+fn build(programs: Programs) -> Result<PathBuf> {
+    build_programs()?;
+    match programs {
+        Programs::Development => package_programs(),
+        Programs::Release => build_release(),
+    }
 }
 
-/// `sam build` into a folder; `release` with the real profile.
-pub(crate) fn build_into(folder: &Path, release: bool) -> Result<()> {
-    BUILD.ready()?;
-    let mut sam = Command::new(BUILD.bin("sam"));
-    sam.current_dir(infra())
-        .env("PATH", BUILD.path())
-        .envs([("SAM_CLI_TELEMETRY", "0"), ("AWS_DEFAULT_REGION", REGION)])
-        .arg("build")
-        .arg("--build-dir")
-        .arg(folder)
-        .args([
-            "--parameter-overrides",
-            &format!("Architecture={}", architecture()),
-        ]);
-    if !release {
-        sam.envs([
-            ("CARGO_PROFILE_RELEASE_LTO", "off"),
-            ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
-        ]);
+fn join<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    match thread.join() {
+        Ok(result) => result,
+        Err(_) => bail!("a thread of the set-up panicked"),
     }
-    fs::create_dir_all(dev().join("logs"))?;
-    quietly(
-        "build the functions (sam build)",
-        &mut sam,
-        &dev().join("logs/sam-build.log"),
-    )
 }
 
 fn deploy(
+    template: &Path,
     emulator: &Emulator,
     simulator: &Simulator,
     tps: u32,
-    forwards: Forwards,
+    forward_to: ForwardTo,
     logs: &Path,
 ) -> Result<()> {
     let mut parameters = vec![
@@ -164,56 +167,45 @@ fn deploy(
         format!("GraphApiUrl={}", simulator.url),
         "TlsOnly=false".to_owned(),
     ];
-    if forwards == Forwards::ToSimulator {
+    if forward_to == ForwardTo::Simulator {
         let url = format!("ForwardUrl={}/_control/forwarded", simulator.url);
         parameters.extend([url, "ForwardBus=default".to_owned()]);
     }
-    let mut sam = Command::new(BUILD.bin("sam"));
+    let mut sam = Command::new(DEPLOY.program("sam"));
     aws_environment(&mut sam, &emulator.url)
-        .current_dir(infra())
-        .env("PATH", BUILD.path())
-        .args(["deploy", "--no-progressbar", "--parameter-overrides"])
+        .current_dir(root().join("infra"))
+        .arg("deploy")
+        .arg("--template-file")
+        .arg(template)
+        .arg("--config-file")
+        .arg(root().join("infra/samconfig.toml"))
+        .args(["--no-progressbar", "--parameter-overrides"])
         .args(parameters);
-    quietly(
+    run_logged(
         "deploy (sam deploy)",
         &mut sam,
         &logs.join("sam-deploy.log"),
     )
 }
 
-fn outputs(emulator: &Emulator) -> Result<BTreeMap<String, String>> {
-    let stacks = emulator.aws(
+fn describe_outputs(emulator: &Emulator) -> Result<BTreeMap<String, String>> {
+    let stacks = emulator.call_aws(
         "cloudformation",
         "describe_stacks",
         &json!({"StackName": "crier"}),
     )?;
-    let listed = stacks["Stacks"][0]["Outputs"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let outputs = stacks["Stacks"][0]["Outputs"].as_array();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(listed
-        .iter()
+    Ok(outputs
+        .into_iter()
+        .flatten()
         .map(|output| (text(&output["OutputKey"]), text(&output["OutputValue"])))
         .collect())
 }
 
-fn output<'o>(outputs: &'o BTreeMap<String, String>, name: &str) -> Result<&'o str> {
+fn find_output<'o>(outputs: &'o BTreeMap<String, String>, name: &str) -> Result<&'o str> {
     outputs
         .get(name)
         .map(String::as_str)
         .with_context(|| format!("the stack has no output {name}"))
-}
-
-/// This machine's, as Lambda calls it.
-fn architecture() -> &'static str {
-    if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "x86_64"
-    }
-}
-
-fn infra() -> PathBuf {
-    root().join("infra")
 }

@@ -1,25 +1,37 @@
-//! Every test: units and properties first, then real services, then the deployed whole.
+//! Every test: units and properties, real services, the deployed whole, the release.
 
-use std::fs;
-use std::process::Command;
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write as _};
+use std::ops::AddAssign;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::build::build_tests;
 use crate::client::Client;
 use crate::emulator::{Emulator, aws_environment};
-use crate::process::{cargo_test, catch_interrupts, openly, wait_for};
-use crate::setup::PHONES;
-use crate::stack::{API_TOKEN, Forwards, Stack};
-use crate::{dev, root};
+use crate::process::{cargo, catch_interrupts, check_interrupted, wait_for};
+use crate::progress::{Step, print_line};
+use crate::setup::{DEPLOY, PHONES};
+use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
+use crate::{broadcast, dev, root, schemathesis};
 
 /// Messages per second in the deployed test.
 const TPS: u32 = 40;
 
 /// How long an erasure may take here.
-const ERASURE: Duration = Duration::from_secs(60);
+const ERASURE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Tests of services mostly wait for them, so that many run at once, whatever the number of cores.
+const WAITING_THREADS: &str = "8";
+
+/// Lines of a failed part that are shown; all of them are in its log.
+const SHOWN_LINES: usize = 400;
 
 /// Which tests.
 #[derive(Debug, Args)]
@@ -31,109 +43,327 @@ pub(crate) struct Options {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// Units, properties, the model
+    /// Units, properties, the model of the protocol
     Units,
     /// Phone numbers beside Google's libphonenumber
     Phones,
-    /// Real services
+    /// Real services: S3 and SQS of LocalStack, DynamoDB of `MiniStack`
     Services,
+    /// The API against its own OpenAPI description
+    Api,
     /// The deployed whole
     Deployed,
+    /// What `sam build` makes for AWS: built, deployed and sent through; only when asked for
+    Release,
 }
 
-/// Runs them, the quick ones first; starts what they need, and stops it.
+/// Tests that passed and failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.passed += more.passed;
+        self.failed += more.failed;
+    }
+}
+
+/// What one part found, and how long it took.
+type Outcome = Result<(&'static str, Counts, Duration)>;
+
+/// Runs the tests; starts what they need, and stops it.
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
-    let wanted = |part| options.only.is_none_or(|only| only == part);
-    if wanted(Part::Units) {
-        openly(cargo_test().arg("--workspace"))?;
+    let started = Instant::now();
+    let outcomes = match options.only {
+        Some(Part::Release) => vec![measure("release", release)],
+        Some(part) => {
+            build_tests()?;
+            run_part(part)
+        }
+        None => run_all()?,
+    };
+    report(outcomes, started)
+}
+
+/// What computes and what waits runs at the same time; the deployed whole, whose pace is measured, runs alone.
+fn run_all() -> Result<Vec<Outcome>> {
+    let mut outcomes = thread::scope(|scope| {
+        // Tools are installed and the emulators start while Rust compiles.
+        let services = scope.spawn(start_services);
+        let tools = scope.spawn(|| DEPLOY.install().and_then(|()| PHONES.install()));
+        build_tests()?;
+        match (services.join(), tools.join()) {
+            (Ok(services), Ok(tools)) => {
+                tools?;
+                let services = services?;
+                let waiting = scope.spawn(move || measure("services", || test_services(&services)));
+                let mut outcomes = run_part(Part::Units);
+                outcomes.extend(run_part(Part::Phones));
+                let waited = waiting
+                    .join()
+                    .unwrap_or_else(|_| bail!("the services' tests panicked"));
+                outcomes.push(waited);
+                Ok(outcomes)
+            }
+            _ => bail!("a thread of the set-up panicked"),
+        }
+    })?;
+    outcomes.extend(run_part(Part::Deployed));
+    Ok(outcomes)
+}
+
+fn run_part(part: Part) -> Vec<Outcome> {
+    match part {
+        Part::Units => vec![measure("units", || {
+            run_tests(
+                "units",
+                cargo_test().args(["--workspace", "--no-fail-fast"]),
+            )
+        })],
+        Part::Phones => vec![measure("phones", test_phones)],
+        Part::Services => vec![measure("services", || test_services(&start_services()?))],
+        Part::Api => on_stack(&[("api", schemathesis_counts)]),
+        Part::Deployed => on_stack(&[("deployed", test_deployed), ("api", schemathesis_counts)]),
+        Part::Release => vec![measure("release", release)],
     }
-    if wanted(Part::Phones) {
-        phones()?;
+}
+
+fn measure(name: &'static str, test: impl FnOnce() -> Result<Counts>) -> Outcome {
+    let started = Instant::now();
+    let counts = test().with_context(|| format!("the part `{name}`"))?;
+    Ok((name, counts, started.elapsed()))
+}
+
+/// Prints how long each part took and how many tests passed, in the line that CI reads; fails where a part did.
+fn report(outcomes: Vec<Outcome>, started: Instant) -> Result<()> {
+    let mut total = Counts::default();
+    let mut errors = Vec::new();
+    eprintln!();
+    for outcome in outcomes {
+        match outcome {
+            Ok((name, counts, took)) => {
+                eprintln!(
+                    "  {name:<10} {:>5} passed {:>6.0} s",
+                    counts.passed,
+                    took.as_secs_f64()
+                );
+                total += counts;
+            }
+            Err(error) => {
+                total.failed += 1;
+                errors.push(format!("{error:#}"));
+            }
+        }
     }
-    if wanted(Part::Services) {
-        services()?;
-    }
-    if wanted(Part::Deployed) {
-        deployed()?;
-    }
+    eprintln!(
+        "  {:<23} {:>6.0} s\n",
+        "in all",
+        started.elapsed().as_secs_f64()
+    );
+    eprintln!("{} passed, {} failed", total.passed, total.failed);
+    ensure!(errors.is_empty(), "{}", errors.join("\n\n"));
     Ok(())
 }
 
+fn cargo_test() -> Command {
+    let mut test = cargo();
+    test.args(["test", "--bins", "--tests"]);
+    test
+}
+
+/// Runs tests with their names as progress; their output goes to `.dev/logs/test-{name}.log`, and is shown where one fails.
+fn run_tests(name: &str, command: &mut Command) -> Result<Counts> {
+    check_interrupted()?;
+    let step = Step::begin(&format!("test {name}"));
+    fs::create_dir_all(dev().join("logs"))?;
+    let path = dev().join(format!("logs/test-{name}.log"));
+    let mut log = File::create(&path)?;
+    let errors = log.try_clone()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        .spawn()
+        .with_context(|| format!("start {:?}", command.get_program()))?;
+    let output = child.stdout.take().context("the tests have no output")?;
+    let (mut counts, mut last) = (Counts::default(), VecDeque::new());
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        writeln!(log, "{line}")?;
+        counts += count(&line);
+        step.set_status(&format!(
+            "{} passed, {} failed",
+            counts.passed, counts.failed
+        ));
+        last.push_back(line);
+        if last.len() > SHOWN_LINES {
+            last.pop_front();
+        }
+    }
+    let status = child.wait()?;
+    check_interrupted()?;
+    if !status.success() || counts.failed > 0 {
+        drop(step);
+        last.iter().for_each(|line| print_line(line));
+        bail!("tests failed; all of the output is in {}", path.display());
+    }
+    step.finish();
+    Ok(counts)
+}
+
+/// What a line of a test's output says of one test.
+fn count(line: &str) -> Counts {
+    let is_test = line.starts_with("test ") && !line.starts_with("test result");
+    let ends_with = |end: &str| u64::from(is_test && line.ends_with(end));
+    Counts {
+        passed: ends_with("... ok"),
+        failed: ends_with("... FAILED"),
+    }
+}
+
 /// Verdicts on phone numbers beside those of Google's libphonenumber.
-fn phones() -> Result<()> {
-    PHONES.ready()?;
+fn test_phones() -> Result<Counts> {
+    PHONES.install()?;
     let verdicts = dev().join("phones.jsonl");
-    let mut script = Command::new(PHONES.bin("python"));
+    let mut script = Command::new(PHONES.program("python"));
     script
         .arg(root().join("crates/campaign/tests/phones.py"))
-        .stdout(fs::File::create(&verdicts)?);
-    openly(&mut script)?;
+        .stdout(File::create(&verdicts)?);
+    crate::process::run_shown(&mut script)?;
     let mut tests = cargo_test();
-    tests
-        .env("CRIER_PHONES", verdicts)
-        .args(["--package", "campaign", "--test", "phones"])
-        .args(["--", "--ignored", "--nocapture"]);
-    openly(&mut tests)
+    tests.env("CRIER_PHONES", verdicts).args([
+        "--workspace",
+        "--test",
+        "phones",
+        "--",
+        "--ignored",
+        "--nocapture",
+    ]);
+    run_tests("phones", &mut tests)
+}
+
+/// The services of a run: those that run already, or our own.
+struct Services {
+    buckets_and_queues: String,
+    tables: String,
+    _own: Vec<Emulator>,
 }
 
 /// Buckets and queues are LocalStack's: the one that runs, or one of our own. Tables are `MiniStack`'s unless the one
 /// that runs has them: in host mode LocalStack would have to download a server for them.
-fn services() -> Result<()> {
+fn start_services() -> Result<Services> {
     let logs = dev().join("logs/services");
     fs::create_dir_all(&logs)?;
-    let given = std::env::var("AWS_ENDPOINT_URL").ok();
-    let own = if given.is_none() {
-        Some(Emulator::localstack(&logs)?)
-    } else {
-        None
+    let mut own = Vec::new();
+    let mut url = |variable: &str, start: fn(&std::path::Path) -> Result<Emulator>| {
+        if let Ok(given) = std::env::var(variable) {
+            return anyhow::Ok(given);
+        }
+        let emulator = start(&logs)?;
+        let url = emulator.url.clone();
+        own.push(emulator);
+        Ok(url)
     };
-    let tables = match std::env::var("AWS_ENDPOINT_URL_DYNAMODB") {
-        Ok(_) => None,
-        Err(_) => Some(Emulator::ministack(&logs)?),
-    };
-    let url = own
-        .as_ref()
-        .map(|own| own.url.clone())
-        .or(given)
-        .unwrap_or_default();
-    let mut tests = cargo_test();
-    aws_environment(&mut tests, &url).args(["--package", "integration", "--test", "integration"]);
-    if let Some(tables) = &tables {
-        tests.env("AWS_ENDPOINT_URL_DYNAMODB", &tables.url);
-    }
-    openly(tests.args(["--", "--ignored", "--skip", "deployed::"]))
+    Ok(Services {
+        buckets_and_queues: url("AWS_ENDPOINT_URL", Emulator::start_localstack)?,
+        tables: url("AWS_ENDPOINT_URL_DYNAMODB", Emulator::start_ministack)?,
+        _own: own,
+    })
 }
 
-fn deployed() -> Result<()> {
-    let stack = Stack::up("test", TPS, Forwards::ToSimulator)?;
+fn test_services(services: &Services) -> Result<Counts> {
+    let mut tests = cargo_test();
+    aws_environment(&mut tests, &services.buckets_and_queues)
+        .env("AWS_ENDPOINT_URL_DYNAMODB", &services.tables)
+        .args(["--workspace", "--test", "integration", "--"])
+        .args(["--ignored", "--skip", "deployed::"])
+        .args(["--test-threads", WAITING_THREADS]);
+    run_tests("services", &mut tests)
+}
+
+/// Runs tests on one deployed stack.
+fn on_stack(tests: &[(&'static str, fn(&Stack) -> Result<Counts>)]) -> Vec<Outcome> {
+    let stack = Stack::start("test", TPS, ForwardTo::Simulator, Programs::Development);
+    let stack = match stack {
+        Ok(stack) => stack,
+        Err(error) => return vec![Err(error)],
+    };
+    let tests = tests.iter();
+    tests
+        .map(|(name, test)| measure(name, || test(&stack)))
+        .collect()
+}
+
+fn test_deployed(stack: &Stack) -> Result<Counts> {
     let mut tests = cargo_test();
     tests
-        .args(["--package", "integration", "--test", "integration"])
         .envs([
             ("CRIER_API", stack.api.as_str()),
             ("CRIER_TOKEN", API_TOKEN),
             ("CRIER_SIMULATOR", &stack.simulator.url),
         ])
-        .args(["--", "--ignored", "deployed::"]);
-    openly(&mut tests)?;
-    // What the sweep may do is proven by its doing it: its schedule is longer than the tests.
-    let sweep = json!({"FunctionName": stack.output("ReconcilerFunction")?});
-    let swept = stack.emulator.aws("lambda", "invoke", &sweep)?;
+        .args(["--workspace", "--test", "integration", "--"])
+        .args(["--ignored", "deployed::"]);
+    let mut counts = run_tests("deployed", &mut tests)?;
+    // The reconciler's rights are proven by using them: its schedule is longer than the tests.
+    let reconciler = json!({"FunctionName": stack.output("ReconcilerFunction")?});
+    let answer = stack.emulator.call_aws("lambda", "invoke", &reconciler)?;
     ensure!(
-        swept["FunctionError"].is_null(),
-        "the sweep failed: {swept}"
+        answer["FunctionError"].is_null(),
+        "the reconciler failed: {answer}"
     );
-    forgotten(&stack)
+    erase_contact(stack)?;
+    counts.passed += 2;
+    Ok(counts)
 }
 
-/// Somebody of the tests' campaigns, which the sweep has closed, is erased with the rights that the template gives.
-fn forgotten(stack: &Stack) -> Result<()> {
-    const SOMEBODY: &str = "/v1/contacts/34620000005";
+/// A contact of the tests' campaigns, which the reconciler has closed, is erased with the rights that the template gives.
+fn erase_contact(stack: &Stack) -> Result<()> {
+    const CONTACT: &str = "/v1/contacts/34620000005";
     let client = Client::new(&stack.api, API_TOKEN);
-    client.delete(SOMEBODY)?;
-    wait_for("the erasure", ERASURE, || {
-        let contact = client.get(SOMEBODY).ok()?;
+    client.delete(CONTACT)?;
+    wait_for("the erasure", ERASURE_TIMEOUT, || {
+        let contact = client.get(CONTACT).ok()?;
         (contact["erasure"] == "done").then_some(())
     })
+}
+
+/// The API answers as its OpenAPI description says, whatever is asked.
+fn schemathesis_counts(stack: &Stack) -> Result<Counts> {
+    schemathesis::run(&stack.api, API_TOKEN)?;
+    Ok(Counts {
+        passed: 1,
+        failed: 0,
+    })
+}
+
+/// The way to AWS that the documentation describes, with the release profile: built, deployed, and sent through once.
+fn release() -> Result<Counts> {
+    let stack = Stack::start("release", TPS, ForwardTo::Nowhere, Programs::Release)?;
+    broadcast::send_sample(&stack, RELEASE_ROWS)?;
+    Ok(Counts {
+        passed: 1,
+        failed: 0,
+    })
+}
+
+/// Rows of the release's broadcast.
+const RELEASE_ROWS: u32 = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_tests_and_not_their_summary() {
+        let output = "running 2 tests\ntest a::b ... ok\ntest c ... FAILED\ntest d ... ignored, slow\n\
+                      test result: FAILED. 1 passed; 1 failed; 1 ignored";
+        let mut counts = Counts::default();
+        output.lines().for_each(|line| counts += count(line));
+        assert_eq!((counts.passed, counts.failed), (1, 1));
+    }
 }

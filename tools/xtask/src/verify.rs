@@ -1,16 +1,16 @@
-//! The proofs that take longer than tests: a million sends below the ceiling, every state of the protocol, and a
-//! broadcast under fire on the deployed whole.
+//! Checks of Crier's guarantees that take longer than tests: a million sends below the ceiling, every state of the
+//! protocol, and broadcasts in chaos on the deployed whole.
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::live;
-use crate::process::{cargo_test, catch_interrupts, openly};
+use crate::chaos;
+use crate::process::{cargo, catch_interrupts, run_shown};
 
-/// Which proofs.
+/// What to verify.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// One of them only
+    /// One part only
     #[arg(long)]
     only: Option<Part>,
 }
@@ -21,8 +21,8 @@ enum Part {
     Ceiling,
     /// Every state of the protocol with any three faults
     Ledger,
-    /// A broadcast under fire
-    Live,
+    /// Broadcasts in chaos
+    Chaos,
 }
 
 /// Runs them, the quick ones first.
@@ -30,25 +30,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     let wanted = |part| options.only.is_none_or(|only| only == part);
     if wanted(Part::Ledger) {
-        openly(
-            cargo_test()
-                .args(["--package", "campaign", "--test", "protocol"])
+        run_shown(
+            cargo()
+                .args(["test", "--package", "campaign", "--test", "protocol"])
                 .args(IGNORED),
         )?;
     }
     if wanted(Part::Ceiling) {
-        let mut ceiling = cargo_test();
+        let mut ceiling = cargo();
         ceiling
             .envs([
                 ("CARGO_PROFILE_RELEASE_LTO", "off"),
                 ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
             ])
-            .args(["--release", "--package", "sender", "--test", "ceiling"])
+            .args([
+                "test",
+                "--release",
+                "--package",
+                "sender",
+                "--test",
+                "ceiling",
+            ])
             .args(IGNORED);
-        openly(&mut ceiling)?;
+        run_shown(&mut ceiling)?;
     }
-    if wanted(Part::Live) {
-        live::run()?;
+    if wanted(Part::Chaos) {
+        chaos::run()?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! A broadcast under fire, on the deployed whole: senders are killed every second, every queue message comes twice, the
-//! API answers with 5xx, not at all, too late or half, callbacks come shuffled, doubled and late, and an operator pauses,
-//! resumes and cancels. What became of whom is held against the simulator's books.
+//! Broadcasts in chaos, on the deployed whole: a sender is killed every second, every queue message arrives twice, the
+//! API answers with 5xx, not at all, too late or only half, callbacks arrive shuffled, doubled and late, and an operator
+//! pauses, resumes and cancels. Each row's outcome is compared with the simulator's call log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,55 +11,56 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::emulator::python;
-use crate::process::{done, go_on, now_ms, spinner, wait_for};
-use crate::stack::{API_TOKEN, Forwards, Stack};
+use crate::emulator::run_python;
+use crate::process::{check_interrupted, now_ms, wait_for};
+use crate::progress::Step;
+use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
 
 const ROWS: u32 = 5_000;
 const TPS: u32 = 60;
 
 /// How long a trial may take to settle.
-const PATIENCE: Duration = Duration::from_secs(900);
+const TIMEOUT: Duration = Duration::from_secs(900);
 
-/// What an operator does in the middle.
+/// What the operator does in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
+enum Interruption {
     PauseAndResume,
     Cancel,
-    Nothing,
+    None,
 }
 
-/// A broadcast under fire.
+/// A broadcast in chaos.
 struct Trial {
     name: &'static str,
     on_unconfirmed: &'static str,
-    order: Order,
+    interruption: Interruption,
 }
 
 const TRIALS: [Trial; 3] = [
     Trial {
-        name: "doubts left, paused and resumed",
+        name: "unconfirmed left, paused, resumed",
         on_unconfirmed: "leave",
-        order: Order::PauseAndResume,
+        interruption: Interruption::PauseAndResume,
     },
     Trial {
-        name: "doubts sent again",
+        name: "unconfirmed sent again",
         on_unconfirmed: "resend",
-        order: Order::Nothing,
+        interruption: Interruption::None,
     },
     Trial {
         name: "cancelled in the middle",
         on_unconfirmed: "leave",
-        order: Order::Cancel,
+        interruption: Interruption::Cancel,
     },
 ];
 
 /// Runs the trials and prints their table.
 pub(crate) fn run() -> Result<()> {
-    let stack = Stack::up("proof", TPS, Forwards::No)?;
+    let stack = Stack::start("chaos", TPS, ForwardTo::Nowhere, Programs::Development)?;
     let mut table = Vec::new();
     for trial in &TRIALS {
-        table.push((trial, Run::new(&stack)?.run(trial)?));
+        table.push((trial, TrialRun::new(&stack)?.run(trial)?));
     }
     drop(stack);
     print(&table);
@@ -67,30 +68,31 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// One trial under way.
-struct Run<'s> {
+struct TrialRun<'s> {
     stack: &'s Stack,
     client: Client,
     mapping: String,
     kills: u32,
 }
 
-/// What a trial showed.
-struct Shown {
+/// The outcome of a trial.
+struct TrialOutcome {
     campaign: Value,
     sends: Value,
     kills: u32,
     doubled: u64,
-    after_stop: Option<usize>,
-    listed_doubts: usize,
+    sends_after_stop: Option<usize>,
+    listed_unconfirmed: usize,
     seconds: u64,
 }
 
-impl<'s> Run<'s> {
+impl<'s> TrialRun<'s> {
     fn new(stack: &'s Stack) -> Result<Self> {
         let of_sender = json!({"FunctionName": stack.output("SenderFunction")?});
-        let mappings = stack
-            .emulator
-            .aws("lambda", "list_event_source_mappings", &of_sender)?;
+        let mappings =
+            stack
+                .emulator
+                .call_aws("lambda", "list_event_source_mappings", &of_sender)?;
         let mapping = mappings["EventSourceMappings"][0]["UUID"].as_str();
         Ok(Self {
             stack,
@@ -100,39 +102,39 @@ impl<'s> Run<'s> {
         })
     }
 
-    fn run(mut self, trial: &Trial) -> Result<Shown> {
-        let what = format!("{ROWS} rows at {TPS} TPS under fire: {}", trial.name);
-        let spinner = spinner(&what);
+    fn run(mut self, trial: &Trial) -> Result<TrialOutcome> {
+        let what = format!("{ROWS} rows at {TPS} TPS in chaos: {}", trial.name);
+        let step = Step::begin(&what);
         let began = Instant::now();
-        self.stack.simulator.forget()?;
-        self.fire(0.1)?;
-        let (id, doubled) = self.begin(trial)?;
-        let after_stop = self.send(trial, &id)?;
+        self.stack.simulator.clear_call_log()?;
+        self.set_faults(0.1)?;
+        let (id, doubled) = self.start_campaign(trial)?;
+        let sends_after_stop = self.send(trial, &id)?;
         self.settle(&id)?;
-        let shown = Shown {
-            campaign: self.client.campaign(&id)?,
-            sends: self.stack.simulator.books()?["sends"].clone(),
+        let shown = TrialOutcome {
+            campaign: self.client.get_campaign(&id)?,
+            sends: self.stack.simulator.stats()?["sends"].clone(),
             kills: self.kills,
             doubled,
-            after_stop,
-            listed_doubts: self.doubts(&id)?.len(),
+            sends_after_stop,
+            listed_unconfirmed: self.list_unconfirmed(&id)?.len(),
             seconds: began.elapsed().as_secs(),
         };
         self.check(trial, &id, &shown)?;
-        done(&spinner, &what);
+        step.finish();
         Ok(shown)
     }
 
-    /// What the API and its callbacks are like.
-    fn fire(&self, fault_share: f64) -> Result<()> {
-        self.stack.simulator.set(&json!({
+    /// Sets how often the API fails, and how its callbacks arrive.
+    fn set_faults(&self, fault_share: f64) -> Result<()> {
+        self.stack.simulator.change_settings(&json!({
             "fault_share": fault_share, "duplicate_share": 0.2, "shuffle": true, "status_delay_ms": 2000.0,
             "read_share": 0.3, "batch_size": 200, "batch_window_ms": 1000,
         }))
     }
 
-    /// Uploads, and begins to send once every message is in the queue twice.
-    fn begin(&self, trial: &Trial) -> Result<(String, u64)> {
+    /// Uploads, and starts to send once every message is in the queue twice; gives the campaign and how many were doubled.
+    fn start_campaign(&self, trial: &Trial) -> Result<(String, u64)> {
         let mut file = String::from("phone,name\n");
         (1..=ROWS).for_each(|row| file.push_str(&format!("+34610{row:06},Ana\n")));
         let campaign = json!({
@@ -140,45 +142,46 @@ impl<'s> Run<'s> {
             "file": {"name": "people.csv", "size": file.len()}, "on_unconfirmed": trial.on_unconfirmed, "unconfirmed_timeout_seconds": 60,
             "max_failure_ratio": 1.0,
         });
-        let created = self.client.create(&campaign)?;
+        let created = self.client.create_campaign(&campaign)?;
         let id = created["id"].as_str().unwrap_or_default().to_owned();
-        self.client.upload(&created["upload"], file.as_bytes())?;
-        self.until(&id, |campaign| campaign["state"] == "ready")?;
-        self.map(false)?;
-        self.client.order(&id, "start")?;
-        self.until(&id, |campaign| campaign["state"] == "sending")?;
-        let doubled = python(
+        self.client
+            .upload_file(&created["upload"], file.as_bytes())?;
+        self.wait_until(&id, |campaign| campaign["state"] == "ready")?;
+        self.connect_queue(false)?;
+        self.client.control(&id, "start")?;
+        self.wait_until(&id, |campaign| campaign["state"] == "sending")?;
+        let doubled = run_python(
             &self.stack.emulator.url,
-            DOUBLE,
+            DOUBLE_MESSAGES,
             &[self.stack.output("Queue")?],
         )?;
-        self.map(true)?;
+        self.connect_queue(true)?;
         let doubled = doubled.trim().parse().context("how many were doubled")?;
         Ok((id, doubled))
     }
 
-    /// Kills a sender every second until nearly every row was tried; gives the calls that came too late after a stop.
+    /// Kills a sender every second until nearly every row was tried; gives the sends that came too late after a stop.
     fn send(&mut self, trial: &Trial, id: &str) -> Result<Option<usize>> {
         let mut late = None;
         loop {
-            go_on()?;
+            check_interrupted()?;
             std::thread::sleep(Duration::from_millis(1000));
             self.kill_one();
-            let campaign = self.client.campaign(id)?;
+            let campaign = self.client.get_campaign(id)?;
             let calls = campaign["sending"]["attempts"].as_i64().unwrap_or_default();
-            match trial.order {
-                Order::PauseAndResume if late.is_none() && calls > i64::from(ROWS / 3) => {
-                    self.client.order(id, "pause")?;
+            match trial.interruption {
+                Interruption::PauseAndResume if late.is_none() && calls > i64::from(ROWS / 3) => {
+                    self.client.control(id, "pause")?;
                     let answered = now_ms();
                     std::thread::sleep(Duration::from_secs(8));
-                    late = Some(self.calls_after(answered)?);
-                    self.client.order(id, "resume")?;
+                    late = Some(self.sends_after(answered)?);
+                    self.client.control(id, "resume")?;
                 }
-                Order::Cancel if calls > i64::from(ROWS / 3) => {
-                    self.client.order(id, "cancel")?;
+                Interruption::Cancel if calls > i64::from(ROWS / 3) => {
+                    self.client.control(id, "cancel")?;
                     let answered = now_ms();
                     std::thread::sleep(Duration::from_secs(8));
-                    return Ok(Some(self.calls_after(answered)?));
+                    return Ok(Some(self.sends_after(answered)?));
                 }
                 // The batches of the killed come back after minutes.
                 _ if calls > i64::from(ROWS - ROWS / 20) => return Ok(late),
@@ -187,14 +190,17 @@ impl<'s> Run<'s> {
         }
     }
 
-    /// Faults end; sweeps come until nothing is left to do and the counters show it.
+    /// Ends the faults and runs the reconciler until nothing is left to do and the counters show it.
     fn settle(&self, id: &str) -> Result<()> {
-        self.fire(0.0)?;
-        let sweep = json!({"FunctionName": self.stack.output("ReconcilerFunction")?});
-        wait_for("every row settles", PATIENCE, || {
-            let _ = self.stack.emulator.aws("lambda", "invoke", &sweep);
+        self.set_faults(0.0)?;
+        let reconciler = json!({"FunctionName": self.stack.output("ReconcilerFunction")?});
+        wait_for("every row settles", TIMEOUT, || {
+            let _ = self
+                .stack
+                .emulator
+                .call_aws("lambda", "invoke", &reconciler);
             std::thread::sleep(Duration::from_secs(5));
-            let campaign = self.client.campaign(id).ok()?;
+            let campaign = self.client.get_campaign(id).ok()?;
             let rows = &campaign["rows"];
             let open: i64 = ["waiting", "claimed", "retry", "held"]
                 .iter()
@@ -203,15 +209,15 @@ impl<'s> Run<'s> {
             let over = campaign["state"] == "finished" || campaign["state"] == "cancelled";
             (over && open == 0).then_some(())
         })?;
-        wait_for("every callback is taken", PATIENCE, || {
-            let books = self.stack.simulator.books().ok()?;
-            (books["callbacks"]["pending"] == 0).then_some(())
+        wait_for("every callback arrives", TIMEOUT, || {
+            let stats = self.stack.simulator.stats().ok()?;
+            (stats["callbacks"]["pending"] == 0).then_some(())
         })?;
         wait_for(
             "the counters equal the ledger",
             Duration::from_secs(60),
             || {
-                let counted = self.client.campaign(id).ok()?["rows"].clone();
+                let counted = self.client.get_campaign(id).ok()?["rows"].clone();
                 let recounted = self.recount(id).ok()?;
                 let same = STATES.iter().all(|state| {
                     counted[state].as_u64() == Some(*recounted.get(*state).unwrap_or(&0))
@@ -221,7 +227,7 @@ impl<'s> Run<'s> {
         )
     }
 
-    fn check(&self, trial: &Trial, id: &str, shown: &Shown) -> Result<()> {
+    fn check(&self, trial: &Trial, id: &str, shown: &TrialOutcome) -> Result<()> {
         let (rows, sends) = (&shown.campaign["rows"], &shown.sends);
         let count = |state: &str| rows[state].as_u64().unwrap_or_default();
         ensure!(rows["balanced"] == true, "the sums do not hold: {rows}");
@@ -230,26 +236,30 @@ impl<'s> Run<'s> {
             "too fast: {sends}"
         );
         ensure!(
-            shown.listed_doubts as u64 == count("unconfirmed"),
-            "not every doubt is listed"
+            shown.listed_unconfirmed as u64 == count("unconfirmed"),
+            "not every unconfirmed row is listed"
         );
-        ensure!(shown.after_stop.unwrap_or(0) == 0, "calls after a stop");
+        ensure!(
+            shown.sends_after_stop.unwrap_or(0) == 0,
+            "sends after a stop"
+        );
         match trial.on_unconfirmed {
             "leave" => ensure!(
                 sends["repeats"] == 0 && sends["rows_accepted_twice"] == 0,
-                "somebody was called twice: {sends}"
+                "a recipient was messaged twice: {sends}"
             ),
             _ => ensure!(
                 count("accepted") == u64::from(ROWS),
-                "not everybody was reached: {rows}"
+                "not every recipient was reached: {rows}"
             ),
         }
         self.compare(id)
     }
 
-    /// Row by row: who was accepted by the books is accepted or in doubt in the ledger, and nobody else is accepted.
+    /// Compares row by row: what the call log shows as accepted is accepted or unconfirmed in the ledger, and nothing else
+    /// is accepted.
     fn compare(&self, id: &str) -> Result<()> {
-        let states = self.states(id)?;
+        let states = self.row_states(id)?;
         let calls = self.stack.simulator.calls()?;
         let accepted: BTreeSet<u64> = calls
             .iter()
@@ -268,23 +278,26 @@ impl<'s> Run<'s> {
                 "unconfirmed" => true,
                 _ => !sent,
             };
-            ensure!(right, "row {row} is {state}, and by the books sent: {sent}");
+            ensure!(
+                right,
+                "row {row} is {state}, and by the call log sent: {sent}"
+            );
         }
         Ok(())
     }
 
     fn recount(&self, id: &str) -> Result<BTreeMap<String, u64>> {
         let mut counts = BTreeMap::new();
-        for state in self.states(id)?.into_values() {
+        for state in self.row_states(id)?.into_values() {
             *counts.entry(state).or_default() += 1;
         }
         Ok(counts)
     }
 
     /// Every row's state, from the table itself.
-    fn states(&self, id: &str) -> Result<BTreeMap<u64, String>> {
+    fn row_states(&self, id: &str) -> Result<BTreeMap<u64, String>> {
         let all = json!({"TableName": self.stack.output("MessagesTable")?});
-        let items = self.stack.emulator.aws("dynamodb", "scan", &all)?;
+        let items = self.stack.emulator.call_aws("dynamodb", "scan", &all)?;
         let text =
             |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
         let rows = items["Items"].as_array().into_iter().flatten();
@@ -294,32 +307,32 @@ impl<'s> Run<'s> {
             .collect()
     }
 
-    /// Every doubt, page after page, as an operator sees it.
-    fn doubts(&self, id: &str) -> Result<Vec<Value>> {
-        let (mut doubts, mut after) = (Vec::new(), 0);
+    /// Every unconfirmed row, page after page, as an operator sees it.
+    fn list_unconfirmed(&self, id: &str) -> Result<Vec<Value>> {
+        let (mut unconfirmed, mut after) = (Vec::new(), 0);
         loop {
             let path = format!("/v1/campaigns/{id}/rows?state=unconfirmed&after={after}");
             let page = self.client.get(&path)?;
-            doubts.extend(page["rows"].as_array().cloned().unwrap_or_default());
+            unconfirmed.extend(page["rows"].as_array().cloned().unwrap_or_default());
             match page["next"].as_u64() {
                 Some(next) => after = next,
-                None => return Ok(doubts),
+                None => return Ok(unconfirmed),
             }
         }
     }
 
-    /// Calls that arrived more than two seconds after this time of day.
-    fn calls_after(&self, answered: u64) -> Result<usize> {
+    /// Sends that arrived more than two seconds after this time of day.
+    fn sends_after(&self, answered: u64) -> Result<usize> {
         let calls = self.stack.simulator.calls()?;
         let at = |call: &Value| call["at_us"].as_u64().unwrap_or_default() / 1000;
         let first = calls.iter().map(at).min().unwrap_or_default();
-        let books = self.stack.simulator.books()?;
-        let began = books["sends"]["first_call_at"].as_u64().unwrap_or_default() - first;
+        let stats = self.stack.simulator.stats()?;
+        let began = stats["sends"]["first_call_at"].as_u64().unwrap_or_default() - first;
         let late = |call: &&Value| began + at(call) > answered + 2000;
         Ok(calls.iter().filter(late).count())
     }
 
-    /// Kills a sender's process, whichever.
+    /// Kills the process of some sender.
     fn kill_one(&mut self) {
         let Ok(function) = self.stack.output("SenderFunction") else {
             return;
@@ -346,18 +359,18 @@ impl<'s> Run<'s> {
         self.kills += u32::from(killed.is_ok_and(|status| status.success()));
     }
 
-    /// Connects the queue with the sender, or not.
-    fn map(&self, enabled: bool) -> Result<()> {
+    /// Connects the queue with the sender, or disconnects it.
+    fn connect_queue(&self, enabled: bool) -> Result<()> {
         let change = json!({"UUID": self.mapping, "Enabled": enabled});
         self.stack
             .emulator
-            .aws("lambda", "update_event_source_mapping", &change)
+            .call_aws("lambda", "update_event_source_mapping", &change)
             .map(drop)
     }
 
-    fn until(&self, id: &str, done: impl Fn(&Value) -> bool) -> Result<()> {
-        wait_for("the file is read", PATIENCE, || {
-            done(&self.client.campaign(id).ok()?).then_some(())
+    fn wait_until(&self, id: &str, done: impl Fn(&Value) -> bool) -> Result<()> {
+        wait_for("the file is read", TIMEOUT, || {
+            done(&self.client.get_campaign(id).ok()?).then_some(())
         })
     }
 }
@@ -374,7 +387,7 @@ const STATES: [&str; 7] = [
 ];
 
 /// Takes every message off the queue and puts two of each back; prints how many there were.
-const DOUBLE: &str = "import boto3, sys\n\
+const DOUBLE_MESSAGES: &str = "import boto3, sys\n\
     sqs, url, taken = boto3.client('sqs'), sys.argv[1], []\n\
     while True:\n    \
         got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=['All']).get('Messages', [])\n    \
@@ -385,9 +398,9 @@ const DOUBLE: &str = "import boto3, sys\n\
         sqs.send_message(QueueUrl=url, MessageBody=m['Body'], MessageGroupId=m['Attributes']['MessageGroupId'])\n\
     print(len(taken))";
 
-fn print(table: &[(&Trial, Shown)]) {
-    eprintln!("\n  Under fire: {ROWS} rows at {TPS} TPS\n");
-    let line = |name: &str, cell: &dyn Fn(&Trial, &Shown) -> String| {
+fn print(table: &[(&Trial, TrialOutcome)]) {
+    eprintln!("\n  Chaos: {ROWS} rows at {TPS} TPS\n");
+    let line = |name: &str, cell: &dyn Fn(&Trial, &TrialOutcome) -> String| {
         let cells: Vec<String> = table
             .iter()
             .map(|(trial, shown)| cell(trial, shown))
@@ -414,7 +427,7 @@ fn print(table: &[(&Trial, Shown)]) {
         "busiest_second",
     ] {
         line(
-            &format!("books: {}", name.replace('_', " ")),
+            &format!("call log: {}", name.replace('_', " ")),
             &|_, shown| shown.sends[name].to_string(),
         );
     }
@@ -423,9 +436,13 @@ fn print(table: &[(&Trial, Shown)]) {
             shown.campaign["rows"][state].to_string()
         });
     }
-    line("doubts listed", &|_, shown| shown.listed_doubts.to_string());
-    line("calls 2 s after a stop", &|_, shown| {
-        shown.after_stop.map_or("-".into(), |late| late.to_string())
+    line("unconfirmed rows listed", &|_, shown| {
+        shown.listed_unconfirmed.to_string()
+    });
+    line("sends 2 s after a stop", &|_, shown| {
+        shown
+            .sends_after_stop
+            .map_or("-".into(), |late| late.to_string())
     });
     line("until all was settled", &|_, shown| {
         format!("{} s", shown.seconds)

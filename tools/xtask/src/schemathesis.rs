@@ -1,0 +1,35 @@
+//! The API against its own OpenAPI description: Schemathesis makes requests of every kind and checks the answers.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::dev;
+use crate::process::run_logged;
+use crate::setup::SCHEMATHESIS;
+
+/// Requests for each operation.
+const MAX_EXAMPLES: &str = "20";
+
+/// Fails where an answer is not as the description says.
+pub(crate) fn run(api: &str, token: &str) -> Result<()> {
+    SCHEMATHESIS.install()?;
+    let mut command = Command::new(SCHEMATHESIS.program("schemathesis"));
+    command
+        .arg("run")
+        .arg(format!("{api}/openapi.json"))
+        .args([
+            "--url",
+            api,
+            "--checks",
+            "all",
+            "--max-examples",
+            MAX_EXAMPLES,
+        ])
+        .args(["--header", &format!("Authorization: Bearer {token}")]);
+    run_logged(
+        "test api (schemathesis)",
+        &mut command,
+        &dev().join("logs/test-api.log"),
+    )
+}
