@@ -43,7 +43,7 @@ async fn template_is_checked_against_the_account_and_the_answer_is_cached() {
         (
             "order_update",
             "/message/template/components",
-            "wants 2 body parameters in order, 0 are given; wants a parameter for button 0",
+            "needs 2 body parameters in order, 0 are given; needs a parameter for button 0",
         ),
     ] {
         let message = template_message(name, json!([]));

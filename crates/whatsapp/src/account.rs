@@ -1,5 +1,5 @@
-//! Questions about the account: its templates, and how many people it may message. These are management calls, of
-//! which Meta allows 200 an hour (Meta, "Graph API rate limits"): callers keep the answers.
+//! Queries about the account: its templates, and how many recipients it may message. Meta allows 200 of these management
+//! calls an hour (Meta, "Graph API rate limits"), so callers cache the results.
 
 use std::time::Duration;
 
@@ -8,19 +8,18 @@ use serde_json::Value;
 
 use crate::template::Template;
 
-/// No answer within this time: the API function itself must answer within 30 seconds.
+/// Leaves the API function time to answer within its own 30 seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Templates asked for at a time.
+/// Templates per request.
 const TEMPLATES_PER_PAGE: u32 = 200;
 
-/// Pages read at the most: 6,000 templates are the largest account's.
+/// Enough for 6,000 templates, the most that an account can have.
 const MAX_PAGES: usize = 40;
 
-/// The most bytes of one page.
 const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
 
-/// Asks about one account and its phone number.
+/// Queries one account and its phone number.
 #[derive(Clone, Debug)]
 pub struct AccountClient {
     http: reqwest::Client,
@@ -29,24 +28,24 @@ pub struct AccountClient {
     phone_number_id: String,
 }
 
-/// Why there is no answer; the text is for people.
+/// Why there is no result. The text is for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountError {
     /// Meta answered with an error.
-    #[error("WhatsApp answered error {code}, \"{message}\"")]
+    #[error("WhatsApp answered with error {code}, \"{message}\"")]
     Refused {
         /// The Graph API's code.
         code: i64,
-        /// What it says.
+        /// Meta's message.
         message: String,
     },
-    /// No answer, or none that can be read.
-    #[error("WhatsApp could not be asked: {0}")]
+    /// No response, or one that cannot be read.
+    #[error("WhatsApp could not be reached: {0}")]
     Unreachable(&'static str),
 }
 
 impl AccountClient {
-    /// `base` and `version` as the client of messages has them; `waba_id` is the WhatsApp Business account.
+    /// `base` such as `https://graph.facebook.com`, `version` such as `v25.0`. `waba_id` is the WhatsApp Business account.
     pub fn new(
         base: &str,
         version: &str,
@@ -88,7 +87,7 @@ impl AccountClient {
                     .flatten()
                     .filter_map(Template::parse),
             );
-            // The cursor is there on the last page, too; a link to a next page is not.
+            // The last page has a cursor, too, but no link to a next page.
             let next = page
                 .pointer("/paging/next")
                 .and(page.pointer("/paging/cursors/after"));
@@ -100,8 +99,8 @@ impl AccountClient {
         Ok(templates)
     }
 
-    /// How many people the portfolio may begin to message in 24 hours; `None` where there is no limit or Meta does not
-    /// say.
+    /// How many recipients the portfolio may message in 24 hours outside a service window. `None` if there is no limit, or
+    /// Meta does not say.
     pub async fn daily_limit(&self, token: &SecretString) -> Result<Option<u64>, AccountError> {
         let fields = "whatsapp_business_manager_messaging_limit,messaging_limit_tier";
         let url = format!("{}/{}?fields={fields}", self.base, self.phone_number_id);
@@ -116,26 +115,26 @@ impl AccountClient {
     }
 
     async fn get_json(&self, url: &str, token: &SecretString) -> Result<Value, AccountError> {
-        let call = self.http.get(url).bearer_auth(token.expose_secret());
-        let mut response = call
+        let request = self.http.get(url).bearer_auth(token.expose_secret());
+        let mut response = request
             .send()
             .await
-            .map_err(|_| AccountError::Unreachable("no answer"))?;
-        let ok = response.status().is_success();
+            .map_err(|_| AccountError::Unreachable("no response"))?;
+        let is_success = response.status().is_success();
         let mut body = Vec::new();
         while let Some(chunk) = response
             .chunk()
             .await
-            .map_err(|_| AccountError::Unreachable("the answer broke off"))?
+            .map_err(|_| AccountError::Unreachable("the response broke off"))?
         {
             if body.len() + chunk.len() > MAX_PAGE_BYTES {
-                return Err(AccountError::Unreachable("the answer is too large"));
+                return Err(AccountError::Unreachable("the response is too large"));
             }
             body.extend_from_slice(&chunk);
         }
         let json: Value = serde_json::from_slice(&body)
-            .map_err(|_| AccountError::Unreachable("the answer is not the API's"))?;
-        if ok {
+            .map_err(|_| AccountError::Unreachable("the response is not the API's"))?;
+        if is_success {
             return Ok(json);
         }
         Err(AccountError::Refused {
@@ -152,7 +151,7 @@ impl AccountClient {
     }
 }
 
-/// Such as `TIER_2K`.
+/// The number in a tier such as `TIER_2K`.
 fn tier_limit(tier: &str) -> Option<u64> {
     let (number, times) = match tier.strip_prefix("TIER_")?.strip_suffix('K') {
         Some(thousands) => (thousands, 1000),
@@ -166,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiers_are_numbers_of_people() {
+    fn tier_limit_parses_numbers_and_thousands() {
         let cases = [
             ("TIER_250", Some(250)),
             ("TIER_2K", Some(2000)),

@@ -1,87 +1,93 @@
-//! What Meta says of templates, the number and the account, and what must stop for it.
+//! Notifications about templates, the phone number and the account, and which campaigns must pause for them.
 //!
 //! Source: Meta, "Webhooks: WhatsApp Business account fields" (September 2026).
 
 use campaign::delivery::outcome::Millis;
 use serde_json::Value;
 
-use crate::callback::{digits, list_items, parse_timestamp, text};
+use crate::json::{digits, list_items, parse_timestamp, text};
 
-/// A notice.
+/// A notification about a template, the phone number or the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountNotification {
-    /// The field it came under, such as `account_update`.
+    /// The webhook field, such as `account_update`.
     pub field: String,
-    /// What happened, as Meta names it, such as `PAUSED`.
+    /// Meta's name of the event, such as `PAUSED`.
     pub event: String,
-    /// What must stop for it.
+    /// Which campaigns must pause.
     pub pauses: PauseTarget,
     /// When, in milliseconds.
     pub at: Option<Millis>,
-    /// A sentence for people.
+    /// For the operator: what happened and what to do.
     pub text: String,
 }
 
-/// What a notice stops.
+/// Which campaigns a notification pauses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PauseTarget {
-    /// Nothing; it is shown.
+    /// None. The notification is only shown.
     Nothing,
     /// Campaigns that send this template.
     Template {
-        /// Its name.
+        /// The template's name.
         name: String,
-        /// Its language code.
+        /// The template's language code.
         language: String,
     },
     /// Every campaign.
     Account,
 }
 
-/// Reads a change that holds no messages; `None` for a field that is not known.
+/// Statuses in which a template cannot be sent.
+const UNSENDABLE_STATUSES: [&str; 6] = [
+    "PAUSED",
+    "DISABLED",
+    "REJECTED",
+    "DELETED",
+    "PENDING_DELETION",
+    "ARCHIVED",
+];
+
+/// The event, the campaigns to pause, and the text for the operator.
+type Parsed = (String, PauseTarget, String);
+
+/// Parses a change without messages. `None` if the field is unknown.
 pub(crate) fn parse_account_notification(
     field: &str,
     value: &Value,
     at: Option<Millis>,
 ) -> Option<AccountNotification> {
     let event = text(&value["event"]);
-    let (event, stops, sentence) = match field {
+    let (event, pauses, text) = match field {
         "message_template_status_update" => template_status(value, event?),
         "message_template_quality_update" => template_quality(value)?,
-        "template_category_update" => {
-            let category = text(&value["new_category"])?;
-            let sentence = format!(
-                "Template {} is now of category {category}.",
-                template(value)
-            );
-            (category, PauseTarget::Nothing, sentence)
-        }
+        "template_category_update" => template_category(value)?,
         "message_template_components_update" => {
-            let sentence = format!("Template {} was edited.", template(value));
-            ("EDITED".into(), PauseTarget::Nothing, sentence)
+            let text = format!("Template {} was edited.", template_label(value));
+            ("EDITED".into(), PauseTarget::Nothing, text)
         }
-        "account_update" => account(value, event?, at),
+        "account_update" => account_update(value, event?, at),
         "account_review_update" => {
             let decision = text(&value["decision"])?;
-            let sentence = format!("The account's review ended: {decision}.");
-            (decision, PauseTarget::Nothing, sentence)
+            let text = format!("The account's review ended: {decision}.");
+            (decision, PauseTarget::Nothing, text)
         }
-        "phone_number_quality_update" => number(value, event?),
-        "business_capability_update" => capability(value),
-        "account_alerts" => alert(value),
+        "phone_number_quality_update" => phone_number_quality(value, event?),
+        "business_capability_update" => business_capability(value),
+        "account_alerts" => account_alert(value),
         _ => return None,
     };
     Some(AccountNotification {
         field: field.to_owned(),
         event,
-        pauses: stops,
+        pauses,
         at,
-        text: sentence,
+        text,
     })
 }
 
-/// A template's name and language, for people.
-fn template(value: &Value) -> String {
+/// A template's name and language.
+fn template_label(value: &Value) -> String {
     let part = |field: &str| text(&value[field]).unwrap_or_else(|| "?".into());
     format!(
         "{} ({})",
@@ -90,21 +96,16 @@ fn template(value: &Value) -> String {
     )
 }
 
-/// Only an approved template can be sent.
-fn template_status(value: &Value, event: String) -> (String, PauseTarget, String) {
-    let ends = [
-        "PAUSED",
-        "DISABLED",
-        "REJECTED",
-        "DELETED",
-        "PENDING_DELETION",
-        "ARCHIVED",
-    ];
+fn template_status(value: &Value, event: String) -> Parsed {
     let name = text(&value["message_template_name"]);
     let language = text(&value["message_template_language"]);
-    let stops = match (ends.contains(&event.as_str()), name, language) {
-        (true, Some(name), Some(language)) => PauseTarget::Template { name, language },
-        _ => PauseTarget::Nothing,
+    let is_unsendable = UNSENDABLE_STATUSES.contains(&event.as_str());
+    let (pauses, advice) = match (is_unsendable, name, language) {
+        (true, Some(name), Some(language)) => (
+            PauseTarget::Template { name, language },
+            " Check it in WhatsApp Manager; resume once it is approved again.",
+        ),
+        _ => (PauseTarget::Nothing, ""),
     };
     let reasons = [
         &value["other_info"]["description"],
@@ -114,102 +115,104 @@ fn template_status(value: &Value, event: String) -> (String, PauseTarget, String
     let reason = reasons
         .into_iter()
         .filter_map(text)
-        .find(|reason| reason != "NONE");
-    let reason = reason
+        .find(|reason| reason != "NONE")
         .map(|reason| format!(" ({reason})"))
         .unwrap_or_default();
-    let advice = match stops {
-        PauseTarget::Nothing => "",
-        _ => " Look at it in WhatsApp Manager; once it is approved again, resume.",
-    };
-    let sentence = format!(
-        "WhatsApp says {event} of template {}{reason}.{advice}",
-        template(value)
+    let text = format!(
+        "WhatsApp reports {event} for template {}{reason}.{advice}",
+        template_label(value)
     );
-    (event, stops, sentence)
+    (event, pauses, text)
 }
 
-fn template_quality(value: &Value) -> Option<(String, PauseTarget, String)> {
-    let (before, now) = (
-        text(&value["previous_quality_score"]),
-        text(&value["new_quality_score"])?,
+fn template_quality(value: &Value) -> Option<Parsed> {
+    let new = text(&value["new_quality_score"])?;
+    let previous = text(&value["previous_quality_score"]).unwrap_or_else(|| "unknown".into());
+    let text = format!(
+        "The quality of template {} changed from {previous} to {new}.",
+        template_label(value)
     );
-    let before = before.unwrap_or_else(|| "unknown".into());
-    let sentence = format!(
-        "The quality of template {} went from {before} to {now}.",
-        template(value)
-    );
-    Some((now, PauseTarget::Nothing, sentence))
+    Some((new, PauseTarget::Nothing, text))
 }
 
-fn account(value: &Value, event: String, at: Option<Millis>) -> (String, PauseTarget, String) {
-    let ban = text(&value["ban_info"]["waba_ban_state"]);
-    let restrictions: Vec<String> = list_items(value, "restriction_info")
-        .filter(|restriction| {
-            let until = parse_timestamp(&restriction["expiration"]);
-            until.is_none_or(|until| at.is_none_or(|at| until >= at))
-        })
-        .filter_map(|restriction| text(&restriction["restriction_type"]))
-        .collect();
-    let stops = match event.as_str() {
+fn template_category(value: &Value) -> Option<Parsed> {
+    let category = text(&value["new_category"])?;
+    let text = format!(
+        "The category of template {} is now {category}.",
+        template_label(value)
+    );
+    Some((category, PauseTarget::Nothing, text))
+}
+
+fn account_update(value: &Value, event: String, at: Option<Millis>) -> Parsed {
+    let ban_state = text(&value["ban_info"]["waba_ban_state"]);
+    let restrictions = current_restrictions(value, at);
+    let must_pause = match event.as_str() {
         "ACCOUNT_DELETED" => true,
-        "DISABLED_UPDATE" => ban.as_deref() == Some("DISABLE"),
-        // Templates may not be sent, or nothing at all.
+        "DISABLED_UPDATE" => ban_state.as_deref() == Some("DISABLE"),
+        // The account may not send templates, or nothing at all.
         "ACCOUNT_RESTRICTION" => restrictions
             .iter()
             .any(|kind| kind.ends_with("_INITIATED_MESSAGING")),
         _ => false,
     };
     let violation = text(&value["violation_info"]["violation_type"]);
-    let more: Vec<String> = restrictions
+    let details: Vec<String> = restrictions
         .into_iter()
-        .chain(ban)
+        .chain(ban_state)
         .chain(violation)
         .collect();
-    let more = if more.is_empty() {
+    let details = if details.is_empty() {
         String::new()
     } else {
-        format!(" ({})", more.join(", "))
+        format!(" ({})", details.join(", "))
     };
-    let advice = if stops {
-        " Open the Account Quality page in Meta's Business Manager; once it is lifted, resume."
+    let (pauses, advice) = if must_pause {
+        (
+            PauseTarget::Account,
+            " Open the Account Quality page in Meta's Business Manager; resume once the restriction is lifted.",
+        )
     } else {
-        ""
+        (PauseTarget::Nothing, "")
     };
-    let sentence = format!("Meta says {event} of the account{more}.{advice}");
-    (
-        event,
-        if stops {
-            PauseTarget::Account
-        } else {
-            PauseTarget::Nothing
-        },
-        sentence,
-    )
+    let text = format!("Meta reports {event} for the account{details}.{advice}");
+    (event, pauses, text)
 }
 
-fn number(value: &Value, event: String) -> (String, PauseTarget, String) {
+/// The types of the restrictions that have not expired at the time of the notification.
+fn current_restrictions(value: &Value, at: Option<Millis>) -> Vec<String> {
+    let is_current = |restriction: &&Value| match (parse_timestamp(&restriction["expiration"]), at)
+    {
+        (Some(until), Some(at)) => until >= at,
+        (None, _) | (_, None) => true,
+    };
+    list_items(value, "restriction_info")
+        .filter(is_current)
+        .filter_map(|restriction| text(&restriction["restriction_type"]))
+        .collect()
+}
+
+fn phone_number_quality(value: &Value, event: String) -> Parsed {
     let limit = text(&value["current_limit"])
-        .or_else(|| digits(&value["max_daily_conversations_per_business"]));
-    let limit = limit
+        .or_else(|| digits(&value["max_daily_conversations_per_business"]))
         .map(|limit| format!(", limit {limit}"))
         .unwrap_or_default();
-    let (stops, advice) = match event.as_str() {
+    let (pauses, advice) = match event.as_str() {
         "FLAGGED" => (
             PauseTarget::Account,
-            " Too many people blocked or reported it: look at the template and the list before resuming.",
+            " Too many recipients blocked or reported it: review the template and the recipient list before you resume.",
         ),
         "THROUGHPUT_UPGRADE" => (
             PauseTarget::Nothing,
-            " Up to 1,000 messages a second are possible now: raise TpsBudget to use it.",
+            " It can now send up to 1,000 messages a second: raise TpsBudget to use that.",
         ),
         _ => (PauseTarget::Nothing, ""),
     };
-    let sentence = format!("Meta says {event} of the phone number{limit}.{advice}");
-    (event, stops, sentence)
+    let text = format!("Meta reports {event} for the phone number{limit}.{advice}");
+    (event, pauses, text)
 }
 
-fn capability(value: &Value) -> (String, PauseTarget, String) {
+fn business_capability(value: &Value) -> Parsed {
     let fields = [
         "max_daily_conversations_per_business",
         "max_daily_conversation_per_phone",
@@ -217,28 +220,28 @@ fn capability(value: &Value) -> (String, PauseTarget, String) {
     ];
     let limits: Vec<String> = fields
         .iter()
-        .filter_map(|field| Some(format!("{field} {}", limit(&value[*field])?)))
+        .filter_map(|field| Some(format!("{field} {}", capability_limit(&value[*field])?)))
         .collect();
-    let sentence = format!("The account's limits are now: {}.", limits.join(", "));
-    ("LIMITS".into(), PauseTarget::Nothing, sentence)
+    let text = format!("The account's limits are now: {}.", limits.join(", "));
+    ("LIMITS".into(), PauseTarget::Nothing, text)
 }
 
-/// A limit: a number, a tier's name, or -1 for none.
-fn limit(value: &Value) -> Option<String> {
+/// A number, the name of a tier, or -1 for no limit.
+fn capability_limit(value: &Value) -> Option<String> {
     match value.as_i64() {
         Some(-1) => Some("unlimited".into()),
         _ => digits(value),
     }
 }
 
-fn alert(value: &Value) -> (String, PauseTarget, String) {
+fn account_alert(value: &Value) -> Parsed {
     let info = &value["alert_info"];
     let part = |field: &str| text(&info[field]).or_else(|| text(&value[field]));
-    let kind = part("alert_type").unwrap_or_else(|| "ALERT".into());
+    let alert_type = part("alert_type").unwrap_or_else(|| "ALERT".into());
     let severity = part("alert_severity").unwrap_or_default();
     let description = part("alert_description").unwrap_or_default();
-    let sentence = format!("Meta's alert {kind} {severity}: {description}");
-    (kind, PauseTarget::Nothing, sentence)
+    let text = format!("Meta's alert {alert_type} {severity}: {description}");
+    (alert_type, PauseTarget::Nothing, text)
 }
 
 #[cfg(test)]
@@ -246,25 +249,37 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn parse(field: &str, value: &Value, at: Option<Millis>) -> AccountNotification {
+        parse_account_notification(field, value, at).expect("a notification")
+    }
+
     #[test]
-    fn what_stops_names_what_to_do_and_the_rest_stops_nothing() {
+    fn paused_template_pauses_its_campaigns_and_text_says_what_to_do() {
         let paused = json!({"event": "PAUSED", "message_template_id": 1, "message_template_name": "a", "message_template_language": "en",
             "other_info": {"title": "FIRST_PAUSE", "description": "low quality"}});
-        let notice = parse_account_notification("message_template_status_update", &paused, Some(1))
-            .expect("a notice");
+        let notification = parse("message_template_status_update", &paused, Some(1));
+        let template = PauseTarget::Template {
+            name: "a".into(),
+            language: "en".into(),
+        };
+        assert_eq!(notification.pauses, template);
+        let text = notification.text;
         assert!(
-            matches!(notice.pauses, PauseTarget::Template { ref name, ref language } if name == "a" && language == "en")
+            text.contains("low quality") && text.contains("resume"),
+            "{text}"
         );
-        assert!(
-            notice.text.contains("low quality") && notice.text.contains("resume"),
-            "{}",
-            notice.text
-        );
+    }
+
+    #[test]
+    fn flagged_phone_number_pauses_every_campaign() {
         let flagged =
             json!({"event": "FLAGGED", "current_limit": "TIER_10K", "display_phone_number": "1"});
-        let notice = parse_account_notification("phone_number_quality_update", &flagged, None)
-            .expect("a notice");
-        assert_eq!(notice.pauses, PauseTarget::Account);
+        let notification = parse("phone_number_quality_update", &flagged, None);
+        assert_eq!(notification.pauses, PauseTarget::Account);
+    }
+
+    #[test]
+    fn other_notifications_pause_nothing() {
         for (field, value) in [
             (
                 "phone_number_quality_update",
@@ -284,27 +299,21 @@ mod tests {
                 json!({"event": "APPROVED"}),
             ),
         ] {
-            let notice = parse_account_notification(field, &value, None).expect("a notice");
-            assert_eq!(notice.pauses, PauseTarget::Nothing, "{field}");
+            let notification = parse(field, &value, None);
+            assert_eq!(notification.pauses, PauseTarget::Nothing, "{field}");
         }
-        assert_eq!(
-            parse_account_notification("a field of tomorrow", &json!({"event": "X"}), None),
-            None
-        );
+        let unknown = parse_account_notification("unknown_field", &json!({"event": "X"}), None);
+        assert_eq!(unknown, None);
     }
 
     #[test]
-    fn a_restriction_that_is_over_stops_nothing() {
-        let restricted = |until: u64| {
-            json!({"event": "ACCOUNT_RESTRICTION",
-            "restriction_info": [{"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": until}]})
+    fn expired_restriction_pauses_nothing() {
+        let pauses = |until: u64| {
+            let restricted = json!({"event": "ACCOUNT_RESTRICTION",
+                "restriction_info": [{"restriction_type": "RESTRICTED_BIZ_INITIATED_MESSAGING", "expiration": until}]});
+            parse("account_update", &restricted, Some(2_000_000)).pauses
         };
-        let stops = |until| {
-            parse_account_notification("account_update", &restricted(until), Some(2_000_000))
-                .expect("a notice")
-                .pauses
-        };
-        assert_eq!(stops(2_001), PauseTarget::Account);
-        assert_eq!(stops(1_999), PauseTarget::Nothing);
+        assert_eq!(pauses(2_001), PauseTarget::Account);
+        assert_eq!(pauses(1_999), PauseTarget::Nothing);
     }
 }

@@ -1,27 +1,29 @@
-//! The call: one POST, never repeated by itself.
+//! Sends one message: one POST, never repeated by itself.
 
 use std::time::Duration;
 
 use campaign::delivery::outcome::{ErrorInfo, Outcome};
+use campaign::id::CorrelationId;
 use reqwest::{Response, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tracing::field::Empty;
 
-use crate::response::{self, ApiResponse};
+use crate::response::{ApiResponse, parse_response};
 
-/// No connection within this time: certainly not sent.
+/// Without a connection within this time, the message was certainly not sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// No answer within this time: in doubt. The invocation that called must be able to wait for it.
+/// Without a response within this time, the send is unconfirmed. The caller must be able to wait that long.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An idle connection older than this may be gone without a word, and a send into it would be in doubt.
+/// The other end may have closed an older idle connection without notice. A send over it would be unconfirmed.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Answers are a few hundred bytes; more is not the API's.
+/// Responses of the API are a few hundred bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// Calls one phone number's `messages` endpoint.
+/// Sends messages from one phone number.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -36,7 +38,7 @@ impl Client {
             .timeout(RESPONSE_TIMEOUT)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
-            // There is no idempotency key: only the ledger may decide on another attempt.
+            // The API has no idempotency key: only the ledger may decide on another attempt.
             .retry(reqwest::retry::never())
             .no_proxy()
             .build()?;
@@ -47,21 +49,39 @@ impl Client {
         })
     }
 
-    /// Sends one message and tells what is known afterwards.
+    /// Sends one message and returns what is known afterwards.
+    #[tracing::instrument(
+        name = "send_message",
+        skip_all,
+        fields(campaign.id = Empty, row = Empty, number = Empty)
+    )]
     pub async fn send(&self, token: &SecretString, request: &Value) -> Outcome {
-        let call = self
+        record_attempt(request);
+        let post = self
             .http
             .post(&self.url)
             .bearer_auth(token.expose_secret())
             .json(request);
-        match call.send().await {
+        match post.send().await {
             Ok(response) => read_response(response).await,
             Err(error) if error.is_connect() || error.is_builder() => {
                 Outcome::NotSent(transport_error("could not connect", &error))
             }
-            Err(error) => Outcome::Unconfirmed(transport_error("no answer", &error)),
+            Err(error) => Outcome::Unconfirmed(transport_error("no response", &error)),
         }
     }
+}
+
+/// Names the attempt in the span: its campaign, its row, and its number from 1.
+fn record_attempt(request: &Value) {
+    let callback_data = request["biz_opaque_callback_data"].as_str();
+    let Some(Ok(attempt)) = callback_data.map(str::parse::<CorrelationId>) else {
+        return;
+    };
+    tracing::Span::current()
+        .record("campaign.id", tracing::field::display(&attempt.campaign))
+        .record("row", attempt.row)
+        .record("number", attempt.attempt);
 }
 
 async fn read_response(mut response: Response) -> Outcome {
@@ -73,30 +93,32 @@ async fn read_response(mut response: Response) -> Outcome {
             }
             Ok(Some(_) | None) => break,
             Err(error) => {
-                return Outcome::Unconfirmed(transport_error("the answer broke off", &error));
+                return Outcome::Unconfirmed(transport_error("the response broke off", &error));
             }
         }
     }
-    let text = |name: &str| {
+    let header = |name: &str| {
         response
             .headers()
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    response::parse_response(ApiResponse {
+    tracing::debug!(http.status = response.status().as_u16(), "response");
+    parse_response(ApiResponse {
         status: response.status().as_u16(),
-        retry_after: text(header::RETRY_AFTER.as_str()),
-        usage: text("x-business-use-case-usage"),
+        retry_after: header(header::RETRY_AFTER.as_str()),
+        usage: header("x-business-use-case-usage"),
         body: &body,
     })
 }
 
-/// The URL is left out: it is configuration, and errors end up in the ledger.
+/// Leaves out the URL, because it is configuration and errors are stored in the ledger.
 fn transport_error(what: &str, error: &reqwest::Error) -> ErrorInfo {
     let kind = if error.is_timeout() {
         "timed out"
     } else {
         "connection failed"
     };
+    tracing::debug!("{what}: {kind}");
     ErrorInfo::transport(format!("{what}: {kind}"))
 }

@@ -1,28 +1,169 @@
-//! Every error code of the Cloud API and the decision on it, for answers and `failed` callbacks alike.
+//! The error codes of the Cloud API in one table. It serves responses to sends and `failed` callbacks alike.
 //!
-//! Source: Meta, "Cloud API error codes" (September 2026) and "Graph API: handle errors". Decisions go by the code,
-//! not by the HTTP status: sources disagree on the latter (130429 as 400 and as 429).
+//! Source: Meta, "Cloud API error codes" (September 2026) and "Graph API: handle errors". Decisions follow the code and
+//! not the HTTP status, because sources disagree on the status (130429 as 400 and as 429).
 
-use campaign::delivery::outcome::{
-    Backoff, ErrorCause, ErrorClass, ErrorInfo, GiveUpRule, ThrottleScope,
+use campaign::delivery::outcome::ErrorCause::{Anything, Media, TemplateName, Values};
+use campaign::delivery::outcome::ErrorClass::{
+    Account, Campaign, InvalidToken, Recipient, Retry, RowOrCampaign, Unconfirmed,
 };
+use campaign::delivery::outcome::{Backoff, ErrorClass, ErrorInfo, GiveUpRule, ThrottleScope};
 
-/// Where a code was seen.
+/// Where an error code was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorOrigin {
-    /// In the answer to a send.
+    /// In the response to a send.
     Response {
         /// Whether the HTTP status was 500 or more.
         server_error: bool,
-        /// The answer's `is_transient`.
+        /// The error's `is_transient`.
         transient: bool,
     },
     /// In a `failed` status callback.
     Callback,
 }
 
-/// 1, 2, 4 … 60 s: the service recovers by itself.
-const SOON: Backoff = Backoff {
+/// What to do about one code, or about a range of codes.
+struct ErrorCode {
+    first: i64,
+    last: i64,
+    /// What the error calls for. Names the row's data that may be the cause, where the error is ambiguous.
+    class: ErrorClass,
+    /// For the operator of a campaign that pauses: what the error means and what to do.
+    advice: &'static str,
+    /// For the report: what the error means for one recipient. `None` for errors that are about the campaign.
+    meaning: Option<&'static str>,
+}
+
+const fn code(
+    code: i64,
+    class: ErrorClass,
+    advice: &'static str,
+    meaning: Option<&'static str>,
+) -> ErrorCode {
+    ErrorCode {
+        first: code,
+        last: code,
+        class,
+        advice,
+        meaning,
+    }
+}
+
+const fn codes(first: i64, last: i64, class: ErrorClass, advice: &'static str) -> ErrorCode {
+    ErrorCode {
+        first,
+        last,
+        class,
+        advice,
+        meaning: None,
+    }
+}
+
+/// Every code that Crier knows, in ascending order.
+#[rustfmt::skip]
+const ERROR_CODES: &[ErrorCode] = &[
+    //   code     class                           advice            meaning
+    code(0,       InvalidToken,                   REPLACE_TOKEN,    None),
+    code(1,       Retry(UNKNOWN_ERROR),           SERVICE_DOWN,     None),
+    code(2,       Retry(OUTAGE),                  SERVICE_DOWN,     None),
+    code(3,       Account,                        GRANT_PERMISSION, None),
+    code(4,       Retry(HOURLY_LIMIT),            CALL_LIMIT,       None),
+    code(10,      Account,                        GRANT_PERMISSION, None),
+    code(33,      Account,                        NO_SUCH_NUMBER,   None),
+    code(100,     RowOrCampaign(Anything),        INVALID_MESSAGE,  None),
+    code(104,     InvalidToken,                   REPLACE_TOKEN,    None),
+    code(190,     InvalidToken,                   REPLACE_TOKEN,    None),
+    codes(200, 299, Account,                      GRANT_PERMISSION),
+    code(368,     Account,                        RESTRICTED,       None),
+    code(613,     Retry(HOURLY_LIMIT),            CALL_LIMIT,       None),
+    code(80007,   Retry(HOURLY_LIMIT),            CALL_LIMIT,       None),
+    code(130403,  Recipient,                      REFUSED,          Some("this business blocked the recipient")),
+    code(130429,  Retry(THROUGHPUT),              REFUSED,          None),
+    code(130472,  Recipient,                      REFUSED,          Some("WhatsApp did not deliver it because the recipient is part of an experiment")),
+    code(130497,  Recipient,                      REFUSED,          Some("this account may not message recipients in this country")),
+    code(131000,  Retry(UNEXPLAINED),             REFUSED,          Some("WhatsApp failed and gave no reason")),
+    code(131005,  Account,                        GRANT_PERMISSION, None),
+    code(131008,  RowOrCampaign(Anything),        INVALID_MESSAGE,  None),
+    code(131009,  RowOrCampaign(Anything),        INVALID_MESSAGE,  None),
+    code(131016,  Retry(OUTAGE),                  SERVICE_DOWN,     None),
+    code(131021,  Recipient,                      REFUSED,          Some("the number is the sender's own")),
+    code(131026,  Recipient,                      REFUSED,          Some("the number is not on WhatsApp, or its app is too old")),
+    code(131030,  Recipient,                      REFUSED,          Some("the number is not on the test account's list")),
+    code(131031,  Account,                        RESTRICTED,       None),
+    code(131037,  Account,                        DISPLAY_NAME,     None),
+    code(131042,  Account,                        PAYMENT,          None),
+    code(131043,  Recipient,                      REFUSED,          Some("it could not be delivered before it expired")),
+    code(131045,  Account,                        REGISTER_NUMBER,  None),
+    code(131047,  Recipient,                      REFUSED,          Some("the recipient has not written within 24 hours, so only a template may be sent")),
+    code(131048,  Account,                        SPAM_LIMIT,       None),
+    code(131049,  Retry(MARKETING_LIMIT),         REFUSED,          Some("WhatsApp limits how much marketing one recipient gets; it may be delivered later")),
+    code(131050,  Recipient,                      REFUSED,          Some("the recipient stopped marketing messages from this business")),
+    code(131051,  Campaign,                       MESSAGE_TYPE,     None),
+    code(131053,  Retry(MEDIA),                   CHECK_MEDIA,      Some("WhatsApp could not fetch or use the media file")),
+    code(131055,  Campaign,                       OTHER_API,        None),
+    code(131056,  Retry(PAIR_LIMIT),              REFUSED,          Some("too many messages to this recipient in a short time")),
+    code(131057,  Retry(MAINTENANCE),             SERVICE_DOWN,     None),
+    code(131062,  Recipient,                      REFUSED,          Some("it cannot be sent to a recipient known by a user id alone")),
+    code(131063,  Campaign,                       OTHER_API,        None),
+    code(131064,  Account,                        RESTRICTED,       None),
+    code(132000,  RowOrCampaign(Values),          PARAMETERS,       None),
+    code(132001,  RowOrCampaign(TemplateName),    NO_SUCH_TEMPLATE, None),
+    code(132005,  Recipient,                      REFUSED,          Some(INVALID_VALUE)),
+    code(132007,  RowOrCampaign(TemplateName),    TEMPLATE_QUALITY, None),
+    code(132012,  RowOrCampaign(Values),          PARAMETERS,       None),
+    code(132015,  Campaign,                       TEMPLATE_QUALITY, None),
+    code(132016,  Campaign,                       TEMPLATE_QUALITY, None),
+    code(132018,  Recipient,                      REFUSED,          Some(INVALID_VALUE)),
+    code(132068,  Campaign,                       REFUSED,          None),
+    code(132069,  Retry(FLOW_THROTTLED),          REFUSED,          None),
+    code(133004,  Retry(OUTAGE),                  SERVICE_DOWN,     None),
+    code(133005,  Account,                        REGISTER_NUMBER,  None),
+    code(133006,  Account,                        REGISTER_NUMBER,  None),
+    code(133008,  Account,                        REGISTER_NUMBER,  None),
+    code(133009,  Account,                        REGISTER_NUMBER,  None),
+    code(133010,  Account,                        REGISTER_NUMBER,  None),
+    code(133015,  Account,                        REGISTER_NUMBER,  None),
+    code(133016,  Account,                        REGISTER_NUMBER,  None),
+    code(134011,  Account,                        PAYMENT,          None),
+    code(134100,  Campaign,                       OTHER_API,        None),
+    code(134101,  Retry(TEMPLATE_SYNCING),        REFUSED,          None),
+    code(135000,  Campaign,                       INVALID_MESSAGE,  None),
+    code(137000,  Recipient,                      REFUSED,          Some("the recipient's identity changed since it was confirmed")),
+];
+
+const REPLACE_TOKEN: &str =
+    "The access token is missing, expired or revoked: put a new one into the secret.";
+const GRANT_PERMISSION: &str = "The access token may not send for this number: give its system user the permission whatsapp_business_messaging.";
+const NO_SUCH_NUMBER: &str =
+    "The phone number id does not exist (any more): check the parameter PhoneNumberId.";
+const RESTRICTED: &str =
+    "Meta restricted the account: open the Account Quality page in Meta's Business Manager.";
+const PAYMENT: &str = "The payment method is missing, or its terms are not accepted: open billing in Meta's Business Manager.";
+const SPAM_LIMIT: &str = "Too many recipients blocked or reported this number: wait, and review the template and the recipient list before you resume.";
+const DISPLAY_NAME: &str =
+    "The display name is not approved: wait for its approval in WhatsApp Manager.";
+const REGISTER_NUMBER: &str =
+    "The phone number is not registered with the Cloud API: register it in WhatsApp Manager.";
+const NO_SUCH_TEMPLATE: &str = "The template does not exist in this language, or is not approved: check its name and language in WhatsApp Manager.";
+const PARAMETERS: &str = "The parameters do not match the template: compare the message with the template in WhatsApp Manager.";
+const TEMPLATE_QUALITY: &str =
+    "WhatsApp paused, disabled or refused the template: check its quality in WhatsApp Manager.";
+const OTHER_API: &str = "Templates of this category must be sent through another of Meta's APIs.";
+const CHECK_MEDIA: &str =
+    "WhatsApp could not fetch or use the media file: check its link, type and size.";
+const SERVICE_DOWN: &str =
+    "WhatsApp's service has been down for longer than the retries last: resume later.";
+const CALL_LIMIT: &str = "The account's hourly limit of API calls is used up: resume in an hour.";
+const INVALID_MESSAGE: &str =
+    "WhatsApp refuses the message itself: compare it with the API reference.";
+const MESSAGE_TYPE: &str = "WhatsApp does not support this type of message.";
+const REFUSED: &str = "WhatsApp refused the message in a way that would affect every row.";
+const INVALID_VALUE: &str =
+    "a value of this row is too long for the template, or contains characters that are not allowed";
+
+/// The service recovers by itself: 1, 2, 4 … 60 s.
+const OUTAGE: Backoff = Backoff {
     scope: ThrottleScope::Row,
     first_seconds: 1,
     factor: 2,
@@ -31,15 +172,20 @@ const SOON: Backoff = Backoff {
     give_up: GiveUpRule::Pause,
 };
 
-/// The same without an end: our own speed is at fault, not the row.
+const UNKNOWN_ERROR: Backoff = Backoff {
+    max_attempts: 3,
+    ..OUTAGE
+};
+
+/// Never gives up, because the cause is the sender's own speed and not the row.
 const THROUGHPUT: Backoff = Backoff {
     scope: ThrottleScope::Slot,
     max_attempts: u32::MAX,
-    ..SOON
+    ..OUTAGE
 };
 
-/// Limits counted by the hour; used where the API does not say how long.
-const HOURLY: Backoff = Backoff {
+/// Meta counts these limits by the hour. The delays apply where the response does not say how long to wait.
+const HOURLY_LIMIT: Backoff = Backoff {
     scope: ThrottleScope::Campaign,
     first_seconds: 300,
     factor: 2,
@@ -48,189 +194,105 @@ const HOURLY: Backoff = Backoff {
     give_up: GiveUpRule::Pause,
 };
 
-/// A wait of fixed length, in seconds.
-const fn every(seconds: u32, tries: u32, then: GiveUpRule) -> Backoff {
+const MEDIA: Backoff = Backoff {
+    scope: ThrottleScope::Row,
+    first_seconds: 5,
+    factor: 2,
+    max_seconds: 60,
+    max_attempts: 3,
+    give_up: GiveUpRule::PauseUnless(Media),
+};
+
+/// Meta asks for 4^x seconds (Meta, "Pair rate limits").
+const PAIR_LIMIT: Backoff = Backoff {
+    scope: ThrottleScope::Row,
+    first_seconds: 4,
+    factor: 4,
+    max_seconds: 4096,
+    max_attempts: 8,
+    give_up: GiveUpRule::Reject,
+};
+
+const UNEXPLAINED: Backoff = fixed_delay(300, 2, GiveUpRule::Reject);
+const MARKETING_LIMIT: Backoff = fixed_delay(24 * 3600, 3, GiveUpRule::Reject);
+const MAINTENANCE: Backoff = campaign_delay(20, 30);
+const TEMPLATE_SYNCING: Backoff = campaign_delay(600, 12);
+const FLOW_THROTTLED: Backoff = campaign_delay(3600, 6);
+
+const fn fixed_delay(seconds: u32, max_attempts: u32, give_up: GiveUpRule) -> Backoff {
     Backoff {
         scope: ThrottleScope::Row,
         first_seconds: seconds,
         factor: 1,
         max_seconds: seconds,
-        max_attempts: tries,
-        give_up: then,
+        max_attempts,
+        give_up,
     }
 }
 
-/// The same for every row of the campaign: whatever is wrong is not the row's.
-const fn everybody(seconds: u32, tries: u32) -> Backoff {
+/// For errors that would meet every row of the campaign.
+const fn campaign_delay(seconds: u32, max_attempts: u32) -> Backoff {
     Backoff {
         scope: ThrottleScope::Campaign,
-        ..every(seconds, tries, GiveUpRule::Pause)
+        ..fixed_delay(seconds, max_attempts, GiveUpRule::Pause)
     }
 }
 
-/// The decision on an error code.
-pub fn classify_error(code: i64, seen: ErrorOrigin) -> ErrorClass {
-    match code {
-        0 | 104 | 190 => ErrorClass::InvalidToken,
-        1 => ErrorClass::Retry(Backoff {
-            max_attempts: 3,
-            ..SOON
-        }),
-        2 | 131016 | 133004 => ErrorClass::Retry(SOON),
-        3 | 10 | 200..=299 | 33 | 368 => ErrorClass::Account,
-        4 | 613 | 80007 => ErrorClass::Retry(HOURLY),
-        100 | 131008 | 131009 => ErrorClass::RowOrCampaign(ErrorCause::Anything),
-        130429 => ErrorClass::Retry(THROUGHPUT),
-        130403 | 130472 | 130497 => ErrorClass::Recipient,
-        131000 => unknown_failure(seen),
-        131005 | 131031 | 131037 | 131042 | 131045 | 131048 | 131064 => ErrorClass::Account,
-        131021 | 131026 | 131030 | 131043 | 131047 | 131050 | 131062 | 137000 => {
-            ErrorClass::Recipient
-        }
-        131049 => ErrorClass::Retry(every(24 * 3600, 3, GiveUpRule::Reject)),
-        131051 | 131055 | 131063 | 134100 | 135000 => ErrorClass::Campaign,
-        131053 => ErrorClass::Retry(Backoff {
-            scope: ThrottleScope::Row,
-            first_seconds: 5,
-            factor: 2,
-            max_seconds: 60,
-            max_attempts: 3,
-            give_up: GiveUpRule::PauseUnless(ErrorCause::Media),
-        }),
-        131056 => ErrorClass::Retry(Backoff {
-            scope: ThrottleScope::Row,
-            first_seconds: 4,
-            factor: 4,
-            max_seconds: 4096,
-            max_attempts: 8,
-            give_up: GiveUpRule::Reject,
-        }),
-        131057 => ErrorClass::Retry(everybody(20, 30)),
-        132000 | 132012 => ErrorClass::RowOrCampaign(ErrorCause::Values),
-        132001 | 132007 => ErrorClass::RowOrCampaign(ErrorCause::TemplateName),
-        132005 | 132018 => ErrorClass::Recipient,
-        132015 | 132016 | 132068 => ErrorClass::Campaign,
-        132069 => ErrorClass::Retry(everybody(3600, 6)),
-        133005 | 133006 | 133008..=133010 | 133015 | 133016 | 134011 => ErrorClass::Account,
-        134101 => ErrorClass::Retry(everybody(600, 12)),
-        _ => unlisted(seen),
+fn find(code: i64) -> Option<&'static ErrorCode> {
+    ERROR_CODES
+        .iter()
+        .find(|entry| (entry.first..=entry.last).contains(&code))
+}
+
+/// The decision on an error code. A code that is not listed is final for the recipient, unless the API calls it
+/// transient.
+pub fn classify_error(code: i64, origin: ErrorOrigin) -> ErrorClass {
+    match (find(code), origin) {
+        // The message may have been sent despite the error.
+        (
+            Some(_),
+            ErrorOrigin::Response {
+                server_error: true, ..
+            },
+        ) if code == 131000 => Unconfirmed,
+        (Some(entry), _) => entry.class,
+        (
+            None,
+            ErrorOrigin::Response {
+                transient: true, ..
+            },
+        ) => Retry(OUTAGE),
+        (
+            None,
+            ErrorOrigin::Response {
+                transient: false, ..
+            }
+            | ErrorOrigin::Callback,
+        ) => Recipient,
     }
 }
 
-/// 131000 beside a server error may hide a send; else it is worth one more try.
-fn unknown_failure(seen: ErrorOrigin) -> ErrorClass {
-    match seen {
-        ErrorOrigin::Response {
-            server_error: true, ..
-        } => ErrorClass::Unconfirmed,
-        ErrorOrigin::Response {
-            server_error: false,
-            ..
-        }
-        | ErrorOrigin::Callback => ErrorClass::Retry(every(300, 2, GiveUpRule::Reject)),
-    }
-}
-
-/// A code that Meta's list does not have: final, unless the API calls it transient.
-fn unlisted(seen: ErrorOrigin) -> ErrorClass {
-    match seen {
-        ErrorOrigin::Response {
-            transient: true, ..
-        } => ErrorClass::Retry(SOON),
-        ErrorOrigin::Response {
-            transient: false, ..
-        }
-        | ErrorOrigin::Callback => ErrorClass::Recipient,
-    }
-}
-
-/// What a code means and what to do, where a campaign stops for it; one sentence for people.
-fn advice(code: i64) -> &'static str {
-    match code {
-        0 | 104 | 190 => {
-            "The access token is missing, expired or revoked: put a new one into the secret."
-        }
-        3 | 10 | 131005 | 200..=299 => {
-            "The access token may not send for this number: give its system user the permission whatsapp_business_messaging."
-        }
-        33 => "The phone number id does not exist (any more): check the parameter PhoneNumberId.",
-        368 | 131031 | 131064 => {
-            "Meta restricted the account: open the Account Quality page in Meta's Business Manager."
-        }
-        131042 | 134011 => {
-            "Payment is missing or its terms are not accepted: open billing in Meta's Business Manager."
-        }
-        131048 => {
-            "Too many people blocked or reported this number: wait, and look at the template and the list before going on."
-        }
-        131037 => "The display name is not approved: wait for its approval in WhatsApp Manager.",
-        131045 | 133005..=133016 => {
-            "The phone number is not registered with the Cloud API: register it in WhatsApp Manager."
-        }
-        132001 => {
-            "The template does not exist in this language, or is not approved: check its name and language in WhatsApp Manager."
-        }
-        132000 | 132012 => {
-            "The parameters do not match the template: compare the message with the template in WhatsApp Manager."
-        }
-        132007 | 132015 | 132016 => {
-            "WhatsApp paused, disabled or refused the template: look at its quality in WhatsApp Manager."
-        }
-        131055 | 131063 | 134100 => "This template's category goes through another of Meta's APIs.",
-        131053 => "WhatsApp could not fetch or use the media file: check its link, type and size.",
-        1 | 2 | 131016 | 131057 | 133004 => {
-            "WhatsApp's service is down for longer than a retry bridges."
-        }
-        4 | 613 | 80007 => "The account's hourly limit of API calls is used up.",
-        100 | 131008 | 131009 | 135000 => {
-            "WhatsApp refuses the message as such: compare it with the API's reference."
-        }
-        131051 => "WhatsApp does not support this type of message.",
-        _ => "WhatsApp refused the message in a way that would meet every row.",
-    }
-}
-
-/// What a code means for the person it was met with, in words of our own; for those that are about one person.
+/// What a code means for one recipient. `None` for codes that are not about a recipient.
 pub fn describe_code(code: i64) -> Option<&'static str> {
-    Some(match code {
-        130403 => "the person blocked this business",
-        130472 => "WhatsApp did not deliver it because the person is part of an experiment",
-        130497 => "this account may not message people of this country",
-        131000 => "WhatsApp failed for a reason it does not tell",
-        131021 => "the number is the sender's own",
-        131026 => "the number is not on WhatsApp, or its app is too old",
-        131030 => "the number is not on the test account's list",
-        131043 => "it could not be delivered before it expired",
-        131047 => "the person has not written within 24 hours, so only a template may be sent",
-        131049 => "WhatsApp limits how much marketing one person gets; later it may be delivered",
-        131050 => "the person stopped marketing messages of this business",
-        131053 => "WhatsApp could not fetch or use the media file",
-        131056 => "too many messages to this person in a short time",
-        131062 => "it cannot be sent to somebody known by an id alone",
-        132005 | 132018 => {
-            "a value of this row is too long for the template, or has characters it may not have"
-        }
-        137000 => "the person's identity changed since it was confirmed",
-        _ => return None,
-    })
+    find(code)?.meaning
 }
 
-/// Why a campaign stops or rests, and what to do: the sentence people read.
-pub fn explain_pause(fault: &ErrorInfo) -> String {
-    let details = fault
+/// Why a campaign pauses or waits, and what the operator can do.
+pub fn explain_pause(error: &ErrorInfo) -> String {
+    let details = error
         .details
         .as_deref()
         .map(|details| format!(": {details}"))
         .unwrap_or_default();
-    match fault.code {
+    match error.code {
         Some(code) => format!(
-            "WhatsApp answered error {code}, \"{}\"{details}. {}",
-            fault.title,
-            advice(code)
+            "WhatsApp answered with error {code}, \"{}\"{details}. {}",
+            error.title,
+            find(code).map_or(REFUSED, |entry| entry.advice)
         ),
         None => format!(
             "WhatsApp could not be reached ({}). Check the parameter GraphApiUrl and Meta's status page.",
-            fault.title
+            error.title
         ),
     }
 }
@@ -239,106 +301,97 @@ pub fn explain_pause(fault: &ErrorInfo) -> String {
 mod tests {
     use super::*;
 
-    const ANSWER: ErrorOrigin = ErrorOrigin::Response {
+    const RESPONSE: ErrorOrigin = ErrorOrigin::Response {
         server_error: false,
         transient: false,
     };
 
-    /// One code of each line of the table in the design: what must be true of it.
     #[test]
-    fn each_code_has_the_class_of_metas_table() {
+    fn table_lists_no_code_twice() {
+        for pair in ERROR_CODES.windows(2) {
+            let (previous, next) = (&pair[0], &pair[1]);
+            assert!(
+                previous.first <= previous.last && previous.last < next.first,
+                "{} is listed twice or out of order",
+                next.first
+            );
+        }
+    }
+
+    #[test]
+    fn each_code_has_the_class_of_metas_documentation() {
         for code in [0, 190, 104] {
-            assert_eq!(classify_error(code, ANSWER), ErrorClass::InvalidToken);
+            assert_eq!(classify_error(code, RESPONSE), InvalidToken);
         }
         for code in [
             3, 10, 200, 299, 33, 368, 131005, 131031, 131037, 131042, 131045, 131048, 131064,
             133005, 133016, 134011,
         ] {
-            assert_eq!(classify_error(code, ANSWER), ErrorClass::Account, "{code}");
+            assert_eq!(classify_error(code, RESPONSE), Account, "{code}");
         }
         for code in [
             131051, 131055, 131063, 134100, 132015, 132016, 132068, 135000,
         ] {
-            assert_eq!(classify_error(code, ANSWER), ErrorClass::Campaign, "{code}");
+            assert_eq!(classify_error(code, RESPONSE), Campaign, "{code}");
         }
         for code in [
             130403, 130472, 130497, 131021, 131026, 131030, 131043, 131047, 131050, 131062, 132005,
             132018, 137000,
         ] {
-            assert_eq!(
-                classify_error(code, ANSWER),
-                ErrorClass::Recipient,
-                "{code}"
-            );
+            assert_eq!(classify_error(code, RESPONSE), Recipient, "{code}");
         }
         for code in [
             1, 2, 4, 613, 80007, 130429, 131016, 131049, 131053, 131056, 131057, 132069, 133004,
             134101,
         ] {
-            assert!(
-                matches!(classify_error(code, ANSWER), ErrorClass::Retry(_)),
-                "{code}"
-            );
+            assert!(matches!(classify_error(code, RESPONSE), Retry(_)), "{code}");
         }
-        for (code, blame) in [
-            (100, ErrorCause::Anything),
-            (131009, ErrorCause::Anything),
-            (132000, ErrorCause::Values),
-            (132001, ErrorCause::TemplateName),
+        for (code, cause) in [
+            (100, Anything),
+            (131009, Anything),
+            (132000, Values),
+            (132001, TemplateName),
         ] {
             assert_eq!(
-                classify_error(code, ANSWER),
-                ErrorClass::RowOrCampaign(blame),
+                classify_error(code, RESPONSE),
+                RowOrCampaign(cause),
                 "{code}"
             );
         }
     }
 
     #[test]
-    fn only_what_everybody_meets_slows_everybody() {
-        let slows = |code| match classify_error(code, ANSWER) {
-            ErrorClass::Retry(backoff) => backoff.scope,
+    fn only_errors_that_every_row_meets_slow_every_row() {
+        let scope = |code| match classify_error(code, RESPONSE) {
+            Retry(backoff) => backoff.scope,
             other => panic!("{code}: {other:?}"),
         };
-        assert_eq!(slows(130429), ThrottleScope::Slot);
-        assert_eq!(slows(131056), ThrottleScope::Row);
+        assert_eq!(scope(130429), ThrottleScope::Slot);
+        assert_eq!(scope(131056), ThrottleScope::Row);
         for code in [4, 613, 80007, 131057, 132069, 134101] {
-            assert_eq!(slows(code), ThrottleScope::Campaign, "{code}");
+            assert_eq!(scope(code), ThrottleScope::Campaign, "{code}");
         }
     }
 
     #[test]
-    fn a_server_error_that_may_hide_a_send_is_a_doubt() {
-        assert_eq!(
-            classify_error(
-                131000,
-                ErrorOrigin::Response {
-                    server_error: true,
-                    transient: true
-                }
-            ),
-            ErrorClass::Unconfirmed
-        );
-        assert!(matches!(
-            classify_error(131000, ANSWER),
-            ErrorClass::Retry(_)
-        ));
-        assert!(matches!(
-            classify_error(131000, ErrorOrigin::Callback),
-            ErrorClass::Retry(_)
-        ));
+    fn server_error_that_may_hide_a_send_is_unconfirmed() {
+        let server_error = ErrorOrigin::Response {
+            server_error: true,
+            transient: true,
+        };
+        assert_eq!(classify_error(131000, server_error), Unconfirmed);
+        for origin in [RESPONSE, ErrorOrigin::Callback] {
+            assert!(matches!(classify_error(131000, origin), Retry(_)));
+        }
     }
 
     #[test]
-    fn an_unlisted_code_is_final_unless_transient() {
-        assert_eq!(classify_error(999_999, ANSWER), ErrorClass::Recipient);
+    fn unlisted_code_is_final_unless_transient() {
+        assert_eq!(classify_error(999_999, RESPONSE), Recipient);
         let transient = ErrorOrigin::Response {
             server_error: false,
             transient: true,
         };
-        assert!(matches!(
-            classify_error(999_999, transient),
-            ErrorClass::Retry(_)
-        ));
+        assert!(matches!(classify_error(999_999, transient), Retry(_)));
     }
 }

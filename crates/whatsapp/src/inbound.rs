@@ -1,79 +1,83 @@
-//! What people say: messages, buttons, and whether they want marketing.
+//! What recipients send: messages, button presses, and whether they want marketing.
 
 use campaign::delivery::outcome::Millis;
 use serde_json::Value;
 
-use crate::callback::{ContactIds, digits, list_items, parse_timestamp, text};
+use crate::contact::ContactIds;
+use crate::json::{digits, list_items, parse_timestamp, text};
 
-/// A message from somebody.
+/// A message from a recipient.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReceivedMessage {
-    /// Its id.
+    /// The message's id.
     pub wamid: String,
-    /// From whom.
+    /// The sender.
     pub from: ContactIds,
-    /// What they call themselves.
+    /// The sender's profile name.
     pub name: Option<String>,
-    /// When, in milliseconds; `None` where it does not say.
+    /// When, in milliseconds. `None` if Meta does not say.
     pub at: Option<Millis>,
-    /// `text`, `image`, `button`, `interactive`, `reaction` … as Meta has it.
+    /// Meta's type: `text`, `image`, `button`, `interactive`, `reaction` …
     pub kind: String,
-    /// The words in it: a text, a caption, a button's label.
+    /// The text, the caption or the button's label.
     pub text: Option<String>,
-    /// What a button or a list entry stands for.
+    /// The payload of a button, or the id of a list entry.
     pub payload: Option<String>,
-    /// The id of the message it answers.
+    /// The id of the message that this one answers.
     pub reply_to: Option<String>,
-    /// The number that somebody has from now on, digits alone.
+    /// The sender's new phone number, digits only, if the message announces one.
     pub new_phone: Option<String>,
 }
 
 impl ReceivedMessage {
-    /// Whether somebody said something, so that the 24-hour window opens: a change of number, an edit or a message taken
-    /// back does not.
+    /// Whether the message opens the 24-hour service window. A change of number, an edit and a deletion do not.
     pub fn opens_service_window(&self) -> bool {
         !matches!(self.kind.as_str(), "system" | "edit" | "revoke")
     }
 }
 
-/// Reads an item of `messages`; `value` is the change it came in. `None` where it has no id.
+/// Parses an item of `messages`. `value` is the change that it came in. `None` if it has no id.
 pub(crate) fn parse_message(item: &Value, value: &Value) -> Option<ReceivedMessage> {
     let wamid = text(&item["id"])?;
     let phone = digits(&item["from"]);
-    let known = contact(value, phone.as_deref(), item["from_user_id"].as_str());
-    let of = |field: &str| known.and_then(|known| text(&known[field]));
+    let user_id = text(&item["from_user_id"]);
+    let contact = find_contact(value, phone.as_deref(), user_id.as_deref());
     Some(ReceivedMessage {
         wamid,
         from: ContactIds {
-            phone: phone.or_else(|| known.and_then(|known| digits(&known["wa_id"]))),
-            user_id: text(&item["from_user_id"]).or_else(|| of("user_id")),
+            phone: phone.or_else(|| digits(&contact?["wa_id"])),
+            user_id: user_id.or_else(|| text(&contact?["user_id"])),
         },
-        name: known.and_then(|known| text(&known["profile"]["name"])),
+        name: contact.and_then(|contact| text(&contact["profile"]["name"])),
         at: parse_timestamp(&item["timestamp"]),
         kind: text(&item["type"]).unwrap_or_else(|| "unknown".into()),
         text: message_text(item),
         payload: payload(item),
         reply_to: text(&item["context"]["id"]).or_else(|| text(&item["reaction"]["message_id"])),
-        new_phone: moved_to(item),
+        new_phone: new_phone(item),
     })
 }
 
-/// Who of `contacts` wrote; the only one where there is one.
-fn contact<'v>(value: &'v Value, phone: Option<&str>, user: Option<&str>) -> Option<&'v Value> {
-    let is_it = |contact: &Value| {
+/// The sender's entry in `contacts`. A single entry is always the sender's.
+fn find_contact<'v>(
+    value: &'v Value,
+    phone: Option<&str>,
+    user_id: Option<&str>,
+) -> Option<&'v Value> {
+    let is_sender = |contact: &Value| {
         phone.is_some() && digits(&contact["wa_id"]).as_deref() == phone
-            || user.is_some() && contact["user_id"].as_str() == user
+            || user_id.is_some() && contact["user_id"].as_str() == user_id
     };
     let mut contacts = list_items(value, "contacts");
     match value["contacts"].as_array().map_or(0, Vec::len) {
         1 => contacts.next(),
-        _ => contacts.find(|contact| is_it(contact)),
+        _ => contacts.find(|contact| is_sender(contact)),
     }
 }
 
 fn message_text(item: &Value) -> Option<String> {
     let interactive = &item["interactive"];
-    let places = [
+    let candidates = [
         &item["text"]["body"],
         &item["button"]["text"],
         &interactive["button_reply"]["title"],
@@ -85,38 +89,38 @@ fn message_text(item: &Value) -> Option<String> {
         &item["edit"]["message"]["text"]["body"],
         &item["system"]["body"],
     ];
-    places.into_iter().find_map(text)
+    candidates.into_iter().find_map(text)
 }
 
 fn payload(item: &Value) -> Option<String> {
     let interactive = &item["interactive"];
-    let places = [
+    let candidates = [
         &item["button"]["payload"],
         &interactive["button_reply"]["id"],
         &interactive["list_reply"]["id"],
         &interactive["nfm_reply"]["response_json"],
     ];
-    places.into_iter().find_map(text)
+    candidates.into_iter().find_map(text)
 }
 
-fn moved_to(item: &Value) -> Option<String> {
+fn new_phone(item: &Value) -> Option<String> {
     let system = &item["system"];
-    let kind = system["type"].as_str()?;
-    let moves = ["user_changed_number", "customer_changed_number"].contains(&kind);
-    if !moves {
-        return None;
+    match system["type"].as_str()? {
+        "user_changed_number" | "customer_changed_number" => {
+            digits(&system["new_wa_id"]).or_else(|| digits(&system["wa_id"]))
+        }
+        _ => None,
     }
-    digits(&system["new_wa_id"]).or_else(|| digits(&system["wa_id"]))
 }
 
-/// Whether somebody wants marketing messages.
+/// Whether a recipient wants marketing messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MarketingPreference {
-    /// Who.
+    /// The recipient.
     pub contact: ContactIds,
-    /// `marketing_messages`, so far.
+    /// So far always `marketing_messages`.
     pub category: String,
-    /// Whether they want none any more; else they want them again.
+    /// Whether the recipient stopped these messages. `false` if the recipient resumed them.
     pub opted_out: bool,
     /// Meta's sentence about it.
     pub detail: Option<String>,
@@ -124,9 +128,9 @@ pub struct MarketingPreference {
     pub at: Option<Millis>,
 }
 
-/// Reads an item of `user_preferences`; `None` where its value is not known.
+/// Parses an item of `user_preferences`. `None` if its value is unknown.
 pub(crate) fn parse_preference(item: &Value) -> Option<MarketingPreference> {
-    let stop = match item["value"].as_str()? {
+    let opted_out = match item["value"].as_str()? {
         "stop" => true,
         "resume" | "signup" => false,
         _ => return None,
@@ -137,7 +141,7 @@ pub(crate) fn parse_preference(item: &Value) -> Option<MarketingPreference> {
             user_id: text(&item["user_id"]),
         },
         category: text(&item["category"]).unwrap_or_default(),
-        opted_out: stop,
+        opted_out,
         detail: text(&item["detail"]),
         at: parse_timestamp(&item["timestamp"]),
     })

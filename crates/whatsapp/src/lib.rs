@@ -1,24 +1,35 @@
 //! WhatsApp's Cloud API as Crier uses it.
 //!
-//! - [`message`]: what may be sent, and the request for one row
-//! - [`limits`]: how much fits into it
-//! - [`template`]: the account's templates, and whether a message fits one
-//! - [`client`]: the call itself
-//! - [`account`]: questions about the account
-//! - [`response`]: what an answer means
+//! To send:
+//! - [`message`]: what can be sent, and the request for one row
+//! - [`limits`]: how long each string of a message may be
+//! - [`template`]: the account's templates
+//! - [`template_match`]: whether a message fits one of them
+//! - [`client`]: sends one message
+//! - [`response`]: what the response means
 //! - [`error_code`]: every error code and the decision on it
-//! - [`callback`]: what Meta reports back: [`status`] of messages, [`inbound`] from people, [`account_notification`] about the account
-//! - [`signature`]: that it was Meta who reported
+//! - [`account`]: queries about the account
+//!
+//! To receive:
+//! - [`signature`]: whether a callback comes from Meta
+//! - [`callback`]: splits a callback into updates
+//! - [`status`]: statuses of sent messages
+//! - [`inbound`]: messages and preferences from recipients
+//! - [`account_notification`]: events of templates, the phone number and the account
+//! - [`contact`]: how Meta identifies a recipient
 
 pub mod account;
 pub mod account_notification;
 pub mod callback;
 pub mod client;
+pub mod contact;
 pub mod error_code;
 pub mod inbound;
+mod json;
 pub mod limits;
 pub mod message;
 pub mod response;
 pub mod signature;
 pub mod status;
 pub mod template;
+pub mod template_match;

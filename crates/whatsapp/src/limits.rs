@@ -1,65 +1,68 @@
-//! What WhatsApp takes in each string of a message that depends on the row (Meta, "Message templates", "Text messages";
-//! error 132018 for white space in a parameter).
+//! The limits of each string of a message (Meta, "Message templates", "Text messages", "Image messages"; error 132018 for
+//! white space in a parameter).
 
 use campaign::import::value::{Limit, SharedLimit};
 use campaign::lifecycle::campaign::TemplateFacts;
 use campaign::message::Message;
 use serde_json::Value;
 
-/// Characters of a text body, of a caption, of a template's body and header, of a coupon code.
-const BODY: usize = 4096;
-const CAPTION: usize = 1024;
-const TEMPLATE_BODY: usize = 1024;
-const TEMPLATE_HEADER: usize = 60;
-const COUPON: usize = 15;
+/// Characters of a text body.
+pub(crate) const MAX_TEXT_CHARS: usize = 4096;
+/// Characters of a caption.
+pub(crate) const MAX_CAPTION_CHARS: usize = 1024;
+const MAX_TEMPLATE_BODY_CHARS: usize = 1024;
+const MAX_TEMPLATE_HEADER_CHARS: usize = 60;
+const MAX_COUPON_CHARS: usize = 15;
+/// Characters of a URL. Applies to every string without a limit of its own.
+const MAX_OTHER_CHARS: usize = 2000;
 
-/// The longest URL, and the most of any other string.
-const OTHER: usize = 2000;
-
-/// The limits of every string of `message` with places in it; `template` as far as it is known.
+/// The limits of every string of `message` that contains placeholders. `template` is what is known of its template.
 pub fn value_limits(message: &Message, template: Option<&TemplateFacts>) -> Vec<Limit> {
-    let places = message.placeholder_texts();
-    places
+    let texts = message.placeholder_texts();
+    texts
         .iter()
-        .map(|(pointer, _)| {
-            let limit = limit(message.body(), pointer);
-            Limit {
-                shared: shared(message.body(), pointer, template),
-                ..limit
-            }
+        .map(|(pointer, _)| Limit {
+            shared: shared_limit(message.body(), pointer, template),
+            ..own_limit(message.body(), pointer)
         })
         .collect()
 }
 
-fn limit(body: &Value, pointer: &str) -> Limit {
-    let (max_chars, one_line, may_be_empty) = match component(body, pointer) {
-        Some("header") if is_text(pointer) => (TEMPLATE_HEADER, true, false),
-        Some("body") if is_text(pointer) => (TEMPLATE_BODY, true, false),
-        Some(_) if pointer.ends_with("/coupon_code") => (COUPON, true, false),
-        _ if pointer == "/text/body" || pointer == "/interactive/body/text" => (BODY, false, false),
-        _ if pointer.ends_with("/caption") => (CAPTION, false, true),
-        _ => (OTHER, true, false),
+fn own_limit(body: &Value, pointer: &str) -> Limit {
+    let (max_chars, single_line, may_be_empty) = match component_type(body, pointer) {
+        Some("header") if is_text(pointer) => (MAX_TEMPLATE_HEADER_CHARS, true, false),
+        Some("body") if is_text(pointer) => (MAX_TEMPLATE_BODY_CHARS, true, false),
+        Some(_) if pointer.ends_with("/coupon_code") => (MAX_COUPON_CHARS, true, false),
+        _ if pointer == "/text/body" || pointer == "/interactive/body/text" => {
+            (MAX_TEXT_CHARS, false, false)
+        }
+        _ if pointer.ends_with("/caption") => (MAX_CAPTION_CHARS, false, true),
+        _ => (MAX_OTHER_CHARS, true, false),
     };
     Limit {
         pointer: pointer.to_owned(),
         max_chars,
-        single_line: one_line,
+        single_line,
         may_be_empty,
         shared: None,
     }
 }
 
-/// The parameters of a template's header or body count together with its own text, once that is known.
-fn shared(body: &Value, pointer: &str, template: Option<&TemplateFacts>) -> Option<SharedLimit> {
+/// The parameters of a template's header or body share one limit with its fixed text, once that is known.
+fn shared_limit(
+    body: &Value,
+    pointer: &str,
+    template: Option<&TemplateFacts>,
+) -> Option<SharedLimit> {
     let template = template?;
-    let (group, own, max_chars) = match component(body, pointer)? {
-        "header" => ("header", template.header_chars, TEMPLATE_HEADER),
-        "body" => ("body", template.body_chars, TEMPLATE_BODY),
+    let (group, template_chars, max_chars) = match component_type(body, pointer)? {
+        "header" => ("header", template.header_chars, MAX_TEMPLATE_HEADER_CHARS),
+        "body" => ("body", template.body_chars, MAX_TEMPLATE_BODY_CHARS),
         _ => return None,
     };
     is_text(pointer).then(|| SharedLimit {
         group,
-        fixed_chars: own + constant_chars(body, pointer),
+        fixed_chars: template_chars + constant_chars(body, pointer),
         max_chars,
     })
 }
@@ -79,9 +82,9 @@ fn constant_chars(body: &Value, pointer: &str) -> usize {
 }
 
 /// The type of the template component that a string is in.
-fn component<'b>(body: &'b Value, pointer: &str) -> Option<&'b str> {
-    let mut steps = pointer.strip_prefix("/template/components/")?.split('/');
-    let index = steps.next()?;
+fn component_type<'b>(body: &'b Value, pointer: &str) -> Option<&'b str> {
+    let mut segments = pointer.strip_prefix("/template/components/")?.split('/');
+    let index = segments.next()?;
     body.pointer(&format!("/template/components/{index}/type"))?
         .as_str()
 }
@@ -120,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn each_place_has_its_own_limit() {
+    fn each_string_has_its_own_limit() {
         let text = json!({"type": "text", "text": {"body": "{{a}}"}});
         assert_eq!(check(text.clone(), None, "a\nb").as_deref(), Ok("a\nb"));
         assert_eq!(check(text.clone(), None, " "), Err(ValueProblem::Empty));

@@ -1,4 +1,4 @@
-//! What may be sent: the message object checked against what Meta documents, and the request for one row.
+//! What can be sent: validates the message object of a campaign, and builds the request for one row.
 
 use campaign::delivery::outcome::{Millis, RetryContext};
 use campaign::id::CorrelationId;
@@ -6,42 +6,40 @@ use campaign::import::phone::Phone;
 use campaign::message::Message;
 use serde_json::{Map, Value, json};
 
-/// Text bodies and captions, in characters (Meta, "Text messages", "Image messages").
-const MAX_BODY: usize = 4096;
-const MAX_CAPTION: usize = 1024;
+use crate::limits::{MAX_CAPTION_CHARS, MAX_TEXT_CHARS};
 
-/// A message that WhatsApp would refuse, with the place at fault.
+/// A message that WhatsApp would refuse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {reason}")]
 pub struct InvalidMessage {
-    /// JSON pointer within the message, such as `/template/components/0/type`.
+    /// JSON pointer to the invalid field, such as `/template/components/0/type`.
     pub pointer: String,
     /// What is wrong and what is expected.
     pub reason: String,
 }
 
-fn invalid<T>(pointer: impl Into<String>, problem: impl Into<String>) -> Result<T, InvalidMessage> {
+fn invalid<T>(pointer: impl Into<String>, reason: impl Into<String>) -> Result<T, InvalidMessage> {
     Err(InvalidMessage {
         pointer: pointer.into(),
-        reason: problem.into(),
+        reason: reason.into(),
     })
 }
 
-/// The request for one row.
-pub fn build_request(mut filled: Value, to: Phone, tracker: &CorrelationId) -> Value {
+/// Builds the request for one row. `filled` is the message with the row's values.
+pub fn build_request(mut filled: Value, to: Phone, correlation_id: &CorrelationId) -> Value {
     if let Some(fields) = filled.as_object_mut() {
         fields.insert("messaging_product".into(), json!("whatsapp"));
         fields.insert("recipient_type".into(), json!("individual"));
         fields.insert("to".into(), json!(to));
         fields.insert(
             "biz_opaque_callback_data".into(),
-            json!(tracker.to_string()),
+            json!(correlation_id.to_string()),
         );
     }
     filled
 }
 
-/// Checks a campaign's message object: the Cloud API's, without `to`.
+/// Validates a campaign's message object. It is the Cloud API's, without the fields that Crier sets for each row.
 pub fn validate(message: &Value) -> Result<(), InvalidMessage> {
     let Some(fields) = message.as_object() else {
         return invalid(
@@ -49,15 +47,15 @@ pub fn validate(message: &Value) -> Result<(), InvalidMessage> {
             "must be an object, such as {\"type\": \"template\", \"template\": {…}}",
         );
     };
-    for ours in [
+    for field in [
         "to",
         "recipient",
         "recipient_type",
         "biz_opaque_callback_data",
     ] {
-        if fields.contains_key(ours) {
+        if fields.contains_key(field) {
             return invalid(
-                format!("/{ours}"),
+                format!("/{field}"),
                 "is set by Crier for each row; leave it out",
             );
         }
@@ -73,13 +71,13 @@ pub fn validate(message: &Value) -> Result<(), InvalidMessage> {
     };
     let pointer = format!("/{kind}");
     match kind {
-        "template" => template(object(fields, kind, &pointer)?),
-        "text" => text(object(fields, kind, &pointer)?),
+        "template" => validate_template(require_object(fields, kind, &pointer)?),
+        "text" => validate_text(require_object(fields, kind, &pointer)?),
         "image" | "audio" | "video" | "document" | "sticker" => {
-            media(object(fields, kind, &pointer)?, &pointer)
+            validate_media(require_object(fields, kind, &pointer)?, &pointer)
         }
-        "location" | "interactive" => object(fields, kind, &pointer).map(drop),
-        "contacts" => array(fields, kind, &pointer).map(drop),
+        "location" | "interactive" => require_object(fields, kind, &pointer).map(drop),
+        "contacts" => require_list(fields, kind, &pointer).map(drop),
         other => invalid(
             "/type",
             format!(
@@ -89,33 +87,33 @@ pub fn validate(message: &Value) -> Result<(), InvalidMessage> {
     }
 }
 
-fn text(text: &Map<String, Value>) -> Result<(), InvalidMessage> {
-    let body = string(text, "body", "/text/body")?;
-    at_most(body, MAX_BODY, "/text/body")
+fn validate_text(text: &Map<String, Value>) -> Result<(), InvalidMessage> {
+    let body = require_text(text, "body", "/text/body")?;
+    require_at_most(body, MAX_TEXT_CHARS, "/text/body")
 }
 
-/// Media come by `id` (uploaded before) or by `link`, never both.
-fn media(media: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
+/// Media has either an `id` (uploaded before) or a `link`.
+fn validate_media(media: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
     match (media.contains_key("id"), media.contains_key("link")) {
-        (true, false) => string(media, "id", &format!("{pointer}/id"))?,
-        (false, true) => string(media, "link", &format!("{pointer}/link"))?,
+        (true, false) => require_text(media, "id", &format!("{pointer}/id"))?,
+        (false, true) => require_text(media, "link", &format!("{pointer}/link"))?,
         _ => return invalid(pointer, "needs either `id` or `link`"),
     };
     let caption = media
         .get("caption")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    at_most(caption, MAX_CAPTION, &format!("{pointer}/caption"))
+    require_at_most(caption, MAX_CAPTION_CHARS, &format!("{pointer}/caption"))
 }
 
-fn template(template: &Map<String, Value>) -> Result<(), InvalidMessage> {
-    string(template, "name", "/template/name")?;
-    let language = object(template, "language", "/template/language")?;
-    string(language, "code", "/template/language/code")?;
+fn validate_template(template: &Map<String, Value>) -> Result<(), InvalidMessage> {
+    require_text(template, "name", "/template/name")?;
+    let language = require_object(template, "language", "/template/language")?;
+    require_text(language, "code", "/template/language/code")?;
     if !template.contains_key("components") {
         return Ok(());
     }
-    for (index, value) in array(template, "components", "/template/components")?
+    for (index, value) in require_list(template, "components", "/template/components")?
         .iter()
         .enumerate()
     {
@@ -123,16 +121,16 @@ fn template(template: &Map<String, Value>) -> Result<(), InvalidMessage> {
         let Some(fields) = value.as_object() else {
             return invalid(pointer, "must be an object");
         };
-        component(fields, &pointer)?;
+        validate_component(fields, &pointer)?;
     }
     Ok(())
 }
 
-fn component(component: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
-    match string(component, "type", &format!("{pointer}/type"))? {
+fn validate_component(component: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
+    match require_text(component, "type", &format!("{pointer}/type"))? {
         "header" | "body" => {}
-        "button" => button(component, pointer)?,
-        // Carousels and limited-time offers nest components of their own; Meta checks those.
+        "button" => validate_button(component, pointer)?,
+        // Carousels and limited-time offers contain nested components, which Meta validates.
         "carousel" | "limited_time_offer" => return Ok(()),
         other => {
             return invalid(
@@ -142,13 +140,13 @@ fn component(component: &Map<String, Value>, pointer: &str) -> Result<(), Invali
         }
     }
     let pointer = format!("{pointer}/parameters");
-    let parameters = array(component, "parameters", &pointer)?;
+    let parameters = require_list(component, "parameters", &pointer)?;
     for (index, value) in parameters.iter().enumerate() {
         let pointer = format!("{pointer}/{index}");
         let Some(fields) = value.as_object() else {
             return invalid(pointer, "must be an object");
         };
-        parameter(fields, &pointer)?;
+        validate_parameter(fields, &pointer)?;
     }
     let named = parameters
         .iter()
@@ -160,8 +158,8 @@ fn component(component: &Map<String, Value>, pointer: &str) -> Result<(), Invali
     Ok(())
 }
 
-fn button(button: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
-    string(button, "sub_type", &format!("{pointer}/sub_type"))?;
+fn validate_button(button: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
+    require_text(button, "sub_type", &format!("{pointer}/sub_type"))?;
     match button.get("index") {
         Some(Value::String(_) | Value::Number(_)) => Ok(()),
         _ => invalid(
@@ -171,18 +169,23 @@ fn button(button: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessa
     }
 }
 
-fn parameter(parameter: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
-    let kind = string(parameter, "type", &format!("{pointer}/type"))?;
-    let below = format!("{pointer}/{kind}");
+fn validate_parameter(parameter: &Map<String, Value>, pointer: &str) -> Result<(), InvalidMessage> {
+    let kind = require_text(parameter, "type", &format!("{pointer}/type"))?;
+    let value_pointer = format!("{pointer}/{kind}");
     match kind {
-        "text" | "payload" | "coupon_code" => string(parameter, kind, &below).map(drop),
-        "image" | "video" | "document" => media(object(parameter, kind, &below)?, &below),
-        // currency, date_time, location, action and whatever Meta adds: an object of that name.
-        other => object(parameter, other, &below).map(drop),
+        "text" | "payload" | "coupon_code" => {
+            require_text(parameter, kind, &value_pointer).map(drop)
+        }
+        "image" | "video" | "document" => validate_media(
+            require_object(parameter, kind, &value_pointer)?,
+            &value_pointer,
+        ),
+        // currency, date_time, location, action and types that Meta adds: an object of that name.
+        other => require_object(parameter, other, &value_pointer).map(drop),
     }
 }
 
-fn object<'m>(
+fn require_object<'m>(
     fields: &'m Map<String, Value>,
     key: &str,
     pointer: &str,
@@ -193,7 +196,7 @@ fn object<'m>(
     }
 }
 
-fn array<'m>(
+fn require_list<'m>(
     fields: &'m Map<String, Value>,
     key: &str,
     pointer: &str,
@@ -204,7 +207,7 @@ fn array<'m>(
     }
 }
 
-fn string<'m>(
+fn require_text<'m>(
     fields: &'m Map<String, Value>,
     key: &str,
     pointer: &str,
@@ -215,7 +218,7 @@ fn string<'m>(
     }
 }
 
-fn at_most(text: &str, limit: usize, pointer: &str) -> Result<(), InvalidMessage> {
+fn require_at_most(text: &str, limit: usize, pointer: &str) -> Result<(), InvalidMessage> {
     if text.chars().count() > limit {
         return invalid(pointer, format!("is longer than {limit} characters"));
     }
@@ -224,13 +227,14 @@ fn at_most(text: &str, limit: usize, pointer: &str) -> Result<(), InvalidMessage
 
 /// Whether the link or id of a media file comes from the row.
 fn media_varies(message: &Message) -> bool {
-    let texts = message.placeholder_texts();
-    texts
+    message
+        .placeholder_texts()
         .iter()
         .any(|(pointer, _)| pointer.ends_with("/link") || pointer.ends_with("/id"))
 }
 
-/// What a decision about an attempt depends on, as far as the message tells; of a campaign that was proven, without jitter.
+/// The context of a retry decision, as far as the message determines it. Assumes that the campaign has an acceptance, and
+/// adds no jitter.
 pub fn retry_context(message: &Message, attempt: u32, now: Millis) -> RetryContext {
     RetryContext {
         attempt,

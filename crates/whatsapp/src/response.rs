@@ -1,4 +1,4 @@
-//! What an answer of the Cloud API means.
+//! What a response of the Cloud API means.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::error_code::{ErrorOrigin, classify_error};
 
-/// An HTTP answer as far as it matters.
+/// The parts of an HTTP response that matter.
 #[derive(Clone, Copy, Debug)]
 pub struct ApiResponse<'a> {
     /// HTTP status.
@@ -46,31 +46,32 @@ struct Failure {
     error: GraphError,
 }
 
-/// The Graph API's error object; `error_data` is an object or a string.
+/// The Graph API's error object.
 #[derive(Deserialize)]
 struct GraphError {
     code: i64,
     #[serde(default)]
     message: String,
+    /// An object or a string.
     error_data: Option<Value>,
     fbtrace_id: Option<String>,
     #[serde(default)]
     is_transient: bool,
 }
 
-/// Reads an answer. Whatever is not a well-formed word of the Graph API leaves it open whether a message went out.
-pub fn parse_response(answer: ApiResponse<'_>) -> Outcome {
-    if (200..300).contains(&answer.status) {
-        return accepted(answer.body)
-            .unwrap_or_else(|| doubt(answer.status, "an answer without a message id"));
+/// Parses a response. Unless it is a well-formed response of the Graph API, the send is unconfirmed.
+pub fn parse_response(response: ApiResponse<'_>) -> Outcome {
+    if (200..300).contains(&response.status) {
+        return parse_success(response.body)
+            .unwrap_or_else(|| unconfirmed(response.status, "a response without a message id"));
     }
-    match serde_json::from_slice::<Failure>(answer.body) {
-        Ok(failure) => refused(failure.error, answer),
-        Err(_) => doubt(answer.status, "an answer that is not the API's"),
+    match serde_json::from_slice::<Failure>(response.body) {
+        Ok(failure) => refusal(failure.error, response),
+        Err(_) => unconfirmed(response.status, "a response that is not the API's"),
     }
 }
 
-fn accepted(body: &[u8]) -> Option<Outcome> {
+fn parse_success(body: &[u8]) -> Option<Outcome> {
     let success: Success = serde_json::from_slice(body).ok()?;
     let message = success
         .messages
@@ -89,30 +90,28 @@ fn accepted(body: &[u8]) -> Option<Outcome> {
     }))
 }
 
-fn refused(error: GraphError, answer: ApiResponse<'_>) -> Outcome {
-    let seen = ErrorOrigin::Response {
-        server_error: answer.status >= 500,
+fn refusal(error: GraphError, response: ApiResponse<'_>) -> Outcome {
+    let origin = ErrorOrigin::Response {
+        server_error: response.status >= 500,
         transient: error.is_transient,
     };
-    let retry_after = answer
+    let retry_after = response
         .retry_after
         .and_then(|seconds| seconds.trim().parse().ok())
         .map(Duration::from_secs);
-    let fault = ErrorInfo {
-        code: Some(error.code),
-        title: error.message,
-        details: error.error_data.and_then(details),
-        fbtrace_id: error.fbtrace_id,
-    };
-    let wait = retry_after.max(answer.usage.and_then(regain_access));
     Outcome::Refused(Refusal {
-        class: classify_error(error.code, seen),
-        error: fault,
-        retry_after: wait,
+        class: classify_error(error.code, origin),
+        error: ErrorInfo {
+            code: Some(error.code),
+            title: error.message,
+            details: error.error_data.and_then(error_details),
+            fbtrace_id: error.fbtrace_id,
+        },
+        retry_after: retry_after.max(response.usage.and_then(time_to_regain_access)),
     })
 }
 
-fn details(data: Value) -> Option<String> {
+fn error_details(data: Value) -> Option<String> {
     match data {
         Value::String(text) => Some(text),
         Value::Object(fields) => fields
@@ -123,8 +122,8 @@ fn details(data: Value) -> Option<String> {
     }
 }
 
-/// The longest wait any use case names: `{"<id>": [{"estimated_time_to_regain_access": <minutes>}]}`.
-fn regain_access(usage: &str) -> Option<Duration> {
+/// The longest wait of any use case in `{"<id>": [{"estimated_time_to_regain_access": <minutes>}]}`.
+fn time_to_regain_access(usage: &str) -> Option<Duration> {
     let usage: Value = serde_json::from_str(usage).ok()?;
     let cases = usage
         .as_object()?
@@ -138,7 +137,7 @@ fn regain_access(usage: &str) -> Option<Duration> {
         .map(|minutes| Duration::from_secs(minutes * 60))
 }
 
-fn doubt(status: u16, what: &str) -> Outcome {
+fn unconfirmed(status: u16, what: &str) -> Outcome {
     Outcome::Unconfirmed(ErrorInfo::transport(format!("{what} (HTTP {status})")))
 }
 
@@ -148,7 +147,7 @@ mod tests {
     use campaign::delivery::outcome::ErrorClass;
     use proptest::prelude::*;
 
-    fn answer(status: u16, body: &str) -> Outcome {
+    fn outcome_of(status: u16, body: &str) -> Outcome {
         parse_response(ApiResponse {
             status,
             retry_after: None,
@@ -158,8 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_id_is_an_acceptance() {
-        let outcome = answer(
+    fn response_with_message_id_is_accepted() {
+        let outcome = outcome_of(
             200,
             r#"{"messaging_product":"whatsapp","contacts":[{"input":"+5511987654321","wa_id":"551187654321"}],
             "messages":[{"id":"wamid.1","message_status":"accepted"}]}"#,
@@ -173,13 +172,13 @@ mod tests {
         );
         // Since 2026 the contact may be absent.
         assert!(matches!(
-            answer(200, r#"{"messages":[{"id":"wamid.2"}]}"#),
+            outcome_of(200, r#"{"messages":[{"id":"wamid.2"}]}"#),
             Outcome::Accepted(_)
         ));
     }
 
     #[test]
-    fn what_is_not_the_apis_word_is_a_doubt() {
+    fn response_that_is_not_the_apis_is_unconfirmed() {
         for (status, body) in [
             (200, "{}"),
             (200, r#"{"messages":[]}"#),
@@ -190,23 +189,23 @@ mod tests {
             (302, ""),
         ] {
             assert!(
-                matches!(answer(status, body), Outcome::Unconfirmed(_)),
+                matches!(outcome_of(status, body), Outcome::Unconfirmed(_)),
                 "{status} {body}"
             );
         }
     }
 
     #[test]
-    fn an_error_keeps_what_meta_says_of_it() {
+    fn error_keeps_details_and_trace_id() {
         let body = r#"{"error":{"message":"(#131009) Parameter value is not valid","type":"OAuthException","code":131009,
             "error_data":{"details":"param text"},"fbtrace_id":"A1"}}"#;
-        let Outcome::Refused(refusal) = answer(400, body) else {
+        let Outcome::Refused(refusal) = outcome_of(400, body) else {
             panic!("refused")
         };
         assert_eq!(refusal.error.details.as_deref(), Some("param text"));
         assert_eq!(refusal.error.fbtrace_id.as_deref(), Some("A1"));
         let Outcome::Refused(refusal) =
-            answer(400, r#"{"error":{"code":100,"error_data":"text"}}"#)
+            outcome_of(400, r#"{"error":{"code":100,"error_data":"text"}}"#)
         else {
             panic!("refused")
         };
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_wait_asked_for_counts() {
+    fn longest_requested_wait_counts() {
         let usage = r#"{"123":[{"type":"whatsapp","estimated_time_to_regain_access":0}],"456":[{"estimated_time_to_regain_access":19}]}"#;
         let body = br#"{"error":{"code":80007}}"#;
         let outcome = parse_response(ApiResponse {
@@ -232,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_have_a_meaning_and_only_an_id_is_an_acceptance(status in 100u16..600, body in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn any_bytes_without_message_id_are_not_accepted(status in 100u16..600, body in prop::collection::vec(any::<u8>(), 0..60)) {
             let outcome = parse_response(ApiResponse { status, retry_after: None, usage: None, body: &body });
             prop_assert!(!matches!(outcome, Outcome::Accepted(_)));
         }

@@ -1,46 +1,47 @@
-//! Statuses: what became of a message.
+//! Statuses of sent messages.
 
 use campaign::delivery::outcome::{ErrorInfo, Millis};
 use campaign::id::CorrelationId;
 use serde_json::Value;
 
-use crate::callback::{ContactIds, digits, parse_error, parse_timestamp, text};
+use crate::contact::ContactIds;
+use crate::json::{digits, parse_error, parse_timestamp, text};
 
-/// A status of a message.
+/// A status of a sent message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatusCallback {
-    /// The row and the attempt it speaks of, where the message is one of a campaign.
+    /// The row and the attempt, if the message belongs to a campaign.
     pub correlation_id: Option<CorrelationId>,
     /// The message's id.
     pub wamid: String,
     /// What happened.
     pub status: MessageStatus,
-    /// When, in milliseconds; `None` where it does not say.
+    /// When, in milliseconds. `None` if Meta does not say.
     pub at: Option<Millis>,
-    /// To whose message.
+    /// The recipient of the message.
     pub recipient: ContactIds,
-    /// What Meta charges for, such as `marketing`; where it says.
+    /// The price category, such as `marketing`, if Meta says.
     pub price_category: Option<String>,
 }
 
 /// What happened to a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MessageStatus {
-    /// On its way.
+    /// Sent to WhatsApp.
     Sent,
-    /// On the device.
+    /// Delivered to the recipient's device.
     Delivered,
-    /// Seen; implies delivered.
+    /// Read by the recipient. Implies delivered.
     Read,
-    /// Listened to; implies read.
+    /// Played by the recipient. Implies read.
     Played,
-    /// Refused after it had been accepted.
+    /// Failed after it had been accepted.
     Failed(ErrorInfo),
-    /// One that Meta adds later: the message was accepted, that much is certain.
+    /// A status that Meta adds later. It still proves that the message was accepted.
     Other,
 }
 
-/// Reads an item of `statuses`; `None` where it names no status.
+/// Parses an item of `statuses`. `None` if it has no status.
 pub(crate) fn parse_status(item: &Value) -> Option<StatusCallback> {
     let status = match item["status"].as_str()? {
         "sent" => MessageStatus::Sent,
@@ -50,9 +51,9 @@ pub(crate) fn parse_status(item: &Value) -> Option<StatusCallback> {
         "failed" => MessageStatus::Failed(parse_error(&item["errors"][0])),
         _ => MessageStatus::Other,
     };
-    let tracker = item["biz_opaque_callback_data"].as_str();
+    let callback_data = item["biz_opaque_callback_data"].as_str();
     Some(StatusCallback {
-        correlation_id: tracker.and_then(|tracker| tracker.parse().ok()),
+        correlation_id: callback_data.and_then(|data| data.parse().ok()),
         wamid: text(&item["id"]).unwrap_or_default(),
         status,
         at: parse_timestamp(&item["timestamp"]),

@@ -1,4 +1,4 @@
-//! An account's templates, and whether a message fits one (Meta, "Message templates": the list's `components`).
+//! An account's templates (Meta, "Message templates": the list's `components`).
 
 use std::collections::BTreeSet;
 
@@ -6,40 +6,38 @@ use campaign::lifecycle::campaign::TemplateFacts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::message::InvalidMessage;
-
 /// A template, as far as sending needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
-    /// Its name.
+    /// The template's name.
     pub name: String,
-    /// Such as `en` or `pt_BR`.
+    /// The language code, such as `en` or `pt_BR`.
     pub language: String,
-    /// Only `APPROVED` can be sent.
+    /// The status. Only `APPROVED` templates can be sent.
     pub status: String,
     /// `MARKETING`, `UTILITY` or `AUTHENTICATION`.
     pub category: String,
-    /// What its header wants.
+    /// The parameters of the header.
     pub header: Header,
-    /// What its body wants.
+    /// The parameters of the body.
     pub body: Parameters,
-    /// Its buttons that want a parameter.
+    /// The buttons that need a parameter.
     pub buttons: Vec<Button>,
-    /// Characters of its body and header apart from parameters.
+    /// Characters of the body without its placeholders.
     pub body_chars: usize,
-    /// Those of its header.
+    /// Characters of the header without its placeholders.
     pub header_chars: usize,
 }
 
-/// What a header wants.
+/// The parameters that a header needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Header {
-    /// Nothing.
+    /// No parameter.
     None,
     /// Text parameters, one at most.
     Text(Parameters),
-    /// `image`, `video`, `document` or `location`.
+    /// One parameter of type `image`, `video`, `document` or `location`.
     Media(String),
 }
 
@@ -47,62 +45,53 @@ pub enum Header {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Parameters {
-    /// That many, in order.
+    /// This many, in order.
     Positional(usize),
     /// Each with its `parameter_name`.
     Named(BTreeSet<String>),
 }
 
-/// A button that wants a parameter.
+/// A button that needs a parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Button {
-    /// Its place, from 0.
+    /// Position among the template's buttons, from 0.
     pub index: usize,
     /// `url` or `copy_code`.
     pub sub_type: String,
 }
 
 impl Template {
-    /// Reads an item of the list; `None` where it is none.
+    /// Parses an item of the list. `None` if it has no name or language.
     pub fn parse(item: &Value) -> Option<Self> {
         let text = |key: &str| item[key].as_str().map(str::to_owned);
-        let named = item["parameter_format"] == "NAMED";
-        let components: Vec<&Value> = item["components"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .collect();
-        let of = |kind: &str| {
-            components
-                .iter()
-                .copied()
-                .find(|component| component["type"] == kind)
-        };
-        let body = of("BODY")
+        let is_named = item["parameter_format"] == "NAMED";
+        let body = find_component(item, "BODY")
             .and_then(|body| body["text"].as_str())
             .unwrap_or_default();
-        let (header, header_text) =
-            of("HEADER").map_or((Header::None, ""), |header| parse_header(header, named));
-        let buttons = of("BUTTONS").and_then(|buttons| buttons["buttons"].as_array());
+        let (header, header_text) = find_component(item, "HEADER")
+            .map_or((Header::None, ""), |header| parse_header(header, is_named));
+        let buttons = find_component(item, "BUTTONS")
+            .and_then(|buttons| buttons["buttons"].as_array())
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         Some(Self {
             name: text("name")?,
             language: text("language")?,
             status: text("status").unwrap_or_default(),
             category: text("category").unwrap_or_default(),
             header,
-            body: parameters(body, named),
+            body: parse_parameters(body, is_named),
             buttons: buttons
-                .into_iter()
-                .flatten()
+                .iter()
                 .enumerate()
-                .filter_map(parse_button)
+                .filter_map(|(index, button)| parse_button(index, button))
                 .collect(),
             body_chars: fixed_chars(body),
             header_chars: fixed_chars(header_text),
         })
     }
 
-    /// What limits and warnings need of it.
+    /// What limits and warnings need to know of the template.
     pub fn facts(&self) -> TemplateFacts {
         TemplateFacts {
             category: self.category.clone(),
@@ -112,22 +101,27 @@ impl Template {
     }
 }
 
-fn parse_header(header: &Value, named: bool) -> (Header, &str) {
+fn find_component<'v>(item: &'v Value, component_type: &str) -> Option<&'v Value> {
+    let mut components = item["components"].as_array().into_iter().flatten();
+    components.find(|component| component["type"] == component_type)
+}
+
+/// The parameters of a header, and its text.
+fn parse_header(header: &Value, is_named: bool) -> (Header, &str) {
     let text = header["text"].as_str().unwrap_or_default();
     match header["format"].as_str().unwrap_or_default() {
-        "IMAGE" | "VIDEO" | "DOCUMENT" | "LOCATION" => {
-            let kind = header["format"].as_str().unwrap_or_default().to_lowercase();
-            (Header::Media(kind), "")
+        format @ ("IMAGE" | "VIDEO" | "DOCUMENT" | "LOCATION") => {
+            (Header::Media(format.to_lowercase()), "")
         }
-        _ => match parameters(text, named) {
+        _ => match parse_parameters(text, is_named) {
             Parameters::Positional(0) => (Header::None, text),
-            wanted => (Header::Text(wanted), text),
+            parameters => (Header::Text(parameters), text),
         },
     }
 }
 
-/// A url button wants a parameter if its url has a place, a code button always.
-fn parse_button((index, button): (usize, &Value)) -> Option<Button> {
+/// A url button needs a parameter if its url has a placeholder. A code button always needs one.
+fn parse_button(index: usize, button: &Value) -> Option<Button> {
     let sub_type = match button["type"].as_str()? {
         "URL" if button["url"].as_str().is_some_and(|url| url.contains("{{")) => "url",
         "COPY_CODE" => "copy_code",
@@ -140,222 +134,29 @@ fn parse_button((index, button): (usize, &Value)) -> Option<Button> {
     })
 }
 
-/// The places of a template's text.
-fn placeholders(text: &str) -> BTreeSet<String> {
-    let pieces = text.split("{{").skip(1);
-    pieces
-        .filter_map(|piece| Some(piece.split_once("}}")?.0.trim().to_owned()))
-        .collect()
-}
-
-fn parameters(text: &str, named: bool) -> Parameters {
-    let places = placeholders(text);
-    if named && !places.is_empty() {
-        Parameters::Named(places)
+fn parse_parameters(text: &str, is_named: bool) -> Parameters {
+    let names: BTreeSet<String> = placeholders(text)
+        .map(|placeholder| placeholder.trim().to_owned())
+        .collect();
+    if is_named && !names.is_empty() {
+        Parameters::Named(names)
     } else {
-        Parameters::Positional(places.len())
+        Parameters::Positional(names.len())
     }
 }
 
 fn fixed_chars(text: &str) -> usize {
     let all = text.chars().count();
-    let places: usize = text
-        .split("{{")
-        .skip(1)
-        .filter_map(|piece| Some(piece.split_once("}}")?.0.chars().count() + 4))
+    let in_placeholders: usize = placeholders(text)
+        .map(|placeholder| "{{}}".len() + placeholder.chars().count())
         .sum();
-    all - places
+    all - in_placeholders
 }
 
-/// Holds a message against the account's templates: what it is if it fits, else everything that is missing. `None` where
-/// the message is no template, or which one depends on the row.
-pub fn match_template<'t>(
-    message: &Value,
-    templates: &'t [Template],
-) -> Result<Option<&'t Template>, InvalidMessage> {
-    let Some(wanted) = message.get("template") else {
-        return Ok(None);
-    };
-    let name = wanted["name"].as_str().unwrap_or_default();
-    let language = wanted
-        .pointer("/language/code")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    if name.contains("{{") || language.contains("{{") {
-        return Ok(None);
-    }
-    let template = find(name, language, templates)?;
-    let missing = missing(wanted, template);
-    if missing.is_empty() {
-        return Ok(Some(template));
-    }
-    Err(InvalidMessage {
-        pointer: "/template/components".into(),
-        reason: format!("template `{name}` in `{language}` {}", missing.join("; ")),
-    })
-}
-
-fn find<'t>(
-    name: &str,
-    language: &str,
-    templates: &'t [Template],
-) -> Result<&'t Template, InvalidMessage> {
-    let problem = |pointer: &str, problem: String| {
-        Err(InvalidMessage {
-            pointer: pointer.into(),
-            reason: problem,
-        })
-    };
-    let named: Vec<&Template> = templates
-        .iter()
-        .filter(|template| template.name == name)
-        .collect();
-    if named.is_empty() {
-        let mut names: Vec<&str> = templates
-            .iter()
-            .filter(|t| t.status == "APPROVED")
-            .map(|t| t.name.as_str())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        let some = names
-            .iter()
-            .take(10)
-            .copied()
-            .collect::<Vec<_>>()
-            .join(", ");
-        let more = if names.len() > 10 {
-            ", … (GET /v1/templates lists all)"
-        } else {
-            ""
-        };
-        return problem(
-            "/template/name",
-            format!("the account has no template `{name}`; approved ones are: {some}{more}"),
-        );
-    }
-    let Some(template) = named.iter().find(|template| template.language == language) else {
-        let languages: Vec<&str> = named
-            .iter()
-            .map(|template| template.language.as_str())
-            .collect();
-        return problem(
-            "/template/language/code",
-            format!(
-                "template `{name}` is not there in `{language}`, only in: {}",
-                languages.join(", ")
-            ),
-        );
-    };
-    if template.status != "APPROVED" {
-        return problem(
-            "/template/name",
-            format!(
-                "template `{name}` in `{language}` is {}; only approved ones can be sent",
-                template.status
-            ),
-        );
-    }
-    Ok(template)
-}
-
-/// Everything in which the message differs from what the template wants.
-fn missing(wanted: &Value, template: &Template) -> Vec<String> {
-    let components: Vec<&Value> = wanted["components"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .collect();
-    let given = |kind: &str| -> Vec<&Value> {
-        let of_kind = components.iter().filter(|c| {
-            c["type"]
-                .as_str()
-                .is_some_and(|t| t.eq_ignore_ascii_case(kind))
-        });
-        of_kind
-            .flat_map(|component| component["parameters"].as_array().into_iter().flatten())
-            .collect()
-    };
-    let mut missing = Vec::new();
-    missing.extend(differs("body", &template.body, &given("body")));
-    match &template.header {
-        Header::None => missing.extend(differs(
-            "header",
-            &Parameters::Positional(0),
-            &given("header"),
-        )),
-        Header::Text(parameters) => missing.extend(differs("header", parameters, &given("header"))),
-        Header::Media(kind) => match given("header").as_slice() {
-            [parameter] if parameter["type"] == kind.as_str() => {}
-            _ => missing.push(format!("wants one header parameter of type {kind}")),
-        },
-    }
-    missing.extend(buttons(template, &components));
-    missing
-}
-
-fn differs(part: &str, wanted: &Parameters, given: &[&Value]) -> Option<String> {
-    match wanted {
-        Parameters::Positional(count)
-            if given.len() == *count && given.iter().all(|p| p.get("parameter_name").is_none()) =>
-        {
-            None
-        }
-        Parameters::Positional(0) => Some(format!(
-            "wants no {part} parameters, {} are given",
-            given.len()
-        )),
-        Parameters::Positional(count) => Some(format!(
-            "wants {count} {part} parameters in order, {} are given",
-            given.len()
-        )),
-        Parameters::Named(names) => {
-            let given: BTreeSet<String> = given
-                .iter()
-                .filter_map(|parameter| parameter["parameter_name"].as_str().map(str::to_owned))
-                .collect();
-            if &given == names {
-                return None;
-            }
-            let list =
-                |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
-            Some(format!(
-                "wants {part} parameters with the names {}, given are: {}",
-                list(names),
-                list(&given)
-            ))
-        }
-    }
-}
-
-fn buttons(template: &Template, components: &[&Value]) -> Vec<String> {
-    let given: Vec<(usize, String)> = components
-        .iter()
-        .filter(|component| {
-            component["type"]
-                .as_str()
-                .is_some_and(|t| t.eq_ignore_ascii_case("button"))
-        })
-        .filter_map(|button| {
-            // Meta takes both (cloud-api: write a string, read both).
-            let index = button["index"]
-                .as_u64()
-                .or_else(|| button["index"].as_str()?.parse().ok())?;
-            Some((index as usize, button["sub_type"].as_str()?.to_lowercase()))
-        })
-        .collect();
-    let unmet = template
-        .buttons
-        .iter()
-        .filter(|wanted| !given.contains(&(wanted.index, wanted.sub_type.clone())));
-    unmet
-        .map(|wanted| {
-            format!(
-                "wants a parameter for button {} ({})",
-                wanted.index, wanted.sub_type
-            )
-        })
-        .collect()
+/// The content of each `{{…}}`.
+fn placeholders(text: &str) -> impl Iterator<Item = &str> {
+    let segments = text.split("{{").skip(1);
+    segments.filter_map(|segment| Some(segment.split_once("}}")?.0))
 }
 
 #[cfg(test)]
@@ -363,30 +164,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn account() -> Vec<Template> {
-        let list = json!([
-            {"name": "order", "language": "en", "status": "APPROVED", "category": "UTILITY", "components": [
-                {"type": "HEADER", "format": "IMAGE"}, {"type": "BODY", "text": "Hi {{1}}, you owe {{2}}. Thanks, {{1}}!"},
-                {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "Stop"}, {"type": "URL", "url": "https://x/{{1}}"}]}]},
-            {"name": "promo", "language": "pt_BR", "status": "APPROVED", "category": "MARKETING", "parameter_format": "NAMED",
-             "components": [{"type": "BODY", "text": "Oi {{nome}}, {{oferta}}"}, {"type": "HEADER", "format": "TEXT", "text": "Só hoje"}]},
-            {"name": "promo", "language": "es", "status": "PAUSED", "category": "MARKETING", "components": [{"type": "BODY", "text": "Hola"}]},
-        ]);
-        list.as_array()
-            .expect("list")
-            .iter()
-            .filter_map(Template::parse)
-            .collect()
-    }
-
-    fn message(name: &str, language: &str, components: Value) -> Value {
-        json!({"type": "template", "template": {"name": name, "language": {"code": language}, "components": components}})
-    }
-
     #[test]
-    fn a_template_is_read_for_what_it_wants() {
-        let templates = account();
-        let order = &templates[0];
+    fn parse_finds_parameters_of_header_body_and_buttons() {
+        let order = json!({"name": "order", "language": "en", "status": "APPROVED", "category": "UTILITY", "components": [
+            {"type": "HEADER", "format": "IMAGE"}, {"type": "BODY", "text": "Hi {{1}}, you owe {{2}}. Thanks, {{1}}!"},
+            {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "Stop"}, {"type": "URL", "url": "https://x/{{1}}"}]}]});
+        let order = Template::parse(&order).expect("a template");
         assert_eq!(order.header, Header::Media("image".into()));
         assert_eq!(order.body, Parameters::Positional(2));
         assert_eq!(
@@ -397,94 +180,17 @@ mod tests {
             }]
         );
         assert_eq!(order.body_chars, "Hi , you owe . Thanks, !".len());
+    }
+
+    #[test]
+    fn parse_finds_named_parameters() {
+        let promo = json!({"name": "promo", "language": "pt_BR", "status": "APPROVED", "category": "MARKETING", "parameter_format": "NAMED",
+            "components": [{"type": "BODY", "text": "Oi {{nome}}, {{oferta}}"}, {"type": "HEADER", "format": "TEXT", "text": "Só hoje"}]});
+        let promo = Template::parse(&promo).expect("a template");
         assert_eq!(
-            templates[1].body,
+            promo.body,
             Parameters::Named(["nome".to_owned(), "oferta".to_owned()].into())
         );
-        assert_eq!(
-            (templates[1].header.clone(), templates[1].header_chars),
-            (Header::None, 7)
-        );
-    }
-
-    #[test]
-    fn a_message_that_fits_is_taken() {
-        let text = |text: &str| json!({"type": "text", "text": text});
-        let fits = message(
-            "order",
-            "en",
-            json!([
-            {"type": "header", "parameters": [{"type": "image", "image": {"link": "https://x"}}]},
-            {"type": "body", "parameters": [text("{{a}}"), text("{{b}}")]},
-            {"type": "button", "sub_type": "url", "index": "1", "parameters": [text("{{c}}")]}]),
-        );
-        assert_eq!(
-            match_template(&fits, &account())
-                .expect("fits")
-                .map(|t| t.category.clone()),
-            Some("UTILITY".into())
-        );
-        let named = |name: &str| json!({"type": "text", "text": "x", "parameter_name": name});
-        let fits = message(
-            "promo",
-            "pt_BR",
-            json!([{"type": "body", "parameters": [named("oferta"), named("nome")]}]),
-        );
-        assert!(match_template(&fits, &account()).expect("fits").is_some());
-        assert_eq!(
-            match_template(&json!({"type": "text", "text": {"body": "x"}}), &account()),
-            Ok(None)
-        );
-        assert_eq!(
-            match_template(&message("order_{{plan}}", "en", json!([])), &account()),
-            Ok(None)
-        );
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        let one = json!([{"type": "body", "parameters": [{"type": "text", "text": "x"}]}]);
-        let cases = [
-            (
-                message("ordr", "en", json!([])),
-                "/template/name",
-                "approved ones are: order, promo",
-            ),
-            (
-                message("order", "de", json!([])),
-                "/template/language/code",
-                "only in: en",
-            ),
-            (
-                message("promo", "es", json!([])),
-                "/template/name",
-                "is PAUSED",
-            ),
-            (
-                message("order", "en", one.clone()),
-                "/template/components",
-                "wants 2 body parameters in order, 1 are given",
-            ),
-            (
-                message("order", "en", one.clone()),
-                "/template/components",
-                "one header parameter of type image",
-            ),
-            (
-                message("order", "en", one.clone()),
-                "/template/components",
-                "button 1 (url)",
-            ),
-            (
-                message("promo", "pt_BR", one),
-                "/template/components",
-                "the names nome, oferta",
-            ),
-        ];
-        for (message, pointer, words) in cases {
-            let problem = match_template(&message, &account()).expect_err(words);
-            assert_eq!(problem.pointer, pointer);
-            assert!(problem.reason.contains(words), "{}", problem.reason);
-        }
+        assert_eq!((promo.header, promo.header_chars), (Header::None, 7));
     }
 }

@@ -1,11 +1,11 @@
-//! Our requests against Meta's own OpenAPI description, and its published callbacks against our reader.
+//! Crier's requests against Meta's own OpenAPI description.
 
 use campaign::id::CorrelationId;
 use campaign::import::phone;
 use campaign::message::Message;
 use serde_json::{Value, json};
 
-/// Meta's schema of a message, without its known flaws: `language.policy` is marked as required though Meta's own
+/// Meta's schema of a message, without its known errors: `language.policy` is marked as required though Meta's own
 /// examples leave it out, the pattern of `index` refuses "0", and each half of an `allOf` forbids the other's fields.
 fn schema(kind: &str) -> Value {
     let mut schema: Value =
@@ -34,7 +34,7 @@ fn schema(kind: &str) -> Value {
     schema
 }
 
-/// Messages as operators write them, each with the values of one row.
+/// Messages as operators write them.
 fn messages() -> Vec<Value> {
     let template = |components: Value| json!({"type": "template", "template": {"name": "order", "language": {"code": "pt_BR"}, "components": components}});
     let parameters = |kind: &str, list: Value| json!([{"type": kind, "parameters": list}]);
@@ -71,22 +71,22 @@ fn messages() -> Vec<Value> {
 }
 
 #[test]
-fn our_requests_keep_to_metas_description() {
+fn requests_match_metas_description() {
     let to = phone::parse("+5511987654321", None).expect("phone");
-    let tracker = CorrelationId {
+    let correlation_id = CorrelationId {
         campaign: "c1".parse().expect("id"),
         row: 7,
         attempt: 1,
     };
     for body in messages() {
-        whatsapp::message::validate(&body).unwrap_or_else(|problem| panic!("{body}: {problem}"));
-        let message = Message::new(body).expect("places");
+        whatsapp::message::validate(&body).unwrap_or_else(|error| panic!("{body}: {error}"));
+        let message = Message::new(body).expect("a message");
         let values: Vec<String> = message
             .columns()
             .iter()
             .map(|column| format!("value of {column}"))
             .collect();
-        let request = whatsapp::message::build_request(message.fill(&values), to, &tracker);
+        let request = whatsapp::message::build_request(message.fill(&values), to, &correlation_id);
         let kind = request["type"].as_str().expect("type");
         let validator = jsonschema::validator_for(&schema(kind)).expect("schema");
         let errors: Vec<String> = validator
@@ -101,7 +101,7 @@ fn our_requests_keep_to_metas_description() {
 }
 
 #[test]
-fn the_description_refuses_what_is_wrong() {
+fn metas_description_rejects_invalid_request() {
     let validator = jsonschema::validator_for(&schema("text")).expect("schema");
     assert!(
         !validator.is_valid(&json!({"messaging_product": "whatsapp", "type": "text", "text": {}}))
@@ -109,7 +109,7 @@ fn the_description_refuses_what_is_wrong() {
 }
 
 #[test]
-fn a_message_that_whatsapp_would_refuse_is_named_by_its_place() {
+fn validate_names_the_invalid_field() {
     let long = "x".repeat(4097);
     let cases = [
         (json!("hello"), ""),
@@ -153,7 +153,7 @@ fn a_message_that_whatsapp_would_refuse_is_named_by_its_place() {
         ),
     ];
     for (message, pointer) in cases {
-        let problem = whatsapp::message::validate(&message).expect_err(pointer);
-        assert_eq!(problem.pointer, pointer, "{message}");
+        let error = whatsapp::message::validate(&message).expect_err(pointer);
+        assert_eq!(error.pointer, pointer, "{message}");
     }
 }

@@ -10,7 +10,8 @@ use campaign::message::Message;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whatsapp::account::AccountError;
-use whatsapp::template::{self, Header, Parameters, Template};
+use whatsapp::template::{Header, Parameters, Template};
+use whatsapp::template_match::match_template;
 
 use crate::problem::Problem;
 use crate::{Api, view};
@@ -97,14 +98,13 @@ impl Api {
             return Ok(None);
         }
         let facts = self.account_facts(MAX_AGE_MS).await?;
-        if let Ok(found) = template::match_template(message.body(), &facts.templates) {
+        if let Ok(found) = match_template(message.body(), &facts.templates) {
             return Ok(found.map(Template::facts));
         }
         let facts = self.account_facts(RECHECK_AGE_MS).await?;
-        let found =
-            template::match_template(message.body(), &facts.templates).map_err(|problem| {
-                Problem::invalid_field(format!("{pointer}{}", problem.pointer), problem.reason)
-            })?;
+        let found = match_template(message.body(), &facts.templates).map_err(|problem| {
+            Problem::invalid_field(format!("{pointer}{}", problem.pointer), problem.reason)
+        })?;
         Ok(found.map(Template::facts))
     }
 

@@ -13,7 +13,8 @@ use campaign::import::phone::{self, Phone};
 use cloud::contacts::ContactKey;
 use cloud::inbox::InboundMessage;
 use lambda_http::tracing;
-use whatsapp::callback::{ContactIds, parse_stored_status, status_keys};
+use whatsapp::callback::{parse_stored_status, status_keys};
+use whatsapp::contact::ContactIds;
 use whatsapp::inbound::{MarketingPreference, ReceivedMessage};
 
 use crate::Webhook;

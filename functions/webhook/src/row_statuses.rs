@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use campaign::delivery::outcome::Millis;
 use campaign::id::CorrelationId;
 use cloud::ledger::StatusUpdate;
-use whatsapp::callback::{ContactIds, Event, Update};
+use whatsapp::callback::{Event, Update};
+use whatsapp::contact::ContactIds;
 use whatsapp::status::{MessageStatus, StatusCallback};
 
 /// What a POST says of one attempt at one row.
