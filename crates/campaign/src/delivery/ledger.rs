@@ -1,108 +1,92 @@
-//! A row's states and who may move it. `cloud::ledger` stores what is decided here.
+//! The states of a row, and which transitions are allowed. `cloud::ledger` stores what is decided here.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{OnUnconfirmed, Policy};
 
-/// Where a row stands; a row that is not in the ledger yet is waiting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+/// The state of a row. A row that is not in the ledger yet is waiting.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum State {
-    /// A sender is about to call, or was when it died.
+    /// A sender is about to send it, or was when it died.
     Claimed,
-    /// Certainly not sent; another try is due.
+    /// Certainly not sent; another attempt is due.
     Retry,
-    /// Certainly not sent; waits for the campaign to go on.
+    /// Certainly not sent; waits until the campaign is resumed.
     Held,
-    /// The API took it.
+    /// The API accepted it.
     Accepted,
     /// The API refused it for good.
     Rejected,
     /// It may have been sent.
     Unconfirmed,
-    /// Not to be sent.
+    /// It is not going to be sent.
     Skipped,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [State; 7] = [
-        State::Claimed,
-        State::Retry,
-        State::Held,
-        State::Accepted,
-        State::Rejected,
-        State::Unconfirmed,
-        State::Skipped,
-    ];
+    pub const ALL: &[State] = State::VARIANTS;
 
-    /// The name in the ledger.
+    /// The name in the ledger and the API.
     pub fn name(self) -> &'static str {
-        match self {
-            State::Claimed => "claimed",
-            State::Retry => "retry",
-            State::Held => "held",
-            State::Accepted => "accepted",
-            State::Rejected => "rejected",
-            State::Unconfirmed => "unconfirmed",
-            State::Skipped => "skipped",
-        }
+        self.into()
     }
 
     /// The state of that name.
     pub fn from_name(name: &str) -> Option<State> {
-        State::ALL.into_iter().find(|state| state.name() == name)
+        name.parse().ok()
     }
 }
 
-/// A step of a row from one state to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A change of a row from one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
 pub enum Transition {
-    /// The sender takes the row, before the call; a new attempt begins.
+    /// The sender claims the row before it sends; a new attempt begins.
     Claim,
-    /// The sender had a 200 with a message id.
+    /// The API answered with 200 and a message id.
     Accept,
-    /// The sender had a refusal that is final.
+    /// The API refused the message, and a further attempt would be refused, too.
     Reject,
-    /// The sender knows that nothing was sent.
+    /// The sender knows that nothing was sent, and another attempt is due.
     Retry,
-    /// The sender met a refusal that stops the campaign.
+    /// The API refused the message with an error that pauses the campaign.
     Hold,
-    /// The answer was lost, or the owner died.
+    /// The response was lost, or the sender died.
     MarkUnconfirmed,
-    /// The person is not to be messaged after all.
+    /// The recipient is not to be messaged after all.
     Skip,
-    /// No further attempt is made, but an earlier one may have been sent: the doubt stays visible.
+    /// No further attempt is made, but an earlier one may have been sent: the row stays visible as unconfirmed.
     Abandon,
-    /// A callback speaks of this attempt, so the API took it.
+    /// A callback reports a status of this attempt, so the API accepted it.
     ApplyStatus,
-    /// A callback says that this attempt, though taken, was not delivered.
+    /// A callback reports that this attempt was accepted, but not delivered.
     ApplyFailure,
-    /// The grace time of a doubt is over, and the operator chose to send again.
+    /// The timeout of an unconfirmed row has passed, and the operator chose to send it again.
     Resend,
-    /// It was not delivered, may be later, and the operator asks for another try.
+    /// The message was not delivered, a later attempt may succeed, and the operator chose to make one.
     RequeueUndelivered,
 }
 
 impl Transition {
-    /// Every move.
-    pub const ALL: [Transition; 12] = [
-        Transition::Claim,
-        Transition::Accept,
-        Transition::Reject,
-        Transition::Retry,
-        Transition::Hold,
-        Transition::MarkUnconfirmed,
-        Transition::Skip,
-        Transition::Abandon,
-        Transition::ApplyStatus,
-        Transition::ApplyFailure,
-        Transition::Resend,
-        Transition::RequeueUndelivered,
-    ];
-
-    /// Where the move leads.
+    /// The state after the transition.
     pub fn to(self) -> State {
         match self {
             Transition::Claim => State::Claimed,
@@ -117,15 +101,17 @@ impl Transition {
         }
     }
 
-    /// The states it may start from. [`Move::Claim`] and [`Move::Skip`] may also start from nothing, and a claim from
-    /// [`State::Retry`] only when the retry is due; every other move holds for the attempt it speaks of and no other.
-    /// A report may also start from a [`State::Retry`] that comes from a doubt: see [`after`].
+    /// The states in which it may begin. Further conditions are in [`apply`]:
+    /// - [`Transition::Claim`] and [`Transition::Skip`] may also begin without a row in the ledger.
+    /// - A claim of a [`State::Retry`] row also needs its retry to be due.
+    /// - A callback may also find a [`State::Retry`] row that was unconfirmed.
+    /// - Every other transition only applies to the attempt for which it was made.
     pub fn from(self) -> &'static [State] {
         match self {
             Transition::Claim | Transition::Skip | Transition::Abandon => {
                 &[State::Retry, State::Held]
             }
-            // A callback may overtake the sender's own record, or settle a doubt before the answer is written.
+            // A callback may come before the sender records the response, or after the row became unconfirmed.
             Transition::Accept | Transition::ApplyStatus | Transition::ApplyFailure => {
                 &[State::Claimed, State::Unconfirmed, State::Accepted]
             }
@@ -144,31 +130,23 @@ impl Transition {
 pub struct RowStatus {
     /// Its state.
     pub state: State,
-    /// Its latest attempt, from 1.
+    /// Its latest attempt, from 1; 0 where it was skipped without one.
     pub attempt: u32,
     /// Some attempt may have been sent, and no later one was accepted.
     pub was_unconfirmed: bool,
     /// The latest attempt was accepted, then reported as failed.
     pub failed: bool,
-    /// It is in doubt for good: no further attempt is made, whatever the operator chose.
+    /// It stays unconfirmed: no further attempt is made, whatever the operator chose.
     pub abandoned: bool,
 }
 
-/// The row after `step`, or `None` where it may not be made: for `cloud::ledger` a condition that fails.
-/// `attempt` is the one the mover speaks of; a claim begins the next.
+/// The row after `transition`, or `None` where it is not allowed: in `cloud::ledger`, a condition that fails.
+/// `attempt` is the attempt for which the transition was made; a claim begins the next one.
 pub fn apply(row: Option<RowStatus>, transition: Transition, attempt: u32) -> Option<RowStatus> {
     let Some(row) = row else {
         return first_status(transition);
     };
-    // A doubt that was to be sent again is settled by a late callback; what was reported as failed is not.
-    let late = row.state == State::Retry && row.was_unconfirmed && !row.failed;
-    let reports = late
-        && matches!(
-            transition,
-            Transition::ApplyStatus | Transition::ApplyFailure
-        );
-    let may = reports || transition.from().contains(&row.state);
-    if !may {
+    if !may_begin(row, transition) {
         return None;
     }
     let moved = RowStatus {
@@ -181,7 +159,7 @@ pub fn apply(row: Option<RowStatus>, transition: Transition, attempt: u32) -> Op
             failed: false,
             ..moved
         }),
-        // Whoever may have been messaged is not shown as left out.
+        // A row that may have been sent must not be shown as skipped.
         Transition::Skip => (!row.was_unconfirmed).then_some(moved),
         Transition::Abandon => row.was_unconfirmed.then_some(RowStatus {
             abandoned: true,
@@ -208,16 +186,25 @@ pub fn apply(row: Option<RowStatus>, transition: Transition, attempt: u32) -> Op
     }
 }
 
-/// Of a row that is not in the ledger yet.
-fn first_status(step: Transition) -> Option<RowStatus> {
-    let attempt = match step {
+/// A late callback also settles an unconfirmed row that waits to be sent again, unless that row was undelivered.
+fn may_begin(row: RowStatus, transition: Transition) -> bool {
+    let is_callback = matches!(
+        transition,
+        Transition::ApplyStatus | Transition::ApplyFailure
+    );
+    let awaits_resend = row.state == State::Retry && row.was_unconfirmed && !row.failed;
+    transition.from().contains(&row.state) || is_callback && awaits_resend
+}
+
+/// The first status of a row that is not in the ledger yet.
+fn first_status(transition: Transition) -> Option<RowStatus> {
+    let attempt = match transition {
         Transition::Claim => 1,
-        // No attempt was made, so none is counted.
         Transition::Skip => 0,
         _ => return None,
     };
     Some(RowStatus {
-        state: step.to(),
+        state: transition.to(),
         attempt,
         was_unconfirmed: false,
         failed: false,
@@ -225,11 +212,17 @@ fn first_status(step: Transition) -> Option<RowStatus> {
     })
 }
 
-/// A doubt at this attempt is not sent again, even where the operator chose so: something is wrong beyond bad luck.
+/// A row that is unconfirmed at this attempt is not sent again, even where the operator chose to resend: so many lost
+/// responses have another cause than chance.
 pub const RESEND_ATTEMPT_LIMIT: u32 = 10;
 
-/// What becomes by itself of a row that stands still: its owner died, or the grace time of its doubt is over, while its
-/// campaign goes on (`sends`).
+/// Whether an unconfirmed row may be sent again, where the operator chose so.
+pub fn may_resend(attempt: u32, abandoned: bool) -> bool {
+    !abandoned && attempt < RESEND_ATTEMPT_LIMIT
+}
+
+/// The transition that repairs a row in which nothing happens any more: the sender that claimed it died, or its timeout
+/// as unconfirmed has passed. `sends` says whether the campaign is sending.
 pub fn repair_transition(
     row: RowStatus,
     claimed_at: Millis,
@@ -237,27 +230,27 @@ pub fn repair_transition(
     sends: bool,
     now: Millis,
 ) -> Option<Transition> {
-    let grace_ms = Millis::from(policy.unconfirmed_timeout_seconds) * 1000;
+    let timeout_ms = Millis::from(policy.unconfirmed_timeout_seconds) * 1000;
     match (row.state, policy.on_unconfirmed) {
         (State::Claimed, _) => {
             lease_expired(claimed_at, now).then_some(Transition::MarkUnconfirmed)
         }
         (State::Unconfirmed, OnUnconfirmed::Resend) if sends => {
-            let lasts = row.abandoned || row.attempt >= RESEND_ATTEMPT_LIMIT;
-            (!lasts && now > claimed_at + grace_ms).then_some(Transition::Resend)
+            let is_due = now > claimed_at + timeout_ms;
+            (may_resend(row.attempt, row.abandoned) && is_due).then_some(Transition::Resend)
         }
         _ => None,
     }
 }
 
-/// How long a claim may be at work: half a minute until its call at the slowest pace, twenty seconds for the answer, half
-/// a minute for the record with all of its repeats, and as long again for clocks that differ.
+/// How long a sender may work on a claim: 30 s until it sends at the slowest pace, 20 s for the response, 30 s to record
+/// it with all retries, and almost as long again for clocks that differ.
 pub const CLAIM_LEASE_MS: Millis = 150_000;
 
-/// Why a claim became a doubt by itself.
-pub const SENDER_DIED: &str = "the sender died between claim and answer";
+/// Why a row became unconfirmed when its lease expired.
+pub const SENDER_DIED: &str = "the sender died between claim and response";
 
-/// Whether the owner of a claim can no longer be at work.
+/// Whether the sender that claimed a row can no longer be working on it.
 pub fn lease_expired(claimed_at: Millis, now: Millis) -> bool {
     now > claimed_at + CLAIM_LEASE_MS
 }
@@ -269,24 +262,26 @@ pub(crate) mod tests {
 
     /// Any row, or none.
     pub(crate) fn any_status() -> impl Strategy<Value = Option<RowStatus>> {
-        let some = (
-            prop::sample::select(&State::ALL[..]),
-            1u32..4,
-            any::<(bool, bool, bool)>(),
-        )
-            .prop_map(|(state, attempt, (doubted, failed, given_up))| RowStatus {
+        let flags = any::<(bool, bool, bool)>();
+        let status = (prop::sample::select(State::ALL), 1u32..4, flags).prop_map(
+            |(state, attempt, (was_unconfirmed, failed, abandoned))| RowStatus {
                 state,
                 attempt,
-                was_unconfirmed: doubted,
+                was_unconfirmed,
                 failed,
-                abandoned: given_up,
-            });
-        prop::option::of(some)
+                abandoned,
+            },
+        );
+        prop::option::of(status)
+    }
+
+    fn any_transition() -> impl Strategy<Value = Transition> {
+        prop::sample::select(Transition::VARIANTS)
     }
 
     #[test]
     fn state_names_match_ledger() {
-        for state in State::ALL {
+        for &state in State::ALL {
             assert_eq!(State::from_name(state.name()), Some(state));
             assert_eq!(serde_json::to_value(state).expect("text"), state.name());
         }
@@ -294,44 +289,53 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn settled_row_stays_settled(row in any_status(), step in prop::sample::select(&Transition::ALL[..]), attempt in 0u32..5) {
+        fn settled_row_stays_settled(row in any_status(), transition in any_transition(), attempt in 0u32..5) {
             let Some(before) = row else { return Ok(()) };
-            let Some(now) = apply(row, step, attempt) else { return Ok(()) };
+            let Some(after) = apply(row, transition, attempt) else { return Ok(()) };
             match before.state {
-                State::Accepted if step == Transition::RequeueUndelivered => prop_assert!(before.failed, "re-offered without a failure"),
-                State::Accepted => prop_assert_eq!(now.state, State::Accepted),
+                State::Accepted if transition == Transition::RequeueUndelivered => {
+                    prop_assert!(before.failed, "requeued without a failure");
+                }
+                State::Accepted => prop_assert_eq!(after.state, State::Accepted),
                 State::Rejected | State::Skipped => prop_assert!(false, "left a final state"),
                 State::Unconfirmed => prop_assert!(
-                    now.state == State::Accepted || step == Transition::Resend, "a doubt ends by a report or the operator's choice"
+                    after.state == State::Accepted || transition == Transition::Resend,
+                    "only a callback or the operator's choice ends the unconfirmed state"
                 ),
                 State::Claimed | State::Retry | State::Held => {}
             }
         }
 
         #[test]
-        fn old_attempt_changes_nothing(row in any_status(), step in prop::sample::select(&Transition::ALL[1..]), attempt in 0u32..5) {
-            let any_attempt = [Transition::Skip, Transition::Abandon].contains(&step);
-            if let (Some(now), false) = (apply(row, step, attempt), any_attempt) {
+        fn old_attempt_changes_nothing(row in any_status(), transition in any_transition(), attempt in 0u32..5) {
+            let ignores_attempt =
+                [Transition::Claim, Transition::Skip, Transition::Abandon].contains(&transition);
+            if let (Some(after), false) = (apply(row, transition, attempt), ignores_attempt) {
                 prop_assert_eq!(row.map(|row| row.attempt), Some(attempt));
-                prop_assert_eq!(now.attempt, attempt);
+                prop_assert_eq!(after.attempt, attempt);
             }
         }
 
         #[test]
-        fn unconfirmed_attempt_stays_visible(row in any_status(), step in prop::sample::select(&Transition::ALL[..]), attempt in 0u32..5) {
-            if let (Some(before), Some(now)) = (row, apply(row, step, attempt)) {
-                let visible = now.was_unconfirmed || matches!(now.state, State::Accepted | State::Unconfirmed | State::Rejected);
-                prop_assert!(!before.was_unconfirmed || visible, "{before:?} {step:?} {now:?}");
+        fn unconfirmed_attempt_stays_visible(row in any_status(), transition in any_transition(), attempt in 0u32..5) {
+            if let (Some(before), Some(after)) = (row, apply(row, transition, attempt)) {
+                let visible = after.was_unconfirmed
+                    || matches!(after.state, State::Accepted | State::Unconfirmed | State::Rejected);
+                prop_assert!(!before.was_unconfirmed || visible, "{before:?} {transition:?} {after:?}");
             }
         }
 
         #[test]
-        fn response_and_callbacks_commute(reports in 1usize..4, sender_first: bool, doubt: bool) {
-            let own = if doubt { Transition::MarkUnconfirmed } else { Transition::Accept };
-            let mut steps = vec![Transition::ApplyStatus; reports];
-            steps.insert(if sender_first { 0 } else { reports }, own);
-            let claimed = RowStatus { state: State::Claimed, attempt: 2, was_unconfirmed: false, failed: false, abandoned: false };
-            let end = steps.into_iter().fold(claimed, |row, step| apply(Some(row), step, 2).unwrap_or(row));
+        fn response_and_callbacks_commute(callbacks in 1usize..4, sender_first: bool, response_lost: bool) {
+            let recorded = if response_lost { Transition::MarkUnconfirmed } else { Transition::Accept };
+            let mut transitions = vec![Transition::ApplyStatus; callbacks];
+            transitions.insert(if sender_first { 0 } else { callbacks }, recorded);
+            let claimed = RowStatus {
+                state: State::Claimed, attempt: 2, was_unconfirmed: false, failed: false, abandoned: false,
+            };
+            let end = transitions
+                .into_iter()
+                .fold(claimed, |row, transition| apply(Some(row), transition, 2).unwrap_or(row));
             prop_assert_eq!(end, RowStatus { state: State::Accepted, ..claimed });
         }
     }

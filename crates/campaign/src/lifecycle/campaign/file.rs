@@ -1,0 +1,85 @@
+//! A campaign's files: how they are read, and how far each one is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::import::row::ImportCounts;
+use crate::import::value::OnBadValue;
+
+/// One of a campaign's files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignFile {
+    /// Name and size, as the upload was signed for.
+    #[serde(flatten)]
+    pub info: FileInfo,
+    /// How far it is.
+    pub stage: FileStage,
+    /// The S3 object version, so that every pass reads the same bytes.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// What happened to its rows. Exact once it is validated, except for recipients suppressed during enqueuing.
+    #[serde(default)]
+    pub counts: ImportCounts,
+    /// Rows that could be sent when it was validated; canary rows are chosen among them.
+    #[serde(default)]
+    pub usable: u64,
+    /// Why the whole file cannot be used.
+    #[serde(default)]
+    pub problem: Option<String>,
+}
+
+impl CampaignFile {
+    /// A file that is not uploaded yet.
+    pub fn pending(info: FileInfo) -> Self {
+        Self {
+            info,
+            stage: FileStage::Pending,
+            version: None,
+            counts: ImportCounts::default(),
+            usable: 0,
+            problem: None,
+        }
+    }
+}
+
+/// The file that an upload was signed for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// Its name on the operator's machine.
+    pub name: String,
+    /// Its exact size in bytes.
+    pub size: u64,
+}
+
+/// How far a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileStage {
+    /// An upload was signed for it.
+    Pending,
+    /// It was read to its end; none of its rows is in the queue.
+    Validated,
+    /// All of its rows are in the queue.
+    Enqueued,
+    /// It cannot be used.
+    Failed,
+}
+
+/// How a file is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportOptions {
+    /// The phone column, where it has none of the usual names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_column: Option<String>,
+    /// Region (ISO 3166-1 alpha-2) of numbers written without a country code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_region: Option<String>,
+    /// The delimiter, where detection is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// The encoding, where detection is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// What happens to values with white space that WhatsApp refuses.
+    #[serde(default)]
+    pub on_bad_value: OnBadValue,
+}

@@ -1,0 +1,50 @@
+//! When a campaign may send.
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::outcome::Millis;
+
+/// When the operator wants a campaign to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// No send starts before this time.
+    #[serde(default)]
+    pub not_before: Option<Millis>,
+    /// No send starts from this time on; the rows that are left are skipped as expired.
+    #[serde(default)]
+    pub not_after: Option<Millis>,
+}
+
+impl Schedule {
+    /// Whether it has begun.
+    pub fn has_begun(self, now: Millis) -> bool {
+        self.not_before.is_none_or(|not_before| not_before <= now)
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(self, now: Millis) -> bool {
+        self.not_after.is_some_and(|not_after| not_after <= now)
+    }
+}
+
+/// A pause in sending that the API asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cooldown {
+    /// When it ends.
+    pub until: Millis,
+    /// Why, as a sentence.
+    pub reason: String,
+}
+
+/// Whether sends of a campaign may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sendability {
+    /// They may start now.
+    Now,
+    /// Not before this time: the API asked for a cooldown, or the schedule has not begun.
+    NotBefore(Millis),
+    /// The schedule has ended: rows without an attempt are skipped.
+    Expired,
+    /// The campaign is paused or over, or has not started.
+    Stopped,
+}
