@@ -1,4 +1,4 @@
-//! The tally Lambda.
+//! The counter Lambda.
 
 use counter::Counter;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
@@ -6,9 +6,9 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let tally = &Counter::from_env().await?;
+    let counter = &Counter::from_env().await?;
     run(service_fn(move |event: LambdaEvent<_>| {
-        tally.handle(event.payload)
+        counter.handle(event.payload)
     }))
     .await
 }

@@ -1,28 +1,25 @@
-//! Batches that failed five times. Nobody in them is lost: they are noted, with their campaign, and go back into the
-//! queue. Whatever fails again and again stops its campaign, so that somebody looks.
+//! Batches that failed five times. They are recorded and go back into the queue, so that no row is lost. A batch that
+//! fails again and again pauses its campaign, so that an operator finds the cause.
 
 use std::time::Duration;
 
-use campaign::delivery::outcome::Millis;
+use campaign::delivery::batch::Batch;
+use cloud::batch_queue::QueueMessage;
 use lambda_runtime::{Error, tracing};
 
-use crate::{ReconcileStats, Reconciler, SHUTDOWN_RESERVE_MS};
+use crate::Reconciler;
+use crate::run::Run;
 
-/// A message that is looked at is hidden from other sweeps for this long.
+/// How long a received message is hidden from other runs.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A batch that died this often stops its campaign.
+/// A batch that came back from the dead-letter queue this often pauses its campaign.
 const MAX_DEAD_DELIVERIES: usize = 3;
 
 impl Reconciler {
-    /// Empties the dead-letter queue; leaves in it what is no batch, where the alarm shows it.
-    pub(crate) async fn drain_dead_letters(
-        &self,
-        now: Millis,
-        deadline: Millis,
-        swept: &mut ReconcileStats,
-    ) -> Result<(), Error> {
-        while cloud::now() + SHUTDOWN_RESERVE_MS < deadline {
+    /// Empties the dead-letter queue. A message that is no batch stays in it, where the alarm shows it.
+    pub(crate) async fn drain_dead_letters(&self, run: &mut Run) -> Result<(), Error> {
+        while !run.is_over() {
             let messages = self
                 .dead_letter_queue
                 .receive(10, VISIBILITY_TIMEOUT, Duration::from_secs(1))
@@ -31,33 +28,45 @@ impl Reconciler {
                 return Ok(());
             }
             for message in messages {
-                let batch = match message.parse_batch() {
-                    Ok(batch) => batch,
-                    Err(error) => {
-                        tracing::error!(
-                            message.id = message.id,
-                            "a dead letter is no batch: {error}"
-                        );
-                        continue;
-                    }
-                };
-                let times = self.dead_letters.record(&batch, &message.id, now).await?;
-                let (rows, first) = (batch.rows.len(), batch.rows.first().map(|row| row.row));
-                tracing::error!(campaign.id = %batch.campaign, rows, first, times, "a batch failed for good");
-                if times < MAX_DEAD_DELIVERIES {
-                    self.send_queue.enqueue(&[batch], Duration::ZERO).await?;
-                } else {
-                    let reason = format!(
-                        "A batch of {rows} rows failed {times} × 5 times. Read the sender's log for why, mend it, then resume: every row is offered again."
-                    );
-                    self.campaigns.pause(&batch.campaign, &reason).await?;
+                match message.parse_batch() {
+                    Ok(batch) => self.process_dead_letter(message, batch, run).await?,
+                    Err(error) => tracing::error!(
+                        message.id = message.id,
+                        "a dead letter is not a batch: {error}"
+                    ),
                 }
-                self.dead_letter_queue
-                    .delete(&[message.receipt_handle])
-                    .await?;
-                swept.dead_letters += 1;
             }
         }
+        Ok(())
+    }
+
+    #[tracing::instrument(skip_all, fields(campaign.id = %batch.campaign, rows = batch.rows.len()))]
+    async fn process_dead_letter(
+        &self,
+        message: QueueMessage,
+        batch: Batch,
+        run: &mut Run,
+    ) -> Result<(), Error> {
+        let deliveries = self
+            .dead_letters
+            .record(&batch, &message.id, run.now)
+            .await?;
+        let first_row = batch.rows.first().map(|row| row.row);
+        tracing::error!(row = first_row, deliveries, "a batch failed too often");
+        if deliveries < MAX_DEAD_DELIVERIES {
+            self.send_queue.enqueue(&[batch], Duration::ZERO).await?;
+        } else {
+            let rows = batch.rows.len();
+            let reason = format!(
+                "A batch of {rows} rows failed {deliveries} × 5 times. \
+                 Find the cause in the sender's log and remove it, then resume: every open row is sent again."
+            );
+            self.campaigns.pause(&batch.campaign, &reason).await?;
+        }
+        self.dead_letter_queue
+            .delete(&[message.receipt_handle])
+            .await?;
+        run.stats.dead_letters += 1;
         Ok(())
     }
 }

@@ -1,6 +1,5 @@
-//! Rows that stand still: read page by page, since no index would be cheaper. An index of what is due costs two more
-//! writes a row, twice what the ledger costs now; reading a million rows costs two cents, and only happens while a
-//! campaign stands still.
+//! Repairs of rows. The ledger is read partition by partition. An index of due rows would cost two more writes a row,
+//! twice what the ledger costs now; reading a million rows costs two cents, and happens only while a campaign is idle.
 
 use campaign::delivery::ledger::{SENDER_DIED, State, Transition, repair_transition};
 use campaign::delivery::outcome::{ErrorInfo, Millis};
@@ -11,39 +10,39 @@ use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::tracing;
 
-use crate::{ReconcileStats, Reconciler, SHUTDOWN_RESERVE_MS};
+use crate::Reconciler;
+use crate::run::Run;
 
-/// Pages under way at once.
-const CONCURRENT_PAGES: usize = 16;
+/// Partitions read at once.
+const CONCURRENT_PARTITIONS: usize = 16;
 
-/// What a page showed.
+/// What was found and repaired in a partition.
 #[derive(Clone, Copy, Debug, Default)]
-struct PageStats {
+struct PartitionStats {
     unconfirmed: usize,
     resent: usize,
     overdue: usize,
 }
 
 impl Reconciler {
-    /// Reads a campaign's ledger and settles what stands still; gives the number of retries whose time has come.
+    /// Reads a campaign's ledger and repairs its rows. Returns the number of retries that are due.
     pub(crate) async fn repair_ledger(
         &self,
         campaign: &Campaign,
-        now: Millis,
-        deadline: Millis,
-        swept: &mut ReconcileStats,
+        run: &mut Run,
     ) -> Result<usize, cloud::Error> {
-        let last = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
-        let mut pages = stream::iter(0..=partition_of(last))
-            .map(|page| self.repair_page(campaign, page, now))
-            .buffer_unordered(CONCURRENT_PAGES);
+        let now = run.now;
+        let last_row = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
+        let mut partitions = stream::iter(0..=partition_of(last_row))
+            .map(|partition| self.repair_partition(campaign, partition, now))
+            .buffer_unordered(CONCURRENT_PARTITIONS);
         let mut overdue = 0;
-        while let Some(found) = pages.try_next().await? {
-            swept.unconfirmed += found.unconfirmed;
-            swept.resent += found.resent;
-            overdue += found.overdue;
-            if cloud::now() + SHUTDOWN_RESERVE_MS > deadline {
-                tracing::warn!(campaign.id = %campaign.id, "time is over before the ledger was read to its end");
+        while let Some(repaired) = partitions.try_next().await? {
+            run.stats.unconfirmed += repaired.unconfirmed;
+            run.stats.resent += repaired.resent;
+            overdue += repaired.overdue;
+            if run.is_over() {
+                tracing::warn!("the run's time is over before the ledger was read to its end");
                 return Ok(overdue);
             }
         }
@@ -51,50 +50,50 @@ impl Reconciler {
         Ok(overdue)
     }
 
-    async fn repair_page(
+    async fn repair_partition(
         &self,
         campaign: &Campaign,
-        page: RowNumber,
+        partition: RowNumber,
         now: Millis,
-    ) -> Result<PageStats, cloud::Error> {
-        let mut found = PageStats::default();
-        for row in self.ledger.list_partition(&campaign.id, page).await? {
-            let due = row.not_before.is_none_or(|due| due <= now);
-            found.overdue += usize::from(row.state == State::Retry && due);
-            self.repair_row(campaign, &row, now, &mut found).await?;
+    ) -> Result<PartitionStats, cloud::Error> {
+        let sends = disposition(campaign, now) == Disposition::Send;
+        let mut stats = PartitionStats::default();
+        for row in self.ledger.list_partition(&campaign.id, partition).await? {
+            let is_due = row.not_before.is_none_or(|not_before| not_before <= now);
+            stats.overdue += usize::from(row.state == State::Retry && is_due);
+            let transition =
+                repair_transition(row.status(), row.claimed_at, campaign.policy, sends, now);
+            if let Some(transition) = transition {
+                self.repair_row(campaign, &row, transition, &mut stats)
+                    .await?;
+            }
         }
-        Ok(found)
+        Ok(stats)
     }
 
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, row = row.row, number = row.attempt))]
     async fn repair_row(
         &self,
         campaign: &Campaign,
         row: &LedgerRow,
-        now: Millis,
-        found: &mut PageStats,
+        transition: Transition,
+        stats: &mut PartitionStats,
     ) -> Result<(), cloud::Error> {
-        let step = repair_transition(
-            row.status(),
-            row.claimed_at,
-            campaign.policy,
-            disposition(campaign, now) == Disposition::Send,
-            now,
-        );
-        let (Some(step), Some(number)) = (step, row.row_number()) else {
+        let (id, attempt) = (&campaign.id, row.attempt);
+        let Some(row) = row.row_number() else {
             return Ok(());
         };
-        let (id, attempt) = (&campaign.id, row.attempt);
-        if step == Transition::Resend {
-            let resent = self.ledger.schedule_resend(id, number, attempt).await?;
-            found.resent += usize::from(resent);
-            found.overdue += usize::from(resent);
+        if transition == Transition::Resend {
+            let is_repaired = self.ledger.schedule_resend(id, row, attempt).await?;
+            stats.resent += usize::from(is_repaired);
+            stats.overdue += usize::from(is_repaired);
         } else {
-            let fault = ErrorInfo::transport(SENDER_DIED);
-            let doubted = self
+            let error = ErrorInfo::transport(SENDER_DIED);
+            let is_repaired = self
                 .ledger
-                .record_outcome(id, number, attempt, step, &fault)
+                .record_outcome(id, row, attempt, transition, &error)
                 .await?;
-            found.unconfirmed += usize::from(doubted);
+            stats.unconfirmed += usize::from(is_repaired);
         }
         Ok(())
     }

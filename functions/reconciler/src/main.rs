@@ -1,4 +1,4 @@
-//! The sweep Lambda.
+//! The reconciler Lambda.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn, tracing};
 use reconciler::Reconciler;
@@ -7,9 +7,9 @@ use serde::de::IgnoredAny;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let sweep = &Reconciler::from_env().await?;
+    let reconciler = &Reconciler::from_env().await?;
     run(service_fn(move |event: LambdaEvent<IgnoredAny>| {
-        sweep.handle(event.context)
+        reconciler.handle(event.context)
     }))
     .await
 }

@@ -1,4 +1,10 @@
-//! Delivery.
+//! Delivery: from a row in the queue to a final state in the ledger.
+//!
+//! - [`batch`]: how rows are cut into queue messages
+//! - [`pacing`]: when a slot may send
+//! - [`outcome`]: what the sender knows after a send, and what it does next
+//! - [`ledger`]: the states of a row, and which transitions are allowed
+//! - [`requeue`]: which rows go into the queue again
 
 pub mod batch;
 pub mod ledger;

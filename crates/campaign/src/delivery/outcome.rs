@@ -1,4 +1,4 @@
-//! After a call: what is known, and what to do next.
+//! The outcome of a send: what the sender knows, and what it does next.
 
 use std::time::Duration;
 
@@ -7,61 +7,61 @@ use serde::{Deserialize, Serialize};
 /// Milliseconds since the Unix epoch.
 pub type Millis = u64;
 
-/// What is known after a call.
+/// What the sender knows after a send.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// The API took the message.
+    /// The API accepted the message.
     Accepted(Acceptance),
-    /// The API answered that it did not.
+    /// The API answered that it did not accept it.
     Refused(Refusal),
-    /// The request never left: certainly not sent.
+    /// The request did not reach the API: certainly not sent.
     NotSent(ErrorInfo),
-    /// The request may have arrived, and no answer says what became of it.
+    /// The request may have reached the API, but no usable response came back.
     Unconfirmed(ErrorInfo),
 }
 
-/// The API's word that it took a message; delivery is another matter.
+/// The API's response to an accepted message. It says nothing about delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acceptance {
     /// The message's id.
     pub wamid: String,
-    /// The recipient's id; may differ from the number (Brazil, Mexico) or be absent.
+    /// The recipient's WhatsApp id; it may differ from the phone number (Brazil, Mexico) or be absent.
     pub wa_id: Option<String>,
-    /// The recipient's business-scoped id, where Meta names it.
+    /// The recipient's business-scoped user id, where Meta sends it.
     pub user_id: Option<String>,
-    /// `accepted`, `held_for_quality_assessment` or `paused`, where the API says.
+    /// `accepted`, `held_for_quality_assessment` or `paused`, where the API sends it.
     pub message_status: Option<String>,
 }
 
-/// A refusal with the decision on it.
+/// The API's refusal of a message, classified.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
-    /// The decision.
+    /// What to do about it.
     pub class: ErrorClass,
     /// What happened.
     pub error: ErrorInfo,
-    /// How long the API asks to wait, where it does.
+    /// How long to wait before the next attempt, where the API says so.
     pub retry_after: Option<Duration>,
 }
 
-/// What went wrong, for the ledger and for people.
+/// What went wrong, for the ledger and for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorInfo {
-    /// The Graph API's code; none for faults of the way there.
+    /// The Graph API's error code; `None` for errors of the transport.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i64>,
-    /// What it means, in a few words.
+    /// A short description.
     pub title: String,
-    /// What the API adds.
+    /// Details from the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<String>,
-    /// Meta's trace id, for their support.
+    /// Meta's trace id, for its support.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fbtrace_id: Option<String>,
 }
 
 impl ErrorInfo {
-    /// A fault of the way there, which no answer of the API describes.
+    /// An error of the transport, or of our own: no response of the API describes it.
     pub fn transport(title: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -70,105 +70,105 @@ impl ErrorInfo {
     }
 }
 
-/// What a refusal calls for.
+/// What to do about a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Another try after a while.
+    /// Try again later.
     Retry(Backoff),
     /// Final for this recipient.
     Recipient,
-    /// Final for this recipient if the row's own data are to blame; else no row will fare better.
+    /// Final for this recipient if the row's own data may be the cause; otherwise every row would be refused.
     RowOrCampaign(ErrorCause),
-    /// The campaign must stop: no row will fare better.
+    /// Every row of the campaign would be refused: pause it.
     Campaign,
-    /// The account must stop: no campaign will fare better.
+    /// Every message of the account would be refused: pause all campaigns.
     Account,
-    /// The access token is not valid (any more): read it anew once, then stop the account.
+    /// The access token is not valid, or no longer: read it again once, then pause all campaigns.
     InvalidToken,
-    /// It may have been sent all the same.
+    /// The message may have been sent in spite of the error.
     Unconfirmed,
 }
 
-/// Which of a row's data an ambiguous refusal may be about.
+/// Which of a row's data may have caused an ambiguous refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorCause {
-    /// Anything, the number included.
+    /// Any of its data, including the phone number.
     Anything,
-    /// What the row filled in.
+    /// Its values in the message.
     Values,
-    /// The template's name or language.
+    /// The template's name or language, where they come from the row.
     TemplateName,
-    /// The link or id of a media file.
+    /// The link or id of its media file.
     Media,
 }
 
-/// Whom a refusal asks to slow down.
+/// What a refusal asks to slow down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ThrottleScope {
     /// This row only.
     Row,
-    /// The slot that met it.
+    /// The slot that received it.
     Slot,
-    /// Every row of the campaign: none would fare better before.
+    /// The whole campaign: no row would be accepted earlier.
     Campaign,
 }
 
-/// Waits that grow: `first`, `first × factor`, … at most `cap` seconds, `tries` times.
+/// Exponential delays: `first_seconds`, `first_seconds × factor`, …, at most `max_seconds` each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// Who waits.
+    /// What waits.
     pub scope: ThrottleScope,
     /// Seconds before the second attempt.
     pub first_seconds: u32,
-    /// Growth from try to try.
+    /// Growth of the delay from attempt to attempt.
     pub factor: u32,
-    /// The longest wait in seconds.
+    /// The longest delay in seconds.
     pub max_seconds: u32,
-    /// How many attempts may meet this refusal before giving up.
+    /// How many attempts are made before the give-up rule applies.
     pub max_attempts: u32,
-    /// What giving up means.
+    /// What happens then.
     pub give_up: GiveUpRule,
 }
 
-/// The end of patience.
+/// What happens when no attempts are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GiveUpRule {
     /// The row is rejected.
     Reject,
-    /// The campaign stops and the row is held.
+    /// The campaign is paused and the row is held.
     Pause,
-    /// The same, unless the row's own data may be to blame: then it is rejected.
+    /// The same, unless the row's own data may be the cause: then the row is rejected.
     PauseUnless(ErrorCause),
 }
 
-/// What the sender does about a row.
+/// What the sender does next about a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NextAction {
-    /// Record that it was taken.
+    /// Record the acceptance.
     Accept(Acceptance),
-    /// Record that it is refused for good.
+    /// Record the final refusal.
     Reject(ErrorInfo),
-    /// Offer it again, not before this time.
+    /// Put it into the queue again.
     Retry {
         /// Earliest time of the next attempt.
         not_before: Millis,
         /// Why.
         error: ErrorInfo,
-        /// Who else slows down.
+        /// What else slows down.
         scope: ThrottleScope,
     },
-    /// Keep it and stop.
+    /// Hold the row and pause the campaign or the account.
     Hold {
         /// Why.
         error: ErrorInfo,
-        /// What stops.
+        /// What is paused.
         pause: PauseScope,
     },
-    /// Record the doubt.
+    /// Record that the message may have been sent.
     MarkUnconfirmed(ErrorInfo),
 }
 
-/// What a refusal stops that no row would escape.
+/// What a refusal pauses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PauseScope {
     /// The campaign.
@@ -177,26 +177,26 @@ pub enum PauseScope {
     Account,
 }
 
-/// What a decision depends on besides the outcome.
+/// What the decision depends on besides the outcome.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryContext {
     /// The attempt that ended, from 1.
     pub attempt: u32,
     /// Now.
     pub now: Millis,
-    /// Whether the row filled in any value.
+    /// Whether any value of the message comes from the row.
     pub values_vary: bool,
-    /// Whether the template's name or language came from the row.
+    /// Whether the template's name or language comes from the row.
     pub name_varies: bool,
-    /// Whether a media file's link or id came from the row.
+    /// Whether a media file's link or id comes from the row.
     pub media_varies: bool,
-    /// Whether any row of this campaign was accepted yet.
+    /// Whether any row of the campaign was accepted so far.
     pub has_acceptance: bool,
-    /// 0 to 1, drawn anew each time: spreads retries over a quarter of the wait.
+    /// A random number from 0 to 1, new for each decision: it adds up to a quarter of the delay.
     pub jitter: f64,
 }
 
-/// How often an ambiguous refusal is tried before the whole campaign is blamed, and how many seconds apart.
+/// For an ambiguous refusal, before any row was accepted: after the last attempt the whole campaign is paused.
 const AMBIGUOUS_BACKOFF: Backoff = Backoff {
     scope: ThrottleScope::Row,
     first_seconds: 2,
@@ -206,7 +206,7 @@ const AMBIGUOUS_BACKOFF: Backoff = Backoff {
     give_up: GiveUpRule::Pause,
 };
 
-/// A connection that could not be made.
+/// For a connection that could not be made.
 const NOT_SENT_BACKOFF: Backoff = Backoff {
     scope: ThrottleScope::Slot,
     first_seconds: 1,
@@ -216,82 +216,90 @@ const NOT_SENT_BACKOFF: Backoff = Backoff {
     give_up: GiveUpRule::Pause,
 };
 
-/// Decides what becomes of a row after a call.
-pub fn next_action(outcome: Outcome, at: RetryContext) -> NextAction {
+/// Decides what the sender does next about a row.
+pub fn next_action(outcome: Outcome, context: RetryContext) -> NextAction {
     match outcome {
         Outcome::Accepted(acceptance) => NextAction::Accept(acceptance),
-        Outcome::Unconfirmed(fault) => NextAction::MarkUnconfirmed(fault),
-        Outcome::NotSent(fault) => schedule_retry(NOT_SENT_BACKOFF, None, fault, at),
-        Outcome::Refused(Refusal {
-            class,
-            error: fault,
-            retry_after: wait,
-        }) => match class {
-            ErrorClass::Retry(backoff) => schedule_retry(backoff, wait, fault, at),
-            ErrorClass::Recipient => NextAction::Reject(fault),
-            ErrorClass::Account | ErrorClass::InvalidToken => hold(fault, PauseScope::Account),
-            ErrorClass::Campaign => hold(fault, PauseScope::Campaign),
-            ErrorClass::RowOrCampaign(blame) if !row_may_be_the_cause(blame, at) => {
-                hold(fault, PauseScope::Campaign)
-            }
-            // Once a row went through, the message as such is sound, so this row's data are at fault.
-            ErrorClass::RowOrCampaign(_) if at.has_acceptance => NextAction::Reject(fault),
-            ErrorClass::RowOrCampaign(_) => schedule_retry(AMBIGUOUS_BACKOFF, wait, fault, at),
-            ErrorClass::Unconfirmed => NextAction::MarkUnconfirmed(fault),
-        },
+        Outcome::Unconfirmed(error) => NextAction::MarkUnconfirmed(error),
+        Outcome::NotSent(error) => schedule_retry(NOT_SENT_BACKOFF, None, error, context),
+        Outcome::Refused(refusal) => after_refusal(refusal, context),
     }
 }
 
-fn hold(fault: ErrorInfo, stops: PauseScope) -> NextAction {
-    NextAction::Hold {
-        error: fault,
-        pause: stops,
+fn after_refusal(refusal: Refusal, context: RetryContext) -> NextAction {
+    let Refusal {
+        class,
+        error,
+        retry_after,
+    } = refusal;
+    match class {
+        ErrorClass::Retry(backoff) => schedule_retry(backoff, retry_after, error, context),
+        ErrorClass::Recipient => NextAction::Reject(error),
+        ErrorClass::Account | ErrorClass::InvalidToken => hold(error, PauseScope::Account),
+        ErrorClass::Campaign => hold(error, PauseScope::Campaign),
+        ErrorClass::RowOrCampaign(cause) if !row_may_be_the_cause(cause, context) => {
+            hold(error, PauseScope::Campaign)
+        }
+        // After one acceptance the message as such is valid, so the cause is in this row's data.
+        ErrorClass::RowOrCampaign(_) if context.has_acceptance => NextAction::Reject(error),
+        ErrorClass::RowOrCampaign(_) => {
+            schedule_retry(AMBIGUOUS_BACKOFF, retry_after, error, context)
+        }
+        ErrorClass::Unconfirmed => NextAction::MarkUnconfirmed(error),
     }
 }
 
-fn row_may_be_the_cause(blame: ErrorCause, at: RetryContext) -> bool {
-    match blame {
+fn hold(error: ErrorInfo, pause: PauseScope) -> NextAction {
+    NextAction::Hold { error, pause }
+}
+
+fn row_may_be_the_cause(cause: ErrorCause, context: RetryContext) -> bool {
+    match cause {
         ErrorCause::Anything => true,
-        ErrorCause::Values => at.values_vary,
-        ErrorCause::TemplateName => at.name_varies,
-        ErrorCause::Media => at.media_varies,
+        ErrorCause::Values => context.values_vary,
+        ErrorCause::TemplateName => context.name_varies,
+        ErrorCause::Media => context.media_varies,
     }
 }
 
+/// A retry after the delay that the API asks for, else after the backoff's; without retries left, the give-up rule.
 fn schedule_retry(
     backoff: Backoff,
-    wait: Option<Duration>,
-    fault: ErrorInfo,
-    at: RetryContext,
+    retry_after: Option<Duration>,
+    error: ErrorInfo,
+    context: RetryContext,
 ) -> NextAction {
-    if at.attempt >= backoff.max_attempts {
-        return match backoff.give_up {
-            GiveUpRule::Reject => NextAction::Reject(fault),
-            GiveUpRule::PauseUnless(blame) if row_may_be_the_cause(blame, at) => {
-                NextAction::Reject(fault)
-            }
-            GiveUpRule::PauseUnless(_) => hold(fault, PauseScope::Campaign),
-            GiveUpRule::Pause => hold(fault, PauseScope::Campaign),
-        };
+    if context.attempt >= backoff.max_attempts {
+        return give_up(backoff.give_up, error, context);
     }
-    let wait = wait.unwrap_or_else(|| backoff.delay_after(at.attempt));
-    let spread = wait.as_secs_f64() * (1.0 + 0.25 * at.jitter.clamp(0.0, 1.0));
+    let delay = retry_after.unwrap_or_else(|| backoff.delay_after(context.attempt));
+    let with_jitter = delay.as_secs_f64() * (1.0 + 0.25 * context.jitter.clamp(0.0, 1.0));
     NextAction::Retry {
-        not_before: at.now + (spread * 1000.0) as Millis,
-        error: fault,
+        not_before: context.now + (with_jitter * 1000.0) as Millis,
+        error,
         scope: backoff.scope,
     }
 }
 
+fn give_up(rule: GiveUpRule, error: ErrorInfo, context: RetryContext) -> NextAction {
+    match rule {
+        GiveUpRule::Reject => NextAction::Reject(error),
+        GiveUpRule::PauseUnless(cause) if row_may_be_the_cause(cause, context) => {
+            NextAction::Reject(error)
+        }
+        GiveUpRule::PauseUnless(_) | GiveUpRule::Pause => hold(error, PauseScope::Campaign),
+    }
+}
+
 impl Backoff {
-    /// The wait after the given attempt, from 1.
+    /// The delay after the given attempt, from 1.
     pub fn delay_after(self, attempt: u32) -> Duration {
         let growth = self.factor.saturating_pow(attempt.saturating_sub(1));
-        Duration::from_secs(u64::from(
-            self.first_seconds
-                .saturating_mul(growth)
-                .min(self.max_seconds),
-        ))
+        let seconds = self
+            .first_seconds
+            .saturating_mul(growth)
+            .min(self.max_seconds);
+        Duration::from_secs(u64::from(seconds))
     }
 }
 
@@ -300,14 +308,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn at(attempt: u32, proven: bool) -> RetryContext {
+    fn context(attempt: u32, has_acceptance: bool) -> RetryContext {
         RetryContext {
             attempt,
             now: 1_000_000,
             values_vary: true,
             name_varies: false,
             media_varies: false,
-            has_acceptance: proven,
+            has_acceptance,
             jitter: 0.0,
         }
     }
@@ -323,15 +331,20 @@ mod tests {
         })
     }
 
+    const BACKOFF: Backoff = Backoff {
+        scope: ThrottleScope::Row,
+        first_seconds: 2,
+        factor: 2,
+        max_seconds: 60,
+        max_attempts: 9,
+        give_up: GiveUpRule::Pause,
+    };
+
     #[test]
     fn delays_grow_to_their_maximum() {
         let backoff = Backoff {
-            scope: ThrottleScope::Row,
             first_seconds: 1,
-            factor: 2,
-            max_seconds: 60,
-            max_attempts: u32::MAX,
-            give_up: GiveUpRule::Pause,
+            ..BACKOFF
         };
         let seconds: Vec<u64> = (1..=8)
             .map(|attempt| backoff.delay_after(attempt).as_secs())
@@ -344,46 +357,36 @@ mod tests {
     fn ambiguous_refusal_pauses_campaign_until_one_row_is_accepted() {
         let ambiguous = ErrorClass::RowOrCampaign(ErrorCause::Anything);
         assert!(matches!(
-            next_action(refusal_of(ambiguous), at(1, true)),
+            next_action(refusal_of(ambiguous), context(1, true)),
             NextAction::Reject(_)
         ));
         assert!(matches!(
-            next_action(refusal_of(ambiguous), at(1, false)),
+            next_action(refusal_of(ambiguous), context(1, false)),
             NextAction::Retry {
                 not_before: 1_002_000,
                 ..
             }
         ));
         assert!(matches!(
-            next_action(refusal_of(ambiguous), at(3, false)),
+            next_action(refusal_of(ambiguous), context(3, false)),
             NextAction::Hold { .. }
         ));
         let template = ErrorClass::RowOrCampaign(ErrorCause::TemplateName);
         assert!(matches!(
-            next_action(refusal_of(template), at(1, true)),
+            next_action(refusal_of(template), context(1, true)),
             NextAction::Hold { .. }
         ));
     }
 
     #[test]
     fn retry_after_overrides_backoff() {
-        let backoff = Backoff {
-            scope: ThrottleScope::Row,
-            first_seconds: 300,
-            factor: 1,
-            max_seconds: 300,
-            max_attempts: 9,
-            give_up: GiveUpRule::Pause,
-        };
-        let wait = Some(Duration::from_secs(3600));
         let refusal = Refusal {
-            class: ErrorClass::Retry(backoff),
+            class: ErrorClass::Retry(BACKOFF),
             error: ErrorInfo::default(),
-            retry_after: wait,
+            retry_after: Some(Duration::from_secs(3600)),
         };
-        let step = next_action(Outcome::Refused(refusal), at(1, true));
         assert!(matches!(
-            step,
+            next_action(Outcome::Refused(refusal), context(1, true)),
             NextAction::Retry {
                 not_before: 4_600_000,
                 ..
@@ -393,18 +396,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn unconfirmed_is_never_retried_and_retry_is_never_early(attempt in 1u32..100, proven: bool, jitter in 0.0f64..1.0, tries in 1u32..20) {
-            let circumstances = RetryContext { jitter, ..at(attempt, proven) };
-            let doubt = next_action(Outcome::Unconfirmed(ErrorInfo::default()), circumstances);
-            prop_assert!(matches!(doubt, NextAction::MarkUnconfirmed(_)));
-            let backoff = Backoff { scope: ThrottleScope::Row, first_seconds: 2, factor: 2, max_seconds: 60, max_attempts: tries, give_up: GiveUpRule::Reject };
-            match next_action(refusal_of(ErrorClass::Retry(backoff)), circumstances) {
+        fn unconfirmed_is_never_retried_and_retry_is_never_early(
+            attempt in 1u32..100, has_acceptance: bool, jitter in 0.0f64..1.0, max_attempts in 1u32..20,
+        ) {
+            let context = RetryContext { jitter, ..context(attempt, has_acceptance) };
+            let unconfirmed = next_action(Outcome::Unconfirmed(ErrorInfo::default()), context);
+            prop_assert!(matches!(unconfirmed, NextAction::MarkUnconfirmed(_)));
+            let backoff = Backoff { max_attempts, give_up: GiveUpRule::Reject, ..BACKOFF };
+            match next_action(refusal_of(ErrorClass::Retry(backoff)), context) {
                 NextAction::Retry { not_before, .. } => {
-                    prop_assert!(attempt < tries);
-                    let wait = backoff.delay_after(attempt).as_millis() as u64;
-                    prop_assert!((wait..=wait + wait / 4).contains(&(not_before - circumstances.now)));
+                    prop_assert!(attempt < max_attempts);
+                    let delay = backoff.delay_after(attempt).as_millis() as u64;
+                    prop_assert!((delay..=delay + delay / 4).contains(&(not_before - context.now)));
                 }
-                NextAction::Reject(_) => prop_assert!(attempt >= tries),
+                NextAction::Reject(_) => prop_assert!(attempt >= max_attempts),
                 other => prop_assert!(false, "{:?}", other),
             }
         }

@@ -1,35 +1,34 @@
-//! When a slot may call: the hard ceiling.
+//! When a slot may send: the hard ceiling on sends per second.
 //!
-//! A slot is one concurrent execution of the sender; the platform runs at most `slots` of them. If calls of one slot
-//! are never closer than an interval, any half-open second holds at most `slots × per_slot` calls. Two rules keep
-//! them apart, whatever happens in between:
+//! A slot is one concurrent execution of the sender; Lambda runs at most `slots` of them. If two sends of one slot are
+//! never closer than an interval, any half-open second holds at most `slots × per_slot` sends. Two rules keep them apart:
 //!
-//! 1. *Tick*: within an invocation the next call starts an interval after the last one *really* started, so a late
-//!    start moves the ticks behind it instead of crowding them.
-//! 2. *Enter*: an invocation waits an interval before its first call. Whoever had the slot before, in this process or in
-//!    another, called before the invocation began.
+//! 1. *Tick*: within an invocation, the next send starts an interval after the last one *really* started. A late send
+//!    delays the ticks after it instead of crowding them.
+//! 2. *Enter*: an invocation waits an interval before its first send. The slot's previous invocation, in this process or
+//!    in another, sent its last message before this invocation began.
 //!
-//! Holding back the end of an invocation instead (so that the next one may call at once) does not do: a process that is
-//! killed right after a call cannot hold, and processes that come and go may then hand slots on faster than calls age.
-//! The proof in virtual time found 81 calls of 80 allowed, once in a million.
+//! Waiting at the end of an invocation instead, so that the next one may send at once, is not safe: a process that is
+//! killed right after a send cannot wait. The proof in virtual time found 81 sends where 80 were allowed, once in a
+//! million sends.
 //!
-//! Times are [`Duration`]s on any one monotonic clock.
+//! Times are [`Duration`]s on one monotonic clock.
 
 use std::time::Duration;
 
-/// The send budget as slots and calls per second of each.
+/// The send budget as a number of slots and the sends per second of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Concurrent executions of the sender (its reserved concurrency).
     pub slots: u32,
-    /// Calls per second of one slot.
+    /// Sends per second of one slot.
     pub per_slot: u32,
 }
 
-/// The three numbers contradict each other.
+/// The budget is not the product of slots and rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "SLOTS × SLOT_RATE is {product}, but TPS_BUDGET is {budget}: the product must equal the budget, and none may be 0"
+    "SLOTS × SLOT_RATE is {product}, but TPS_BUDGET is {budget}: set them so that the product equals the budget, and none is 0"
 )]
 pub struct RateMismatch {
     product: u64,
@@ -37,7 +36,7 @@ pub struct RateMismatch {
 }
 
 impl Rate {
-    /// `slots` = 0 stands for "as many as the budget".
+    /// A rate of `budget` sends per second; `slots` = 0 means one slot for each of them.
     pub fn new(budget: u32, slots: u32, per_slot: u32) -> Result<Self, RateMismatch> {
         let slots = if slots == 0 { budget } else { slots };
         let product = u64::from(slots) * u64::from(per_slot);
@@ -47,21 +46,21 @@ impl Rate {
         Ok(Self { slots, per_slot })
     }
 
-    /// Calls per second of all slots together.
+    /// Sends per second of all slots together.
     pub fn budget(self) -> u32 {
         self.slots * self.per_slot
     }
 
-    /// The least time between two calls of a slot, rounded up.
+    /// The minimum time between two sends of a slot, rounded up.
     pub fn interval(self) -> Duration {
         Duration::from_nanos(1_000_000_000u64.div_ceil(u64::from(self.per_slot)))
     }
 }
 
-/// The full pace of a slot, in parts: a refusal for too much throughput halves it, an acceptance gives a part back.
+/// The full pace of a slot. A throttling error halves the pace; each acceptance adds 1 until it is full again.
 const FULL_PACE: u32 = 32;
 
-/// The memory of one slot: lives as long as its process, across invocations.
+/// The pacing state of one slot. It lives as long as the process, across invocations.
 #[derive(Debug)]
 pub struct Slot {
     interval: Duration,
@@ -72,7 +71,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// A process that has not called yet.
+    /// The slot of a process that has not sent yet.
     pub fn new(rate: Rate) -> Self {
         Self {
             interval: rate.interval(),
@@ -83,12 +82,12 @@ impl Slot {
         }
     }
 
-    /// An invocation begins.
+    /// Notes that an invocation begins.
     pub fn begin_invocation(&mut self, now: Duration) {
         self.earliest_send = now + self.interval;
     }
 
-    /// No call may start before this.
+    /// The earliest time of the next send.
     pub fn next_send_at(&self) -> Duration {
         let after_last = self.last_send.map_or(Duration::ZERO, |last| {
             last + self.interval * FULL_PACE / self.pace
@@ -96,18 +95,18 @@ impl Slot {
         after_last.max(self.earliest_send)
     }
 
-    /// The least time between two calls.
+    /// The minimum time between two sends at full pace.
     pub fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// From here on the next call may be prepared: an interval of full pace before it, or at once.
+    /// When to prepare the next send: one full-pace interval before it.
     pub fn prepare_at(&self) -> Duration {
         self.next_send_at().saturating_sub(self.interval)
     }
 
-    /// The call that started at `call` met a refusal for too much throughput: half the pace from now on. Refusals of
-    /// calls from before the last slowing are echoes of the same.
+    /// Halves the pace after a throttling error for the send that started at `sent_at`. Errors of sends that started
+    /// before the pace was last halved do not count: they have the same cause.
     pub fn slow_down(&mut self, sent_at: Duration, now: Duration) {
         if sent_at >= self.slowed_at {
             self.slowed_at = now;
@@ -115,14 +114,14 @@ impl Slot {
         }
     }
 
-    /// A call was accepted: a part of the pace comes back.
+    /// Raises the pace by a step after an acceptance.
     pub fn recover(&mut self) {
         self.pace = (self.pace + 1).min(FULL_PACE);
     }
 
-    /// A call starts now.
+    /// Notes that a send starts now.
     pub fn record_send(&mut self, now: Duration) {
-        debug_assert!(now >= self.next_send_at(), "a call before its tick");
+        debug_assert!(now >= self.next_send_at(), "a send before its tick");
         self.last_send = Some(now);
     }
 }
@@ -153,7 +152,7 @@ mod tests {
         }
     }
 
-    /// One slot's life: how late each call and each invocation start, and which invocations are killed.
+    /// An invocation of one slot: how late it and each of its sends start, and whether it is killed at the end.
     #[derive(Clone, Debug)]
     struct Invocation {
         gap_ms: u64,
@@ -175,26 +174,26 @@ mod tests {
     proptest! {
         #[test]
         fn sends_of_one_slot_keep_the_interval(
-            life in prop::collection::vec(invocation(), 1..12), per_slot in 1u32..20,
+            invocations in prop::collection::vec(invocation(), 1..12), per_slot in 1u32..20,
         ) {
             let rate = Rate { slots: 1, per_slot };
             let mut now = Duration::from_secs(5);
             let mut slot = Slot::new(rate);
-            let mut calls = Vec::new();
-            for Invocation { gap_ms, lateness_ms, killed } in life {
+            let mut sends = Vec::new();
+            for Invocation { gap_ms, lateness_ms, killed } in invocations {
                 now += Duration::from_millis(gap_ms);
                 slot.begin_invocation(now);
-                for late in lateness_ms {
-                    now = now.max(slot.next_send_at()) + Duration::from_millis(late);
+                for lateness in lateness_ms {
+                    now = now.max(slot.next_send_at()) + Duration::from_millis(lateness);
                     slot.record_send(now);
-                    calls.push(now);
+                    sends.push(now);
                 }
-                // The slot goes on in another process, or in the same one.
+                // The slot continues in another process, or in the same one.
                 if killed {
                     slot = Slot::new(rate);
                 }
             }
-            for pair in calls.windows(2) {
+            for pair in sends.windows(2) {
                 prop_assert!(pair[1] - pair[0] >= rate.interval());
             }
         }
@@ -213,19 +212,19 @@ mod tests {
         assert_eq!(slot.next_send_at(), 7 * second);
         assert_eq!(slot.prepare_at(), 6 * second);
         slot.slow_down(5 * second, 6 * second);
-        assert_eq!(slot.next_send_at(), 7 * second, "an echo");
+        assert_eq!(slot.next_send_at(), 7 * second, "same cause");
         slot.record_send(7 * second);
         slot.slow_down(7 * second, 8 * second);
         assert_eq!(slot.next_send_at(), 11 * second);
         (0..FULL_PACE).for_each(|_| slot.recover());
         assert_eq!(slot.next_send_at(), 8 * second);
-        for call in 9..99 {
-            slot.slow_down(call * second, call * second);
+        for at in 9..99 {
+            slot.slow_down(at * second, at * second);
         }
         assert_eq!(
             slot.next_send_at(),
             (7 + FULL_PACE) * second,
-            "never quite still"
+            "the pace never becomes zero"
         );
     }
 }

@@ -1,43 +1,44 @@
-//! Offering rows again: which of a file's rows belong into the queue, given what the ledger says of them.
+//! Requeueing: which of a file's rows go into the queue again, given their status in the ledger.
 //!
-//! Queue messages may be lost, so offering a row again is always safe; it only costs. Rows of a campaign that will not
-//! go on are settled here, so that nobody is left in between.
+//! Queue messages may be lost, so a campaign's rows are put into the queue again after a pause or a loss. A duplicate
+//! does no harm: only one sender can claim a row. Rows of a campaign that will not be sent are settled here, so that no
+//! row stays open.
 
 use crate::delivery::ledger::{RowStatus, State};
 use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{Campaign, CampaignState, Sendability};
 
-/// Retries that are due within this time go into the queue: SQS delays messages no longer than 15 minutes.
+/// Retries that are due within this time go into the queue: SQS delays messages by 15 minutes at most.
 const DUE_SOON_MS: Millis = 10 * 60_000;
 
-/// What is done about a row.
+/// What happens to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequeueDecision {
-    /// Into the queue.
+    /// It goes into the queue.
     Enqueue,
-    /// Not sent, and not going to be.
+    /// It was not sent, and is not going to be.
     Skip(SkipReason),
-    /// Not going to be sent, but it may have been.
+    /// It is not going to be sent again, but it may have been sent.
     Abandon,
-    /// Nothing: settled, under way, or not due.
+    /// Nothing: it is settled, being sent, or not due.
     Leave,
 }
 
 /// Why a row is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SkipReason {
-    /// The person is not to be messaged.
+    /// The recipient is on the suppression list.
     Suppressed,
-    /// The message is free-form, and the person has not written within a day.
+    /// The message is free-form, and the recipient has not written within 24 hours.
     OutsideServiceWindow,
     /// The campaign was cancelled.
     Cancelled,
-    /// The campaign's time ran out.
+    /// The campaign's schedule has ended.
     Expired,
 }
 
 impl SkipReason {
-    /// As the ledger has it.
+    /// The reason as the ledger and the report show it.
     pub fn text(self) -> &'static str {
         match self {
             SkipReason::Suppressed => "suppressed: on the suppression list",
@@ -50,14 +51,14 @@ impl SkipReason {
     }
 }
 
-/// What becomes of the rows of `campaign` that are not settled.
+/// What happens to the rows of a campaign that are not settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// They are sent.
     Send,
-    /// They are not.
+    /// They are not sent.
     Skip(SkipReason),
-    /// They wait.
+    /// They wait until the campaign is resumed or started.
     Wait,
 }
 
@@ -80,22 +81,24 @@ pub fn decide_requeue(
     disposition: Disposition,
     now: Millis,
 ) -> RequeueDecision {
-    let open = match row {
-        None => true,
-        Some(row) => matches!(row.state, State::Retry | State::Held),
-    };
+    if !row.is_none_or(is_open) {
+        return RequeueDecision::Leave;
+    }
     match disposition {
-        _ if !open => RequeueDecision::Leave,
         Disposition::Wait => RequeueDecision::Leave,
         Disposition::Skip(_) if row.is_some_and(|row| row.was_unconfirmed) => {
             RequeueDecision::Abandon
         }
-        Disposition::Skip(why) => RequeueDecision::Skip(why),
+        Disposition::Skip(reason) => RequeueDecision::Skip(reason),
         Disposition::Send if due.is_some_and(|due| due > now + DUE_SOON_MS) => {
             RequeueDecision::Leave
         }
         Disposition::Send => RequeueDecision::Enqueue,
     }
+}
+
+fn is_open(row: RowStatus) -> bool {
+    matches!(row.state, State::Retry | State::Held)
 }
 
 #[cfg(test)]
@@ -117,9 +120,12 @@ mod tests {
     proptest! {
         #[test]
         fn every_decision_is_a_valid_transition(
-            row in any_status(), due in prop::option::of(0u64..2_000_000), fate in any_disposition(), now in 0u64..2_000_000,
+            row in any_status(),
+            due in prop::option::of(0u64..2_000_000),
+            disposition in any_disposition(),
+            now in 0u64..2_000_000,
         ) {
-            match decide_requeue(row, due, fate, now) {
+            match decide_requeue(row, due, disposition, now) {
                 RequeueDecision::Enqueue => prop_assert!(apply(row, Transition::Claim, 0).is_some()),
                 RequeueDecision::Skip(_) => prop_assert!(apply(row, Transition::Skip, 0).is_some()),
                 RequeueDecision::Abandon => prop_assert!(apply(row, Transition::Abandon, 0).is_some()),
@@ -129,14 +135,13 @@ mod tests {
 
         #[test]
         fn cancelled_campaign_leaves_no_open_row(row in any_status(), due in prop::option::of(0u64..9), now in 0u64..9) {
-            let fate = Disposition::Skip(SkipReason::Cancelled);
-            let end = match decide_requeue(row, due, fate, now) {
+            let disposition = Disposition::Skip(SkipReason::Cancelled);
+            let end = match decide_requeue(row, due, disposition, now) {
                 RequeueDecision::Skip(_) => apply(row, Transition::Skip, 0),
                 RequeueDecision::Abandon => apply(row, Transition::Abandon, 0),
                 RequeueDecision::Enqueue | RequeueDecision::Leave => row,
             };
-            let in_between = end.is_none_or(|end| matches!(end.state, State::Retry | State::Held));
-            prop_assert!(!in_between, "{row:?} {end:?}");
+            prop_assert!(!end.is_none_or(is_open), "{row:?} {end:?}");
         }
     }
 }

@@ -1,34 +1,34 @@
-//! What an operator may ask of a campaign, and when it makes sense.
+//! The operator's commands to a campaign, and in which states each one is allowed.
 
 use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage};
 
-/// What is asked.
+/// A command of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// No new call starts; nothing is lost.
+    /// Start no new send until it is resumed.
     Pause,
-    /// Go on.
+    /// Send again after a pause.
     Resume,
-    /// Never send what was not sent.
+    /// Never send the rows that were not sent yet.
     Cancel,
-    /// The canary rows went well: send the rest.
+    /// Send the other rows after the canary rows.
     Continue,
 }
 
-/// What follows.
+/// The effect of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommandEffect {
-    /// It is so already.
+    /// The campaign already is in that state.
     AlreadyDone,
-    /// The campaign changes to this state.
+    /// The campaign enters this state.
     Enter(CampaignState),
 }
 
-/// It makes no sense now: why, and what would.
+/// Why a command is not allowed now, and what the operator can do instead.
 pub type Conflict = &'static str;
 
-/// Decides; `finished` tells whether nothing is left to send.
+/// Decides what a command does; `finished` says whether no row is left to send.
 pub fn apply_command(
     campaign: &Campaign,
     finished: bool,
@@ -38,11 +38,11 @@ pub fn apply_command(
     use CampaignState::{Cancelled, Failed};
     match (command, campaign.state) {
         (_, Failed) => Err(
-            "its file could not be used, so nothing is or will be sent; POST /v1/campaigns/{id}/files takes another",
+            "its file cannot be used, so nothing is sent; upload another one with POST /v1/campaigns/{id}/files",
         ),
         (Command::Cancel, Cancelled) => Ok(CommandEffect::AlreadyDone),
-        (_, Cancelled) => Err("it was cancelled, for good; make a new campaign"),
-        _ if finished => Err("it is finished: nothing is left to send"),
+        (_, Cancelled) => Err("it was cancelled and cannot be resumed; create a new campaign"),
+        _ if finished => Err("it is finished: no row is left to send"),
         (Command::Cancel, _) => Ok(CommandEffect::Enter(Cancelled)),
         (Command::Pause, state) => pause(state),
         (Command::Resume, state) => resume(campaign, state, now),
@@ -79,15 +79,16 @@ fn resume(
         Validating | Scheduled | Enqueuing | Canary | Sending => Ok(CommandEffect::AlreadyDone),
         Paused => Ok(CommandEffect::Enter(state_after_resume(campaign, now))),
         AwaitingUpload => Err("its file is not uploaded yet"),
-        Ready => Err("it was not started yet: POST /v1/campaigns/{id}/start"),
+        Ready => Err("it was not started yet: use POST /v1/campaigns/{id}/start"),
         Cancelled | Failed => Err("it is over"),
     }
 }
 
-/// Every row is offered again, so the file is read in any case; before its time a campaign waits for it.
+/// Every row is requeued after a pause, so an unread file is validated first; before its schedule begins, the campaign
+/// waits.
 fn state_after_resume(campaign: &Campaign, now: Millis) -> CampaignState {
-    let read = |stage| matches!(stage, FileStage::Validated | FileStage::Enqueued);
-    if !campaign.files.iter().any(|file| read(file.stage)) {
+    let is_read = |stage| matches!(stage, FileStage::Validated | FileStage::Enqueued);
+    if !campaign.files.iter().any(|file| is_read(file.stage)) {
         CampaignState::Validating
     } else if !campaign.schedule.has_begun(now) {
         CampaignState::Scheduled
@@ -101,11 +102,11 @@ fn continue_after_canary(
     state: CampaignState,
 ) -> Result<CommandEffect, Conflict> {
     match (campaign.canary, state) {
-        (None, _) => Err("it has no canary: all rows are sent anyway"),
+        (None, _) => Err("it has no canary: all of its rows are sent"),
         (Some(canary), _) if canary.released => Ok(CommandEffect::AlreadyDone),
         (Some(_), CampaignState::Canary) => Ok(CommandEffect::Enter(CampaignState::Enqueuing)),
         (Some(_), CampaignState::Paused) => {
-            Err("it is paused: POST /v1/campaigns/{id}/resume, then continue")
+            Err("it is paused: use POST /v1/campaigns/{id}/resume, then continue")
         }
         (Some(_), _) => Err("its canary rows are not in the queue yet"),
     }
@@ -116,46 +117,34 @@ mod tests {
     use super::*;
     use crate::lifecycle::campaign::tests::sample;
     use crate::lifecycle::campaign::{AfterCanary, Canary};
+    use strum::VariantArray;
 
-    const STATES: [CampaignState; 10] = [
-        CampaignState::AwaitingUpload,
-        CampaignState::Validating,
-        CampaignState::Ready,
-        CampaignState::Scheduled,
-        CampaignState::Enqueuing,
-        CampaignState::Canary,
-        CampaignState::Sending,
-        CampaignState::Paused,
-        CampaignState::Cancelled,
-        CampaignState::Failed,
-    ];
-
-    /// What comes of each order in each state: the state that follows, `=` for none, `!` for a conflict.
-    fn effects_by_state(order: Command) -> Vec<String> {
-        let cell = |state| match apply_command(&sample(state), false, order, 0) {
-            Ok(CommandEffect::Enter(to)) => to.name().to_owned(),
-            Ok(CommandEffect::AlreadyDone) => "=".into(),
-            Err(_) => "!".into(),
+    /// The effect of a command in each state: the next state, `=` for no change, `!` for a conflict.
+    fn effects_by_state(command: Command) -> Vec<&'static str> {
+        let effect = |&state| match apply_command(&sample(state), false, command, 0) {
+            Ok(CommandEffect::Enter(next)) => next.name(),
+            Ok(CommandEffect::AlreadyDone) => "=",
+            Err(_) => "!",
         };
-        STATES.into_iter().map(cell).collect()
+        CampaignState::VARIANTS.iter().map(effect).collect()
     }
 
     #[test]
     fn commands_have_defined_effect_in_every_state() {
-        let rows = [
+        let effects = [
             (
                 Command::Pause,
                 "! paused ! paused paused paused paused = ! !",
             ),
-            (Command::Resume, "! = ! = = = = splitting ! !"),
+            (Command::Resume, "! = ! = = = = enqueuing ! !"),
             (
                 Command::Cancel,
                 "cancelled cancelled cancelled cancelled cancelled cancelled cancelled cancelled = !",
             ),
             (Command::Continue, "! ! ! ! ! ! ! ! ! !"),
         ];
-        for (order, expected) in rows {
-            assert_eq!(effects_by_state(order).join(" "), expected, "{order:?}");
+        for (command, expected) in effects {
+            assert_eq!(effects_by_state(command).join(" "), expected, "{command:?}");
         }
     }
 
@@ -185,8 +174,8 @@ mod tests {
 
     #[test]
     fn finished_campaign_rejects_commands() {
-        for order in [Command::Pause, Command::Resume, Command::Cancel] {
-            assert!(apply_command(&sample(CampaignState::Sending), true, order, 0).is_err());
+        for command in [Command::Pause, Command::Resume, Command::Cancel] {
+            assert!(apply_command(&sample(CampaignState::Sending), true, command, 0).is_err());
         }
     }
 

@@ -1,4 +1,4 @@
-//! What an operator sees of a campaign: every term of the conservation sum, the rate, the end.
+//! What an operator sees of a campaign: every term of the balance, the send rate, the estimated end.
 
 use serde::Serialize;
 
@@ -7,46 +7,46 @@ use crate::delivery::requeue::{Disposition, disposition};
 use crate::lifecycle::campaign::{Campaign, CampaignState, OnUnconfirmed};
 use crate::lifecycle::counters::Counters;
 
-/// A campaign's numbers. `rows = rejected_at_import + duplicates + suppressed + enqueued` and
+/// A campaign's numbers. They are balanced where `rows = rejected_at_import + duplicates + suppressed + enqueued` and
 /// `enqueued = waiting + claimed + retry + held + accepted + rejected + unconfirmed + skipped`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Progress {
-    /// Whether nothing is left to do: computed from the sum, never set.
+    /// Whether no row is left to send. It is computed from the counters, never stored.
     pub finished: bool,
-    /// Records in the file, header excluded.
+    /// Records in the files, without the headers.
     pub rows: i64,
     /// Records that cannot be used.
     pub rejected_at_import: i64,
-    /// Records whose number came before.
+    /// Records whose phone number occurs earlier in the campaign.
     pub duplicates: i64,
-    /// Records of people who are not to be messaged.
+    /// Records of recipients on the exclude list or the suppression list.
     pub suppressed: i64,
-    /// Records for the queue.
+    /// Records that go into the queue.
     pub enqueued: i64,
-    /// Enqueued, and no attempt yet.
+    /// Enqueued rows without an attempt.
     pub waiting: i64,
-    /// Rows that something is still to be done about.
+    /// Rows that are not settled: they wait for a first or a further attempt, or for its outcome.
     pub open: i64,
-    /// What the ledger says.
+    /// What the counter function counted in the ledger.
     pub counters: Counters,
-    /// Whether both sums hold.
+    /// Whether both sums are correct.
     pub balanced: bool,
-    /// Calls per second, over the last ten seconds.
+    /// Attempts per second over the last ten seconds.
     pub rate: f64,
-    /// When the last call may be expected.
+    /// When the last send is expected.
     pub estimated_end: Option<Millis>,
 }
 
-/// Adds up a campaign; `budget` is the send budget in calls per second.
+/// Computes a campaign's numbers; `budget` is the send budget in sends per second.
 pub fn compute_progress(
     campaign: &Campaign,
     counters: Counters,
     budget: u32,
     now: Millis,
 ) -> Progress {
-    // Files are counted to their end before the first row goes out, so the sum holds while they are sent, too.
+    // A file is counted to its end before its first row is sent, so the sum is correct during sending, too.
     let counts = campaign.import_counts();
-    let [rows, rejected, duplicates, suppressed, enqueued] = [
+    let [rows, rejected_at_import, duplicates, suppressed, enqueued] = [
         counts.rows,
         counts.rejected,
         counts.duplicates,
@@ -57,25 +57,26 @@ pub fn compute_progress(
     let waiting = enqueued - counters.in_ledger();
     let open = enqueued - counters.settled() + open_unconfirmed(campaign, &counters, now);
     let rate = counters.attempts_per_second(now);
-    let sending = campaign.state.may_send();
+    let is_sent = campaign.state == CampaignState::Sending && campaign.is_enqueued();
+    let has_end = campaign.state.may_send() && open > 0;
     Progress {
-        finished: campaign.state == CampaignState::Sending && campaign.is_enqueued() && open == 0,
+        finished: is_sent && open == 0,
         rows,
-        rejected_at_import: rejected,
+        rejected_at_import,
         duplicates,
         suppressed,
         enqueued,
         waiting,
         open,
-        balanced: rows == rejected + duplicates + suppressed + enqueued && waiting >= 0,
+        balanced: rows == rejected_at_import + duplicates + suppressed + enqueued && waiting >= 0,
         rate,
-        estimated_end: (sending && open > 0).then(|| now + remaining_ms(open, rate, budget)),
+        estimated_end: has_end.then(|| now + remaining_ms(open, rate, budget)),
         counters,
     }
 }
 
-/// Doubts that are sent again once their grace time is over, unless a callback settles them before. None where the
-/// campaign does not go on: then they stay what they are.
+/// Unconfirmed rows that are sent again after their timeout, unless a callback settles them before. There are none where
+/// the campaign will not send again: those rows stay unconfirmed.
 pub fn open_unconfirmed(campaign: &Campaign, counters: &Counters, now: Millis) -> i64 {
     match (campaign.policy.on_unconfirmed, disposition(campaign, now)) {
         (OnUnconfirmed::Leave, _) | (_, Disposition::Skip(_)) => 0,
@@ -85,7 +86,7 @@ pub fn open_unconfirmed(campaign: &Campaign, counters: &Counters, now: Millis) -
     }
 }
 
-/// At the rate seen, or the budget's before there is one.
+/// At the current rate, or at the budget's before the first sends.
 fn remaining_ms(open: i64, rate: f64, budget: u32) -> Millis {
     let rate = if rate > 0.0 { rate } else { f64::from(budget) };
     (open as f64 / rate * 1000.0) as Millis
@@ -117,14 +118,17 @@ mod tests {
         assert!(!open.finished && open.balanced);
         assert_eq!(open.estimated_end, Some(25));
         (counters.claimed, counters.unconfirmed) = (0, 1);
-        let done = compute_progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
-        assert!(done.finished && done.balanced && done.estimated_end.is_none());
+        let finished = compute_progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
+        assert!(finished.finished && finished.balanced && finished.estimated_end.is_none());
         let paused = compute_progress(&campaign(CampaignState::Paused), counters.clone(), 40, 0);
         assert!(!paused.finished);
         let mut resending = campaign(CampaignState::Sending);
         resending.policy.on_unconfirmed = OnUnconfirmed::Resend;
         let open = compute_progress(&resending, counters.clone(), 40, 0);
-        assert!(!open.finished && open.open == 1, "a doubt is sent again");
+        assert!(
+            !open.finished && open.open == 1,
+            "an unconfirmed row is sent again"
+        );
         counters.final_unconfirmed = 1;
         assert!(compute_progress(&resending, counters, 40, 0).finished);
     }
@@ -136,9 +140,12 @@ mod tests {
             accepted: 41,
             ..Counters::default()
         };
-        let seen = compute_progress(&campaign(CampaignState::Enqueuing), counters, 40, 0);
-        assert_eq!((seen.rows, seen.enqueued, seen.waiting), (100, 90, 9));
-        assert!(seen.balanced && !seen.finished);
+        let sending = compute_progress(&campaign(CampaignState::Enqueuing), counters, 40, 0);
+        assert_eq!(
+            (sending.rows, sending.enqueued, sending.waiting),
+            (100, 90, 9)
+        );
+        assert!(sending.balanced && !sending.finished);
         let too_many = Counters {
             claimed: 95,
             ..Counters::default()

@@ -1,6 +1,7 @@
-//! What a sweep has to do about a campaign: whatever an invocation that died, a lost message or the time left undone.
+//! What the reconciler does about a campaign: it repairs what a dead invocation, a lost message or a passed time left
+//! undone.
 //!
-//! Every duty may be done again without harm, so a sweep may end anywhere.
+//! Every repair may be repeated without harm, so the reconciler may stop at any point.
 
 use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{
@@ -8,94 +9,88 @@ use crate::lifecycle::campaign::{
 };
 use crate::lifecycle::progress::{Progress, open_unconfirmed};
 
-/// A campaign in which nothing has moved for this long may stand still, if the queue is empty.
+/// After this long without any activity, a campaign with an empty queue has lost its messages.
 const IDLE_MS: Millis = 120_000;
 
-/// One in which nothing has moved for this long stands still, whatever is in the queue.
+/// After this long without any activity, a campaign is requeued even if the queue is not empty.
 const FORCED_REQUEUE_MS: Millis = 30 * 60_000;
 
-/// One that ought to send and in which nothing has moved for this long is an alarm.
+/// After this long without any activity, a campaign that should send raises an alarm.
 const STALLED_MS: Millis = 15 * 60_000;
 
-/// How long the canary rows' callbacks are waited for.
+/// How long callbacks are awaited after the last canary row.
 const CANARY_CALLBACK_MS: Millis = 180_000;
 
-/// An upload whose event was lost is looked for until its signature is long over.
+/// How long after its creation a campaign is checked for an upload whose event was lost: longer than an upload's
+/// signature is valid.
 const UPLOAD_WATCH_MS: Millis = 2 * 3_600_000;
 
-/// What is to be done.
+/// What is to be done about a campaign.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RepairAction {
-    /// Nothing is left to do: the sweep need not look at it any more.
+    /// No row is left to send: the reconciler no longer checks the campaign.
     Close,
-    /// The splitter is asked to go on with its files.
+    /// The splitter continues with the campaign's files.
     ResumeImport,
-    /// The splitter is asked to offer every row again.
+    /// The splitter puts every open row into the queue again, or settles it.
     Requeue,
-    /// Its time ran out while it was not sending: its rows are settled.
+    /// The schedule ended while the campaign was not sending: its rows are settled.
     Expire,
-    /// The canary rows went well: the others follow.
+    /// The canary rows succeeded: the others follow.
     ReleaseCanary,
-    /// The canary rows did not go well: it stops, for this reason.
+    /// The canary rows failed: the campaign pauses, for this reason.
     Pause(String),
 }
 
-/// What a sweep sees.
+/// What the reconciler knows of a campaign.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot<'a> {
     /// The campaign.
     pub campaign: &'a Campaign,
     /// Its numbers.
     pub progress: &'a Progress,
-    /// Whether the sends queue is empty.
+    /// Whether the send queue is empty.
     pub queue_is_empty: bool,
     /// Now.
     pub now: Millis,
 }
 
 impl Snapshot<'_> {
-    /// Whether its ledger is to be read for rows that stand still: not while rows move, unless the last time is long ago.
+    /// Whether the ledger must be read for rows that need a repair. Not while rows are being sent, unless it was last
+    /// read long ago.
     pub fn needs_ledger_scan(&self) -> bool {
         let counters = &self.progress.counters;
-        let doubts = open_unconfirmed(self.campaign, counters, self.now);
-        let swept = self
+        let unconfirmed = open_unconfirmed(self.campaign, counters, self.now);
+        let has_candidates = counters.claimed > 0 || counters.retry > 0 || unconfirmed > 0;
+        let last_scan = self
             .campaign
             .reconciled_at
             .unwrap_or(self.campaign.created_at);
-        let some = counters.claimed > 0 || counters.retry > 0 || doubts > 0;
-        some && (self.idle_ms() >= IDLE_MS || self.elapsed_ms(swept) >= FORCED_REQUEUE_MS)
+        let is_due = self.idle_ms() >= IDLE_MS || self.elapsed_ms(last_scan) >= FORCED_REQUEUE_MS;
+        has_candidates && is_due
     }
 
-    /// What is to be done; `overdue` is the number of retries whose time has come, where the ledger was read.
+    /// What is to be done; `overdue` is the number of retries that are due, where the ledger was read.
     pub fn repair_action(&self, overdue: usize) -> Option<RepairAction> {
         use CampaignState::{
             AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled,
             Sending, Validating,
         };
-        let campaign = self.campaign;
-        let alive = campaign
-            .lease_renewed_at
-            .is_some_and(|beat| self.elapsed_ms(beat) < IMPORT_LEASE_MS);
-        match campaign.state {
+        let schedule = self.campaign.schedule;
+        match self.campaign.state {
             Failed => Some(RepairAction::Close),
             Cancelled if self.unsent_rows() == 0 => Some(RepairAction::Close),
-            Cancelled => (!alive && self.idle_ms() >= IDLE_MS).then_some(RepairAction::Requeue),
-            Ready | Scheduled | Paused if campaign.schedule.has_ended(self.now) => {
+            Cancelled => self.import_is_dead().then_some(RepairAction::Requeue),
+            Ready | Scheduled | Paused if schedule.has_ended(self.now) => {
                 Some(RepairAction::Expire)
             }
-            Scheduled => campaign
-                .schedule
+            Scheduled => schedule
                 .has_begun(self.now)
                 .then_some(RepairAction::ResumeImport),
-            AwaitingUpload => {
-                let age = self.elapsed_ms(campaign.created_at);
-                (5 * IDLE_MS..UPLOAD_WATCH_MS)
-                    .contains(&age)
-                    .then_some(RepairAction::ResumeImport)
-            }
-            Validating | Enqueuing => {
-                (!alive && self.idle_ms() >= IDLE_MS).then_some(RepairAction::ResumeImport)
-            }
+            AwaitingUpload => self
+                .may_have_lost_upload()
+                .then_some(RepairAction::ResumeImport),
+            Validating | Enqueuing => self.import_is_dead().then_some(RepairAction::ResumeImport),
             Canary => self.canary_action(overdue),
             Sending if self.progress.finished => Some(RepairAction::Close),
             Sending => self.requeue_if_idle(self.progress.waiting, overdue),
@@ -103,17 +98,29 @@ impl Snapshot<'_> {
         }
     }
 
-    /// Whether it ought to send, has somebody to send to, and nothing has moved for long: somebody is told.
+    /// Whether the campaign should send, has rows to send, and nothing has happened for long: this raises an alarm.
     pub fn is_stalled(&self) -> bool {
-        let may = self.campaign.sendability(self.now) == Sendability::Now;
-        may && self.unsent_rows() > 0 && self.idle_ms() >= STALLED_MS
+        let should_send = self.campaign.sendability(self.now) == Sendability::Now;
+        should_send && self.unsent_rows() > 0 && self.idle_ms() >= STALLED_MS
     }
 
-    /// Calls that may or may not have been sent, of a million.
+    /// Unconfirmed rows per million attempts.
     pub fn unconfirmed_per_million(&self) -> u64 {
         let counters = &self.progress.counters;
-        let (doubts, calls) = (counters.unconfirmed.max(0), counters.attempts.max(1));
-        doubts as u64 * 1_000_000 / calls as u64
+        let unconfirmed = counters.unconfirmed.max(0) as u64;
+        unconfirmed * 1_000_000 / counters.attempts.max(1) as u64
+    }
+
+    /// Whether no invocation reads the campaign's files, and nothing else has happened for a while.
+    fn import_is_dead(&self) -> bool {
+        let lease = self.campaign.lease_renewed_at;
+        let is_alive = lease.is_some_and(|renewed| self.elapsed_ms(renewed) < IMPORT_LEASE_MS);
+        !is_alive && self.idle_ms() >= IDLE_MS
+    }
+
+    fn may_have_lost_upload(&self) -> bool {
+        let age = self.elapsed_ms(self.campaign.created_at);
+        (5 * IDLE_MS..UPLOAD_WATCH_MS).contains(&age)
     }
 
     fn canary_action(&self, overdue: usize) -> Option<RepairAction> {
@@ -128,46 +135,48 @@ impl Snapshot<'_> {
             return None;
         }
         let failed = counters.rejected + counters.unconfirmed + counters.undelivered;
-        let most = self.campaign.policy.max_failure_ratio * canary.enqueued as f64;
-        if failed as f64 <= most {
+        let max_failed = self.campaign.policy.max_failure_ratio * canary.enqueued as f64;
+        if failed as f64 <= max_failed {
             return Some(RepairAction::ReleaseCanary);
         }
         Some(RepairAction::Pause(format!(
-            "{failed} of the {} canary rows failed. Look at why (GET /v1/campaigns/{{id}}/rows?state=rejected), then resume and continue, or cancel.",
+            "{failed} of the {} canary rows failed. Check why (GET /v1/campaigns/{{id}}/rows?state=rejected), then resume and continue, or cancel.",
             canary.enqueued
         )))
     }
 
-    /// Rows that ought to be on their way while nothing moves.
+    /// Requeues a campaign in which nothing happens, where rows should be in the queue: `missing` rows that are not in
+    /// the ledger, held rows, overdue retries, and after the schedule's end every open row.
     fn requeue_if_idle(&self, missing: i64, overdue: usize) -> Option<RepairAction> {
-        let wanted = missing > 0 || self.progress.counters.held > 0 || overdue > 0;
-        let over = self.campaign.sendability(self.now) == Sendability::Expired;
-        let lost =
-            self.queue_is_empty && self.idle_ms() >= IDLE_MS || self.idle_ms() >= FORCED_REQUEUE_MS;
-        // Expired rows are settled whether they are due or not.
-        let unsettled = over && self.unsent_rows() > 0;
-        ((wanted || unsettled) && lost).then_some(RepairAction::Requeue)
+        let has_rows = missing > 0 || self.progress.counters.held > 0 || overdue > 0;
+        let has_expired = self.campaign.sendability(self.now) == Sendability::Expired;
+        let needs_settling = has_expired && self.unsent_rows() > 0;
+        let queue_lost_rows = self.queue_is_empty && self.idle_ms() >= IDLE_MS;
+        let is_idle = queue_lost_rows || self.idle_ms() >= FORCED_REQUEUE_MS;
+        ((has_rows || needs_settling) && is_idle).then_some(RepairAction::Requeue)
     }
 
-    /// Rows that may still be called, or are.
+    /// Rows that are being sent or may still be sent.
     fn unsent_rows(&self) -> i64 {
         let counters = &self.progress.counters;
         self.progress.waiting + counters.claimed + counters.retry + counters.held
     }
 
-    /// How long nothing has moved.
+    /// How long nothing has happened: no attempt, no requeueing, no cooldown.
     fn idle_ms(&self) -> Millis {
-        let moved = [
-            self.progress.counters.last_attempt_at,
-            self.campaign.enqueued_at,
-            self.campaign.cooldown.as_ref().map(|rest| rest.until),
+        let cooldown = self.campaign.cooldown.as_ref();
+        let activities = [
             Some(self.campaign.created_at),
+            self.campaign.enqueued_at,
+            self.progress.counters.last_attempt_at,
+            cooldown.map(|cooldown| cooldown.until),
         ];
-        self.elapsed_ms(moved.into_iter().flatten().max().unwrap_or_default())
+        let latest = activities.into_iter().flatten().max();
+        self.elapsed_ms(latest.unwrap_or_default())
     }
 
-    fn elapsed_ms(&self, then: Millis) -> Millis {
-        self.now.saturating_sub(then)
+    fn elapsed_ms(&self, since: Millis) -> Millis {
+        self.now.saturating_sub(since)
     }
 }
 
@@ -215,7 +224,7 @@ mod tests {
         assert_eq!(
             action_for(&sending, accepted(89, HOUR), true, HOUR + 1000),
             None,
-            "just called"
+            "just attempted"
         );
         assert_eq!(
             action_for(&sending, accepted(89, HOUR), true, HOUR + IDLE_MS),
@@ -235,18 +244,18 @@ mod tests {
             ),
             Some(RepairAction::Requeue)
         );
-        let mut offered = sending.clone();
-        offered.enqueued_at = Some(HOUR + IDLE_MS);
+        let mut requeued = sending.clone();
+        requeued.enqueued_at = Some(HOUR + IDLE_MS);
         assert_eq!(
-            action_for(&offered, accepted(89, HOUR), true, HOUR + IDLE_MS + 1),
+            action_for(&requeued, accepted(89, HOUR), true, HOUR + IDLE_MS + 1),
             None,
-            "offered just now"
+            "just requeued"
         );
         let paused = sample(CampaignState::Paused);
         assert_eq!(
             action_for(&paused, accepted(89, 0), true, HOUR),
             None,
-            "an operator's stop is a stop"
+            "the operator paused it"
         );
     }
 
@@ -296,12 +305,12 @@ mod tests {
         assert_eq!(
             action_for(&canary, accepted(4, HOUR), false, late),
             None,
-            "one is under way"
+            "one row is being sent"
         );
         assert_eq!(
             action_for(&canary, accepted(5, HOUR), true, HOUR),
             None,
-            "callbacks may come"
+            "callbacks may still come"
         );
         assert_eq!(
             action_for(&canary, accepted(5, HOUR), true, late),
@@ -327,14 +336,14 @@ mod tests {
     #[test]
     fn dead_import_is_resumed() {
         for state in [CampaignState::Enqueuing, CampaignState::Validating] {
-            let mut left = sample(state);
+            let mut importing = sample(state);
             assert_eq!(
-                action_for(&left, Counters::default(), true, HOUR),
+                action_for(&importing, Counters::default(), true, HOUR),
                 Some(RepairAction::ResumeImport)
             );
-            left.lease_renewed_at = Some(HOUR - 1000);
+            importing.lease_renewed_at = Some(HOUR - 1000);
             assert_eq!(
-                action_for(&left, Counters::default(), true, HOUR),
+                action_for(&importing, Counters::default(), true, HOUR),
                 None,
                 "it is alive"
             );

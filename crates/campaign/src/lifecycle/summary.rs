@@ -1,4 +1,4 @@
-//! What became of a campaign's people: how each row ended, in words, and what they add up to.
+//! The results of a campaign: the status of each recipient, and the totals.
 
 use std::collections::BTreeMap;
 
@@ -8,86 +8,73 @@ use crate::delivery::ledger::State;
 use crate::delivery::outcome::{ErrorInfo, Millis};
 use crate::import::phone::Phone;
 
-/// How a row ended, or where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// The status of a recipient.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RecipientStatus {
-    /// The file's record cannot be used.
+    /// The record in the file cannot be used.
     RejectedAtImport,
-    /// The same number came before in the file.
+    /// The same phone number occurs earlier in the campaign.
     Duplicate,
-    /// On a list of people who are not messaged, when the file was read.
+    /// On the exclude list or the suppression list when the file was read.
     Suppressed,
-    /// Not called yet.
+    /// No attempt yet.
     Waiting,
-    /// Being called.
+    /// Being sent.
     Claimed,
-    /// To be called again.
+    /// Another attempt is due.
     Retry,
-    /// Held until the campaign goes on.
+    /// Held until the campaign is resumed.
     Held,
-    /// WhatsApp took it and has reported nothing since.
+    /// WhatsApp accepted the message and has reported nothing since.
     Accepted,
-    /// On its way.
+    /// WhatsApp sent the message to the recipient.
     Sent,
-    /// On the device.
+    /// The message is on the recipient's device.
     Delivered,
-    /// Seen.
+    /// The recipient has read it.
     Read,
-    /// Taken by WhatsApp, then not delivered.
+    /// WhatsApp accepted the message, then did not deliver it.
     Undelivered,
-    /// Refused.
+    /// WhatsApp refused the message.
     Rejected,
     /// It may have been sent.
     Unconfirmed,
-    /// Not sent: suppressed, outside the window, cancelled or expired.
+    /// Not sent: suppressed, outside the service window, cancelled or expired.
     Skipped,
 }
 
 impl RecipientStatus {
-    /// The word in the report.
+    /// The name in the report.
     pub fn name(self) -> &'static str {
-        match self {
-            RecipientStatus::RejectedAtImport => "rejected_at_import",
-            RecipientStatus::Duplicate => "duplicate",
-            RecipientStatus::Suppressed => "suppressed",
-            RecipientStatus::Waiting => "waiting",
-            RecipientStatus::Claimed => "claimed",
-            RecipientStatus::Retry => "retry",
-            RecipientStatus::Held => "held",
-            RecipientStatus::Accepted => "accepted",
-            RecipientStatus::Sent => "sent",
-            RecipientStatus::Delivered => "delivered",
-            RecipientStatus::Read => "read",
-            RecipientStatus::Undelivered => "undelivered",
-            RecipientStatus::Rejected => "rejected",
-            RecipientStatus::Unconfirmed => "unconfirmed",
-            RecipientStatus::Skipped => "skipped",
-        }
+        self.into()
     }
 }
 
-/// What is known of a row that was to be sent.
+/// What the ledger says of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryRecord {
-    /// Its state in the ledger.
+    /// Its state.
     pub state: State,
-    /// Reported `sent`.
+    /// When WhatsApp reported `sent`.
     pub sent_at: Option<Millis>,
-    /// Reported `delivered`.
+    /// When WhatsApp reported `delivered`.
     pub delivered_at: Option<Millis>,
-    /// Reported `read`.
+    /// When WhatsApp reported `read`.
     pub read_at: Option<Millis>,
-    /// Reported `failed`, and why.
+    /// When WhatsApp reported `failed`, and why.
     pub failed: Option<(Millis, ErrorInfo)>,
     /// Why it is in its state.
     pub error: Option<ErrorInfo>,
-    /// What Meta charges for.
+    /// Meta's pricing category of the message, such as `marketing`.
     pub category: Option<String>,
 }
 
 impl DeliveryRecord {
-    /// The furthest it came.
+    /// The furthest status that it reached.
     pub fn status(&self) -> RecipientStatus {
         match self.state {
             State::Claimed => RecipientStatus::Claimed,
@@ -104,10 +91,10 @@ impl DeliveryRecord {
         }
     }
 
-    /// What went wrong, where something did.
+    /// The error that explains the status, where there is one.
     pub fn error_info(&self) -> Option<&ErrorInfo> {
         match self.status() {
-            RecipientStatus::Undelivered => self.failed.as_ref().map(|(_, fault)| fault),
+            RecipientStatus::Undelivered => self.failed.as_ref().map(|(_, error)| error),
             RecipientStatus::Accepted
             | RecipientStatus::Sent
             | RecipientStatus::Delivered
@@ -117,33 +104,33 @@ impl DeliveryRecord {
     }
 }
 
-/// Rows added up.
+/// The totals of a campaign.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Records in the files.
     pub rows: u64,
-    /// By how they ended; these add up to the rows.
+    /// Records by status; they add up to `rows`.
     pub status: BTreeMap<RecipientStatus, u64>,
-    /// Rows that something went wrong with, by WhatsApp's code and its words.
+    /// Rows with an error, by WhatsApp's error code.
     pub errors: BTreeMap<i64, ErrorCount>,
-    /// By country, as ISO 3166-1 code; `??` for numbers of none.
+    /// Rows by country (ISO 3166-1 alpha-2) and status; `??` for numbers without a country.
     pub countries: BTreeMap<String, BTreeMap<RecipientStatus, u64>>,
-    /// By what Meta charges for.
+    /// Rows by pricing category.
     pub categories: BTreeMap<String, u64>,
-    /// Reports by the minute in which they happened, in milliseconds since 1970.
+    /// Deliveries and reads by minute: the start of the minute in milliseconds since the Unix epoch.
     pub minutes: BTreeMap<Millis, MinuteCounts>,
 }
 
-/// Rows that met one code.
+/// Rows with the same error code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorCount {
-    /// How many.
+    /// How many rows.
     pub rows: u64,
-    /// What WhatsApp calls it.
+    /// WhatsApp's title of the error.
     pub title: String,
 }
 
-/// What happened within a minute.
+/// What happened within one minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinuteCounts {
     /// Messages delivered.
@@ -155,43 +142,43 @@ pub struct MinuteCounts {
 const MINUTE_MS: Millis = 60_000;
 
 impl Summary {
-    /// A record that never was in the queue.
+    /// Adds a record that was not put into the queue.
     pub fn add_not_enqueued(&mut self, status: RecipientStatus) {
         self.rows += 1;
         *self.status.entry(status).or_default() += 1;
     }
 
-    /// Somebody who was to be sent to; `fate` once they are in the ledger.
-    pub fn add_recipient(&mut self, to: Phone, fate: Option<&DeliveryRecord>) {
-        let status = fate.map_or(RecipientStatus::Waiting, DeliveryRecord::status);
+    /// Adds a recipient whose record was put into the queue; `record` is `None` until the row is in the ledger.
+    pub fn add_recipient(&mut self, to: Phone, record: Option<&DeliveryRecord>) {
+        let status = record.map_or(RecipientStatus::Waiting, DeliveryRecord::status);
         self.add_not_enqueued(status);
         let country = to.country().unwrap_or_else(|| "??".into());
         let country = self.countries.entry(country).or_default();
         *country.entry(status).or_default() += 1;
-        let Some(fate) = fate else { return };
-        if let Some(fault) = fate.error_info()
-            && let Some(code) = fault.code
+        let Some(record) = record else { return };
+        if let Some(error) = record.error_info()
+            && let Some(code) = error.code
         {
             let count = self.errors.entry(code).or_default();
             count.rows += 1;
             if count.title.is_empty() {
-                count.title.clone_from(&fault.title);
+                count.title.clone_from(&error.title);
             }
         }
-        if let Some(category) = &fate.category {
+        if let Some(category) = &record.category {
             *self.categories.entry(category.clone()).or_default() += 1;
         }
         let minute = |at: Millis| at - at % MINUTE_MS;
-        // Delivered may be missing though it was read.
-        if let Some(at) = fate.delivered_at.or(fate.read_at) {
+        // WhatsApp may report `read` without `delivered`.
+        if let Some(at) = record.delivered_at.or(record.read_at) {
             self.minutes.entry(minute(at)).or_default().delivered += 1;
         }
-        if let Some(at) = fate.read_at {
+        if let Some(at) = record.read_at {
             self.minutes.entry(minute(at)).or_default().read += 1;
         }
     }
 
-    /// Whether every row is counted once.
+    /// Whether every record is counted exactly once.
     pub fn is_balanced(&self) -> bool {
         self.status.values().sum::<u64>() == self.rows
     }

@@ -1,0 +1,103 @@
+//! Batches of the ledger's stream, as changes of rows.
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::dynamodb::EventRecord;
+use campaign::delivery::outcome::Millis;
+use campaign::id::CampaignId;
+use campaign::lifecycle::counters::RowFacts;
+use cloud::ledger::LedgerRow;
+use lambda_runtime::Error;
+use serde::{Deserialize, Serialize};
+
+/// An event of the stream. It names its shard because the mapping has a tumbling window (AWS, "Stateful processing in
+/// DynamoDB Streams"); without the name, sequence numbers of two shards could not be told apart.
+#[derive(Debug, Deserialize)]
+pub struct StreamEvent {
+    /// Changes in one shard, in order.
+    #[serde(rename = "Records", default)]
+    pub records: Vec<EventRecord>,
+    /// The shard's id.
+    #[serde(rename = "shardId")]
+    pub shard: Option<String>,
+}
+
+/// The state of the tumbling window. It stays empty: the counters are in their table.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StreamResponse {
+    state: BTreeMap<String, String>,
+}
+
+/// A parsed event.
+pub(crate) struct StreamBatch {
+    pub(crate) shard: String,
+    /// How many records it has.
+    pub(crate) records: usize,
+    /// The age of its oldest record.
+    pub(crate) lag_ms: Millis,
+    /// Changes by campaign, in the order of the stream.
+    pub(crate) changes: BTreeMap<CampaignId, Vec<Change>>,
+}
+
+/// A change of a row.
+pub(crate) struct Change {
+    pub(crate) sequence: String,
+    pub(crate) old: Option<RowFacts>,
+    pub(crate) new: RowFacts,
+}
+
+impl StreamBatch {
+    pub(crate) fn parse(
+        event: StreamEvent,
+        default_shard: Option<&str>,
+        now: Millis,
+    ) -> Result<Self, Error> {
+        let shard = event.shard.or(default_shard.map(str::to_owned)).ok_or(
+            "the event names no shard: give the stream's mapping a TumblingWindowInSeconds",
+        )?;
+        let ages = event.records.iter().map(|record| age_ms(record, now));
+        let mut batch = Self {
+            shard,
+            records: event.records.len(),
+            lag_ms: ages.max().unwrap_or_default(),
+            changes: BTreeMap::new(),
+        };
+        for record in event.records {
+            if let Some((campaign, change)) = parse_change(record)? {
+                batch.changes.entry(campaign).or_default().push(change);
+            }
+        }
+        Ok(batch)
+    }
+}
+
+fn age_ms(record: &EventRecord, now: Millis) -> Millis {
+    let created = record.change.approximate_creation_date_time;
+    now.saturating_sub(Millis::try_from(created.timestamp_millis()).unwrap_or(now))
+}
+
+/// The change of a record. `None` for a removed row: rows expire, but they stay counted.
+fn parse_change(record: EventRecord) -> Result<Option<(CampaignId, Change)>, Error> {
+    let change = record.change;
+    if change.new_image.is_empty() {
+        return Ok(None);
+    }
+    let parse_row = |image| serde_dynamo::from_item::<_, LedgerRow>(image);
+    let new = parse_row(change.new_image)?;
+    let old = if change.old_image.is_empty() {
+        None
+    } else {
+        Some(parse_row(change.old_image)?)
+    };
+    let Some(campaign) = new.campaign_id() else {
+        return Ok(None);
+    };
+    // A sequence number has up to 40 digits. It is padded so that texts sort as numbers.
+    let sequence = change.sequence_number.unwrap_or_default();
+    let change = Change {
+        sequence: format!("{sequence:0>40}"),
+        old: old.map(|row| row.row_facts()),
+        new: new.row_facts(),
+    };
+    Ok(Some((campaign, change)))
+}

@@ -1,0 +1,108 @@
+//! What is done about a campaign.
+
+use std::time::Duration;
+
+use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::{Campaign, CampaignState};
+use campaign::lifecycle::progress::compute_progress;
+use campaign::lifecycle::repair::{RepairAction, Snapshot};
+use cloud::import_queue::{ImportJob, Position};
+use lambda_runtime::tracing;
+
+use crate::Reconciler;
+use crate::run::Run;
+
+/// Progress is only needed for its counts here; the send budget matters for the estimated end alone.
+const ANY_BUDGET: u32 = 1;
+
+impl Reconciler {
+    /// Takes a snapshot of a campaign, repairs its rows where needed, and does what is left to do.
+    #[tracing::instrument(skip_all, fields(campaign.id = %id))]
+    pub(crate) async fn reconcile_campaign(
+        &self,
+        id: &CampaignId,
+        run: &mut Run,
+    ) -> Result<(), cloud::Error> {
+        let Some(campaign) = self.campaigns.get(id).await? else {
+            return Ok(());
+        };
+        let counters = self.counters.sum(id).await?;
+        let progress = compute_progress(&campaign, counters, ANY_BUDGET, run.now);
+        let snapshot = Snapshot {
+            campaign: &campaign,
+            progress: &progress,
+            queue_is_empty: self.send_queue.is_empty().await?,
+            now: run.now,
+        };
+        run.stats.add_snapshot(&snapshot);
+        let overdue = if snapshot.needs_ledger_scan() {
+            self.repair_ledger(&campaign, run).await?
+        } else {
+            0
+        };
+        match snapshot.repair_action(overdue) {
+            Some(action) => self.execute(&campaign, action, run).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn execute(
+        &self,
+        campaign: &Campaign,
+        action: RepairAction,
+        run: &mut Run,
+    ) -> Result<(), cloud::Error> {
+        let id = &campaign.id;
+        tracing::info!(?action, "repair of a campaign");
+        match action {
+            RepairAction::Close => {
+                let is_closed = self.campaigns.close(campaign, run.now).await?;
+                run.stats.closed += usize::from(is_closed);
+            }
+            RepairAction::ResumeImport => self.resume_import(id, run).await?,
+            RepairAction::Requeue => self.requeue(id, run).await?,
+            RepairAction::Expire => self.expire(campaign, run).await?,
+            RepairAction::ReleaseCanary => {
+                self.campaigns.release_remainder(id).await?;
+                self.resume_import(id, run).await?;
+            }
+            RepairAction::Pause(reason) => {
+                self.campaigns.pause(id, &reason).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn resume_import(&self, id: &CampaignId, run: &mut Run) -> Result<(), cloud::Error> {
+        run.stats.imports_resumed += 1;
+        self.enqueue_job(ImportJob::resume(id.clone())).await
+    }
+
+    /// The time is noted first. If the job is then lost, the campaign is requeued half an hour later; the other way
+    /// round, every run until then would requeue it.
+    async fn requeue(&self, id: &CampaignId, run: &mut Run) -> Result<(), cloud::Error> {
+        run.stats.requeued += 1;
+        self.campaigns.mark_requeued(id, run.now).await?;
+        self.enqueue_job(ImportJob::requeue(id.clone(), Position::default()))
+            .await
+    }
+
+    /// The rows of an expired campaign are settled while they are requeued.
+    async fn expire(&self, campaign: &Campaign, run: &mut Run) -> Result<(), cloud::Error> {
+        let id = &campaign.id;
+        let from = [campaign.state];
+        let reason = Some("The schedule (not_after) has ended.");
+        let entered = self
+            .campaigns
+            .transition(id, CampaignState::Enqueuing, &from, reason)
+            .await?;
+        if entered {
+            self.requeue(id, run).await?;
+        }
+        Ok(())
+    }
+
+    async fn enqueue_job(&self, job: ImportJob) -> Result<(), cloud::Error> {
+        self.import_queue.enqueue(&job, Duration::ZERO).await
+    }
+}
