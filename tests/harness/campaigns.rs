@@ -156,8 +156,8 @@ impl TestEnv {
     pub(crate) async fn row_states(&self, id: &CampaignId) -> Vec<(State, usize)> {
         let rows = self.ledger_rows(id).await;
         let count = |state| rows.iter().filter(|row| row.state == state).count();
-        let counts = State::ALL.map(|state| (state, count(state)));
-        counts.into_iter().filter(|(_, count)| *count > 0).collect()
+        let counts = State::ALL.iter().map(|&state| (state, count(state)));
+        counts.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Replaces a campaign's counters by those of its ledger, as if the stream had been read to its end.

@@ -82,7 +82,7 @@ impl Reconciler {
     /// round, every run until then would requeue it.
     async fn requeue(&self, id: &CampaignId, run: &mut Run) -> Result<(), cloud::Error> {
         run.stats.requeued += 1;
-        self.campaigns.mark_requeued(id, run.now).await?;
+        self.campaigns.mark_enqueued(id, run.now).await?;
         self.enqueue_job(ImportJob::requeue(id.clone(), Position::default()))
             .await
     }
