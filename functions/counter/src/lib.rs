@@ -27,7 +27,7 @@ use campaign::lifecycle::counters::DeltaStats;
 use cloud::campaigns::Campaigns;
 use cloud::counters::{CounterTable, ShardCounters};
 use cloud::metrics::Metrics;
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 use tokio::sync::Mutex;
 
 use crate::stream::StreamBatch;

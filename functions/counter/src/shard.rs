@@ -4,7 +4,7 @@ use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::CircuitBreaker;
 use cloud::counters::ShardCounters;
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 
 use crate::Counter;
 use crate::stream::Change;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use campaign::delivery::batch::Batch;
 use cloud::batch_queue::QueueMessage;
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 
 use crate::Reconciler;
 use crate::run::Run;

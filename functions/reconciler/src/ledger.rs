@@ -8,7 +8,6 @@ use campaign::id::{RowNumber, partition_of};
 use campaign::lifecycle::campaign::Campaign;
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use lambda_runtime::tracing;
 
 use crate::Reconciler;
 use crate::run::Run;
@@ -71,7 +70,7 @@ impl Reconciler {
         Ok(stats)
     }
 
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, row = row.row, number = row.attempt))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, row = %row.row, number = row.attempt))]
     async fn repair_row(
         &self,
         campaign: &Campaign,

@@ -38,7 +38,7 @@ use cloud::counters::CounterTable;
 use cloud::dead_letters::DeadLetters;
 use cloud::import_queue::ImportQueue;
 use cloud::ledger::Ledger;
-use lambda_runtime::{Context, Error, tracing};
+use lambda_runtime::{Context, Error};
 use rand::seq::SliceRandom;
 
 pub use crate::run::ReconcileStats;

@@ -7,7 +7,6 @@ use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use campaign::lifecycle::progress::compute_progress;
 use campaign::lifecycle::repair::{RepairAction, Snapshot};
 use cloud::import_queue::{ImportJob, Position};
-use lambda_runtime::tracing;
 
 use crate::Reconciler;
 use crate::run::Run;

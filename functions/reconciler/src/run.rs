@@ -3,7 +3,6 @@
 use campaign::delivery::outcome::Millis;
 use campaign::lifecycle::repair::Snapshot;
 use cloud::metrics::Metrics;
-use lambda_runtime::tracing;
 
 /// The time that is left for the step in progress when a run stops.
 const SHUTDOWN_RESERVE_MS: Millis = 15_000;
