@@ -66,6 +66,7 @@ fn build(what: &str, targets: &[&str]) -> Result<()> {
         {
             done.insert(message["package_id"].to_string());
             let name = message["target"]["name"].as_str().unwrap_or_default();
+            let total = total.max(done.len());
             step.set_status(&format!("{} of {total} crates, {name}", done.len()));
         }
     }
