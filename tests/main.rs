@@ -25,6 +25,7 @@
 //! - [`counting`]: the counter: repeated and overlapping batches add nothing; the circuit breaker
 //! - [`reporting`]: the report, the summary, the recount
 //! - [`http_api`]: the API's answers, good and bad
+//! - [`api_examples`]: the examples of docs/api.md are what the API answers
 //! - [`deployed`]: the main job on a deployed stack, compared with the simulator's call log
 //! - [`harness`]: what the tests share: an environment of one test's own, and the verbs that act on it
 //!
@@ -36,6 +37,7 @@
 )]
 
 mod account_events;
+mod api_examples;
 mod architecture;
 mod callbacks;
 mod canary_and_schedule;
