@@ -29,7 +29,7 @@ struct ErrorCode {
     last: i64,
     /// What the error calls for. Names the row's data that may be the cause, where the error is ambiguous.
     class: ErrorClass,
-    /// For the operator of a campaign that pauses: what the error means and what to do.
+    /// For the operator of a campaign that pauses or waits: what the error means and what to do.
     advice: &'static str,
     /// For the report: what the error means for one recipient. `None` for errors that are about the campaign.
     meaning: Option<&'static str>,
@@ -153,8 +153,8 @@ const OTHER_API: &str = "Templates of this category must be sent through another
 const CHECK_MEDIA: &str =
     "WhatsApp could not fetch or use the media file: check its link, type and size.";
 const SERVICE_DOWN: &str =
-    "WhatsApp's service has been down for longer than the retries last: resume later.";
-const CALL_LIMIT: &str = "The account's hourly limit of API calls is used up: resume in an hour.";
+    "WhatsApp's service is down. If the campaign is paused, resume it later.";
+const CALL_LIMIT: &str = "The account's hourly limit of API calls is used up. If the campaign is paused, resume it in an hour.";
 const INVALID_MESSAGE: &str =
     "WhatsApp refuses the message itself: compare it with the API reference.";
 const MESSAGE_TYPE: &str = "WhatsApp does not support this type of message.";

@@ -64,7 +64,7 @@ fn describe(update: &Update) -> String {
                 ("service_window", message.opens_service_window()),
             ];
             for (name, _) in parts.iter().filter(|(_, is_present)| *is_present) {
-                write!(text, " +{}", name).expect("text");
+                write!(text, " +{name}").expect("text");
             }
             text
         }

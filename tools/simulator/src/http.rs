@@ -184,7 +184,7 @@ async fn post_inbound(
     if let Some(context) = inbound.context {
         message["context"] = json!({"id": context});
     }
-    let contacts = json!([{"profile": {"name": "Somebody"}, "wa_id": from}]);
+    let contacts = json!([{"profile": {"name": "Ana"}, "wa_id": from}]);
     let value = json!({"contacts": contacts, "messages": [message]});
     callbacks::post_event(&state, "messages", value).await;
     Json(json!({"id": id}))
