@@ -1,7 +1,7 @@
-//! Lines of a report: the operator's own bytes, then what became of the row.
+//! Lines of a report: the operator's own bytes, then the outcome of the row.
 
 use campaign::delivery::outcome::{ErrorInfo, Millis};
-use campaign::import::row::escape_formula;
+use campaign::import::row::{RowVerdict, escape_formula};
 use campaign::lifecycle::summary::{DeliveryRecord, RecipientStatus};
 use cloud::ledger::LedgerRow;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use recipients::RecipientReader;
 use recipients::csv_line::format_line;
 use whatsapp::error_code::describe_code;
 
-/// What is added behind the operator's own columns.
+/// The columns added behind the operator's own.
 const ADDED_COLUMNS: [&str; 11] = [
     "row",
     "status",
@@ -24,12 +24,10 @@ const ADDED_COLUMNS: [&str; 11] = [
     "price_category",
 ];
 
-/// What became of a row.
+/// The outcome of a row.
 #[derive(Debug)]
 pub(crate) struct RowOutcome {
     pub(crate) status: RecipientStatus,
-    /// Whether it never was to be sent.
-    pub(crate) is_dropped_at_import: bool,
     attempted_at: Option<Millis>,
     sent_at: Option<Millis>,
     delivered_at: Option<Millis>,
@@ -42,49 +40,69 @@ pub(crate) struct RowOutcome {
 }
 
 impl RowOutcome {
-    /// Of a record that was not to be sent, for this reason.
-    pub(crate) fn dropped_at_import(status: RecipientStatus, why: impl Into<String>) -> Self {
+    /// Of a row that the import did not enqueue.
+    pub(crate) fn dropped_at_import(verdict: &RowVerdict) -> Self {
+        let (status, reason) = match verdict {
+            RowVerdict::Rejected(reject) => {
+                (RecipientStatus::RejectedAtImport, reject.reason.to_string())
+            }
+            RowVerdict::Duplicate => (
+                RecipientStatus::Duplicate,
+                "the same number is in an earlier row".into(),
+            ),
+            RowVerdict::Suppressed => (
+                RecipientStatus::Suppressed,
+                "on the campaign's exclude list".into(),
+            ),
+            RowVerdict::Usable(_) => (
+                RecipientStatus::Suppressed,
+                "on the suppression list".into(),
+            ),
+        };
+        Self {
+            error: reason,
+            ..Self::with_status(status)
+        }
+    }
+
+    /// Of a row that the import enqueued. Both are `None` if there was no attempt to send it yet.
+    pub(crate) fn from_ledger(entry: Option<LedgerRow>, record: Option<DeliveryRecord>) -> Self {
+        let (Some(entry), Some(record)) = (entry, record) else {
+            return Self::with_status(RecipientStatus::Waiting);
+        };
+        let error = record.error_info();
+        Self {
+            status: record.status(),
+            attempted_at: Some(entry.claimed_at).filter(|_| entry.attempt > 0),
+            sent_at: entry.sent_at,
+            delivered_at: entry.delivered_at,
+            read_at: entry.read_at,
+            failed_at: entry.failed_at,
+            error_code: error.and_then(|error| error.code),
+            error: error.map(describe_error).unwrap_or_default(),
+            wamid: entry.wamid,
+            price_category: entry.category,
+        }
+    }
+
+    /// An outcome of which only the status is known.
+    fn with_status(status: RecipientStatus) -> Self {
         Self {
             status,
-            is_dropped_at_import: true,
             attempted_at: None,
             sent_at: None,
             delivered_at: None,
             read_at: None,
             failed_at: None,
             error_code: None,
-            error: why.into(),
+            error: String::new(),
             wamid: None,
             price_category: None,
         }
     }
-
-    /// Of one that was; `None` where it was not called yet.
-    pub(crate) fn from_ledger(entry: Option<LedgerRow>, fate: Option<DeliveryRecord>) -> Self {
-        let (Some(entry), Some(fate)) = (entry, fate) else {
-            return Self {
-                is_dropped_at_import: false,
-                ..Self::dropped_at_import(RecipientStatus::Waiting, "")
-            };
-        };
-        let problem = fate.error_info();
-        Self {
-            status: fate.status(),
-            is_dropped_at_import: false,
-            attempted_at: Some(entry.claimed_at).filter(|_| entry.attempt > 0),
-            sent_at: entry.sent_at,
-            delivered_at: entry.delivered_at,
-            read_at: entry.read_at,
-            failed_at: entry.failed_at,
-            error_code: problem.and_then(|fault| fault.code),
-            error: problem.map(describe_error).unwrap_or_default(),
-            wamid: entry.wamid,
-            price_category: entry.category,
-        }
-    }
 }
 
-/// What the summary needs of a row.
+/// The part of a ledger row that the summary needs.
 pub(crate) fn delivery_record(entry: &LedgerRow) -> DeliveryRecord {
     DeliveryRecord {
         state: entry.state,
@@ -99,91 +117,90 @@ pub(crate) fn delivery_record(entry: &LedgerRow) -> DeliveryRecord {
     }
 }
 
-/// What went wrong: in our words where there are any, and WhatsApp's.
-fn describe_error(fault: &ErrorInfo) -> String {
-    let theirs = match &fault.details {
-        Some(details) => format!("{}: {details}", fault.title),
-        None => fault.title.clone(),
+/// Describes an error in our words, if there are any for its code, and in WhatsApp's.
+fn describe_error(error: &ErrorInfo) -> String {
+    let theirs = match &error.details {
+        Some(details) => format!("{}: {details}", error.title),
+        None => error.title.clone(),
     };
-    match fault.code.and_then(describe_code) {
+    match error.code.and_then(describe_code) {
         Some(ours) => format!("{ours} ({theirs})"),
         None => theirs,
     }
 }
 
-/// How lines of one report are written.
+/// Writes lines in the format of one uploaded file.
 #[derive(Debug)]
 pub(crate) struct LineWriter {
     columns: usize,
     delimiter: char,
-    line_end: &'static str,
+    line_ending: &'static str,
 }
 
 impl LineWriter {
-    /// For a file whose header was read.
-    pub(crate) fn new(people: &RecipientReader) -> Self {
+    /// For the file of this reader.
+    pub(crate) fn new(recipients: &RecipientReader) -> Self {
         Self {
-            columns: people.header().len(),
-            delimiter: char::from(people.format().delimiter),
-            line_end: people.line_ending(),
+            columns: recipients.header().len(),
+            delimiter: char::from(recipients.format().delimiter),
+            line_ending: recipients.line_ending(),
         }
     }
 
-    /// The first line.
-    pub(crate) fn header_line(&self, people: &RecipientReader, bom: bool) -> Vec<u8> {
-        let mut bytes = if bom {
-            "\u{feff}".as_bytes().to_vec()
-        } else {
-            Vec::new()
-        };
-        let header = people.header();
-        match people.current_bytes() {
+    /// The first line. With `bom`, it begins with a byte order mark, by which Excel recognizes UTF-8.
+    pub(crate) fn header_line(&self, recipients: &RecipientReader, bom: bool) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if bom {
+            bytes.extend_from_slice("\u{feff}".as_bytes());
+        }
+        let header = recipients.header();
+        match recipients.current_bytes() {
             Some(raw) => bytes.extend_from_slice(&raw),
             None => bytes.extend_from_slice(
                 format_line(self.delimiter, header.iter().map(String::as_str)).as_bytes(),
             ),
         }
         for name in ADDED_COLUMNS {
-            // A report that is uploaded again keeps its names apart from the new ones.
-            let taken = header.iter().any(|column| column == name);
-            let name = if taken {
+            // If a report is uploaded again, its own columns have these names.
+            let is_taken = header.iter().any(|column| column == name);
+            let name = if is_taken {
                 format!("{name}_2")
             } else {
                 name.to_owned()
             };
             bytes.extend_from_slice(format!("{}{name}", self.delimiter).as_bytes());
         }
-        bytes.extend_from_slice(self.line_end.as_bytes());
+        bytes.extend_from_slice(self.line_ending.as_bytes());
         bytes
     }
 
-    /// The line of the record last read.
+    /// The line of the reader's current record.
     pub(crate) fn row_line(
         &self,
-        people: &RecipientReader,
+        recipients: &RecipientReader,
         number: u32,
-        ending: &RowOutcome,
+        outcome: &RowOutcome,
     ) -> Vec<u8> {
-        let mut bytes = self.own_columns(people);
-        bytes.extend_from_slice(self.added_columns(number, ending).as_bytes());
-        bytes.extend_from_slice(self.line_end.as_bytes());
+        let mut bytes = self.own_columns(recipients);
+        bytes.extend_from_slice(self.added_columns(number, outcome).as_bytes());
+        bytes.extend_from_slice(self.line_ending.as_bytes());
         bytes
     }
 
-    /// The operator's own columns: the bytes as they are. Only what a spreadsheet would calculate is written anew, with an
-    /// apostrophe, and so is a record that would not leave the added columns in their place.
-    fn own_columns(&self, people: &RecipientReader) -> Vec<u8> {
-        let record = people.current_record();
-        let harmless = |cell: &[u8]| match cell.first() {
+    /// The operator's own columns: the record's bytes, unchanged. The record is only formatted again if a spreadsheet would
+    /// evaluate a cell as a formula, or if the added columns would not be in their place.
+    fn own_columns(&self, recipients: &RecipientReader) -> Vec<u8> {
+        let record = recipients.current_record();
+        let is_harmless = |cell: &[u8]| match cell.first() {
             Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => {
                 let text = String::from_utf8_lossy(cell);
                 escape_formula(&text) == text
             }
             _ => true,
         };
-        if let Some(raw) = people.current_bytes()
+        if let Some(raw) = recipients.current_bytes()
             && record.len() <= self.columns
-            && record.iter().all(harmless)
+            && record.iter().all(is_harmless)
         {
             let mut bytes = raw.into_owned();
             let missing = self.columns - record.len();
@@ -199,32 +216,32 @@ impl LineWriter {
         format_line(self.delimiter, cells.iter().map(String::as_str)).into_bytes()
     }
 
-    fn added_columns(&self, number: u32, ending: &RowOutcome) -> String {
+    fn added_columns(&self, number: u32, outcome: &RowOutcome) -> String {
         let times = [
-            ending.attempted_at,
-            ending.sent_at,
-            ending.delivered_at,
-            ending.read_at,
-            ending.failed_at,
+            outcome.attempted_at,
+            outcome.sent_at,
+            outcome.delivered_at,
+            outcome.read_at,
+            outcome.failed_at,
         ];
         let times = times.map(|at| at.map(format_time).unwrap_or_default());
         let number = number.to_string();
-        let code = ending.error_code.map(|code| code.to_string());
-        let first = ["", &number, ending.status.name()];
+        let code = outcome.error_code.map(|code| code.to_string());
+        let first = ["", &number, outcome.status.name()];
         let last = [
             code.as_deref().unwrap_or_default(),
-            &ending.error,
-            ending.wamid.as_deref().unwrap_or_default(),
-            ending.price_category.as_deref().unwrap_or_default(),
+            &outcome.error,
+            outcome.wamid.as_deref().unwrap_or_default(),
+            outcome.price_category.as_deref().unwrap_or_default(),
         ];
         let times = times.iter().map(String::as_str);
         let cells = first.into_iter().chain(times).chain(last);
-        // The empty cell at first leaves a delimiter behind the operator's own columns.
+        // The first cell is empty, so that the line begins with a delimiter.
         format_line(self.delimiter, cells)
     }
 }
 
-/// A time as spreadsheets read it, in UTC.
+/// Formats a time so that spreadsheets recognize it, in UTC.
 fn format_time(at: Millis) -> String {
     let at = i64::try_from(at).unwrap_or(i64::MAX);
     let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX);

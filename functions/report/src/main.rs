@@ -7,9 +7,9 @@ use report::Reporter;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
-    let report = &Reporter::from_env().await?;
+    let reporter = &Reporter::from_env().await?;
     run(service_fn(move |event: LambdaEvent<SqsEvent>| {
-        report.handle(event.payload)
+        reporter.handle(event.payload)
     }))
     .await
 }

@@ -1,6 +1,8 @@
-//! The counters anew: what the ledger says less what was counted becomes a correction, a shard of its own that nobody else
-//! writes. What the stream still brings is added as ever, so nothing may be on its way when the correction is made: the
-//! ledger and the counters are looked at twice, some time apart, and must be the same.
+//! Recounts: compares the ledger with the counters, and stores the difference as a correction. The correction is a shard of
+//! its own, which only recounts write.
+//!
+//! Changes that are still in the ledger's stream are added to the counters later. So nothing may be in the stream when the
+//! correction is computed: two snapshots of the ledger and the counters, taken some time apart, must be equal.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,12 +12,13 @@ use campaign::lifecycle::counters::Counters;
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::{JobError, JobRun, Reporter};
+use crate::Reporter;
+use crate::job::{JobError, JobRun};
 
-/// Pages under way at once.
+/// Partitions read at once.
 const MAX_CONCURRENT_READS: usize = 16;
 
-/// How often is looked before giving up.
+/// Snapshots to take before giving up.
 const MAX_SNAPSHOTS: usize = 8;
 
 /// The shard that holds the correction.
@@ -24,96 +27,93 @@ const CORRECTION_SHARD: &str = "recount";
 /// The ledger and the counters at one moment.
 #[derive(Debug, PartialEq)]
 struct LedgerSnapshot {
+    /// The counters computed from the ledger.
     ledger_counters: Counters,
-    /// Of every row, whatever their order.
+    /// The sum of the rows' fingerprints, so that it does not depend on their order.
     fingerprint: u64,
     stored_counters: Counters,
 }
 
 impl Reporter {
+    /// Corrects the counters. Returns whether they were right, as a sentence.
     pub(crate) async fn recount(
         &self,
         campaign: &Campaign,
-        work: &mut JobRun<'_>,
+        run: &mut JobRun<'_>,
     ) -> Result<String, JobError> {
-        let mut before = self.take_snapshot(campaign, work).await?;
+        let mut before = self.take_snapshot(campaign, run).await?;
         for _ in 1..MAX_SNAPSHOTS {
             tokio::time::sleep(self.settle_time).await;
-            let now = self.take_snapshot(campaign, work).await?;
+            let now = self.take_snapshot(campaign, run).await?;
             if now == before {
                 return self.store_correction(campaign, now).await;
             }
             before = now;
         }
-        let why =
-            "Rows still move. Pause the campaign, or wait until it is finished, and recount then.";
-        Err(JobError::Permanent(why.into()))
+        let problem = "Rows are still changing. Pause the campaign, or wait until it is finished, and recount then.";
+        Err(JobError::Permanent(problem.into()))
     }
 
     async fn take_snapshot(
         &self,
         campaign: &Campaign,
-        work: &mut JobRun<'_>,
+        run: &mut JobRun<'_>,
     ) -> Result<LedgerSnapshot, JobError> {
         let last = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
-        let mut pages = stream::iter(0..=partition_of(last))
-            .map(|page| self.ledger.list_partition(&campaign.id, page))
+        let mut partitions = stream::iter(0..=partition_of(last))
+            .map(|partition| self.ledger.list_partition(&campaign.id, partition))
             .buffer_unordered(MAX_CONCURRENT_READS);
-        let (mut ledger, mut rows) = (Counters::default(), 0u64);
-        work.progress.rows = 0;
-        while let Some(page) = pages.try_next().await? {
-            for row in page {
-                ledger.apply_change(None, row.row_facts());
-                rows = rows.wrapping_add(fingerprint(&row));
-                work.count_record().await?;
+        let (mut ledger_counters, mut fingerprints) = (Counters::default(), 0u64);
+        run.reset_rows();
+        while let Some(rows) = partitions.try_next().await? {
+            for row in rows {
+                ledger_counters.apply_change(None, row.row_facts());
+                fingerprints = fingerprints.wrapping_add(fingerprint(&row));
+                run.count_row().await?;
             }
         }
-        let counted = self.counters.sum(&campaign.id).await?;
         Ok(LedgerSnapshot {
-            ledger_counters: ledger,
-            fingerprint: rows,
-            stored_counters: counted,
+            ledger_counters,
+            fingerprint: fingerprints,
+            stored_counters: self.counters.sum(&campaign.id).await?,
         })
     }
 
     async fn store_correction(
         &self,
         campaign: &Campaign,
-        look: LedgerSnapshot,
+        snapshot: LedgerSnapshot,
     ) -> Result<String, JobError> {
-        let id = &campaign.id;
-        let off = look.ledger_counters.difference(&look.stored_counters);
-        if off.is_zero() {
+        let (id, counters) = (&campaign.id, &self.counters);
+        let correction = snapshot
+            .ledger_counters
+            .difference(&snapshot.stored_counters);
+        if correction.is_zero() {
             return Ok("The counters were right.".into());
         }
-        let mut shard = self.counters.get_shard(id, CORRECTION_SHARD).await?;
-        let seen = shard.last_sequence.clone();
+        let mut shard = counters.get_shard(id, CORRECTION_SHARD).await?;
+        let previous_sequence = shard.last_sequence.clone();
+        // The shard is written only if it has not changed since it was read; any other sequence number will do.
         shard.last_sequence.push('1');
-        shard.counters = shard.counters.merge(off);
+        shard.counters = shard.counters.merge(correction);
         let now = cloud::now();
-        if !self
-            .counters
-            .compare_and_set(id, CORRECTION_SHARD, &seen, &shard, now)
-            .await?
-        {
-            let why = "Another recount was at it at the same time.";
-            return Err(JobError::Permanent(why.into()));
+        let is_stored = counters
+            .compare_and_set(id, CORRECTION_SHARD, &previous_sequence, &shard, now)
+            .await?;
+        if !is_stored {
+            let problem = "Another recount ran at the same time. Recount again.";
+            return Err(JobError::Permanent(problem.into()));
         }
-        Ok("The counters were wrong and are right now.".into())
+        Ok("The counters were wrong and are corrected.".into())
     }
 }
 
-/// A row's state as a number.
+/// A hash of a row's state.
 fn fingerprint(row: &LedgerRow) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (
-        &row.partition_key,
-        &row.row,
-        row.state,
-        row.attempt,
-        row.abandoned,
-    )
-        .hash(&mut hasher);
-    (row.sent_at, row.delivered_at, row.read_at, row.failed_at).hash(&mut hasher);
+    let position = (&row.partition_key, &row.row);
+    let state = (row.state, row.attempt, row.abandoned);
+    let times = (row.sent_at, row.delivered_at, row.read_at, row.failed_at);
+    (position, state, times).hash(&mut hasher);
     hasher.finish()
 }

@@ -1,4 +1,4 @@
-//! Bytes of a table → serialized batches, on one core, both passes' work but for the queue.
+//! From the bytes of a table to serialized batches: the work of both passes on one core, without the queue.
 
 use std::hint::black_box;
 use std::io::Cursor;
@@ -16,7 +16,7 @@ use recipients::RecipientReader;
 
 const ROWS: u64 = 100_000;
 
-fn text() -> String {
+fn sample_file() -> String {
     let mut file = String::from("name,phone,amount,city\n");
     for row in 0..ROWS {
         file.push_str(&format!(
@@ -40,24 +40,24 @@ fn campaign() -> Campaign {
     Campaign::new(id, "Bench".into(), message, file, 0)
 }
 
-/// The first pass: everything is judged and surveyed.
-async fn examine(file: &Arc<[u8]>, campaign: &Campaign) -> u64 {
-    let mut people = open(file, campaign).await;
-    let mut survey = PreviewBuilder::default();
-    while let Some(verdict) = people.next_verdict().await.expect("read") {
-        survey.add_verdict(&verdict);
+/// The first pass: classifies every row and builds the preview.
+async fn validate(file: &Arc<[u8]>, campaign: &Campaign) -> u64 {
+    let mut recipients = open(file, campaign).await;
+    let mut preview = PreviewBuilder::default();
+    while let Some(verdict) = recipients.next_verdict().await.expect("read") {
+        preview.add_verdict(&verdict);
     }
-    assert_eq!(people.counts().enqueued, ROWS);
-    survey.finish(Preview::default()).countries[0].1
+    assert_eq!(recipients.counts().enqueued, ROWS);
+    preview.finish(Preview::default()).countries[0].1
 }
 
-/// The second: everything is judged, cut and written.
+/// The second pass: classifies every row, cuts batches and serializes them.
 async fn enqueue(file: &Arc<[u8]>, campaign: &Campaign) -> usize {
-    let mut cutter = Batcher::new(Rate {
+    let mut batcher = Batcher::new(Rate {
         slots: 80,
         per_slot: 1,
     });
-    let mut people = open(file, campaign).await;
+    let mut recipients = open(file, campaign).await;
     let mut bytes = 0;
     let mut write = |rows| {
         let batch = Batch {
@@ -66,30 +66,30 @@ async fn enqueue(file: &Arc<[u8]>, campaign: &Campaign) -> usize {
         };
         bytes += black_box(serde_json::to_string(&batch).expect("text")).len();
     };
-    while let Some(verdict) = people.next_verdict().await.expect("read") {
+    while let Some(verdict) = recipients.next_verdict().await.expect("read") {
         if let RowVerdict::Usable(row) = verdict
-            && let Some(rows) = cutter.push(row)
+            && let Some(rows) = batcher.push(row)
         {
             write(rows);
         }
     }
-    cutter.finish().into_iter().for_each(write);
-    assert_eq!(people.counts().enqueued, ROWS);
+    batcher.finish().into_iter().for_each(write);
+    assert_eq!(recipients.counts().enqueued, ROWS);
     bytes
 }
 
 async fn open(file: &Arc<[u8]>, campaign: &Campaign) -> RecipientReader {
-    let people = RecipientReader::open(
+    let opened = RecipientReader::open(
         Cursor::new(Arc::clone(file)),
         campaign,
         SeenNumbers::default(),
         0,
     );
-    people.await.expect("header")
+    opened.await.expect("header")
 }
 
-fn bench(criterion: &mut Criterion) {
-    let (text, campaign) = (text(), campaign());
+fn bench_import(criterion: &mut Criterion) {
+    let (text, campaign) = (sample_file(), campaign());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("runtime");
@@ -103,10 +103,10 @@ fn bench(criterion: &mut Criterion) {
     ];
     for (encoding, file) in files {
         let file: Arc<[u8]> = file.into();
-        group.bench_function(format!("examine/{encoding}"), |bencher| {
+        group.bench_function(format!("validate/{encoding}"), |bencher| {
             bencher
                 .to_async(&runtime)
-                .iter(|| examine(&file, &campaign))
+                .iter(|| validate(&file, &campaign))
         });
         group.bench_function(format!("enqueue/{encoding}"), |bencher| {
             bencher
@@ -117,5 +117,5 @@ fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench);
+criterion_group!(benches, bench_import);
 criterion_main!(benches);

@@ -1,5 +1,5 @@
-//! The second pass: usable rows go into the queue, in batches. It may end anywhere and be taken up again: the same file
-//! gives the same batches, and the checkpoint tells which are in the queue.
+//! The second pass: puts usable rows into the queue, in batches. It may end anywhere and continue in another invocation:
+//! the same file gives the same batches, and the checkpoint says which of them are in the queue.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,86 +10,98 @@ use campaign::import::phone::CanonicalPhone;
 use campaign::import::row::{ImportCounts, RowVerdict};
 use campaign::lifecycle::campaign::{Campaign, Canary};
 use cloud::imports::{Checkpoint, RowSet};
-use lambda_runtime::Error;
+use lambda_runtime::{Error, tracing};
 use recipients::files::OpenedFile;
 
-use crate::{ImportError, ImportRun, Splitter};
+use crate::Splitter;
+use crate::run::{ImportError, ImportRun};
 
-/// Batches enqueued together: eight requests of ten.
+/// Batches sent together: eight requests of ten.
 const BATCHES_PER_FLUSH: usize = 80;
 
 /// How the second pass ended.
 pub(crate) enum EnqueueOutcome {
-    /// The whole share is in the queue.
-    Complete {
-        /// What became of the file's rows, as far as it is known now.
-        counts: ImportCounts,
-        /// How many rows the share has.
-        rows: u64,
-        /// How many rows of the file were kept back, in this share and before.
-        suppressed: u64,
-    },
-    /// Time runs out; the next invocation goes on.
+    /// The whole row set is in the queue.
+    Complete(EnqueuedRows),
+    /// Time ran out; the next invocation continues.
     Partial,
 }
 
+/// A row set that is in the queue.
+pub(crate) struct EnqueuedRows {
+    /// Counts of the file's rows, as far as they are known now.
+    pub(crate) counts: ImportCounts,
+    /// Rows of the set, suppressed ones included.
+    pub(crate) rows: u64,
+    /// Rows of the file on the suppression list, in this set and before.
+    pub(crate) suppressed: u64,
+}
+
 impl Splitter {
-    /// Puts what is not there yet of a share of the file at `index` into the queue.
+    /// Puts the rows of the set into the queue that are not there yet, for the file at `index`.
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, file = index + 1))]
     pub(crate) async fn enqueue(
         &self,
         campaign: &Campaign,
         index: usize,
-        share: RowSet,
-        turn: &mut ImportRun<'_>,
+        row_set: RowSet,
+        run: &mut ImportRun<'_>,
     ) -> Result<EnqueueOutcome, ImportError> {
-        turn.read_deadline = turn.deadline;
-        let OpenedFile {
-            recipients: mut people,
-            ..
-        } = self.open_file(campaign, index, turn).await?;
-        let before = self
+        run.allow_full_time();
+        let OpenedFile { mut recipients, .. } = self.open_file(campaign, index, run).await?;
+        let checkpoint = self
             .imports
-            .get_checkpoint(&campaign.id, index, share)
+            .get_checkpoint(&campaign.id, index, row_set)
             .await?
             .unwrap_or_default();
-        let shares = RowSetSelector::for_file(campaign, index);
-        let mut out = BatchEnqueuer::new(self, campaign, index, share, before);
-        let (mut usable, mut taken) = (0, 0);
-        while let Some(verdict) = people.next_verdict().await? {
+        let selector = RowSetSelector::for_file(campaign, index);
+        let mut enqueuer = BatchEnqueuer::new(self, campaign, index, row_set, checkpoint);
+        let (mut usable, mut rows) = (0, 0);
+        while let Some(verdict) = recipients.next_verdict().await? {
             if let RowVerdict::Usable(row) = verdict {
                 usable += 1;
-                if shares.row_set(usable - 1) == share {
-                    taken += 1;
-                    if out.push(row).await? && turn.is_out_of_time() {
-                        out.save_checkpoint().await?;
+                if selector.row_set(usable - 1) == row_set {
+                    rows += 1;
+                    if enqueuer.push(row).await? && run.is_out_of_time() {
+                        enqueuer.save_checkpoint().await?;
                         return Ok(EnqueueOutcome::Partial);
                     }
                 }
             }
-            self.heartbeat(campaign, turn).await?;
+            self.heartbeat(campaign, run).await?;
         }
-        out.finish().await?;
-        let kept_back = self
+        enqueuer.finish().await?;
+        let suppressed = self
             .imports
             .get_suppressed_rows(&campaign.id, index)
             .await?
             .len() as u64;
-        Ok(EnqueueOutcome::Complete {
-            counts: people.counts().with_suppressed(kept_back),
-            rows: taken,
-            suppressed: kept_back,
-        })
+        Ok(EnqueueOutcome::Complete(EnqueuedRows {
+            counts: recipients.counts().with_suppressed(suppressed),
+            rows,
+            suppressed,
+        }))
     }
 }
 
-/// Which rows go first.
+/// Makes queue messages of rows.
+pub(crate) fn to_batches(campaign: &Campaign, rows: Vec<Vec<Row>>) -> Vec<Batch> {
+    rows.into_iter()
+        .map(|rows| Batch {
+            campaign: campaign.id.clone(),
+            rows,
+        })
+        .collect()
+}
+
+/// Tells canary rows from the remainder.
 pub(crate) struct RowSetSelector {
     canary: Option<Canary>,
     usable: u64,
 }
 
 impl RowSetSelector {
-    /// Those of the file at `index`.
+    /// For the file at `index`.
     pub(crate) fn for_file(campaign: &Campaign, index: usize) -> Self {
         Self {
             canary: campaign.canary_for_file(index),
@@ -97,7 +109,7 @@ impl RowSetSelector {
         }
     }
 
-    /// The share of the usable row at `index`.
+    /// The set of the file's usable row at `index` (from 0).
     pub(crate) fn row_set(&self, index: u64) -> RowSet {
         match self.canary {
             Some(canary) if canary.includes(index, self.usable) => RowSet::Canary,
@@ -106,7 +118,7 @@ impl RowSetSelector {
     }
 }
 
-/// Where usable rows go.
+/// Collects usable rows and sends them in batches.
 struct BatchEnqueuer<'a> {
     splitter: &'a Splitter,
     campaign: &'a Campaign,
@@ -114,10 +126,11 @@ struct BatchEnqueuer<'a> {
     row_set: RowSet,
     batcher: Batcher,
     ready: Vec<Vec<Row>>,
-    /// Everything up to here is in the queue.
+    /// Every row up to this one is in the queue.
     enqueued_up_to: RowNumber,
-    /// What an earlier invocation had begun when it ended: up to this row, without those.
-    begun_up_to: RowNumber,
+    /// Rows up to this one may be in the queue: an earlier invocation had started to send them when it died.
+    started_up_to: RowNumber,
+    /// Rows that the earlier invocation found on the suppression list and did not send.
     suppressed_before: HashSet<RowNumber>,
 }
 
@@ -127,7 +140,7 @@ impl<'a> BatchEnqueuer<'a> {
         campaign: &'a Campaign,
         index: usize,
         row_set: RowSet,
-        before: Checkpoint,
+        checkpoint: Checkpoint,
     ) -> Self {
         Self {
             splitter,
@@ -136,13 +149,13 @@ impl<'a> BatchEnqueuer<'a> {
             row_set,
             batcher: Batcher::new(splitter.rate),
             ready: Vec::new(),
-            enqueued_up_to: before.completed_row,
-            begun_up_to: before.started_row,
-            suppressed_before: before.suppressed_rows.into_iter().collect(),
+            enqueued_up_to: checkpoint.completed_row,
+            started_up_to: checkpoint.started_row,
+            suppressed_before: checkpoint.suppressed_rows.into_iter().collect(),
         }
     }
 
-    /// Takes a row; tells whether batches went out.
+    /// Adds a row. Returns whether batches were sent.
     async fn push(&mut self, row: Row) -> Result<bool, Error> {
         if row.row <= self.enqueued_up_to {
             return Ok(false);
@@ -155,10 +168,10 @@ impl<'a> BatchEnqueuer<'a> {
         Ok(true)
     }
 
-    /// Sends the tail, and writes down that all is done.
+    /// Sends what is left, and stores that every row is in the queue.
     async fn finish(mut self) -> Result<(), Error> {
-        let cutter = std::mem::replace(&mut self.batcher, Batcher::new(self.splitter.rate));
-        let mut tail = cutter.finish().into_iter().peekable();
+        let batcher = std::mem::replace(&mut self.batcher, Batcher::new(self.splitter.rate));
+        let mut tail = batcher.finish().into_iter().peekable();
         while tail.peek().is_some() {
             self.ready.extend(tail.by_ref().take(BATCHES_PER_FLUSH));
             self.flush().await?;
@@ -167,16 +180,53 @@ impl<'a> BatchEnqueuer<'a> {
         self.save_checkpoint().await
     }
 
-    /// Writes down that what was begun is done: the next invocation begins behind it.
+    /// Stores that everything up to here is sent: the next invocation continues behind it.
     async fn save_checkpoint(&self) -> Result<(), Error> {
+        self.write_checkpoint(self.enqueued_up_to, &HashSet::new())
+            .await
+    }
+
+    /// Stores what is about to be sent, then sends it.
+    async fn flush(&mut self) -> Result<(), Error> {
+        let Some(last) = self.ready.iter().flatten().map(|row| row.row).max() else {
+            return Ok(());
+        };
+        let suppressed = self.find_suppressed_rows().await?;
+        self.write_checkpoint(last, &suppressed).await?;
+        let Splitter { imports, queue, .. } = self.splitter;
+        if !suppressed.is_empty() {
+            let id = &self.campaign.id;
+            imports
+                .record_suppressed_rows(id, self.index, self.row_set, last, &suppressed)
+                .await?;
+        }
+        let mut rows = std::mem::take(&mut self.ready);
+        for rows in &mut rows {
+            rows.retain(|row| !suppressed.contains(&row.row));
+        }
+        rows.retain(|rows| !rows.is_empty());
+        queue
+            .enqueue(&to_batches(self.campaign, rows), Duration::ZERO)
+            .await?;
+        self.enqueued_up_to = last;
+        Ok(())
+    }
+
+    /// Stores that rows up to `started` may be in the queue, but for the suppressed ones.
+    async fn write_checkpoint(
+        &self,
+        started: RowNumber,
+        suppressed: &HashSet<RowNumber>,
+    ) -> Result<(), Error> {
+        let suppressed_before = self.suppressed_before.iter();
+        let suppressed_behind = suppressed_before.filter(|&&row| row > started);
         let checkpoint = Checkpoint {
             completed_row: self.enqueued_up_to,
-            started_row: self.begun_up_to.max(self.enqueued_up_to),
-            suppressed_rows: self
-                .suppressed_before
+            started_row: started.max(self.started_up_to),
+            suppressed_rows: suppressed
                 .iter()
+                .chain(suppressed_behind)
                 .copied()
-                .filter(|&row| row > self.enqueued_up_to)
                 .collect(),
         };
         let imports = &self.splitter.imports;
@@ -185,69 +235,16 @@ impl<'a> BatchEnqueuer<'a> {
             .await?)
     }
 
-    /// Writes down what is about to go out, then sends it.
-    async fn flush(&mut self) -> Result<(), Error> {
-        let Some(last) = self.ready.iter().flatten().map(|row| row.row).max() else {
-            return Ok(());
-        };
-        let kept_back = self.find_suppressed_rows().await?;
-        let checkpoint = Checkpoint {
-            completed_row: self.enqueued_up_to,
-            started_row: last.max(self.begun_up_to),
-            suppressed_rows: kept_back
-                .iter()
-                .copied()
-                .chain(
-                    self.suppressed_before
-                        .iter()
-                        .copied()
-                        .filter(|&row| row > last),
-                )
-                .collect(),
-        };
-        let Splitter { imports, queue, .. } = self.splitter;
-        imports
-            .write_checkpoint(&self.campaign.id, self.index, self.row_set, &checkpoint)
-            .await?;
-        if !kept_back.is_empty() {
-            imports
-                .record_suppressed_rows(
-                    &self.campaign.id,
-                    self.index,
-                    self.row_set,
-                    last,
-                    &kept_back,
-                )
-                .await?;
-        }
-        let batches: Vec<Batch> = std::mem::take(&mut self.ready)
-            .into_iter()
-            .map(|rows| {
-                rows.into_iter()
-                    .filter(|row| !kept_back.contains(&row.row))
-                    .collect::<Vec<_>>()
-            })
-            .filter(|rows| !rows.is_empty())
-            .map(|rows| Batch {
-                campaign: self.campaign.id.clone(),
-                rows,
-            })
-            .collect();
-        queue.enqueue(&batches, Duration::ZERO).await?;
-        self.enqueued_up_to = last;
-        Ok(())
-    }
-
-    /// Rows whose people are on the standing list. For those that may be in the queue already it counts what was found
-    /// then: the sender looks again, and a row must not be counted in two places.
+    /// Finds the collected rows whose recipients are on the suppression list. Rows that may be in the queue already keep
+    /// the result of the earlier invocation, so that no row is counted twice; the sender checks again anyway.
     async fn find_suppressed_rows(&self) -> Result<HashSet<RowNumber>, Error> {
         let rows = || self.ready.iter().flatten();
-        let people: Vec<CanonicalPhone> = rows()
-            .filter(|row| row.row > self.begun_up_to)
+        let recipients: Vec<CanonicalPhone> = rows()
+            .filter(|row| row.row > self.started_up_to)
             .map(|row| row.to.canonical())
             .collect();
-        let listed = self.splitter.contacts.find_suppressed(&people).await?;
-        let is_suppressed = |row: &&Row| match row.row > self.begun_up_to {
+        let listed = self.splitter.contacts.find_suppressed(&recipients).await?;
+        let is_suppressed = |row: &&Row| match row.row > self.started_up_to {
             true => listed.contains(&row.to.canonical()),
             false => self.suppressed_before.contains(&row.row),
         };

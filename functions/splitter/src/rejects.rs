@@ -1,33 +1,26 @@
-//! Lines of the rejects file: the operator's own columns as they are, then what is wrong and what to do. Corrected, it
-//! can be uploaded to the same campaign.
+//! Lines of the rejects file: the operator's own columns as they are, then what is wrong and how to fix it. The operator
+//! can correct the file and upload it to the same campaign.
 
 use campaign::import::row::Reject;
 use recipients::csv_line::format_line;
 use tabular::ByteRecord;
 
-/// What is added behind the operator's own columns.
+/// The columns added behind the operator's own.
 const ADDED_COLUMNS: [&str; 4] = ["row", "column", "problem", "fix"];
 
-/// How lines of one rejects file are written.
+/// Writes lines in the format of one rejects file.
 #[derive(Debug)]
 pub(crate) struct LineWriter {
-    /// How many columns are the operator's own.
+    /// The number of the operator's own columns.
     own_columns: usize,
     delimiter: char,
 }
 
 impl LineWriter {
-    /// For a file with this header. One that is a rejects file itself has no more than its own columns again.
+    /// For a file with this header. If the file is a corrected rejects file, its added columns are replaced, not repeated.
     pub(crate) fn new(header: &[String], delimiter: u8) -> Self {
         let own_columns = match header.len().checked_sub(ADDED_COLUMNS.len()) {
-            Some(own)
-                if header[own..]
-                    .iter()
-                    .zip(ADDED_COLUMNS)
-                    .all(|(name, added)| name == added) =>
-            {
-                own
-            }
+            Some(own) if header[own..] == ADDED_COLUMNS => own,
             Some(_) | None => header.len(),
         };
         Self {
@@ -36,13 +29,13 @@ impl LineWriter {
         }
     }
 
-    /// The first line, behind the mark by which Excel knows UTF-8.
+    /// The first line. It begins with a byte order mark, by which Excel recognizes UTF-8.
     pub(crate) fn header_line(&self, header: &[String]) -> String {
         let own = header[..self.own_columns].iter().map(String::as_str);
         format!("\u{feff}{}", self.line(own.chain(ADDED_COLUMNS)))
     }
 
-    /// A record that cannot be used.
+    /// The line of a rejected record.
     pub(crate) fn reject_line(&self, record: &ByteRecord, reject: &Reject) -> String {
         let cells: Vec<String> = (0..self.own_columns)
             .map(|index| self.cell(record, index))
@@ -57,14 +50,14 @@ impl LineWriter {
         self.line(cells.iter().map(String::as_str).chain(added))
     }
 
-    /// A cell of the record. What is beyond the header is with the last, so that columns stay where they are.
+    /// A cell of the record. Cells beyond the header are joined to the last one, so that the added columns stay in place.
     fn cell(&self, record: &ByteRecord, index: usize) -> String {
         let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
-        let last = index + 1 == self.own_columns;
-        // A rejects file uploaded again is as wide as its header: what follows its own columns is not theirs.
-        let beyond = record.len() > self.own_columns + ADDED_COLUMNS.len()
+        let is_last = index + 1 == self.own_columns;
+        // In a corrected rejects file, the cells behind its own columns are the added ones.
+        let has_more_cells = record.len() > self.own_columns + ADDED_COLUMNS.len()
             || record.len() == self.own_columns + 1;
-        if !(last && beyond) {
+        if !(is_last && has_more_cells) {
             return record.get(index).map(text).unwrap_or_default();
         }
         let cells: Vec<String> = record.iter().skip(index).map(text).collect();
@@ -88,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operators_columns_come_first_and_as_they_were() {
+    fn operators_columns_come_first_and_unchanged() {
         let header = names(&["Name", "Phone; home"]);
         let lines = LineWriter::new(&header, b';');
         assert_eq!(
@@ -114,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_corrected_rejects_file_does_not_grow() {
+    fn corrected_rejects_file_does_not_grow() {
         let header = names(&["Name", "Phone", "row", "column", "problem", "fix"]);
         let lines = LineWriter::new(&header, b',');
         assert_eq!(
@@ -126,10 +119,10 @@ mod tests {
             column: "Phone".into(),
             reason: RejectReason::UnclosedQuote,
         };
-        let again = lines.reject_line(
+        let line = lines.reject_line(
             &ByteRecord::from(vec!["Ana", "n/a", "9", "Phone", "old", "old"]),
             &reject,
         );
-        assert!(again.starts_with("Ana,n/a,3,Phone,"), "{again}");
+        assert!(line.starts_with("Ana,n/a,3,Phone,"), "{line}");
     }
 }

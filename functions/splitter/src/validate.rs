@@ -1,4 +1,4 @@
-//! The first pass: a file is read to its end, and nothing is sent. What is wrong with it as a whole is found here.
+//! The first pass: reads a file to its end and sends nothing. It finds what is wrong with the file as a whole.
 
 use std::collections::HashSet;
 
@@ -9,135 +9,153 @@ use campaign::import::row::{ImportCounts, RowVerdict};
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use cloud::files::rejects_key;
 use cloud::multipart::MultipartWriter;
-use lambda_runtime::Error;
+use lambda_runtime::{Error, tracing};
 use recipients::RecipientReader;
 use recipients::files::OpenedFile;
 
+use crate::Splitter;
 use crate::rejects::LineWriter;
-use crate::{ImportError, ImportRun, Splitter};
+use crate::run::{ImportError, ImportRun};
 
-/// Recipients looked up on the standing list together.
+/// Recipients per lookup in the suppression list.
 const RECIPIENTS_PER_LOOKUP: usize = 4000;
 
-/// The most of a header that a preview keeps.
+/// How much of a header the preview shows.
 const MAX_PREVIEW_COLUMNS: usize = 200;
 const MAX_COLUMN_NAME_CHARS: usize = 100;
 
-/// What the first pass found.
+/// A file that can be enqueued.
 pub(crate) struct ValidatedFile {
     pub(crate) counts: ImportCounts,
+    /// The object's version, which the second pass reads again.
     pub(crate) version: Option<String>,
 }
 
 impl Splitter {
-    /// Reads a file to its end; leaves a preview and, where there is something in it, a rejects file.
+    /// Reads a file to its end. Stores a preview and, if rows were rejected, a rejects file.
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, file = index + 1))]
     pub(crate) async fn validate(
         &self,
         campaign: &Campaign,
         index: usize,
-        turn: &mut ImportRun<'_>,
+        run: &mut ImportRun<'_>,
     ) -> Result<ValidatedFile, ImportError> {
-        let now = cloud::now();
-        turn.read_deadline = now + turn.deadline.saturating_sub(now) / 2;
+        run.allow_half_time();
         let OpenedFile {
-            recipients: mut people,
+            mut recipients,
             version,
-            excluded_numbers: excluded,
-            unreadable_lines: unreadable,
-        } = self.open_file(campaign, index, turn).await?;
-        let header = people.header();
-        let lines = LineWriter::new(&header, people.format().delimiter);
-        let mut rejects = MultipartWriter::new(&self.files, rejects_key(&campaign.id, index));
-        rejects.write(lines.header_line(&header).as_bytes()).await?;
-        let mut standing = SuppressionCount::new(campaign.manual_start);
-        let mut survey = PreviewBuilder::default();
-        while let Some(verdict) = people.next_verdict().await? {
-            survey.add_verdict(&verdict);
+            excluded_numbers,
+            unreadable_lines,
+        } = self.open_file(campaign, index, run).await?;
+        let mut suppression = SuppressionCount::new(campaign.manual_start);
+        let mut preview = PreviewBuilder::default();
+        let mut rejects = RejectsFile::create(self, campaign, index, &recipients).await?;
+        while let Some(verdict) = recipients.next_verdict().await? {
+            preview.add_verdict(&verdict);
             match &verdict {
                 RowVerdict::Rejected(reject) => {
-                    rejects
-                        .write(
-                            lines
-                                .reject_line(people.current_record(), reject)
-                                .as_bytes(),
-                        )
-                        .await?
+                    let line = rejects
+                        .lines
+                        .reject_line(recipients.current_record(), reject);
+                    rejects.output.write(line.as_bytes()).await?;
                 }
-                RowVerdict::Usable(row) => standing.add(self, row.to.canonical()).await?,
+                RowVerdict::Usable(row) => suppression.add(self, row.to.canonical()).await?,
                 RowVerdict::Duplicate | RowVerdict::Suppressed => {}
             }
-            self.heartbeat(campaign, turn).await?;
+            self.heartbeat(campaign, run).await?;
         }
-        let counts = people.counts();
-        // An examination before this one may have left a file.
+        let counts = recipients.counts();
+        // An earlier validation may have left a rejects file; it is overwritten even if there is no reject now.
         if counts.rejected > 0 || campaign.files[index].stage != FileStage::Pending {
-            rejects.finish().await?;
+            rejects.output.finish().await?;
         }
-        match counts {
-            ImportCounts { rows: 0, .. } => return Err(FileProblem::NoRows.into()),
-            ImportCounts { rows, rejected, .. } if rows == rejected => {
-                return Err(FileProblem::NoUsableRows { rows }.into());
-            }
-            _ => {}
-        }
-        let suppressed = standing.finish(self).await?;
-        let preview = Preview {
-            excluded,
-            excluded_unreadable: unreadable,
-            counts: counts.with_suppressed(suppressed),
-            ..describe_file(&people, campaign)
-        };
-        self.imports
-            .write_preview(&campaign.id, &survey.finish(preview))
-            .await?;
+        check_usable(counts)?;
+        let preview = preview.finish(Preview {
+            excluded: excluded_numbers,
+            excluded_unreadable: unreadable_lines,
+            counts: counts.with_suppressed(suppression.finish(self).await?),
+            ..describe_file(&recipients, campaign)
+        });
+        self.imports.write_preview(&campaign.id, &preview).await?;
         Ok(ValidatedFile { counts, version })
     }
 
-    /// Opens the file at `index` for an import that knows the exclude list, and the numbers of the files before.
+    /// Opens the file at `index` for an import that knows the exclude list and the numbers in the files before.
     pub(crate) async fn open_file(
         &self,
         campaign: &Campaign,
         index: usize,
-        turn: &mut ImportRun<'_>,
+        run: &mut ImportRun<'_>,
     ) -> Result<OpenedFile, ImportError> {
-        let between = async || self.heartbeat(campaign, turn).await;
-        recipients::files::open_file(&self.files, campaign, index, between).await
+        let between_records = async || self.heartbeat(campaign, run).await;
+        recipients::files::open_file(&self.files, campaign, index, between_records).await
     }
 }
 
-/// What a file is.
-fn describe_file(people: &RecipientReader, campaign: &Campaign) -> Preview {
-    let found = people.format();
-    let columns = people.columns();
-    let short = |name: &String| {
-        name.trim()
-            .chars()
-            .take(MAX_COLUMN_NAME_CHARS)
-            .collect::<String>()
-    };
+/// The rejects file while it is written.
+struct RejectsFile<'a> {
+    lines: LineWriter,
+    output: MultipartWriter<'a>,
+}
+
+impl<'a> RejectsFile<'a> {
+    async fn create(
+        splitter: &'a Splitter,
+        campaign: &Campaign,
+        index: usize,
+        recipients: &RecipientReader,
+    ) -> Result<Self, Error> {
+        let header = recipients.header();
+        let lines = LineWriter::new(&header, recipients.format().delimiter);
+        let key = rejects_key(&campaign.id, index);
+        let mut output = MultipartWriter::new(&splitter.files, key);
+        output.write(lines.header_line(&header).as_bytes()).await?;
+        Ok(Self { lines, output })
+    }
+}
+
+/// Fails if there is no row to send.
+fn check_usable(counts: ImportCounts) -> Result<(), FileProblem> {
+    match counts {
+        ImportCounts { rows: 0, .. } => Err(FileProblem::NoRows),
+        ImportCounts { rows, rejected, .. } if rows == rejected => {
+            Err(FileProblem::NoUsableRows { rows })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the preview says about the file as a whole.
+fn describe_file(recipients: &RecipientReader, campaign: &Campaign) -> Preview {
+    let format = recipients.format();
+    let columns = recipients.columns();
+    let shorten =
+        |name: &String| -> String { name.trim().chars().take(MAX_COLUMN_NAME_CHARS).collect() };
     let (message, _) = campaign.messages();
-    let needed = message.columns().iter().cloned();
+    let placeholders = message.columns().iter().cloned();
     Preview {
         format: FileFormat {
-            kind: found.kind.into(),
-            gzip: found.gzip,
-            encoding: found.encoding.into(),
-            delimiter: char::from(found.delimiter).to_string(),
+            kind: format.kind.into(),
+            gzip: format.gzip,
+            encoding: format.encoding.into(),
+            delimiter: char::from(format.delimiter).to_string(),
         },
-        header: people
+        header: recipients
             .header()
             .iter()
             .take(MAX_PREVIEW_COLUMNS)
-            .map(short)
+            .map(shorten)
             .collect(),
         phone_column: columns.phone_name.clone(),
-        columns: needed.zip(columns.value_names.iter().cloned()).collect(),
+        columns: placeholders
+            .zip(columns.value_names.iter().cloned())
+            .collect(),
         repeated: columns.repeated_names.clone(),
         ..Preview::default()
     }
 }
 
-/// Counts recipients who are on the standing list, where somebody is going to look at the number.
+/// Counts the recipients on the suppression list, if the operator is going to check the preview before the start.
 struct SuppressionCount {
     is_enabled: bool,
     pending: Vec<CanonicalPhone>,
@@ -153,9 +171,9 @@ impl SuppressionCount {
         }
     }
 
-    async fn add(&mut self, splitter: &Splitter, person: CanonicalPhone) -> Result<(), Error> {
+    async fn add(&mut self, splitter: &Splitter, recipient: CanonicalPhone) -> Result<(), Error> {
         if self.is_enabled {
-            self.pending.push(person);
+            self.pending.push(recipient);
             if self.pending.len() >= RECIPIENTS_PER_LOOKUP {
                 self.look_up_pending(splitter).await?;
             }
@@ -164,9 +182,9 @@ impl SuppressionCount {
     }
 
     async fn look_up_pending(&mut self, splitter: &Splitter) -> Result<(), Error> {
-        let found: HashSet<CanonicalPhone> =
+        let suppressed: HashSet<CanonicalPhone> =
             splitter.contacts.find_suppressed(&self.pending).await?;
-        self.suppressed += found.len() as u64;
+        self.suppressed += suppressed.len() as u64;
         self.pending.clear();
         Ok(())
     }

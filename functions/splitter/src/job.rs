@@ -1,0 +1,110 @@
+//! One event: it becomes an import job, which runs under the campaign's lease.
+
+use std::time::Duration;
+
+use aws_lambda_events::s3::S3EventRecord;
+use aws_lambda_events::sqs::SqsMessage;
+use campaign::lifecycle::campaign::IMPORT_LEASE_MS;
+use cloud::campaigns::Lease;
+use cloud::files::parse_upload_key;
+use cloud::import_queue::ImportJob;
+use lambda_runtime::{Context, Error, tracing};
+use percent_encoding::percent_decode_str;
+
+use crate::Splitter;
+use crate::import::Remaining;
+use crate::run::ImportRun;
+
+/// How long a job waits for the invocation that holds the lease.
+const LEASE_RETRY_DELAY: Duration = Duration::from_secs(10);
+
+/// Stored beside an upload to a campaign that does not exist.
+const REFUSAL: &str = "No campaign has this id. Create one with POST /v1/campaigns and upload to the URL it returns.\n";
+
+impl Splitter {
+    pub(crate) async fn handle_upload(
+        &self,
+        record: &S3EventRecord,
+        context: &Context,
+    ) -> Result<(), Error> {
+        let key = decode_key(record.s3.object.key.as_deref().unwrap_or_default());
+        let Some((campaign, _)) = parse_upload_key(&key) else {
+            tracing::warn!("ignores an upload outside the campaigns' folders");
+            return Ok(());
+        };
+        let job = ImportJob::resume(campaign);
+        if !self.run_job(&job, context).await? {
+            tracing::warn!(campaign.id = %job.campaign, "refuses an upload to an unknown campaign");
+            self.files.write_refusal(&key, REFUSAL).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn handle_message(
+        &self,
+        message: &SqsMessage,
+        context: &Context,
+    ) -> Result<(), Error> {
+        let job: ImportJob = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+        if !self.run_job(&job, context).await? {
+            tracing::warn!(campaign.id = %job.campaign, "ignores an import job of an unknown campaign");
+        }
+        Ok(())
+    }
+
+    /// Runs a job under the campaign's lease, and hands over what is left when time runs out. Returns `false` if there is
+    /// no such campaign.
+    #[tracing::instrument(skip_all, fields(campaign.id = %job.campaign))]
+    async fn run_job(&self, job: &ImportJob, context: &Context) -> Result<bool, Error> {
+        let (id, owner, now) = (&job.campaign, context.request_id.as_str(), cloud::now());
+        let stale_before = now.saturating_sub(IMPORT_LEASE_MS);
+        let lease = self
+            .campaigns
+            .acquire_lease(id, owner, now, stale_before)
+            .await?;
+        let campaign = match lease {
+            Lease::Acquired(campaign) => campaign,
+            Lease::HeldByOther => {
+                tracing::info!(campaign.id = %id, "another invocation reads the campaign's files; retrying later");
+                self.import_queue.enqueue(job, LEASE_RETRY_DELAY).await?;
+                return Ok(true);
+            }
+            Lease::UnknownCampaign => return Ok(false),
+        };
+        let mut run = ImportRun::new(owner, context.deadline);
+        let result = self.import(*campaign, job, &mut run).await;
+        self.campaigns.release_lease(id, owner).await?;
+        let next = match result? {
+            Remaining::Nothing => return Ok(true),
+            Remaining::Import => ImportJob::resume(id.clone()),
+            Remaining::Requeue(position) => ImportJob::requeue(id.clone(), position),
+        };
+        tracing::info!(campaign.id = %id, "time runs out: handed over to the next invocation");
+        self.import_queue.enqueue(&next, Duration::ZERO).await?;
+        Ok(true)
+    }
+}
+
+/// Decodes a key of an S3 event. S3 encodes keys as in a query string: `+` stands for a space, the rest is percent-encoded.
+fn decode_key(key: &str) -> String {
+    percent_decode_str(&key.replace('+', " "))
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes_plus_first_and_percent_only_once() {
+        assert_eq!(
+            decode_key("uploads/a+b%2Bc/input.csv"),
+            "uploads/a b+c/input.csv"
+        );
+        assert_eq!(
+            decode_key("uploads/%2541/input.csv"),
+            "uploads/%41/input.csv"
+        );
+    }
+}

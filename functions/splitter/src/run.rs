@@ -1,0 +1,126 @@
+//! An invocation that imports: its time limits, its heartbeats, and the errors that end it early.
+
+use std::time::{Duration, Instant};
+
+use campaign::delivery::outcome::Millis;
+use campaign::import::header::FileProblem;
+use campaign::lifecycle::campaign::Campaign;
+use lambda_runtime::Error;
+use recipients::ReadError;
+
+use crate::Splitter;
+
+/// How often an invocation renews its lease.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Time that an invocation needs to hand over.
+const SHUTDOWN_RESERVE_MS: Millis = 30_000;
+
+/// Records between two looks at the clock.
+const RECORDS_PER_CLOCK_CHECK: u32 = 512;
+
+/// An invocation that imports one campaign.
+pub(crate) struct ImportRun<'a> {
+    owner: &'a str,
+    deadline: Millis,
+    read_deadline: Millis,
+    records_since_check: u32,
+    last_heartbeat: Instant,
+}
+
+impl<'a> ImportRun<'a> {
+    /// A run of the lease's owner until `deadline`.
+    pub(crate) fn new(owner: &'a str, deadline: Millis) -> Self {
+        Self {
+            owner,
+            deadline,
+            read_deadline: deadline,
+            records_since_check: 0,
+            last_heartbeat: Instant::now(),
+        }
+    }
+
+    /// Whether it is time to hand over.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        cloud::now() + SHUTDOWN_RESERVE_MS > self.deadline
+    }
+
+    /// Lets the file be read until the deadline.
+    pub(crate) fn allow_full_time(&mut self) {
+        self.read_deadline = self.deadline;
+    }
+
+    /// Lets the file be read for half of the time that is left. A file that cannot be read in that time could not be
+    /// enqueued either: that pass reads it from the start again, and then has to get further.
+    pub(crate) fn allow_half_time(&mut self) {
+        let now = cloud::now();
+        self.read_deadline = now + self.deadline.saturating_sub(now) / 2;
+    }
+}
+
+impl Splitter {
+    /// Call this for each record. Now and then it renews the lease. Fails if another invocation holds the lease, or if
+    /// reading takes too long.
+    pub(crate) async fn heartbeat(
+        &self,
+        campaign: &Campaign,
+        run: &mut ImportRun<'_>,
+    ) -> Result<(), ImportError> {
+        run.records_since_check += 1;
+        if run.records_since_check < RECORDS_PER_CLOCK_CHECK {
+            return Ok(());
+        }
+        run.records_since_check = 0;
+        if cloud::now() > run.read_deadline {
+            return Err(FileProblem::ReadTimeExceeded.into());
+        }
+        if run.last_heartbeat.elapsed() < HEARTBEAT_INTERVAL {
+            return Ok(());
+        }
+        run.last_heartbeat = Instant::now();
+        let is_renewed = self
+            .campaigns
+            .renew_lease(&campaign.id, run.owner, cloud::now())
+            .await?;
+        if !is_renewed {
+            return Err(ImportError::Io("another invocation took the lease".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Why a pass ended early.
+pub(crate) enum ImportError {
+    /// The file is unusable, for this reason.
+    File(String),
+    /// Something on the way to the file failed; trying again may help.
+    Io(Error),
+}
+
+impl From<ReadError> for ImportError {
+    fn from(error: ReadError) -> Self {
+        if error.is_retryable() {
+            ImportError::Io(error.into())
+        } else {
+            ImportError::File(error.to_string())
+        }
+    }
+}
+
+impl From<FileProblem> for ImportError {
+    fn from(problem: FileProblem) -> Self {
+        ImportError::File(problem.to_string())
+    }
+}
+
+impl From<Error> for ImportError {
+    fn from(error: Error) -> Self {
+        ImportError::Io(error)
+    }
+}
+
+impl From<cloud::Error> for ImportError {
+    fn from(error: cloud::Error) -> Self {
+        ImportError::Io(error.into())
+    }
+}
