@@ -1,42 +1,55 @@
-//! Erasure: forgets somebody everywhere but in the list of those whom nobody messages, where a hash is left.
+//! Erasure removes a recipient's personal data everywhere. Only a hash stays, on the suppression list, so that nobody
+//! messages the recipient again.
 //!
-//! | where | what becomes of it |
+//! | where | what happens |
 //! |---|---|
-//! | uploads, exclude lists | written anew with the person's record emptied; older versions are deleted |
-//! | rejects, reports, previews of those campaigns | deleted; a report can be asked for again |
-//! | ledger | the number that WhatsApp named goes, the row stays: sums must hold |
+//! | uploads, exclude lists | rewritten without the recipient's record; older versions are deleted |
+//! | rejects files, reports, previews of those campaigns | deleted, the preview only in part; the operator can ask for a report again |
+//! | ledger | the number that WhatsApp named is deleted; the row stays, because the counters must add up |
 //! | callbacks, inbox | deleted |
-//! | contacts | the hash, and that nobody is to message them |
+//! | contacts | everything is deleted but the hash and its suppression |
 //!
-//! A file whose campaign is not over stays until it is: rows are known by their place in it. The order comes again then.
-//! Every step may be repeated; the contact is last, so an order that was cut off is repeated whole.
+//! | the invocation dies … | repaired by |
+//! |---|---|
+//! | between two steps | the job's message, which is delivered again: each step may be repeated, and what the steps before need to find their data is erased last: in a campaign the upload, in all the contact |
+//! | between rewriting a file and deleting its older versions | the same: older versions are deleted whenever the file is looked at |
+//! | for good | the dead-letter queue with its alarm |
 //!
-//! - `file`: one file
+//! A file cannot be rewritten before its campaign is over, because rows are identified by their position in it. The job is
+//! then enqueued again, with a delay, until it can be.
+//!
+//! - `subject`: the recipient, and how to recognize their data
+//! - `campaign_data`: what is stored about one campaign; `upload`, `exclude_list`: its files
 
-mod file;
+mod campaign_data;
+mod exclude_list;
+mod subject;
+mod upload;
 
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
-use campaign::import::phone::{self, CanonicalPhone, Phone};
-use campaign::lifecycle::campaign::Campaign;
+use campaign::id::CampaignId;
 use cloud::callbacks::Callbacks;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::{ContactKey, Contacts};
 use cloud::erasure_queue::{ErasureJob, ErasureQueue};
-use cloud::files::{Files, rejects_key, report_key, summary_key};
+use cloud::files::Files;
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::ledger::Ledger;
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 
-/// When campaigns are looked at again that are not over: the longest delay SQS takes.
+use crate::campaign_data::CampaignErasure;
+use crate::subject::DataSubject;
+
+/// How long a job waits for a campaign that is not over: the longest delay that SQS allows.
 const RETRY_DELAY: Duration = Duration::from_secs(900);
 
-/// What an eraser needs, made once per process.
+/// What erasure needs, created once per process.
 #[derive(Debug)]
 pub struct Eraser {
-    /// Campaigns, and what is beside them.
+    /// Campaigns.
     pub campaigns: Campaigns,
     /// Previews.
     pub imports: Imports,
@@ -44,24 +57,18 @@ pub struct Eraser {
     pub ledger: Ledger,
     /// Raw callbacks.
     pub callbacks: Callbacks,
-    /// What people wrote.
+    /// Inbound messages.
     pub inbox: Inbox,
-    /// People.
+    /// Contacts.
     pub contacts: Contacts,
     /// The bucket.
     pub files: Files,
-    /// Where the order comes from.
+    /// The queue that the jobs come from.
     pub erasures: ErasureQueue,
 }
 
-/// Whom to forget.
-pub(crate) struct DataSubject {
-    key: CanonicalPhone,
-    user_id: Option<String>,
-}
-
 impl Eraser {
-    /// Reads the environment; fails where anything is missing.
+    /// Reads the environment. Fails if a variable is missing or invalid.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
         let config = aws::load_config().await;
@@ -83,167 +90,88 @@ impl Eraser {
         })
     }
 
-    /// Does the orders of an event; an error makes them come again.
+    /// Runs the jobs of an event. An error makes their messages come again.
     pub async fn handle(&self, event: SqsEvent) -> Result<(), Error> {
         for message in event.records {
-            let order = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-            self.erase(&order).await?;
+            let job = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+            self.erase(&job).await?;
         }
         Ok(())
     }
 
-    /// Forgets somebody, as far as campaigns are over; tells whether that was all.
-    pub async fn erase(&self, order: &ErasureJob) -> Result<bool, Error> {
-        if let Some(id) = &order.waits_for
-            && let Some(campaign) = self.campaigns.get(id).await?
-            && !campaign.is_over()
-        {
-            self.erasures.enqueue(order, RETRY_DELAY).await?;
+    /// Erases a recipient as far as campaigns are over. Returns whether everything is erased; if not, the job is in the
+    /// queue again.
+    #[tracing::instrument(skip_all)]
+    pub async fn erase(&self, job: &ErasureJob) -> Result<bool, Error> {
+        if self.must_wait(job).await? {
+            self.erasures.enqueue(job, RETRY_DELAY).await?;
             return Ok(false);
         }
-        let who = ContactKey::Phone(order.phone);
-        let known = self.contacts.get(&who).await?.unwrap_or_default();
-        let person = DataSubject {
-            key: order.phone.canonical(),
-            user_id: known.user_id,
+        let key = ContactKey::Phone(job.phone);
+        let contact = self.contacts.get(&key).await?.unwrap_or_default();
+        let subject = DataSubject {
+            phone: job.phone.canonical(),
+            user_id: contact.user_id,
         };
-        let (mut files, mut waits) = (0, None);
+        let (campaigns, unfinished) = self.erase_from_campaigns(&subject).await?;
+        let mentions = |text: &str| subject.is_mentioned_in(text);
+        let rows = self.ledger.erase(mentions).await?;
+        let callbacks = self.callbacks.erase(mentions).await?;
+        let messages = self.inbox.erase(mentions).await?;
+        tracing::info!(campaigns, rows, callbacks, messages, "recipient erased");
+        if let Some(campaign) = unfinished {
+            self.wait_for(campaign, job, &key).await?;
+            return Ok(false);
+        }
+        if let Some(user_id) = subject.user_id {
+            let key = ContactKey::User(user_id);
+            self.contacts.erase(&key, cloud::now()).await?;
+        }
+        self.contacts.erase(&key, cloud::now()).await?;
+        Ok(true)
+    }
+
+    /// Whether the campaign that the job waits for is still not over.
+    async fn must_wait(&self, job: &ErasureJob) -> Result<bool, Error> {
+        let Some(id) = &job.waits_for else {
+            return Ok(false);
+        };
+        let campaign = self.campaigns.get(id).await?;
+        Ok(campaign.is_some_and(|campaign| !campaign.is_over()))
+    }
+
+    /// Returns how many campaigns something was erased from, and one that has to be over first, if there is any.
+    async fn erase_from_campaigns(
+        &self,
+        subject: &DataSubject,
+    ) -> Result<(usize, Option<CampaignId>), Error> {
+        let (mut erased, mut unfinished) = (0, None);
         for id in self.campaigns.list_ids().await? {
             let Some(campaign) = self.campaigns.get(&id).await? else {
                 continue;
             };
-            match self.erase_from_campaign(&campaign, &person).await? {
+            match self.erase_from_campaign(&campaign, subject).await? {
                 CampaignErasure::NotFound => {}
-                CampaignErasure::Erased => files += 1,
-                CampaignErasure::Deferred => waits = Some(id),
+                CampaignErasure::Erased => erased += 1,
+                CampaignErasure::Deferred => unfinished = Some(id),
             }
         }
-        let is_it = |number: &str| mentions(number, &person);
-        let rows = self.ledger.erase(is_it).await?;
-        let callbacks = self.callbacks.erase(is_it).await?;
-        let letters = self.inbox.erase(is_it).await?;
-        tracing::info!(files, rows, callbacks, letters, "erased somebody");
-        if let Some(campaign) = waits {
-            let how_far =
-                format!("waits until campaign {campaign} is over; everything else is erased");
-            self.contacts.set_erasure_stage(&who, &how_far).await?;
-            let later = ErasureJob {
-                phone: order.phone,
-                waits_for: Some(campaign),
-            };
-            self.erasures.enqueue(&later, RETRY_DELAY).await?;
-            return Ok(false);
-        }
-        if let Some(user_id) = person.user_id {
-            self.contacts
-                .erase(&ContactKey::User(user_id), cloud::now())
-                .await?;
-        }
-        self.contacts.erase(&who, cloud::now()).await?;
-        Ok(true)
+        Ok((erased, unfinished))
     }
 
-    async fn erase_from_campaign(
+    /// Enqueues the job again, for when the campaign is over.
+    async fn wait_for(
         &self,
-        campaign: &Campaign,
-        person: &DataSubject,
-    ) -> Result<CampaignErasure, Error> {
-        let mut found = CampaignErasure::NotFound;
-        for index in 0..campaign.files.len() {
-            if !self.file_contains(campaign, index, person).await? {
-                continue;
-            }
-            if !campaign.is_over() {
-                return Ok(CampaignErasure::Deferred);
-            }
-            self.rewrite_file(campaign, index, person).await?;
-            self.files
-                .delete_versions(&rejects_key(&campaign.id, index), None)
-                .await?;
-            found = CampaignErasure::Erased;
-        }
-        if self.erase_from_exclude_list(campaign, person).await? {
-            found = CampaignErasure::Erased;
-        }
-        if found == CampaignErasure::Erased {
-            for index in 0..campaign.files.len() {
-                self.files
-                    .delete_versions(&report_key(&campaign.id, index), None)
-                    .await?;
-            }
-            self.files
-                .delete_versions(&summary_key(&campaign.id), None)
-                .await?;
-            self.erase_from_preview(campaign, person).await?;
-        }
-        Ok(found)
-    }
-
-    async fn erase_from_preview(
-        &self,
-        campaign: &Campaign,
-        person: &DataSubject,
+        campaign: CampaignId,
+        job: &ErasureJob,
+        key: &ContactKey,
     ) -> Result<(), Error> {
-        let id = &campaign.id;
-        if let Some(mut preview) = self.imports.get_preview(id).await? {
-            let rows = preview.sample.len();
-            preview
-                .sample
-                .retain(|row| row.to.canonical() != person.key);
-            if preview.sample.len() < rows {
-                self.imports.write_preview(id, &preview).await?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What was found of somebody in a campaign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CampaignErasure {
-    NotFound,
-    Erased,
-    /// Something, in a campaign whose rows are still to be found by their place.
-    Deferred,
-}
-
-/// Whether somebody is named in a text: by a number in any spelling, or by WhatsApp's id.
-fn mentions(text: &str, person: &DataSubject) -> bool {
-    if person
-        .user_id
-        .as_deref()
-        .is_some_and(|id| text.contains(id))
-    {
-        return true;
-    }
-    let numbers = text.split(|c: char| !c.is_ascii_digit());
-    let long_enough = numbers.filter(|digits| (7..=15).contains(&digits.len()));
-    long_enough
-        .filter_map(|digits| phone::parse(&format!("+{digits}"), None).ok())
-        .any(|phone: Phone| phone.canonical() == person.key)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn somebody_is_found_in_any_spelling_and_nobody_else_is() {
-        let person = DataSubject {
-            key: phone::parse("+5511987654321", None)
-                .expect("a phone")
-                .canonical(),
-            user_id: Some("BR.1".into()),
+        let stage = format!("waits until campaign {campaign} is over; everything else is erased");
+        self.contacts.set_erasure_stage(key, &stage).await?;
+        let job = ErasureJob {
+            phone: job.phone,
+            waits_for: Some(campaign),
         };
-        for text in [
-            r#"{"from":"551187654321"}"#,
-            "+5511987654321",
-            r#"{"user_id":"BR.1"}"#,
-        ] {
-            assert!(mentions(text, &person), "{text}");
-        }
-        for text in ["15511987654321", "5511987654322", "98765", ""] {
-            assert!(!mentions(text, &person), "{text}");
-        }
+        Ok(self.erasures.enqueue(&job, RETRY_DELAY).await?)
     }
 }

@@ -29,7 +29,7 @@ use cloud::imports::Imports;
 use cloud::jobs::{Job, JobProgress, JobRequest, JobStage, Jobs};
 use cloud::ledger::Ledger;
 use cloud::metrics::Metrics;
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 
 use crate::job::{JobError, JobRun};
 

@@ -5,7 +5,6 @@ use campaign::lifecycle::campaign::{Campaign, FileStage};
 use campaign::lifecycle::summary::Summary;
 use cloud::files::{Upload, input_key, report_key, summary_key};
 use cloud::multipart::MultipartWriter;
-use lambda_runtime::tracing;
 use recipients::files::{OpenedFile, open_file};
 
 use crate::Reporter;

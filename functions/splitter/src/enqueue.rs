@@ -10,7 +10,7 @@ use campaign::import::phone::CanonicalPhone;
 use campaign::import::row::{ImportCounts, RowVerdict};
 use campaign::lifecycle::campaign::{Campaign, Canary};
 use cloud::imports::{Checkpoint, RowSet};
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 use recipients::files::OpenedFile;
 
 use crate::Splitter;

@@ -3,7 +3,7 @@
 use campaign::import::row::ImportCounts;
 use campaign::lifecycle::campaign::{Campaign, CampaignState, Canary, FileStage};
 use cloud::metrics::Metrics;
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 
 use crate::Splitter;
 use crate::run::ImportError;

@@ -5,7 +5,7 @@ use campaign::lifecycle::campaign::{Campaign, CampaignState, Canary, FileStage};
 use cloud::files::Upload;
 use cloud::import_queue::{ImportJob, Position};
 use cloud::imports::RowSet;
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 
 use crate::Splitter;
 use crate::enqueue::EnqueueOutcome;

@@ -8,7 +8,7 @@ use campaign::lifecycle::campaign::IMPORT_LEASE_MS;
 use cloud::campaigns::Lease;
 use cloud::files::parse_upload_key;
 use cloud::import_queue::ImportJob;
-use lambda_runtime::{Context, Error, tracing};
+use lambda_runtime::{Context, Error};
 use percent_encoding::percent_decode_str;
 
 use crate::Splitter;

@@ -16,7 +16,7 @@ use cloud::import_queue::Position;
 use cloud::imports::RowSet;
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 use recipients::files::OpenedFile;
 
 use crate::Splitter;

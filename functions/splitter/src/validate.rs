@@ -9,7 +9,7 @@ use campaign::import::row::{ImportCounts, RowVerdict};
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use cloud::files::rejects_key;
 use cloud::multipart::MultipartWriter;
-use lambda_runtime::{Error, tracing};
+use lambda_runtime::Error;
 use recipients::RecipientReader;
 use recipients::files::OpenedFile;
 
@@ -93,14 +93,14 @@ impl Splitter {
 }
 
 /// The rejects file while it is written.
-struct RejectsFile<'a> {
+struct RejectsFile {
     lines: LineWriter,
-    output: MultipartWriter<'a>,
+    output: MultipartWriter,
 }
 
-impl<'a> RejectsFile<'a> {
+impl RejectsFile {
     async fn create(
-        splitter: &'a Splitter,
+        splitter: &Splitter,
         campaign: &Campaign,
         index: usize,
         recipients: &RecipientReader,
