@@ -80,7 +80,7 @@ impl Splitter {
             .await?)
     }
 
-    /// Validates the next file if that is to do, and enqueues its rows if they may be sent.
+    /// Validates the next file unless it is validated already, then enqueues its rows if they may be sent.
     async fn import_next_file(
         &self,
         mut campaign: Campaign,

@@ -19,7 +19,7 @@
 //! - `run`: the time limits and heartbeats of an invocation, and the errors that end it
 //! - `import`: what to do about a campaign's files; `finish`: what follows for the campaign
 //! - `validate`, `enqueue`: the two passes
-//! - `requeue`: rows that were in the queue before, after a pause or a loss
+//! - `requeue`: rows that were in the queue before, after a pause or a loss; `requeuer`: a few thousand of them
 //! - `rejects`: lines of the rejects file
 
 mod enqueue;
@@ -28,6 +28,7 @@ mod import;
 mod job;
 mod rejects;
 mod requeue;
+mod requeuer;
 mod run;
 mod validate;
 

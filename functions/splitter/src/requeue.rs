@@ -2,32 +2,21 @@
 //! or expired, they are settled here instead. The ledger is read one partition at a time, so a settled row costs no queue
 //! message.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::time::Duration;
+use std::collections::HashSet;
 
-use campaign::delivery::batch::{Batcher, Row};
-use campaign::delivery::requeue::{
-    Disposition, RequeueDecision, SkipReason, decide_requeue, disposition,
-};
-use campaign::id::{RowNumber, partition_of};
+use campaign::delivery::requeue::{Disposition, disposition};
+use campaign::id::RowNumber;
 use campaign::import::row::{ImportCounts, RowVerdict};
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use cloud::import_queue::Position;
 use cloud::imports::RowSet;
-use cloud::ledger::LedgerRow;
-use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 use recipients::files::OpenedFile;
 
 use crate::Splitter;
-use crate::enqueue::{RowSetSelector, to_batches};
+use crate::enqueue::RowSetSelector;
+use crate::requeuer::{RequeueStats, Requeuer};
 use crate::run::{ImportError, ImportRun};
-
-/// Rows looked up in the ledger together: about thirty partitions.
-const ROWS_PER_LOOKUP: usize = 2_000;
-
-/// Concurrent requests to the ledger.
-const MAX_CONCURRENT_REQUESTS: usize = 16;
 
 /// How requeuing ended.
 pub(crate) enum RequeueOutcome {
@@ -42,24 +31,6 @@ enum FileOutcome {
     Complete(ImportCounts),
     /// Time ran out after this row.
     Partial(RowNumber),
-}
-
-/// The rows of one file that are looked up and requeued together.
-struct Requeuer<'a> {
-    splitter: &'a Splitter,
-    campaign: &'a Campaign,
-    disposition: Disposition,
-    batcher: Batcher,
-    pending: Vec<Row>,
-    stats: RequeueStats,
-}
-
-/// What was done, for the log.
-#[derive(Debug, Default)]
-struct RequeueStats {
-    enqueued: u64,
-    skipped: u64,
-    abandoned: u64,
 }
 
 impl Splitter {
@@ -137,15 +108,13 @@ impl Splitter {
             };
             usable += 1;
             let last = row.row;
-            if last > after && enqueued.contains(usable - 1, last) {
-                requeuer.pending.push(row);
-            }
-            if requeuer.pending.len() == ROWS_PER_LOOKUP {
-                requeuer.requeue_pending().await?;
-                if run.is_out_of_time() {
-                    requeuer.finish().await?;
-                    return Ok(FileOutcome::Partial(last));
-                }
+            if last > after
+                && enqueued.contains(usable - 1, last)
+                && requeuer.push(row).await?
+                && run.is_out_of_time()
+            {
+                requeuer.finish().await?;
+                return Ok(FileOutcome::Partial(last));
             }
         }
         let RequeueStats {
@@ -182,103 +151,6 @@ impl Splitter {
             suppressed: self.imports.get_suppressed_rows(id, index).await?,
         })
     }
-}
-
-impl<'a> Requeuer<'a> {
-    fn new(splitter: &'a Splitter, campaign: &'a Campaign, disposition: Disposition) -> Self {
-        Self {
-            splitter,
-            campaign,
-            disposition,
-            batcher: Batcher::new(splitter.rate),
-            pending: Vec::new(),
-            stats: RequeueStats::default(),
-        }
-    }
-
-    /// Requeues or settles what is pending, and sends the last batches.
-    async fn finish(mut self) -> Result<RequeueStats, Error> {
-        self.requeue_pending().await?;
-        let Self {
-            splitter,
-            campaign,
-            batcher,
-            stats,
-            ..
-        } = self;
-        send_batches(splitter, campaign, batcher.finish()).await?;
-        Ok(stats)
-    }
-
-    /// Looks the pending rows up in the ledger, and requeues or settles each one.
-    async fn requeue_pending(&mut self) -> Result<(), Error> {
-        let rows = std::mem::take(&mut self.pending);
-        let ledger = self.load_ledger_rows(&rows).await?;
-        let now = cloud::now();
-        let (mut batches, mut to_settle) = (Vec::new(), Vec::new());
-        for row in rows {
-            let entry = ledger.get(&row.row);
-            let status = entry.map(LedgerRow::status);
-            let due = entry.and_then(|entry| entry.not_before);
-            let decision = decide_requeue(status, due, self.disposition, now);
-            match (decision, self.disposition) {
-                (RequeueDecision::Enqueue, _) => {
-                    self.stats.enqueued += 1;
-                    batches.extend(self.batcher.push(row));
-                }
-                (RequeueDecision::Skip(reason), _) => {
-                    self.stats.skipped += 1;
-                    to_settle.push((row.row, reason));
-                }
-                (RequeueDecision::Abandon, Disposition::Skip(reason)) => {
-                    self.stats.abandoned += 1;
-                    to_settle.push((row.row, reason));
-                }
-                (RequeueDecision::Abandon | RequeueDecision::Leave, _) => {}
-            }
-        }
-        send_batches(self.splitter, self.campaign, batches).await?;
-        stream::iter(to_settle)
-            .map(|(row, reason)| self.skip_or_abandon(row, reason))
-            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
-            .try_collect::<()>()
-            .await
-    }
-
-    /// Reads the ledger partitions of the rows.
-    async fn load_ledger_rows(&self, rows: &[Row]) -> Result<HashMap<RowNumber, LedgerRow>, Error> {
-        let partitions: BTreeSet<_> = rows.iter().map(|row| partition_of(row.row)).collect();
-        let ledger = &self.splitter.ledger;
-        let reads = stream::iter(partitions)
-            .map(|partition| ledger.list_partition(&self.campaign.id, partition));
-        let partitions: Vec<Vec<LedgerRow>> = reads
-            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
-            .try_collect()
-            .await?;
-        Ok(partitions
-            .into_iter()
-            .flatten()
-            .filter_map(|row| Some((row.row_number()?, row)))
-            .collect())
-    }
-
-    #[tracing::instrument(skip_all, fields(campaign.id = %self.campaign.id, row))]
-    async fn skip_or_abandon(&self, row: RowNumber, reason: SkipReason) -> Result<(), Error> {
-        let ledger = &self.splitter.ledger;
-        ledger
-            .skip_or_abandon(&self.campaign.id, row, "splitter", reason, cloud::now())
-            .await?;
-        Ok(())
-    }
-}
-
-async fn send_batches(
-    splitter: &Splitter,
-    campaign: &Campaign,
-    rows: Vec<Vec<Row>>,
-) -> Result<(), Error> {
-    let batches = to_batches(campaign, rows);
-    Ok(splitter.queue.enqueue(&batches, Duration::ZERO).await?)
 }
 
 /// Rows of a file that were in the queue before.

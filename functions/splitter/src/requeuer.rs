@@ -1,0 +1,150 @@
+//! Requeues rows of one file, a few thousand at a time: looks them up in the ledger, then sends or settles each one.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use campaign::delivery::batch::{Batcher, Row};
+use campaign::delivery::requeue::{Disposition, RequeueDecision, SkipReason, decide_requeue};
+use campaign::id::{RowNumber, partition_of};
+use campaign::lifecycle::campaign::Campaign;
+use cloud::ledger::LedgerRow;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use lambda_runtime::Error;
+
+use crate::Splitter;
+use crate::enqueue::to_batches;
+
+/// Rows looked up in the ledger together: about thirty partitions.
+const ROWS_PER_LOOKUP: usize = 2_000;
+
+/// Concurrent requests to the ledger.
+const MAX_CONCURRENT_REQUESTS: usize = 16;
+
+/// Collects rows that are looked up together.
+pub(crate) struct Requeuer<'a> {
+    splitter: &'a Splitter,
+    campaign: &'a Campaign,
+    disposition: Disposition,
+    batcher: Batcher,
+    pending: Vec<Row>,
+    stats: RequeueStats,
+}
+
+/// What was done, for the log.
+#[derive(Debug, Default)]
+pub(crate) struct RequeueStats {
+    pub(crate) enqueued: u64,
+    pub(crate) skipped: u64,
+    pub(crate) abandoned: u64,
+}
+
+impl<'a> Requeuer<'a> {
+    pub(crate) fn new(
+        splitter: &'a Splitter,
+        campaign: &'a Campaign,
+        disposition: Disposition,
+    ) -> Self {
+        Self {
+            splitter,
+            campaign,
+            disposition,
+            batcher: Batcher::new(splitter.rate),
+            pending: Vec::new(),
+            stats: RequeueStats::default(),
+        }
+    }
+
+    /// Adds a row. Returns whether the pending rows were requeued or settled.
+    pub(crate) async fn push(&mut self, row: Row) -> Result<bool, Error> {
+        self.pending.push(row);
+        if self.pending.len() < ROWS_PER_LOOKUP {
+            return Ok(false);
+        }
+        self.requeue_pending().await?;
+        Ok(true)
+    }
+
+    /// Requeues or settles the pending rows, and sends the last batches.
+    pub(crate) async fn finish(mut self) -> Result<RequeueStats, Error> {
+        self.requeue_pending().await?;
+        let Self {
+            splitter,
+            campaign,
+            batcher,
+            stats,
+            ..
+        } = self;
+        send_batches(splitter, campaign, batcher.finish()).await?;
+        Ok(stats)
+    }
+
+    /// Looks the pending rows up in the ledger, and requeues or settles each one.
+    async fn requeue_pending(&mut self) -> Result<(), Error> {
+        let rows = std::mem::take(&mut self.pending);
+        let ledger = self.load_ledger_rows(&rows).await?;
+        let now = cloud::now();
+        let (mut batches, mut to_settle) = (Vec::new(), Vec::new());
+        for row in rows {
+            let entry = ledger.get(&row.row);
+            let status = entry.map(LedgerRow::status);
+            let due = entry.and_then(|entry| entry.not_before);
+            let decision = decide_requeue(status, due, self.disposition, now);
+            match (decision, self.disposition) {
+                (RequeueDecision::Enqueue, _) => {
+                    self.stats.enqueued += 1;
+                    batches.extend(self.batcher.push(row));
+                }
+                (RequeueDecision::Skip(reason), _) => {
+                    self.stats.skipped += 1;
+                    to_settle.push((row.row, reason));
+                }
+                (RequeueDecision::Abandon, Disposition::Skip(reason)) => {
+                    self.stats.abandoned += 1;
+                    to_settle.push((row.row, reason));
+                }
+                (RequeueDecision::Abandon | RequeueDecision::Leave, _) => {}
+            }
+        }
+        send_batches(self.splitter, self.campaign, batches).await?;
+        stream::iter(to_settle)
+            .map(|(row, reason)| self.skip_or_abandon(row, reason))
+            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
+            .try_collect::<()>()
+            .await
+    }
+
+    /// Reads the ledger partitions of the rows.
+    async fn load_ledger_rows(&self, rows: &[Row]) -> Result<HashMap<RowNumber, LedgerRow>, Error> {
+        let partitions: BTreeSet<_> = rows.iter().map(|row| partition_of(row.row)).collect();
+        let ledger = &self.splitter.ledger;
+        let reads = stream::iter(partitions)
+            .map(|partition| ledger.list_partition(&self.campaign.id, partition));
+        let partitions: Vec<Vec<LedgerRow>> = reads
+            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
+            .try_collect()
+            .await?;
+        Ok(partitions
+            .into_iter()
+            .flatten()
+            .filter_map(|row| Some((row.row_number()?, row)))
+            .collect())
+    }
+
+    #[tracing::instrument(skip_all, fields(campaign.id = %self.campaign.id, row))]
+    async fn skip_or_abandon(&self, row: RowNumber, reason: SkipReason) -> Result<(), Error> {
+        let ledger = &self.splitter.ledger;
+        ledger
+            .skip_or_abandon(&self.campaign.id, row, "splitter", reason, cloud::now())
+            .await?;
+        Ok(())
+    }
+}
+
+async fn send_batches(
+    splitter: &Splitter,
+    campaign: &Campaign,
+    rows: Vec<Vec<Row>>,
+) -> Result<(), Error> {
+    let batches = to_batches(campaign, rows);
+    Ok(splitter.queue.enqueue(&batches, Duration::ZERO).await?)
+}
