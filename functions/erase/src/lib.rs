@@ -94,7 +94,8 @@ impl Eraser {
     pub async fn handle(&self, event: SqsEvent) -> Result<(), Error> {
         for message in event.records {
             let job = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-            self.erase(&job).await?;
+            // Boxed, because the compiler limits how deeply futures may be nested.
+            Box::pin(self.erase(&job)).await?;
         }
         Ok(())
     }

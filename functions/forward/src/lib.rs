@@ -92,7 +92,8 @@ impl Forwarder {
             match record {
                 Record::Change(record) => changes.push(*record),
                 Record::Delivery(message) => {
-                    if let Some(failed) = self.deliver(*message).await? {
+                    // Boxed, because the compiler limits how deeply futures may be nested.
+                    if let Some(failed) = Box::pin(self.deliver(*message)).await? {
                         let mut failure = BatchItemFailure::default();
                         failure.item_identifier = failed;
                         response.batch_item_failures.push(failure);
@@ -100,7 +101,7 @@ impl Forwarder {
                 }
             }
         }
-        self.publish_inserts(changes).await?;
+        Box::pin(self.publish_inserts(changes)).await?;
         Ok(response)
     }
 }

@@ -79,7 +79,8 @@ impl Reporter {
     pub async fn handle(&self, event: SqsEvent) -> Result<(), Error> {
         for message in event.records {
             let request = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-            self.run_job(&request).await?;
+            // Boxed, because the compiler limits how deeply futures may be nested.
+            Box::pin(self.run_job(&request)).await?;
         }
         Ok(())
     }

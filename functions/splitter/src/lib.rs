@@ -131,9 +131,10 @@ impl Splitter {
     /// Handles an event. S3 sends one upload at a time, SQS one import job. An error makes the event come again.
     pub async fn handle(&self, event: Event, context: Context) -> Result<(), Error> {
         for record in event.records {
+            // Boxed, because the compiler limits how deeply futures may be nested.
             match record {
-                Record::Upload(record) => self.handle_upload(&record, &context).await?,
-                Record::Job(message) => self.handle_message(&message, &context).await?,
+                Record::Upload(record) => Box::pin(self.handle_upload(&record, &context)).await?,
+                Record::Job(message) => Box::pin(self.handle_message(&message, &context)).await?,
             }
         }
         Ok(())
