@@ -115,7 +115,7 @@ async fn campaign_is_created_imported_and_shown() {
 async fn campaigns_are_listed_newest_first() {
     let env = TestEnv::new().await;
     let api = ApiClient::new(&env);
-    env.create_campaign(CampaignState::Sending).await;
+    env.import_campaign(1, |_| {}).await;
     env.create_campaign(CampaignState::Paused).await;
     let listed = api.get("/v1/campaigns").await.expect(200);
     let states = list(&listed["campaigns"]).iter();

@@ -54,7 +54,7 @@ async fn free_form_messages_are_sent_only_inside_the_service_window() {
     let states: Vec<State> = rows.iter().map(|row| row.state).collect();
     assert_eq!(states, [State::Accepted, State::Skipped, State::Skipped]);
     let reason = &rows[1].error_info.as_ref().unwrap().title;
-    assert!(reason.starts_with("outside service window"), "{reason}");
+    assert!(reason.starts_with("outside_service_window"), "{reason}");
 }
 
 #[tokio::test]
