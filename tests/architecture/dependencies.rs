@@ -19,12 +19,17 @@ fn normal_dependencies(package: &Package) -> BTreeSet<String> {
     normal.map(|dependency| dependency.name.clone()).collect()
 }
 
+/// Only fixes the features of dependencies, so that every build has the same.
+const FEATURES: &str = "workspace-hack";
+
 #[test]
 fn dependencies_point_inwards() {
     let all = dependencies();
     let own = |package: &str| -> BTreeSet<&str> {
         let names = all[package].iter().map(String::as_str);
-        names.filter(|name| all.contains_key(*name)).collect()
+        names
+            .filter(|name| all.contains_key(*name) && *name != FEATURES)
+            .collect()
     };
     assert_eq!(own("campaign"), [].into());
     assert_eq!(own("tabular"), [].into());
