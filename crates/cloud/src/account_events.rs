@@ -1,4 +1,5 @@
-//! What Meta reports about templates, the number and the account: in the campaigns table, under `id` = `account`.
+//! What Meta reports about templates, the number and the account: in the campaigns table, under `id` =
+//! `account`.
 
 use aws_sdk_dynamodb::Client;
 use campaign::delivery::outcome::Millis;

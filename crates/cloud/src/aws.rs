@@ -30,7 +30,8 @@ pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
         .force_path_style(is_emulated)
         // Otherwise the SDK signs the checksum of an empty body into every upload URL.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        // No limit per attempt: a large file streams for minutes. The SDK's stalled-stream protection limits each read.
+        // No limit per attempt: a large file streams for minutes. The SDK's stalled-stream protection limits
+        // each read.
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT_TIMEOUT)

@@ -84,7 +84,10 @@ impl BatchQueue {
     }
 
     /// Enqueues batches, several requests at once; returns when SQS has stored all of them.
-    #[tracing::instrument(skip_all, fields(campaign.id = batches.first().map(|batch| batch.campaign.as_str()), batches = batches.len()))]
+    #[tracing::instrument(
+        skip_all,
+        fields(campaign.id = batches.first().map(|batch| batch.campaign.as_str()), batches = batches.len())
+    )]
     pub async fn enqueue(&self, batches: &[Batch], delay: Duration) -> Result<(), Error> {
         let entries = batches
             .iter()
@@ -97,8 +100,8 @@ impl BatchQueue {
             .await
     }
 
-    /// Enqueues a batch in this urgent queue, which senders poll while they run. In case none is running, it also wakes one:
-    /// with a batch without rows in the `bulk` queue, whose messages Lambda polls.
+    /// Enqueues a batch in this urgent queue, which senders poll while they run. In case none is running, it
+    /// also wakes one: with a batch without rows in the `bulk` queue, whose messages Lambda polls.
     pub async fn enqueue_urgent(
         &self,
         batch: Batch,
@@ -113,8 +116,8 @@ impl BatchQueue {
         bulk.enqueue(&[wake], delay).await
     }
 
-    /// Receives up to `max` messages (10 at most), and hides them from others for the visibility timeout. With a `wait` of zero,
-    /// SQS asks only some of its servers; with a second or more, all of them.
+    /// Receives up to `max` messages (10 at most), and hides them from others for the visibility timeout.
+    /// With a `wait` of zero, SQS asks only some of its servers; with a second or more, all of them.
     #[tracing::instrument(skip_all)]
     pub async fn receive(
         &self,
@@ -146,7 +149,8 @@ impl BatchQueue {
         sqs::set_visibility_timeout(&self.client, &self.url, action, receipt_handle, timeout).await
     }
 
-    /// Deletes messages that were processed. One that SQS fails to delete is delivered again, which changes nothing.
+    /// Deletes messages that were processed. One that SQS fails to delete is delivered again, which changes
+    /// nothing.
     pub async fn delete(&self, receipt_handles: &[String]) -> Result<(), Error> {
         let action = "delete batches";
         for receipt_handles in receipt_handles.chunks(MAX_ENTRIES_PER_REQUEST) {
@@ -168,8 +172,9 @@ impl BatchQueue {
         Ok(())
     }
 
-    /// Whether no message is waiting in the queue, delayed ones included. SQS counts approximately. In-flight messages do not
-    /// count: a live sender shows itself by its attempts, and waiting for the messages of a dead one would be in vain.
+    /// Whether no message is waiting in the queue, delayed ones included. SQS counts approximately. In-flight
+    /// messages do not count: a live sender shows itself by its attempts, and waiting for the messages of a
+    /// dead one would be in vain.
     pub async fn is_empty(&self) -> Result<bool, Error> {
         use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed};
         let get = self
@@ -245,7 +250,8 @@ fn to_request_entries(entries: &[Entry]) -> Result<Vec<SendMessageBatchRequestEn
         SendMessageBatchRequestEntry::builder()
             .id(index.to_string())
             .message_body(&entry.body)
-            // In a standard queue a group id turns on fair queues: a huge campaign does not starve a small one.
+            // In a standard queue a group id turns on fair queues: a huge campaign does not starve a small
+            // one.
             .message_group_id(&entry.group)
             .delay_seconds(entry.delay_seconds)
             .build()

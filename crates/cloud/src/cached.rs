@@ -1,5 +1,6 @@
-//! A value in memory with its age. The caches of campaigns, settings and the secret are built on it: each holds a few values,
-//! and the reader says how old one may be. A cache crate such as moka would bring a dozen crates for these lines.
+//! A value in memory with its age. The caches of campaigns, settings and the secret are built on it: each
+//! holds a few values, and the reader says how old one may be. A cache crate such as moka would bring a dozen
+//! crates for these lines.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The callbacks table: every update as Meta sent it, under its natural key, so that a repeat changes nothing.
+//! The callbacks table: every update as Meta sent it, under its natural key, so that a repeat changes
+//! nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;

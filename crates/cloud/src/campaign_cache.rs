@@ -1,5 +1,5 @@
-//! Campaigns in memory, with a maximum age at each read. A sender accepts two seconds when a send starts, so a pause is in force
-//! by then.
+//! Campaigns in memory, with a maximum age at each read. A sender accepts two seconds when a send starts, so
+//! a pause is in force by then.
 
 use std::collections::HashMap;
 use std::sync::Arc;

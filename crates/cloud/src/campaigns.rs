@@ -1,8 +1,9 @@
-//! The campaigns table: one item per campaign (`part` = `campaign`). Other items with the campaign's id hold its counters
-//! ([`crate::counters`]), the state of its imports ([`crate::imports`]), its jobs and its dead letters.
+//! The campaigns table: one item per campaign (`part` = `campaign`). Other items with the campaign's id hold
+//! its counters ([`crate::counters`]), the state of its imports ([`crate::imports`]), its jobs and its dead
+//! letters.
 //!
-//! This file creates, reads and lists campaigns; `campaigns/state.rs` changes their state, `campaigns/files.rs` the lease
-//! on their files and the files themselves.
+//! This file creates, reads and lists campaigns; `campaigns/state.rs` changes their state,
+//! `campaigns/files.rs` the lease on their files and the files themselves.
 
 mod files;
 mod state;
@@ -24,7 +25,8 @@ const PART: &str = "campaign";
 /// The index that lists campaigns by `created_at`, and its one partition.
 const BY_CREATION: &str = "by_creation";
 
-/// The index of the campaigns that the reconciler visits, and its one partition. It holds only items with the attribute.
+/// The index of the campaigns that the reconciler visits, and its one partition. It holds only items with the
+/// attribute.
 const BY_OPEN: &str = "by_open";
 const OPEN: &str = "open";
 
@@ -56,7 +58,8 @@ impl Campaigns {
         put.send().await.map(drop).map_err(Error::from_sdk(action))
     }
 
-    /// Stores an automatic reply to one message: a campaign of one row that no list shows. It may exist already.
+    /// Stores an automatic reply to one message: a campaign of one row that no list shows. It may exist
+    /// already.
     pub async fn create_reply(&self, campaign: &Campaign) -> Result<(), Error> {
         let action = "create an automatic reply";
         let put = self.put_new(action, campaign, "reply")?;
@@ -145,8 +148,9 @@ impl Campaigns {
         Ok(ids)
     }
 
-    /// Takes the campaign out of the reconciler's index, unless a file was added in the meantime, or the campaign was
-    /// reopened so recently that the counters may not show the row yet. Returns whether it is closed.
+    /// Takes the campaign out of the reconciler's index, unless a file was added in the meantime, or the
+    /// campaign was reopened so recently that the counters may not show the row yet. Returns whether it is
+    /// closed.
     pub async fn close(&self, campaign: &Campaign, now: Millis) -> Result<bool, Error> {
         let close = self
             .update(&campaign.id)

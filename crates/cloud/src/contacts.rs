@@ -1,9 +1,9 @@
-//! The contacts table. It has one item per recipient, under a hash of the [`CanonicalPhone`]: every spelling of a number leads to
-//! the same item, and what remains after an erasure does not name the recipient. It also has one item per
-//! business-scoped user id of Meta's, which leads to the number once that is known.
+//! The contacts table. It has one item per recipient, under a hash of the [`CanonicalPhone`]: every spelling
+//! of a number leads to the same item, and what remains after an erasure does not name the recipient. It also
+//! has one item per business-scoped user id of Meta's, which leads to the number once that is known.
 //!
-//! An item with a consent event never expires; others do. `contacts/consent.rs` records consent, `contacts/suppression.rs`
-//! looks up many recipients at once.
+//! An item with a consent event never expires; others do. `contacts/consent.rs` records consent,
+//! `contacts/suppression.rs` looks up many recipients at once.
 
 mod consent;
 mod suppression;
@@ -59,8 +59,9 @@ impl Contacts {
         }
     }
 
-    /// Checks that the recipient is not suppressed, and stores that a message is about to be sent, in one conditional
-    /// write. An earlier opt-out wins; a later one sees the time of the send. `None` if the recipient is suppressed.
+    /// Checks that the recipient is not suppressed, and stores that a message is about to be sent, in one
+    /// conditional write. An earlier opt-out wins; a later one sees the time of the send. `None` if the
+    /// recipient is suppressed.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row))]
     pub async fn reserve_send(
         &self,

@@ -1,5 +1,6 @@
-//! A campaign's counters, in the campaigns table: one item per shard of the ledger's stream (`part` = `counters#{shard}`).
-//! A shard has one reader at a time, so its item has one writer. The sum over the shards is the campaign's.
+//! A campaign's counters, in the campaigns table: one item per shard of the ledger's stream (`part` =
+//! `counters#{shard}`). A shard has one reader at a time, so its item has one writer. The sum over the shards
+//! is the campaign's.
 
 use aws_sdk_dynamodb::Client;
 use campaign::delivery::outcome::Millis;
@@ -21,8 +22,8 @@ pub struct CounterTable {
 /// What one shard of the stream counted of a campaign, and up to which record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardCounters {
-    /// The sequence number of the last record that was counted, as text of fixed length, so that it sorts; empty before the
-    /// first.
+    /// The sequence number of the last record that was counted, as text of fixed length, so that it sorts;
+    /// empty before the first.
     pub last_sequence: String,
     /// The counters.
     pub counters: Counters,
@@ -68,7 +69,8 @@ impl CounterTable {
         Ok(counters.unwrap_or_default())
     }
 
-    /// Replaces the counters of a shard if their last sequence number still is `expected`; returns whether it was.
+    /// Replaces the counters of a shard if their last sequence number still is `expected`; returns whether it
+    /// was.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign, shard))]
     pub async fn compare_and_set(
         &self,

@@ -27,8 +27,8 @@ impl DeadLetters {
         }
     }
 
-    /// Records that the message with this id brought a batch to the dead-letter queue. Returns how many messages with the same
-    /// first row did so far; the same message counts once.
+    /// Records that the message with this id brought a batch to the dead-letter queue. Returns how many
+    /// messages with the same first row did so far; the same message counts once.
     pub async fn record(
         &self,
         batch: &Batch,

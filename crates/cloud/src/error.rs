@@ -4,8 +4,9 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
 
-/// A call to AWS that failed after the SDK's own retries, or data of ours that does not have the expected form.
-/// In a function without an answer of its own, the invocation fails and Lambda delivers the event again.
+/// A call to AWS that failed after the SDK's own retries, or data of ours that does not have the expected
+/// form. In a function without an answer of its own, the invocation fails and Lambda delivers the event
+/// again.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} ({kind}): {}", chain(&**cause))]
 pub struct Error {
@@ -140,9 +141,9 @@ impl Error {
         }
     }
 
-    /// For `map_err`. It keeps the code, message and request id of an error response, or the chain of causes where there
-    /// was no response; not the SDK error itself. Its debug text, which `DisplayErrorContext` appends, quotes response
-    /// bodies: items with phone numbers, and the secret.
+    /// For `map_err`. It keeps the code, message and request id of an error response, or the chain of causes
+    /// where there was no response; not the SDK error itself. Its debug text, which `DisplayErrorContext`
+    /// appends, quotes response bodies: items with phone numbers, and the secret.
     pub(crate) fn from_sdk<E>(
         action: &'static str,
     ) -> impl FnOnce(SdkError<E, HttpResponse>) -> Self

@@ -1,6 +1,6 @@
-//! The bucket: `uploads/{campaign}/input.csv` as uploaded, with `rejects.csv` beside it; a campaign's further files under
-//! `files/2/` and so on, its list of recipients to leave out under `exclude/`; results in `reports/{campaign}/`; answers of
-//! Meta's in `cache/`.
+//! The bucket: `uploads/{campaign}/input.csv` as uploaded, with `rejects.csv` beside it; a campaign's further
+//! files under `files/2/` and so on, its list of recipients to leave out under `exclude/`; results in
+//! `reports/{campaign}/`; answers of Meta's in `cache/`.
 //!
 //! `files/keys.rs` has the keys.
 
@@ -50,7 +50,8 @@ impl Files {
         Self { client, bucket }
     }
 
-    /// Signs one upload to a campaign: of this size and the content type CSV, and only while the object does not exist.
+    /// Signs one upload to a campaign: of this size and the content type CSV, and only while the object does
+    /// not exist.
     pub async fn sign_upload(
         &self,
         campaign: &CampaignId,
@@ -74,7 +75,8 @@ impl Files {
             .map_err(Error::from_sdk(action))
     }
 
-    /// Signs a download of the object at `key` under the file name `name`; `None` if the object does not exist.
+    /// Signs a download of the object at `key` under the file name `name`; `None` if the object does not
+    /// exist.
     pub async fn sign_download(
         &self,
         key: &str,

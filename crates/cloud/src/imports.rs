@@ -1,5 +1,6 @@
 //! The state of imports, beside the campaign in the campaigns table: the checkpoint of each file (`part` =
-//! `remainder#{file}` and `canary#{file}`), its suppressed rows (`suppressed#{file}#…`), and the preview (`preview`).
+//! `remainder#{file}` and `canary#{file}`), its suppressed rows (`suppressed#{file}#…`), and the preview
+//! (`preview`).
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,12 +8,13 @@ use aws_sdk_dynamodb::Client;
 use campaign::id::{CampaignId, RowNumber};
 use campaign::import::preview::Preview;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::dynamodb::{Item, from_item, get_item, number, query_values, text, to_item};
 use crate::{Error, now, ttl};
 
-/// How much of a file is in the queue. It is written before rows are enqueued, so that the next invocation knows which rows may
-/// be in the queue already, and which of them were suppressed at that time.
+/// How much of a file is in the queue. It is written before rows are enqueued, so that the next invocation
+/// knows which rows may be in the queue already, and which of them were suppressed at that time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Every usable row up to this one is in the queue, or was suppressed.
@@ -24,7 +26,8 @@ pub struct Checkpoint {
 }
 
 /// A set of a file's rows that is enqueued as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum RowSet {
     /// The rows that are sent first.
     Canary,
@@ -34,10 +37,7 @@ pub enum RowSet {
 
 impl RowSet {
     fn name(self) -> &'static str {
-        match self {
-            RowSet::Canary => "canary",
-            RowSet::Remainder => "remainder",
-        }
+        self.into()
     }
 }
 
@@ -108,8 +108,8 @@ impl Imports {
         self.put_part(action, id, "preview", item).await
     }
 
-    /// Records rows up to `last` whose recipients are on the suppression list: they count as suppressed and are never
-    /// requeued. Written before the checkpoint moves past them.
+    /// Records rows up to `last` whose recipients are on the suppression list: they count as suppressed and
+    /// are never requeued. Written before the checkpoint moves past them.
     pub async fn record_suppressed_rows(
         &self,
         id: &CampaignId,

@@ -1,4 +1,5 @@
-//! The inbox: messages from contacts under their ids, listed by arrival (index `by_arrival`, one partition a day).
+//! The inbox: messages from contacts under their ids, listed by arrival (index `by_arrival`, one partition a
+//! day).
 
 use aws_sdk_dynamodb::Client;
 use campaign::delivery::outcome::Millis;
@@ -49,8 +50,8 @@ pub struct InboundMessage {
     pub campaign: Option<CampaignId>,
     /// The row.
     pub row: Option<RowNumber>,
-    /// How the campaign is known: `context` from the message it answers, `latest` because that campaign messaged the contact
-    /// last.
+    /// How the campaign is known: `context` from the message it answers, `latest` because that campaign
+    /// messaged the contact last.
     pub attribution: Option<String>,
     /// The message object as Meta sent it: JSON.
     pub raw: String,
@@ -132,7 +133,8 @@ impl Inbox {
         Ok(sort_and_truncate(messages, limit))
     }
 
-    /// Erases every message whose JSON, number or user id `mentions` the contact; returns the number of messages.
+    /// Erases every message whose JSON, number or user id `mentions` the contact; returns the number of
+    /// messages.
     pub async fn erase(&self, mentions: impl Fn(&str) -> bool) -> Result<u64, Error> {
         let is_wanted = |item: &Item| {
             ["phone", "user_id", "raw"]

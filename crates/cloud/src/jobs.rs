@@ -1,5 +1,5 @@
-//! Jobs that take longer than an API request: the request is in a queue, the progress beside its campaign in the campaigns table
-//! (`part` = `job#{kind}`).
+//! Jobs that take longer than an API request: the request is in a queue, the progress beside its campaign in
+//! the campaigns table (`part` = `job#{kind}`).
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use crate::dynamodb::{from_attribute, get_item, number, text, to_attribute};
 use crate::{Error, sqs, ttl};
@@ -24,8 +25,9 @@ pub struct JobRequest {
 }
 
 /// A kind of job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case", tag = "kind")]
+#[strum(serialize_all = "snake_case")]
 pub enum Job {
     /// Writes the operator's files with the outcome of each row.
     Report {
@@ -38,10 +40,7 @@ pub enum Job {
 
 impl Job {
     fn kind(self) -> &'static str {
-        match self {
-            Job::Report { .. } => "report",
-            Job::Recount => "recount",
-        }
+        self.into()
     }
 
     fn part(self) -> AttributeValue {
@@ -66,8 +65,9 @@ pub struct JobProgress {
 }
 
 /// The stage of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum JobStage {
     /// In the queue.
     Requested,
@@ -82,12 +82,7 @@ pub enum JobStage {
 impl JobStage {
     /// The name that the API shows.
     pub fn name(self) -> &'static str {
-        match self {
-            JobStage::Requested => "requested",
-            JobStage::Running => "running",
-            JobStage::Done => "done",
-            JobStage::Failed => "failed",
-        }
+        self.into()
     }
 }
 
@@ -190,5 +185,33 @@ impl Jobs {
         item.and_then(|mut item| item.remove("progress"))
             .map(|progress| from_attribute(action, progress))
             .transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_match_their_json() {
+        let report = Job::Report { bom: true };
+        let json = serde_json::to_value(report).expect("JSON");
+        assert_eq!((report.kind(), Job::Recount.kind()), ("report", "recount"));
+        assert_eq!(json["kind"], report.kind());
+        for stage in [
+            JobStage::Requested,
+            JobStage::Running,
+            JobStage::Done,
+            JobStage::Failed,
+        ] {
+            assert_eq!(serde_json::to_value(stage).expect("JSON"), stage.name());
+        }
+    }
+
+    #[test]
+    fn job_without_a_heartbeat_is_not_in_progress() {
+        let progress = JobProgress::requested(1000);
+        assert!(progress.is_in_progress(999 + HEARTBEAT_TIMEOUT_MS));
+        assert!(!progress.is_in_progress(1000 + HEARTBEAT_TIMEOUT_MS));
     }
 }

@@ -1,12 +1,13 @@
-//! The ledger (messages table): stores what [`campaign::delivery::ledger`] decides. Only this module knows its keys.
+//! The ledger (messages table): stores what [`campaign::delivery::ledger`] decides. Only this module knows
+//! its keys.
 //!
-//! The partition key `partition_key` is `{campaign}#{row / 64}`, the sort key `row` is the zero-padded row number. Each write
-//! is conditional on the states its transition may start from. If the row has moved on, the write returns `false`, which is
-//! not an error.
+//! The partition key `partition_key` is `{campaign}#{row / 64}`, the sort key `row` is the zero-padded row
+//! number. Each write is conditional on the states its transition may start from. If the row has moved on,
+//! the write returns `false`, which is not an error.
 //!
-//! This file reads and erases rows; `ledger/row.rs` has their form, `ledger/claim.rs` claims them for a sender,
-//! `ledger/outcome.rs` records how an attempt ended, `ledger/status.rs` what callbacks report later, and
-//! `ledger/requeue.rs` what the reconciler and the splitter decide about rows that are not sent yet.
+//! This file reads and erases rows; `ledger/row.rs` has their form, `ledger/claim.rs` claims them for a
+//! sender, `ledger/outcome.rs` records how an attempt ended, `ledger/status.rs` what callbacks report later,
+//! and `ledger/requeue.rs` what the reconciler and the splitter decide about rows that are not sent yet.
 
 mod claim;
 mod outcome;

@@ -1,5 +1,5 @@
-//! Crier's use of AWS: one file per resource, with our own verbs. Clients are concrete. There are no rules here: those are in
-//! `campaign`.
+//! Crier's use of AWS: one file per resource, with our own verbs. Clients are concrete. There are no rules
+//! here: those are in `campaign`.
 //!
 //! | part | modules |
 //! |---|---|

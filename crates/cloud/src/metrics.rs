@@ -1,27 +1,20 @@
-//! Metrics for `CloudWatch`: one line on standard output in the embedded metric format, which `CloudWatch` Logs extracts
-//! (AWS, "Embedded metric format specification"). It is a line of its own, because the log's JSON would nest it. Written by hand:
-//! these lines are shorter than the use of a crate.
+//! Metrics for `CloudWatch`: one line on standard output in the embedded metric format, which `CloudWatch`
+//! Logs extracts (AWS, "Embedded metric format specification"). It is a line of its own, because the log's
+//! JSON would nest it. Written by hand: these lines are shorter than the use of a crate.
 //!
 //! The function is the only dimension: each value of a dimension is a metric that costs.
 
 use campaign::delivery::outcome::Millis;
 use serde_json::{Map, Value, json};
+use strum::IntoStaticStr;
 
 const NAMESPACE: &str = "Crier";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A unit of `CloudWatch`, by the name it has there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 enum Unit {
     Count,
     Milliseconds,
-}
-
-impl Unit {
-    fn name(self) -> &'static str {
-        match self {
-            Unit::Count => "Count",
-            Unit::Milliseconds => "Milliseconds",
-        }
-    }
 }
 
 /// Metrics of one function, to be emitted together.
@@ -64,8 +57,10 @@ impl Metrics {
     }
 
     fn line(&self, now: Millis) -> Value {
-        let metric =
-            |(name, _, unit): &(&str, f64, Unit)| json!({"Name": name, "Unit": unit.name()});
+        let metric = |(name, _, unit): &(&str, f64, Unit)| {
+            let unit: &str = unit.into();
+            json!({"Name": name, "Unit": unit})
+        };
         let metrics: Vec<Value> = self.values.iter().map(metric).collect();
         let values = self
             .values

@@ -1,4 +1,5 @@
-//! An object that is written while its content is produced: a multipart upload, so that memory does not grow with it.
+//! An object that is written while its content is produced: a multipart upload, so that memory does not grow
+//! with it.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};

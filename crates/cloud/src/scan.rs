@@ -9,8 +9,8 @@ use crate::dynamodb::Item;
 /// Segments of the table that are scanned in parallel.
 const SEGMENTS: i32 = 8;
 
-/// Reads these `attributes` of every item of a table, and calls `action` for each item that `is_wanted`. Returns the number of
-/// those items.
+/// Reads these `attributes` of every item of a table, and calls `action` for each item that `is_wanted`.
+/// Returns the number of those items.
 pub(crate) async fn for_each(
     client: &Client,
     table: &str,

@@ -30,8 +30,8 @@ impl Schedules {
         }
     }
 
-    /// Starts the campaign at `at`, in milliseconds since the Unix epoch. The service may be up to a minute late.
-    /// The schedule deletes itself afterwards. If the campaign has a schedule already, nothing changes.
+    /// Starts the campaign at `at`, in milliseconds since the Unix epoch. The service may be up to a minute
+    /// late. The schedule deletes itself afterwards. If the campaign has a schedule already, nothing changes.
     #[tracing::instrument(skip_all, fields(campaign.id = %id))]
     pub async fn schedule_start(&self, id: &CampaignId, at: u64) -> Result<(), Error> {
         let create = self
@@ -62,7 +62,8 @@ impl Schedules {
     }
 }
 
-/// The expression of a one-time schedule. Whole seconds, rounded up: an early job would find that the campaign is not due.
+/// The expression of a one-time schedule. Whole seconds, rounded up: an early job would find that the
+/// campaign is not due.
 fn at_expression(at: u64) -> Result<String, Error> {
     let seconds = i64::try_from(at.div_ceil(1000)).map_err(|error| Error::new(ACTION, error))?;
     let time = Timestamp::from_second(seconds).map_err(|error| Error::new(ACTION, error))?;

@@ -21,8 +21,8 @@ pub enum Lease {
 }
 
 impl Campaigns {
-    /// Acquires the lease for `owner`: an invocation's request id, which Lambda keeps when it retries an event. A lease that
-    /// was not renewed since `expired_before` is free.
+    /// Acquires the lease for `owner`: an invocation's request id, which Lambda keeps when it retries an
+    /// event. A lease that was not renewed since `expired_before` is free.
     #[tracing::instrument(skip_all, fields(campaign.id = %id))]
     pub async fn acquire_lease(
         &self,
@@ -79,8 +79,8 @@ impl Campaigns {
         released.map(drop)
     }
 
-    /// Adds a file at `index`: behind the last one, or in place of one that was never uploaded. `false` if the campaign has
-    /// changed in the meantime.
+    /// Adds a file at `index`: behind the last one, or in place of one that was never uploaded. `false` if
+    /// the campaign has changed in the meantime.
     pub async fn add_file(
         &self,
         campaign: &Campaign,

@@ -31,8 +31,9 @@ impl Campaigns {
         send_if("change the campaign's state", update).await
     }
 
-    /// Pauses a campaign that cannot succeed until the operator has done what `reason` says. Returns whether this call
-    /// paused it; if so, it is logged and counted, and the alarm on the metric notifies the operator.
+    /// Pauses a campaign that cannot succeed until the operator has done what `reason` says. Returns whether
+    /// this call paused it; if so, it is logged and counted, and the alarm on the metric notifies the
+    /// operator.
     pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
         let from = [
             CampaignState::Enqueuing,
@@ -75,7 +76,8 @@ impl Campaigns {
         send_if(action, update).await.map(drop)
     }
 
-    /// Lets the remainder of the file follow its canary rows; returns whether the campaign was waiting for that.
+    /// Lets the remainder of the file follow its canary rows; returns whether the campaign was waiting for
+    /// that.
     pub async fn release_remainder(&self, id: &CampaignId) -> Result<bool, Error> {
         let update = self
             .update(id)

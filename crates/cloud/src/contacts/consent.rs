@@ -59,8 +59,9 @@ impl Contacts {
             .expression_attribute_values(":known", to_attribute(action, &known.consent)?))
     }
 
-    /// Stores which number a user id belongs to. Consent that was recorded under the id alone is copied to the number. The id
-    /// is stored with the number last: if the process dies before that, the next callback links them again.
+    /// Stores which number a user id belongs to. Consent that was recorded under the id alone is copied to
+    /// the number. The id is stored with the number last: if the process dies before that, the next callback
+    /// links them again.
     pub async fn link_user_id(
         &self,
         phone: Phone,

@@ -26,7 +26,8 @@ impl Ledger {
         send_if("schedule a resend", update).await
     }
 
-    /// Schedules another attempt at a row that was accepted and then not delivered; it is due at `not_before`.
+    /// Schedules another attempt at a row that was accepted and then not delivered; it is due at
+    /// `not_before`.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
     pub async fn requeue_undelivered(
         &self,
@@ -47,8 +48,8 @@ impl Ledger {
         send_if("requeue an undelivered row", update).await
     }
 
-    /// Ends a row that is not to be sent: it is skipped, or abandoned if an earlier attempt may have been sent. Returns
-    /// whether it was skipped. A row that is claimed or settled stays as it is.
+    /// Ends a row that is not to be sent: it is skipped, or abandoned if an earlier attempt may have been
+    /// sent. Returns whether it was skipped. A row that is claimed or settled stays as it is.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, ?reason))]
     pub async fn skip_or_abandon(
         &self,

@@ -10,7 +10,8 @@ use super::transition::with_transition;
 use crate::Error;
 use crate::dynamodb::{number, send_if, text, to_attribute};
 
-/// What the callbacks for one attempt at one row say together. The ledger keeps the first value of each field.
+/// What the callbacks for one attempt at one row say together. The ledger keeps the first value of each
+/// field.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusUpdate {
     /// The message's id.
@@ -28,8 +29,8 @@ pub struct StatusUpdate {
 }
 
 impl Ledger {
-    /// Applies callbacks for an attempt. They prove that the API accepted it. Their order does not matter, and repeats
-    /// change nothing.
+    /// Applies callbacks for an attempt. They prove that the API accepted it. Their order does not matter,
+    /// and repeats change nothing.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
     pub async fn apply_status(
         &self,
@@ -40,7 +41,8 @@ impl Ledger {
     ) -> Result<bool, Error> {
         let action = "apply a status callback";
         let (update, states) = with_transition(self.update(campaign, row), Transition::ApplyStatus);
-        // A late callback also settles an unconfirmed row that waits to be resent, but not a row whose failure was reported.
+        // A late callback also settles an unconfirmed row that waits to be resent, but not a row whose
+        // failure was reported.
         let mut update = update
             .expression_attribute_values(":attempt", number(attempt.into()))
             .expression_attribute_values(":retry", text(State::Retry.name()))

@@ -5,7 +5,8 @@ use campaign::delivery::ledger::Transition;
 
 use crate::dynamodb::{in_list, number, text};
 
-/// Adds the condition of a transition: the attempt, and the states it may start from. Sets `:to` and names `#state`.
+/// Adds the condition of a transition: the attempt, and the states it may start from. Sets `:to` and names
+/// `#state`.
 pub(super) fn with_attempt_condition(
     update: UpdateItemFluentBuilder,
     transition: Transition,
@@ -17,7 +18,8 @@ pub(super) fn with_attempt_condition(
         .condition_expression(format!("attempt = :attempt AND #state IN ({states})"))
 }
 
-/// Sets `:to`, names `#state`, and returns the states from which the transition may start, as a list for `IN`.
+/// Sets `:to`, names `#state`, and returns the states from which the transition may start, as a list for
+/// `IN`.
 pub(super) fn with_transition(
     update: UpdateItemFluentBuilder,
     transition: Transition,

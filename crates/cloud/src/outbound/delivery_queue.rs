@@ -1,4 +1,5 @@
-//! Callbacks for the operator's webhook endpoint. The queue holds only keys; the callbacks table has the content.
+//! Callbacks for the operator's webhook endpoint. The queue holds only keys; the callbacks table has the
+//! content.
 
 use std::time::Duration;
 
@@ -47,7 +48,8 @@ impl DeliveryQueue {
             let send = self.client.send_message_batch().queue_url(&self.url);
             let response = send.set_entries(Some(entries)).send().await;
             let response = response.map_err(Error::from_sdk(ENQUEUE))?;
-            // The stream's batch is retried. A callback that is enqueued twice is delivered twice, under the same id.
+            // The stream's batch is retried. A callback that is enqueued twice is delivered twice, under the
+            // same id.
             if let Some(failed) = response.failed.first() {
                 return Err(Error::with_kind(
                     ENQUEUE,
