@@ -170,7 +170,7 @@ async fn assert_unconfirmed_rows_are_listed(api: &ApiClient, id: &CampaignId) {
         (&second["rows"][0]["row"], &second["next"]),
         (&json!(4), &Value::Null)
     );
-    rows("state=lost").await.expect(422);
+    rows("state=lost").await.expect(400);
 }
 
 #[tokio::test]

@@ -1,57 +1,62 @@
-//! What is known of the account: its limits, and what Meta said of it lately.
+//! The account: the send budget and Meta's latest events about it.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use cloud::account_events::StoredAccountEvent;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::openapi::RequestErrors;
 use crate::problem::Problem;
-use crate::view::format_time;
+use crate::time::format_time;
 
-/// Notices that are shown.
+/// Events of one answer.
 const MAX_ACCOUNT_EVENTS: i32 = 100;
 
 /// The account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AccountView {
-    /// Messages a second that are sent at most.
+    /// The send budget: messages per second, at most.
     pub budget: u32,
-    /// What Meta said of templates, the number and the account, newest first.
+    /// Meta's events about templates, the number and the account, newest first.
     pub events: Vec<AccountEventView>,
 }
 
-/// A notice.
+/// An event about the account.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AccountEventView {
-    /// When.
+    /// When it happened.
+    #[schema(format = DateTime)]
     pub at: String,
-    /// The webhook's field, such as `account_update`.
+    /// The field of Meta's webhook, such as `account_update`.
     pub field: String,
-    /// What happened, as Meta names it, such as `THROUGHPUT_UPGRADE`.
+    /// Meta's name of the event, such as `THROUGHPUT_UPGRADE`.
     pub event: String,
-    /// A sentence, with what to do where there is something.
+    /// The event as a sentence, with what to do about it.
     pub text: String,
 }
 
-/// Shows what Meta said of templates, the number and the account. Campaigns that a notice stops are paused, with its text as
-/// their reason.
+/// Gets the send budget and Meta's latest events about templates, the number and the account.
+///
+/// An event that prevents sending pauses the campaigns; their `reason` is then its text.
 #[utoipa::path(
-    get, path = "/v1/account",
-    responses((status = 200, body = AccountView), (status = 401, body = Problem))
+    get, path = "/v1/account", operation_id = "getAccount", tag = "account",
+    responses((status = 200, body = AccountView, description = "The account"), RequestErrors)
 )]
-pub async fn show(State(api): State<Arc<Api>>) -> Result<Json<AccountView>, Problem> {
-    let notices = api.account_events.list_latest(MAX_ACCOUNT_EVENTS).await?;
-    let view = |noted: cloud::account_events::StoredAccountEvent| AccountEventView {
-        at: format_time(noted.at),
-        field: noted.field,
-        event: noted.event,
-        text: noted.text,
+#[tracing::instrument(skip_all)]
+pub async fn get_account(State(api): State<Arc<Api>>) -> Result<Json<AccountView>, Problem> {
+    let events = api.account_events.list_latest(MAX_ACCOUNT_EVENTS).await?;
+    let view = |event: StoredAccountEvent| AccountEventView {
+        at: format_time(event.at),
+        field: event.field,
+        event: event.event,
+        text: event.text,
     };
     Ok(Json(AccountView {
         budget: api.messages_per_second,
-        events: notices.into_iter().map(view).collect(),
+        events: events.into_iter().map(view).collect(),
     }))
 }

@@ -1,4 +1,4 @@
-//! Who may call: whoever shows a token whose hash is in the secret.
+//! Authorization: a bearer token whose SHA-256 is in the secret.
 
 use std::sync::Arc;
 
@@ -7,12 +7,11 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
 use cloud::metrics::Metrics;
-use lambda_http::tracing;
 
 use crate::Api;
 use crate::problem::Problem;
 
-/// Lets a request pass, or answers 401.
+/// Passes a request on if its token is known; answers 401 otherwise.
 pub async fn require_token(
     State(api): State<Arc<Api>>,
     request: Request,
@@ -31,17 +30,17 @@ pub async fn require_token(
     let caller = secret
         .authorize(token.trim())
         .ok_or_else(Problem::unauthorized)?;
-    // The route, not the path: a path may hold a phone number.
+    // The route, not the path: a path may contain a phone number.
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map_or("", MatchedPath::as_str);
     tracing::info!(caller, method = %request.method(), route, "request");
-    let answer = next.run(request).await;
-    let failed = answer.status().is_server_error();
+    let response = next.run(request).await;
+    let failed = response.status().is_server_error();
     Metrics::for_function("api")
         .add_count("Requests", 1)
         .add_count("ServerErrors", usize::from(failed))
         .emit();
-    Ok(answer)
+    Ok(response)
 }

@@ -1,60 +1,62 @@
-//! The routes of campaigns.
+//! Campaigns: create, list, get.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{Campaign, FileStage};
+use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::progress::compute_progress;
-use cloud::files::{Upload, rejects_key};
+use cloud::files::Upload;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use crate::Api;
+use crate::body::JsonBody;
+use crate::extract::{CampaignPath, Limit, Query};
+use crate::new_campaign::NewCampaign;
+use crate::openapi::{BodyErrors, NotFound, RequestErrors};
 use crate::problem::Problem;
-use crate::view::{self, CampaignList, CampaignUpload, CampaignView, SignedDownload, SignedUpload};
-use crate::{Api, create};
+use crate::view::{CampaignList, CampaignUpload, CampaignView};
 
-/// How long a signed request holds: an hour, as long as a Lambda's own credentials are good for at the least.
-pub(crate) const SIGNED_URL_TTL: Duration = Duration::from_secs(3600);
-
-/// Campaigns of a list, unless asked otherwise, and at most.
+/// Campaigns of one list.
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 
-/// Which campaigns to list.
+/// Campaigns whose counters are read at once.
+const CONCURRENT_READS: usize = 8;
+
+/// The query of `GET /v1/campaigns`.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListCampaignsQuery {
-    /// How many, newest first; 20 unless said, 100 at most.
-    limit: Option<u32>,
+    /// How many campaigns to list, newest first; 20 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
+    limit: Option<Limit<MAX_LIMIT>>,
 }
 
-/// Creates a campaign and signs its upload: PUT the file to `upload.url` with `upload.headers`, and it is sent.
+/// Creates a campaign and signs its upload.
+///
+/// PUT the file to `upload.url` with `upload.headers`; the campaign then starts, unless `manual_start` is set.
 #[utoipa::path(
-    post, path = "/v1/campaigns", request_body = create::NewCampaign,
-    responses(
-        (status = 201, body = CampaignUpload), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 413, body = Problem), (status = 422, body = Problem),
-    )
+    post, path = "/v1/campaigns", operation_id = "createCampaign", tag = "campaigns",
+    request_body = NewCampaign,
+    responses((status = 201, body = CampaignUpload, description = "The campaign waits for its upload"),
+        RequestErrors, BodyErrors)
 )]
-pub async fn create(
+#[tracing::instrument(skip_all, fields(campaign.id))]
+pub async fn create_campaign(
     State(api): State<Arc<Api>>,
-    body: Result<Bytes, BytesRejection>,
+    JsonBody(new): JsonBody<NewCampaign>,
 ) -> Result<(StatusCode, Json<CampaignUpload>), Problem> {
-    let body = body.map_err(|_| Problem::body_too_large())?;
-    let id: CampaignId = Uuid::now_v7()
-        .to_string()
-        .parse()
-        .map_err(|error| cloud::Error::new("name a campaign", error))?;
+    let id = new_campaign_id()?;
+    tracing::Span::current().record("campaign.id", tracing::field::display(&id));
     let now = cloud::now();
-    let new: create::NewCampaign = create::parse_body(&body)?;
     let checks_template = new.checks_template();
     let mut campaign = new.into_campaign(id, now)?;
     if checks_template {
@@ -64,140 +66,104 @@ pub async fn create(
         };
         campaign.template = api.find_template(message, pointer).await?;
     }
-    // Signed first: a campaign without an upload would wait for ever.
-    let id = &campaign.id;
-    let upload = sign_upload(&api, id, Upload::File(0), campaign.files[0].info.size, now).await?;
+    // Signed first: a stored campaign without an upload would wait for ever.
+    let created = sign_uploads(&api, &campaign, now).await?;
+    api.campaigns.create(&campaign).await?;
+    schedule_start(&api, &campaign, now).await;
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+fn new_campaign_id() -> Result<CampaignId, cloud::Error> {
+    let id = Uuid::now_v7().to_string();
+    id.parse()
+        .map_err(|error| cloud::Error::new("make a campaign id", error))
+}
+
+async fn sign_uploads(
+    api: &Api,
+    campaign: &Campaign,
+    now: Millis,
+) -> Result<CampaignUpload, Problem> {
+    let size = campaign.files[0].info.size;
+    let upload = api
+        .sign_upload(&campaign.id, Upload::File(0), size, now)
+        .await?;
     let exclude_upload = match &campaign.exclude {
-        Some(list) => Some(sign_upload(&api, id, Upload::Exclusions, list.size, now).await?),
+        Some(list) => Some(
+            api.sign_upload(&campaign.id, Upload::Exclusions, list.size, now)
+                .await?,
+        ),
         None => None,
     };
-    api.campaigns.create(&campaign).await?;
-    if let Some(at) = campaign.schedule.not_before.filter(|&at| at > now)
-        && let Err(error) = api.schedules.schedule_start(id, at).await
-    {
-        // The sweep starts it, then: a few minutes late, not never.
-        lambda_http::tracing::error!(campaign.id = %id, "{error}");
-    }
-    let created = CampaignUpload {
+    Ok(CampaignUpload {
         id: campaign.id.to_string(),
         state: campaign.state.name(),
         upload,
         exclude_upload,
-    };
-    Ok((StatusCode::CREATED, Json(created)))
+    })
 }
 
-/// Signs an upload for people.
-pub(crate) async fn sign_upload(
-    api: &Api,
-    id: &CampaignId,
-    upload: Upload,
-    size: u64,
-    now: Millis,
-) -> Result<SignedUpload, Problem> {
-    let signed = api
-        .files
-        .sign_upload(id, upload, size, SIGNED_URL_TTL)
-        .await?;
-    Ok(SignedUpload {
-        method: signed.method,
-        url: signed.url,
-        headers: signed.headers,
-        expires_at: signed_url_expiry(now),
-    })
+async fn schedule_start(api: &Api, campaign: &Campaign, now: Millis) {
+    if let Some(at) = campaign.schedule.not_before.filter(|&at| at > now)
+        && let Err(error) = api.schedules.schedule_start(&campaign.id, at).await
+    {
+        // The reconciler then starts the campaign, a few minutes late.
+        tracing::error!("{error}");
+    }
 }
 
 /// Lists campaigns, newest first.
 #[utoipa::path(
-    get, path = "/v1/campaigns", params(ListCampaignsQuery),
-    responses((status = 200, body = CampaignList), (status = 401, body = Problem))
+    get, path = "/v1/campaigns", operation_id = "listCampaigns", tag = "campaigns",
+    params(ListCampaignsQuery),
+    responses((status = 200, body = CampaignList, description = "The latest campaigns"), RequestErrors)
 )]
-pub async fn list(
+#[tracing::instrument(skip_all)]
+pub async fn list_campaigns(
     State(api): State<Arc<Api>>,
-    Query(listing): Query<ListCampaignsQuery>,
+    Query(query): Query<ListCampaignsQuery>,
 ) -> Result<Json<CampaignList>, Problem> {
-    let limit = listing.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let limit = query.limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
     let campaigns = api.campaigns.list_latest(limit as i32).await?;
     let views = stream::iter(campaigns)
         .map(|campaign| campaign_view(&api, campaign))
-        .buffered(8);
+        .buffered(CONCURRENT_READS);
     Ok(Json(CampaignList {
         campaigns: views.try_collect().await?,
     }))
 }
 
-/// Shows one campaign: its state, every term of the sum, the rate, the estimated end.
+/// Gets one campaign: its state, how many rows are in which state, the rate and the estimated end.
 #[utoipa::path(
-    get, path = "/v1/campaigns/{id}", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = CampaignView), (status = 401, body = Problem), (status = 404, body = Problem))
+    get, path = "/v1/campaigns/{id}", operation_id = "getCampaign", tag = "campaigns",
+    params(CampaignPath),
+    responses((status = 200, body = CampaignView, description = "The campaign"), RequestErrors, NotFound)
 )]
-pub async fn show(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn get_campaign(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignView>, Problem> {
-    let campaign = find_campaign(&api, &id).await?;
+    let campaign = api.find_campaign(&id).await?;
     Ok(Json(campaign_view(&api, campaign).await?))
 }
 
-/// Which file's rejects.
-#[derive(Debug, Deserialize, IntoParams)]
-pub struct RejectsQuery {
-    /// The file's number, from 1; the last one's unless said.
-    file: Option<usize>,
-}
-
-/// Signs a download of the rows that could not be used: your own columns, then row, column, problem, fix.
-#[utoipa::path(
-    get, path = "/v1/campaigns/{id}/rejects", params(("id" = String, Path, description = "The campaign's id"), RejectsQuery),
-    responses((status = 200, body = SignedDownload), (status = 401, body = Problem), (status = 404, body = Problem))
-)]
-pub async fn rejects(
-    State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-    Query(RejectsQuery { file }): Query<RejectsQuery>,
-) -> Result<Json<SignedDownload>, Problem> {
-    let campaign = find_campaign(&api, &id).await?;
-    let read = campaign
-        .files
-        .iter()
-        .rposition(|file| file.stage != FileStage::Pending);
-    let index = file
-        .map_or(read, |number| number.checked_sub(1))
-        .ok_or_else(Problem::rejects_not_found)?;
-    let signed = api
-        .files
-        .sign_download(
-            &rejects_key(&campaign.id, index),
-            &format!("rejects-{}-{}.csv", campaign.id, index + 1),
-            SIGNED_URL_TTL,
-        )
-        .await?
-        .ok_or_else(Problem::rejects_not_found)?;
-    Ok(Json(SignedDownload {
-        url: signed.url,
-        expires_at: signed_url_expiry(cloud::now()),
-    }))
-}
-
-pub(crate) async fn find_campaign(api: &Api, id: &str) -> Result<Campaign, Problem> {
-    let id: CampaignId = id.parse().map_err(|_| Problem::unknown_campaign())?;
-    api.campaigns
-        .get(&id)
-        .await?
-        .ok_or_else(Problem::unknown_campaign)
+impl Api {
+    /// The campaign, or 404.
+    pub(crate) async fn find_campaign(&self, id: &CampaignId) -> Result<Campaign, Problem> {
+        let campaign = self.campaigns.get(id).await?;
+        campaign.ok_or_else(Problem::unknown_campaign)
+    }
 }
 
 async fn campaign_view(api: &Api, campaign: Campaign) -> Result<CampaignView, Problem> {
     let counters = api.counters.sum(&campaign.id).await?;
-    let progress = compute_progress(&campaign, counters, api.messages_per_second, cloud::now());
-    Ok(view::campaign_view(
+    let now = cloud::now();
+    let progress = compute_progress(&campaign, counters, api.messages_per_second, now);
+    Ok(CampaignView::new(
         campaign,
         progress,
         api.messages_per_second,
-        cloud::now(),
+        now,
     ))
-}
-
-pub(crate) fn signed_url_expiry(now: Millis) -> String {
-    view::format_time(now + SIGNED_URL_TTL.as_millis() as Millis)
 }

@@ -1,104 +1,108 @@
-//! People: whether anybody may message them, and what they said about it.
+//! Contacts: whether a recipient may be messaged, and the history of their consent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::contacts::contact::{ConsentEvent, ConsentSource, Contact};
-use campaign::import::phone::{self, Phone};
+use campaign::import::phone::Phone;
 use cloud::contacts::ContactKey;
 use cloud::erasure_queue::ErasureJob;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::Api;
+use crate::body::JsonBody;
+use crate::extract::PhonePath;
+use crate::openapi::{BodyErrors, ConsentSourceName, NotFound, PhoneErrors, RequestErrors};
 use crate::problem::Problem;
-use crate::view::format_time;
-use crate::{Api, create};
+use crate::time::format_time;
 
 /// The most characters of a reason.
 const MAX_REASON_CHARS: usize = 500;
 
-/// How far an erasure is that nobody has begun.
+/// The stage of an erasure that no function has begun.
 const REQUESTED: &str = "requested";
 
 /// What `PUT /v1/contacts/{phone}` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContactUpdate {
-    /// Whether nobody is to message this person.
+    /// Whether the contact is on the suppression list: no campaign may message them.
     suppressed: bool,
-    /// Why, for whoever looks later.
+    /// Why, for those who read the history later; up to 500 characters.
+    #[schema(max_length = 500, example = "asked by e-mail")]
     reason: Option<String>,
 }
 
-/// What is known of somebody.
+/// What is known about a contact.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ContactView {
-    /// As last written; every spelling of the number leads here.
+    /// The number as it was last written. Every spelling of the number leads to the same contact.
     #[schema(example = "+5511987654321")]
     pub phone: String,
-    /// WhatsApp's id of theirs, where it named one.
+    /// WhatsApp's id of the user, if it is known.
     pub user_id: Option<String>,
-    /// Whether nobody is to message this person.
+    /// Whether the contact is on the suppression list.
     pub suppressed: bool,
-    /// What was said about that, the latest first; the first counts.
+    /// The history of consent, newest first; the first entry applies.
     pub consent: Vec<ConsentView>,
-    /// When they last wrote.
+    /// When the contact last wrote.
+    #[schema(format = DateTime)]
     pub last_inbound_at: Option<String>,
-    /// Until when they may be sent free-form messages; none where they may not now.
+    /// Until when the contact may be sent messages other than templates; null if that is not allowed now.
+    #[schema(format = DateTime)]
     pub service_window_until: Option<String>,
-    /// How far the erasure is, where one was asked for; `done` at its end.
+    /// The stage of the erasure, if one was requested; `done` at its end.
     pub erasure: Option<String>,
-    /// The campaign that called them last.
+    /// The campaign that messaged the contact last.
     pub last_campaign: Option<String>,
-    /// Their row in it.
+    /// The contact's row in it.
     pub last_row: Option<u32>,
     /// When that was.
+    #[schema(format = DateTime)]
     pub last_messaged_at: Option<String>,
 }
 
-/// A word about whether somebody may be messaged.
+/// An opt-out, an opt-in or another change of consent.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConsentView {
-    /// When it was said.
+    /// When it happened.
+    #[schema(format = DateTime)]
     pub at: String,
-    /// Whether nobody was to message them from then on.
+    /// Whether the contact was suppressed from then on.
     pub suppressed: bool,
-    /// `operator`, `text`, `button`, `preferences` (WhatsApp's own switch), `refusal` (error 131050), `moved` (from another
-    /// number) or `erasure`.
+    /// Where it came from: an `operator`, a `text` or a `button` of the contact, the contact's `preferences` in WhatsApp, a
+    /// `refusal` by WhatsApp (error 131050), another number from which the contact `moved`, or an `erasure`.
+    #[schema(value_type = ConsentSourceName)]
     pub source: &'static str,
-    /// In what words.
+    /// The contact's or the operator's words.
     pub text: Option<String>,
 }
 
-/// Puts somebody on the standing list, or takes them off it. Campaigns that are sending obey from their next claim on.
+/// Puts a contact on the suppression list, or takes them off it.
+///
+/// Campaigns that are sending obey before their next message to the contact.
 #[utoipa::path(
-    put, path = "/v1/contacts/{phone}", request_body = ContactUpdate,
-    params(("phone" = String, Path, description = "The number, as +<country><number>, the + as %2B or left out")),
-    responses((status = 200, body = ContactView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem))
+    put, path = "/v1/contacts/{phone}", operation_id = "updateContact", tag = "contacts",
+    params(PhonePath), request_body = ContactUpdate,
+    responses((status = 200, body = ContactView, description = "The contact after the change"),
+        RequestErrors, BodyErrors)
 )]
-pub async fn put(
+#[tracing::instrument(skip_all)]
+pub async fn update_contact(
     State(api): State<Arc<Api>>,
-    Path(number): Path<String>,
-    body: Result<Bytes, BytesRejection>,
+    PhonePath { phone }: PhonePath,
+    JsonBody(ContactUpdate { suppressed, reason }): JsonBody<ContactUpdate>,
 ) -> Result<Json<ContactView>, Problem> {
-    let body = body.map_err(|_| Problem::body_too_large())?;
-    let ContactUpdate { suppressed, reason } = create::parse_body(&body)?;
-    if reason
-        .as_ref()
-        .is_some_and(|reason| reason.chars().count() > MAX_REASON_CHARS)
-    {
-        return Err(Problem::invalid_field(
-            "/reason",
-            format!("is longer than {MAX_REASON_CHARS} characters"),
-        ));
+    let length = reason.as_ref().map_or(0, |reason| reason.chars().count());
+    if length > MAX_REASON_CHARS {
+        let detail = format!("must have at most {MAX_REASON_CHARS} characters; shorten it");
+        return Err(Problem::invalid_field("/reason", detail));
     }
-    let phone = parse_phone(&number)?;
-    let word = ConsentEvent {
+    let event = ConsentEvent {
         at: cloud::now(),
         suppressed,
         source: ConsentSource::Operator,
@@ -106,80 +110,77 @@ pub async fn put(
     };
     let contact = api
         .contacts
-        .record_consent(&ContactKey::Phone(phone), word)
+        .record_consent(&ContactKey::Phone(phone), event)
         .await?;
     Ok(Json(contact_view(phone, contact)))
 }
 
-/// Shows what is known of somebody: consent and its history, the 24-hour window, the campaign that called them last.
+/// Gets a contact: consent and its history, the 24-hour service window, the campaign that messaged them last.
 #[utoipa::path(
-    get, path = "/v1/contacts/{phone}",
-    params(("phone" = String, Path, description = "The number, as +<country><number>, the + as %2B or left out")),
-    responses((status = 200, body = ContactView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem))
+    get, path = "/v1/contacts/{phone}", operation_id = "getContact", tag = "contacts",
+    params(PhonePath),
+    responses((status = 200, body = ContactView, description = "The contact"),
+        RequestErrors, PhoneErrors, NotFound)
 )]
-pub async fn show(
+#[tracing::instrument(skip_all)]
+pub async fn get_contact(
     State(api): State<Arc<Api>>,
-    Path(number): Path<String>,
+    PhonePath { phone }: PhonePath,
 ) -> Result<Json<ContactView>, Problem> {
-    let phone = parse_phone(&number)?;
     let contact = api.contacts.get(&ContactKey::Phone(phone)).await?;
     contact
         .map(|contact| Json(contact_view(phone, contact)))
         .ok_or_else(Problem::unknown_contact)
 }
 
-/// Forgets somebody everywhere: files, reports, ledger, callbacks, inbox. What is left is a hash, and that nobody is to message
-/// them. Takes minutes, or until campaigns are over that have them in their file; GET shows how far it is.
+/// Erases a contact everywhere: files, reports, ledger, callbacks, inbox.
+///
+/// What remains is a hash of the number on the suppression list. The erasure takes minutes, or as long as a campaign with
+/// the contact in its file is open; GET shows how far it is.
 #[utoipa::path(
-    delete, path = "/v1/contacts/{phone}",
-    params(("phone" = String, Path, description = "The number, as +<country><number>, the + as %2B or left out")),
-    responses((status = 202, body = ContactView), (status = 401, body = Problem), (status = 422, body = Problem))
+    delete, path = "/v1/contacts/{phone}", operation_id = "eraseContact", tag = "contacts",
+    params(PhonePath),
+    responses((status = 202, body = ContactView, description = "The erasure is requested"),
+        RequestErrors, PhoneErrors)
 )]
-pub async fn erase(
+#[tracing::instrument(skip_all)]
+pub async fn erase_contact(
     State(api): State<Arc<Api>>,
-    Path(number): Path<String>,
+    PhonePath { phone }: PhonePath,
 ) -> Result<(StatusCode, Json<ContactView>), Problem> {
-    let phone = parse_phone(&number)?;
-    let who = ContactKey::Phone(phone);
-    let word = ConsentEvent {
+    let key = ContactKey::Phone(phone);
+    let event = ConsentEvent {
         at: cloud::now(),
         suppressed: true,
         source: ConsentSource::Erasure,
         text: None,
     };
-    let mut contact = api.contacts.record_consent(&who, word).await?;
-    api.contacts.set_erasure_stage(&who, REQUESTED).await?;
-    let order = ErasureJob {
+    let mut contact = api.contacts.record_consent(&key, event).await?;
+    api.contacts.set_erasure_stage(&key, REQUESTED).await?;
+    let job = ErasureJob {
         phone,
         waits_for: None,
     };
-    api.erasures.enqueue(&order, Duration::ZERO).await?;
+    api.erasures.enqueue(&job, Duration::ZERO).await?;
     contact.erasure = Some(REQUESTED.into());
     Ok((StatusCode::ACCEPTED, Json(contact_view(phone, contact))))
 }
 
-/// A `+` in a path may have become a space on its way.
-fn parse_phone(number: &str) -> Result<Phone, Problem> {
-    let digits = number.trim_start_matches(['+', ' ']);
-    phone::parse(&format!("+{digits}"), None)
-        .map_err(|problem| Problem::invalid_field("/phone", problem.to_string()))
-}
-
 fn contact_view(phone: Phone, contact: Contact) -> ContactView {
-    let window_until = contact.service_window_end(cloud::now());
-    let said = |word: &ConsentEvent| ConsentView {
-        at: format_time(word.at),
-        suppressed: word.suppressed,
-        source: word.source.name(),
-        text: word.text.clone(),
+    let service_window_end = contact.service_window_end(cloud::now());
+    let consent_view = |event: &ConsentEvent| ConsentView {
+        at: format_time(event.at),
+        suppressed: event.suppressed,
+        source: event.source.name(),
+        text: event.text.clone(),
     };
     ContactView {
         phone: contact.phone.unwrap_or(phone).to_string(),
         user_id: contact.user_id,
         suppressed: contact.suppressed,
-        consent: contact.consent.iter().rev().map(said).collect(),
+        consent: contact.consent.iter().rev().map(consent_view).collect(),
         last_inbound_at: contact.last_inbound_at.map(format_time),
-        service_window_until: window_until.map(format_time),
+        service_window_until: service_window_end.map(format_time),
         erasure: contact.erasure,
         last_campaign: contact.last_campaign.map(|campaign| campaign.to_string()),
         last_row: contact.last_row,

@@ -1,137 +1,208 @@
-//! Stop and go: pause, resume, cancel, continue.
+//! Start, pause, resume, cancel and continue.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
+use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use campaign::lifecycle::control::{Command, CommandEffect, apply_command};
 use campaign::lifecycle::progress::compute_progress;
 use cloud::import_queue::{ImportJob, Position};
 
 use crate::Api;
-use crate::campaigns::find_campaign;
+use crate::extract::CampaignPath;
+use crate::openapi::{Conflict, NotFound, RequestErrors};
 use crate::problem::Problem;
 use crate::view::CampaignStateView;
 
-/// How often an order is tried where the campaign changes in the same moment.
+/// How often a command is tried when the campaign changes at the same moment.
 const MAX_ATTEMPTS: usize = 3;
 
-/// Stops a campaign: two seconds after the answer at the latest no new call starts. Nothing is lost.
+/// Starts a campaign that was created with `manual_start`.
+///
+/// If its `not_before` is still to come, it starts then. A campaign that has started already stays as it is.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/pause", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
+    post, path = "/v1/campaigns/{id}/start", operation_id = "startCampaign", tag = "campaigns",
+    params(CampaignPath),
+    responses((status = 200, body = CampaignStateView, description = "The campaign has started or is scheduled"),
+        RequestErrors, NotFound, Conflict)
 )]
-pub async fn pause(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn start_campaign(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
-    execute_command(&api, id, Command::Pause).await
+    use CampaignState::{
+        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
+        Validating,
+    };
+    let campaign = api.find_campaign(&id).await?;
+    let state = match campaign.state {
+        Ready if !campaign.schedule.has_begun(cloud::now()) => {
+            api.campaigns
+                .transition(&id, Scheduled, &[Ready], None)
+                .await?;
+            Scheduled
+        }
+        Ready | Enqueuing => {
+            api.campaigns
+                .transition(&id, Enqueuing, &[Ready], None)
+                .await?;
+            // Also for a started campaign: the job of the first request may have been lost.
+            let job = ImportJob::resume(id.clone());
+            api.import_queue.enqueue(&job, Duration::ZERO).await?;
+            Enqueuing
+        }
+        state @ (Scheduled | Canary | Sending) => state,
+        AwaitingUpload | Validating => {
+            return Err(Problem::conflict(
+                "the file has not been read yet; POST /v1/campaigns/{id}/preview shows how far it is",
+            ));
+        }
+        Paused | Cancelled | Failed => {
+            let (state, reason) = (campaign.state.name(), campaign.reason.unwrap_or_default());
+            return Err(Problem::conflict(format!(
+                "the campaign is {state}: {reason}"
+            )));
+        }
+    };
+    Ok(Json(CampaignStateView::new(&id, state)))
 }
 
-/// Goes on where a pause stopped: every row that is not settled is offered again.
+/// Pauses a campaign.
+///
+/// No new message is sent later than two seconds after the answer. Nothing is lost.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/resume", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
+    post, path = "/v1/campaigns/{id}/pause", operation_id = "pauseCampaign", tag = "campaigns",
+    params(CampaignPath),
+    responses((status = 200, body = CampaignStateView, description = "The campaign is paused"),
+        RequestErrors, NotFound, Conflict)
 )]
-pub async fn resume(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn pause_campaign(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
-    execute_command(&api, id, Command::Resume).await
+    execute_command(&api, &id, Command::Pause).await
 }
 
-/// Gives a campaign up for good: what was not sent ends as skipped.
+/// Resumes a paused campaign: every row without a final state is enqueued again.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/cancel", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
+    post, path = "/v1/campaigns/{id}/resume", operation_id = "resumeCampaign", tag = "campaigns",
+    params(CampaignPath),
+    responses((status = 200, body = CampaignStateView, description = "The campaign goes on"),
+        RequestErrors, NotFound, Conflict)
 )]
-pub async fn cancel(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn resume_campaign(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
-    execute_command(&api, id, Command::Cancel).await
+    execute_command(&api, &id, Command::Resume).await
 }
 
-/// The canary rows went well: the rest follows.
+/// Cancels a campaign for good: the rows that were not sent are skipped.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/continue", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = CampaignStateView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem))
+    post, path = "/v1/campaigns/{id}/cancel", operation_id = "cancelCampaign", tag = "campaigns",
+    params(CampaignPath),
+    responses((status = 200, body = CampaignStateView, description = "The campaign is cancelled"),
+        RequestErrors, NotFound, Conflict)
 )]
-pub async fn go_on(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn cancel_campaign(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
-    execute_command(&api, id, Command::Continue).await
+    execute_command(&api, &id, Command::Cancel).await
 }
 
-/// Changes the state first, then tells the splitter: where the second is lost, the same order again repairs it, and so
-/// does the sweep.
+/// Sends the rows that waited for the canary rows.
+#[utoipa::path(
+    post, path = "/v1/campaigns/{id}/continue", operation_id = "continueCampaign", tag = "campaigns",
+    params(CampaignPath),
+    responses((status = 200, body = CampaignStateView, description = "The other rows are being sent"),
+        RequestErrors, NotFound, Conflict)
+)]
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn continue_campaign(
+    State(api): State<Arc<Api>>,
+    CampaignPath { id }: CampaignPath,
+) -> Result<Json<CampaignStateView>, Problem> {
+    execute_command(&api, &id, Command::Continue).await
+}
+
+/// Changes the state first, then enqueues the job. If the job is lost in between, the same command repairs it, and so does
+/// the reconciler.
 async fn execute_command(
     api: &Api,
-    id: String,
-    order: Command,
+    id: &CampaignId,
+    command: Command,
 ) -> Result<Json<CampaignStateView>, Problem> {
     for _ in 0..MAX_ATTEMPTS {
-        let campaign = find_campaign(api, &id).await?;
-        let counters = api.counters.sum(&campaign.id).await?;
-        let now = cloud::now();
-        let finished = compute_progress(&campaign, counters, api.messages_per_second, now).finished;
-        let step = apply_command(&campaign, finished, order, now).map_err(|why| {
-            let state = if finished {
-                "finished"
-            } else {
-                campaign.state.name()
-            };
-            Problem::conflict(format!("the campaign is {state}: {why}"))
-        })?;
-        let state = match step {
+        let campaign = api.find_campaign(id).await?;
+        let state = match command_effect(api, &campaign, command).await? {
             CommandEffect::AlreadyDone => campaign.state,
             CommandEffect::Enter(to) => {
-                if !apply_transition(api, &campaign, order, to).await? {
+                if !apply_transition(api, &campaign, command, to).await? {
                     continue;
                 }
                 to
             }
         };
-        if let Some(order) = import_job(&campaign, order) {
-            api.import_queue.enqueue(&order, Duration::ZERO).await?;
+        if let Some(job) = import_job(id, command) {
+            api.import_queue.enqueue(&job, Duration::ZERO).await?;
         }
-        let state = state.name();
-        return Ok(Json(CampaignStateView { id, state }));
+        return Ok(Json(CampaignStateView::new(id, state)));
     }
     Err(Problem::conflict(
-        "the campaign changes all the time; look at it and try again",
+        "the campaign changed during each attempt; GET it and try again",
     ))
+}
+
+async fn command_effect(
+    api: &Api,
+    campaign: &Campaign,
+    command: Command,
+) -> Result<CommandEffect, Problem> {
+    let counters = api.counters.sum(&campaign.id).await?;
+    let now = cloud::now();
+    let progress = compute_progress(campaign, counters, api.messages_per_second, now);
+    apply_command(campaign, progress.finished, command, now).map_err(|reason| {
+        let state = match progress.finished {
+            true => "finished",
+            false => campaign.state.name(),
+        };
+        Problem::conflict(format!("the campaign is {state}: {reason}"))
+    })
 }
 
 async fn apply_transition(
     api: &Api,
     campaign: &Campaign,
-    order: Command,
+    command: Command,
     to: CampaignState,
 ) -> Result<bool, cloud::Error> {
-    if order == Command::Continue {
-        return api.campaigns.release_remainder(&campaign.id).await;
-    }
-    let reason = match order {
+    let reason = match command {
+        Command::Continue => return api.campaigns.release_remainder(&campaign.id).await,
         Command::Pause => Some(
-            "An operator paused it. POST /v1/campaigns/{id}/resume goes on, /cancel gives it up.",
+            "An operator paused it. POST /v1/campaigns/{id}/resume sends the remaining rows, /cancel skips them.",
         ),
         Command::Cancel => Some("An operator cancelled it."),
-        Command::Resume | Command::Continue => None,
+        Command::Resume => None,
     };
     api.campaigns
         .transition(&campaign.id, to, &[campaign.state], reason)
         .await
 }
 
-fn import_job(campaign: &Campaign, order: Command) -> Option<ImportJob> {
-    let id = campaign.id.clone();
-    match order {
+fn import_job(id: &CampaignId, command: Command) -> Option<ImportJob> {
+    match command {
         Command::Pause => None,
-        Command::Resume | Command::Cancel => Some(ImportJob::requeue(id, Position::default())),
-        Command::Continue => Some(ImportJob::resume(id)),
+        Command::Resume | Command::Cancel => {
+            Some(ImportJob::requeue(id.clone(), Position::default()))
+        }
+        Command::Continue => Some(ImportJob::resume(id.clone())),
     }
 }

@@ -1,130 +1,154 @@
-//! The inbox: what people wrote, and which campaign they answer.
+//! The inbox: messages that recipients wrote, and the campaign and row that they answer.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use cloud::inbox::{Cursor, InboundMessage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
-use crate::create::parse_time;
+use crate::extract::{Limit, Query};
+use crate::openapi::{Attribution, RequestErrors};
 use crate::problem::Problem;
-use crate::view::format_time;
+use crate::time::{format_time, parse_time};
 
-/// Messages of a list, unless asked otherwise, and at most.
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1000;
+/// Messages of one list.
+const DEFAULT_LIMIT: u32 = 100;
+const MAX_LIMIT: u32 = 1000;
 
-/// Which messages to list.
+/// The query of `GET /v1/inbox`.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListInboxQuery {
-    /// Only messages that came then or later (RFC 3339); all that are kept unless said.
+    /// Only messages received at this time or later (RFC 3339); by default all that are stored.
+    #[param(format = DateTime, example = "2026-12-01T08:00:00Z")]
     since: Option<String>,
-    /// Where the list before ended: its `next`.
+    /// Where the previous list ended: its `next`.
+    #[param(
+        pattern = r"^[0-9]{1,13}\.[A-Za-z0-9._=+/-]*$",
+        example = "1796112000000.wamid.HBgM"
+    )]
     after: Option<String>,
-    /// How many; 100 unless said, 1000 at most.
-    limit: Option<usize>,
+    /// How many messages to list; 100 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<Limit<MAX_LIMIT>>,
 }
 
-/// Messages, in the order in which they came.
+/// Messages, in the order in which they were received.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InboxList {
     /// The messages.
     pub messages: Vec<InboundMessageView>,
-    /// What to give as `after` for what follows, also for what comes later; none where nothing is listed.
+    /// The `after` of the next list, also for messages that are received later; null if nothing is listed.
     pub next: Option<String>,
 }
 
-/// What somebody wrote.
+/// A message that a recipient wrote.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InboundMessageView {
-    /// Its id.
+    /// Its message id.
     pub id: String,
-    /// When it came.
+    /// When it was received.
+    #[schema(format = DateTime)]
     pub received_at: String,
     /// When it was written.
+    #[schema(format = DateTime)]
     pub written_at: String,
-    /// From whom; none where WhatsApp does not say.
+    /// The number of its sender; null if WhatsApp does not tell it.
     pub phone: Option<String>,
-    /// From whom, as WhatsApp calls them.
+    /// WhatsApp's id of its sender.
     pub user_id: Option<String>,
-    /// What they call themselves.
+    /// The name that its sender uses on WhatsApp.
     pub name: Option<String>,
-    /// `text`, `image`, `button` … as the Cloud API has it.
+    /// The Cloud API's type of the message, such as `text`, `image` or `button`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The words in it.
+    /// Its text.
     pub text: Option<String>,
-    /// What the button or list entry stands for.
+    /// The payload of the button or list entry.
     pub payload: Option<String>,
-    /// The campaign it is an answer to.
+    /// The campaign that it answers.
     pub campaign: Option<String>,
-    /// The row in it.
+    /// The row that it answers.
     pub row: Option<u32>,
-    /// `context`: it quotes that row's message; `latest`: nobody else wrote to them since.
+    /// How the campaign and the row are known.
+    #[schema(value_type = Option<Attribution>)]
     pub attribution: Option<String>,
     /// The message object of the callback.
     #[schema(value_type = Object)]
     pub message: Value,
 }
 
-/// Lists what people wrote, in the order in which it came.
+/// Lists messages that recipients wrote, in the order in which they were received.
 #[utoipa::path(
-    get, path = "/v1/inbox", params(ListInboxQuery),
-    responses((status = 200, body = InboxList), (status = 401, body = Problem), (status = 422, body = Problem))
+    get, path = "/v1/inbox", operation_id = "listInbox", tag = "inbox",
+    params(ListInboxQuery),
+    responses((status = 200, body = InboxList, description = "Messages, oldest first"), RequestErrors)
 )]
-pub async fn list(
+#[tracing::instrument(skip_all)]
+pub async fn list_inbox(
     State(api): State<Arc<Api>>,
-    Query(listing): Query<ListInboxQuery>,
+    Query(query): Query<ListInboxQuery>,
 ) -> Result<Json<InboxList>, Problem> {
-    let since = parse_time(listing.since.as_deref(), "/since")?.unwrap_or(0);
-    let after = match listing.after.as_deref() {
-        Some(place) => parse_cursor(place)?,
-        None => Cursor {
-            received_at: since,
-            id: String::new(),
-        },
+    let after = match (&query.after, &query.since) {
+        (Some(cursor), _) => parse_cursor(cursor)?,
+        (None, since) => start_cursor(since.as_deref())?,
     };
-    let limit = listing.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-    let letters = api.inbox.list(&after, cloud::now(), limit).await?;
-    let next = letters
+    let limit = query.limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
+    let messages = api.inbox.list(&after, cloud::now(), limit as usize).await?;
+    let next = messages
         .last()
         .map(|last| format!("{}.{}", last.received_at, last.id))
-        .or(listing.after);
+        .or(query.after);
     Ok(Json(InboxList {
-        messages: letters.into_iter().map(message_view).collect(),
+        messages: messages.into_iter().map(message_view).collect(),
         next,
     }))
 }
 
-fn parse_cursor(place: &str) -> Result<Cursor, Problem> {
-    let parts = place.split_once('.');
-    let place = parts.and_then(|(at, id)| {
+fn start_cursor(since: Option<&str>) -> Result<Cursor, Problem> {
+    let received_at = since
+        .map(parse_time)
+        .transpose()
+        .map_err(|detail| Problem::invalid_parameter("since", detail))?;
+    Ok(Cursor {
+        received_at: received_at.unwrap_or(0),
+        id: String::new(),
+    })
+}
+
+fn parse_cursor(text: &str) -> Result<Cursor, Problem> {
+    let parts = text.split_once('.');
+    let cursor = parts.and_then(|(received_at, id)| {
         Some(Cursor {
-            received_at: at.parse().ok()?,
+            received_at: received_at.parse().ok()?,
             id: id.to_owned(),
         })
     });
-    place.ok_or_else(|| Problem::invalid_field("/after", "must be the `next` of a list"))
+    cursor.ok_or_else(|| {
+        let detail = "must be the `next` of a list; copy it from there";
+        Problem::invalid_parameter("after", detail)
+    })
 }
 
-fn message_view(letter: InboundMessage) -> InboundMessageView {
+fn message_view(message: InboundMessage) -> InboundMessageView {
     InboundMessageView {
-        id: letter.id,
-        received_at: format_time(letter.received_at),
-        written_at: format_time(letter.written_at),
-        phone: letter.phone.map(|phone| phone.to_string()),
-        user_id: letter.user_id,
-        name: letter.name,
-        kind: letter.kind,
-        text: letter.text,
-        payload: letter.payload,
-        campaign: letter.campaign.map(|campaign| campaign.to_string()),
-        row: letter.row,
-        attribution: letter.attribution,
-        message: serde_json::from_str(&letter.raw).unwrap_or_default(),
+        id: message.id,
+        received_at: format_time(message.received_at),
+        written_at: format_time(message.written_at),
+        phone: message.phone.map(|phone| phone.to_string()),
+        user_id: message.user_id,
+        name: message.name,
+        kind: message.kind,
+        text: message.text,
+        payload: message.payload,
+        campaign: message.campaign.map(|campaign| campaign.to_string()),
+        row: message.row,
+        attribution: message.attribution,
+        message: serde_json::from_str(&message.raw).unwrap_or_default(),
     }
 }

@@ -1,28 +1,40 @@
-//! The operator's API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
+//! The operator's HTTP API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaigns`], [`import`], [`control`], [`rows`], [`report`], [`templates`], [`contacts`], [`inbox`], [`settings`], [`account`],
-//!   [`metrics`]: the routes
-//! - [`create`]: a new campaign, checked field by field
-//! - [`view`], [`preview`]: what people see of a campaign
-//! - [`auth`]: who may call
+//! - [`campaigns`], [`files`], [`preview`], [`test_send`], [`control`], [`rows`], [`report`], [`templates`], [`contacts`],
+//!   [`inbox`], [`settings`], [`account`], [`metrics`]: the routes
+//! - [`new_campaign`], [`new_file`], [`new_message`]: request bodies, validated field by field
+//! - [`view`], [`preview_view`]: response bodies of campaigns and previews
+//! - [`extract`], [`body`]: paths, query strings and bodies of requests
+//! - [`auth`]: the bearer token
 //! - [`problem`]: errors as RFC 9457 problem documents
+//! - [`openapi`]: the OpenAPI description, made from the handlers and their types
+//! - [`state`]: AWS resources and clients
 
 pub mod account;
 pub mod auth;
+pub mod body;
 pub mod campaigns;
 pub mod contacts;
 pub mod control;
-pub mod create;
-pub mod import;
+pub mod extract;
+pub mod files;
 pub mod inbox;
 pub mod metrics;
+pub mod new_campaign;
+pub mod new_file;
+pub mod new_message;
+pub mod openapi;
 pub mod preview;
+pub mod preview_view;
 pub mod problem;
 pub mod report;
 pub mod rows;
 pub mod settings;
+pub mod state;
 pub mod templates;
+pub mod test_send;
+pub mod time;
 pub mod view;
 
 use std::sync::Arc;
@@ -30,165 +42,24 @@ use std::sync::Arc;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
-use cloud::account_events::AccountEvents;
-use cloud::batch_queue::BatchQueue;
-use cloud::campaigns::Campaigns;
-use cloud::contacts::Contacts;
-use cloud::counters::CounterTable;
-use cloud::erasure_queue::ErasureQueue;
-use cloud::files::Files;
-use cloud::import_queue::ImportQueue;
-use cloud::imports::Imports;
-use cloud::inbox::Inbox;
-use cloud::jobs::Jobs;
-use cloud::ledger::Ledger;
-use cloud::schedules::Schedules;
-use cloud::secrets::Secrets;
-use cloud::settings::SettingsStore;
-use lambda_http::Error;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use whatsapp::account::AccountClient;
 
+pub use crate::body::MAX_BODY_BYTES;
 use crate::problem::Problem;
+pub use crate::state::Api;
 
-/// The most bytes of a request body: a message is a few kilobytes.
-pub const MAX_BODY_BYTES: usize = 256 * 1024;
-
-/// What the API needs, made once per process.
-#[derive(Debug)]
-pub struct Api {
-    /// The campaigns table, and what is beside it.
-    pub campaigns: Campaigns,
-    /// Counters.
-    pub counters: CounterTable,
-    /// Previews.
-    pub imports: Imports,
-    /// Rows.
-    pub ledger: Ledger,
-    /// Campaigns that start by themselves.
-    pub schedules: Schedules,
-    /// People.
-    pub contacts: Contacts,
-    /// What they wrote.
-    pub inbox: Inbox,
-    /// Words and answers.
-    pub settings: SettingsStore,
-    /// What Meta said of the account.
-    pub account_events: AccountEvents,
-    /// The bucket.
-    pub files: Files,
-    /// Where test sends go.
-    pub queue: BatchQueue,
-    /// Reports and recounts.
-    pub jobs: Jobs,
-    /// Who is to be forgotten.
-    pub erasures: ErasureQueue,
-    /// Where the splitter is told to go on.
-    pub import_queue: ImportQueue,
-    /// Who may call, and with what Meta is asked.
-    pub secrets: Secrets,
-    /// Meta, about the account.
-    pub account: AccountClient,
-    /// Calls per second.
-    pub messages_per_second: u32,
-}
-
-impl Api {
-    /// Reads the environment; fails where anything is missing.
-    pub async fn from_env() -> Result<Self, Error> {
-        use cloud::{aws, env};
-        let budget = env::send_rate()?.budget();
-        let retention = env::parsed("RETENTION_DAYS")?;
-        let table = env::required("CAMPAIGNS_TABLE")?;
-        let config = aws::load_config().await;
-        let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
-        Ok(Self {
-            campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
-            counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
-            imports: Imports::new(dynamodb.clone(), table.clone(), retention),
-            settings: SettingsStore::new(dynamodb.clone(), table.clone()),
-            account_events: AccountEvents::new(dynamodb.clone(), table.clone(), retention),
-            jobs: Jobs::new(
-                dynamodb.clone(),
-                table,
-                retention,
-                sqs.clone(),
-                env::required("JOBS_QUEUE_URL")?,
-            ),
-            inbox: Inbox::new(
-                dynamodb.clone(),
-                env::required("INBOX_TABLE")?,
-                env::parsed("INBOX_RETENTION_DAYS")?,
-            ),
-            contacts: Contacts::new(
-                dynamodb.clone(),
-                env::required("CONTACTS_TABLE")?,
-                retention,
-            ),
-            ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
-            schedules: Schedules::new(
-                aws::scheduler(&config),
-                env::required("IMPORT_QUEUE_ARN")?,
-                env::required("SCHEDULE_ROLE_ARN")?,
-            ),
-            files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
-            queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
-            erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURE_QUEUE_URL")?),
-            import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
-            secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),
-            account: AccountClient::new(
-                &env::required("GRAPH_API_URL")?,
-                &env::required("GRAPH_API_VERSION")?,
-                &env::required("WABA_ID")?,
-                &env::required("PHONE_NUMBER_ID")?,
-            )?,
-            messages_per_second: budget,
-        })
-    }
-}
-
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "Crier", description = "WhatsApp broadcasts from a CSV, at exactly the rate you are allowed."),
-    security(("token" = []))
-)]
-struct Description;
-
-/// Every route; all but `/health` want a token.
+/// Every route. All but `/health` need a token.
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
-    let (routes, mut description) = OpenApiRouter::with_openapi(Description::openapi())
-        .routes(routes!(campaigns::create, campaigns::list))
-        .routes(routes!(campaigns::show))
-        .routes(routes!(campaigns::rejects))
-        .routes(routes!(import::add_file))
-        .routes(routes!(import::preview))
-        .routes(routes!(import::start))
-        .routes(routes!(import::test))
-        .routes(routes!(control::pause))
-        .routes(routes!(control::resume))
-        .routes(routes!(control::cancel))
-        .routes(routes!(control::go_on))
-        .routes(routes!(rows::list))
-        .routes(routes!(report::request, report::show))
-        .routes(routes!(report::recount, report::recounted))
-        .routes(routes!(templates::list))
-        .routes(routes!(contacts::show, contacts::put, contacts::erase))
-        .routes(routes!(inbox::list))
-        .routes(routes!(settings::show, settings::put))
-        .routes(routes!(account::show))
-        .routes(routes!(metrics::show))
-        .split_for_parts();
-    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    description
-        .components
-        .get_or_insert_default()
-        .add_security_scheme("token", bearer);
+    let (routes, description) = described_routes().split_for_parts();
     routes
-        .route("/openapi.json", get(|| async { Json(description) }))
+        .route(
+            "/openapi.json",
+            get(|| async { Json(description) })
+                .route_layer(middleware::from_fn(extract::reject_query)),
+        )
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::unknown_route() })
         .layer(middleware::from_fn_with_state(
@@ -201,4 +72,147 @@ pub fn router(api: Api) -> Router {
             get(|| async { Json(serde_json::json!({"status": "ok"})) }),
         )
         .with_state(api)
+}
+
+/// The routes with their OpenAPI description.
+fn described_routes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(openapi::Description::openapi())
+        .merge(routes_without_query())
+        .routes(routes!(
+            campaigns::list_campaigns,
+            campaigns::create_campaign
+        ))
+        .routes(routes!(files::get_rejects))
+        .routes(routes!(rows::list_rows))
+        .routes(routes!(inbox::list_inbox))
+}
+
+fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(campaigns::get_campaign))
+        .routes(routes!(files::add_file))
+        .routes(routes!(preview::preview_campaign))
+        .routes(routes!(test_send::send_test))
+        .routes(routes!(control::start_campaign))
+        .routes(routes!(control::pause_campaign))
+        .routes(routes!(control::resume_campaign))
+        .routes(routes!(control::cancel_campaign))
+        .routes(routes!(control::continue_campaign))
+        .routes(routes!(report::request_report, report::get_report))
+        .routes(routes!(report::request_recount, report::get_recount))
+        .routes(routes!(templates::list_templates))
+        .routes(routes!(
+            contacts::get_contact,
+            contacts::update_contact,
+            contacts::erase_contact
+        ))
+        .routes(routes!(settings::get_settings, settings::update_settings))
+        .routes(routes!(account::get_account))
+        .routes(routes!(metrics::get_metrics))
+        .route_layer(middleware::from_fn(extract::reject_query))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn description() -> Value {
+        serde_json::to_value(described_routes().into_openapi()).expect("JSON")
+    }
+
+    /// Every operation, with its path and method.
+    fn operations(description: &Value) -> Vec<(String, &Value)> {
+        let paths = description["paths"].as_object().expect("paths");
+        paths
+            .iter()
+            .flat_map(|(path, item)| {
+                let item = item.as_object().expect("a path item");
+                item.iter()
+                    .map(move |(method, operation)| (format!("{method} {path}"), operation))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn operation_ids_are_unique_and_present() {
+        let description = description();
+        let operations = operations(&description);
+        let ids: BTreeSet<&str> = operations
+            .iter()
+            .map(|(route, operation)| operation["operationId"].as_str().expect(route))
+            .collect();
+        assert_eq!(ids.len(), operations.len());
+        assert_eq!(ids.len(), 26);
+        assert!(ids.contains("createCampaign") && ids.contains("listInbox"));
+    }
+
+    #[test]
+    fn every_error_is_described_as_a_problem_document() {
+        let description = description();
+        for (route, operation) in operations(&description) {
+            let responses = operation["responses"].as_object().expect("responses");
+            for status in ["400", "401", "405", "503"] {
+                assert!(responses.contains_key(status), "{route} {status}");
+            }
+            let is_campaign_route = route.contains("{id}");
+            assert!(
+                !is_campaign_route || responses.contains_key("404"),
+                "{route}"
+            );
+            for (status, response) in responses {
+                if status.starts_with(['4', '5']) {
+                    let schema = &response["content"]["application/problem+json"]["schema"];
+                    assert_eq!(
+                        schema["$ref"], "#/components/schemas/Problem",
+                        "{route} {status}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_has_a_tag_and_every_reference_a_schema() {
+        let description = description();
+        let tags: Vec<&Value> = description["tags"]
+            .as_array()
+            .expect("tags")
+            .iter()
+            .map(|tag| &tag["name"])
+            .collect();
+        for (route, operation) in operations(&description) {
+            assert!(tags.contains(&&operation["tags"][0]), "{route}");
+        }
+        let schemas = &description["components"]["schemas"];
+        let text = description.to_string();
+        for reference in text.split("\"#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap_or_default();
+            assert!(schemas[name].is_object(), "{name}");
+        }
+    }
+
+    #[test]
+    fn states_are_described_as_enums() {
+        let description = description();
+        let schemas = &description["components"]["schemas"];
+        let names = |schema: &str| schemas[schema]["enum"].as_array().map_or(0, Vec::len);
+        assert_eq!(names("CampaignState"), 11);
+        assert_eq!(names("RowState"), 7);
+        for schema in [
+            "FileStage",
+            "JobState",
+            "ConsentSource",
+            "OnUnconfirmed",
+            "OutsideServiceWindow",
+            "AfterCanary",
+            "OnBadValue",
+            "Attribution",
+        ] {
+            assert!(names(schema) > 1, "{schema}");
+        }
+    }
 }

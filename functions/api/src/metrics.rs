@@ -1,126 +1,147 @@
-//! Numbers for those who scrape: campaigns that are open, in Prometheus' text format.
+//! The numbers of open campaigns in Prometheus' text format.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
+use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::progress::{Progress, compute_progress};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::Api;
+use crate::openapi::RequestErrors;
 use crate::problem::Problem;
 
 /// Campaigns read at once.
 const CONCURRENT_READS: usize = 8;
 
-/// The most campaigns that are shown.
+/// The most campaigns of one answer.
 const MAX_CAMPAIGNS: usize = 200;
 
-/// Shows every open campaign's numbers, for Prometheus (text format 0.0.4); with a token, as every route.
+/// Gets the numbers of every open campaign, for Prometheus (text format 0.0.4).
 #[utoipa::path(
-    get, path = "/v1/metrics",
-    responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = Problem))
+    get, path = "/v1/metrics", operation_id = "getMetrics", tag = "account",
+    responses((status = 200, body = String, content_type = "text/plain", description = "Metrics in text format 0.0.4"),
+        RequestErrors)
 )]
-pub async fn show(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, Problem> {
-    let open = api.campaigns.list_open_ids().await?;
-    let read = open.into_iter().take(MAX_CAMPAIGNS).map(|id| {
-        let api = &api;
-        async move {
-            let Some(campaign) = api.campaigns.get(&id).await? else {
-                return Ok(None);
-            };
-            let counters = api.counters.sum(&id).await?;
-            let progress =
-                compute_progress(&campaign, counters, api.messages_per_second, cloud::now());
-            Ok::<_, cloud::Error>(Some((campaign, progress)))
-        }
-    });
-    let read = stream::iter(read)
+#[tracing::instrument(skip_all)]
+pub async fn get_metrics(State(api): State<Arc<Api>>) -> Result<impl IntoResponse, Problem> {
+    let ids = api.campaigns.list_open_ids().await?;
+    let reads = ids
+        .into_iter()
+        .take(MAX_CAMPAIGNS)
+        .map(|id| read_campaign(&api, id));
+    let campaigns: Vec<_> = stream::iter(reads)
         .buffered(CONCURRENT_READS)
-        .try_collect::<Vec<_>>();
-    let campaigns: Vec<_> = read.await?.into_iter().flatten().collect();
+        .try_collect()
+        .await?;
+    let campaigns: Vec<_> = campaigns.into_iter().flatten().collect();
     let text = render(api.messages_per_second, &campaigns);
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
-fn render(budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
-    let mut text = String::new();
-    let mut family = |name: &str, kind: &str, help: &str, lines: Vec<String>| {
+async fn read_campaign(
+    api: &Api,
+    id: CampaignId,
+) -> Result<Option<(Campaign, Progress)>, cloud::Error> {
+    let Some(campaign) = api.campaigns.get(&id).await? else {
+        return Ok(None);
+    };
+    let counters = api.counters.sum(&id).await?;
+    let progress = compute_progress(&campaign, counters, api.messages_per_second, cloud::now());
+    Ok(Some((campaign, progress)))
+}
+
+/// Metric families, one after the other.
+#[derive(Debug, Default)]
+struct MetricText(String);
+
+impl MetricText {
+    /// Starts a family; `kind` is `gauge` or `counter`.
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string cannot fail.
         let _ = writeln!(
-            text,
+            self.0,
             "# HELP crier_{name} {help}\n# TYPE crier_{name} {kind}"
         );
-        for line in lines {
-            let _ = writeln!(text, "crier_{name}{line}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+        let _ = writeln!(self.0, "crier_{name}{labels} {value}");
+    }
+
+    /// A family with one value of each campaign.
+    fn per_campaign<V: Display>(
+        &mut self,
+        (name, kind, help): (&str, &str, &str),
+        campaigns: &[(Campaign, Progress)],
+        value: impl Fn(&Progress) -> V,
+    ) {
+        self.family(name, kind, help);
+        for (campaign, progress) in campaigns {
+            let labels = format!("{{campaign=\"{}\"}}", campaign.id);
+            self.sample(name, &labels, value(progress));
         }
-    };
-    family(
-        "budget",
-        "gauge",
-        "Messages per second, at most.",
-        vec![format!(" {budget}")],
+    }
+
+    /// A family with several values of each campaign, told apart by `label`.
+    fn per_label<const N: usize>(
+        &mut self,
+        (name, help, label): (&str, &str, &str),
+        campaigns: &[(Campaign, Progress)],
+        values: impl Fn(&Progress) -> [(&'static str, i64); N],
+    ) {
+        self.family(name, "gauge", help);
+        for (campaign, progress) in campaigns {
+            for (value_name, value) in values(progress) {
+                let labels = format!("{{campaign=\"{}\",{label}=\"{value_name}\"}}", campaign.id);
+                self.sample(name, &labels, value);
+            }
+        }
+    }
+}
+
+fn render(messages_per_second: u32, campaigns: &[(Campaign, Progress)]) -> String {
+    let mut text = MetricText::default();
+    text.family("budget", "gauge", "Messages per second, at most.");
+    text.sample("budget", "", messages_per_second);
+    text.per_label(
+        ("rows", "Rows of the campaign's files by state.", "state"),
+        campaigns,
+        row_counts,
     );
-    let each = |of: &dyn Fn(&Progress) -> String| {
-        let line = |(campaign, progress): &(Campaign, Progress)| {
-            format!("{{campaign=\"{}\"}} {}", campaign.id, of(progress))
-        };
-        campaigns.iter().map(line).collect::<Vec<_>>()
-    };
-    let rows = campaigns.iter().flat_map(|(campaign, progress)| {
-        row_counts(progress).map(|(state, rows)| {
-            format!("{{campaign=\"{}\",state=\"{state}\"}} {rows}", campaign.id)
-        })
-    });
-    family(
-        "rows",
-        "gauge",
-        "Rows of the campaign's files, by where they are.",
-        rows.collect(),
+    text.per_label(
+        (
+            "statuses",
+            "Rows by what WhatsApp reported about them.",
+            "status",
+        ),
+        campaigns,
+        status_counts,
     );
-    let reports = campaigns.iter().flat_map(|(campaign, progress)| {
-        let counters = &progress.counters;
-        let reports = [
-            ("sent", counters.sent),
-            ("delivered", counters.delivered),
-            ("read", counters.read),
-            ("undelivered", counters.undelivered),
-        ];
-        reports.map(|(report, rows)| {
-            format!(
-                "{{campaign=\"{}\",status=\"{report}\"}} {rows}",
-                campaign.id
-            )
-        })
-    });
-    family(
-        "statuses",
-        "gauge",
-        "Rows by what WhatsApp reported of them.",
-        reports.collect(),
+    text.per_campaign(
+        ("attempts_total", "counter", "Attempts."),
+        campaigns,
+        |progress| progress.counters.attempts,
     );
-    family(
-        "attempts_total",
-        "counter",
-        "Attempts.",
-        each(&|progress| progress.counters.attempts.to_string()),
+    text.per_campaign(
+        (
+            "rate",
+            "gauge",
+            "Attempts per second over the last ten seconds.",
+        ),
+        campaigns,
+        |progress| progress.rate,
     );
-    family(
-        "rate",
-        "gauge",
-        "Calls per second over the last ten seconds.",
-        each(&|progress| progress.rate.to_string()),
+    text.per_campaign(
+        ("balanced", "gauge", "1 if every row is counted once."),
+        campaigns,
+        |progress| u8::from(progress.balanced),
     );
-    let conserved = |progress: &Progress| u8::from(progress.balanced).to_string();
-    family(
-        "balanced",
-        "gauge",
-        "1 where every row is counted once.",
-        each(&conserved),
-    );
-    text
+    text.0
 }
 
 /// Every term of the sum over the file's rows.
@@ -138,6 +159,16 @@ fn row_counts(progress: &Progress) -> [(&'static str, i64); 11] {
         ("rejected", counters.rejected),
         ("unconfirmed", counters.unconfirmed),
         ("skipped", counters.skipped),
+    ]
+}
+
+fn status_counts(progress: &Progress) -> [(&'static str, i64); 4] {
+    let counters = &progress.counters;
+    [
+        ("sent", counters.sent),
+        ("delivered", counters.delivered),
+        ("read", counters.read),
+        ("undelivered", counters.undelivered),
     ]
 }
 

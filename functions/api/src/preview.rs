@@ -1,181 +1,130 @@
-//! What people see of a file before it is sent.
+//! The preview: what a file would send, before anything is sent.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use campaign::delivery::batch::Row;
-use campaign::import::preview::Preview;
-use campaign::lifecycle::campaign::Campaign;
-use serde::Serialize;
-use serde_json::Value;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use campaign::import::preview::{Preview, collect_warnings};
+use campaign::lifecycle::campaign::{Campaign, CampaignState, FileStage};
+use cloud::import_queue::ImportJob;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What would be sent.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PreviewView {
-    /// The campaign's state; `ready` waits for `POST /v1/campaigns/{id}/start`.
-    pub state: &'static str,
-    /// How the file was read; options change it.
-    pub file: FormatView,
-    /// Which column fills what.
-    pub columns: ColumnsView,
-    /// What would become of its rows.
-    pub rows: PreviewCounts,
-    /// Why rows cannot be used, the most frequent reason first; `GET /v1/campaigns/{id}/rejects` has them all.
-    pub problems: Vec<RowProblemView>,
-    /// Recipients by country, most first.
-    pub countries: Vec<CountryView>,
-    /// The first messages as they would go out.
-    pub messages: Vec<SampleView>,
-    /// What somebody should know before the start.
-    pub warnings: Vec<String>,
-    /// How long sending takes at the budget, in seconds.
-    pub seconds: u64,
-    /// The budget, calls per second.
-    pub budget: u32,
+use crate::Api;
+use crate::body::OptionalJsonBody;
+use crate::extract::CampaignPath;
+use crate::new_file::FileOptions;
+use crate::openapi::{BodyErrors, Conflict, NotFound, RequestErrors};
+use crate::preview_view::PreviewView;
+use crate::problem::Problem;
+use crate::view::CampaignStateView;
+
+/// What `POST /v1/campaigns/{id}/preview` takes; an empty body stands for `{}`.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewRequest {
+    /// Read the file again, with these options instead of the former.
+    options: Option<FileOptions>,
 }
 
-/// How the file was read.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct FormatView {
-    /// Its name.
-    pub name: String,
-    /// `csv` or `xlsx`.
-    pub kind: String,
-    /// Whether it was compressed.
-    pub gzip: bool,
-    /// Such as `UTF-8`.
-    pub encoding: String,
-    /// What is between cells.
-    pub delimiter: String,
-    /// The first line's names.
-    pub header: Vec<String>,
+/// The preview, or the state of a campaign that has none yet.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum PreviewResponse {
+    /// The file has been read.
+    Ready(Box<PreviewView>),
+    /// The file is being read.
+    Validating(CampaignStateView),
 }
 
-/// Which column fills what.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ColumnsView {
-    /// Where numbers are.
-    pub phone: String,
-    /// The message's places and the file's columns.
-    pub message: BTreeMap<String, String>,
-}
-
-/// What would become of the rows.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct PreviewCounts {
-    /// Rows in the file.
-    pub total: u64,
-    /// Not usable.
-    pub rejected: u64,
-    /// The number came before, in whatever spelling.
-    pub duplicates: u64,
-    /// On the campaign's exclude list or the standing list.
-    pub suppressed: u64,
-    /// Would be messaged.
-    pub recipients: u64,
-    /// Numbers on the campaign's exclude list.
-    pub excluded: u64,
-}
-
-/// Why some rows cannot be used.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RowProblemView {
-    /// What is wrong.
-    pub problem: String,
-    /// What to do.
-    pub fix: String,
-    /// In how many rows.
-    pub rows: u64,
-    /// The first of them.
-    pub first: Vec<u32>,
-}
-
-/// Recipients in a country.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CountryView {
-    /// ISO 3166-1 alpha-2; `??` for none.
-    pub country: String,
-    /// How many.
-    pub recipients: u64,
-}
-
-/// A message as it would go out.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SampleView {
-    /// The row.
-    pub row: u32,
-    /// The recipient.
-    pub to: String,
-    /// The message, filled in.
-    #[schema(value_type = Object)]
-    pub message: Value,
-}
-
-impl PreviewView {
-    /// What people see; `budget` in calls per second.
-    pub fn new(campaign: &Campaign, preview: Preview, warnings: Vec<String>, budget: u32) -> Self {
-        let Preview { format, counts, .. } = preview;
-        let name = campaign
-            .files
-            .last()
-            .map(|file| file.info.name.clone())
-            .unwrap_or_default();
-        Self {
-            state: campaign.state.name(),
-            file: FormatView {
-                name,
-                kind: format.kind,
-                gzip: format.gzip,
-                encoding: format.encoding,
-                delimiter: format.delimiter,
-                header: preview.header,
-            },
-            columns: ColumnsView {
-                phone: preview.phone_column,
-                message: preview.columns,
-            },
-            rows: PreviewCounts {
-                total: counts.rows,
-                rejected: counts.rejected,
-                duplicates: counts.duplicates,
-                suppressed: counts.suppressed,
-                recipients: counts.enqueued,
-                excluded: preview.excluded,
-            },
-            problems: preview
-                .problems
-                .into_iter()
-                .map(|of| RowProblemView {
-                    problem: of.problem,
-                    fix: of.fix,
-                    rows: of.rows,
-                    first: of.first,
-                })
-                .collect(),
-            countries: preview
-                .countries
-                .into_iter()
-                .map(|(country, recipients)| CountryView {
-                    country,
-                    recipients,
-                })
-                .collect(),
-            messages: preview
-                .sample
-                .iter()
-                .map(|row| sample_view(campaign, row))
-                .collect(),
-            warnings,
-            seconds: counts.enqueued.div_ceil(u64::from(budget.max(1))),
-            budget,
+/// Shows what would be sent, once the file has been read.
+///
+/// With `options` the file is read again in another way.
+#[utoipa::path(
+    post, path = "/v1/campaigns/{id}/preview", operation_id = "previewCampaign", tag = "campaigns",
+    params(CampaignPath), request_body = Option<PreviewRequest>,
+    responses((status = 200, body = PreviewView, description = "The file has been read"),
+        (status = 202, body = CampaignStateView, description = "The file is being read; ask again in a moment"),
+        RequestErrors, BodyErrors, NotFound, Conflict)
+)]
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn preview_campaign(
+    State(api): State<Arc<Api>>,
+    CampaignPath { id }: CampaignPath,
+    OptionalJsonBody(request): OptionalJsonBody<PreviewRequest>,
+) -> Result<(StatusCode, Json<PreviewResponse>), Problem> {
+    let campaign = api.find_campaign(&id).await?;
+    let validating = |state: CampaignState| {
+        let view = CampaignStateView::new(&id, state);
+        Ok((
+            StatusCode::ACCEPTED,
+            Json(PreviewResponse::Validating(view)),
+        ))
+    };
+    if let Some(options) = request.options {
+        validate_again(&api, &campaign, options).await?;
+        return validating(CampaignState::Validating);
+    }
+    match (campaign.state, api.imports.get_preview(&id).await?) {
+        (CampaignState::AwaitingUpload, _) => Err(Problem::conflict(
+            "the file has not been uploaded yet; PUT it to its upload URL first",
+        )),
+        (CampaignState::Failed, _) => Err(Problem::conflict(format!(
+            "the file cannot be used: {} Send other options to have it read again, or POST /v1/campaigns/{{id}}/files for another file",
+            campaign.reason.unwrap_or_default()
+        ))),
+        (CampaignState::Validating, _) | (_, None) => validating(campaign.state),
+        (_, Some(preview)) => {
+            let view = ready_preview(&api, &campaign, preview).await?;
+            Ok((StatusCode::OK, Json(PreviewResponse::Ready(Box::new(view)))))
         }
     }
 }
 
-fn sample_view(campaign: &Campaign, row: &Row) -> SampleView {
-    SampleView {
-        row: row.row,
-        to: row.to.to_string(),
-        message: campaign.messages().0.fill(&row.values),
+async fn validate_again(
+    api: &Api,
+    campaign: &Campaign,
+    options: FileOptions,
+) -> Result<(), Problem> {
+    use CampaignState::{Failed, Ready, Validating};
+    let options = options.into_options()?;
+    let is_started = campaign
+        .files
+        .iter()
+        .any(|file| file.stage == FileStage::Enqueued);
+    if is_started
+        || !api
+            .campaigns
+            .transition(&campaign.id, Validating, &[Ready, Failed, Validating], None)
+            .await?
+    {
+        return Err(Problem::conflict(
+            "options can be changed only after the file has been read and before the start; GET the campaign for its state",
+        ));
     }
+    api.campaigns.set_options(&campaign.id, &options).await?;
+    let job = ImportJob::validate(campaign.id.clone());
+    Ok(api.import_queue.enqueue(&job, Duration::ZERO).await?)
+}
+
+async fn ready_preview(
+    api: &Api,
+    campaign: &Campaign,
+    preview: Preview,
+) -> Result<PreviewView, Problem> {
+    // The preview is useful also where Meta cannot be asked; only a warning is missing then.
+    let daily_limit = api
+        .account_facts(u64::MAX / 2)
+        .await
+        .ok()
+        .and_then(|facts| facts.daily_limit);
+    let warnings = collect_warnings(campaign, &preview, daily_limit);
+    Ok(PreviewView::new(
+        campaign,
+        preview,
+        warnings,
+        api.messages_per_second,
+    ))
 }

@@ -10,13 +10,17 @@ use whatsapp::account::AccountError;
 /// A problem document (`application/problem+json`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
-    /// HTTP status.
+    /// The HTTP status.
+    #[schema(example = 422)]
     pub status: u16,
     /// The kind of problem, in a few words.
+    #[schema(example = "invalid field")]
     pub title: &'static str,
-    /// What is wrong here and what to do.
+    /// What is wrong and what to do about it.
+    #[schema(example = "must not be 0: the file has no rows")]
     pub detail: String,
-    /// JSON pointer to the field at fault, such as `/message/text/body`.
+    /// JSON pointer to the field at fault, such as `/message/text/body`, or `/` and the name of a path or query parameter.
+    #[schema(example = "/file/size")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
@@ -31,70 +35,69 @@ impl Problem {
         }
     }
 
-    /// 400 or 422: the body, or a field of it, is not as expected.
+    /// 422: a field of the body has a value that cannot work; `pointer` is its JSON pointer.
     pub fn invalid_field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        let problem = Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "a field is not as expected",
-            detail,
-        );
-        Self {
-            field: Some(pointer.into()),
-            ..problem
-        }
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid field", detail);
+        problem.at(pointer)
     }
 
-    /// The body is no JSON object.
+    /// 400: a parameter of the path or of the query string is unknown or has a wrong value; `name` without a slash.
+    pub fn invalid_parameter(name: &str, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::BAD_REQUEST, "invalid parameter", detail);
+        problem.at(format!("/{name}"))
+    }
+
+    /// 400: the body is not a JSON object.
     pub fn unreadable_body(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "the body cannot be read", detail)
+        Self::new(StatusCode::BAD_REQUEST, "unreadable body", detail)
     }
 
-    /// More bytes than any message has.
+    /// 413: the body has too many bytes.
     pub fn body_too_large() -> Self {
-        let detail = format!("the body may have {} bytes at most", crate::MAX_BODY_BYTES);
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is too large",
-            detail,
-        )
+        let detail = format!(
+            "the body is larger than {} bytes; send files to the signed upload URL, not to this route",
+            crate::MAX_BODY_BYTES
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
     }
 
-    /// No token, or a wrong one.
+    /// 401: the token is missing or wrong.
     pub fn unauthorized() -> Self {
-        let detail = "send the header `Authorization: Bearer <token>` with a token whose hash is in the secret";
+        let detail = "send the header `Authorization: Bearer <token>` with a token whose SHA-256 is in the secret";
         Self::new(StatusCode::UNAUTHORIZED, "not authorized", detail)
     }
 
-    /// No campaign of that id.
+    /// 404: there is no campaign of that id.
     pub fn unknown_campaign() -> Self {
-        let detail = "there is no campaign of this id; GET /v1/campaigns lists those there are";
+        let detail = "there is no campaign with this id; GET /v1/campaigns lists the campaigns";
         Self::new(StatusCode::NOT_FOUND, "unknown campaign", detail)
     }
 
-    /// The campaign has no rejects file.
+    /// 404: the campaign has no rejects file.
     pub fn rejects_not_found() -> Self {
-        let detail = "no row of this file was rejected at import, or it is not read yet";
+        let detail = "this file has no rejects: no row was rejected, or the file has not been read yet; GET the campaign to see its files";
         Self::new(StatusCode::NOT_FOUND, "no rejects", detail)
     }
 
-    /// Nobody asked for this job.
+    /// 404: the job was never requested.
     pub fn job_not_requested() -> Self {
-        let detail = "nobody asked for it yet; POST to this route does";
-        Self::new(StatusCode::NOT_FOUND, "not asked for", detail)
+        let detail = "it has not been requested yet; POST to this path requests it";
+        Self::new(StatusCode::NOT_FOUND, "not requested", detail)
     }
 
-    /// What is asked makes no sense in the state the campaign is in.
+    /// 409: the state of the campaign does not allow the request.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "not in this state", detail)
     }
 
-    /// Nobody of that number is known.
+    /// 404: nothing is stored about that number.
     pub fn unknown_contact() -> Self {
-        let detail = "nothing is known of this number: no campaign called it, and it never wrote";
+        let detail = "nothing is known about this number: no campaign messaged it, it never wrote, and nobody set its consent; \
+             check the number";
         Self::new(StatusCode::NOT_FOUND, "unknown contact", detail)
     }
 
-    /// Meta could not be asked about the account.
+    /// 503: Meta did not answer a request about the account.
     pub fn account_unavailable(error: &AccountError) -> Self {
         let detail = format!(
             "the account's templates could not be read: {error}. Check the parameter WabaId and that the access token has \
@@ -102,32 +105,39 @@ impl Problem {
         );
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "WhatsApp could not be asked",
+            "WhatsApp not available",
             detail,
         )
     }
 
-    /// No such route.
+    /// 404: there is no such path.
     pub fn unknown_route() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
-            "no such route",
-            "GET /openapi.json describes the routes there are",
+            "unknown route",
+            "there is no such path; GET /openapi.json describes all paths",
         )
     }
 
-    /// The route exists, the method does not.
+    /// 405: the path does not support the method.
     pub fn method_not_allowed() -> Self {
-        let detail = "GET /openapi.json describes what this route takes";
+        let detail = "this path does not support the method; use one of those in the Allow header";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", detail)
+    }
+
+    fn at(self, pointer: impl Into<String>) -> Self {
+        Self {
+            field: Some(pointer.into()),
+            ..self
+        }
     }
 }
 
-/// AWS did not do its part: logged here, once; callers may try again.
+/// A failure of AWS: logged here, once. The caller may try again.
 impl From<cloud::Error> for Problem {
     fn from(error: cloud::Error) -> Self {
-        lambda_http::tracing::error!("{error}");
-        let detail = "something behind the API failed; try again in a moment, and look at the API function's log";
+        tracing::error!("{error}");
+        let detail = "a service behind the API failed; try again in a moment, and read the log of the API function if it fails again";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not available", detail)
     }
 }

@@ -1,56 +1,58 @@
-//! Results: the operator's files back with what became of each row, a summary, and the counters anew.
+//! Results: the report (the operator's files with the status of each row, and a summary) and the recount.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
-use campaign::lifecycle::summary::{RecipientStatus, Summary};
+use campaign::lifecycle::summary::{ErrorCount, MinuteCounts, RecipientStatus, Summary};
 use cloud::files::{report_key, summary_key};
 use cloud::jobs::{Job, JobProgress, JobRequest, JobStage};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-use crate::campaigns::{SIGNED_URL_TTL, find_campaign, signed_url_expiry};
+use crate::Api;
+use crate::body::OptionalJsonBody;
+use crate::extract::CampaignPath;
+use crate::openapi::{BodyErrors, Conflict, JobStateName, NotFound, RequestErrors};
 use crate::problem::Problem;
-use crate::view::format_time;
-use crate::{Api, create};
+use crate::time::format_time;
 
 /// What `POST /v1/campaigns/{id}/report` takes; an empty body stands for `{}`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportRequest {
-    /// Whether the files begin with the mark by which Excel knows UTF-8. Not unless said: the bytes are those you uploaded.
+    /// Whether the files begin with a byte order mark, by which Excel recognises UTF-8; by default they do not.
     #[serde(default)]
     bom: bool,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobView {
-    /// `requested`, `running`, `done` or `failed`.
+    /// How far it is.
+    #[schema(value_type = JobStateName)]
     pub state: &'static str,
-    /// When it was asked for.
+    /// When it was requested.
+    #[schema(format = DateTime)]
     pub requested_at: String,
-    /// Rows done so far.
+    /// Rows processed so far.
     pub rows: u64,
-    /// What came of it.
+    /// Its result, or why it failed.
     pub outcome: Option<String>,
 }
 
 /// A campaign's results.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReportView {
-    /// How far the report is.
+    /// The progress of the report.
     #[serde(flatten)]
     pub job: JobView,
-    /// Your files, each row with what became of it.
+    /// Your files, each row with its status; empty until the report is done.
     pub files: Vec<ReportFile>,
-    /// What the rows add up to; none before it is done.
+    /// Counts over all rows; null until the report is done.
     pub summary: Option<SummaryView>,
 }
 
@@ -59,44 +61,44 @@ pub struct ReportView {
 pub struct ReportFile {
     /// The file's number, from 1.
     pub file: usize,
-    /// GET it from here, without a token.
+    /// GET it from this URL, without a token.
     pub url: String,
-    /// Until then.
+    /// When the signature expires.
+    #[schema(format = DateTime)]
     pub expires_at: String,
 }
 
-/// What the rows add up to.
+/// Counts over all rows.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SummaryView {
     /// Records in the files.
     pub rows: u64,
-    /// Whether each is counted once.
+    /// Whether each record is counted once.
     pub balanced: bool,
     /// Rows by status.
-    #[schema(value_type = Object)]
+    #[schema(value_type = BTreeMap<String, u64>)]
     pub status: BTreeMap<RecipientStatus, u64>,
-    /// Rows that something went wrong with, by code, most first.
+    /// Rows with an error, by error code, most first.
     pub errors: Vec<ErrorCountView>,
-    /// By country, as ISO 3166-1 code, by status.
-    #[schema(value_type = Object)]
+    /// Rows by country (ISO 3166-1 code) and status.
+    #[schema(value_type = BTreeMap<String, BTreeMap<String, u64>>)]
     pub countries: BTreeMap<String, BTreeMap<RecipientStatus, u64>>,
-    /// By what Meta charges for.
-    #[schema(value_type = Object)]
+    /// Messages by Meta's price category.
     pub categories: BTreeMap<String, u64>,
-    /// Delivered and read, by the minute in which that happened.
+    /// Messages delivered and read, by the minute.
     pub minutes: Vec<MinuteView>,
 }
 
-/// Rows that met one code.
+/// Rows with the same error code.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorCountView {
-    /// The Graph API's code.
+    /// The error code of the Graph API.
     pub code: i64,
-    /// How many.
+    /// How many rows.
     pub rows: u64,
-    /// What WhatsApp calls it.
+    /// WhatsApp's title of the error.
     pub title: String,
-    /// What it means.
+    /// What the error means.
     pub meaning: Option<&'static str>,
 }
 
@@ -104,6 +106,7 @@ pub struct ErrorCountView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MinuteView {
     /// Its beginning.
+    #[schema(format = DateTime)]
     pub at: String,
     /// Messages delivered.
     pub delivered: u64,
@@ -111,87 +114,96 @@ pub struct MinuteView {
     pub read: u64,
 }
 
-/// Asks for the operator's files back, with what became of each row; GET the same route for how far it is and where they are.
+/// Requests the report: your files, each row with its status, and a summary.
+///
+/// GET of the same path shows the progress and, once it is done, the downloads.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/report", request_body = ReportRequest, params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 202, body = JobView), (status = 401, body = Problem), (status = 404, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem))
+    post, path = "/v1/campaigns/{id}/report", operation_id = "requestReport", tag = "results",
+    params(CampaignPath), request_body = Option<ReportRequest>,
+    responses((status = 202, body = JobView, description = "The report is requested or in progress"),
+        RequestErrors, BodyErrors, NotFound, Conflict)
 )]
-pub async fn request(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn request_report(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-    body: Result<Bytes, BytesRejection>,
+    CampaignPath { id }: CampaignPath,
+    OptionalJsonBody(ReportRequest { bom }): OptionalJsonBody<ReportRequest>,
 ) -> Result<(StatusCode, Json<JobView>), Problem> {
-    let body = body.map_err(|_| Problem::body_too_large())?;
-    let ReportRequest { bom } = match body.is_empty() {
-        true => ReportRequest::default(),
-        false => create::parse_body(&body)?,
-    };
-    let campaign = find_campaign(&api, &id).await?;
-    if !campaign
+    let campaign = api.find_campaign(&id).await?;
+    let is_read = campaign
         .files
         .iter()
-        .any(|file| file.stage != FileStage::Pending)
-    {
-        return Err(Problem::conflict("no file of this campaign was read yet"));
+        .any(|file| file.stage != FileStage::Pending);
+    if !is_read {
+        return Err(Problem::conflict(
+            "no file of this campaign has been read yet; upload it first",
+        ));
     }
     request_job(&api, &campaign, Job::Report { bom }).await
 }
 
-/// Shows how far the report is, and signs the downloads once it is done.
+/// Gets the progress of the report, and signs the downloads once it is done.
 #[utoipa::path(
-    get, path = "/v1/campaigns/{id}/report", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = ReportView), (status = 401, body = Problem), (status = 404, body = Problem))
+    get, path = "/v1/campaigns/{id}/report", operation_id = "getReport", tag = "results",
+    params(CampaignPath),
+    responses((status = 200, body = ReportView, description = "The report or its progress"),
+        RequestErrors, NotFound)
 )]
-pub async fn show(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn get_report(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    CampaignPath { id }: CampaignPath,
 ) -> Result<Json<ReportView>, Problem> {
-    let campaign = find_campaign(&api, &id).await?;
-    let job = job_progress(&api, &campaign, Job::Report { bom: false }).await?;
+    let campaign = api.find_campaign(&id).await?;
+    let progress = job_progress(&api, &campaign, Job::Report { bom: false }).await?;
     let (mut files, mut summary) = (Vec::new(), None);
-    if job.stage == JobStage::Done {
+    if progress.stage == JobStage::Done {
         files = sign_files(&api, &campaign).await?;
-        let kept = api.files.read_object(&summary_key(&campaign.id)).await?;
-        let kept: Option<Summary> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        summary = kept.map(SummaryView::from);
+        let stored = api.files.read_object(&summary_key(&id)).await?;
+        let stored: Option<Summary> = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        summary = stored.map(SummaryView::from);
     }
     Ok(Json(ReportView {
-        job: job_view(job),
+        job: job_view(progress),
         files,
         summary,
     }))
 }
 
-/// Counts the campaign's rows anew, from the ledger: for the case that its numbers are ever doubted.
+/// Requests a recount: the counters are computed again from the ledger.
 #[utoipa::path(
-    post, path = "/v1/campaigns/{id}/recount", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 202, body = JobView), (status = 401, body = Problem), (status = 404, body = Problem))
+    post, path = "/v1/campaigns/{id}/recount", operation_id = "requestRecount", tag = "results",
+    params(CampaignPath),
+    responses((status = 202, body = JobView, description = "The recount is requested or in progress"),
+        RequestErrors, NotFound)
 )]
-pub async fn recount(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn request_recount(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    CampaignPath { id }: CampaignPath,
 ) -> Result<(StatusCode, Json<JobView>), Problem> {
-    let campaign = find_campaign(&api, &id).await?;
+    let campaign = api.find_campaign(&id).await?;
     request_job(&api, &campaign, Job::Recount).await
 }
 
-/// Shows how far the recount is, and whether the counters were right.
+/// Gets the progress of the recount, and whether the counters were right.
 #[utoipa::path(
-    get, path = "/v1/campaigns/{id}/recount", params(("id" = String, Path, description = "The campaign's id")),
-    responses((status = 200, body = JobView), (status = 401, body = Problem), (status = 404, body = Problem))
+    get, path = "/v1/campaigns/{id}/recount", operation_id = "getRecount", tag = "results",
+    params(CampaignPath),
+    responses((status = 200, body = JobView, description = "The recount or its progress"),
+        RequestErrors, NotFound)
 )]
-pub async fn recounted(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn get_recount(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    CampaignPath { id }: CampaignPath,
 ) -> Result<Json<JobView>, Problem> {
-    let campaign = find_campaign(&api, &id).await?;
-    Ok(Json(job_view(
-        job_progress(&api, &campaign, Job::Recount).await?,
-    )))
+    let campaign = api.find_campaign(&id).await?;
+    let progress = job_progress(&api, &campaign, Job::Recount).await?;
+    Ok(Json(job_view(progress)))
 }
 
-/// Asks for a job, unless somebody is at it.
+/// Enqueues a job, unless the same one is in progress.
 async fn request_job(
     api: &Api,
     campaign: &Campaign,
@@ -200,7 +212,7 @@ async fn request_job(
     let now = cloud::now();
     let known = api.jobs.get_progress(&campaign.id, job).await?;
     let progress = match known.filter(|progress| progress.is_in_progress(now)) {
-        Some(under_way) => under_way,
+        Some(in_progress) => in_progress,
         None => {
             let campaign = campaign.id.clone();
             api.jobs.enqueue(&JobRequest { campaign, job }, now).await?
@@ -217,13 +229,14 @@ async fn job_progress(api: &Api, campaign: &Campaign, job: Job) -> Result<JobPro
 async fn sign_files(api: &Api, campaign: &Campaign) -> Result<Vec<ReportFile>, Problem> {
     let mut files = Vec::new();
     for index in 0..campaign.files.len() {
+        let file = index + 1;
+        let name = format!("report-{}-{file}.csv", campaign.id);
         let key = report_key(&campaign.id, index);
-        let name = format!("report-{}-{}.csv", campaign.id, index + 1);
-        if let Some(signed) = api.files.sign_download(&key, &name, SIGNED_URL_TTL).await? {
+        if let Some(signed) = api.sign_download(&key, &name).await? {
             files.push(ReportFile {
-                file: index + 1,
+                file,
                 url: signed.url,
-                expires_at: signed_url_expiry(cloud::now()),
+                expires_at: signed.expires_at,
             });
         }
     }
@@ -241,29 +254,28 @@ fn job_view(progress: JobProgress) -> JobView {
 
 impl From<Summary> for SummaryView {
     fn from(summary: Summary) -> Self {
-        let conserved = summary.is_balanced();
-        let error =
-            |(code, count): (i64, campaign::lifecycle::summary::ErrorCount)| ErrorCountView {
-                code,
-                rows: count.rows,
-                title: count.title,
-                meaning: whatsapp::error_code::describe_code(code),
-            };
-        let mut errors: Vec<ErrorCountView> = summary.errors.into_iter().map(error).collect();
+        let balanced = summary.is_balanced();
+        let error_view = |(code, count): (i64, ErrorCount)| ErrorCountView {
+            code,
+            rows: count.rows,
+            title: count.title,
+            meaning: whatsapp::error_code::describe_code(code),
+        };
+        let mut errors: Vec<ErrorCountView> = summary.errors.into_iter().map(error_view).collect();
         errors.sort_by_key(|error| std::cmp::Reverse(error.rows));
-        let minute = |(at, minute): (u64, campaign::lifecycle::summary::MinuteCounts)| MinuteView {
+        let minute_view = |(at, minute): (u64, MinuteCounts)| MinuteView {
             at: format_time(at),
             delivered: minute.delivered,
             read: minute.read,
         };
         Self {
             rows: summary.rows,
-            balanced: conserved,
+            balanced,
             status: summary.status,
             errors,
             countries: summary.countries,
             categories: summary.categories,
-            minutes: summary.minutes.into_iter().map(minute).collect(),
+            minutes: summary.minutes.into_iter().map(minute_view).collect(),
         }
     }
 }

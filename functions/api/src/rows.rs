@@ -1,10 +1,11 @@
-//! A campaign's rows, one by one: every doubt, every refusal, for whoever wants to know.
+//! The rows of a campaign, one by one: every unconfirmed one, every rejection.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use campaign::delivery::ledger::State as RowState;
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::id::{CampaignId, ROWS_PER_PARTITION, RowNumber, partition_of};
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -12,27 +13,33 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
-use crate::campaigns::find_campaign;
+use crate::extract::{CampaignPath, Limit, Query};
+use crate::openapi::{NotFound, RequestErrors, RowStateName};
 use crate::problem::Problem;
-use crate::view::format_time;
+use crate::time::format_time;
 
-/// Rows of a list, unless asked otherwise, and at most.
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1000;
+/// Rows of one list.
+const DEFAULT_LIMIT: u32 = 100;
+const MAX_LIMIT: u32 = 1000;
 
-/// Pages of the ledger read for one request at most, and at once.
+/// Partitions of the ledger that one request reads, and how many of them at once.
 const MAX_PARTITIONS_PER_REQUEST: u32 = 512;
 const CONCURRENT_READS: usize = 32;
 
-/// Which rows to list.
+/// The query of `GET /v1/campaigns/{id}/rows`.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListRowsQuery {
-    /// Only rows in this state, such as `unconfirmed`, `rejected`, `retry`, `held` or `skipped`.
+    /// Only rows in this state.
+    #[param(value_type = Option<RowStateName>)]
     state: Option<String>,
-    /// Only rows behind this one; 0 unless said.
+    /// Only rows after the one of this number; 0 by default.
+    #[param(minimum = 0, maximum = 4294967295_u64)]
     after: Option<RowNumber>,
-    /// How many; 100 unless said, 1000 at most.
-    limit: Option<usize>,
+    /// How many rows to list; 100 by default.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<Limit<MAX_LIMIT>>,
 }
 
 /// Rows, in the order of the file.
@@ -40,78 +47,95 @@ pub struct ListRowsQuery {
 pub struct RowList {
     /// The rows.
     pub rows: Vec<RowView>,
-    /// What to give as `after` for what follows; none at the end. A list may be short and yet not the last.
+    /// The `after` of the next list; null at the end. A list may have fewer rows than asked for and not be the last.
     pub next: Option<RowNumber>,
 }
 
-/// A row as the ledger has it. Rows without an attempt are not in it.
+/// A row with at least one attempt. Rows without one are not in the ledger.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RowView {
-    /// Its number in the file, from 1, the header not counted.
+    /// Its number in the file, from 1; the header is not counted.
     pub row: RowNumber,
-    /// `claimed`, `retry`, `held`, `accepted`, `rejected`, `unconfirmed` or `skipped`.
+    /// Its state.
+    #[schema(value_type = RowStateName)]
     pub state: &'static str,
-    /// The latest attempt, from 1; 0 where none was made.
+    /// The number of the latest attempt, from 1; 0 if there was none.
     pub attempt: u32,
     /// When that attempt began.
+    #[schema(format = DateTime)]
     pub since: String,
     /// When the next attempt may begin, in state `retry`.
+    #[schema(format = DateTime)]
     pub not_before: Option<String>,
-    /// The message's id.
+    /// The message id that WhatsApp assigned.
     pub wamid: Option<String>,
-    /// The Graph API's code, where it said one.
+    /// The error code of the Graph API.
     pub code: Option<i64>,
-    /// Why it is in this state.
+    /// Why the row is in this state.
     pub why: Option<String>,
-    /// Whether an attempt before may have been sent.
+    /// Whether an earlier attempt may have been sent.
     pub was_unconfirmed: bool,
 }
 
-/// Lists rows of a campaign, such as `?state=unconfirmed` for every doubt.
+/// Lists rows of a campaign, such as `?state=unconfirmed` for all that may have been sent.
 #[utoipa::path(
-    get, path = "/v1/campaigns/{id}/rows", params(("id" = String, Path, description = "The campaign's id"), ListRowsQuery),
-    responses((status = 200, body = RowList), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem))
+    get, path = "/v1/campaigns/{id}/rows", operation_id = "listRows", tag = "results",
+    params(CampaignPath, ListRowsQuery),
+    responses((status = 200, body = RowList, description = "Rows in the order of the file"),
+        RequestErrors, NotFound)
 )]
-pub async fn list(
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn list_rows(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
-    Query(listing): Query<ListRowsQuery>,
+    CampaignPath { id }: CampaignPath,
+    Query(query): Query<ListRowsQuery>,
 ) -> Result<Json<RowList>, Problem> {
-    let campaign = find_campaign(&api, &id).await?;
-    let state = listing.state.as_deref().map(parse_state).transpose()?;
-    let limit = listing.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let state = query.state.as_deref().map(parse_state).transpose()?;
+    let limit = query.limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
+    let campaign = api.find_campaign(&id).await?;
     let last = u32::try_from(campaign.import_counts().rows).unwrap_or(u32::MAX);
-    let after = listing.after.unwrap_or(0).min(last);
-    Ok(Json(
-        matching_rows(&api, &campaign.id, state, after, last, limit).await?,
-    ))
+    let range = RowRange {
+        after: query.after.unwrap_or(0).min(last),
+        last,
+        limit: limit as usize,
+    };
+    Ok(Json(matching_rows(&api, &id, state, range).await?))
+}
+
+/// Where to look for rows.
+#[derive(Clone, Copy, Debug)]
+struct RowRange {
+    after: RowNumber,
+    last: RowNumber,
+    limit: usize,
 }
 
 async fn matching_rows(
     api: &Api,
     id: &CampaignId,
     state: Option<RowState>,
-    after: RowNumber,
-    last: RowNumber,
-    limit: usize,
+    RowRange { after, last, limit }: RowRange,
 ) -> Result<RowList, cloud::Error> {
     let first = partition_of(after.saturating_add(1));
-    let behind = partition_of(last).min(first + MAX_PARTITIONS_PER_REQUEST - 1);
-    let mut pages = stream::iter(first..=behind)
-        .map(|page| async move { Ok((page, api.ledger.list_partition(id, page).await?)) })
+    let final_partition = partition_of(last).min(first + MAX_PARTITIONS_PER_REQUEST - 1);
+    let mut partitions = stream::iter(first..=final_partition)
+        .map(|partition| async move {
+            let rows = api.ledger.list_partition(id, partition).await?;
+            Ok::<_, cloud::Error>((partition, rows))
+        })
         .buffered(CONCURRENT_READS);
     let mut found: Vec<RowView> = Vec::new();
-    while let Some((page, rows)) = pages.try_next().await? {
-        let wanted = |row: &LedgerRow| state.is_none_or(|state| row.state == state);
-        let views = rows.into_iter().filter(wanted).filter_map(row_view);
+    while let Some((partition, rows)) = partitions.try_next().await? {
+        let is_wanted = |row: &LedgerRow| state.is_none_or(|state| row.state == state);
+        let views = rows.into_iter().filter(is_wanted).filter_map(row_view);
         found.extend(views.filter(|row| row.row > after));
         if found.len() >= limit {
             found.truncate(limit);
             let next = found.last().map(|row| row.row);
             return Ok(RowList { rows: found, next });
         }
-        if page == behind && behind < self::partition_of(last) {
-            let next = Some((page + 1) * ROWS_PER_PARTITION - 1);
+        if partition == final_partition && final_partition < partition_of(last) {
+            let next = Some((partition + 1) * ROWS_PER_PARTITION - 1);
             return Ok(RowList { rows: found, next });
         }
     }
@@ -122,24 +146,24 @@ async fn matching_rows(
 fn parse_state(name: &str) -> Result<RowState, Problem> {
     RowState::from_name(name).ok_or_else(|| {
         let names: Vec<&str> = RowState::ALL.iter().map(|state| state.name()).collect();
-        Problem::invalid_field("/state", format!("must be one of {}", names.join(", ")))
+        Problem::invalid_parameter("state", format!("must be one of {}", names.join(", ")))
     })
 }
 
 fn row_view(row: LedgerRow) -> Option<RowView> {
-    let why = |fault: &campaign::delivery::outcome::ErrorInfo| match &fault.details {
-        Some(details) => format!("{}: {details}", fault.title),
-        None => fault.title.clone(),
+    let describe = |error: &ErrorInfo| match &error.details {
+        Some(details) => format!("{}: {details}", error.title),
+        None => error.title.clone(),
     };
-    let fault = row.error_info.as_ref().or(row.failure.as_ref());
+    let error = row.error_info.as_ref().or(row.failure.as_ref());
     Some(RowView {
         row: row.row_number()?,
         state: row.state.name(),
         attempt: row.attempt,
         since: format_time(row.claimed_at),
         not_before: row.not_before.map(format_time),
-        code: fault.and_then(|fault| fault.code),
-        why: fault.map(why),
+        code: error.and_then(|error| error.code),
+        why: error.map(describe),
         was_unconfirmed: row.was_unconfirmed,
         wamid: row.wamid,
     })

@@ -1,57 +1,62 @@
-//! Settings of the whole deployment: the words by which people stop and start, and what is answered by itself.
+//! Settings of the whole deployment: opt-out and opt-in keywords, and automatic replies.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use campaign::contacts::consent::{KeywordLists, OptOutKeywords, normalize_keyword};
 use campaign::contacts::settings::{AutoReply, Settings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::Api;
+use crate::body::JsonBody;
+use crate::new_message::parse_message;
+use crate::openapi::{BodyErrors, RequestErrors};
 use crate::problem::Problem;
-use crate::{Api, create};
 
-/// The most words, payloads and keywords of one list.
+/// The most keywords or payloads of one list.
 const MAX_KEYWORDS: usize = 500;
 
-/// The most rules.
+/// The most automatic replies.
 const MAX_REPLIES: usize = 100;
 
-/// How long after a message words may be taken for an answer to it: a month.
+/// The longest time after a message within which an inbound message is attributed to it: a month.
 const MAX_ATTRIBUTION_HOURS: u32 = 720;
 
-/// The settings; what `PUT /v1/settings` leaves out is as usual.
+/// The settings. What `PUT /v1/settings` leaves out gets its default.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SettingsView {
-    /// Words that mean stop, by language. A message that is one of these and nothing else is an opt-out.
-    #[schema(value_type = Object, example = json!({"en": ["stop", "unsubscribe"]}))]
+    /// Opt-out keywords, by language. A message that is one of these and nothing else is an opt-out.
+    #[schema(value_type = std::collections::HashMap<String, Vec<String>>, example = json!({"en": ["stop", "unsubscribe"]}))]
     opt_out_keywords: KeywordLists,
-    /// Words that mean start again.
-    #[schema(value_type = Object, example = json!({"en": ["start"]}))]
+    /// Opt-in keywords, by language.
+    #[schema(value_type = std::collections::HashMap<String, Vec<String>>, example = json!({"en": ["start"]}))]
     opt_in_keywords: KeywordLists,
-    /// Payloads of buttons that mean stop.
+    /// Payloads of buttons that mean an opt-out.
+    #[schema(max_items = 500)]
     opt_out_payloads: Vec<String>,
-    /// Payloads of buttons that mean start again.
+    /// Payloads of buttons that mean an opt-in.
+    #[schema(max_items = 500)]
     opt_in_payloads: Vec<String>,
-    /// What is answered by itself.
+    /// Automatic replies.
+    #[schema(max_items = 100)]
     replies: Vec<AutoReplyView>,
-    /// For how many hours after a campaign's message somebody's words count as an answer to it.
+    /// For how many hours after a campaign's message an inbound message is attributed to it.
+    #[schema(minimum = 1, maximum = 720)]
     attribution_hours: u32,
 }
 
-/// A rule: keywords, and the answer.
+/// An automatic reply.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AutoReplyView {
-    /// A message, or a button's payload, that is one of these is answered; `*` for whatever no other rule answers.
-    #[schema(example = json!(["hours", "opening hours"]))]
+    /// A message or a button's payload that is one of these gets the reply; `*` matches whatever no other reply matches.
+    #[schema(min_items = 1, max_items = 500, example = json!(["hours", "opening hours"]))]
     keywords: Vec<String>,
-    /// With this: the Cloud API's message object without `to`.
+    /// The reply: the Cloud API's message object without `to` and without `{{column}}`.
     #[schema(value_type = Object, example = json!({"type": "text", "text": {"body": "We are open from 9 to 5."}}))]
     message: Value,
 }
@@ -70,7 +75,7 @@ impl From<Settings> for SettingsView {
             stop_payloads,
             start_payloads,
         } = settings.opt_out_keywords;
-        let reply = |reply: AutoReply| AutoReplyView {
+        let reply_view = |reply: AutoReply| AutoReplyView {
             keywords: reply.keywords,
             message: reply.message.into(),
         };
@@ -79,54 +84,48 @@ impl From<Settings> for SettingsView {
             opt_in_keywords: start,
             opt_out_payloads: stop_payloads,
             opt_in_payloads: start_payloads,
-            replies: settings.replies.into_iter().map(reply).collect(),
+            replies: settings.replies.into_iter().map(reply_view).collect(),
             attribution_hours: settings.attribution_hours,
         }
     }
 }
 
-/// Shows the settings.
+/// Gets the settings.
 #[utoipa::path(
-    get, path = "/v1/settings",
-    responses((status = 200, body = SettingsView), (status = 401, body = Problem))
+    get, path = "/v1/settings", operation_id = "getSettings", tag = "account",
+    responses((status = 200, body = SettingsView, description = "The settings"), RequestErrors)
 )]
-pub async fn show(State(api): State<Arc<Api>>) -> Result<Json<SettingsView>, Problem> {
+#[tracing::instrument(skip_all)]
+pub async fn get_settings(State(api): State<Arc<Api>>) -> Result<Json<SettingsView>, Problem> {
     Ok(Json(api.settings.get_latest().await?.into()))
 }
 
-/// Puts others in their place; in force everywhere within half a minute.
+/// Replaces the settings. All functions apply them within half a minute.
 #[utoipa::path(
-    put, path = "/v1/settings", request_body = SettingsView,
-    responses((status = 200, body = SettingsView), (status = 400, body = Problem), (status = 401, body = Problem), (status = 422, body = Problem))
+    put, path = "/v1/settings", operation_id = "updateSettings", tag = "account",
+    request_body = SettingsView,
+    responses((status = 200, body = SettingsView, description = "The new settings"),
+        RequestErrors, BodyErrors)
 )]
-pub async fn put(
+#[tracing::instrument(skip_all)]
+pub async fn update_settings(
     State(api): State<Arc<Api>>,
-    body: Result<Bytes, BytesRejection>,
+    JsonBody(view): JsonBody<SettingsView>,
 ) -> Result<Json<SettingsView>, Problem> {
-    let body = body.map_err(|_| Problem::body_too_large())?;
-    let settings = create::parse_body::<SettingsView>(&body)?.into_settings()?;
+    let settings = view.into_settings()?;
     api.settings.put(&settings).await?;
     Ok(Json(settings.into()))
 }
 
 impl SettingsView {
     fn into_settings(self) -> Result<Settings, Problem> {
-        for (field, lists) in [
-            ("/opt_out_keywords", &self.opt_out_keywords),
-            ("/opt_in_keywords", &self.opt_in_keywords),
-        ] {
-            for (language, list) in lists {
-                validate_keywords(&format!("{field}/{language}"), list)?;
-            }
-        }
-        validate_keywords("/opt_out_payloads", &self.opt_out_payloads)?;
-        validate_keywords("/opt_in_payloads", &self.opt_in_payloads)?;
+        self.validate_lists()?;
         if !(1..=MAX_ATTRIBUTION_HOURS).contains(&self.attribution_hours) {
-            let detail = format!("must be between 1 and {MAX_ATTRIBUTION_HOURS}");
+            let detail = format!("must be from 1 to {MAX_ATTRIBUTION_HOURS} hours");
             return Err(Problem::invalid_field("/attribution_hours", detail));
         }
         if self.replies.len() > MAX_REPLIES {
-            let detail = format!("may have {MAX_REPLIES} rules at most");
+            let detail = format!("must have at most {MAX_REPLIES} entries; remove some");
             return Err(Problem::invalid_field("/replies", detail));
         }
         let replies = self.replies.into_iter().enumerate();
@@ -141,48 +140,60 @@ impl SettingsView {
             attribution_hours: self.attribution_hours,
         })
     }
+
+    fn validate_lists(&self) -> Result<(), Problem> {
+        for (field, lists) in [
+            ("/opt_out_keywords", &self.opt_out_keywords),
+            ("/opt_in_keywords", &self.opt_in_keywords),
+        ] {
+            for (language, list) in lists {
+                validate_keywords(&format!("{field}/{language}"), list)?;
+            }
+        }
+        validate_keywords("/opt_out_payloads", &self.opt_out_payloads)?;
+        validate_keywords("/opt_in_payloads", &self.opt_in_payloads)
+    }
 }
 
-fn validate_keywords(pointer: &str, words: &[String]) -> Result<(), Problem> {
-    if words.len() > MAX_KEYWORDS {
-        let detail = format!("may have {MAX_KEYWORDS} entries at most");
+fn validate_keywords(pointer: &str, keywords: &[String]) -> Result<(), Problem> {
+    if keywords.len() > MAX_KEYWORDS {
+        let detail = format!("must have at most {MAX_KEYWORDS} entries; remove some");
         return Err(Problem::invalid_field(pointer, detail));
     }
-    match words
+    match keywords
         .iter()
-        .position(|word| normalize_keyword(word).is_empty())
+        .position(|keyword| normalize_keyword(keyword).is_empty())
     {
         Some(index) => Err(Problem::invalid_field(
             format!("{pointer}/{index}"),
-            "must have a letter or a digit in it",
+            "must contain a letter or a digit",
         )),
         None => Ok(()),
     }
 }
 
-fn parse_reply((index, rule): (usize, AutoReplyView)) -> Result<AutoReply, Problem> {
+fn parse_reply((index, reply): (usize, AutoReplyView)) -> Result<AutoReply, Problem> {
     let at = format!("/replies/{index}");
-    let named: Vec<String> = rule
+    let pointer = format!("{at}/keywords");
+    if reply.keywords.is_empty() {
+        let detail = "must not be empty; write * to reply to every other message";
+        return Err(Problem::invalid_field(pointer, detail));
+    }
+    let keywords: Vec<String> = reply
         .keywords
         .iter()
-        .filter(|word| *word != "*")
+        .filter(|keyword| *keyword != "*")
         .cloned()
         .collect();
-    validate_keywords(&format!("{at}/keywords"), &named)?;
-    if rule.keywords.is_empty() {
-        return Err(Problem::invalid_field(
-            format!("{at}/keywords"),
-            "must not be empty",
-        ));
-    }
+    validate_keywords(&pointer, &keywords)?;
     let pointer = format!("{at}/message");
-    let message = create::parse_message(Some(rule.message), &pointer)?;
+    let message = parse_message(Some(reply.message), &pointer)?;
     if !message.columns().is_empty() {
-        let detail = "cannot have {{column}} in it: an answer has no file";
+        let detail = "must not contain {{column}}: a reply has no file to take values from";
         return Err(Problem::invalid_field(pointer, detail));
     }
     Ok(AutoReply {
-        keywords: rule.keywords,
+        keywords: reply.keywords,
         message,
     })
 }

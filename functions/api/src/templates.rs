@@ -1,4 +1,4 @@
-//! The account's templates and limits, asked of Meta rarely: management calls are counted (200 an hour).
+//! The account's templates and limits. Meta limits management requests to 200 an hour, so its answers are cached.
 
 use std::sync::Arc;
 
@@ -13,29 +13,31 @@ use whatsapp::account::AccountError;
 use whatsapp::template::{Header, Parameters, Template};
 use whatsapp::template_match::match_template;
 
+use crate::Api;
+use crate::openapi::RequestErrors;
 use crate::problem::Problem;
-use crate::{Api, view};
+use crate::time::format_time;
 
-/// Under which name the answers are kept.
+/// The name under which Meta's answers are cached in the bucket.
 const CACHE_KEY: &str = "account";
 
-/// How long an answer is good.
+/// How old a cached answer may be.
 const MAX_AGE_MS: Millis = 10 * 60 * 1000;
 
-/// How soon Meta is asked again where something is missing in an answer.
+/// How old a cached answer may be that lacks the template of a new campaign.
 const RECHECK_AGE_MS: Millis = 60 * 1000;
 
-/// What Meta says of an expired or replaced token.
+/// Meta's error code for an expired or replaced access token.
 const TOKEN_EXPIRED_CODE: i64 = 190;
 
-/// What is known of the account.
+/// What Meta says about the account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccountFacts {
     /// When Meta was asked.
     pub asked_at: Millis,
     /// Every template, approved or not.
     pub templates: Vec<Template>,
-    /// People who may be messaged in 24 hours; `None` for no limit.
+    /// How many recipients may be messaged in 24 hours; `None` for no limit.
     pub daily_limit: Option<u64>,
 }
 
@@ -44,35 +46,37 @@ pub struct AccountFacts {
 pub struct TemplateList {
     /// By name and language.
     pub templates: Vec<TemplateView>,
-    /// People the account may begin to message in 24 hours; `null` for no limit.
+    /// How many recipients the account may start to message in 24 hours; null for no limit.
     pub daily_limit: Option<u64>,
-    /// When Meta was asked; ten minutes ago at most.
+    /// When Meta was asked; at most ten minutes ago.
+    #[schema(format = DateTime)]
     pub asked_at: String,
 }
 
-/// An approved template and what a message of it must have.
+/// An approved template and the parameters that it needs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TemplateView {
     /// Its name.
     pub name: String,
     /// Its language.
     pub language: String,
-    /// `MARKETING`, `UTILITY` or `AUTHENTICATION`.
+    /// Meta's category: `MARKETING`, `UTILITY` or `AUTHENTICATION`.
     pub category: String,
-    /// `image`, `video`, `document`, `location`, or `text` where the header wants a parameter.
+    /// The header's parameter: `image`, `video`, `document`, `location` or `text`; null if it needs none.
     pub header: Option<String>,
-    /// Names of the body's parameters; numbers where they are positional.
+    /// Names of the body's parameters; numbers if they are positional.
     pub body: Vec<String>,
-    /// Places of the buttons that want a parameter, with their `sub_type`.
+    /// The buttons that need a parameter: index and `sub_type`.
     pub buttons: Vec<String>,
 }
 
 /// Lists the account's approved templates.
 #[utoipa::path(
-    get, path = "/v1/templates",
-    responses((status = 200, body = TemplateList), (status = 401, body = Problem), (status = 503, body = Problem))
+    get, path = "/v1/templates", operation_id = "listTemplates", tag = "account",
+    responses((status = 200, body = TemplateList, description = "The approved templates"), RequestErrors)
 )]
-pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<TemplateList>, Problem> {
+#[tracing::instrument(skip_all)]
+pub async fn list_templates(State(api): State<Arc<Api>>) -> Result<Json<TemplateList>, Problem> {
     let facts = api.account_facts(MAX_AGE_MS).await?;
     let approved = facts
         .templates
@@ -83,12 +87,12 @@ pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<TemplateList>, Pro
     Ok(Json(TemplateList {
         templates,
         daily_limit: facts.daily_limit,
-        asked_at: view::format_time(facts.asked_at),
+        asked_at: format_time(facts.asked_at),
     }))
 }
 
 impl Api {
-    /// Holds a message against the account's templates; asks Meta again before it says that something is missing.
+    /// Matches a message with the account's templates. Asks Meta again before it answers that something is missing.
     pub(crate) async fn find_template(
         &self,
         message: &Message,
@@ -108,27 +112,27 @@ impl Api {
         Ok(found.map(Template::facts))
     }
 
-    /// What is known of the account, at most `age` old; older where Meta cannot be asked.
-    pub(crate) async fn account_facts(&self, age: Millis) -> Result<AccountFacts, Problem> {
-        let kept = self.files.read_cache(CACHE_KEY).await?;
-        let kept: Option<AccountFacts> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        if let Some(facts) = kept
+    /// What Meta says about the account: an answer of at most `max_age` milliseconds, or an older one if Meta cannot be
+    /// asked.
+    pub(crate) async fn account_facts(&self, max_age: Millis) -> Result<AccountFacts, Problem> {
+        let cached = self.files.read_cache(CACHE_KEY).await?;
+        let cached: Option<AccountFacts> =
+            cached.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(facts) = cached
             .as_ref()
-            .filter(|facts| facts.asked_at + age > cloud::now())
+            .filter(|facts| facts.asked_at + max_age > cloud::now())
         {
             return Ok(facts.clone());
         }
-        match (self.fetch_account_facts().await?, kept) {
+        match (self.fetch_account_facts().await?, cached) {
             (Ok(facts), _) => {
                 let bytes = serde_json::to_vec(&facts)
-                    .map_err(|error| cloud::Error::new("keep the templates", error))?;
+                    .map_err(|error| cloud::Error::new("cache the templates", error))?;
                 self.files.write_cache(CACHE_KEY, bytes).await?;
                 Ok(facts)
             }
             (Err(error), Some(older)) => {
-                lambda_http::tracing::warn!(
-                    "the account could not be asked, older answers serve: {error}"
-                );
+                tracing::warn!("Meta did not answer, an older answer is used: {error}");
                 Ok(older)
             }
             (Err(error), None) => Err(Problem::account_unavailable(&error)),
@@ -155,13 +159,13 @@ impl Api {
             Ok(templates) => templates,
             Err(error) => return Ok(Err(error)),
         };
-        // A warning's figure is not worth a failure.
+        // The limit is used for a warning only, so a failure is tolerated.
         let daily_limit = self
             .account
             .daily_limit(&token)
             .await
             .unwrap_or_else(|error| {
-                lambda_http::tracing::warn!("the account's limit is not known: {error}");
+                tracing::warn!("the account's limit is not known: {error}");
                 None
             });
         Ok(Ok(AccountFacts {

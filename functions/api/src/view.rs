@@ -1,62 +1,97 @@
-//! What people see of a campaign.
+//! Response bodies of campaigns.
+
+use std::collections::BTreeMap;
 
 use campaign::delivery::outcome::Millis;
-use campaign::lifecycle::campaign::{Campaign, CampaignFile, Canary, Cooldown, FileStage, Policy};
+use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::{
+    AfterCanary, Campaign, CampaignFile, CampaignState, Canary, Cooldown, FileStage, OnUnconfirmed,
+    Policy,
+};
 use campaign::lifecycle::progress::Progress;
-use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
+
+use crate::openapi::{AfterCanaryName, CampaignStateName, FileStageName, OnUnconfirmedName};
+use crate::time::format_time;
 
 /// A campaign with its numbers.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CampaignView {
     /// Its id.
     pub id: String,
-    /// What people call it.
+    /// Its name, for you.
     pub name: String,
-    /// `awaiting_upload`, `examining`, `ready`, `scheduled`, `splitting`, `canary`, `sending`, `finished`, `paused`,
-    /// `cancelled` or `failed`.
-    #[schema(example = "sending")]
+    /// Its state.
+    #[schema(value_type = CampaignStateName, example = "sending")]
     pub state: &'static str,
     /// Why it is `failed`, `paused` or `cancelled`, and what to do.
     pub reason: Option<String>,
-    /// Why nobody calls for a while, and until when: WhatsApp asked for it.
+    /// The cool-down that WhatsApp asked for, if one is in force: no message is sent.
     pub cooldown: Option<CooldownView>,
-    /// No call starts before.
+    /// No message is sent before this time.
+    #[schema(format = DateTime)]
     pub not_before: Option<String>,
-    /// No call starts from then on.
+    /// No message is sent from this time on.
+    #[schema(format = DateTime)]
     pub not_after: Option<String>,
-    /// What becomes of doubts and failures.
-    #[schema(value_type = Object)]
-    pub policy: Policy,
-    /// Rows that go first.
-    #[schema(value_type = Option<Object>)]
-    pub canary: Option<Canary>,
+    /// What happens to unconfirmed and failed rows.
+    pub policy: PolicyView,
+    /// The rows that are sent first, if there are any.
+    pub canary: Option<CanaryView>,
     /// When it was created.
-    #[schema(example = "2026-11-22T09:00:00Z")]
+    #[schema(format = DateTime, example = "2026-11-22T09:00:00Z")]
     pub created_at: String,
-    /// Its files, in the order they were announced.
+    /// Its files, in the order in which they were added.
     pub files: Vec<FileView>,
     /// The message, as created.
     #[schema(value_type = Object)]
     pub message: Value,
-    /// What became of each row.
+    /// How many rows are in which state.
     pub rows: RowCounts,
-    /// How it goes.
+    /// How fast it sends.
     pub sending: SendingView,
-    /// What WhatsApp reported since.
+    /// What WhatsApp reported about accepted messages.
     pub delivery: DeliveryCounts,
 }
 
-/// A rest that WhatsApp asked for.
+/// A cool-down that WhatsApp asked for.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CooldownView {
     /// Its end.
+    #[schema(format = DateTime)]
     pub until: String,
     /// Why.
     pub reason: String,
+}
+
+/// What happens to unconfirmed and failed rows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PolicyView {
+    /// What happens to rows that may have been sent.
+    #[schema(value_type = OnUnconfirmedName)]
+    pub on_unconfirmed: OnUnconfirmed,
+    /// How many seconds they wait for a callback before that.
+    pub unconfirmed_timeout_seconds: u32,
+    /// Whether accepted messages that were not delivered for now are sent again.
+    pub retry_undelivered: bool,
+    /// The campaign pauses when more than this share of its latest rows failed; 1 for never.
+    pub max_failure_ratio: f64,
+}
+
+/// The rows that are sent first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CanaryView {
+    /// How many, spread evenly over the file.
+    pub rows: u32,
+    /// What the other rows wait for.
+    #[schema(value_type = AfterCanaryName)]
+    pub after: AfterCanary,
+    /// Whether the other rows may be sent.
+    pub released: bool,
+    /// How many canary rows are in the queue; known once all of them are.
+    pub enqueued: u64,
 }
 
 /// A file of a campaign.
@@ -64,122 +99,129 @@ pub struct CooldownView {
 pub struct FileView {
     /// Its name on the operator's machine.
     pub name: String,
-    /// `announced`, `examined`, `split` (in the queue) or `failed`.
-    #[schema(value_type = String)]
+    /// How far it is.
+    #[schema(value_type = FileStageName)]
     pub stage: FileStage,
-    /// Why none of it can be used.
+    /// Why the whole file cannot be used.
     pub problem: Option<String>,
     /// Its rows.
     pub rows: u64,
-    /// Those that cannot be used.
+    /// The rows that cannot be used.
     pub rejected: u64,
 }
 
-/// Where a campaign stands.
+/// The state of a campaign.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CampaignStateView {
     /// Its id.
     pub id: String,
     /// Its state.
+    #[schema(value_type = CampaignStateName)]
     pub state: &'static str,
 }
 
-/// What became of each row: `total = rejected_at_import + duplicates + suppressed + enqueued`, and
+/// How many rows are in which state: `total = rejected_at_import + duplicates + suppressed + enqueued`, and
 /// `enqueued = waiting + claimed + retry + held + accepted + rejected + unconfirmed + skipped`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RowCounts {
     /// Rows in the file.
     pub total: i64,
-    /// Not usable; listed in the rejects file.
+    /// Rows that cannot be used; they are listed in the rejects file.
     pub rejected_at_import: i64,
-    /// The number came earlier in the file.
+    /// Rows whose number came earlier in the file.
     pub duplicates: i64,
-    /// Not to be messaged.
+    /// Rows of recipients who must not be messaged.
     pub suppressed: i64,
-    /// To be sent.
+    /// Rows to be sent.
     pub enqueued: i64,
-    /// No attempt yet.
+    /// Rows without an attempt.
     pub waiting: i64,
-    /// A call is about to start or under way.
+    /// Rows with an attempt in progress.
     pub claimed: i64,
-    /// Certainly not sent; tried again soon.
+    /// Rows that were certainly not sent and are tried again soon.
     pub retry: i64,
-    /// Certainly not sent; waits for the campaign to go on.
+    /// Rows that were certainly not sent and wait until the campaign resumes.
     pub held: i64,
-    /// Taken by WhatsApp.
+    /// Rows that WhatsApp accepted.
     pub accepted: i64,
-    /// Refused by WhatsApp for good.
+    /// Rows that WhatsApp rejected for good.
     pub rejected: i64,
-    /// May have been sent.
+    /// Rows that may have been sent.
     pub unconfirmed: i64,
-    /// Not sent on purpose.
+    /// Rows that were not sent on purpose.
     pub skipped: i64,
     /// Whether both sums hold.
     pub balanced: bool,
 }
 
-/// How it goes.
+/// How fast a campaign sends.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SendingView {
-    /// The send budget, calls per second.
+    /// The send budget: messages per second, at most.
     pub budget: u32,
-    /// Calls per second over the last ten seconds.
+    /// Attempts per second over the last ten seconds.
     pub rate: f64,
-    /// Calls so far.
+    /// Attempts so far.
     pub attempts: i64,
-    /// The first call.
+    /// When the first attempt began.
+    #[schema(format = DateTime)]
     pub first_attempt_at: Option<String>,
-    /// The last call so far.
+    /// When the latest attempt began.
+    #[schema(format = DateTime)]
     pub last_attempt_at: Option<String>,
-    /// When the last call may be expected.
+    /// When the last attempt is expected.
+    #[schema(format = DateTime)]
     pub estimated_end: Option<String>,
 }
 
-/// What WhatsApp reported of accepted messages.
+/// What WhatsApp reported about accepted messages.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DeliveryCounts {
-    /// On their way.
+    /// On their way to the device.
     pub sent: i64,
     /// On the device.
     pub delivered: i64,
-    /// Seen.
+    /// Read.
     pub read: i64,
-    /// Refused after acceptance.
+    /// Not delivered, although they had been accepted.
     pub undelivered: i64,
 }
 
-/// A request to make as it stands.
+/// A signed upload: the request to make, exactly as it is here.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignedUpload {
     /// `PUT`.
     pub method: String,
-    /// Where to.
+    /// The URL.
     pub url: String,
-    /// Headers to send exactly so.
+    /// The headers to send, exactly as they are here.
     pub headers: BTreeMap<String, String>,
-    /// Until when.
+    /// When the signature expires.
+    #[schema(format = DateTime)]
     pub expires_at: String,
 }
 
-/// A download to make as it stands.
+/// A signed download: GET it without a token.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignedDownload {
-    /// Where from.
+    /// The URL.
     pub url: String,
-    /// Until when.
+    /// When the signature expires.
+    #[schema(format = DateTime)]
     pub expires_at: String,
 }
 
-/// A new campaign and the upload it waits for.
+/// A campaign and the upload that it waits for.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CampaignUpload {
-    /// Its id.
+    /// The campaign's id.
     pub id: String,
-    /// `awaiting_upload`.
+    /// Its state.
+    #[schema(value_type = CampaignStateName, example = "awaiting_upload")]
     pub state: &'static str,
-    /// The upload it waits for.
+    /// The upload of the file.
     pub upload: SignedUpload,
-    /// Where the exclude list goes, if one was announced; nothing is sent before it is there.
+    /// The upload of the exclude list, if there is one; nothing is sent before it has been uploaded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exclude_upload: Option<SignedUpload>,
 }
@@ -187,39 +229,98 @@ pub struct CampaignUpload {
 /// Campaigns, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CampaignList {
-    /// Newest first.
+    /// The campaigns.
     pub campaigns: Vec<CampaignView>,
 }
 
-/// A campaign as people see it; `budget` in calls per second.
-pub fn campaign_view(
-    campaign: Campaign,
-    progress: Progress,
-    budget: u32,
-    now: Millis,
-) -> CampaignView {
-    let counters = &progress.counters;
-    CampaignView {
-        id: campaign.id.to_string(),
-        name: campaign.name,
-        state: if progress.finished {
-            "finished"
-        } else {
-            campaign.state.name()
-        },
-        reason: campaign.reason,
-        cooldown: campaign
+impl CampaignView {
+    /// The view; `budget` in messages per second, `now` in milliseconds since the Unix epoch.
+    pub fn new(campaign: Campaign, progress: Progress, budget: u32, now: Millis) -> Self {
+        let state = match progress.finished {
+            true => "finished",
+            false => campaign.state.name(),
+        };
+        let cooldown = campaign
             .cooldown
-            .filter(|rest| rest.until > now)
-            .map(cooldown_view),
-        not_before: campaign.schedule.not_before.map(format_time),
-        not_after: campaign.schedule.not_after.map(format_time),
-        policy: campaign.policy,
-        canary: campaign.canary,
-        created_at: format_time(campaign.created_at),
-        files: campaign.files.into_iter().map(file_view).collect(),
-        message: campaign.message.into(),
-        rows: RowCounts {
+            .filter(|cooldown| cooldown.until > now)
+            .map(CooldownView::from);
+        Self {
+            id: campaign.id.to_string(),
+            name: campaign.name,
+            state,
+            reason: campaign.reason,
+            cooldown,
+            not_before: campaign.schedule.not_before.map(format_time),
+            not_after: campaign.schedule.not_after.map(format_time),
+            policy: campaign.policy.into(),
+            canary: campaign.canary.map(CanaryView::from),
+            created_at: format_time(campaign.created_at),
+            files: campaign.files.into_iter().map(FileView::from).collect(),
+            message: campaign.message.into(),
+            rows: RowCounts::new(&progress),
+            sending: SendingView::new(&progress, budget),
+            delivery: DeliveryCounts::new(&progress),
+        }
+    }
+}
+
+impl CampaignStateView {
+    /// The view.
+    pub fn new(id: &CampaignId, state: CampaignState) -> Self {
+        Self {
+            id: id.to_string(),
+            state: state.name(),
+        }
+    }
+}
+
+impl From<Cooldown> for CooldownView {
+    fn from(cooldown: Cooldown) -> Self {
+        Self {
+            until: format_time(cooldown.until),
+            reason: cooldown.reason,
+        }
+    }
+}
+
+impl From<Policy> for PolicyView {
+    fn from(policy: Policy) -> Self {
+        Self {
+            on_unconfirmed: policy.on_unconfirmed,
+            unconfirmed_timeout_seconds: policy.unconfirmed_timeout_seconds,
+            retry_undelivered: policy.retry_undelivered,
+            max_failure_ratio: policy.max_failure_ratio,
+        }
+    }
+}
+
+impl From<Canary> for CanaryView {
+    fn from(canary: Canary) -> Self {
+        Self {
+            rows: canary.rows,
+            after: canary.after,
+            released: canary.released,
+            enqueued: canary.enqueued,
+        }
+    }
+}
+
+impl From<CampaignFile> for FileView {
+    fn from(file: CampaignFile) -> Self {
+        Self {
+            name: file.info.name,
+            stage: file.stage,
+            problem: file.problem,
+            rows: file.counts.rows,
+            rejected: file.counts.rejected,
+        }
+    }
+}
+
+impl RowCounts {
+    fn new(progress: &Progress) -> Self {
+        let counters = &progress.counters;
+        Self {
             total: progress.rows,
             rejected_at_import: progress.rejected_at_import,
             duplicates: progress.duplicates,
@@ -234,45 +335,32 @@ pub fn campaign_view(
             unconfirmed: counters.unconfirmed,
             skipped: counters.skipped,
             balanced: progress.balanced,
-        },
-        sending: SendingView {
+        }
+    }
+}
+
+impl SendingView {
+    fn new(progress: &Progress, budget: u32) -> Self {
+        let counters = &progress.counters;
+        Self {
             budget,
             rate: progress.rate,
             attempts: counters.attempts,
             first_attempt_at: counters.first_attempt_at.map(format_time),
             last_attempt_at: counters.last_attempt_at.map(format_time),
             estimated_end: progress.estimated_end.map(format_time),
-        },
-        delivery: DeliveryCounts {
+        }
+    }
+}
+
+impl DeliveryCounts {
+    fn new(progress: &Progress) -> Self {
+        let counters = &progress.counters;
+        Self {
             sent: counters.sent,
             delivered: counters.delivered,
             read: counters.read,
             undelivered: counters.undelivered,
-        },
+        }
     }
-}
-
-fn cooldown_view(rest: Cooldown) -> CooldownView {
-    CooldownView {
-        until: format_time(rest.until),
-        reason: rest.reason,
-    }
-}
-
-fn file_view(file: CampaignFile) -> FileView {
-    FileView {
-        name: file.info.name,
-        stage: file.stage,
-        problem: file.problem,
-        rows: file.counts.rows,
-        rejected: file.counts.rejected,
-    }
-}
-
-/// RFC 3339, in UTC.
-pub fn format_time(at: Millis) -> String {
-    let millis = i64::try_from(at).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(millis)
-        .map(|at| at.to_string())
-        .unwrap_or_default()
 }

@@ -1,0 +1,236 @@
+//! The OpenAPI description: made from the handlers and their types, so that it cannot drift from the code.
+
+use std::borrow::Cow;
+
+use campaign::contacts::contact::ConsentSource;
+use campaign::delivery::ledger::State as RowState;
+use campaign::import::value::OnBadValue;
+use campaign::lifecycle::campaign::{
+    AfterCanary, CampaignState, FileStage, OnUnconfirmed, OutsideServiceWindow,
+};
+use cloud::jobs::JobStage;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi as Document, RefOr};
+use utoipa::{IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
+
+use crate::problem::Problem;
+
+/// What the description says beside the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Crier",
+        description = "WhatsApp broadcasts from a file of recipients, at exactly the rate you are allowed.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "campaigns", description = "Create campaigns, upload files, follow and control the sending"),
+        (name = "results", description = "What became of each row: rejects, rows, reports, recounts"),
+        (name = "contacts", description = "Consent, suppression and erasure of one recipient"),
+        (name = "inbox", description = "Messages that recipients wrote"),
+        (name = "account", description = "Templates, settings, account events and metrics"),
+    ),
+    components(schemas(Problem, RowStateName)),
+    modifiers(&BearerToken),
+    security(("token" = []))
+)]
+pub struct Description;
+
+/// Declares the API token.
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, description: &mut Document) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token whose SHA-256 is in the secret"))
+            .build();
+        description
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// Errors of every route.
+#[derive(IntoResponses)]
+pub enum RequestErrors {
+    /// The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value.
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(Problem),
+    /// The token is missing or wrong.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Problem),
+    /// This path does not support the method; the `Allow` header lists those it supports.
+    #[response(status = 405, content_type = "application/problem+json")]
+    MethodNotAllowed(Problem),
+    /// AWS or Meta did not answer; try again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}
+
+/// Errors of routes with a body.
+#[derive(IntoResponses)]
+pub enum BodyErrors {
+    /// The body has too many bytes.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// The field that `field` points to has a value that cannot work.
+    #[response(status = 422, content_type = "application/problem+json")]
+    InvalidField(Problem),
+}
+
+/// A phone number in the path that cannot exist.
+#[derive(IntoResponses)]
+pub enum PhoneErrors {
+    /// The path names no possible phone number.
+    #[response(status = 422, content_type = "application/problem+json")]
+    InvalidPhone(Problem),
+}
+
+/// The resource does not exist.
+#[derive(IntoResponses)]
+pub enum NotFound {
+    /// Nothing of this id exists.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(Problem),
+}
+
+/// The resource is in the wrong state.
+#[derive(IntoResponses)]
+pub enum Conflict {
+    /// The campaign is not in a state that allows this.
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Problem),
+}
+
+/// Describes a string that is one of the names of an enum of another crate.
+macro_rules! enum_schema {
+    ($type:ident, $name:literal, $enum:ident { $($variant:ident),+ $(,)? } $(+ $extra:literal)?) => {
+        #[doc = concat!("The schema of `", $name, "`.")]
+        pub enum $type {}
+
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                // Does not compile while a variant is missing from the list.
+                const _: fn($enum) = |value| match value {
+                    $($enum::$variant)|+ => (),
+                };
+                let names = [$(serialized($enum::$variant)),+];
+                string_enum(names.into_iter()$(.chain([Value::from($extra)]))?)
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+        }
+    };
+}
+
+enum_schema!(
+    CampaignStateName,
+    "CampaignState",
+    CampaignState {
+        AwaitingUpload,
+        Validating,
+        Ready,
+        Scheduled,
+        Enqueuing,
+        Canary,
+        Sending,
+        Paused,
+        Cancelled,
+        Failed,
+    } + "finished"
+);
+enum_schema!(
+    FileStageName,
+    "FileStage",
+    FileStage {
+        Pending,
+        Validated,
+        Enqueued,
+        Failed
+    }
+);
+enum_schema!(
+    RowStateName,
+    "RowState",
+    RowState {
+        Claimed,
+        Retry,
+        Held,
+        Accepted,
+        Rejected,
+        Unconfirmed,
+        Skipped,
+    }
+);
+enum_schema!(
+    JobStateName,
+    "JobState",
+    JobStage {
+        Requested,
+        Running,
+        Done,
+        Failed
+    }
+);
+enum_schema!(
+    OnUnconfirmedName,
+    "OnUnconfirmed",
+    OnUnconfirmed { Leave, Resend }
+);
+enum_schema!(
+    OutsideServiceWindowName,
+    "OutsideServiceWindow",
+    OutsideServiceWindow { Skip, Send }
+);
+enum_schema!(
+    AfterCanaryName,
+    "AfterCanary",
+    AfterCanary {
+        Wait,
+        ContinueIfClean
+    }
+);
+enum_schema!(OnBadValueName, "OnBadValue", OnBadValue { Clean, Reject });
+enum_schema!(
+    ConsentSourceName,
+    "ConsentSource",
+    ConsentSource {
+        Operator,
+        Text,
+        Button,
+        Preferences,
+        Refusal,
+        Moved,
+        Erasure,
+    }
+);
+
+/// How an inbound message was attributed to a row.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum Attribution {
+    /// It quotes that row's message.
+    Context,
+    /// The campaign's message is the latest that the sender of this message received.
+    Latest,
+}
+
+fn serialized(variant: impl Serialize) -> Value {
+    serde_json::to_value(variant).unwrap_or_default()
+}
+
+fn string_enum(names: impl Iterator<Item = Value>) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(names))
+        .into()
+}

@@ -1,0 +1,193 @@
+//! The response body of a preview.
+
+use std::collections::BTreeMap;
+
+use campaign::delivery::batch::Row;
+use campaign::import::preview::{Preview, ProblemCount};
+use campaign::lifecycle::campaign::Campaign;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::openapi::CampaignStateName;
+
+/// What would be sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PreviewView {
+    /// The campaign's state; `ready` waits for `POST /v1/campaigns/{id}/start`.
+    #[schema(value_type = CampaignStateName, example = "ready")]
+    pub state: &'static str,
+    /// How the file was read; options change it.
+    pub file: FormatView,
+    /// Which column fills which placeholder.
+    pub columns: ColumnsView,
+    /// What would happen to its rows.
+    pub rows: PreviewCounts,
+    /// Why rows cannot be used, the most frequent reason first; `GET /v1/campaigns/{id}/rejects` has all of them.
+    pub problems: Vec<RowProblemView>,
+    /// Recipients by country, most first.
+    pub countries: Vec<CountryView>,
+    /// The first messages as they would be sent.
+    pub messages: Vec<SampleView>,
+    /// What the operator should know before the start.
+    pub warnings: Vec<String>,
+    /// How long sending takes at the budget, in seconds.
+    pub seconds: u64,
+    /// The send budget: messages per second, at most.
+    pub budget: u32,
+}
+
+/// How the file was read.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FormatView {
+    /// Its name.
+    pub name: String,
+    /// `csv` or `xlsx`.
+    pub kind: String,
+    /// Whether it was compressed.
+    pub gzip: bool,
+    /// Its encoding, such as `UTF-8`.
+    pub encoding: String,
+    /// The character between cells.
+    pub delimiter: String,
+    /// The names in its first line.
+    pub header: Vec<String>,
+}
+
+/// Which column fills which placeholder.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ColumnsView {
+    /// The column with the phone numbers.
+    pub phone: String,
+    /// The message's placeholders and the file's columns.
+    pub message: BTreeMap<String, String>,
+}
+
+/// What would happen to the rows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PreviewCounts {
+    /// Rows in the file.
+    pub total: u64,
+    /// Rows that cannot be used.
+    pub rejected: u64,
+    /// Rows whose number came before, in whatever spelling.
+    pub duplicates: u64,
+    /// Rows whose number is on the campaign's exclude list or on the suppression list.
+    pub suppressed: u64,
+    /// Rows that would be messaged.
+    pub recipients: u64,
+    /// Numbers on the campaign's exclude list.
+    pub excluded: u64,
+}
+
+/// Why some rows cannot be used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RowProblemView {
+    /// What is wrong.
+    pub problem: String,
+    /// What to do.
+    pub fix: String,
+    /// In how many rows.
+    pub rows: u64,
+    /// The numbers of the first of them.
+    pub first: Vec<u32>,
+}
+
+/// Recipients in a country.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CountryView {
+    /// ISO 3166-1 alpha-2; `??` if the number belongs to no country.
+    pub country: String,
+    /// How many.
+    pub recipients: u64,
+}
+
+/// A message as it would be sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SampleView {
+    /// The row.
+    pub row: u32,
+    /// The recipient's number.
+    pub to: String,
+    /// The message with the row's values.
+    #[schema(value_type = Object)]
+    pub message: Value,
+}
+
+impl PreviewView {
+    /// The view; `budget` in messages per second.
+    pub fn new(campaign: &Campaign, preview: Preview, warnings: Vec<String>, budget: u32) -> Self {
+        let name = campaign.files.last().map(|file| file.info.name.clone());
+        let countries = preview.countries.iter();
+        Self {
+            state: campaign.state.name(),
+            rows: PreviewCounts::new(&preview),
+            countries: countries
+                .map(|(country, recipients)| CountryView {
+                    country: country.clone(),
+                    recipients: *recipients,
+                })
+                .collect(),
+            messages: preview
+                .sample
+                .iter()
+                .map(|row| SampleView::new(campaign, row))
+                .collect(),
+            warnings,
+            seconds: preview.counts.enqueued.div_ceil(u64::from(budget.max(1))),
+            budget,
+            file: FormatView {
+                name: name.unwrap_or_default(),
+                kind: preview.format.kind,
+                gzip: preview.format.gzip,
+                encoding: preview.format.encoding,
+                delimiter: preview.format.delimiter,
+                header: preview.header,
+            },
+            columns: ColumnsView {
+                phone: preview.phone_column,
+                message: preview.columns,
+            },
+            problems: preview
+                .problems
+                .into_iter()
+                .map(RowProblemView::from)
+                .collect(),
+        }
+    }
+}
+
+impl PreviewCounts {
+    fn new(preview: &Preview) -> Self {
+        let counts = &preview.counts;
+        Self {
+            total: counts.rows,
+            rejected: counts.rejected,
+            duplicates: counts.duplicates,
+            suppressed: counts.suppressed,
+            recipients: counts.enqueued,
+            excluded: preview.excluded,
+        }
+    }
+}
+
+impl From<ProblemCount> for RowProblemView {
+    fn from(count: ProblemCount) -> Self {
+        Self {
+            problem: count.problem,
+            fix: count.fix,
+            rows: count.rows,
+            first: count.first,
+        }
+    }
+}
+
+impl SampleView {
+    fn new(campaign: &Campaign, row: &Row) -> Self {
+        Self {
+            row: row.row,
+            to: row.to.to_string(),
+            message: campaign.messages().0.fill(&row.values),
+        }
+    }
+}

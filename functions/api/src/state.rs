@@ -1,0 +1,116 @@
+//! The AWS resources and clients that the routes use, made once per process.
+
+use cloud::account_events::AccountEvents;
+use cloud::batch_queue::BatchQueue;
+use cloud::campaigns::Campaigns;
+use cloud::contacts::Contacts;
+use cloud::counters::CounterTable;
+use cloud::erasure_queue::ErasureQueue;
+use cloud::files::Files;
+use cloud::import_queue::ImportQueue;
+use cloud::imports::Imports;
+use cloud::inbox::Inbox;
+use cloud::jobs::Jobs;
+use cloud::ledger::Ledger;
+use cloud::schedules::Schedules;
+use cloud::secrets::Secrets;
+use cloud::settings::SettingsStore;
+use cloud::{aws, env};
+use lambda_http::Error;
+use whatsapp::account::AccountClient;
+
+/// Everything the routes read and write.
+#[derive(Debug)]
+pub struct Api {
+    /// The campaigns.
+    pub campaigns: Campaigns,
+    /// The counters of each campaign.
+    pub counters: CounterTable,
+    /// The stored previews.
+    pub imports: Imports,
+    /// The state of each row that had an attempt.
+    pub ledger: Ledger,
+    /// One-time schedules for campaigns with a `not_before`.
+    pub schedules: Schedules,
+    /// Consent and the last message of each contact.
+    pub contacts: Contacts,
+    /// Inbound messages.
+    pub inbox: Inbox,
+    /// Keywords and automatic replies.
+    pub settings: SettingsStore,
+    /// Meta's webhook events about the account.
+    pub account_events: AccountEvents,
+    /// The bucket with uploads, reports and cached answers of Meta.
+    pub files: Files,
+    /// The queue of the sender, for test sends.
+    pub queue: BatchQueue,
+    /// Reports and recounts.
+    pub jobs: Jobs,
+    /// Erasures of contacts.
+    pub erasures: ErasureQueue,
+    /// The queue of the splitter.
+    pub import_queue: ImportQueue,
+    /// The API's tokens and Meta's access token.
+    pub secrets: Secrets,
+    /// Meta's management API: templates and limits.
+    pub account: AccountClient,
+    /// The send budget.
+    pub messages_per_second: u32,
+}
+
+impl Api {
+    /// Reads the environment. The error names the variable that is missing or wrong.
+    pub async fn from_env() -> Result<Self, Error> {
+        let messages_per_second = env::send_rate()?.budget();
+        let retention_days = env::parsed("RETENTION_DAYS")?;
+        let table = env::required("CAMPAIGNS_TABLE")?;
+        let config = aws::load_config().await;
+        let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
+        Ok(Self {
+            campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention_days),
+            counters: CounterTable::new(dynamodb.clone(), table.clone(), retention_days),
+            imports: Imports::new(dynamodb.clone(), table.clone(), retention_days),
+            settings: SettingsStore::new(dynamodb.clone(), table.clone()),
+            account_events: AccountEvents::new(dynamodb.clone(), table.clone(), retention_days),
+            jobs: Jobs::new(
+                dynamodb.clone(),
+                table,
+                retention_days,
+                sqs.clone(),
+                env::required("JOBS_QUEUE_URL")?,
+            ),
+            inbox: Inbox::new(
+                dynamodb.clone(),
+                env::required("INBOX_TABLE")?,
+                env::parsed("INBOX_RETENTION_DAYS")?,
+            ),
+            contacts: Contacts::new(
+                dynamodb.clone(),
+                env::required("CONTACTS_TABLE")?,
+                retention_days,
+            ),
+            ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention_days),
+            schedules: Schedules::new(
+                aws::scheduler(&config),
+                env::required("IMPORT_QUEUE_ARN")?,
+                env::required("SCHEDULE_ROLE_ARN")?,
+            ),
+            files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
+            queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURE_QUEUE_URL")?),
+            import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
+            secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),
+            account: account_client()?,
+            messages_per_second,
+        })
+    }
+}
+
+fn account_client() -> Result<AccountClient, Error> {
+    Ok(AccountClient::new(
+        &env::required("GRAPH_API_URL")?,
+        &env::required("GRAPH_API_VERSION")?,
+        &env::required("WABA_ID")?,
+        &env::required("PHONE_NUMBER_ID")?,
+    )?)
+}
