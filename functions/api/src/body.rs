@@ -3,7 +3,9 @@
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+use serde_json::Number;
 use serde_path_to_error::{Path, Segment};
 
 use crate::problem::Problem;
@@ -24,7 +26,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// A body that may be left out, which stands for `{}`.
+/// A body that may be left out or null, which stands for `{}`.
 #[derive(Debug)]
 pub struct OptionalJsonBody<T>(pub T);
 
@@ -35,7 +37,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
         let bytes = read_body(request, state).await?;
         match bytes.is_empty() {
             true => Ok(Self(T::default())),
-            false => parse_body(&bytes).map(Self),
+            false => Ok(Self(parse_body::<Option<T>>(&bytes)?.unwrap_or_default())),
         }
     }
 }
@@ -65,6 +67,29 @@ pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         }
         Problem::invalid_field(pointer, detail)
     })
+}
+
+/// Reads a whole number in any spelling of JSON: `200`, `200.0` and `2e2` are the same number.
+pub(crate) fn whole_number<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    /// The largest whole number up to which a float is exact.
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let is_whole = |float: &f64| float.fract() == 0.0 && (0.0..=MAX_EXACT).contains(float);
+    let whole = number
+        .as_u64()
+        .or_else(|| number.as_f64().filter(is_whole).map(|float| float as u64));
+    match whole.and_then(|whole| T::try_from(whole).ok()) {
+        Some(whole) => Ok(Some(whole)),
+        None => Err(D::Error::custom(format!(
+            "must be a whole number that is not negative, and not {number}"
+        ))),
+    }
 }
 
 fn json_pointer(path: &Path) -> String {
@@ -106,6 +131,37 @@ mod tests {
                 (problem.status, problem.field.as_deref()),
                 (422, Some(field)),
                 "{problem:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn whole_numbers_have_any_spelling_of_json() {
+        #[derive(Deserialize)]
+        struct Size {
+            #[serde(default, deserialize_with = "whole_number")]
+            size: Option<u32>,
+        }
+        let parse = |body: &str| parse_body::<Size>(body.as_bytes()).map(|size| size.size);
+        for (body, size) in [
+            (r#"{"size": 200}"#, Some(200)),
+            (r#"{"size": 200.0}"#, Some(200)),
+            (r#"{"size": 2e2}"#, Some(200)),
+            (r#"{"size": null}"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(parse(body), Ok(size), "{body}");
+        }
+        for body in [
+            r#"{"size": 0.5}"#,
+            r#"{"size": -1}"#,
+            r#"{"size": 4294967296}"#,
+            r#"{"size": "1"}"#,
+        ] {
+            let problem = parse(body).expect_err(body);
+            assert_eq!(
+                (problem.status, problem.field.as_deref()),
+                (422, Some("/size"))
             );
         }
     }

@@ -8,7 +8,7 @@
 //! - [`extract`], [`body`]: paths, query strings and bodies of requests
 //! - [`auth`]: the bearer token
 //! - [`problem`]: errors as RFC 9457 problem documents
-//! - [`openapi`]: the OpenAPI description, made from the handlers and their types
+//! - [`openapi`], [`message_schema`]: the OpenAPI description, made from the handlers and their types
 //! - [`state`]: AWS resources and clients
 
 pub mod account;
@@ -20,6 +20,7 @@ pub mod control;
 pub mod extract;
 pub mod files;
 pub mod inbox;
+pub mod message_schema;
 pub mod metrics;
 pub mod new_campaign;
 pub mod new_file;
@@ -53,7 +54,8 @@ pub use crate::state::Api;
 /// Every route. All but `/health` need a token.
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
-    let (routes, description) = described_routes().split_for_parts();
+    let (routes, mut description) = described_routes().split_for_parts();
+    openapi::link_campaign_operations(&mut description);
     routes
         .route(
             "/openapi.json",
@@ -121,7 +123,9 @@ mod tests {
     use super::*;
 
     fn description() -> Value {
-        serde_json::to_value(described_routes().into_openapi()).expect("JSON")
+        let mut description = described_routes().into_openapi();
+        openapi::link_campaign_operations(&mut description);
+        serde_json::to_value(description).expect("JSON")
     }
 
     /// Every operation, with its path and method.
@@ -193,6 +197,22 @@ mod tests {
             let name = reference.split('"').next().unwrap_or_default();
             assert!(schemas[name].is_object(), "{name}");
         }
+    }
+
+    #[test]
+    fn new_campaign_links_to_operations_that_exist() {
+        let description = description();
+        let created = &description["paths"]["/v1/campaigns"]["post"]["responses"]["201"];
+        let links = created["links"].as_object().expect("links");
+        let operations = operations(&description);
+        for (name, link) in links {
+            assert_eq!(&link["operationId"], name);
+            let mut ids = operations
+                .iter()
+                .map(|(_, operation)| &operation["operationId"]);
+            assert!(ids.any(|id| id == name), "{name}");
+        }
+        assert!(links.contains_key("getCampaign"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::body::whole_number;
+use crate::message_schema::{MessageSchema, TemplateMessageSchema};
 use crate::new_file::{FileOptions, NewFile, parse_file, required_text};
 use crate::new_message::{parse_fallback, parse_message};
 use crate::openapi::{AfterCanaryName, OnUnconfirmedName, OutsideServiceWindowName};
@@ -31,14 +33,11 @@ pub struct NewCampaign {
         example = "Order updates, November")]
     name: Option<String>,
     /// The Cloud API's message object without `to`. Any string in it may contain `{{column}}`.
-    #[schema(required = true, value_type = Object, example = json!({"type": "template", "template": {
-        "name": "order_update", "language": {"code": "en"},
-        "components": [{"type": "body", "parameters": [{"type": "text", "text": "{{name}}"}]}]}}))]
+    #[schema(required = true, value_type = MessageSchema)]
     message: Option<Value>,
     /// For a message that is not a template: the template that is sent instead to recipients who have not written within
     /// the last 24 hours, since WhatsApp would reject the message.
-    #[schema(value_type = Option<Object>, example = json!({"type": "template", "template": {
-        "name": "order_update", "language": {"code": "en"}}}))]
+    #[schema(value_type = Option<TemplateMessageSchema>)]
     fallback: Option<Value>,
     /// What happens to those recipients when there is no fallback: `skip` (the default), or `send`, for deployments whose
     /// callbacks go elsewhere, so that Crier does not know who wrote.
@@ -67,6 +66,7 @@ pub struct NewCampaign {
     on_unconfirmed: Option<OnUnconfirmed>,
     /// How many seconds an unconfirmed row waits for a callback before it is sent again; 900 by default.
     #[schema(example = 900, minimum = 30, maximum = 86400)]
+    #[serde(default, deserialize_with = "whole_number")]
     unconfirmed_timeout_seconds: Option<u32>,
     /// Whether messages that were accepted but not delivered for now (error 131049) are sent again a day later.
     #[serde(default)]
@@ -76,6 +76,7 @@ pub struct NewCampaign {
     max_failure_ratio: Option<f64>,
     /// How many rows, spread evenly over the file, are sent first; the other rows wait.
     #[schema(example = 200, minimum = 1, maximum = 4294967295_u64)]
+    #[serde(default, deserialize_with = "whole_number")]
     canary: Option<u32>,
     /// What the other rows wait for: `wait` (the default) for `POST /v1/campaigns/{id}/continue`, or `continue_if_clean`.
     /// Needs `canary`.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tabular::sheet::MAX_WORKBOOK_BYTES;
 use utoipa::ToSchema;
 
+use crate::body::whole_number;
 use crate::openapi::OnBadValueName;
 use crate::problem::Problem;
 
@@ -26,6 +27,7 @@ pub struct NewFile {
     name: Option<String>,
     /// Its exact size in bytes: at most 5 GiB, and less for a workbook.
     #[schema(value_type = u64, required = true, example = 48_213, minimum = 1, maximum = 5368709120_u64)]
+    #[serde(default, deserialize_with = "whole_number")]
     size: Option<u64>,
 }
 

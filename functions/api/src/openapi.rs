@@ -11,6 +11,7 @@ use campaign::lifecycle::campaign::{
 use cloud::jobs::JobStage;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::openapi::link::LinkBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi as Document, RefOr};
@@ -52,6 +53,37 @@ impl Modify for BearerToken {
             .components
             .get_or_insert_default()
             .add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// Operations that a new campaign can be given to.
+const CAMPAIGN_OPERATIONS: [&str; 8] = [
+    "getCampaign",
+    "listRows",
+    "previewCampaign",
+    "addFile",
+    "startCampaign",
+    "pauseCampaign",
+    "resumeCampaign",
+    "cancelCampaign",
+];
+
+/// Says in the response of `createCampaign` which operations take its id.
+pub(crate) fn link_campaign_operations(description: &mut Document) {
+    let created = description
+        .paths
+        .paths
+        .get_mut("/v1/campaigns")
+        .and_then(|item| item.post.as_mut())
+        .and_then(|operation| operation.responses.responses.get_mut("201"));
+    if let Some(RefOr::T(response)) = created {
+        for operation in CAMPAIGN_OPERATIONS {
+            let link = LinkBuilder::new()
+                .operation_id(operation)
+                .parameter("id", "$response.body#/id")
+                .build();
+            response.links.insert(operation.to_owned(), RefOr::T(link));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::body::JsonBody;
+use crate::message_schema::MessageSchema;
 use crate::new_message::parse_message;
 use crate::openapi::{BodyErrors, RequestErrors};
 use crate::problem::Problem;
@@ -57,7 +58,7 @@ pub struct AutoReplyView {
     #[schema(min_items = 1, max_items = 500, example = json!(["hours", "opening hours"]))]
     keywords: Vec<String>,
     /// The reply: the Cloud API's message object without `to` and without `{{column}}`.
-    #[schema(value_type = Object, example = json!({"type": "text", "text": {"body": "We are open from 9 to 5."}}))]
+    #[schema(value_type = MessageSchema)]
     message: Value,
 }
 

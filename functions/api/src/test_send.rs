@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::Api;
-use crate::body::JsonBody;
+use crate::body::{JsonBody, whole_number};
 use crate::extract::CampaignPath;
 use crate::openapi::{BodyErrors, Conflict, NotFound, RequestErrors};
 use crate::problem::Problem;
@@ -31,6 +31,7 @@ pub struct TestSendRequest {
     to: String,
     /// The row whose values are filled in: one of those that the preview shows; by default the first of them.
     #[schema(minimum = 1, maximum = 4294967295_u64)]
+    #[serde(default, deserialize_with = "whole_number")]
     row: Option<u32>,
 }
 
