@@ -17,8 +17,7 @@ impl PartialSchema for MessageSchema {
         let mut variants = vec![template_message(), text_message()];
         variants.extend(media.map(|kind| message(kind, &media_object())));
         variants.extend(objects.map(|kind| message(kind, &json!({"type": "object"}))));
-        let contacts = json!({"type": "array", "items": {"type": "object"}});
-        variants.push(message("contacts", &contacts));
+        variants.push(message("contacts", &json!({"type": "array"})));
         parse_schema(json!({
             "description": "The Cloud API's message object without `to`. Any string in it may contain `{{column}}`.",
             "oneOf": variants,

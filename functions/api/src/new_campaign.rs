@@ -75,7 +75,7 @@ pub struct NewCampaign {
     #[schema(example = 0.2, minimum = 0, maximum = 1)]
     max_failure_ratio: Option<f64>,
     /// How many rows, spread evenly over the file, are sent first; the other rows wait.
-    #[schema(example = 200, minimum = 1, maximum = 4294967295_u64)]
+    #[schema(value_type = Option<u64>, example = 200, minimum = 1, maximum = 4294967295_u64)]
     #[serde(default, deserialize_with = "whole_number")]
     canary: Option<u32>,
     /// What the other rows wait for: `wait` (the default) for `POST /v1/campaigns/{id}/continue`, or `continue_if_clean`.

@@ -35,7 +35,7 @@ pub struct ListRowsQuery {
     #[param(value_type = Option<RowStateName>)]
     state: Option<String>,
     /// Only rows after the one of this number; 0 by default.
-    #[param(minimum = 0, maximum = 4294967295_u64)]
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 4294967295_u64)]
     after: Option<RowNumber>,
     /// How many rows to list; 100 by default.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]

@@ -30,7 +30,7 @@ pub struct TestSendRequest {
     #[schema(example = "+5511987654321")]
     to: String,
     /// The row whose values are filled in: one of those that the preview shows; by default the first of them.
-    #[schema(minimum = 1, maximum = 4294967295_u64)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 4294967295_u64)]
     #[serde(default, deserialize_with = "whole_number")]
     row: Option<u32>,
 }
