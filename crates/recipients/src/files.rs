@@ -1,4 +1,4 @@
-//! A campaign's files where they are, opened so that a row's verdict is the same however often it is read.
+//! Opens a campaign's files in the bucket.
 
 use campaign::import::row::SeenNumbers;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
@@ -6,20 +6,20 @@ use cloud::files::{Files, Upload};
 
 use crate::{ReadError, RecipientReader, read_exclude_list};
 
-/// A file under way, with what is to be told of the exclude list.
+/// An opened file.
 pub struct OpenedFile {
-    /// Its people.
+    /// The reader, before the first record.
     pub recipients: RecipientReader,
-    /// The object's version.
+    /// The version of the S3 object.
     pub version: Option<String>,
-    /// People on the exclude list.
+    /// How many numbers the exclude list has.
     pub excluded_numbers: u64,
-    /// Lines of that list that are nobody.
+    /// How many lines of the exclude list have no readable number.
     pub unreadable_lines: u64,
 }
 
-/// Opens the file at `index` with the exclude list, and the numbers of the files before it; `between` two records of those
-/// may end it.
+/// Opens the file at `index`. Reads the exclude list and all earlier files first, because their numbers decide the verdicts
+/// of this file. Calls `between` after each record of those, so that the caller can extend a lease, or end it with an error.
 pub async fn open_file<E>(
     files: &Files,
     campaign: &Campaign,
@@ -29,34 +29,47 @@ pub async fn open_file<E>(
 where
     E: From<ReadError> + From<cloud::Error>,
 {
-    let (mut numbers, mut unreadable) = (SeenNumbers::default(), 0);
-    if campaign.exclude.is_some() {
-        let (list, _) = files
-            .open_upload(&campaign.id, Upload::Exclusions, None)
-            .await?;
-        let read = read_exclude_list(list, &campaign.options).await;
-        (numbers.excluded, unreadable) =
-            read.map_err(|error| ReadError::ExcludeList(Box::new(error)))?;
-    }
-    let excluded = numbers.excluded.len() as u64;
-    for before in 0..index {
-        if campaign.files[before].stage == FileStage::Enqueued {
-            let (mut people, _) = open_reader::<E>(files, campaign, before, numbers).await?;
-            while people.next_verdict().await?.is_some() {
+    let (mut numbers, unreadable_lines) = open_exclude_list::<E>(files, campaign).await?;
+    let excluded_numbers = numbers.excluded.len() as u64;
+    for earlier in 0..index {
+        // Other stages have sent nothing, so their numbers make no duplicates.
+        if campaign.files[earlier].stage == FileStage::Enqueued {
+            let (mut reader, _) = open_reader::<E>(files, campaign, earlier, numbers).await?;
+            while reader.next_verdict().await?.is_some() {
                 between().await?;
             }
-            numbers = people.into_numbers();
+            numbers = reader.into_numbers();
         }
     }
-    let (people, version) = open_reader::<E>(files, campaign, index, numbers).await?;
+    let (recipients, version) = open_reader::<E>(files, campaign, index, numbers).await?;
     Ok(OpenedFile {
-        recipients: people,
+        recipients,
         version,
-        excluded_numbers: excluded,
-        unreadable_lines: unreadable,
+        excluded_numbers,
+        unreadable_lines,
     })
 }
 
+/// The excluded numbers, and how many lines of the list have none.
+async fn open_exclude_list<E>(files: &Files, campaign: &Campaign) -> Result<(SeenNumbers, u64), E>
+where
+    E: From<ReadError> + From<cloud::Error>,
+{
+    let mut numbers = SeenNumbers::default();
+    if campaign.exclude.is_none() {
+        return Ok((numbers, 0));
+    }
+    let (list, _) = files
+        .open_upload(&campaign.id, Upload::Exclusions, None)
+        .await?;
+    let (excluded, unreadable_lines) = read_exclude_list(list, &campaign.options)
+        .await
+        .map_err(|error| ReadError::ExcludeList(Box::new(error)))?;
+    numbers.excluded = excluded;
+    Ok((numbers, unreadable_lines))
+}
+
+/// Opens one file, at the version that the campaign was validated with. Returns that version.
 async fn open_reader<E>(
     files: &Files,
     campaign: &Campaign,
@@ -70,7 +83,7 @@ where
     let (file, version) = files
         .open_upload(&campaign.id, Upload::File(index), version)
         .await?;
-    let before = campaign.rows_before(index);
-    let people = RecipientReader::open(file, campaign, numbers, before).await?;
-    Ok((people, version))
+    let rows_before = campaign.rows_before(index);
+    let reader = RecipientReader::open(file, campaign, numbers, rows_before).await?;
+    Ok((reader, version))
 }

@@ -1,38 +1,50 @@
-//! Which delimiter a file uses: told by a `sep=` line, else seen in its first records.
+//! Detects the delimiter of a CSV file.
 
-use csv_async::AsyncReaderBuilder;
+use csv_async::{AsyncReaderBuilder, ByteRecord};
 
-/// Those that are looked for, the likeliest first.
+/// The delimiters that are tried, the most likely first.
 const CANDIDATES: [u8; 4] = *b",;\t|";
 
-/// Records that are looked at.
+/// How many records are compared.
 const SAMPLE_RECORDS: usize = 50;
 
-/// Spreadsheets write the delimiter into the first line where it may be in doubt; gives it, and the line's length.
+/// The most bytes of a cell that counts as a column name.
+const MAX_NAME_BYTES: usize = 24;
+
+/// Beginnings of words in column names that speak of a phone.
+const PHONE_WORDS: [&str; 11] = [
+    "phone", "mobile", "number", "whatsapp", "tel", "cel", "handy", "móvil", "movil", "fone",
+    "msisdn",
+];
+
+/// Reads a first line such as `sep=;`, by which spreadsheets state the delimiter. Returns the delimiter and the length of
+/// the line in bytes, its ending included.
 pub fn parse_sep_line(text: &str) -> Option<(u8, usize)> {
     let end = text.find(['\n', '\r']).unwrap_or(text.len());
     let line = text[..end].trim_matches('"');
-    let sep = line
+    let prefix = line
         .get(..4)
-        .filter(|start| start.eq_ignore_ascii_case("sep="))?;
-    let &[delimiter] = &line.as_bytes()[sep.len()..] else {
+        .filter(|prefix| prefix.eq_ignore_ascii_case("sep="))?;
+    let &[delimiter] = &line.as_bytes()[prefix.len()..] else {
         return None;
     };
-    let usable = delimiter.is_ascii() && !matches!(delimiter, b'"' | b'\r' | b'\n');
-    let after = match text.as_bytes().get(end..) {
-        Some([b'\r', b'\n', ..]) => end + 2,
-        Some([_, ..]) => end + 1,
-        Some([]) | None => end,
+    if !delimiter.is_ascii() || delimiter == b'"' {
+        return None;
+    }
+    let line_ending = match &text.as_bytes()[end..] {
+        [b'\r', b'\n', ..] => 2,
+        [_, ..] => 1,
+        [] => 0,
     };
-    usable.then_some((delimiter, after))
+    Some((delimiter, end + line_ending))
 }
 
-/// The delimiter under which the first records of `text` are most alike; `whole` where nothing follows. A comma where
-/// there is but one column.
-pub async fn detect_delimiter(text: &str, whole: bool) -> u8 {
+/// The delimiter that splits the first records of `text` most evenly; a comma if there is only one column.
+/// `is_whole_file` if nothing follows `text`.
+pub async fn detect_delimiter(text: &str, is_whole_file: bool) -> u8 {
     let mut best = (b',', Fit::default());
     for candidate in CANDIDATES {
-        let fit = measure_fit(text, whole, candidate).await;
+        let fit = measure_fit(text, is_whole_file, candidate).await;
         if fit > best.1 {
             best = (candidate, fit);
         }
@@ -40,61 +52,58 @@ pub async fn detect_delimiter(text: &str, whole: bool) -> u8 {
     best.0
 }
 
-/// How well a delimiter fits; greater is better.
+/// How well a delimiter fits. Fields are compared in their order, and greater is better.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 struct Fit {
-    /// The header has a column that is called like a phone's.
     has_phone_header: bool,
-    /// Share of records as wide as the header, where that has several columns.
+    /// The share of records that have as many cells as the header.
     equal_width_share: f32,
     width: usize,
 }
 
-async fn measure_fit(text: &str, whole: bool, delimiter: u8) -> Fit {
+async fn measure_fit(text: &str, is_whole_file: bool, delimiter: u8) -> Fit {
     let mut reader = AsyncReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
         .create_reader(text.as_bytes());
-    let mut records = Vec::new();
-    let mut record = csv_async::ByteRecord::new();
-    while records.len() < SAMPLE_RECORDS
+    let mut widths = Vec::new();
+    let mut has_phone_header = false;
+    let mut record = ByteRecord::new();
+    while widths.len() < SAMPLE_RECORDS
         && reader.read_byte_record(&mut record).await.unwrap_or(false)
     {
-        if record.iter().any(|cell| !cell.trim_ascii().is_empty()) {
-            records.push((record.len(), has_phone_like_cell(&record)));
+        if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
+            continue;
         }
+        if widths.is_empty() {
+            has_phone_header = has_phone_like_cell(&record);
+        }
+        widths.push(record.len());
     }
-    if !whole && records.len() < SAMPLE_RECORDS {
-        records.pop();
+    if !is_whole_file && widths.len() < SAMPLE_RECORDS {
+        // The sample probably ends in the middle of this record.
+        widths.pop();
     }
-    let Some(((width, phone), rows)) = records.split_first().map(|(first, rows)| (*first, rows))
-    else {
-        return Fit::default();
-    };
+    let width = widths.first().copied().unwrap_or_default();
     if width < 2 {
         return Fit::default();
     }
-    let alike = rows.iter().filter(|(other, _)| *other == width).count();
+    let equal = widths.iter().filter(|&&other| other == width).count();
     Fit {
-        has_phone_header: phone,
-        equal_width_share: (alike + 1) as f32 / (rows.len() + 1) as f32,
+        has_phone_header,
+        equal_width_share: equal as f32 / widths.len() as f32,
         width,
     }
 }
 
-/// A short cell that speaks of a phone: evidence of a delimiter, not yet the choice of the column.
-fn has_phone_like_cell(record: &csv_async::ByteRecord) -> bool {
-    const WORDS: [&str; 11] = [
-        "phone", "mobile", "number", "whatsapp", "tel", "cel", "handy", "móvil", "movil", "fone",
-        "msisdn",
-    ];
+/// Whether a short cell speaks of a phone. This only helps to find the delimiter; it does not choose the phone column.
+fn has_phone_like_cell(record: &ByteRecord) -> bool {
     record.iter().any(|cell| {
         let name = String::from_utf8_lossy(cell).to_lowercase();
-        name.len() <= 24
-            && name
-                .split([' ', '_', '-', '.'])
-                .any(|word| WORDS.iter().any(|known| word.starts_with(known)))
+        let mut words = name.split([' ', '_', '-', '.']);
+        name.len() <= MAX_NAME_BYTES
+            && words.any(|word| PHONE_WORDS.iter().any(|start| word.starts_with(start)))
     })
 }
 
@@ -103,7 +112,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_delimiter_is_seen() {
+    async fn detects_the_delimiter() {
         let cases = [
             ("phone,name\n1,Ana\n", b','),
             ("phone;name\n1;Silva, Ana\n2;Lee, Bo\n", b';'),
@@ -126,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sep_line_is_taken_at_its_word() {
+    fn sep_line_states_the_delimiter() {
         assert_eq!(parse_sep_line("sep=;\r\na;b"), Some((b';', 7)));
         assert_eq!(parse_sep_line("\"sep=,\"\na,b"), Some((b',', 8)));
         assert_eq!(parse_sep_line("SEP=\t\rx"), Some((b'\t', 6)));

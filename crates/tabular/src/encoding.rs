@@ -1,108 +1,91 @@
-//! Which encoding a file is in, and its bytes as UTF-8.
-
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+//! Detects the encoding of a file.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
-use tokio::io::{AsyncRead, ReadBuf};
+use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// Bytes taken from below, and given upwards, at a time.
-const CHUNK_BYTES: usize = 16 * 1024;
-
-/// What a sample of a file says.
+/// What the first bytes of a file say about its encoding.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DetectedEncoding {
-    /// This one.
+    /// This encoding.
     Known(&'static Encoding),
-    /// Nothing but ASCII so far: UTF-8 or, if that turns out wrong, windows-1252.
+    /// All bytes are ASCII: the encoding is UTF-8 or, if a later byte contradicts that, windows-1252.
     AsciiOnly,
 }
 
-/// The encoding of that name, as browsers know it; `None` where there is none, or none that can hold a table.
-pub fn for_label(name: &str) -> Option<&'static Encoding> {
-    Encoding::for_label(name.as_bytes())
-        .filter(|&found| found != encoding_rs::REPLACEMENT && found != encoding_rs::X_USER_DEFINED)
+/// The encoding with this label, as browsers know it. `None` if there is none, or if it cannot hold a table.
+pub fn for_label(label: &str) -> Option<&'static Encoding> {
+    Encoding::for_label(label.as_bytes()).filter(|&encoding| {
+        encoding != encoding_rs::REPLACEMENT && encoding != encoding_rs::X_USER_DEFINED
+    })
 }
 
-/// Looks at the first bytes of a file; `domain` is a hint where several legacy encodings would do.
-pub fn detect(sample: &[u8], whole: bool, domain: Option<&str>) -> DetectedEncoding {
-    if let Some((encoding, _)) = Encoding::for_bom(sample) {
-        return DetectedEncoding::Known(encoding);
-    }
-    if let Some(encoding) = detect_utf16_without_bom(sample) {
+/// Detects the encoding from the first bytes of a file; `is_whole_file` if no bytes follow. `top_level_domain` decides
+/// between legacy encodings that fit equally well.
+pub fn detect(
+    sample: &[u8],
+    is_whole_file: bool,
+    top_level_domain: Option<&str>,
+) -> DetectedEncoding {
+    let marked = Encoding::for_bom(sample).map(|(encoding, _)| encoding);
+    if let Some(encoding) = marked.or_else(|| detect_utf16_without_bom(sample)) {
         return DetectedEncoding::Known(encoding);
     }
     if sample.is_ascii() {
         return DetectedEncoding::AsciiOnly;
     }
-    match std::str::from_utf8(sample) {
-        Ok(_) => return DetectedEncoding::Known(UTF_8),
-        // A character cut by the sample's end.
-        Err(error) if !whole && error.error_len().is_none() => {
-            return DetectedEncoding::Known(UTF_8);
-        }
-        Err(_) => {}
+    if is_utf8(sample, is_whole_file) || is_mostly_utf8(sample) {
+        return DetectedEncoding::Known(UTF_8);
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    detector.feed(sample, whole);
-    let domain = domain
+    detector.feed(sample, is_whole_file);
+    // chardetng panics on anything but lowercase ASCII.
+    let domain = top_level_domain
         .map(str::as_bytes)
         .filter(|domain| domain.iter().all(u8::is_ascii_lowercase));
-    let guess = detector.guess(domain, Utf8Detection::Deny);
-    // Mostly UTF-8 with a damaged character: its rows are told, the others go.
-    DetectedEncoding::Known(if is_mostly_utf8(sample) { UTF_8 } else { guess })
+    DetectedEncoding::Known(detector.guess(domain, Utf8Detection::Deny))
 }
 
-/// Text in UTF-16 has a zero in one half of most pairs: in the second of little endian, the first of big endian.
+/// Text in UTF-16 has a zero byte in most pairs: the second one in little endian, the first one in big endian.
 fn detect_utf16_without_bom(sample: &[u8]) -> Option<&'static Encoding> {
     let pairs = sample.len() / 2;
-    let zeros = |offset: usize| {
-        sample
-            .iter()
-            .skip(offset)
-            .step_by(2)
-            .take(pairs)
-            .filter(|&&b| b == 0)
-            .count()
+    let count_zeros = |offset: usize| {
+        let bytes = sample.iter().skip(offset).step_by(2).take(pairs);
+        bytes.filter(|&&byte| byte == 0).count()
     };
-    let (first, second) = (zeros(0), zeros(1));
-    match () {
-        () if pairs == 0 => None,
-        () if second * 4 > pairs && first * 16 <= pairs => Some(UTF_16LE),
-        () if first * 4 > pairs && second * 16 <= pairs => Some(UTF_16BE),
-        () => None,
+    let (first, second) = (count_zeros(0), count_zeros(1));
+    let is_common = |zeros: usize| zeros * 4 > pairs;
+    let is_rare = |zeros: usize| zeros * 16 <= pairs;
+    if pairs == 0 {
+        None
+    } else if is_common(second) && is_rare(first) {
+        Some(UTF_16LE)
+    } else if is_common(first) && is_rare(second) {
+        Some(UTF_16BE)
+    } else {
+        None
     }
 }
 
-/// Whether characters of several bytes are right nearly everywhere: no legacy text looks so.
-fn is_mostly_utf8(mut sample: &[u8]) -> bool {
-    let (mut right, mut wrong) = (0usize, 0usize);
-    loop {
-        let (valid, rest) = match std::str::from_utf8(sample) {
-            Ok(text) => (text, None),
-            Err(error) => {
-                let (valid, rest) = sample.split_at(error.valid_up_to());
-                let skip = error.error_len().unwrap_or(rest.len());
-                (
-                    std::str::from_utf8(valid).unwrap_or_default(),
-                    Some(&rest[skip..]),
-                )
-            }
-        };
-        right += valid.chars().filter(|c| !c.is_ascii()).count();
-        match rest {
-            None => return right > wrong,
-            Some(rest) => {
-                wrong += 1;
-                sample = rest;
-            }
-        }
+/// Whether the sample is valid UTF-8; its end may cut a character.
+fn is_utf8(sample: &[u8], is_whole_file: bool) -> bool {
+    match std::str::from_utf8(sample) {
+        Ok(_) => true,
+        Err(error) => !is_whole_file && error.error_len().is_none(),
     }
 }
 
-/// One cell in windows-1252, which has no wrong bytes.
+/// Whether most multi-byte characters are valid UTF-8, which never happens in a legacy encoding. Such a file is UTF-8 with
+/// damaged characters: only the rows that contain them are rejected.
+fn is_mostly_utf8(sample: &[u8]) -> bool {
+    let (mut valid, mut invalid) = (0usize, 0usize);
+    for chunk in sample.utf8_chunks() {
+        valid += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        invalid += usize::from(!chunk.invalid().is_empty());
+    }
+    valid > invalid
+}
+
+/// Decodes one cell as windows-1252, in which every byte is a character.
 pub(crate) fn decode_windows_1252(cell: &[u8]) -> String {
     WINDOWS_1252
         .decode_without_bom_handling(cell)
@@ -110,86 +93,13 @@ pub(crate) fn decode_windows_1252(cell: &[u8]) -> String {
         .into_owned()
 }
 
-/// Bytes of any encoding, given as UTF-8; wrong ones come out as U+FFFD.
-pub(crate) struct Utf8Reader<R> {
-    inner: R,
-    decoder: Decoder,
-    raw: Vec<u8>,
-    raw_at: usize,
-    text: Vec<u8>,
-    text_at: usize,
-    ended: bool,
-}
-
-impl<R> Utf8Reader<R> {
-    pub(crate) fn new(inner: R, encoding: &'static Encoding) -> Self {
-        Self {
-            inner,
-            decoder: encoding.new_decoder_with_bom_removal(),
-            raw: Vec::with_capacity(CHUNK_BYTES),
-            raw_at: 0,
-            text: vec![0; 3 * CHUNK_BYTES],
-            text_at: 3 * CHUNK_BYTES,
-            ended: false,
-        }
-    }
-
-    fn decode(&mut self, last: bool) -> bool {
-        self.text.resize(3 * CHUNK_BYTES, 0);
-        let (result, read, written, _) =
-            self.decoder
-                .decode_to_utf8(&self.raw[self.raw_at..], &mut self.text, last);
-        self.raw_at += read;
-        self.text.truncate(written);
-        self.text_at = 0;
-        result == CoderResult::InputEmpty
-    }
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for Utf8Reader<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        loop {
-            if this.text_at < this.text.len() {
-                let given = (this.text.len() - this.text_at).min(buffer.remaining());
-                buffer.put_slice(&this.text[this.text_at..this.text_at + given]);
-                this.text_at += given;
-                return Poll::Ready(Ok(()));
-            }
-            if this.ended {
-                return Poll::Ready(Ok(()));
-            }
-            if this.raw_at == this.raw.len() {
-                this.raw.resize(CHUNK_BYTES, 0);
-                let mut chunk = ReadBuf::new(&mut this.raw);
-                let polled = Pin::new(&mut this.inner).poll_read(cx, &mut chunk);
-                let read = chunk.filled().len();
-                this.raw.truncate(read);
-                this.raw_at = 0;
-                ready!(polled)?;
-                if read == 0 {
-                    this.ended = this.decode(true);
-                    continue;
-                }
-            }
-            this.decode(false);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use encoding_rs::{SHIFT_JIS, WINDOWS_1251};
-    use proptest::prelude::*;
-    use tokio::io::AsyncReadExt;
 
     #[test]
-    fn what_spreadsheets_write_is_told_apart() {
+    fn detects_what_spreadsheets_write() {
         let utf16 =
             |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
         let (latin, ..) =
@@ -226,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn one_accent_is_enough() {
+    fn one_accent_suffices_to_detect_windows_1252() {
         for text in ["José", "Zoë", "Müller", "Åsa", "Conceição", "Núñez"] {
             let sample = format!("phone,name\n+5511987654321,{text}\n");
             let (bytes, ..) = WINDOWS_1252.encode(&sample);
@@ -239,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_or_damaged_character_does_not_make_it_another_encoding() {
+    fn utf8_with_a_cut_or_damaged_character_is_still_utf8() {
         let text = "phone,name\n1,José\n2,Zoë\n3,Åsa\n4,Núñez\n5,Müller".as_bytes();
         let cut = text.iter().position(|b| !b.is_ascii()).expect("an accent") + 1;
         assert_eq!(
@@ -251,29 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_browsers() {
+    fn labels_are_those_of_browsers() {
         assert_eq!(for_label("latin1"), Some(WINDOWS_1252));
         assert_eq!(for_label("UTF-16"), Some(UTF_16LE));
         assert_eq!(for_label("klingon"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_comes_out_as_it_went_in(text in "[ -~éüñßЖ田\n]{0,200}", chunk in 1usize..64) {
-            let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("runtime");
-            let back = runtime.block_on(async {
-                let mut reader = Utf8Reader::new(bytes.as_slice(), UTF_16LE);
-                let mut back = Vec::new();
-                let mut buffer = vec![0; chunk];
-                loop {
-                    match reader.read(&mut buffer).await.expect("read") {
-                        0 => break back,
-                        read => back.extend_from_slice(&buffer[..read]),
-                    }
-                }
-            });
-            prop_assert_eq!(String::from_utf8(back).expect("text"), text);
-        }
     }
 }

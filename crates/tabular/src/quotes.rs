@@ -1,33 +1,34 @@
-//! Quotation marks that swallow rows: opened at the start of a cell, closed in the middle of another line, or never.
+//! Finds unclosed quotation marks. A CSV parser reads on from one until it finds another, many rows later, and so turns
+//! all rows between them into one cell.
 
-/// Whether a record of several lines (`raw`, its bytes) is the work of a stray quotation mark: a quoted cell ends, and
-/// something other than a delimiter or the end of the line follows; or it never ends.
+/// Whether a quotation mark in `raw`, the bytes of a record that spans several lines, is unbalanced: the quoted cell is
+/// followed by something other than a delimiter or the end of a line, or it never ends.
 pub(crate) fn has_unbalanced_quote(raw: &[u8], delimiter: u8) -> bool {
     let mut at = 0;
     while at < raw.len() {
-        if raw[at] != b'"' {
-            at = unquoted_cell_end(raw, at, delimiter);
-        } else {
-            match quoted_cell_end(raw, at + 1) {
-                None => return true,
-                Some(after) => match raw.get(after) {
-                    None => return false,
-                    Some(&b) if b == delimiter || b == b'\n' || b == b'\r' => at = after,
-                    Some(_) => return true,
-                },
+        if raw[at] == b'"' {
+            let Some(end) = quoted_cell_end(raw, at + 1) else {
+                return true;
+            };
+            match raw.get(end) {
+                None => return false,
+                Some(&b) if b == delimiter || b == b'\n' || b == b'\r' => at = end,
+                Some(_) => return true,
             }
+        } else {
+            at = unquoted_cell_end(raw, at, delimiter);
         }
         at += 1;
     }
     false
 }
 
-/// The end of a cell without quotes.
-fn unquoted_cell_end(raw: &[u8], from: usize, delimiter: u8) -> usize {
-    memchr::memchr3(delimiter, b'\n', b'\r', &raw[from..]).map_or(raw.len(), |end| from + end)
+/// The position of the delimiter or line ending after an unquoted cell.
+fn unquoted_cell_end(raw: &[u8], start: usize, delimiter: u8) -> usize {
+    memchr::memchr3(delimiter, b'\n', b'\r', &raw[start..]).map_or(raw.len(), |end| start + end)
 }
 
-/// Behind the closing mark; doubled ones are text.
+/// The position after the closing quotation mark; two in a row are one mark of the text.
 fn quoted_cell_end(raw: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr::memchr(b'"', &raw[at..])? + 1;
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_of_several_lines_is_none() {
+    fn accepts_cells_of_several_lines() {
         for raw in [
             "a,\"two\nlines\",b",
             "\"two\r\nlines\"\r\n",
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_closed_mid_line_or_never_is() {
+    fn finds_quotes_that_close_mid_line_or_never() {
         for raw in [
             "\"Ana,1\nBob,2\n\"Eve,3",
             "a,\"open\nb,c\n",

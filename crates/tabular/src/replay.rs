@@ -1,31 +1,34 @@
-//! A reader that remembers the record it is in, so that a record can be read again in another way.
+//! A reader that remembers the current record, so that the record can be read a second time in another way.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
-/// The most bytes of one record: an open quotation mark must not take the rest of the file into memory.
+/// The most bytes of one record. An unclosed quotation mark must not load the rest of the file into memory.
 pub(crate) const MAX_RECORD_BYTES: u64 = 1024 * 1024;
 
-/// Forgotten bytes are dropped when there are this many, not one by one.
+/// Consumed bytes are removed from the buffer in portions of at least this size, because each removal moves the rest.
 const COMPACT_THRESHOLD_BYTES: usize = 256 * 1024;
 
-/// One record had more than [`MAX_RECORD`] bytes.
+/// Bytes read at a time while a line is skipped.
+const SKIP_CHUNK_BYTES: usize = 16 * 1024;
+
+/// One record exceeds [`MAX_RECORD_BYTES`].
 #[derive(Debug, thiserror::Error)]
-#[error("a record without an end")]
+#[error("the record is too long")]
 pub(crate) struct RecordTooLong;
 
-/// Passes bytes on and keeps those since the mark.
+/// Passes bytes through and keeps those since the mark. All offsets count from the start of the text.
 pub(crate) struct ReplayReader<R> {
     inner: R,
     buffer: Vec<u8>,
-    /// Offset in the text of `kept[0]`.
+    /// Offset of `buffer[0]`.
     buffer_start: u64,
     /// Offset of the next byte to give.
     position: u64,
-    /// Where the record under way begins.
+    /// Offset at which the current record begins.
     mark: u64,
 }
 
@@ -40,12 +43,12 @@ impl<R: AsyncRead + Unpin> ReplayReader<R> {
         }
     }
 
-    /// A record begins at this offset; what is before it is no longer needed.
+    /// States that a record begins at `offset`; earlier bytes may be dropped.
     pub(crate) fn mark(&mut self, offset: u64) {
         self.mark = offset;
-        let superfluous = (offset - self.buffer_start) as usize;
-        if superfluous >= COMPACT_THRESHOLD_BYTES {
-            self.buffer.drain(..superfluous);
+        let consumed = (offset - self.buffer_start) as usize;
+        if consumed >= COMPACT_THRESHOLD_BYTES {
+            self.buffer.drain(..consumed);
             self.buffer_start = offset;
         }
     }
@@ -57,35 +60,32 @@ impl<R: AsyncRead + Unpin> ReplayReader<R> {
         &self.buffer[from..to]
     }
 
-    /// Everything kept from the mark on.
+    /// All buffered bytes from the mark on.
     pub(crate) fn from_mark(&self) -> &[u8] {
         &self.buffer[(self.mark - self.buffer_start) as usize..]
     }
 
-    /// Gives the bytes from `offset` on again; it must not be before the mark.
+    /// Moves back to `offset`, which must not be before the mark, and marks it.
     pub(crate) fn rewind(&mut self, offset: u64) {
         self.position = offset;
         self.mark(offset);
     }
 
-    /// Goes past the end of the line that `offset` is in, whatever its length; gives the offset after it.
+    /// Skips the line that contains `offset`, whatever its length. Returns the offset after the line.
     pub(crate) async fn skip_line(&mut self, offset: u64) -> io::Result<u64> {
-        use tokio::io::AsyncReadExt;
         self.rewind(offset);
-        let mut chunk = vec![0; 16 * 1024];
+        let mut chunk = vec![0; SKIP_CHUNK_BYTES];
         loop {
-            self.mark = self.position;
-            let before = self.position;
-            let read = self.read(&mut chunk).await?;
-            let end = chunk[..read].iter().position(|&b| b == b'\n' || b == b'\r');
-            match end {
-                Some(end) => {
-                    let after = before + end as u64 + 1;
-                    self.rewind(after);
-                    return Ok(after);
-                }
-                None if read == 0 => return Ok(before),
-                None => self.mark(self.position),
+            let start = self.position;
+            self.mark(start);
+            let length = self.read(&mut chunk).await?;
+            if length == 0 {
+                return Ok(start);
+            }
+            if let Some(end) = memchr::memchr2(b'\n', b'\r', &chunk[..length]) {
+                let next_line = start + end as u64 + 1;
+                self.rewind(next_line);
+                return Ok(next_line);
             }
         }
     }
@@ -95,24 +95,24 @@ impl<R: AsyncRead + Unpin> AsyncRead for ReplayReader<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
+        output: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.position > this.mark + MAX_RECORD_BYTES {
             return Poll::Ready(Err(io::Error::other(RecordTooLong)));
         }
-        let known = (this.position - this.buffer_start) as usize;
-        if known < this.buffer.len() {
-            let again = (this.buffer.len() - known).min(buffer.remaining());
-            buffer.put_slice(&this.buffer[known..known + again]);
-            this.position += again as u64;
+        let buffered = &this.buffer[(this.position - this.buffer_start) as usize..];
+        if !buffered.is_empty() {
+            let length = buffered.len().min(output.remaining());
+            output.put_slice(&buffered[..length]);
+            this.position += length as u64;
             return Poll::Ready(Ok(()));
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.inner).poll_read(cx, buffer))?;
-        let read = &buffer.filled()[before..];
-        this.buffer.extend_from_slice(read);
-        this.position += read.len() as u64;
+        let filled = output.filled().len();
+        ready!(Pin::new(&mut this.inner).poll_read(cx, output))?;
+        let new = &output.filled()[filled..];
+        this.buffer.extend_from_slice(new);
+        this.position += new.len() as u64;
         Poll::Ready(Ok(()))
     }
 }
@@ -120,34 +120,36 @@ impl<R: AsyncRead + Unpin> AsyncRead for ReplayReader<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncReadExt;
 
     #[tokio::test]
-    async fn a_record_can_be_read_again_and_no_earlier_one() {
+    async fn replays_the_current_record_and_drops_earlier_ones() {
         let text: Vec<u8> = (0..600_000u32).map(|n| (n % 251) as u8).collect();
-        let mut tape = ReplayReader::new(text.as_slice());
+        let mut reader = ReplayReader::new(text.as_slice());
         let mut chunk = vec![0; 300_000];
-        tape.read_exact(&mut chunk).await.expect("first half");
-        tape.mark(290_000);
-        assert_eq!(tape.since_mark(300_000), &text[290_000..300_000]);
-        tape.rewind(290_005);
-        let mut rest = Vec::new();
-        tape.read_to_end(&mut rest).await.expect("the rest");
-        assert_eq!(rest, &text[290_005..]);
-        assert!(tape.buffer.len() <= 600_000 - 290_000);
+        reader.read_exact(&mut chunk).await.expect("first half");
+        reader.mark(290_000);
+        assert_eq!(reader.since_mark(300_000), &text[290_000..300_000]);
+        reader.rewind(290_005);
+        let mut remainder = Vec::new();
+        reader
+            .read_to_end(&mut remainder)
+            .await
+            .expect("the remainder");
+        assert_eq!(remainder, &text[290_005..]);
+        assert!(reader.buffer.len() <= 600_000 - 290_000);
     }
 
     #[tokio::test]
-    async fn a_line_of_any_length_is_skipped_without_keeping_it() {
+    async fn skips_a_line_of_any_length_without_buffering_it() {
         let mut text = b"start".to_vec();
         text.extend(vec![b'x'; 5 * MAX_RECORD_BYTES as usize]);
         text.extend_from_slice(b"\nnext");
-        let mut tape = ReplayReader::new(text.as_slice());
-        let after = tape.skip_line(0).await.expect("skipped");
-        assert_eq!(after as usize, text.len() - 4);
-        assert!(tape.buffer.len() < 2 * COMPACT_THRESHOLD_BYTES);
-        let mut rest = String::new();
-        tape.read_to_string(&mut rest).await.expect("text");
-        assert_eq!(rest, "next");
+        let mut reader = ReplayReader::new(text.as_slice());
+        let next_line = reader.skip_line(0).await.expect("skipped");
+        assert_eq!(next_line as usize, text.len() - 4);
+        assert!(reader.buffer.len() < 2 * COMPACT_THRESHOLD_BYTES);
+        let mut remainder = String::new();
+        reader.read_to_string(&mut remainder).await.expect("text");
+        assert_eq!(remainder, "next");
     }
 }

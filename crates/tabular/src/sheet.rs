@@ -1,165 +1,181 @@
-//! The first sheet of a workbook as CSV. A workbook cannot be streamed: its index is at the file's end and its texts
-//! are in one list, so both are in memory. Hence the bounds; a million rows take about a tenth of them.
+//! Converts the first sheet of a workbook to CSV.
+//!
+//! A workbook cannot be streamed: its index is at the end of the file, and all its texts are in one list. Both are kept in
+//! memory, hence the limits below. A million rows take about a tenth of them.
 
+use std::fmt::Display;
 use std::io::{Cursor, Read, Write};
 
 use calamine::{DataRef, ExcelDateTime, Reader, Xlsx};
+use futures::stream;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::mpsc::{self, Sender};
+use tokio_util::io::StreamReader;
 
 use crate::TableProblem;
+use crate::readers::BoxedReader;
 
 /// The most bytes of a workbook as uploaded.
 pub const MAX_WORKBOOK_BYTES: u64 = 100 * 1024 * 1024;
 
-/// The most bytes of a sheet, unpacked; it is read cell by cell.
+/// The delimiter of the CSV that a sheet becomes.
+pub(crate) const DELIMITER: u8 = b',';
+
+/// The most bytes of one sheet, unpacked. It is read cell by cell.
 const MAX_SHEET_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// The most bytes of everything else, unpacked; the list of texts is kept in memory.
+/// The most bytes of all other parts together, unpacked. The list of texts is among them and is kept in memory.
 const MAX_OTHER_PARTS_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The most columns of a sheet that are read (Excel's own limit is 16,384).
-const MAX_COLUMNS: usize = 16_384;
+/// The most columns of a sheet that are read; Excel itself has no more.
+const MAX_COLUMNS: u32 = 16_384;
 
-/// Bytes handed over at a time.
+/// Bytes of CSV in a chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Reads a whole workbook and gives its first sheet as comma-separated UTF-8, in chunks; errors are for people.
+/// Chunks that wait for the reader; conversion pauses when there are more.
+const MAX_WAITING_CHUNKS: usize = 2;
+
+type Chunk = Result<Cursor<Vec<u8>>, TableProblem>;
+
+/// Loads a workbook and returns its first sheet as CSV in UTF-8.
 pub(crate) async fn read_first_sheet(
     file: impl AsyncRead + Unpin,
-) -> Result<Receiver<Result<Vec<u8>, TableProblem>>, TableProblem> {
-    let mut bytes = Vec::new();
+) -> Result<BoxedReader, TableProblem> {
+    let mut workbook = Vec::new();
     file.take(MAX_WORKBOOK_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(TableProblem::Io)?;
-    if bytes.len() as u64 > MAX_WORKBOOK_BYTES {
+        .read_to_end(&mut workbook)
+        .await?;
+    if workbook.len() as u64 > MAX_WORKBOOK_BYTES {
         return Err(TableProblem::WorkbookTooLarge);
     }
-    let (out, chunks) = mpsc::channel(2);
+    let (chunks, mut received) = mpsc::channel(MAX_WAITING_CHUNKS);
     tokio::task::spawn_blocking(move || {
-        if let Err(problem) = write_sheet_as_csv(bytes, &out) {
-            // Where nobody listens any more there is nobody to tell.
-            let _ = out.blocking_send(Err(problem));
+        if let Err(problem) = write_sheet_as_csv(workbook, &chunks) {
+            // This fails only if the reader was dropped, and then the problem has no reader either.
+            let _ = chunks.blocking_send(Err(problem));
         }
     });
-    Ok(chunks)
+    let chunks = stream::poll_fn(move |cx| received.poll_recv(cx));
+    Ok(Box::new(StreamReader::new(chunks)))
 }
 
-fn write_sheet_as_csv(
-    bytes: Vec<u8>,
-    out: &Sender<Result<Vec<u8>, TableProblem>>,
-) -> Result<(), TableProblem> {
-    let broken = |error: &dyn std::fmt::Display| TableProblem::Workbook {
-        detail: error.to_string(),
-    };
-    check_unpacked_sizes(&bytes)?;
-    let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
-    let Some(first) = book.sheet_names().first().cloned() else {
-        return Err(TableProblem::Empty);
-    };
-    let mut cells = book
+/// Sends the first sheet as CSV, in chunks; stops early if the reader was dropped.
+fn write_sheet_as_csv(workbook: Vec<u8>, chunks: &Sender<Chunk>) -> Result<(), TableProblem> {
+    check_unpacked_sizes(&workbook)?;
+    let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(workbook)).map_err(unreadable)?;
+    let sheets = workbook.sheet_names();
+    let first = sheets.first().cloned().ok_or(TableProblem::Empty)?;
+    let mut cells = workbook
         .worksheet_cells_reader(&first)
-        .map_err(|error| broken(&error))?;
-    let mut text = Vec::with_capacity(2 * CHUNK_BYTES);
+        .map_err(unreadable)?;
+    let mut csv = Vec::with_capacity(2 * CHUNK_BYTES);
     let (mut row, mut column) = (None, 0);
-    while let Some(cell) = cells.next_cell().map_err(|error| broken(&error))? {
-        let (at_row, at_column) = (cell.get_position().0, cell.get_position().1 as usize);
-        if row != Some(at_row) {
+    // Cells come in order of rows and columns; empty ones are left out.
+    while let Some(cell) = cells.next_cell().map_err(unreadable)? {
+        let (cell_row, cell_column) = cell.get_position();
+        if row != Some(cell_row) {
             if row.is_some() {
-                text.push(b'\n');
+                csv.push(b'\n');
             }
-            (row, column) = (Some(at_row), 0);
-            if text.len() >= CHUNK_BYTES
-                && out.blocking_send(Ok(std::mem::take(&mut text))).is_err()
-            {
-                return Ok(());
+            (row, column) = (Some(cell_row), 0);
+            if csv.len() >= CHUNK_BYTES {
+                let chunk = Cursor::new(std::mem::take(&mut csv));
+                if chunks.blocking_send(Ok(chunk)).is_err() {
+                    return Ok(());
+                }
             }
         }
-        if at_column >= MAX_COLUMNS {
+        if cell_column >= MAX_COLUMNS {
             continue;
         }
-        while column < at_column {
-            text.push(b',');
+        while column < cell_column {
+            csv.push(DELIMITER);
             column += 1;
         }
-        write_cell(&mut text, cell.get_value());
+        write_cell(&mut csv, cell.get_value());
     }
-    text.push(b'\n');
-    let _ = out.blocking_send(Ok(text));
+    csv.push(b'\n');
+    let _ = chunks.blocking_send(Ok(Cursor::new(csv)));
     Ok(())
 }
 
-/// Unpacks everything once into nothing: sizes that a zip file declares of itself prove nothing.
-fn check_unpacked_sizes(bytes: &[u8]) -> Result<(), TableProblem> {
-    let broken = |error: &dyn std::fmt::Display| TableProblem::Workbook {
-        detail: error.to_string(),
-    };
-    let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
-    if zip.index_for_name("[Content_Types].xml").is_none() {
+/// Checks that the parts of a workbook stay within the limits. Unpacks each part once and discards it, because the sizes
+/// that a zip file declares can be false.
+fn check_unpacked_sizes(workbook: &[u8]) -> Result<(), TableProblem> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(workbook)).map_err(unreadable)?;
+    if archive.index_for_name("[Content_Types].xml").is_none() {
         return Err(TableProblem::NotATable {
             found: "a zip archive",
         });
     }
-    let mut room = MAX_OTHER_PARTS_BYTES;
-    for index in 0..zip.len() {
-        let part = zip.by_index(index).map_err(|error| broken(&error))?;
-        let name = part.name().map_err(|error| broken(&error))?;
-        let (sheet, media) = (
-            name.starts_with("xl/worksheets/"),
-            name.starts_with("xl/media/"),
-        );
-        if media {
+    let mut other_parts_bytes = 0;
+    for index in 0..archive.len() {
+        let part = archive.by_index(index).map_err(unreadable)?;
+        let name = part.name().map_err(unreadable)?;
+        // Pictures are never unpacked.
+        if name.starts_with("xl/media/") {
             continue;
         }
-        let limit = if sheet { MAX_SHEET_BYTES } else { room };
-        let size = std::io::copy(&mut part.take(limit + 1), &mut std::io::sink())
-            .map_err(|error| broken(&error))?;
+        let is_sheet = name.starts_with("xl/worksheets/");
+        let limit = if is_sheet {
+            MAX_SHEET_BYTES
+        } else {
+            MAX_OTHER_PARTS_BYTES - other_parts_bytes
+        };
+        let size =
+            std::io::copy(&mut part.take(limit + 1), &mut std::io::sink()).map_err(unreadable)?;
         if size > limit {
             return Err(TableProblem::WorkbookTooLarge);
         }
-        if !sheet {
-            room -= size;
+        if !is_sheet {
+            other_parts_bytes += size;
         }
     }
     Ok(())
 }
 
-/// A cell as CSV: numbers whole, dates as people write them in files.
-fn write_cell(text: &mut Vec<u8>, value: &DataRef<'_>) {
+fn unreadable(error: impl Display) -> TableProblem {
+    TableProblem::Workbook {
+        detail: error.to_string(),
+    }
+}
+
+/// Appends a cell: numbers without an exponent, dates in ISO 8601, texts in quotation marks.
+fn write_cell(csv: &mut Vec<u8>, value: &DataRef<'_>) {
     // Writing to a vector does not fail.
     let _ = match value {
-        DataRef::Int(number) => write!(text, "{number}"),
-        DataRef::Float(number) => write!(text, "{}", format_decimal(*number)),
-        DataRef::String(string) => return write_quoted(text, string),
-        DataRef::SharedString(string) => return write_quoted(text, string),
-        DataRef::Bool(yes) => write!(text, "{}", if *yes { "TRUE" } else { "FALSE" }),
-        DataRef::DateTime(at) => write!(text, "{}", format_date(*at)),
-        DataRef::DateTimeIso(string) | DataRef::DurationIso(string) => {
-            return write_quoted(text, string);
-        }
-        DataRef::Error(error) => write!(text, "{error}"),
+        DataRef::Int(number) => write!(csv, "{number}"),
+        DataRef::Float(number) => write!(csv, "{}", format_decimal(*number)),
+        DataRef::String(text) => return write_quoted(csv, text),
+        DataRef::SharedString(text) => return write_quoted(csv, text),
+        DataRef::Bool(true) => write!(csv, "TRUE"),
+        DataRef::Bool(false) => write!(csv, "FALSE"),
+        DataRef::DateTime(date) => write!(csv, "{}", format_date(*date)),
+        DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => return write_quoted(csv, text),
+        DataRef::Error(error) => write!(csv, "{error}"),
         DataRef::Empty => Ok(()),
     };
 }
 
-fn write_quoted(text: &mut Vec<u8>, string: &str) {
-    text.push(b'"');
-    text.extend_from_slice(string.replace('"', "\"\"").as_bytes());
-    text.push(b'"');
+fn write_quoted(csv: &mut Vec<u8>, text: &str) {
+    csv.push(b'"');
+    csv.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    csv.push(b'"');
 }
 
-/// As Excel shows it: 15 significant digits, never an exponent.
+/// A number as Excel shows it: 15 significant digits, never an exponent.
 fn format_decimal(number: f64) -> String {
     let rounded: f64 = format!("{number:.14e}").parse().unwrap_or(number);
-    format!("{rounded}")
+    rounded.to_string()
 }
 
-fn format_date(at: ExcelDateTime) -> String {
-    if at.is_duration() {
-        return format_decimal(at.as_f64());
+/// A date, with the time if there is one; a duration as a number of days.
+fn format_date(date: ExcelDateTime) -> String {
+    if date.is_duration() {
+        return format_decimal(date.as_f64());
     }
-    match at.to_ymd_hms_milli() {
+    match date.to_ymd_hms_milli() {
         (year, month, day, 0, 0, 0, _) => format!("{year:04}-{month:02}-{day:02}"),
         (year, month, day, hour, minute, second, _) => {
             format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
@@ -172,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_come_out_whole() {
+    fn numbers_have_no_exponent_and_no_rounding_error() {
         assert_eq!(format_decimal(5_511_987_654_321.0), "5511987654321");
         assert_eq!(format_decimal(999_999_999_999_999.0), "999999999999999");
         assert_eq!(format_decimal(0.1 + 0.2), "0.3");

@@ -1,114 +1,64 @@
-//! From the bytes of a file to its text in UTF-8, whatever it was packed or written in.
+//! Turns the bytes of a file into UTF-8 text: detects what the file is, unpacks it and decodes it.
 
-use std::io::{self, Cursor};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::io::Cursor;
 
-use async_compression::tokio::bufread::GzipDecoder;
 use encoding_rs::{Encoding, UTF_8};
-use tokio::io::{AsyncRead, AsyncReadExt, BufReader, ReadBuf};
-use tokio::sync::mpsc::Receiver;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::encoding::{self, DetectedEncoding, Utf8Reader};
-use crate::{ReadOptions, TableProblem, sheet};
+use crate::encoding::{self, DetectedEncoding};
+use crate::format::{FileKind, ReadOptions};
+use crate::readers::{BoundedReader, BoxedReader, gunzip};
+use crate::transcode::Utf8Reader;
+use crate::{TableProblem, sheet};
 
-/// The most bytes of text that one import reads: gzip may hold a thousand times its size.
-pub(crate) const MAX_TEXT_BYTES: u64 = 32 * 1024 * 1024 * 1024;
+/// The most bytes of text that one import reads. Gzip can expand to a thousand times the size of the upload.
+const MAX_TEXT_BYTES: u64 = 32 * 1024 * 1024 * 1024;
 
-/// The bytes that detection looks at.
+/// How many bytes at the start of a file are examined.
 const SAMPLE_BYTES: usize = 64 * 1024;
 
-pub(crate) type BoxedReader = Box<dyn AsyncRead + Send + Unpin>;
+const GZIP_SIGNATURE: &[u8] = &[0x1f, 0x8b];
+const ZIP_SIGNATURE: &[u8] = b"PK\x03\x04";
+const UTF_8_BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// A file's text.
+/// The text of a file, and what was detected on the way to it.
 pub(crate) struct TextSource {
-    /// All of it.
+    /// The whole text.
     pub(crate) text: BoxedReader,
-    /// Its beginning.
+    /// The first characters of the text.
     pub(crate) sample: String,
-    /// Whether the sample is all of it.
+    /// Whether the sample is the whole text.
     pub(crate) is_sample_complete: bool,
-    pub(crate) kind: &'static str,
+    pub(crate) kind: FileKind,
     pub(crate) gzip: bool,
     pub(crate) encoding: &'static Encoding,
-    /// Nothing but ASCII in the sample: the encoding is a guess that the rest may refute.
+    /// Whether the sample is all ASCII, so that `encoding` is a guess that later bytes may contradict.
     pub(crate) ascii_so_far: bool,
 }
 
-/// Unpacks and decodes.
+/// Opens a file as text.
 pub(crate) async fn open_text(
     file: impl AsyncRead + Send + Unpin + 'static,
-    wanted: &ReadOptions,
+    options: &ReadOptions,
 ) -> Result<TextSource, TableProblem> {
-    let (start, file) = peek_start(Box::new(file)).await?;
-    let gzip = start.starts_with(&[0x1f, 0x8b]);
-    let (start, file) = if gzip {
-        let mut unpacked = GzipDecoder::new(BufReader::with_capacity(SAMPLE_BYTES, file));
-        unpacked.multiple_members(true);
-        peek_start(Box::new(GunzipReader { inner: unpacked })).await?
+    let (mut start, mut file) = peek_start(Box::new(file)).await?;
+    let gzip = start.starts_with(GZIP_SIGNATURE);
+    if gzip {
+        (start, file) = peek_start(gunzip(file)).await?;
+    }
+    file = Box::new(BoundedReader::new(file, MAX_TEXT_BYTES));
+    let (kind, detected) = if start.starts_with(ZIP_SIGNATURE) {
+        (start, file) = peek_start(sheet::read_first_sheet(file).await?).await?;
+        (FileKind::Xlsx, DetectedEncoding::Known(UTF_8))
     } else {
-        (start, file)
+        reject_other_formats(&start)?;
+        (FileKind::Csv, choose_encoding(&start, options)?)
     };
-    let file: BoxedReader = Box::new(BoundedReader {
-        inner: file,
-        left: MAX_TEXT_BYTES,
-    });
-    if start.starts_with(b"PK\x03\x04") {
-        let chunks = sheet::read_first_sheet(file).await?;
-        let (start, file) = peek_start(Box::new(ChunkReader {
-            chunks,
-            chunk: Cursor::new(Vec::new()),
-        }))
-        .await?;
-        return decode_text(file, start, UTF_8, false, "xlsx", gzip).await;
-    }
-    if let Some(found) = detect_other_format(&start) {
-        return Err(TableProblem::NotATable { found });
-    }
-    let whole = start.len() < SAMPLE_BYTES;
-    let detected = match &wanted.encoding {
-        None => encoding::detect(&start, whole, wanted.top_level_domain.as_deref()),
-        Some(name) => DetectedEncoding::Known(
-            encoding::for_label(name)
-                .ok_or_else(|| TableProblem::UnknownEncoding { name: name.clone() })?,
-        ),
-    };
-    let (encoding, ascii) = match detected {
+    let (encoding, ascii_so_far) = match detected {
         DetectedEncoding::Known(encoding) => (encoding, false),
         DetectedEncoding::AsciiOnly => (UTF_8, true),
     };
-    decode_text(file, start, encoding, ascii, "csv", gzip).await
-}
-
-async fn decode_text(
-    file: BoxedReader,
-    start: Vec<u8>,
-    encoding: &'static Encoding,
-    ascii: bool,
-    kind: &'static str,
-    gzip: bool,
-) -> Result<TextSource, TableProblem> {
-    let whole = start.len() < SAMPLE_BYTES;
-    let (sample, text): (String, BoxedReader) = if encoding == UTF_8 {
-        // As it is: wrong bytes stay in their cell. A byte order mark is no text.
-        let mark = if start.starts_with(b"\xef\xbb\xbf") {
-            3
-        } else {
-            0
-        };
-        let mut file = file;
-        let mut skipped = [0; 3];
-        file.read_exact(&mut skipped[..mark])
-            .await
-            .map_err(to_table_problem)?;
-        (String::from_utf8_lossy(&start[mark..]).into_owned(), file)
-    } else {
-        let (sample, _) = encoding.decode_with_bom_removal(&start);
-        (
-            sample.into_owned(),
-            Box::new(Utf8Reader::new(file, encoding)),
-        )
-    };
+    let (sample, text) = decode(file, &start, encoding).await?;
     if sample.contains('\0') {
         return Err(TableProblem::NotATable {
             found: "a binary file",
@@ -117,119 +67,81 @@ async fn decode_text(
     Ok(TextSource {
         text,
         sample,
-        is_sample_complete: whole,
+        is_sample_complete: is_whole_file(&start),
         kind,
         gzip,
         encoding,
-        ascii_so_far: ascii,
+        ascii_so_far,
     })
 }
 
-/// The file's beginning, and the file from its beginning.
+/// The start of a file, and the file from its start.
 async fn peek_start(mut file: BoxedReader) -> Result<(Vec<u8>, BoxedReader), TableProblem> {
     let mut start = Vec::with_capacity(SAMPLE_BYTES);
     (&mut file)
         .take(SAMPLE_BYTES as u64)
         .read_to_end(&mut start)
-        .await
-        .map_err(to_table_problem)?;
-    let again = Cursor::new(start.clone()).chain(file);
-    Ok((start, Box::new(again)))
+        .await?;
+    let whole = Cursor::new(start.clone()).chain(file);
+    Ok((start, Box::new(whole)))
 }
 
-/// Files people mistake for tables, by their first bytes.
-fn detect_other_format(start: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 5] = [
+fn is_whole_file(start: &[u8]) -> bool {
+    start.len() < SAMPLE_BYTES
+}
+
+/// Names files that are commonly mistaken for tables, by their first bytes.
+fn reject_other_formats(start: &[u8]) -> Result<(), TableProblem> {
+    let signatures: [(&[u8], &str); 5] = [
         (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)"),
         (b"%PDF", "a PDF document"),
         (b"{\\rtf", "a rich text document"),
         (b"PK\x05\x06", "an empty zip archive"),
         (b"\x89PNG", "a picture"),
     ];
-    known
-        .iter()
-        .find(|(magic, _)| start.starts_with(magic))
-        .map(|(_, name)| *name)
-}
-
-/// What an error from anywhere below is about.
-pub(crate) fn to_table_problem(error: io::Error) -> TableProblem {
-    match error.downcast::<TableProblem>() {
-        Ok(problem) => problem,
-        Err(error) => TableProblem::Io(error),
+    match signatures
+        .into_iter()
+        .find(|(signature, _)| start.starts_with(signature))
+    {
+        Some((_, found)) => Err(TableProblem::NotATable { found }),
+        None => Ok(()),
     }
 }
 
-/// Gzip's own complaints are about the file, not about the way to it.
-struct GunzipReader<R> {
-    inner: R,
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for GunzipReader<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let polled = ready!(Pin::new(&mut self.inner).poll_read(cx, buffer));
-        Poll::Ready(polled.map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData
-            | io::ErrorKind::InvalidInput
-            | io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::Other => io::Error::other(TableProblem::DamagedGzip),
-            _ => error,
-        }))
+/// The encoding that the operator named, else the detected one.
+fn choose_encoding(start: &[u8], options: &ReadOptions) -> Result<DetectedEncoding, TableProblem> {
+    let Some(label) = &options.encoding else {
+        let domain = options.top_level_domain.as_deref();
+        return Ok(encoding::detect(start, is_whole_file(start), domain));
+    };
+    match encoding::for_label(label) {
+        Some(encoding) => Ok(DetectedEncoding::Known(encoding)),
+        None => Err(TableProblem::UnknownEncoding {
+            name: label.clone(),
+        }),
     }
 }
 
-/// Ends in an error instead of growing without end.
-struct BoundedReader<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for BoundedReader<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
-        let read = (buffer.filled().len() - before) as u64;
-        match self.left.checked_sub(read) {
-            Some(left) => {
-                self.left = left;
-                Poll::Ready(Ok(()))
-            }
-            None => Poll::Ready(Err(io::Error::other(TableProblem::TooLarge))),
+/// The sample and the whole text in UTF-8, without a byte order mark.
+async fn decode(
+    mut file: BoxedReader,
+    start: &[u8],
+    encoding: &'static Encoding,
+) -> Result<(String, BoxedReader), TableProblem> {
+    if encoding != UTF_8 {
+        let (sample, _) = encoding.decode_with_bom_removal(start);
+        return Ok((
+            sample.into_owned(),
+            Box::new(Utf8Reader::new(file, encoding)),
+        ));
+    }
+    // Invalid bytes stay as they are: they damage one cell, which is reported with its row.
+    let sample = match start.strip_prefix(UTF_8_BOM) {
+        Some(sample) => {
+            file.read_exact(&mut [0; UTF_8_BOM.len()]).await?;
+            sample
         }
-    }
-}
-
-/// What the workbook's reader hands over.
-struct ChunkReader {
-    chunks: Receiver<Result<Vec<u8>, TableProblem>>,
-    chunk: Cursor<Vec<u8>>,
-}
-
-impl AsyncRead for ChunkReader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        loop {
-            let before = buffer.filled().len();
-            ready!(Pin::new(&mut self.chunk).poll_read(cx, buffer))?;
-            if buffer.filled().len() > before {
-                return Poll::Ready(Ok(()));
-            }
-            match ready!(self.chunks.poll_recv(cx)) {
-                None => return Poll::Ready(Ok(())),
-                Some(Ok(chunk)) => self.chunk = Cursor::new(chunk),
-                Some(Err(problem)) => return Poll::Ready(Err(io::Error::other(problem))),
-            }
-        }
-    }
+        None => start,
+    };
+    Ok((String::from_utf8_lossy(sample).into_owned(), file))
 }

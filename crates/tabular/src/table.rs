@@ -1,112 +1,94 @@
-//! Records of a table, one at a time.
+//! Reads a table record by record.
 
 use std::borrow::Cow;
 
 use csv_async::{AsyncReader, AsyncReaderBuilder, ByteRecord};
 use encoding_rs::WINDOWS_1252;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::format::{DetectedFormat, FileKind, ReadOptions};
+use crate::readers::BoxedReader;
 use crate::replay::{RecordTooLong, ReplayReader};
-use crate::source::{self, BoxedReader, TextSource};
-use crate::{DetectedFormat, ReadOptions, TableProblem, dialect, encoding, quotes};
+use crate::source::{self, TextSource};
+use crate::{TableProblem, dialect, encoding, quotes, sheet};
 
-/// What of a line is kept that has no end of its own.
+/// How much of a line is kept in a record with an unclosed quotation mark; such a line may have any length.
 const MAX_REJECTED_LINE_BYTES: usize = 4096;
 
-/// How a record came about.
+/// Bytes that the CSV parser reads at a time.
+const CSV_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Whether a record is as the file has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordShape {
-    /// As the file has it.
+    /// The record is complete.
     Complete,
-    /// A quotation mark is opened in it and not closed before other rows: this is its first line alone, quotation
-    /// marks and all; the lines below are records of their own.
+    /// A quotation mark in the record is not closed before other rows begin. The record consists of its first line alone,
+    /// split at the delimiters, quotation marks included; the lines after it are records of their own.
     UnclosedQuote,
 }
 
-/// A table under way.
+/// A table, read from its start to its end.
 pub struct Table {
     reader: AsyncReader<ReplayReader<BoxedReader>>,
     /// Offset in the text at which `reader` began.
     reader_start: u64,
     header: ByteRecord,
     format: DetectedFormat,
-    /// Whether nothing has told UTF-8 from a legacy encoding yet.
+    /// Whether all text so far is ASCII in a file whose encoding is still open.
     ascii_so_far: bool,
+    /// Whether such a file turned out to be windows-1252.
     is_windows_1252: bool,
-    /// Of the record last read.
+    /// The shape of the current record.
     shape: RecordShape,
-    /// Whether lines end in a carriage return and a line feed.
     ends_in_crlf: bool,
 }
 
 impl Table {
-    /// Finds out how to read a file, and reads its header.
+    /// Detects the format of a file and reads its header.
     pub async fn open(
         file: impl AsyncRead + Send + Unpin + 'static,
-        wanted: &ReadOptions,
+        options: &ReadOptions,
     ) -> Result<Self, TableProblem> {
-        let TextSource {
-            mut text,
-            sample,
-            is_sample_complete: whole,
-            kind,
-            gzip,
-            encoding,
-            ascii_so_far: ascii,
-        } = source::open_text(file, wanted).await?;
-        let sep = dialect::parse_sep_line(&sample).filter(|_| kind == "csv");
-        let mut records = sample.as_str();
-        if let Some((_, length)) = sep {
-            use tokio::io::AsyncReadExt;
-            let mut line = vec![0; length];
-            text.read_exact(&mut line)
-                .await
-                .map_err(source::to_table_problem)?;
-            records = &sample[length..];
-        }
-        let delimiter = match (wanted.delimiter, sep) {
-            _ if kind == "xlsx" => b',',
-            (Some(wanted), _) => wanted,
-            (None, Some((told, _))) => told,
-            (None, None) => dialect::detect_delimiter(records, whole).await,
-        };
-        let found = DetectedFormat {
-            kind,
-            gzip,
-            encoding: encoding.name(),
-            delimiter,
-        };
-        let reader = csv_reader(ReplayReader::new(text), delimiter);
+        let mut source = source::open_text(file, options).await?;
+        let delimiter = choose_delimiter(&mut source, options).await?;
         let mut table = Self {
-            reader,
+            reader: csv_reader(ReplayReader::new(source.text), delimiter),
             reader_start: 0,
             header: ByteRecord::new(),
-            format: found,
-            ascii_so_far: ascii,
+            format: DetectedFormat {
+                kind: source.kind,
+                gzip: source.gzip,
+                encoding: source.encoding.name(),
+                delimiter,
+            },
+            ascii_so_far: source.ascii_so_far,
             is_windows_1252: false,
             shape: RecordShape::Complete,
             ends_in_crlf: false,
         };
-        let mut header = ByteRecord::new();
-        if table.read_record(&mut header).await?.is_none() {
-            return Err(TableProblem::Empty);
-        }
-        // The reader stops behind the first of them.
-        table.ends_in_crlf = table.current_bytes_untrimmed().ends_with(b"\r");
-        table.header = header;
+        table.read_header().await?;
         Ok(table)
     }
 
-    /// What the file turned out to be.
-    pub fn format(&self) -> DetectedFormat {
-        DetectedFormat {
-            encoding: if self.is_windows_1252 {
-                WINDOWS_1252.name()
-            } else {
-                self.format.encoding
-            },
-            ..self.format.clone()
+    async fn read_header(&mut self) -> Result<(), TableProblem> {
+        let mut header = ByteRecord::new();
+        if self.read_record(&mut header).await?.is_none() {
+            return Err(TableProblem::Empty);
         }
+        // Of a CRLF, the parser consumes the CR with this record and the LF with the next one.
+        self.ends_in_crlf = self.current_bytes_untrimmed().ends_with(b"\r");
+        self.header = header;
+        Ok(())
+    }
+
+    /// How the file is read.
+    pub fn format(&self) -> DetectedFormat {
+        let mut format = self.format.clone();
+        if self.is_windows_1252 {
+            format.encoding = WINDOWS_1252.name();
+        }
+        format
     }
 
     /// The cells of the header, as the file has them.
@@ -114,154 +96,163 @@ impl Table {
         &self.header
     }
 
-    /// The bytes of the record last read, the header first, as UTF-8 and without the end of the line; `None` where a quotation
-    /// mark in it is never closed.
-    pub fn current_bytes(&self) -> Option<Cow<'_, [u8]>> {
-        if self.shape == RecordShape::UnclosedQuote {
-            return None;
-        }
-        let raw = trim_line_endings(self.current_bytes_untrimmed());
-        Some(match self.is_windows_1252 {
-            true => Cow::Owned(encoding::decode_windows_1252(raw).into_bytes()),
-            false => Cow::Borrowed(raw),
-        })
-    }
-
-    /// What ends a line of the file: as it ends the header.
+    /// What ends a line of the file, judged by its header.
     pub fn line_ending(&self) -> &'static str {
         if self.ends_in_crlf { "\r\n" } else { "\n" }
     }
 
-    fn current_bytes_untrimmed(&self) -> &[u8] {
-        let end = self.reader_start + self.reader.position().byte();
-        self.reader.get_ref().since_mark(end)
-    }
-
-    /// Reads the next record that has anything in it; `None` at the end. Cells are UTF-8 but for damaged ones.
+    /// Reads the next record that is not blank; `None` at the end of the file. Cells are UTF-8, except damaged ones.
     pub async fn read_record(
         &mut self,
         record: &mut ByteRecord,
     ) -> Result<Option<RecordShape>, TableProblem> {
         loop {
-            let start = self.reader_start + self.reader.position().byte();
+            let start = self.position();
             self.reader.get_mut().mark(start);
-            let shape = match self.reader.read_byte_record(record).await {
+            let has_unclosed_quote = match self.reader.read_byte_record(record).await {
+                Ok(true) => self.has_swallowed_lines(record),
                 Ok(false) => return Ok(None),
-                Ok(true) if self.has_swallowed_lines(record) => {
-                    self.replace_by_first_line(start, record).await?;
-                    RecordShape::UnclosedQuote
-                }
-                Ok(true) => RecordShape::Complete,
                 Err(error) => {
-                    self.expect_too_long(error)?;
-                    self.replace_by_first_line(start, record).await?;
-                    RecordShape::UnclosedQuote
+                    expect_too_long(error)?;
+                    true
                 }
             };
-            if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
-                continue;
+            self.shape = if has_unclosed_quote {
+                self.replace_by_first_line(start, record).await?;
+                RecordShape::UnclosedQuote
+            } else {
+                RecordShape::Complete
+            };
+            if record.iter().any(|cell| !cell.trim_ascii().is_empty()) {
+                self.decode_legacy_cells(record);
+                return Ok(Some(self.shape));
             }
-            self.decode_legacy_cells(record);
-            self.shape = shape;
-            return Ok(Some(shape));
         }
     }
 
-    /// Whether a stray quotation mark took other lines into this record.
+    /// The bytes of the current record, or of the header before the first record, in UTF-8 and without the line ending.
+    /// `None` if a quotation mark in the record is not closed.
+    pub fn current_bytes(&self) -> Option<Cow<'_, [u8]>> {
+        if self.shape == RecordShape::UnclosedQuote {
+            return None;
+        }
+        let bytes = trim_line_endings(self.current_bytes_untrimmed());
+        Some(if self.is_windows_1252 {
+            Cow::Owned(encoding::decode_windows_1252(bytes).into_bytes())
+        } else {
+            Cow::Borrowed(bytes)
+        })
+    }
+
+    fn current_bytes_untrimmed(&self) -> &[u8] {
+        self.reader.get_ref().since_mark(self.position())
+    }
+
+    /// Offset in the text of the next byte to parse.
+    fn position(&self) -> u64 {
+        self.reader_start + self.reader.position().byte()
+    }
+
+    /// Whether an unclosed quotation mark drew other lines into this record.
     fn has_swallowed_lines(&self, record: &ByteRecord) -> bool {
-        let several_lines = memchr::memchr2(b'\n', b'\r', record.as_slice()).is_some();
-        let end = self.reader_start + self.reader.position().byte();
-        several_lines && {
-            let raw = self.reader.get_ref().since_mark(end);
-            quotes::has_unbalanced_quote(raw.trim_ascii_start(), self.format.delimiter)
+        let has_line_break = memchr::memchr2(b'\n', b'\r', record.as_slice()).is_some();
+        has_line_break && {
+            let bytes = self.current_bytes_untrimmed().trim_ascii_start();
+            quotes::has_unbalanced_quote(bytes, self.format.delimiter)
         }
     }
 
-    /// A record without an end is the file's fault; anything else that of the way to it.
-    fn expect_too_long(&self, error: csv_async::Error) -> Result<(), TableProblem> {
-        match error.into_kind() {
-            csv_async::ErrorKind::Io(error)
-                if error
-                    .get_ref()
-                    .is_some_and(|inner| inner.is::<RecordTooLong>()) =>
-            {
-                Ok(())
-            }
-            csv_async::ErrorKind::Io(error) => Err(source::to_table_problem(error)),
-            other => Err(TableProblem::Io(std::io::Error::other(format!(
-                "{other:?}"
-            )))),
-        }
-    }
-
-    /// Gives the first line of the record at `start` as cells, and goes on after it.
+    /// Reduces the record that begins at `start` to its first line, and continues after that line.
     async fn replace_by_first_line(
         &mut self,
         start: u64,
         record: &mut ByteRecord,
     ) -> Result<(), TableProblem> {
-        let next = csv_reader(
-            ReplayReader::new(Box::new(tokio::io::empty()) as BoxedReader),
-            self.format.delimiter,
-        );
-        let mut tape = std::mem::replace(&mut self.reader, next).into_inner();
-        tape.rewind(start);
-        let ahead = tape.from_mark();
-        let line_start = ahead
-            .iter()
-            .position(|&b| b != b'\n' && b != b'\r')
-            .unwrap_or(ahead.len());
-        let line = &ahead[line_start..];
+        let delimiter = self.format.delimiter;
+        let nothing: BoxedReader = Box::new(tokio::io::empty());
+        let nothing = csv_reader(ReplayReader::new(nothing), delimiter);
+        let mut text = std::mem::replace(&mut self.reader, nothing).into_inner();
+        text.rewind(start);
+        let buffered = text.from_mark();
+        let blank = buffered.iter().take_while(|b| is_line_ending(b)).count();
+        let line = &buffered[blank..];
         let end = memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
         *record = line[..end.min(MAX_REJECTED_LINE_BYTES)]
-            .split(|&b| b == self.format.delimiter)
+            .split(|&b| b == delimiter)
             .collect();
-        let after = tape
-            .skip_line(start + line_start as u64)
-            .await
-            .map_err(source::to_table_problem)?;
-        self.reader_start = after;
-        self.reader = csv_reader(tape, self.format.delimiter);
+        self.reader_start = text.skip_line(start + blank as u64).await?;
+        self.reader = csv_reader(text, delimiter);
         Ok(())
     }
 
-    /// In a file that was ASCII so far, the first other character tells UTF-8 from windows-1252.
+    /// In a file that was ASCII so far, the first other character decides between UTF-8 and windows-1252.
     fn decode_legacy_cells(&mut self, record: &mut ByteRecord) {
-        if !(self.ascii_so_far || self.is_windows_1252) || record.as_slice().is_ascii() {
+        if record.as_slice().is_ascii() {
             return;
         }
-        if self.ascii_so_far {
-            self.ascii_so_far = false;
+        if std::mem::take(&mut self.ascii_so_far) {
             self.is_windows_1252 = record.iter().any(|cell| std::str::from_utf8(cell).is_err());
         }
         if self.is_windows_1252 {
-            *record = record
-                .iter()
-                .map(encoding::decode_windows_1252)
-                .collect::<Vec<_>>()
-                .into();
+            let cells: Vec<String> = record.iter().map(encoding::decode_windows_1252).collect();
+            *record = cells.into();
         }
     }
 }
 
-/// Without line ends around it: that of the record before is read with this one.
-fn trim_line_endings(mut raw: &[u8]) -> &[u8] {
-    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-    while let Some((b'\n' | b'\r', rest)) = raw.split_first() {
-        raw = rest;
+/// The delimiter that the operator stated, else that of the `sep=` line, else the one detected. Skips a `sep=` line.
+async fn choose_delimiter(
+    source: &mut TextSource,
+    options: &ReadOptions,
+) -> Result<u8, TableProblem> {
+    if source.kind == FileKind::Xlsx {
+        return Ok(sheet::DELIMITER);
     }
-    let end = raw.iter().rposition(|byte| !is_end(byte));
-    &raw[..end.map_or(0, |last| last + 1)]
+    let sep_line = dialect::parse_sep_line(&source.sample);
+    if let Some((_, length)) = sep_line {
+        source.text.read_exact(&mut vec![0; length]).await?;
+    }
+    match options.delimiter.or(sep_line.map(|(stated, _)| stated)) {
+        Some(stated) => Ok(stated),
+        None => Ok(dialect::detect_delimiter(&source.sample, source.is_sample_complete).await),
+    }
 }
 
-fn csv_reader(
-    tape: ReplayReader<BoxedReader>,
-    delimiter: u8,
-) -> AsyncReader<ReplayReader<BoxedReader>> {
+fn csv_reader<R: AsyncRead + Send + Unpin>(text: R, delimiter: u8) -> AsyncReader<R> {
     AsyncReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter)
-        .buffer_capacity(64 * 1024)
-        .create_reader(tape)
+        .buffer_capacity(CSV_BUFFER_BYTES)
+        .create_reader(text)
+}
+
+/// Passes over the error of a record that is too long, for that record can be rejected; returns every other one.
+fn expect_too_long(error: csv_async::Error) -> Result<(), TableProblem> {
+    match error.into_kind() {
+        csv_async::ErrorKind::Io(error)
+            if error
+                .get_ref()
+                .is_some_and(|inner| inner.is::<RecordTooLong>()) =>
+        {
+            Ok(())
+        }
+        csv_async::ErrorKind::Io(error) => Err(error.into()),
+        other => Err(TableProblem::Io(std::io::Error::other(format!(
+            "{other:?}"
+        )))),
+    }
+}
+
+/// Removes line endings on both sides: the parser reads the end of a CRLF with the record after it.
+fn trim_line_endings(bytes: &[u8]) -> &[u8] {
+    let Some(start) = bytes.iter().position(|b| !is_line_ending(b)) else {
+        return &[];
+    };
+    let end = bytes.iter().rposition(|b| !is_line_ending(b));
+    &bytes[start..=end.unwrap_or(start)]
+}
+
+fn is_line_ending(byte: &u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
 }

@@ -1,0 +1,29 @@
+//! Why reading a file ended early.
+
+use campaign::import::header::FileProblem;
+use tabular::TableProblem;
+
+/// Why reading ended before the file did. If the file is at fault, the text is a sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file is not a readable table.
+    #[error(transparent)]
+    Table(#[from] TableProblem),
+    /// The table is not what the campaign needs.
+    #[error(transparent)]
+    File(#[from] FileProblem),
+    /// The exclude list is at fault.
+    #[error("the exclude list cannot be used: {0}")]
+    ExcludeList(Box<ReadError>),
+}
+
+impl ReadError {
+    /// Whether another try may succeed, because the connection failed and not the file.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            ReadError::Table(TableProblem::Io(_)) => true,
+            ReadError::Table(_) | ReadError::File(_) => false,
+            ReadError::ExcludeList(error) => error.is_retryable(),
+        }
+    }
+}
