@@ -1,27 +1,31 @@
-//! Names of campaigns and rows.
+//! Identifies campaigns, rows and sends.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A row's position in the file: the header is not counted, the first record is 1.
+/// A row's position in the file, from 1; the header is not counted.
 pub type RowNumber = u32;
 
-/// How many rows share a partition of the ledger: spreads heat, whatever way batches were cut.
+/// How many rows share a partition of the ledger. Enough partitions spread the writes of one campaign over DynamoDB's
+/// servers; the number does not depend on the size of batches.
 pub const ROWS_PER_PARTITION: RowNumber = 64;
 
-/// The ledger page that holds `row`.
+/// The partition of the ledger that holds `row`.
 pub fn partition_of(row: RowNumber) -> RowNumber {
     row / ROWS_PER_PARTITION
 }
 
-/// A campaign's name in keys, queue groups and callbacks: 1 to 64 of `a-z`, `0-9` and `-`.
+/// The longest campaign id.
+const MAX_CAMPAIGN_ID_BYTES: usize = 64;
+
+/// Identifies a campaign in keys, message groups and callbacks: 1 to 64 of `a-z`, `0-9` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CampaignId(String);
 
-/// The text is no campaign id.
+/// The text is not a campaign id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a campaign id is 1 to 64 of a-z, 0-9 and -")]
 pub struct InvalidCampaignId;
@@ -37,11 +41,13 @@ impl FromStr for CampaignId {
     type Err = InvalidCampaignId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if text.is_empty() || text.len() > 64 || !text.bytes().all(allowed) {
-            return Err(InvalidCampaignId);
+        let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let has_valid_length = (1..=MAX_CAMPAIGN_ID_BYTES).contains(&text.len());
+        if has_valid_length && text.bytes().all(is_allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidCampaignId)
         }
-        Ok(Self(text.to_owned()))
     }
 }
 
@@ -65,8 +71,10 @@ impl fmt::Display for CampaignId {
     }
 }
 
-/// Ties a callback to one attempt at one row: `{campaign}:{row}:{attempt}`, carried as `biz_opaque_callback_data`,
-/// so a callback finds its row without an index, even when the answer to the send was lost.
+/// Links a callback to the attempt at a row that caused it. As text: `{campaign}:{row}:{attempt}`.
+///
+/// It travels in `biz_opaque_callback_data`, which Meta returns with each status. So a callback finds its row without an index,
+/// even if the response to the send was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CorrelationId {
     /// The campaign.
@@ -77,25 +85,23 @@ pub struct CorrelationId {
     pub attempt: u32,
 }
 
+/// The text is not a correlation id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a correlation id of the form campaign:row:attempt")]
+pub struct InvalidCorrelationId;
+
 impl fmt::Display for CorrelationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.campaign, self.row, self.attempt)
     }
 }
 
-/// The text is no tracker of ours.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a tracker of the form campaign:row:attempt")]
-pub struct InvalidCorrelationId;
-
 impl FromStr for CorrelationId {
     type Err = InvalidCorrelationId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut parts = text.split(':');
-        let (Some(campaign), Some(row), Some(attempt), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
+        let parts: Vec<&str> = text.split(':').collect();
+        let [campaign, row, attempt] = parts[..] else {
             return Err(InvalidCorrelationId);
         };
         Ok(Self {
@@ -111,20 +117,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// What `biz_opaque_callback_data` may hold (Meta, "Messages").
+    const MAX_CALLBACK_DATA_BYTES: usize = 512;
+
     proptest! {
         #[test]
-        fn a_tracker_survives_the_way_to_meta_and_back(
+        fn correlation_id_survives_formatting_and_parsing(
             campaign in "[a-z0-9-]{1,64}", row: u32, attempt: u32,
         ) {
-            let tracker = CorrelationId { campaign: campaign.parse().expect("valid"), row, attempt };
-            let text = tracker.to_string();
-            prop_assert!(text.len() <= 512);
-            prop_assert_eq!(text.parse::<CorrelationId>(), Ok(tracker));
+            let id = CorrelationId { campaign: campaign.parse().expect("valid"), row, attempt };
+            let text = id.to_string();
+            prop_assert!(text.len() <= MAX_CALLBACK_DATA_BYTES);
+            prop_assert_eq!(text.parse::<CorrelationId>(), Ok(id));
         }
     }
 
     #[test]
-    fn foreign_callback_data_is_no_tracker() {
+    fn other_callback_data_is_no_correlation_id() {
         for text in [
             "", "abc", "a:1", "a:1:2:3", "A:1:1", "a:-1:1", "a:1:x", "::",
         ] {

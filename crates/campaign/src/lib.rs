@@ -1,22 +1,20 @@
 //! Crier's policy: what is decided, never how it is stored or sent.
 //!
-//! Everything here is a function on values. Time comes in as milliseconds since the Unix epoch or as a
-//! [`std::time::Duration`] on a monotonic clock, randomness as a number; so each rule is tested in milliseconds.
+//! Everything here is a function on values. Time is passed in, as milliseconds since the Unix epoch or as a
+//! [`std::time::Duration`] on a monotonic clock, and so is randomness, as a number. Nothing reads a clock, a file or the
+//! network, so every rule is tested within milliseconds.
 //!
-//! - [`id`]: campaigns, rows and the tracker that ties a callback to its row
-//! - [`message`]: the message with `{{column}}` places to fill in
-//! - [`header`], [`phone`], [`value`], [`import`]: from a file's records to recipients
-//! - [`preview`]: what a file would do, before anything is sent
-//! - [`contact`], [`consent`], [`settings`]: people, the words by which they stop and start, what is answered by itself
-//! - [`batch`]: how rows are cut into queue messages
-//! - [`pacing`]: when a slot may call
-//! - [`outcome`]: what to do after a call
-//! - [`ledger`]: a row's states and who may move it
-//! - [`record`]: the campaign itself
-//! - [`steer`]: pause, resume, cancel, continue, and when they make sense
-//! - [`offer`]: which rows belong into the queue (again)
-//! - [`sweep`]: what is to be done about what stands still
-//! - [`tally`], [`progress`], [`summary`]: counters, what an operator sees of them, and how everybody ended
+//! In the order in which a campaign uses them:
+//!
+//! - [`id`]: identifies campaigns, rows, and the send that a callback belongs to
+//! - [`message`]: the message, with `{{column}}` placeholders
+//! - [`import`]: from the records of a file to rows that can be sent
+//! - [`delivery`]: from rows to batches, sends, retries and the state of each row
+//! - [`lifecycle`]: the campaign itself: its states, its counters, what operators may do, and repair
+//! - [`contacts`]: what is known of recipients beyond any campaign: consent, replies, settings
+//!
+//! The crates `cloud` and `whatsapp` store and send what this crate decides. A file there has the name of the file here whose
+//! rule it applies: `delivery/ledger.rs` has the rules of the ledger, `cloud/src/ledger.rs` stores it.
 
 pub mod contacts;
 pub mod delivery;

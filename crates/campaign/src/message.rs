@@ -1,10 +1,12 @@
-//! The campaign's message: a Cloud API message object in which any string may hold `{{column}}`, or
-//! `{{column|text}}` with what stands there where the cell is empty.
+//! The message of a campaign: a message object of the Cloud API in which any string may contain placeholders.
+//!
+//! `{{column}}` stands for the row's value in that column, `{{column|fallback}}` for the value or, if it is blank, for the
+//! fallback.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A message with places to fill in, and the columns those places name.
+/// A message with placeholders, and the columns that they name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub struct Message {
@@ -12,7 +14,7 @@ pub struct Message {
     columns: Vec<String>,
 }
 
-/// A place in a message that cannot be filled in.
+/// A placeholder without a column name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: `{{{{}}}}` names no column; write `{{{{column}}}}`")]
 pub struct EmptyPlaceholder {
@@ -21,94 +23,78 @@ pub struct EmptyPlaceholder {
 }
 
 impl Message {
-    /// Finds the places of `body`.
+    /// Finds the placeholders in `body`.
     pub fn new(body: Value) -> Result<Self, EmptyPlaceholder> {
-        let mut columns = Vec::new();
-        collect_columns(&body, "", &mut columns)?;
-        // Splitter and sender each read the message from the table, which keeps no order of fields: the order of the
-        // columns must not depend on it, or values would end up in each other's places.
-        columns.sort_by_key(|column| column.to_lowercase());
+        let mut columns: Vec<String> = Vec::new();
+        for (pointer, text) in strings(&body) {
+            for name in placeholder_names(text) {
+                if name.is_empty() {
+                    return Err(EmptyPlaceholder { pointer });
+                }
+                if !columns.iter().any(|known| is_same_column(known, name)) {
+                    columns.push(name.to_owned());
+                }
+            }
+        }
+        sort_columns(&mut columns);
         Ok(Self { body, columns })
     }
 
-    /// The message with these columns beside its own, so that the values of one row serve both it and another.
+    /// Adds the columns of another message, so that the values of one row serve both messages.
     pub fn merge_columns(mut self, other: &Message) -> Self {
         for column in &other.columns {
             if self.column_index(column).is_none() {
                 self.columns.push(column.clone());
             }
         }
-        self.columns.sort_by_key(|column| column.to_lowercase());
+        sort_columns(&mut self.columns);
         self
     }
 
-    /// Whether it is a template, which may be sent at any time.
+    /// Whether the message is a template, which may be sent outside the service window.
     pub fn is_template(&self) -> bool {
         self.body["type"] == "template"
     }
 
-    /// The columns the message names, each once, sorted; a batch's values are in this order.
+    /// The columns that the message uses, each once, sorted. The values of a row are in this order.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// The message as the operator gave it.
+    /// The message as the operator wrote it.
     pub fn body(&self) -> &Value {
         &self.body
     }
 
-    /// The message for one row; `values` are in the order of [`Message::columns`], absent ones empty.
+    /// The message for one row. `values` are in the order of [`Message::columns`]; missing ones count as empty.
     pub fn fill(&self, values: &[String]) -> Value {
         let lookup = |name: &str| {
             self.column_index(name)
-                .and_then(|at| values.get(at))
+                .and_then(|index| values.get(index))
                 .map_or("", String::as_str)
         };
         fill_placeholders(&self.body, &lookup)
     }
 
-    /// Every string with places in it, by its JSON pointer.
+    /// Every string that contains placeholders, with its JSON pointer.
     pub fn placeholder_texts(&self) -> Vec<(String, Text)> {
-        let mut texts = Vec::new();
-        self.collect_texts(&self.body, "", &mut texts);
-        texts
+        strings(&self.body)
+            .into_iter()
+            .filter(|(_, text)| has_placeholders(text))
+            .map(|(pointer, text)| (pointer, self.resolve(text)))
+            .collect()
     }
 
-    fn collect_texts(&self, value: &Value, pointer: &str, texts: &mut Vec<(String, Text)>) {
-        match value {
-            Value::String(text) => {
-                let parts: Vec<Part> = segments(text)
-                    .map(|piece| self.resolve_segment(piece))
-                    .collect();
-                if parts
-                    .iter()
-                    .any(|part| matches!(part, Part::Placeholder { .. }))
-                {
-                    texts.push((pointer.to_owned(), Text { parts }));
-                }
-            }
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.collect_texts(item, &format!("{pointer}/{index}"), texts);
-                }
-            }
-            Value::Object(fields) => {
-                for (key, field) in fields {
-                    self.collect_texts(field, &format!("{pointer}/{key}"), texts);
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
-    }
-
-    fn resolve_segment(&self, piece: Segment<'_>) -> Part {
-        match piece {
-            Segment::Text(text) => Part::Literal(text.to_owned()),
+    fn resolve(&self, text: &str) -> Text {
+        let resolve_segment = |segment| match segment {
+            Segment::Literal(text) => Part::Literal(text.to_owned()),
             Segment::Placeholder { name, fallback } => Part::Placeholder {
                 column: self.column_index(name).unwrap_or_default(),
-                fallback: fallback.unwrap_or_default().to_owned(),
+                fallback: fallback.to_owned(),
             },
-        }
+        };
+        let parts = segments(text).map(resolve_segment).collect();
+        Text { parts }
     }
 
     fn column_index(&self, name: &str) -> Option<usize> {
@@ -117,58 +103,13 @@ impl Message {
             .position(|column| is_same_column(column, name))
     }
 
-    /// Whether any string below `pointer` (such as `/template/components`) depends on the row.
+    /// Whether any string at or below `pointer`, such as `/template/components`, depends on the row.
     pub fn varies_at(&self, pointer: &str) -> bool {
-        let mut columns = Vec::new();
-        let below = self.body.pointer(pointer);
-        below.is_some_and(|value| {
-            collect_columns(value, "", &mut columns).is_ok() && !columns.is_empty()
+        self.body.pointer(pointer).is_some_and(|value| {
+            strings(value)
+                .iter()
+                .any(|(_, text)| has_placeholders(text))
         })
-    }
-}
-
-/// A string of a message, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text {
-    /// In their order.
-    pub parts: Vec<Part>,
-}
-
-/// A part of a string.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// As the operator wrote it.
-    Literal(String),
-    /// A value of the row.
-    Placeholder {
-        /// Index in [`Message::columns`].
-        column: usize,
-        /// What stands there where the value is empty.
-        fallback: String,
-    },
-}
-
-impl Text {
-    /// The string for one row, written over `filled`.
-    pub fn fill_into(&self, values: &[String], filled: &mut String) {
-        filled.clear();
-        for part in &self.parts {
-            filled.push_str(match part {
-                Part::Literal(text) => text,
-                Part::Placeholder { column, fallback } => {
-                    value_or_fallback(values.get(*column).map_or("", String::as_str), fallback)
-                }
-            });
-        }
-    }
-}
-
-/// A value, or its fallback where there is nothing to see in it.
-fn value_or_fallback<'t>(value: &'t str, fallback: &'t str) -> &'t str {
-    if value.trim().is_empty() {
-        fallback
-    } else {
-        value
     }
 }
 
@@ -186,57 +127,95 @@ impl From<Message> for Value {
     }
 }
 
-/// Column names match whatever their case and surrounding spaces.
+/// A string of a message, split at its placeholders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The parts, in order.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a string.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Text that is the same for every row.
+    Literal(String),
+    /// A value of the row.
+    Placeholder {
+        /// Index in [`Message::columns`].
+        column: usize,
+        /// Replaces a blank value.
+        fallback: String,
+    },
+}
+
+impl Text {
+    /// Writes the string for one row to `filled`, which is cleared first. Reusing one buffer saves an allocation a string.
+    pub fn fill_into(&self, values: &[String], filled: &mut String) {
+        filled.clear();
+        for part in &self.parts {
+            filled.push_str(match part {
+                Part::Literal(text) => text,
+                Part::Placeholder { column, fallback } => {
+                    let value = values.get(*column).map_or("", String::as_str);
+                    value_or_fallback(value, fallback)
+                }
+            });
+        }
+    }
+}
+
+/// Whether two names mean the same column: case and surrounding spaces do not matter.
 pub fn is_same_column(left: &str, right: &str) -> bool {
     left.trim().to_lowercase() == right.trim().to_lowercase()
 }
 
-fn collect_columns(
-    value: &Value,
-    pointer: &str,
-    columns: &mut Vec<String>,
-) -> Result<(), EmptyPlaceholder> {
-    match value {
-        Value::String(text) => {
-            for piece in segments(text) {
-                let Segment::Placeholder { name, .. } = piece else {
-                    continue;
-                };
-                if name.is_empty() {
-                    return Err(EmptyPlaceholder {
-                        pointer: pointer.to_owned(),
-                    });
-                }
-                if !columns.iter().any(|known| is_same_column(known, name)) {
-                    columns.push(name.to_owned());
-                }
-            }
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                collect_columns(item, &format!("{pointer}/{index}"), columns)?;
-            }
-        }
-        Value::Object(fields) => {
-            for (key, field) in fields {
-                collect_columns(field, &format!("{pointer}/{key}"), columns)?;
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+/// Sorts columns by name. The order may not depend on that of the fields in the message: the table that stores messages does
+/// not keep it, and splitter and sender must agree on which value belongs to which column.
+fn sort_columns(columns: &mut [String]) {
+    columns.sort_by_key(|column| column.to_lowercase());
+}
+
+fn value_or_fallback<'t>(value: &'t str, fallback: &'t str) -> &'t str {
+    if value.trim().is_empty() {
+        fallback
+    } else {
+        value
     }
-    Ok(())
+}
+
+/// All strings in `value`, keys excluded, each with its JSON pointer.
+fn strings(value: &Value) -> Vec<(String, &str)> {
+    fn collect<'v>(value: &'v Value, pointer: String, found: &mut Vec<(String, &'v str)>) {
+        match value {
+            Value::String(text) => found.push((pointer, text)),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    collect(item, format!("{pointer}/{index}"), found);
+                }
+            }
+            Value::Object(fields) => {
+                for (key, field) in fields {
+                    collect(field, format!("{pointer}/{key}"), found);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    collect(value, String::new(), &mut found);
+    found
 }
 
 fn fill_placeholders<'v>(value: &Value, lookup: &impl Fn(&str) -> &'v str) -> Value {
     match value {
         Value::String(text) => {
-            let fill_piece = |piece| match piece {
-                Segment::Text(text) => text,
+            let fill_segment = |segment| match segment {
+                Segment::Literal(text) => text,
                 Segment::Placeholder { name, fallback } => {
-                    value_or_fallback(lookup(name), fallback.unwrap_or_default())
+                    value_or_fallback(lookup(name), fallback)
                 }
             };
-            Value::String(segments(text).map(fill_piece).collect())
+            Value::String(segments(text).map(fill_segment).collect())
         }
         Value::Array(items) => items
             .iter()
@@ -252,43 +231,52 @@ fn fill_placeholders<'v>(value: &Value, lookup: &impl Fn(&str) -> &'v str) -> Va
     }
 }
 
+/// A part of a string as it is written in the message.
 #[derive(Debug, PartialEq)]
 enum Segment<'t> {
-    Text(&'t str),
-    Placeholder {
-        name: &'t str,
-        fallback: Option<&'t str>,
-    },
+    Literal(&'t str),
+    Placeholder { name: &'t str, fallback: &'t str },
 }
 
-/// Splits at `{{` … `}}`; an opening without its closing is text.
+/// Splits text at `{{` … `}}`. A `{{` without a `}}` after it is literal text.
 fn segments(text: &str) -> impl Iterator<Item = Segment<'_>> {
-    let mut rest = text;
+    let mut remaining = text;
     std::iter::from_fn(move || {
-        if rest.is_empty() {
+        if remaining.is_empty() {
             return None;
         }
-        let opened = rest.find("{{");
-        let place =
-            opened.and_then(|open| rest[open..].find("}}").map(|close| (open, open + close)));
-        let piece = match place {
-            Some((0, close)) => {
-                let (name, fallback) = match rest[2..close].split_once('|') {
-                    Some((name, fallback)) => (name.trim(), Some(fallback.trim())),
-                    None => (rest[2..close].trim(), None),
-                };
-                rest = &rest[close + 2..];
-                Segment::Placeholder { name, fallback }
-            }
-            Some((open, _)) => {
-                let before = &rest[..open];
-                rest = &rest[open..];
-                Segment::Text(before)
-            }
-            None => Segment::Text(std::mem::take(&mut rest)),
+        let Some((before, inside, after)) = find_placeholder(remaining) else {
+            return Some(Segment::Literal(std::mem::take(&mut remaining)));
         };
-        Some(piece)
+        if !before.is_empty() {
+            remaining = &remaining[before.len()..];
+            return Some(Segment::Literal(before));
+        }
+        remaining = after;
+        let (name, fallback) = inside.split_once('|').unwrap_or((inside, ""));
+        Some(Segment::Placeholder {
+            name: name.trim(),
+            fallback: fallback.trim(),
+        })
     })
+}
+
+/// The first placeholder: the text before it, its inside, and the text after it.
+fn find_placeholder(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, opened) = text.split_once("{{")?;
+    let (inside, after) = opened.split_once("}}")?;
+    Some((before, inside, after))
+}
+
+fn placeholder_names(text: &str) -> impl Iterator<Item = &str> {
+    segments(text).filter_map(|segment| match segment {
+        Segment::Literal(_) => None,
+        Segment::Placeholder { name, .. } => Some(name),
+    })
+}
+
+fn has_placeholders(text: &str) -> bool {
+    placeholder_names(text).next().is_some()
 }
 
 #[cfg(test)]
@@ -298,7 +286,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn places_are_found_once_and_filled_everywhere() {
+    fn finds_each_column_once_and_fills_every_placeholder() {
         let message = Message::new(json!({
             "type": "template",
             "template": {"name": "order_{{Plan}}", "components": [
@@ -320,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fallback_stands_where_a_cell_is_empty() {
+    fn fallback_replaces_a_blank_value() {
         let message = Message::new(json!({"text": {"body": "Hi {{name | there}}, {{name}}!"}}))
             .expect("valid");
         assert_eq!(message.columns(), ["name"]);
@@ -339,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_columns_is_not_that_of_the_fields() {
+    fn order_of_columns_does_not_depend_on_order_of_fields() {
         let one =
             json!({"text": {"body": "{{b}}"}, "type": "{{c}}", "context": {"message_id": "{{A}}"}});
         let two =
@@ -353,13 +341,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_place_is_refused_with_its_pointer() {
-        let refused = Message::new(json!({"text": {"body": "hi {{ }}"}})).expect_err("empty place");
-        assert_eq!(refused.pointer, "/text/body");
+    fn rejects_empty_placeholder_with_its_pointer() {
+        let error = Message::new(json!({"text": {"body": "hi {{ }}"}})).expect_err("empty");
+        assert_eq!(error.pointer, "/text/body");
     }
 
     #[test]
-    fn a_value_that_looks_like_a_place_is_not_filled_again() {
+    fn value_that_looks_like_a_placeholder_is_not_filled() {
         let message = Message::new(json!({"text": {"body": "{{a}}{{b}}"}})).expect("valid");
         let filled = message.fill(&["{{b}}".into(), "x".into()]);
         assert_eq!(filled["text"]["body"], "{{b}}x");
@@ -367,8 +355,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_without_places_is_left_alone(body in "[^{}]{0,40}\\{?[^{}]{0,40}\\}{0,2}") {
-            let message = Message::new(json!({"text": {"body": body}})).expect("no places");
+        fn text_without_placeholders_stays_unchanged(body in "[^{}]{0,40}\\{?[^{}]{0,40}\\}{0,2}") {
+            let message = Message::new(json!({"text": {"body": body}})).expect("no placeholders");
             prop_assert_eq!(message.fill(&[]), json!({"text": {"body": body}}));
         }
     }

@@ -1,4 +1,4 @@
-//! People, as far as they are known apart from any campaign: whether they may be messaged, and what they said about it.
+//! What is known of a recipient beyond any one campaign: consent, the service window, the last message.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,130 +6,127 @@ use crate::delivery::outcome::Millis;
 use crate::id::{CampaignId, RowNumber};
 use crate::import::phone::Phone;
 
-/// How long somebody who wrote may be sent free-form messages (Meta, "Customer service windows").
+/// How long a recipient who wrote may be sent free-form messages (Meta, "Customer service windows").
 const SERVICE_WINDOW_MS: Millis = 24 * 3_600_000;
 
-/// A message sent this shortly before the window's end may come too late.
+/// A message that is sent later than this before the window's end may arrive after it.
 const SERVICE_WINDOW_MARGIN_MS: Millis = 60_000;
 
-/// A sender calls within this time of asking whether it may, or asks again.
+/// A send starts within this time of its permission check, or the check is repeated.
 pub const CONSENT_MAX_AGE_MS: Millis = 1_900;
 
-/// Whoever was asked for this long ago has been called, or will not be before the next question. So a word that forbids is
-/// in force once it is written and this time has passed since the last question: the connection that a call may have to make
-/// (two seconds at most), a request's way and two clocks included.
+/// An opt-out holds once it is stored and this time has passed since the last permission check: a send whose check preceded the
+/// opt-out has reached Meta by then. The time covers [`CONSENT_MAX_AGE_MS`], a new connection (2 s at most), the request
+/// itself, and the difference between two clocks.
 pub const OPT_OUT_EFFECTIVE_AFTER_MS: Millis = 5_000;
 
-/// How many words about consent are kept of a person, the latest.
+/// How many consent events of a contact are kept, the latest.
 const MAX_CONSENT_EVENTS: usize = 50;
 
-/// Somebody.
+/// One recipient, across all campaigns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
-    /// As last written; [`Phone::key`] is the same for every spelling. None where only Meta's id is known.
+    /// The number as last written; its [`Phone::canonical`] form identifies the contact. None if only Meta's id is known.
     #[serde(default)]
     pub phone: Option<Phone>,
-    /// Meta's business-scoped id.
+    /// Meta's business-scoped user id.
     #[serde(default)]
     pub user_id: Option<String>,
-    /// On the standing list of people whom no campaign messages.
+    /// Whether the contact is on the suppression list: no campaign messages it.
     #[serde(default)]
     pub suppressed: bool,
-    /// What was said about it, oldest first.
+    /// Opt-outs and opt-ins, oldest first.
     #[serde(default)]
     pub consent: Vec<ConsentEvent>,
-    /// When they last wrote.
+    /// When the recipient last wrote.
     #[serde(default)]
     pub last_inbound_at: Option<Millis>,
-    /// How far the erasure of everything about them is, where they asked for one.
+    /// The state of the erasure of the recipient's data, if one was requested.
     #[serde(default)]
     pub erasure: Option<String>,
-    /// The campaign that called them last.
+    /// The campaign that sent the last message.
     #[serde(default)]
     pub last_campaign: Option<CampaignId>,
-    /// Their row in it.
+    /// The recipient's row in that campaign.
     #[serde(default)]
     pub last_row: Option<RowNumber>,
-    /// When.
+    /// When the last message was sent.
     #[serde(default)]
     pub last_messaged_at: Option<Millis>,
 }
 
-/// A word about whether somebody may be messaged.
+/// An opt-out or an opt-in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ConsentEvent {
-    /// When it was said.
+    /// When it happened.
     pub at: Millis,
-    /// Whether they are not to be messaged from then on.
+    /// Whether the recipient may not be messaged from then on. Of two events of the same time, opt-outs are ordered last.
     pub suppressed: bool,
-    /// Who said so.
+    /// Where it came from.
     pub source: ConsentSource,
-    /// In what words.
+    /// The recipient's or the operator's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
-/// Who says whether somebody may be messaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// Where an opt-out or opt-in came from.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ConsentSource {
-    /// An operator.
+    /// An operator set it.
     Operator,
-    /// They, in a message.
+    /// The recipient wrote it.
     Text,
-    /// They, by a button.
+    /// The recipient pressed a button.
     Button,
-    /// They, in WhatsApp's own settings.
+    /// The recipient set it in WhatsApp.
     Preferences,
-    /// WhatsApp, refusing a message because they stopped marketing (131050).
+    /// WhatsApp refused a message because the recipient stopped marketing (error 131050).
     Refusal,
-    /// They moved here from another number.
+    /// The recipient moved here from another number, which had opted out.
     Moved,
-    /// They asked to be forgotten.
+    /// The recipient's data were erased.
     Erasure,
 }
 
 impl ConsentSource {
-    /// As the API shows it.
+    /// The name in JSON.
     pub fn name(self) -> &'static str {
-        match self {
-            ConsentSource::Operator => "operator",
-            ConsentSource::Text => "text",
-            ConsentSource::Button => "button",
-            ConsentSource::Preferences => "preferences",
-            ConsentSource::Refusal => "refusal",
-            ConsentSource::Moved => "moved",
-            ConsentSource::Erasure => "erasure",
-        }
+        self.into()
     }
 }
 
 impl Contact {
-    /// The contact after a word about consent: the latest one counts, in whatever order they come. `None` where it was
-    /// known.
-    pub fn with_consent(&self, word: ConsentEvent) -> Option<Contact> {
-        if self.consent.contains(&word) {
+    /// The contact with another consent event, or `None` if the event is already known. The latest event decides, in whatever
+    /// order events arrive.
+    pub fn with_consent(&self, event: ConsentEvent) -> Option<Contact> {
+        if self.consent.contains(&event) {
             return None;
         }
-        let mut told = self.clone();
-        told.consent.push(word);
-        // Of two of the same moment the one that forbids is last.
-        told.consent.sort();
-        let superfluous = told.consent.len().saturating_sub(MAX_CONSENT_EVENTS);
-        told.consent.drain(..superfluous);
-        told.suppressed = told.consent.last().is_some_and(|last| last.suppressed);
-        Some(told)
+        let mut contact = self.clone();
+        let events = &mut contact.consent;
+        events.push(event);
+        events.sort();
+        let surplus = events.len().saturating_sub(MAX_CONSENT_EVENTS);
+        events.drain(..surplus);
+        contact.suppressed = contact
+            .last_consent()
+            .is_some_and(|latest| latest.suppressed);
+        Some(contact)
     }
 
-    /// The word that counts.
+    /// The consent event that decides.
     pub fn last_consent(&self) -> Option<&ConsentEvent> {
         self.consent.last()
     }
 
-    /// Until when they may be sent free-form messages; `None` where they may not now.
+    /// When the service window ends, in which free-form messages may be sent; `None` if it is closed.
     pub fn service_window_end(&self, now: Millis) -> Option<Millis> {
-        let until = self.last_inbound_at? + SERVICE_WINDOW_MS;
-        (now + SERVICE_WINDOW_MARGIN_MS < until).then_some(until)
+        let end = self.last_inbound_at? + SERVICE_WINDOW_MS;
+        (now + SERVICE_WINDOW_MARGIN_MS < end).then_some(end)
     }
 }
 
@@ -138,59 +135,63 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn words() -> impl Strategy<Value = Vec<ConsentEvent>> {
+    fn consent_events() -> impl Strategy<Value = Vec<ConsentEvent>> {
         let source = prop::sample::select(vec![
             ConsentSource::Operator,
             ConsentSource::Text,
             ConsentSource::Refusal,
         ]);
-        let word =
+        let event =
             (0u64..6, any::<bool>(), source).prop_map(|(at, suppressed, source)| ConsentEvent {
                 at,
                 suppressed,
                 source,
                 text: None,
             });
-        prop::collection::vec(word, 0..12)
+        prop::collection::vec(event, 0..12)
     }
 
-    fn told(words: &[ConsentEvent]) -> Contact {
-        words
+    fn contact_with(events: &[ConsentEvent]) -> Contact {
+        events
             .iter()
             .cloned()
-            .fold(Contact::default(), |contact, word| {
-                contact.with_consent(word).unwrap_or(contact)
+            .fold(Contact::default(), |contact, event| {
+                contact.with_consent(event).unwrap_or(contact)
             })
     }
 
     proptest! {
         #[test]
-        fn the_latest_word_counts_in_whatever_order_and_however_often_they_come(
-            (words, other) in words().prop_flat_map(|words| (Just(words.clone()), Just(words).prop_shuffle())),
+        fn latest_consent_decides_in_any_order_and_repetition(
+            (events, shuffled) in consent_events().prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
         ) {
-            let contact = told(&words);
-            prop_assert_eq!(&told(&other), &contact);
-            prop_assert_eq!(&told(&[words.clone(), other].concat()), &contact);
-            let last = words.iter().map(|word| word.at).max();
-            let forbids = words.iter().any(|word| Some(word.at) == last && word.suppressed);
-            prop_assert_eq!(contact.suppressed, forbids);
+            let contact = contact_with(&events);
+            prop_assert_eq!(&contact_with(&shuffled), &contact);
+            prop_assert_eq!(&contact_with(&[events.clone(), shuffled].concat()), &contact);
+            let latest = events.iter().map(|event| event.at).max();
+            let opts_out = events.iter().any(|event| Some(event.at) == latest && event.suppressed);
+            prop_assert_eq!(contact.suppressed, opts_out);
         }
     }
 
     #[test]
-    fn a_window_is_open_for_a_day_but_its_last_minute() {
+    fn service_window_is_open_for_a_day_except_its_last_minute() {
         let contact = Contact {
             last_inbound_at: Some(1000),
             ..Contact::default()
         };
-        assert_eq!(
-            contact.service_window_end(2000),
-            Some(SERVICE_WINDOW_MS + 1000)
-        );
-        assert_eq!(
-            contact.service_window_end(SERVICE_WINDOW_MS + 1000 - SERVICE_WINDOW_MARGIN_MS),
-            None
-        );
+        let end = SERVICE_WINDOW_MS + 1000;
+        assert_eq!(contact.service_window_end(2000), Some(end));
+        let closed = end - SERVICE_WINDOW_MARGIN_MS;
+        assert_eq!(contact.service_window_end(closed), None);
         assert_eq!(Contact::default().service_window_end(0), None);
+    }
+
+    #[test]
+    fn source_has_the_same_name_in_json() {
+        for source in [ConsentSource::Operator, ConsentSource::Preferences] {
+            let json = serde_json::to_value(source).expect("json");
+            assert_eq!(json, source.name());
+        }
     }
 }

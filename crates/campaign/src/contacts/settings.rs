@@ -1,4 +1,4 @@
-//! What an operator may set for the whole deployment, while it runs.
+//! What operators set for the whole deployment, at any time.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,27 +6,29 @@ use crate::contacts::consent::{OptOutKeywords, normalize_keyword};
 use crate::delivery::outcome::Millis;
 use crate::message::Message;
 
-/// Answers anything that no other rule answers.
+/// The keyword of a reply to all messages that no other reply matches.
 const CATCH_ALL: &str = "*";
+
+const HOUR_MS: Millis = 3_600_000;
 
 /// The settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// What means stop, and what start again.
+    /// What recipients write to opt out and in.
     pub opt_out_keywords: OptOutKeywords,
-    /// What is answered by itself.
+    /// Automatic replies.
     pub replies: Vec<AutoReply>,
-    /// How long after a campaign's message somebody's words are taken for an answer to it.
+    /// For how many hours after a campaign's message the recipient's messages count as replies to it.
     pub attribution_hours: u32,
 }
 
-/// Answers keywords with a message.
+/// A message that is sent automatically when a recipient writes a keyword.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AutoReply {
-    /// A message or a button's payload that is one of these is answered; `*` for whatever else somebody writes.
+    /// Keywords, compared with the text of a message and the payload of a button; `*` matches what no other reply matches.
     pub keywords: Vec<String>,
-    /// With this: a message object of the Cloud API without `to`.
+    /// The reply: a message object of the Cloud API without `to`.
     pub message: Message,
 }
 
@@ -41,33 +43,33 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The answer to somebody's words, if there is one: a keyword's before that to anything.
+    /// The reply to a message with this text or button payload: one with a matching keyword, else one for all messages.
+    /// A message without either, such as a picture, gets none.
     pub fn find_reply(&self, text: Option<&str>, payload: Option<&str>) -> Option<&Message> {
-        let said: Vec<String> = [text, payload]
+        let written: Vec<String> = [text, payload]
             .into_iter()
             .flatten()
             .map(normalize_keyword)
             .collect();
-        let answers = |rule: &&AutoReply| {
-            rule.keywords
-                .iter()
-                .any(|keyword| keyword != CATCH_ALL && said.contains(&normalize_keyword(keyword)))
+        if written.is_empty() {
+            return None;
+        }
+        let is_written = |keyword: &String| {
+            keyword != CATCH_ALL && written.contains(&normalize_keyword(keyword))
         };
-        let anything = |rule: &&AutoReply| rule.keywords.iter().any(|keyword| keyword == CATCH_ALL);
-        let rule = self.replies.iter().find(answers);
-        let rule = rule.or_else(|| {
-            self.replies
-                .iter()
-                .find(anything)
-                .filter(|_| !said.is_empty())
-        });
-        rule.map(|rule| &rule.message)
+        let matching = |reply: &&AutoReply| reply.keywords.iter().any(is_written);
+        let catch_all = |reply: &&AutoReply| reply.keywords.iter().any(|k| k == CATCH_ALL);
+        let mut replies = self.replies.iter();
+        let reply = replies
+            .clone()
+            .find(matching)
+            .or_else(|| replies.find(catch_all))?;
+        Some(&reply.message)
     }
 
-    /// Whether words said at `now` may be an answer to a message of `attempted_at`.
+    /// Whether a message received at `now` counts as a reply to one sent at `messaged_at`.
     pub fn is_attributable(&self, messaged_at: Millis, now: Millis) -> bool {
-        let longest = Millis::from(self.attribution_hours) * 3_600_000;
-        now.saturating_sub(messaged_at) <= longest
+        now.saturating_sub(messaged_at) <= Millis::from(self.attribution_hours) * HOUR_MS
     }
 }
 
@@ -77,37 +79,37 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_keyword_is_answered_before_anything_else() {
-        let rule = |keywords: &[&str], text: &str| AutoReply {
+    fn keyword_precedes_catch_all() {
+        let reply = |keywords: &[&str], text: &str| AutoReply {
             keywords: keywords.iter().map(|word| (*word).to_owned()).collect(),
             message: Message::new(json!({"type": "text", "text": {"body": text}}))
                 .expect("a message"),
         };
         let settings = Settings {
             replies: vec![
-                rule(&["*"], "help"),
-                rule(&["Hours", "opening_hours"], "9 to 5"),
+                reply(&["*"], "help"),
+                reply(&["Hours", "opening_hours"], "9 to 5"),
             ],
             ..Settings::default()
         };
-        let answer = |text, payload| {
+        let find = |text, payload| {
             let message = settings.find_reply(text, payload)?;
             message.body()["text"]["body"].as_str().map(str::to_owned)
         };
-        assert_eq!(answer(Some("hours?"), None).as_deref(), Some("9 to 5"));
+        assert_eq!(find(Some("hours?"), None).as_deref(), Some("9 to 5"));
         assert_eq!(
-            answer(Some("When"), Some("OPENING_HOURS")).as_deref(),
+            find(Some("When"), Some("OPENING_HOURS")).as_deref(),
             Some("9 to 5")
         );
-        assert_eq!(answer(Some("hello"), None).as_deref(), Some("help"));
-        assert_eq!(answer(None, None), None, "a picture asks nothing");
+        assert_eq!(find(Some("hello"), None).as_deref(), Some("help"));
+        assert_eq!(find(None, None), None, "a picture gets no reply");
         assert_eq!(Settings::default().find_reply(Some("hours"), None), None);
     }
 
     #[test]
-    fn words_long_after_a_message_are_no_answer_to_it() {
+    fn reply_is_attributed_within_the_hours_set() {
         let settings = Settings::default();
-        assert!(settings.is_attributable(1000, 1000 + 72 * 3_600_000));
-        assert!(!settings.is_attributable(1000, 1001 + 72 * 3_600_000));
+        assert!(settings.is_attributable(1000, 1000 + 72 * HOUR_MS));
+        assert!(!settings.is_attributable(1000, 1001 + 72 * HOUR_MS));
     }
 }

@@ -1,4 +1,4 @@
-//! What a file would do, gathered while it is read to its end and before anything is sent.
+//! Summarizes what a file would do, before anything is sent.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,45 +7,49 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::batch::Row;
 use crate::id::RowNumber;
 use crate::import::phone::Phone;
-use crate::import::row::{ImportCounts, RejectReason, RowVerdict};
+use crate::import::row::{ImportCounts, Reject, RejectReason, RowVerdict};
 use crate::lifecycle::campaign::Campaign;
 
-/// Rows shown as they would be sent.
+/// How many usable rows are shown.
 const SAMPLE_ROWS: usize = 5;
 
-/// Row numbers kept of each reason.
+/// How many row numbers are kept of each problem.
 const MAX_ROWS_PER_PROBLEM: usize = 5;
 
-/// Countries kept, those with most recipients first.
+/// How many countries are kept, those with most recipients first.
 const MAX_COUNTRIES: usize = 50;
 
-/// The leading digits that tell a number's country at the latest (Guernsey, Jersey and the Isle of Man within `+44`).
+/// How many leading digits determine a number's country. The longest are those of Guernsey, Jersey and the Isle of Man, which
+/// share `+44` with Great Britain.
 const COUNTRY_PREFIX_DIGITS: u32 = 8;
 
-/// What a file is and what would become of it.
+/// The country of numbers that belong to none.
+const NO_COUNTRY: &str = "??";
+
+/// What a file contains, and what would happen to its rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Preview {
     /// How the file was read.
     pub format: FileFormat,
     /// The header, as the file has it.
     pub header: Vec<String>,
-    /// The column that numbers are taken from.
+    /// The column with the phone numbers.
     pub phone_column: String,
-    /// The message's columns and the file's that fill them.
+    /// The columns that the message uses, each with its name in the file.
     pub columns: BTreeMap<String, String>,
-    /// What would become of its rows.
+    /// How many rows would be sent, and how many not.
     pub counts: ImportCounts,
     /// Why rows cannot be used, the most frequent reason first.
     pub problems: Vec<ProblemCount>,
-    /// Recipients by country, such as `BR`; `??` where a number belongs to none.
+    /// Recipients by country, such as `BR`; `??` for numbers without a country.
     pub countries: Vec<(String, u64)>,
     /// The first usable rows.
     pub sample: Vec<Row>,
-    /// Header names that stand more than once.
+    /// Names that the header has more than once.
     pub repeated: Vec<String>,
-    /// Numbers on the campaign's exclude list.
+    /// How many numbers the campaign's exclude list has.
     pub excluded: u64,
-    /// Lines of the exclude list that are no numbers.
+    /// How many lines of the exclude list have no readable number.
     pub excluded_unreadable: u64,
 }
 
@@ -54,39 +58,39 @@ pub struct Preview {
 pub struct FileFormat {
     /// `csv` or `xlsx`.
     pub kind: String,
-    /// Whether it was compressed.
+    /// Whether the file was compressed.
     pub gzip: bool,
-    /// Such as `UTF-8`.
+    /// The encoding's name, such as `UTF-8`.
     pub encoding: String,
-    /// What is between cells.
+    /// The character between cells.
     pub delimiter: String,
 }
 
-/// Why some rows cannot be used.
+/// One reason why rows cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProblemCount {
     /// What is wrong.
     pub problem: String,
-    /// What to do about it.
+    /// What the operator can do.
     pub fix: String,
-    /// In how many rows.
+    /// How many rows have the problem.
     pub rows: u64,
-    /// The first of them.
+    /// The first of those rows.
     pub first: Vec<RowNumber>,
 }
 
-/// Gathers a preview, verdict by verdict.
+/// Builds a preview from the verdicts on all rows.
 #[derive(Debug, Default)]
 pub struct PreviewBuilder {
     problems: HashMap<RejectReason, (u64, Vec<RowNumber>)>,
     countries: HashMap<String, u64>,
-    /// The country of numbers that begin so: telling it from the whole number takes a microsecond or two.
+    /// Known countries by leading digits: finding one from a whole number takes a microsecond or two.
     country_by_prefix: HashMap<u64, String>,
     sample: Vec<Row>,
 }
 
 impl PreviewBuilder {
-    /// Takes in one verdict.
+    /// Adds the verdict on one row.
     pub fn add_verdict(&mut self, verdict: &RowVerdict) {
         match verdict {
             RowVerdict::Usable(row) => {
@@ -95,32 +99,35 @@ impl PreviewBuilder {
                     self.sample.push(row.clone());
                 }
             }
-            RowVerdict::Rejected(reject) => {
-                let (count, rows) = self.problems.entry(reject.reason).or_default();
-                *count += 1;
-                if rows.len() < MAX_ROWS_PER_PROBLEM {
-                    rows.push(reject.row);
-                }
-            }
+            RowVerdict::Rejected(reject) => self.count_problem(reject),
             RowVerdict::Duplicate | RowVerdict::Suppressed => {}
+        }
+    }
+
+    fn count_problem(&mut self, reject: &Reject) {
+        let (count, rows) = self.problems.entry(reject.reason).or_default();
+        *count += 1;
+        if rows.len() < MAX_ROWS_PER_PROBLEM {
+            rows.push(reject.row);
         }
     }
 
     fn count_country(&mut self, to: Phone) {
         let digits = to.digits();
         let length = digits.ilog10() + 1;
-        let start = digits / 10u64.pow(length.saturating_sub(COUNTRY_PREFIX_DIGITS));
+        let prefix = digits / 10u64.pow(length.saturating_sub(COUNTRY_PREFIX_DIGITS));
         let country = self
             .country_by_prefix
-            .entry(start)
-            .or_insert_with(|| to.country().unwrap_or_else(|| "??".into()));
+            .entry(prefix)
+            .or_insert_with(|| to.country().unwrap_or_else(|| NO_COUNTRY.into()));
+        // `entry` would need a copy of the name for every row.
         match self.countries.get_mut(country) {
             Some(count) => *count += 1,
             None => drop(self.countries.insert(country.clone(), 1)),
         }
     }
 
-    /// What was gathered, as part of `preview`.
+    /// Completes `preview` with problems, countries and the sample.
     pub fn finish(self, preview: Preview) -> Preview {
         let mut problems: Vec<ProblemCount> = self
             .problems
@@ -133,13 +140,14 @@ impl PreviewBuilder {
             })
             .collect();
         problems.sort_by(|one, other| {
-            other
-                .rows
-                .cmp(&one.rows)
-                .then_with(|| one.problem.cmp(&other.problem))
+            let by_rows = other.rows.cmp(&one.rows);
+            by_rows.then_with(|| one.problem.cmp(&other.problem))
         });
         let mut countries: Vec<(String, u64)> = self.countries.into_iter().collect();
-        countries.sort_by(|(one, most), (other, more)| more.cmp(most).then_with(|| one.cmp(other)));
+        countries.sort_by(|(one, one_count), (other, other_count)| {
+            let by_count = other_count.cmp(one_count);
+            by_count.then_with(|| one.cmp(other))
+        });
         countries.truncate(MAX_COUNTRIES);
         Preview {
             problems,
@@ -150,65 +158,74 @@ impl PreviewBuilder {
     }
 }
 
-/// What somebody should know before they start the campaign; `daily_limit` is the account's people per 24 hours.
+/// What the operator should know before the campaign starts. `daily_limit` is how many recipients the account may begin to
+/// message in 24 hours.
 pub fn collect_warnings(
     campaign: &Campaign,
     preview: &Preview,
     daily_limit: Option<u64>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
-    let counts = preview.counts;
-    let marketing = campaign
-        .template
-        .as_ref()
-        .is_some_and(|template| template.category == "MARKETING");
-    let american = preview
-        .countries
-        .iter()
-        .find(|(country, _)| country == "US")
-        .map_or(0, |(_, count)| *count);
-    if marketing && american > 0 {
-        warnings.push(format!(
-            "{american} recipients have US numbers: WhatsApp does not deliver marketing templates there (error 131049). Leave them out."
-        ));
-    }
-    if let Some(limit) = daily_limit.filter(|&limit| counts.enqueued > limit) {
-        warnings.push(format!(
-            "{} recipients are more than the {limit} people your account may begin to message in 24 hours: the rest will be refused. Send in parts, or have the limit raised.",
-            counts.enqueued
-        ));
-    }
-    if counts.rejected * 5 > counts.rows {
-        warnings.push(format!(
-            "{} of {} rows cannot be used, more than a fifth: look at the rejects file before you start.",
-            counts.rejected, counts.rows
-        ));
-    }
+    warnings.extend(warn_of_us_marketing(campaign, preview));
+    warnings.extend(warn_of_daily_limit(preview, daily_limit));
+    warnings.extend(warn_of_rejects(preview.counts));
     for name in &preview.repeated {
         warnings.push(format!(
-            "the header has `{name}` more than once: the first of them counts."
+            "the header has `{name}` more than once: the first column of that name is used."
         ));
     }
     if preview.excluded_unreadable > 0 {
         warnings.push(format!(
-            "{} lines of the exclude list are no phone numbers: the people they stand for would be messaged.",
+            "{} lines of the exclude list are not phone numbers: the recipients they mean would be messaged.",
             preview.excluded_unreadable
         ));
     }
-    if preview.format.encoding != "UTF-8" && preview.format.kind == "csv" {
+    let format = &preview.format;
+    if format.encoding != "UTF-8" && format.kind == "csv" {
         warnings.push(format!(
-            "the file is read as {}: look whether accents are right in the messages below, else set options.encoding.",
-            preview.format.encoding
+            "the file is read as {}: check that accents are right in the messages below, else set options.encoding.",
+            format.encoding
         ));
     }
     warnings
+}
+
+fn warn_of_us_marketing(campaign: &Campaign, preview: &Preview) -> Option<String> {
+    let template = campaign.template.as_ref()?;
+    let (_, recipients) = preview
+        .countries
+        .iter()
+        .find(|(country, _)| country == "US")?;
+    (template.category == "MARKETING").then(|| {
+        format!(
+            "{recipients} recipients have US numbers: WhatsApp does not deliver marketing templates there (error 131049). Leave them out."
+        )
+    })
+}
+
+fn warn_of_daily_limit(preview: &Preview, daily_limit: Option<u64>) -> Option<String> {
+    let (limit, recipients) = (daily_limit?, preview.counts.enqueued);
+    (recipients > limit).then(|| {
+        format!(
+            "{recipients} recipients are more than the {limit} people your account may begin to message in 24 hours: WhatsApp will refuse the others. Send in parts, or have the limit raised."
+        )
+    })
+}
+
+/// Warns if more than a fifth of the rows cannot be used.
+fn warn_of_rejects(counts: ImportCounts) -> Option<String> {
+    (counts.rejected * 5 > counts.rows).then(|| {
+        format!(
+            "{} of {} rows cannot be used, more than a fifth: check the rejects file before you start.",
+            counts.rejected, counts.rows
+        )
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::import::phone::{self, PhoneProblem};
-    use crate::import::row::Reject;
     use crate::lifecycle::campaign::{FileInfo, TemplateFacts};
     use crate::message::Message;
     use serde_json::json;
@@ -221,9 +238,17 @@ mod tests {
         })
     }
 
+    fn rejected(row: RowNumber, problem: PhoneProblem) -> RowVerdict {
+        RowVerdict::Rejected(Reject {
+            row,
+            column: "phone".into(),
+            reason: problem.into(),
+        })
+    }
+
     #[test]
-    fn a_survey_counts_countries_and_problems() {
-        let mut survey = PreviewBuilder::default();
+    fn counts_countries_and_problems() {
+        let mut builder = PreviewBuilder::default();
         for (row, to) in [
             "+5511987654321",
             "+12025550143",
@@ -235,21 +260,15 @@ mod tests {
         .iter()
         .enumerate()
         {
-            survey.add_verdict(&usable(row as u32 + 1, to));
+            builder.add_verdict(&usable(row as u32 + 1, to));
         }
-        for row in 7..20 {
-            let reason = if row < 9 {
-                PhoneProblem::Empty
-            } else {
-                PhoneProblem::TooShort
-            };
-            survey.add_verdict(&RowVerdict::Rejected(Reject {
-                row,
-                column: "phone".into(),
-                reason: reason.into(),
-            }));
+        for row in 7..9 {
+            builder.add_verdict(&rejected(row, PhoneProblem::Empty));
         }
-        let preview = survey.finish(Preview::default());
+        for row in 9..20 {
+            builder.add_verdict(&rejected(row, PhoneProblem::TooShort));
+        }
+        let preview = builder.finish(Preview::default());
         let countries: Vec<(&str, u64)> = preview
             .countries
             .iter()
@@ -269,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn warnings_say_what_would_go_wrong() {
+    fn warnings_state_what_would_go_wrong() {
         let message = Message::new(json!({"type": "template"})).expect("message");
         let mut campaign = Campaign::new(
             "c1".parse().expect("id"),
@@ -302,8 +321,8 @@ mod tests {
         preview.excluded_unreadable = 2;
         preview.repeated = vec!["name".into()];
         preview.counts.rejected = 201;
-        let all = collect_warnings(&campaign, &preview, Some(250));
-        for (warning, words) in all.iter().zip([
+        let warnings = collect_warnings(&campaign, &preview, Some(250));
+        for (warning, words) in warnings.iter().zip([
             "12 recipients have US",
             "250 people",
             "more than a fifth",
@@ -312,6 +331,6 @@ mod tests {
         ]) {
             assert!(warning.contains(words), "{warning}");
         }
-        assert_eq!(all.len(), 5);
+        assert_eq!(warnings.len(), 5);
     }
 }

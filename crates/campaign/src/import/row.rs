@@ -1,5 +1,6 @@
-//! One record of the file → a row to send, a duplicate, or a reject with its reason.
+//! Classifies the records of a file: a row to send, a duplicate, a suppressed number, or a reject with its reason.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use rlibphonenumber::enums::Region;
@@ -11,30 +12,30 @@ use crate::import::header::Columns;
 use crate::import::phone::{self, CanonicalPhone, PhoneProblem};
 use crate::import::value::{ValueProblem, ValueValidator};
 
-/// The most rows of a campaign: what a splitter can remember the numbers of, at 9 to 18 bytes each.
+/// The most rows of a campaign. The splitter remembers the number of each, in 9 to 18 bytes.
 pub const MAX_CAMPAIGN_ROWS: u64 = 50_000_000;
 
-/// The most bytes the values of one row may hold: a text body's 4,096 characters at 4 bytes each.
+/// The most bytes of all values of a row: the 4,096 characters of a text body at 4 bytes each.
 pub const MAX_VALUE_BYTES: usize = 16 * 1024;
 
-/// What became of the records read so far; `rows = rejected + duplicates + suppressed + enqueued`, always.
+/// How many records got which verdict. Always `rows = rejected + duplicates + suppressed + enqueued`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportCounts {
     /// Records read, header excluded.
     pub rows: u64,
     /// Records that cannot be used; each is in the rejects file.
     pub rejected: u64,
-    /// Records whose number an earlier record had, in whatever spelling.
+    /// Records whose number occurred in an earlier record, in any format.
     pub duplicates: u64,
-    /// Records of people who are not to be messaged.
+    /// Records whose number is on the campaign's exclude list or the suppression list.
     #[serde(default)]
     pub suppressed: u64,
-    /// Records for the queue.
+    /// Records that go to the queue.
     pub enqueued: u64,
 }
 
 impl ImportCounts {
-    /// With this many more of the usable records suppressed.
+    /// Counts `more` of the enqueued records as suppressed.
     pub fn with_suppressed(mut self, more: u64) -> Self {
         self.suppressed += more;
         self.enqueued = self.enqueued.saturating_sub(more);
@@ -56,55 +57,55 @@ impl std::ops::Add for ImportCounts {
     }
 }
 
-/// What became of one record.
+/// What happens to a record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RowVerdict {
-    /// To be sent.
+    /// The row is sent.
     Usable(Row),
-    /// The number came earlier; the first record counts.
+    /// The number occurred in an earlier record, which is used instead.
     Duplicate,
-    /// The campaign's exclude list has the number.
+    /// The number is on the campaign's exclude list.
     Suppressed,
-    /// Cannot be used.
+    /// The record cannot be used.
     Rejected(Reject),
 }
 
-/// A line of the rejects file.
+/// A record that cannot be used: one line of the rejects file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// The record's number.
+    /// The record's row number.
     pub row: RowNumber,
-    /// The column at fault, as the header names it; empty where it is the record as a whole.
+    /// The column at fault, as the header names it; empty if the fault is in the record as a whole.
     pub column: String,
     /// What is wrong.
     pub reason: RejectReason,
 }
 
-/// Why a record cannot be used.
+/// Why a record cannot be used. The text is the `problem` in the rejects file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum RejectReason {
-    /// No usable number.
+    /// The phone number is not usable.
     #[error(transparent)]
     Phone(#[from] PhoneProblem),
-    /// No usable value.
+    /// A value is not usable.
     #[error(transparent)]
     Value(#[from] ValueProblem),
-    /// Bytes in another encoding.
+    /// The bytes of a cell are not text in the file's encoding.
     #[error("there are damaged characters in this cell")]
     DamagedText,
-    /// More than a message can hold.
+    /// The values exceed [`MAX_VALUE_BYTES`].
     #[error("the values for the message hold more than {MAX_VALUE_BYTES} bytes")]
     ValuesTooLong,
-    /// More cells than the header.
+    /// The record has more cells than the header.
     #[error("the row has more cells than the header, so values may be in the wrong columns")]
     TooManyCells,
-    /// A quotation mark that would have taken other rows with it.
+    /// The record has a quotation mark that is not closed before other rows begin.
     #[error("a quotation mark (\") is opened in this row and not closed in it")]
     UnclosedQuote,
 }
 
 impl RejectReason {
-    /// What to do about it.
+    /// What the operator can do. The text is the `fix` in the rejects file.
     pub fn fix(self) -> &'static str {
         match self {
             RejectReason::Phone(problem) => problem.fix(),
@@ -121,7 +122,16 @@ impl RejectReason {
     }
 }
 
-/// Judges records one by one; remembers 8 bytes for each number seen.
+/// The numbers that decide between usable, duplicate and suppressed.
+#[derive(Debug, Default)]
+pub struct SeenNumbers {
+    /// Numbers of usable records, in this file and in the campaign's earlier files.
+    pub seen: HashSet<CanonicalPhone>,
+    /// Numbers on the campaign's exclude list.
+    pub excluded: HashSet<CanonicalPhone>,
+}
+
+/// Classifies the records of one file, in their order.
 #[derive(Debug)]
 pub struct Importer {
     columns: Columns,
@@ -132,17 +142,8 @@ pub struct Importer {
     counts: ImportCounts,
 }
 
-/// Numbers an import has to know of.
-#[derive(Debug, Default)]
-pub struct SeenNumbers {
-    /// Of records that were usable, in this file and in those before.
-    pub seen: HashSet<CanonicalPhone>,
-    /// Of people whom this campaign leaves out.
-    pub excluded: HashSet<CanonicalPhone>,
-}
-
 impl Importer {
-    /// Starts before the first record of a file; `before` rows came in earlier files of the campaign.
+    /// Starts before the first record of a file; the campaign's earlier files have `rows_before` rows and left `numbers`.
     pub fn new(
         columns: Columns,
         validator: ValueValidator,
@@ -160,42 +161,30 @@ impl Importer {
         }
     }
 
-    /// What became of the records so far.
+    /// How many records got which verdict so far.
     pub fn counts(&self) -> ImportCounts {
         self.counts
     }
 
-    /// The numbers as they are known by now: for the next file.
+    /// The numbers seen up to now, for the campaign's next file.
     pub fn into_numbers(self) -> SeenNumbers {
         self.numbers
     }
 
-    /// Judges the next record; `cells` in UTF-8, but for damaged ones.
+    /// Classifies the next record, which has `width` cells. Cells are UTF-8, except damaged ones.
     pub fn classify_row<'r>(
         &mut self,
         width: usize,
         cell: impl Fn(usize) -> Option<&'r [u8]>,
     ) -> RowVerdict {
         let row = self.next_row();
-        let too_wide = (self.columns.width..width)
-            .any(|index| cell(index).is_some_and(|cell| !cell.trim_ascii().is_empty()));
-        if too_wide {
-            return self.reject(row, String::new(), RejectReason::TooManyCells);
-        }
-        match self.classify_cells(row, cell) {
-            Ok(verdict) => {
-                match verdict {
-                    RowVerdict::Usable(_) => self.counts.enqueued += 1,
-                    RowVerdict::Suppressed => self.counts.suppressed += 1,
-                    RowVerdict::Duplicate | RowVerdict::Rejected(_) => self.counts.duplicates += 1,
-                }
-                verdict
-            }
+        match self.classify_cells(row, width, cell) {
+            Ok(verdict) => self.count(verdict),
             Err((column, reason)) => self.reject(row, column, reason),
         }
     }
 
-    /// Judges a record in which a quotation mark is not closed.
+    /// Rejects the next record, which has an unclosed quotation mark.
     pub fn reject_unclosed_quote(&mut self) -> RowVerdict {
         let row = self.next_row();
         self.reject(row, String::new(), RejectReason::UnclosedQuote)
@@ -207,28 +196,49 @@ impl Importer {
     }
 
     fn reject(&mut self, row: RowNumber, column: String, reason: RejectReason) -> RowVerdict {
-        self.counts.rejected += 1;
-        RowVerdict::Rejected(Reject {
+        self.count(RowVerdict::Rejected(Reject {
             row,
             column,
             reason,
-        })
+        }))
     }
 
+    fn count(&mut self, verdict: RowVerdict) -> RowVerdict {
+        let count = match verdict {
+            RowVerdict::Usable(_) => &mut self.counts.enqueued,
+            RowVerdict::Duplicate => &mut self.counts.duplicates,
+            RowVerdict::Suppressed => &mut self.counts.suppressed,
+            RowVerdict::Rejected(_) => &mut self.counts.rejected,
+        };
+        *count += 1;
+        verdict
+    }
+
+    /// An error has the name of the column at fault.
     fn classify_cells<'r>(
         &mut self,
         row: RowNumber,
+        width: usize,
         cell: impl Fn(usize) -> Option<&'r [u8]>,
     ) -> Result<RowVerdict, (String, RejectReason)> {
-        let at_phone = |reason| (self.columns.phone_name.clone(), reason);
-        let typed = decode_cell(cell(self.columns.phone)).map_err(at_phone)?;
-        let to = phone::parse(typed, self.region).map_err(|problem| at_phone(problem.into()))?;
+        // Exports often pad rows with empty cells.
+        let is_filled = |index| cell(index).is_some_and(|cell| !cell.trim_ascii().is_empty());
+        if (self.columns.width..width).any(is_filled) {
+            return Err((String::new(), RejectReason::TooManyCells));
+        }
+        let in_phone_column = |reason| (self.columns.phone_name.clone(), reason);
+        let number = decode_cell(cell(self.columns.phone)).map_err(in_phone_column)?;
+        let to =
+            phone::parse(number, self.region).map_err(|problem| in_phone_column(problem.into()))?;
         let values = self.read_values(cell)?;
-        let key = to.canonical();
-        Ok(match () {
-            () if !self.numbers.seen.insert(key) => RowVerdict::Duplicate,
-            () if self.numbers.excluded.contains(&key) => RowVerdict::Suppressed,
-            () => RowVerdict::Usable(Row { row, to, values }),
+        let canonical = to.canonical();
+        // Only a record without faults counts as seen, so that it does not make a later good one a duplicate.
+        Ok(if !self.numbers.seen.insert(canonical) {
+            RowVerdict::Duplicate
+        } else if self.numbers.excluded.contains(&canonical) {
+            RowVerdict::Suppressed
+        } else {
+            RowVerdict::Usable(Row { row, to, values })
         })
     }
 
@@ -238,45 +248,39 @@ impl Importer {
     ) -> Result<Vec<String>, (String, RejectReason)> {
         let names = &self.columns.value_names;
         let mut values = Vec::with_capacity(names.len());
-        let mut room = MAX_VALUE_BYTES;
+        let mut remaining_bytes = MAX_VALUE_BYTES;
         for (&index, name) in self.columns.values.iter().zip(names) {
-            let value = decode_cell(cell(index)).map_err(|reason| (name.clone(), reason))?;
-            room = room
+            let in_column = |reason| (name.clone(), reason);
+            let value = decode_cell(cell(index)).map_err(in_column)?;
+            remaining_bytes = remaining_bytes
                 .checked_sub(value.len())
-                .ok_or_else(|| (name.clone(), RejectReason::ValuesTooLong))?;
+                .ok_or_else(|| in_column(RejectReason::ValuesTooLong))?;
             values.push(unescape_formula(value).to_owned());
         }
-        let name = |column: usize| names.get(column).cloned().unwrap_or_default();
         self.validator
             .validate(&mut values)
-            .map_err(|(column, problem)| (name(column), problem.into()))?;
+            .map_err(|(column, problem)| {
+                let name = names.get(column).cloned().unwrap_or_default();
+                (name, problem.into())
+            })?;
         Ok(values)
     }
 }
 
-/// A cell as text; one that the record is too short for is empty.
+/// A cell as text. A cell beyond the end of the record is empty.
 fn decode_cell(cell: Option<&[u8]>) -> Result<&str, RejectReason> {
     let text =
         std::str::from_utf8(cell.unwrap_or_default()).map_err(|_| RejectReason::DamagedText)?;
-    // What a decoder puts in the place of bytes it cannot read.
-    if text.contains('\u{fffd}') {
+    // Decoders of other encodings replace bytes that they cannot read by this character.
+    if text.contains(char::REPLACEMENT_CHARACTER) {
         Err(RejectReason::DamagedText)
     } else {
         Ok(text)
     }
 }
 
-/// Without the apostrophe that keeps a spreadsheet from taking text for a formula; [`guarded`] puts it there.
-fn unescape_formula(value: &str) -> &str {
-    match value.strip_prefix('\'') {
-        Some(text) if is_formula(text) => text,
-        Some(_) | None => value,
-    }
-}
-
-/// A cell for a file that people open in a spreadsheet: what would be taken for a formula has an apostrophe in front,
-/// numbers and phones stay as they are.
-pub fn escape_formula(cell: &str) -> std::borrow::Cow<'_, str> {
+/// Puts an apostrophe before a cell that a spreadsheet would calculate. Numbers and phone numbers stay as they are.
+pub fn escape_formula(cell: &str) -> Cow<'_, str> {
     if is_formula(cell) {
         format!("'{cell}").into()
     } else {
@@ -284,13 +288,22 @@ pub fn escape_formula(cell: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// Whether a spreadsheet would calculate it ([OWASP, CSV injection](https://owasp.org/www-community/attacks/CSV_Injection)).
+/// Removes the apostrophe that [`escape_formula`] adds.
+fn unescape_formula(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(formula) if is_formula(formula) => formula,
+        Some(_) | None => cell,
+    }
+}
+
+/// Whether a spreadsheet would calculate the cell
+/// ([OWASP, CSV injection](https://owasp.org/www-community/attacks/CSV_Injection)).
 fn is_formula(cell: &str) -> bool {
-    let harmless =
+    let is_harmless =
         |c: char| c.is_ascii_digit() || matches!(c, ' ' | '.' | ',' | '(' | ')' | '-' | '/');
     match cell.chars().next() {
         Some('=' | '@' | '\t' | '\r') => true,
-        Some('+' | '-') => !cell[1..].chars().all(harmless),
+        Some('+' | '-') => !cell[1..].chars().all(is_harmless),
         Some(_) | None => false,
     }
 }
@@ -308,24 +321,24 @@ mod tests {
             Message::new(serde_json::json!({"text": {"body": "Hi {{name}}"}})).expect("message");
         let columns =
             header::find_columns(&["Name", "Phone"], None, message.columns()).expect("header");
-        let checker = ValueValidator::new(&message, &[], OnBadValue::Clean);
+        let validator = ValueValidator::new(&message, &[], OnBadValue::Clean);
         let mut numbers = SeenNumbers::default();
         numbers.excluded.insert(
             phone::parse("+33612345678", None)
                 .expect("phone")
                 .canonical(),
         );
-        Importer::new(columns, checker, None, numbers, 0)
+        Importer::new(columns, validator, None, numbers, 0)
     }
 
-    fn judge(importer: &mut Importer, fields: &[&[u8]]) -> RowVerdict {
-        importer.classify_row(fields.len(), |index| fields.get(index).copied())
+    fn classify(importer: &mut Importer, cells: &[&[u8]]) -> RowVerdict {
+        importer.classify_row(cells.len(), |index| cells.get(index).copied())
     }
 
     #[test]
     fn each_record_gets_one_verdict_and_is_counted_once() {
         let mut importer = importer();
-        let RowVerdict::Usable(row) = judge(&mut importer, &[b"Ana", b"+5511987654321"]) else {
+        let RowVerdict::Usable(row) = classify(&mut importer, &[b"Ana", b"+5511987654321"]) else {
             panic!("usable")
         };
         assert_eq!(
@@ -333,7 +346,7 @@ mod tests {
             (1, ["Ana".to_owned()].as_slice())
         );
         assert_eq!(
-            judge(
+            classify(
                 &mut importer,
                 &[b"Ana again", b"55 11 98765 4321".as_slice()]
             ),
@@ -344,11 +357,11 @@ mod tests {
             })
         );
         assert_eq!(
-            judge(&mut importer, &[b"Ana", b"5511987654321"]),
+            classify(&mut importer, &[b"Ana", b"5511987654321"]),
             RowVerdict::Duplicate
         );
-        let not_text: &[&[u8]] = &[b"Jos\xe9", b"+34612345678"];
-        let RowVerdict::Rejected(reject) = judge(&mut importer, not_text) else {
+        let damaged: &[&[u8]] = &[b"Jos\xe9", b"+34612345678"];
+        let RowVerdict::Rejected(reject) = classify(&mut importer, damaged) else {
             panic!("rejected")
         };
         assert_eq!(
@@ -356,26 +369,27 @@ mod tests {
             ("Name", RejectReason::DamagedText)
         );
         let long = vec![b'x'; MAX_VALUE_BYTES + 1];
-        let RowVerdict::Rejected(reject) = judge(&mut importer, &[&long, b"+34612345678"]) else {
+        let RowVerdict::Rejected(reject) = classify(&mut importer, &[&long, b"+34612345678"])
+        else {
             panic!("rejected")
         };
         assert_eq!(reject.reason, RejectReason::ValuesTooLong);
         // A rejected record does not make a later good one a duplicate.
         assert!(matches!(
-            judge(&mut importer, &[b"Jose", b"+34612345678"]),
+            classify(&mut importer, &[b"Jose", b"+34612345678"]),
             RowVerdict::Usable(_)
         ));
         assert!(matches!(
-            judge(&mut importer, &[b"short"]),
+            classify(&mut importer, &[b"short"]),
             RowVerdict::Rejected(_)
         ));
         assert_eq!(
-            judge(&mut importer, &[b"Eve", b"+33 6 12 34 56 78"]),
+            classify(&mut importer, &[b"Eve", b"+33 6 12 34 56 78"]),
             RowVerdict::Suppressed
         );
         let wide: &[&[u8]] = &[b"Silva", b"+34612345679", b"Ana"];
         assert!(matches!(
-            judge(&mut importer, wide),
+            classify(&mut importer, wide),
             RowVerdict::Rejected(Reject {
                 row: 9,
                 reason: RejectReason::TooManyCells,
@@ -384,7 +398,7 @@ mod tests {
         ));
         let empty_beyond: &[&[u8]] = &[b"Eva", b"+34612345679", b" ", b""];
         assert!(matches!(
-            judge(&mut importer, empty_beyond),
+            classify(&mut importer, empty_beyond),
             RowVerdict::Usable(Row { row: 10, .. })
         ));
         assert!(matches!(
@@ -402,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_guarded_where_a_spreadsheet_would_calculate_it_and_comes_back_as_it_was() {
+    fn escapes_formulas_and_unescapes_them_unchanged() {
         for harmless in ["+55 11 98765-4321", "-12.5", "Ana", "", "'x", "a=b"] {
             assert_eq!(escape_formula(harmless), harmless);
             assert_eq!(unescape_formula(harmless), harmless);
@@ -422,7 +436,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_conserve(records in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..4), 0..40)) {
+        fn every_record_is_counted_once_whatever_its_bytes(records in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..4), 0..40)) {
             let mut importer = importer();
             for record in &records {
                 importer.classify_row(record.len(), |index| record.get(index).map(Vec::as_slice));

@@ -1,0 +1,72 @@
+//! Numbering plans of all countries, by libphonenumber.
+
+use rlibphonenumber::{
+    PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, ValidationError,
+};
+
+use super::{Phone, PhoneProblem, Region};
+
+/// Parses a number and checks that its country has such numbers. `region` is the region of numbers without a country code.
+pub(super) fn parse(text: &str, region: Option<Region>) -> Result<Phone, PhoneProblem> {
+    let number = PHONE_NUMBER_UTIL
+        .parse(text, region)
+        .map_err(|error| match error {
+            ParseError::InvalidCountryCode => PhoneProblem::NoCountry,
+            ParseError::NotANumber(_) => PhoneProblem::NotANumber,
+            ParseError::TooShortAfterIdd | ParseError::TooShortNsn => PhoneProblem::TooShort,
+            ParseError::TooLongNsn => PhoneProblem::TooLong,
+        })?;
+    if PHONE_NUMBER_UTIL.is_valid_number(&number) {
+        return to_e164(&number);
+    }
+    parse_former_format(&number).ok_or_else(|| explain_invalid(&number))
+}
+
+fn to_e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {
+    let formatted = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164);
+    let digits = formatted
+        .trim_start_matches('+')
+        .parse()
+        .map_err(|_| PhoneProblem::Invalid)?;
+    Ok(Phone(digits))
+}
+
+/// Converts formats that numbering plans have given up but WhatsApp still uses in its ids: `+52 1 …` in Mexico, and mobile
+/// numbers without the ninth digit in Brazil. Each has exactly one valid equivalent.
+fn parse_former_format(number: &PhoneNumber) -> Option<Phone> {
+    let national = number.get_national_significant_number();
+    let current = match (number.country_code, national.as_bytes()) {
+        (52, [b'1', ..]) if national.len() == 11 => format!("+52{}", &national[1..]),
+        (55, [_, _, b'6'..=b'9', ..]) if national.len() == 10 => {
+            format!("+55{}9{}", &national[..2], &national[2..])
+        }
+        _ => return None,
+    };
+    let number = PHONE_NUMBER_UTIL.parse(current, None).ok()?;
+    if PHONE_NUMBER_UTIL.is_valid_number(&number) {
+        to_e164(&number).ok()
+    } else {
+        None
+    }
+}
+
+/// Why a number that can be parsed is not valid.
+fn explain_invalid(number: &PhoneNumber) -> PhoneProblem {
+    let with_zero = format!(
+        "+{}0{}",
+        number.country_code,
+        number.get_national_significant_number()
+    );
+    let is_valid_with_zero = PHONE_NUMBER_UTIL
+        .parse(with_zero, None)
+        .is_ok_and(|number| PHONE_NUMBER_UTIL.is_valid_number(&number));
+    if is_valid_with_zero {
+        return PhoneProblem::LostZero;
+    }
+    match PHONE_NUMBER_UTIL.is_possible_number_with_reason(number) {
+        Ok(_) | Err(ValidationError::InvalidLength) => PhoneProblem::Invalid,
+        Err(ValidationError::InvalidCountryCode) => PhoneProblem::NoCountry,
+        Err(ValidationError::TooShort) => PhoneProblem::TooShort,
+        Err(ValidationError::TooLong) => PhoneProblem::TooLong,
+    }
+}
