@@ -1,7 +1,7 @@
-"""Verdicts of Google's libphonenumber, by its Python port: examples of every region, and mutations of them.
+"""Lets the Python port of Google's libphonenumber parse example numbers of every region, and mutations of them.
 
-Prints one line of JSON a number: region, text, default region (or null), and what libphonenumber makes of it: E.164, or
-null where it is not valid.
+Prints one JSON object a line for each number: the region, the text, the default region (or null), and the number in E.164
+as libphonenumber parses it (null if it is not valid).
 """
 
 import json
@@ -15,7 +15,8 @@ TYPES = [kind for kind in PhoneNumberType.values() if kind not in (PhoneNumberTy
 random.seed(20261122)
 
 
-def verdict(text, default):
+def parse(text, default):
+    """The number in E.164, or None if it is not valid."""
     try:
         number = phonenumbers.parse(text, default)
     except phonenumbers.NumberParseException:
@@ -26,7 +27,7 @@ def verdict(text, default):
 
 
 def mutations(digits):
-    """Of the digits behind the `+`: one less, one more, one other, two swapped."""
+    """Wrong numbers from the digits after the `+`: one digit removed, added or changed, or two swapped."""
     yield digits[:-1]
     yield digits + "0"
     for _ in range(6):
@@ -37,6 +38,7 @@ def mutations(digits):
 
 
 def cases(region):
+    """Yields text, default region, and the text that libphonenumber parses instead (None for the same)."""
     examples = [phonenumbers.example_number_for_type(region, kind) for kind in TYPES]
     examples = [number for number in examples if number is not None]
     invalid = phonenumbers.invalid_example_number(region)
@@ -49,7 +51,7 @@ def cases(region):
         yield national, region, None
         yield "".join(c for c in national if c.isdigit()), region, None
         yield phonenumbers.national_significant_number(number), region, None
-        # Our own readings of digits without a plus: the same as with one.
+        # Digits without a plus: Crier reads them like digits with one.
         yield digits, None, e164
         yield "00" + digits, None, e164
         for mutated in mutations(digits):
@@ -60,10 +62,10 @@ def cases(region):
 
 for region in sorted(phonenumbers.SUPPORTED_REGIONS):
     seen = set()
-    for text, default, judged in cases(region):
+    for text, default, parsed_as in cases(region):
         if (text, default) in seen or any(c.isalpha() for c in text) or text[:2] == "00" and default:
             continue
         seen.add((text, default))
-        line = {"region": region, "text": text, "default": default, "e164": verdict(judged or text, default)}
+        line = {"region": region, "text": text, "default": default, "e164": parse(parsed_as or text, default)}
         json.dump(line, sys.stdout)
         print()

@@ -1,6 +1,8 @@
-//! Our verdicts on phone numbers beside those of Google's libphonenumber, region by region. `cargo xtask test` has the
-//! Python port write its own (`phones.py`) and names them in `CRIER_PHONES`.
-#![expect(clippy::print_stdout, reason = "a test that reports")]
+//! Compares our phone numbers with those of Google's libphonenumber, region by region.
+//!
+//! `cargo xtask test` lets the Python port of libphonenumber write its results (`phones.py`), and passes their path in
+//! `CRIER_PHONES`.
+#![expect(clippy::print_stdout, reason = "prints how many numbers agree")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,9 +10,13 @@ use std::fmt::Write as _;
 use campaign::import::phone;
 use serde::Deserialize;
 
-/// Differences that are meant: what libphonenumber refuses, or reads in another way, and we do on purpose.
-const KNOWN: &str = include_str!("phones-differences.txt");
+/// The differences that we want: numbers that libphonenumber rejects or reads differently.
+const EXPECTED_DIFFERENCES: &str = include_str!("phones-differences.txt");
 
+/// libphonenumber has more than this many regions; fewer in the test data would mean that some are missing.
+const MIN_REGIONS: usize = 240;
+
+/// One result of libphonenumber.
 #[derive(Deserialize)]
 struct Case {
     region: String,
@@ -19,62 +25,72 @@ struct Case {
     e164: Option<String>,
 }
 
+/// In how many of a region's cases both agree.
+#[derive(Clone, Copy, Default)]
+struct Agreement {
+    equal: u32,
+    total: u32,
+}
+
 #[test]
-#[ignore = "needs the Python port's verdicts: cargo xtask test"]
-fn verdicts_agree_with_libphonenumber() {
+#[ignore = "needs the results of the Python port: cargo xtask test"]
+fn numbers_equal_those_of_libphonenumber() {
     let path = std::env::var("CRIER_PHONES").unwrap();
     let cases = std::fs::read_to_string(path).unwrap();
-    let mut regions: BTreeMap<String, (u32, u32)> = BTreeMap::new();
+    let mut regions: BTreeMap<String, Agreement> = BTreeMap::new();
     let mut differences = BTreeSet::new();
     for line in cases.lines() {
         let case: Case = serde_json::from_str(line).unwrap();
-        let ours = phone::parse(
-            &case.text,
-            case.default.as_deref().and_then(phone::parse_region),
-        );
-        let (agree, all) = regions.entry(case.region.clone()).or_default();
-        *all += 1;
-        if ours.map(|phone| phone.to_string()).ok() == case.e164 {
-            *agree += 1;
-            continue;
-        }
-        let (default, theirs) = (
-            case.default.as_deref().unwrap_or("-"),
-            case.e164.as_deref().unwrap_or("invalid"),
-        );
-        let ours = ours.map_or_else(|problem| format!("{problem:?}"), |phone| phone.to_string());
-        differences.insert(format!(
-            "{} {default} {} libphonenumber: {theirs} ours: {ours}",
-            case.region, case.text
-        ));
+        let difference = find_difference(&case);
+        let agreement = regions.entry(case.region).or_default();
+        agreement.total += 1;
+        agreement.equal += u32::from(difference.is_none());
+        differences.extend(difference);
     }
-    println!("{}", report(&regions));
-    differences
-        .iter()
-        .for_each(|difference| println!("{difference}"));
-    assert!(regions.len() > 240, "every region is there");
-    let known: BTreeSet<String> = KNOWN
+    println!("{}", format_agreement(&regions));
+    for difference in &differences {
+        println!("{difference}");
+    }
+    assert!(regions.len() > MIN_REGIONS, "some regions are missing");
+    let expected: BTreeSet<String> = EXPECTED_DIFFERENCES
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(str::to_owned)
         .collect();
-    assert_eq!(differences, known);
+    assert_eq!(differences, expected);
 }
 
-/// Regions in lines of eight, with the share that agrees.
-fn report(regions: &BTreeMap<String, (u32, u32)>) -> String {
-    let mut text = String::new();
-    for (index, (region, (agree, all))) in regions.iter().enumerate() {
-        let end = if index % 8 == 7 { '\n' } else { ' ' };
-        let _ = write!(text, "{region} {agree:>3}/{all:<3}{end}");
+/// A line as in `phones-differences.txt`; `None` if we agree with libphonenumber.
+fn find_difference(case: &Case) -> Option<String> {
+    let default = case.default.as_deref();
+    let ours = phone::parse(&case.text, default.and_then(phone::parse_region));
+    if ours.map(|phone| phone.to_string()).ok() == case.e164 {
+        return None;
     }
-    let (agree, all) = regions
-        .values()
-        .fold((0, 0), |(agree, all), (a, b)| (agree + a, all + b));
+    let default = default.unwrap_or("-");
+    let theirs = case.e164.as_deref().unwrap_or("invalid");
+    let ours = ours.map_or_else(|problem| format!("{problem:?}"), |phone| phone.to_string());
+    Some(format!(
+        "{} {default} {} libphonenumber: {theirs} ours: {ours}",
+        case.region, case.text
+    ))
+}
+
+/// The agreement in each region, eight regions a line, and in total.
+fn format_agreement(regions: &BTreeMap<String, Agreement>) -> String {
+    let mut text = String::new();
+    let mut sum = Agreement::default();
+    for (index, (region, Agreement { equal, total })) in regions.iter().enumerate() {
+        let end = if index % 8 == 7 { '\n' } else { ' ' };
+        let _ = write!(text, "{region} {equal:>3}/{total:<3}{end}");
+        sum.equal += equal;
+        sum.total += total;
+    }
+    let Agreement { equal, total } = sum;
+    let count = regions.len();
     let _ = write!(
         text,
-        "\n{agree} of {all} numbers of {} regions agree",
-        regions.len()
+        "\n{equal} of {total} numbers of {count} regions agree"
     );
     text
 }

@@ -56,7 +56,7 @@ pub enum ValueProblem {
     #[error("there are more than four spaces in a row in this cell, which WhatsApp refuses here")]
     TooManySpaces,
     /// The string is too long with this value; the most characters.
-    #[error("the message becomes too long with this cell: WhatsApp accepts {0} characters here")]
+    #[error("the message becomes too long with this cell: WhatsApp takes {0} characters here")]
     TooLong(usize),
 }
 
