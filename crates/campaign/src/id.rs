@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 /// A row's position in the file, from 1; the header is not counted.
 pub type RowNumber = u32;
 
-/// How many rows share a partition of the ledger. Enough partitions spread the writes of one campaign over DynamoDB's
-/// servers; the number does not depend on the size of batches.
+/// How many rows share a partition of the ledger. Enough partitions spread the writes of one campaign over
+/// DynamoDB's servers; the number does not depend on the size of batches.
 pub const ROWS_PER_PARTITION: RowNumber = 64;
 
 /// The partition of the ledger that holds `row`.
@@ -73,8 +73,8 @@ impl fmt::Display for CampaignId {
 
 /// Links a callback to the attempt at a row that caused it. As text: `{campaign}:{row}:{attempt}`.
 ///
-/// It travels in `biz_opaque_callback_data`, which Meta returns with each status. So a callback finds its row without an index,
-/// even if the response to the send was lost.
+/// It travels in `biz_opaque_callback_data`, which Meta returns with each status. So a callback finds its row
+/// without an index, even if the response to the send was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CorrelationId {
     /// The campaign.

@@ -1,8 +1,8 @@
 //! Crier's policy: what is decided, never how it is stored or sent.
 //!
 //! Everything here is a function on values. Time is passed in, as milliseconds since the Unix epoch or as a
-//! [`std::time::Duration`] on a monotonic clock, and so is randomness, as a number. Nothing reads a clock, a file or the
-//! network, so every rule is tested within milliseconds.
+//! [`std::time::Duration`] on a monotonic clock, and so is randomness, as a number. Nothing reads a clock, a
+//! file or the network, so every rule is tested within milliseconds.
 //!
 //! In the order in which a campaign uses them:
 //!
@@ -13,8 +13,9 @@
 //! - [`lifecycle`]: the campaign itself: its states, its counters, what operators may do, and repair
 //! - [`contacts`]: what is known of recipients beyond any campaign: consent, replies, settings
 //!
-//! The crates `cloud` and `whatsapp` store and send what this crate decides. A file there has the name of the file here whose
-//! rule it applies: `delivery/ledger.rs` has the rules of the ledger, `cloud/src/ledger.rs` stores it.
+//! The crates `cloud` and `whatsapp` store and send what this crate decides. A file there has the name of the
+//! file here whose rule it applies: `delivery/ledger.rs` has the rules of the ledger, `cloud/src/ledger.rs`
+//! stores it.
 
 pub mod contacts;
 pub mod delivery;

@@ -1,7 +1,7 @@
 //! The message of a campaign: a message object of the Cloud API in which any string may contain placeholders.
 //!
-//! `{{column}}` stands for the row's value in that column, `{{column|fallback}}` for the value or, if it is blank, for the
-//! fallback.
+//! `{{column}}` stands for the row's value in that column, `{{column|fallback}}` for the value or, if it is
+//! blank, for the fallback.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -149,7 +149,8 @@ pub enum Part {
 }
 
 impl Text {
-    /// Writes the string for one row to `filled`, which is cleared first. Reusing one buffer saves an allocation a string.
+    /// Writes the string for one row to `filled`, which is cleared first. Reusing one buffer saves an
+    /// allocation a string.
     pub fn fill_into(&self, values: &[String], filled: &mut String) {
         filled.clear();
         for part in &self.parts {
@@ -169,8 +170,9 @@ pub fn is_same_column(left: &str, right: &str) -> bool {
     left.trim().to_lowercase() == right.trim().to_lowercase()
 }
 
-/// Sorts columns by name. The order may not depend on that of the fields in the message: the table that stores messages does
-/// not keep it, and splitter and sender must agree on which value belongs to which column.
+/// Sorts columns by name. The order may not depend on that of the fields in the message: the table that
+/// stores messages does not keep it, and splitter and sender must agree on which value belongs to which
+/// column.
 fn sort_columns(columns: &mut [String]) {
     columns.sort_by_key(|column| column.to_lowercase());
 }

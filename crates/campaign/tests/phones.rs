@@ -1,7 +1,7 @@
 //! Compares our phone numbers with those of Google's libphonenumber, region by region.
 //!
-//! `cargo xtask test` lets the Python port of libphonenumber write its results (`phones.py`), and passes their path in
-//! `CRIER_PHONES`.
+//! `cargo xtask test` lets the Python port of libphonenumber write its results (`phones.py`), and passes
+//! their path in `CRIER_PHONES`.
 #![expect(clippy::print_stdout, reason = "prints how many numbers agree")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -18,8 +18,9 @@ pub struct OpenedFile {
     pub unreadable_lines: u64,
 }
 
-/// Opens the file at `index`. Reads the exclude list and all earlier files first, because their numbers decide the verdicts
-/// of this file. Calls `between` after each record of those, so that the caller can extend a lease, or end it with an error.
+/// Opens the file at `index`. Reads the exclude list and all earlier files first, because their numbers
+/// decide the verdicts of this file. Calls `between` after each record of those, so that the caller can
+/// extend a lease, or end it with an error.
 pub async fn open_file<E>(
     files: &Files,
     campaign: &Campaign,

@@ -1,6 +1,6 @@
-//! From the files of a campaign to its recipients: every record gets one verdict, and gets the same one whenever it is read
-//! again. The splitter relies on that when it continues after an interruption, the report and the erasure when they find
-//! rows again.
+//! From the files of a campaign to its recipients: every record gets one verdict, and gets the same one
+//! whenever it is read again. The splitter relies on that when it continues after an interruption, the report
+//! and the erasure when they find rows again.
 //!
 //! - [`RecipientReader`]: the recipients of one file
 //! - [`read_exclude_list`]: the numbers that a campaign leaves out

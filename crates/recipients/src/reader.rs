@@ -23,8 +23,8 @@ pub struct RecipientReader {
 }
 
 impl RecipientReader {
-    /// Reads the header and finds the columns that the campaign needs. `numbers` is what the campaign's earlier files left,
-    /// and `rows_before` how many rows those have.
+    /// Reads the header and finds the columns that the campaign needs. `numbers` is what the campaign's
+    /// earlier files left, and `rows_before` how many rows those have.
     pub async fn open(
         file: impl AsyncRead + Send + Unpin + 'static,
         campaign: &Campaign,
@@ -79,8 +79,9 @@ impl RecipientReader {
         &self.record
     }
 
-    /// The bytes of the current record, or of the header before the first record, in UTF-8 and without the line ending.
-    /// `None` if a quotation mark in the record is not closed, because lines after it would become part of it.
+    /// The bytes of the current record, or of the header before the first record, in UTF-8 and without the
+    /// line ending. `None` if a quotation mark in the record is not closed, because lines after it would
+    /// become part of it.
     pub fn current_bytes(&self) -> Option<Cow<'_, [u8]>> {
         self.table.current_bytes()
     }

@@ -17,8 +17,8 @@ const PHONE_WORDS: [&str; 11] = [
     "msisdn",
 ];
 
-/// Reads a first line such as `sep=;`, by which spreadsheets state the delimiter. Returns the delimiter and the length of
-/// the line in bytes, its ending included.
+/// Reads a first line such as `sep=;`, by which spreadsheets state the delimiter. Returns the delimiter and
+/// the length of the line in bytes, its ending included.
 pub fn parse_sep_line(text: &str) -> Option<(u8, usize)> {
     let end = text.find(['\n', '\r']).unwrap_or(text.len());
     let line = text[..end].trim_matches('"');
@@ -97,7 +97,8 @@ async fn measure_fit(text: &str, is_whole_file: bool, delimiter: u8) -> Fit {
     }
 }
 
-/// Whether a short cell speaks of a phone. This only helps to find the delimiter; it does not choose the phone column.
+/// Whether a short cell speaks of a phone. This only helps to find the delimiter; it does not choose the
+/// phone column.
 fn has_phone_like_cell(record: &ByteRecord) -> bool {
     record.iter().any(|cell| {
         let name = String::from_utf8_lossy(cell).to_lowercase();

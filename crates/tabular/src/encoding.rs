@@ -19,8 +19,8 @@ pub fn for_label(label: &str) -> Option<&'static Encoding> {
     })
 }
 
-/// Detects the encoding from the first bytes of a file; `is_whole_file` if no bytes follow. `top_level_domain` decides
-/// between legacy encodings that fit equally well.
+/// Detects the encoding from the first bytes of a file; `is_whole_file` if no bytes follow.
+/// `top_level_domain` decides between legacy encodings that fit equally well.
 pub fn detect(
     sample: &[u8],
     is_whole_file: bool,
@@ -74,8 +74,8 @@ fn is_utf8(sample: &[u8], is_whole_file: bool) -> bool {
     }
 }
 
-/// Whether most multi-byte characters are valid UTF-8, which never happens in a legacy encoding. Such a file is UTF-8 with
-/// damaged characters: only the rows that contain them are rejected.
+/// Whether most multi-byte characters are valid UTF-8, which never happens in a legacy encoding. Such a file
+/// is UTF-8 with damaged characters: only the rows that contain them are rejected.
 fn is_mostly_utf8(sample: &[u8]) -> bool {
     let (mut valid, mut invalid) = (0usize, 0usize);
     for chunk in sample.utf8_chunks() {

@@ -5,7 +5,8 @@
 pub struct ReadOptions {
     /// The byte between cells.
     pub delimiter: Option<u8>,
-    /// The encoding, by any label of the [WHATWG Encoding Standard](https://encoding.spec.whatwg.org/#names-and-labels).
+    /// The encoding, by any label of the [WHATWG Encoding
+    /// Standard](https://encoding.spec.whatwg.org/#names-and-labels).
     pub encoding: Option<String>,
     /// A top-level domain where the file's language is spoken, such as `br`: a hint between legacy encodings.
     pub top_level_domain: Option<String>,

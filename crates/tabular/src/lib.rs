@@ -1,7 +1,8 @@
-//! Reads any table that an operator may upload as records of UTF-8 cells: CSV of any dialect and encoding, plain or
-//! gzipped, or the first sheet of an .xlsx workbook.
+//! Reads any table that an operator may upload as records of UTF-8 cells: CSV of any dialect and encoding,
+//! plain or gzipped, or the first sheet of an .xlsx workbook.
 //!
-//! Files are streamed, so memory does not grow with the file. Workbooks are the exception; [`sheet`] states their limits.
+//! Files are streamed, so memory does not grow with the file. Workbooks are the exception; [`sheet`] states
+//! their limits.
 //!
 //! ```text
 //! bytes → source   detects what the file is, unpacks it and decodes it to UTF-8
@@ -18,8 +19,8 @@
 //! - `quotes` finds unclosed quotation marks, which would swallow the rows after them
 //! - `readers` decompress and limit what is read
 //!
-//! A [`TableProblem`] concerns the whole file: nothing more can be read. A [`RecordShape`] concerns one record: reading goes
-//! on after it.
+//! A [`TableProblem`] concerns the whole file: nothing more can be read. A [`RecordShape`] concerns one
+//! record: reading goes on after it.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]

@@ -1,8 +1,8 @@
-//! Finds unclosed quotation marks. A CSV parser reads on from one until it finds another, many rows later, and so turns
-//! all rows between them into one cell.
+//! Finds unclosed quotation marks. A CSV parser reads on from one until it finds another, many rows later,
+//! and so turns all rows between them into one cell.
 
-/// Whether a quotation mark in `raw`, the bytes of a record that spans several lines, is unbalanced: the quoted cell is
-/// followed by something other than a delimiter or the end of a line, or it never ends.
+/// Whether a quotation mark in `raw`, the bytes of a record that spans several lines, is unbalanced: the
+/// quoted cell is followed by something other than a delimiter or the end of a line, or it never ends.
 pub(crate) fn has_unbalanced_quote(raw: &[u8], delimiter: u8) -> bool {
     let mut at = 0;
     while at < raw.len() {

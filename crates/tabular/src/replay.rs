@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 /// The most bytes of one record. An unclosed quotation mark must not load the rest of the file into memory.
 pub(crate) const MAX_RECORD_BYTES: u64 = 1024 * 1024;
 
-/// Consumed bytes are removed from the buffer in portions of at least this size, because each removal moves the rest.
+/// Consumed bytes are removed from the buffer in portions of at least this size, because each removal moves
+/// the rest.
 const COMPACT_THRESHOLD_BYTES: usize = 256 * 1024;
 
 /// Bytes read at a time while a line is skipped.

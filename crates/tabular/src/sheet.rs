@@ -1,7 +1,7 @@
 //! Converts the first sheet of a workbook to CSV.
 //!
-//! A workbook cannot be streamed: its index is at the end of the file, and all its texts are in one list. Both are kept in
-//! memory, hence the limits below. A million rows take about a tenth of them.
+//! A workbook cannot be streamed: its index is at the end of the file, and all its texts are in one list.
+//! Both are kept in memory, hence the limits below. A million rows take about a tenth of them.
 
 use std::fmt::Display;
 use std::io::{Cursor, Read, Write};
@@ -100,8 +100,8 @@ fn write_sheet_as_csv(workbook: Vec<u8>, chunks: &Sender<Chunk>) -> Result<(), T
     Ok(())
 }
 
-/// Checks that the parts of a workbook stay within the limits. Unpacks each part once and discards it, because the sizes
-/// that a zip file declares can be false.
+/// Checks that the parts of a workbook stay within the limits. Unpacks each part once and discards it,
+/// because the sizes that a zip file declares can be false.
 fn check_unpacked_sizes(workbook: &[u8]) -> Result<(), TableProblem> {
     let mut archive = zip::ZipArchive::new(Cursor::new(workbook)).map_err(unreadable)?;
     if archive.index_for_name("[Content_Types].xml").is_none() {

@@ -23,8 +23,9 @@ const CSV_BUFFER_BYTES: usize = 64 * 1024;
 pub enum RecordShape {
     /// The record is complete.
     Complete,
-    /// A quotation mark in the record is not closed before other rows begin. The record consists of its first line alone,
-    /// split at the delimiters, quotation marks included; the lines after it are records of their own.
+    /// A quotation mark in the record is not closed before other rows begin. The record consists of its first
+    /// line alone, split at the delimiters, quotation marks included; the lines after it are records of their
+    /// own.
     UnclosedQuote,
 }
 
@@ -101,7 +102,8 @@ impl Table {
         if self.ends_in_crlf { "\r\n" } else { "\n" }
     }
 
-    /// Reads the next record that is not blank; `None` at the end of the file. Cells are UTF-8, except damaged ones.
+    /// Reads the next record that is not blank; `None` at the end of the file. Cells are UTF-8, except
+    /// damaged ones.
     pub async fn read_record(
         &mut self,
         record: &mut ByteRecord,
@@ -130,8 +132,8 @@ impl Table {
         }
     }
 
-    /// The bytes of the current record, or of the header before the first record, in UTF-8 and without the line ending.
-    /// `None` if a quotation mark in the record is not closed.
+    /// The bytes of the current record, or of the header before the first record, in UTF-8 and without the
+    /// line ending. `None` if a quotation mark in the record is not closed.
     pub fn current_bytes(&self) -> Option<Cow<'_, [u8]>> {
         if self.shape == RecordShape::UnclosedQuote {
             return None;
@@ -200,7 +202,8 @@ impl Table {
     }
 }
 
-/// The delimiter that the operator stated, else that of the `sep=` line, else the one detected. Skips a `sep=` line.
+/// The delimiter that the operator stated, else that of the `sep=` line, else the one detected. Skips a
+/// `sep=` line.
 async fn choose_delimiter(
     source: &mut TextSource,
     options: &ReadOptions,
@@ -255,4 +258,73 @@ fn trim_line_endings(bytes: &[u8]) -> &[u8] {
 
 fn is_line_ending(byte: &u8) -> bool {
     matches!(byte, b'\n' | b'\r')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The cells and shape of every record, the header first.
+    async fn read_all(file: &'static [u8]) -> (Table, Vec<(Vec<String>, RecordShape)>) {
+        let mut table = Table::open(file, &ReadOptions::default())
+            .await
+            .expect("a table");
+        let text = |record: &ByteRecord| {
+            let cells = record.iter();
+            cells
+                .map(|cell| String::from_utf8_lossy(cell).into_owned())
+                .collect()
+        };
+        let mut records = vec![(text(table.header()), RecordShape::Complete)];
+        let mut record = ByteRecord::new();
+        while let Some(shape) = table.read_record(&mut record).await.expect("a record") {
+            records.push((text(&record), shape));
+        }
+        (table, records)
+    }
+
+    #[tokio::test]
+    async fn unclosed_quote_affects_one_record() {
+        let (_, records) = read_all(b"phone,name\n1,\"Ana\n2,Bo\n3,\"Eve\nLee\"\n").await;
+        let record = |cells: [&str; 2], shape| (cells.map(str::to_owned).to_vec(), shape);
+        assert_eq!(
+            records,
+            [
+                record(["phone", "name"], RecordShape::Complete),
+                record(["1", "\"Ana"], RecordShape::UnclosedQuote),
+                record(["2", "Bo"], RecordShape::Complete),
+                record(["3", "Eve\nLee"], RecordShape::Complete),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn blank_lines_are_skipped_and_line_endings_kept() {
+        let (table, records) = read_all(b"\r\nphone,name\r\n\r\n ,\r\n1,Ana\r\n").await;
+        assert_eq!(records.len(), 2);
+        assert_eq!(table.line_ending(), "\r\n");
+    }
+
+    #[tokio::test]
+    async fn current_bytes_are_those_of_the_record() {
+        let file: &[u8] = b"phone;name\n1;\"Ana\"\n2;\"Bo\n";
+        let mut table = Table::open(file, &ReadOptions::default())
+            .await
+            .expect("a table");
+        assert_eq!(table.current_bytes().as_deref(), Some(&b"phone;name"[..]));
+        let mut record = ByteRecord::new();
+        table.read_record(&mut record).await.expect("a record");
+        assert_eq!(table.current_bytes().as_deref(), Some(&b"1;\"Ana\""[..]));
+        let shape = table.read_record(&mut record).await.expect("a record");
+        assert_eq!(shape, Some(RecordShape::UnclosedQuote));
+        assert_eq!(table.current_bytes(), None);
+    }
+
+    #[tokio::test]
+    async fn file_without_records_is_empty() {
+        for file in ["", "\n\n", "\u{feff}"] {
+            let opened = Table::open(file.as_bytes(), &ReadOptions::default()).await;
+            assert!(matches!(opened, Err(TableProblem::Empty)), "{file:?}");
+        }
+    }
 }

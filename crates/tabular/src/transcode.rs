@@ -37,8 +37,8 @@ impl<R> Utf8Reader<R> {
         }
     }
 
-    /// Decodes input until it is used up or the output is full; `is_last` if no further input follows. Returns whether all
-    /// input is decoded.
+    /// Decodes input until it is used up or the output is full; `is_last` if no further input follows.
+    /// Returns whether all input is decoded.
     fn decode(&mut self, is_last: bool) -> bool {
         self.output.resize(OUTPUT_BYTES, 0);
         let input = &self.input[self.input_position..];

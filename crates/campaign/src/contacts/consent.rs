@@ -29,8 +29,8 @@ pub enum ConsentIntent {
     OptIn,
 }
 
-/// Only words without another common meaning are listed: `cancel`, for example, is about an order more often than about
-/// messages.
+/// Only words without another common meaning are listed: `cancel`, for example, is about an order more often
+/// than about messages.
 const STOP: &[(&str, &[&str])] = &[
     ("ar", &["إيقاف", "ايقاف", "إلغاء الاشتراك", "الغاء الاشتراك"]),
     (
@@ -139,8 +139,8 @@ impl Default for OptOutKeywords {
 }
 
 impl OptOutKeywords {
-    /// What a message with this text, or a button with this text and payload, says about consent. An opt-out precedes an
-    /// opt-in.
+    /// What a message with this text, or a button with this text and payload, says about consent. An opt-out
+    /// precedes an opt-in.
     pub fn detect_intent(
         &self,
         text: Option<&str>,

@@ -15,9 +15,9 @@ const SERVICE_WINDOW_MARGIN_MS: Millis = 60_000;
 /// A send starts within this time of its permission check, or the check is repeated.
 pub const CONSENT_MAX_AGE_MS: Millis = 1_900;
 
-/// An opt-out holds once it is stored and this time has passed since the last permission check: a send whose check preceded the
-/// opt-out has reached Meta by then. The time covers [`CONSENT_MAX_AGE_MS`], a new connection (2 s at most), the request
-/// itself, and the difference between two clocks.
+/// An opt-out holds once it is stored and this time has passed since the last permission check: a send whose
+/// check preceded the opt-out has reached Meta by then. The time covers [`CONSENT_MAX_AGE_MS`], a new
+/// connection (2 s at most), the request itself, and the difference between two clocks.
 pub const OPT_OUT_EFFECTIVE_AFTER_MS: Millis = 5_000;
 
 /// How many consent events of a contact are kept, the latest.
@@ -26,7 +26,8 @@ const MAX_CONSENT_EVENTS: usize = 50;
 /// One recipient, across all campaigns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
-    /// The number as last written; its [`Phone::canonical`] form identifies the contact. None if only Meta's id is known.
+    /// The number as last written; its [`Phone::canonical`] form identifies the contact. None if only Meta's
+    /// id is known.
     #[serde(default)]
     pub phone: Option<Phone>,
     /// Meta's business-scoped user id.
@@ -60,7 +61,8 @@ pub struct Contact {
 pub struct ConsentEvent {
     /// When it happened.
     pub at: Millis,
-    /// Whether the recipient may not be messaged from then on. Of two events of the same time, opt-outs are ordered last.
+    /// Whether the recipient may not be messaged from then on. Of two events of the same time, opt-outs are
+    /// ordered last.
     pub suppressed: bool,
     /// Where it came from.
     pub source: ConsentSource,
@@ -100,8 +102,8 @@ impl ConsentSource {
 }
 
 impl Contact {
-    /// The contact with another consent event, or `None` if the event is already known. The latest event decides, in whatever
-    /// order events arrive.
+    /// The contact with another consent event, or `None` if the event is already known. The latest event
+    /// decides, in whatever order events arrive.
     pub fn with_consent(&self, event: ConsentEvent) -> Option<Contact> {
         if self.consent.contains(&event) {
             return None;

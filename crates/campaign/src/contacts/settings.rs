@@ -26,7 +26,8 @@ pub struct Settings {
 /// A message that is sent automatically when a recipient writes a keyword.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AutoReply {
-    /// Keywords, compared with the text of a message and the payload of a button; `*` matches what no other reply matches.
+    /// Keywords, compared with the text of a message and the payload of a button; `*` matches what no other
+    /// reply matches.
     pub keywords: Vec<String>,
     /// The reply: a message object of the Cloud API without `to`.
     pub message: Message,
@@ -43,8 +44,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The reply to a message with this text or button payload: one with a matching keyword, else one for all messages.
-    /// A message without either, such as a picture, gets none.
+    /// The reply to a message with this text or button payload: one with a matching keyword, else one for all
+    /// messages. A message without either, such as a picture, gets none.
     pub fn find_reply(&self, text: Option<&str>, payload: Option<&str>) -> Option<&Message> {
         let written: Vec<String> = [text, payload]
             .into_iter()

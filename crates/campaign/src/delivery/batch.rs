@@ -1,4 +1,5 @@
-//! Groups rows into batches, one queue message each: full batches while many rows remain, shorter ones towards the end.
+//! Groups rows into batches, one queue message each: full batches while many rows remain, shorter ones
+//! towards the end.
 
 use std::collections::VecDeque;
 
@@ -52,8 +53,9 @@ impl Row {
     }
 }
 
-/// Groups a stream of rows into batches. The last `slots × 50` rows are held back and divided by
-/// [guided self-scheduling](https://doi.org/10.1109/TC.1987.5009495), so that all slots finish at about the same time.
+/// Groups a stream of rows into batches. The last `slots × 50` rows are held back and divided by [guided
+/// self-scheduling](https://doi.org/10.1109/TC.1987.5009495), so that all slots finish at about the same
+/// time.
 #[derive(Debug)]
 pub struct Batcher {
     rate: Rate,
@@ -103,8 +105,9 @@ impl Batcher {
     }
 }
 
-/// How many rows the next batch has when `remaining` rows are left: two thirds of an equal share, so that slots which start
-/// late find rows, too. A batch lasts about a second and has two rows at least, because each invocation has a cost of its own.
+/// How many rows the next batch has when `remaining` rows are left: two thirds of an equal share, so that
+/// slots which start late find rows, too. A batch lasts about a second and has two rows at least, because
+/// each invocation has a cost of its own.
 fn guided_batch_rows(remaining: usize, rate: Rate) -> usize {
     let share = (2 * remaining).div_ceil(3 * rate.slots as usize);
     let min_rows = (rate.per_slot as usize).clamp(2, MAX_BATCH_ROWS);
@@ -165,8 +168,8 @@ mod tests {
         assert!(batches.last().is_some_and(|batch| batch.len() <= 2));
     }
 
-    /// When the last slot finishes, if each takes the next batch as soon as it is free and each send takes one second.
-    /// `late` is when a slot starts.
+    /// When the last slot finishes, if each takes the next batch as soon as it is free and each send takes
+    /// one second. `late` is when a slot starts.
     fn makespan(batches: &[Vec<Row>], slots: usize, late: impl Fn(usize) -> u64) -> u64 {
         let mut free: Vec<u64> = (0..slots).map(late).collect();
         for batch in batches {

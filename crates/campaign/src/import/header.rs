@@ -3,8 +3,8 @@
 use crate::import::phone;
 use crate::message::is_same_column;
 
-/// Names of phone columns; case, spaces and punctuation do not matter. If a file has several of them, the first in this list
-/// is used.
+/// Names of phone columns; case, spaces and punctuation do not matter. If a file has several of them, the
+/// first in this list is used.
 pub const PHONE_COLUMN_NAMES: [&str; 19] = [
     "phone",
     "phonenumber",
@@ -109,8 +109,8 @@ pub enum FileProblem {
     },
 }
 
-/// Finds the phone column and the columns `needed` by the message. The phone column is `requested` or, without that, one with
-/// a usual name.
+/// Finds the phone column and the columns `needed` by the message. The phone column is `requested` or,
+/// without that, one with a usual name.
 pub fn find_columns(
     header: &[&str],
     requested: Option<&str>,

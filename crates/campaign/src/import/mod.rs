@@ -8,8 +8,8 @@
 //! - [`row`] combines them into a verdict: usable, duplicate, suppressed or rejected
 //! - [`preview`] summarizes all verdicts before anything is sent
 //!
-//! The verdict on a record depends only on the file, the campaign and the records before it. So a file can be read again
-//! after an interruption and gives the same rows.
+//! The verdict on a record depends only on the file, the campaign and the records before it. So a file can be
+//! read again after an interruption and gives the same rows.
 
 pub mod header;
 pub mod phone;

@@ -19,8 +19,8 @@ const MAX_ROWS_PER_PROBLEM: usize = 5;
 /// How many countries are kept, those with most recipients first.
 const MAX_COUNTRIES: usize = 50;
 
-/// How many leading digits determine a number's country. The longest are those of Guernsey, Jersey and the Isle of Man, which
-/// share `+44` with Great Britain.
+/// How many leading digits determine a number's country. The longest are those of Guernsey, Jersey and the
+/// Isle of Man, which share `+44` with Great Britain.
 const COUNTRY_PREFIX_DIGITS: u32 = 8;
 
 /// The country of numbers that belong to none.
@@ -158,8 +158,8 @@ impl PreviewBuilder {
     }
 }
 
-/// What the operator should know before the campaign starts. `daily_limit` is how many recipients the account may begin to
-/// message in 24 hours.
+/// What the operator should know before the campaign starts. `daily_limit` is how many recipients the account
+/// may begin to message in 24 hours.
 pub fn collect_warnings(
     campaign: &Campaign,
     preview: &Preview,

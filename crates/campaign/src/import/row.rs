@@ -143,7 +143,8 @@ pub struct Importer {
 }
 
 impl Importer {
-    /// Starts before the first record of a file; the campaign's earlier files have `rows_before` rows and left `numbers`.
+    /// Starts before the first record of a file; the campaign's earlier files have `rows_before` rows and
+    /// left `numbers`.
     pub fn new(
         columns: Columns,
         validator: ValueValidator,
@@ -279,7 +280,8 @@ fn decode_cell(cell: Option<&[u8]>) -> Result<&str, RejectReason> {
     }
 }
 
-/// Puts an apostrophe before a cell that a spreadsheet would calculate. Numbers and phone numbers stay as they are.
+/// Puts an apostrophe before a cell that a spreadsheet would calculate. Numbers and phone numbers stay as
+/// they are.
 pub fn escape_formula(cell: &str) -> Cow<'_, str> {
     if is_formula(cell) {
         format!("'{cell}").into()

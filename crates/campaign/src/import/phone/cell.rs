@@ -1,5 +1,5 @@
-//! What happens to a number on its way through spreadsheets and exports: decoration, which is removed, and damage, which
-//! is reported.
+//! What happens to a number on its way through spreadsheets and exports: decoration, which is removed, and
+//! damage, which is reported.
 
 use std::borrow::Cow;
 
@@ -14,8 +14,8 @@ const MIN_DIGITS_OF_NUMBER: usize = 7;
 /// A number with a fraction of zero has at least this many digits before it.
 const MIN_DIGITS_BEFORE_FRACTION: usize = 8;
 
-/// Removes what surrounds a number: invisible characters, a `tel:` or `whatsapp:` scheme, and the marks in which Excel wraps
-/// text, such as `'+55…` or `="+55…"`, with straight or curly quotation marks.
+/// Removes what surrounds a number: invisible characters, a `tel:` or `whatsapp:` scheme, and the marks in
+/// which Excel wraps text, such as `'+55…` or `="+55…"`, with straight or curly quotation marks.
 pub(super) fn strip_decoration(cell: &str) -> Cow<'_, str> {
     let is_plain = |b: u8| b.is_ascii_digit() || b == b'+' || b == b'-';
     if !cell.is_empty() && cell.bytes().all(is_plain) {
@@ -30,7 +30,8 @@ pub(super) fn strip_decoration(cell: &str) -> Cow<'_, str> {
     Cow::Owned(strip_scheme(text).to_owned())
 }
 
-/// Characters that are copied without being seen: zero-width ones, direction marks, soft hyphens, byte order marks.
+/// Characters that are copied without being seen: zero-width ones, direction marks, soft hyphens, byte order
+/// marks.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -101,7 +102,8 @@ fn is_separator(c: char) -> bool {
     )
 }
 
-/// Whether the cell is like `5.5E+11` or `5,511987E12`: digits, perhaps a point or comma and digits, E, an exponent.
+/// Whether the cell is like `5.5E+11` or `5,511987E12`: digits, perhaps a point or comma and digits, E, an
+/// exponent.
 fn is_scientific_notation(cell: &str) -> bool {
     let Some((mantissa, exponent)) = cell.split_once(['e', 'E']) else {
         return false;

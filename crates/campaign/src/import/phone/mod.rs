@@ -1,8 +1,8 @@
 //! Phone numbers: from the text of a cell to a number in E.164, or to the reason why there is none.
 //!
 //! - [`Phone`] is a valid number; [`CanonicalPhone`] compares numbers whatever their format
-//! - [`parse`] reads a cell: `cell` removes what spreadsheets add and recognizes damage, then `numbering_plan` asks
-//!   libphonenumber
+//! - [`parse`] reads a cell: `cell` removes what spreadsheets add and recognizes damage, then
+//!   `numbering_plan` asks libphonenumber
 //! - [`PhoneProblem`] says what is wrong with a cell, and what to do about it
 //!
 //! Damage is reported, never repaired by guessing: a guessed number may belong to someone else.

@@ -14,8 +14,9 @@ use super::PhoneProblem;
 #[serde(try_from = "String", into = "String")]
 pub struct Phone(pub(super) u64);
 
-/// A number in a form that is the same for all formats of the number: in Brazil with and without the ninth digit, in Mexico
-/// with and without the 1, in Argentina with and without the 9. Serves comparison only; no message can be sent to it.
+/// A number in a form that is the same for all formats of the number: in Brazil with and without the ninth
+/// digit, in Mexico with and without the 1, in Argentina with and without the 9. Serves comparison only; no
+/// message can be sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CanonicalPhone(u64);
 
@@ -25,8 +26,8 @@ impl Phone {
         self.0
     }
 
-    /// The canonical form. It matters because WhatsApp itself uses both formats in these countries (Meta, "Phone numbers":
-    /// numbers of Brazil and Mexico may be rewritten).
+    /// The canonical form. It matters because WhatsApp itself uses both formats in these countries (Meta,
+    /// "Phone numbers": numbers of Brazil and Mexico may be rewritten).
     pub fn canonical(self) -> CanonicalPhone {
         const EIGHT_DIGITS: u64 = 10u64.pow(8);
         const NINE_DIGITS: u64 = 10u64.pow(9);
@@ -46,7 +47,8 @@ impl Phone {
         }
     }
 
-    /// The region of the number, such as `BR`; `None` for numbers without a country, such as those of satellite phones.
+    /// The region of the number, such as `BR`; `None` for numbers without a country, such as those of
+    /// satellite phones.
     pub fn country(self) -> Option<String> {
         let number = PHONE_NUMBER_UTIL.parse(self.to_string(), None).ok()?;
         number.get_region_code().map(|region| region.to_string())

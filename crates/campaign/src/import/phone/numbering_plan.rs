@@ -6,7 +6,8 @@ use rlibphonenumber::{
 
 use super::{Phone, PhoneProblem, Region};
 
-/// Parses a number and checks that its country has such numbers. `region` is the region of numbers without a country code.
+/// Parses a number and checks that its country has such numbers. `region` is the region of numbers without a
+/// country code.
 pub(super) fn parse(text: &str, region: Option<Region>) -> Result<Phone, PhoneProblem> {
     let number = PHONE_NUMBER_UTIL
         .parse(text, region)
@@ -31,8 +32,8 @@ fn to_e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {
     Ok(Phone(digits))
 }
 
-/// Converts formats that numbering plans have given up but WhatsApp still uses in its ids: `+52 1 …` in Mexico, and mobile
-/// numbers without the ninth digit in Brazil. Each has exactly one valid equivalent.
+/// Converts formats that numbering plans have given up but WhatsApp still uses in its ids: `+52 1 …` in
+/// Mexico, and mobile numbers without the ninth digit in Brazil. Each has exactly one valid equivalent.
 fn parse_former_format(number: &PhoneNumber) -> Option<Phone> {
     let national = number.get_national_significant_number();
     let current = match (number.country_code, national.as_bytes()) {
