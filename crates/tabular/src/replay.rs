@@ -62,7 +62,7 @@ impl<R: AsyncRead + Unpin> ReplayReader<R> {
     }
 
     /// All buffered bytes from the mark on.
-    pub(crate) fn from_mark(&self) -> &[u8] {
+    pub(crate) fn after_mark(&self) -> &[u8] {
         &self.buffer[(self.mark - self.buffer_start) as usize..]
     }
 

@@ -175,7 +175,7 @@ impl Table {
         let nothing = csv_reader(ReplayReader::new(nothing), delimiter);
         let mut text = std::mem::replace(&mut self.reader, nothing).into_inner();
         text.rewind(start);
-        let buffered = text.from_mark();
+        let buffered = text.after_mark();
         let blank = buffered.iter().take_while(|b| is_line_ending(b)).count();
         let line = &buffered[blank..];
         let end = memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
