@@ -4,22 +4,22 @@
 //! An invocation starts with the batch that Lambda delivered. It then receives further batches from the queue itself, as
 //! long as its time allows. It waits for the last responses only once, at its end, so a slot idles once in 15 minutes and
 //! not once per batch.
+//!
+//! - this file: the batches, the sends in flight
+//! - `row`: one row, from the permission to the send
+
+mod row;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use campaign::contacts::contact::CONSENT_MAX_AGE_MS;
 use campaign::delivery::batch::{Batch, Row};
-use campaign::delivery::ledger::{self, Transition};
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Slot;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use cloud::Error;
 use cloud::batch_queue::MAX_DELAY;
-use cloud::ledger::{Claim, OtherClaim};
-use secrecy::SecretString;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, error, instrument};
@@ -41,19 +41,8 @@ const MIN_BATCH_TIME_MS: Millis = 10_000;
 /// The greatest age of the campaign's state before a claim. The tick follows within one interval.
 const CLAIM_GATE_MAX_AGE: Duration = Duration::from_secs(1);
 
-/// The greatest age of the campaign's state when a send starts; the rest of two seconds is for the request to leave. It is
-/// greater than [`CLAIM_GATE_MAX_AGE`], so that normally nothing is read on the tick: a read would delay the send.
-const SEND_GATE_MAX_AGE: Duration = Duration::from_millis(1_800);
-
 /// How often metrics are emitted.
 const METRICS_INTERVAL: Duration = Duration::from_secs(60);
-
-/// The greatest age of the permission to message a recipient when the send starts.
-const CONSENT_MAX_AGE: Duration = Duration::from_millis(CONSENT_MAX_AGE_MS);
-
-/// How often the runtime must run its tasks until a request has left: the send's own task, the connection, the
-/// connection's task. It is twice that number, because an idle turn costs nothing.
-const YIELDS_BEFORE_REQUEST_IS_OUT: usize = 8;
 
 /// What an invocation may use.
 #[derive(Clone, Debug)]
@@ -99,18 +88,6 @@ struct BatchRef {
     priority: Priority,
     /// Its number in this invocation.
     number: usize,
-}
-
-/// A row that waits for its tick.
-#[derive(Debug)]
-struct ClaimedRow {
-    row: Row,
-    number: u32,
-    batch: BatchRef,
-    message_choice: MessageChoice,
-    user_id: Option<String>,
-    /// When the permission to message the recipient was checked.
-    reserved_at: Instant,
 }
 
 /// A send that has ended.
@@ -254,167 +231,6 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
             }
         }
         Ok(())
-    }
-
-    /// Checks the permission, claims the row and sends on the next tick. The checks come before the wait, so they do not
-    /// delay the tick. The import checked the suppression list, too, but the recipient may have opted out since.
-    #[instrument(skip_all, fields(campaign.id = %campaign.id, row = row.row))]
-    async fn try_row(
-        &mut self,
-        campaign: &Campaign,
-        row: Row,
-        batch: BatchRef,
-    ) -> Result<(), Error> {
-        let id = &campaign.id;
-        let reserved_at = Instant::now();
-        let Some(permission) = self.backend.reserve_send(id, &row).await? else {
-            return self.skip_row(id, &row, SkipReason::Suppressed).await;
-        };
-        let message_choice = campaign.message_choice(permission.in_service_window);
-        if message_choice == MessageChoice::Nothing {
-            let reason = SkipReason::OutsideServiceWindow;
-            return self.skip_row(id, &row, reason).await;
-        }
-        match self.claim_row(id, &row).await? {
-            Claim::Won(number) => {
-                let claimed = ClaimedRow {
-                    row,
-                    number,
-                    batch,
-                    message_choice,
-                    user_id: permission.user_id,
-                    reserved_at,
-                };
-                self.send_on_tick(id, claimed).await
-            }
-            Claim::Settled => Ok(()),
-            Claim::NotBefore(due) => {
-                self.schedule_retry(batch, id, due, row);
-                Ok(())
-            }
-            Claim::HeldByOther(other) => self.check_other_claim(id, row, batch, other).await,
-        }
-    }
-
-    /// Claims a row under a name of its own: the same row may come twice in one invocation, and the second claim must not
-    /// pass for the first.
-    async fn claim_row(&mut self, campaign: &CampaignId, row: &Row) -> Result<Claim, Error> {
-        self.claim_count += 1;
-        let owner = format!("{}/{}", self.limits.owner, self.claim_count);
-        self.backend.claim_row(campaign, row, &owner).await
-    }
-
-    /// Marks the row as unconfirmed if the lease of the other sender has expired; else tries it again after that.
-    #[instrument(skip_all, fields(campaign.id = %campaign, row = row.row, number = other.attempt))]
-    async fn check_other_claim(
-        &mut self,
-        campaign: &CampaignId,
-        row: Row,
-        batch: BatchRef,
-        other: OtherClaim,
-    ) -> Result<(), Error> {
-        if !ledger::lease_expired(other.claimed_at, self.backend.now()) {
-            let due = other.claimed_at + ledger::CLAIM_LEASE_MS;
-            self.schedule_retry(batch, campaign, due, row);
-            return Ok(());
-        }
-        let error = ErrorInfo::transport(ledger::SENDER_DIED);
-        let unconfirmed = Transition::MarkUnconfirmed;
-        self.backend
-            .record_transition(campaign, &row, other.attempt, unconfirmed, &error)
-            .await
-    }
-
-    #[instrument(skip_all, fields(campaign.id = %campaign, row = row.row, reason = ?reason))]
-    async fn skip_row(
-        &mut self,
-        campaign: &CampaignId,
-        row: &Row,
-        reason: SkipReason,
-    ) -> Result<(), Error> {
-        let owner = &self.limits.owner;
-        let was_open = self.backend.skip_row(campaign, row, owner, reason).await?;
-        self.stats.current.skipped += usize::from(was_open);
-        Ok(())
-    }
-
-    #[instrument(skip_all, fields(campaign.id = %id, row = claimed.row.row, number = claimed.number))]
-    async fn send_on_tick(&mut self, id: &CampaignId, claimed: ClaimedRow) -> Result<(), Error> {
-        let Some((campaign, token)) = self.wait_for_clearance(id, &claimed).await? else {
-            return Ok(());
-        };
-        let batch = claimed.batch;
-        let pending = PendingSend {
-            campaign,
-            row: claimed.row,
-            number: claimed.number,
-            message_choice: claimed.message_choice,
-            user_id: claimed.user_id,
-            token,
-        };
-        self.start_send(pending, batch);
-        // The next tick counts from when the request has left. What happens in between, above all on a busy machine,
-        // would otherwise bring two requests closer together than an interval.
-        for _ in 0..YIELDS_BEFORE_REQUEST_IS_OUT {
-            tokio::task::yield_now().await;
-        }
-        self.slot.record_send(self.elapsed());
-        Ok(())
-    }
-
-    /// Waits for the tick and checks that the row may still be sent. `None` if it may not; that is recorded then.
-    async fn wait_for_clearance(
-        &mut self,
-        id: &CampaignId,
-        claimed: &ClaimedRow,
-    ) -> Result<Option<(Arc<Campaign>, SecretString)>, Error> {
-        let row = &claimed.row;
-        let mut reserved_at = claimed.reserved_at;
-        loop {
-            self.wait_for_tick().await;
-            let gate = self.backend.check_gate(id, SEND_GATE_MAX_AGE).await?;
-            let SendGate::Open(campaign, token) = gate else {
-                self.hold_row(id, claimed, "the campaign stopped before the send")
-                    .await?;
-                return Ok(None);
-            };
-            if reserved_at.elapsed() <= CONSENT_MAX_AGE {
-                return Ok(Some((campaign, token)));
-            }
-            // The tick was delayed, or the claim took long: the recipient may have opted out in the meantime.
-            reserved_at = Instant::now();
-            if self.backend.reserve_send(id, row).await?.is_none() {
-                self.hold_row(id, claimed, SkipReason::Suppressed.text())
-                    .await?;
-                self.skip_row(id, row, SkipReason::Suppressed).await?;
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Waits for the next tick. A response that arrives meanwhile may delay it.
-    async fn wait_for_tick(&mut self) {
-        loop {
-            let next = self.slot.next_send_at();
-            tokio::time::sleep_until(self.process_started + next).await;
-            self.reap_completed();
-            if self.slot.next_send_at() <= next {
-                return;
-            }
-        }
-    }
-
-    async fn hold_row(
-        &self,
-        campaign: &CampaignId,
-        claimed: &ClaimedRow,
-        reason: &str,
-    ) -> Result<(), Error> {
-        let error = ErrorInfo::transport(reason);
-        let (row, number) = (&claimed.row, claimed.number);
-        self.backend
-            .record_transition(campaign, row, number, Transition::Hold, &error)
-            .await
     }
 
     fn start_send(&mut self, pending: PendingSend, batch: BatchRef) {
