@@ -1,44 +1,40 @@
-//! What Meta says of templates, the number and the account: shown, and obeyed.
+//! Notifications about templates, the phone number and the account: stored for the operator, and campaigns pause.
 
 use campaign::delivery::outcome::Millis;
 use campaign::lifecycle::campaign::Campaign;
 use cloud::account_events::StoredAccountEvent;
-use lambda_http::tracing;
+use tracing::{instrument, warn};
 use whatsapp::account_notification::{AccountNotification, PauseTarget};
 
 use crate::Webhook;
 use crate::failures::is_newer;
 
 impl Webhook {
-    /// Stops the campaigns that a notice concerns, then notes it.
+    /// Pauses the campaigns that a notification affects, then stores it.
+    #[instrument(skip_all, fields(field = notification.field, event = notification.event))]
     pub(crate) async fn on_account_event(
         &self,
         key: &str,
-        notice: &AccountNotification,
+        notification: &AccountNotification,
         now: Millis,
     ) -> Result<(), cloud::Error> {
-        let at = notice.at.unwrap_or(now);
-        tracing::warn!(
-            field = notice.field,
-            event = notice.event,
-            "notice: {}",
-            notice.text
-        );
-        if notice.pauses != PauseTarget::Nothing {
-            self.pause_affected_campaigns(notice, at).await?;
+        let at = notification.at.unwrap_or(now);
+        warn!("Meta notifies: {}", notification.text);
+        if notification.pauses != PauseTarget::Nothing {
+            self.pause_affected_campaigns(notification, at).await?;
         }
-        let noted = StoredAccountEvent {
+        let event = StoredAccountEvent {
             at,
-            field: notice.field.clone(),
-            event: notice.event.clone(),
-            text: notice.text.clone(),
+            field: notification.field.clone(),
+            event: notification.event.clone(),
+            text: notification.text.clone(),
         };
-        self.account_events.record(key, &noted).await
+        self.account_events.record(key, &event).await
     }
 
     async fn pause_affected_campaigns(
         &self,
-        notice: &AccountNotification,
+        notification: &AccountNotification,
         at: Millis,
     ) -> Result<(), cloud::Error> {
         let campaigns = self.campaign_cache.campaigns();
@@ -46,17 +42,17 @@ impl Webhook {
             let Some(campaign) = campaigns.get(&id).await? else {
                 continue;
             };
-            if affects(&notice.pauses, &campaign) && is_newer(&campaign, at) {
-                campaigns.pause(&id, &notice.text).await?;
+            if affects(&notification.pauses, &campaign) && is_newer(&campaign, at) {
+                campaigns.pause(&id, &notification.text).await?;
             }
         }
         Ok(())
     }
 }
 
-/// Whether what stops is what the campaign sends.
-fn affects(stops: &PauseTarget, campaign: &Campaign) -> bool {
-    match stops {
+/// Whether the campaign sends what must pause.
+fn affects(target: &PauseTarget, campaign: &Campaign) -> bool {
+    match target {
         PauseTarget::Nothing => false,
         PauseTarget::Account => true,
         PauseTarget::Template { name, language } => {

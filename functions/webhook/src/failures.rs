@@ -1,4 +1,4 @@
-//! Messages that were accepted and then not delivered: the same decisions as after a refusal.
+//! Messages that were accepted and then not delivered. The decisions are the same as after a refusal.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use campaign::delivery::outcome::{
     ErrorClass, ErrorInfo, GiveUpRule, Millis, NextAction, Outcome, Refusal, next_action,
 };
 use campaign::lifecycle::campaign::Campaign;
+use tracing::instrument;
 use whatsapp::error_code::{ErrorOrigin, classify_error, explain_pause};
 use whatsapp::message;
 
@@ -14,46 +15,49 @@ use crate::Webhook;
 use crate::inbound::parse_phone;
 use crate::row_statuses::RowStatusUpdate;
 
-/// How old what is known of a campaign may be here.
+/// The greatest age of the campaign's state for a decision.
 const CAMPAIGN_MAX_AGE: Duration = Duration::from_secs(5);
 
-/// The person stopped marketing messages in WhatsApp itself (Meta, "Cloud API error codes").
+/// The recipient stopped marketing messages in WhatsApp itself (Meta, "Cloud API error codes").
 const MARKETING_OPT_OUT_CODE: i64 = 131_050;
 
 impl Webhook {
-    /// Acts on a failure: another try later where it may help and the operator asked for it; the campaign stops where no
-    /// other row would fare better; who wants no marketing is sent none.
+    /// Acts on a failure. Requeues the row if a later attempt may succeed and the operator chose that. Pauses the campaign
+    /// if every other row would fail, too. Records an opt-out if the recipient stopped marketing messages.
+    #[instrument(skip_all, fields(
+        campaign.id = %row.correlation_id.campaign,
+        row = row.correlation_id.row,
+        number = row.correlation_id.attempt,
+        code = error.code,
+    ))]
     pub(crate) async fn on_failure(
         &self,
         row: &RowStatusUpdate,
         at: Millis,
-        fault: &ErrorInfo,
+        error: &ErrorInfo,
     ) -> Result<(), cloud::Error> {
-        let Some(code) = fault.code else {
+        let Some(code) = error.code else {
             return Ok(());
         };
         if code == MARKETING_OPT_OUT_CODE {
-            self.record_marketing_opt_out(row, at, fault).await?;
+            self.record_marketing_opt_out(row, at, error).await?;
         }
-        let tracker = &row.correlation_id;
+        let id = &row.correlation_id;
         let Some(campaign) = self
             .campaign_cache
-            .get_with_max_age(&tracker.campaign, CAMPAIGN_MAX_AGE)
+            .get_with_max_age(&id.campaign, CAMPAIGN_MAX_AGE)
             .await?
         else {
             return Ok(());
         };
-        match failure_action(&campaign, tracker.attempt, code, fault) {
+        match failure_action(&campaign, id.attempt, code, error) {
             NextAction::Retry { not_before, .. } => {
                 self.requeue_undelivered(&campaign, row, not_before).await
             }
-            NextAction::Hold {
-                pause: stops,
-                error: fault,
-            } => {
+            NextAction::Hold { pause, error } => {
                 if is_newer(&campaign, at) {
                     self.campaign_cache
-                        .pause(&campaign.id, stops, &explain_pause(&fault))
+                        .pause(&campaign.id, pause, &explain_pause(&error))
                         .await?;
                 }
                 self.requeue_undelivered(&campaign, row, cloud::now()).await
@@ -64,7 +68,7 @@ impl Webhook {
         }
     }
 
-    /// Another try, if the operator asked for it and there is time.
+    /// Requeues the row if the operator chose to retry undelivered messages and the campaign's time has not run out.
     async fn requeue_undelivered(
         &self,
         campaign: &Campaign,
@@ -74,11 +78,11 @@ impl Webhook {
         if !campaign.policy.retry_undelivered || campaign.schedule.has_ended(not_before) {
             return Ok(());
         }
-        let tracker = &row.correlation_id;
+        let id = &row.correlation_id;
         self.ledger
-            .requeue_undelivered(&tracker.campaign, tracker.row, tracker.attempt, not_before)
+            .requeue_undelivered(&id.campaign, id.row, id.attempt, not_before)
             .await?;
-        // Also where the row moved before: the process of that time may have died right then.
+        // Even if the row was requeued before: that process may have died before it opened the campaign.
         self.campaign_cache
             .campaigns()
             .reopen(&campaign.id, cloud::now())
@@ -89,28 +93,26 @@ impl Webhook {
         &self,
         row: &RowStatusUpdate,
         at: Millis,
-        fault: &ErrorInfo,
+        error: &ErrorInfo,
     ) -> Result<(), cloud::Error> {
         let phone = row.recipient.phone.as_deref().and_then(parse_phone);
-        let who = self
-            .contacts
-            .resolve_key(phone, row.recipient.user_id.as_deref());
-        let Some(who) = who.await? else {
+        let user_id = row.recipient.user_id.as_deref();
+        let Some(key) = self.contacts.resolve_key(phone, user_id).await? else {
             return Ok(());
         };
-        let word = ConsentEvent {
+        let opt_out = ConsentEvent {
             at,
             suppressed: true,
             source: ConsentSource::Refusal,
-            text: Some(fault.title.clone()),
+            text: Some(error.title.clone()),
         };
-        self.contacts.record_consent(&who, word).await.map(drop)
+        self.contacts.record_consent(&key, opt_out).await.map(drop)
     }
 }
 
-/// What a failure calls for. Where no further try is asked for, what would end the tries decides at once if it is the
-/// campaign that is at fault: every other row would meet the same.
-fn failure_action(campaign: &Campaign, attempt: u32, code: i64, fault: &ErrorInfo) -> NextAction {
+/// What to do after a failure. If the operator wants no retries, the rule for giving up applies at once where it would
+/// pause the campaign: every other row would fail in the same way.
+fn failure_action(campaign: &Campaign, attempt: u32, code: i64, error: &ErrorInfo) -> NextAction {
     let class = classify_error(code, ErrorOrigin::Callback);
     let attempt = match class {
         ErrorClass::Retry(backoff)
@@ -123,17 +125,17 @@ fn failure_action(campaign: &Campaign, attempt: u32, code: i64, fault: &ErrorInf
     };
     let refusal = Refusal {
         class,
-        error: fault.clone(),
+        error: error.clone(),
         retry_after: None,
     };
-    let at = message::retry_context(&campaign.message, attempt, cloud::now());
-    next_action(Outcome::Refused(refusal), at)
+    let context = message::retry_context(&campaign.message, attempt, cloud::now());
+    next_action(Outcome::Refused(refusal), context)
 }
 
-/// Whether something happened after the campaign's rows were put into the queue the last time: what happened before has
-/// stopped it already, and somebody let it go on. Meta's times are whole seconds.
+/// Whether something happened after the campaign's rows were last enqueued. If it happened before, it has paused the
+/// campaign already, and the operator resumed it since. Meta's times are whole seconds.
 pub(crate) fn is_newer(campaign: &Campaign, at: Millis) -> bool {
     campaign
         .enqueued_at
-        .is_none_or(|offered| at + 999 >= offered)
+        .is_none_or(|enqueued_at| at + 999 >= enqueued_at)
 }

@@ -1,6 +1,4 @@
-//! What people say: whether they want messages, and everything else they write.
-
-use std::sync::Arc;
+//! Messages of recipients: their consent, the service window, the inbox, automatic replies.
 
 use campaign::contacts::consent::ConsentIntent;
 use campaign::contacts::contact::{
@@ -10,169 +8,192 @@ use campaign::contacts::settings::Settings;
 use campaign::delivery::outcome::Millis;
 use campaign::id::CorrelationId;
 use campaign::import::phone::{self, Phone};
+use cloud::Error;
 use cloud::contacts::ContactKey;
 use cloud::inbox::InboundMessage;
-use lambda_http::tracing;
+use tracing::field::{Empty, display};
+use tracing::{Span, instrument, warn};
 use whatsapp::callback::{parse_stored_status, status_keys};
 use whatsapp::contact::ContactIds;
 use whatsapp::inbound::{MarketingPreference, ReceivedMessage};
 
 use crate::Webhook;
 
-/// Meta's times are whole seconds: a stop is taken for the last moment of its own, so that it is not older than what it
-/// answers.
+/// Meta truncates times to seconds. An opt-out is dated at the end of its second, so that it is not older than the message
+/// it answers.
 const END_OF_SECOND_MS: Millis = 999;
 
 impl Webhook {
-    /// Takes in a message: consent first, then the window, the inbox, and an answer where a rule has one. Gives the time
-    /// from which on a word that forbids is in force.
+    /// Applies a message: first the consent, then the service window, the inbox, and an automatic reply if a rule matches.
+    /// Returns when an opt-out in it takes effect.
+    #[instrument(skip_all, fields(kind = message.kind))]
     pub(crate) async fn on_message(
         &self,
-        inbound: &ReceivedMessage,
+        message: &ReceivedMessage,
         raw: &str,
         now: Millis,
-    ) -> Result<Option<Millis>, cloud::Error> {
-        let phone = inbound.from.phone.as_deref().and_then(parse_phone);
-        let user_id = inbound.from.user_id.as_deref();
-        let Some(who) = self.contacts.resolve_key(phone, user_id).await? else {
-            tracing::warn!("a message from nobody: kept raw only");
+    ) -> Result<Option<Millis>, Error> {
+        let phone = message.from.phone.as_deref().and_then(parse_phone);
+        let user_id = message.from.user_id.as_deref();
+        let Some(key) = self.contacts.resolve_key(phone, user_id).await? else {
+            warn!("a message names no sender; it is stored raw only");
             return Ok(None);
         };
         let settings = self.settings.get().await?;
-        let at = inbound.at.unwrap_or(now);
-        let said = settings
+        let intent = settings
             .opt_out_keywords
-            .detect_intent(inbound.text.as_deref(), inbound.payload.as_deref())
-            .filter(|_| inbound.opens_service_window());
-        let in_force = match said {
-            Some(said) => self.record_consent_intent(&who, inbound, said, at).await?,
+            .detect_intent(message.text.as_deref(), message.payload.as_deref())
+            .filter(|_| message.opens_service_window());
+        let effective_at = match intent {
+            Some(intent) => {
+                self.record_consent_intent(&key, message, intent, now)
+                    .await?
+            }
             None => None,
         };
-        let mut contact = match inbound.opens_service_window() {
-            true => self.contacts.record_inbound(&who, at, now).await?,
-            false => self.contacts.get(&who).await?.unwrap_or_default(),
-        };
-        if let (ContactKey::Phone(phone), Some(user_id)) = (&who, user_id)
-            && contact.user_id.as_deref() != Some(user_id)
-        {
-            self.contacts.link_user_id(*phone, user_id, now).await?;
-            contact = self.contacts.get(&who).await?.unwrap_or_default();
+        let contact = self.update_contact(&key, message, now).await?;
+        if let Some(new_phone) = message.new_phone.as_deref().and_then(parse_phone) {
+            self.carry_opt_out_to(&contact, new_phone).await?;
         }
-        if let Some(moved_to) = inbound.new_phone.as_deref().and_then(parse_phone) {
-            self.carry_opt_out_to(&contact, moved_to).await?;
-        }
-        self.store_in_inbox(inbound, raw, &contact, &settings, now)
+        self.store_in_inbox(message, raw, &contact, &settings, now)
             .await?;
-        if said.is_none() && inbound.opens_service_window() && !contact.suppressed {
-            self.reply_by_rule(inbound, &contact, &settings, now)
+        if intent.is_none() && message.opens_service_window() && !contact.suppressed {
+            self.reply_by_rule(message, &contact, &settings, now)
                 .await?;
         }
-        Ok(in_force)
+        Ok(effective_at)
     }
 
-    /// A switch in WhatsApp's own settings.
+    /// Applies a change in WhatsApp's own settings. Returns when an opt-out in it takes effect.
+    #[instrument(skip_all, fields(opted_out = preference.opted_out))]
     pub(crate) async fn on_preference(
         &self,
         preference: &MarketingPreference,
         now: Millis,
-    ) -> Result<Option<Millis>, cloud::Error> {
+    ) -> Result<Option<Millis>, Error> {
         let ContactIds { phone, user_id } = &preference.contact;
         let phone = phone.as_deref().and_then(parse_phone);
-        let Some(who) = self.contacts.resolve_key(phone, user_id.as_deref()).await? else {
+        let Some(key) = self.contacts.resolve_key(phone, user_id.as_deref()).await? else {
             return Ok(None);
         };
-        let word = consent_event(
+        let event = consent_event(
             preference.opted_out,
             ConsentSource::Preferences,
             preference.detail.clone(),
             preference.at.unwrap_or(now),
         );
-        let contact = self.contacts.record_consent(&who, word).await?;
+        let contact = self.contacts.record_consent(&key, event).await?;
         Ok(opt_out_effective_at(&contact, preference.opted_out))
     }
 
     async fn record_consent_intent(
         &self,
-        who: &ContactKey,
-        inbound: &ReceivedMessage,
-        said: ConsentIntent,
-        at: Millis,
-    ) -> Result<Option<Millis>, cloud::Error> {
-        let source = match inbound.payload {
+        key: &ContactKey,
+        message: &ReceivedMessage,
+        intent: ConsentIntent,
+        now: Millis,
+    ) -> Result<Option<Millis>, Error> {
+        let source = match message.payload {
             Some(_) => ConsentSource::Button,
             None => ConsentSource::Text,
         };
-        let stop = said == ConsentIntent::OptOut;
-        let text = inbound.text.clone().or_else(|| inbound.payload.clone());
-        let contact = self
-            .contacts
-            .record_consent(who, consent_event(stop, source, text, at))
-            .await?;
-        Ok(opt_out_effective_at(&contact, stop))
+        let opted_out = intent == ConsentIntent::OptOut;
+        let text = message.text.clone().or_else(|| message.payload.clone());
+        let event = consent_event(opted_out, source, text, message.at.unwrap_or(now));
+        let contact = self.contacts.record_consent(key, event).await?;
+        Ok(opt_out_effective_at(&contact, opted_out))
     }
 
-    /// Who wants no messages wants none on a new number either.
-    async fn carry_opt_out_to(&self, contact: &Contact, to: Phone) -> Result<(), cloud::Error> {
+    /// Opens the service window and links the sender's number to the business-scoped id. Returns the contact.
+    async fn update_contact(
+        &self,
+        key: &ContactKey,
+        message: &ReceivedMessage,
+        now: Millis,
+    ) -> Result<Contact, Error> {
+        let contact = match message.opens_service_window() {
+            true => {
+                let at = message.at.unwrap_or(now);
+                self.contacts.record_inbound(key, at, now).await?
+            }
+            false => self.contacts.get(key).await?.unwrap_or_default(),
+        };
+        let (ContactKey::Phone(phone), Some(user_id)) = (key, message.from.user_id.as_deref())
+        else {
+            return Ok(contact);
+        };
+        if contact.user_id.as_deref() == Some(user_id) {
+            return Ok(contact);
+        }
+        self.contacts.link_user_id(*phone, user_id, now).await?;
+        Ok(self.contacts.get(key).await?.unwrap_or_default())
+    }
+
+    /// Suppresses the contact's new number if the contact is suppressed.
+    async fn carry_opt_out_to(&self, contact: &Contact, new_phone: Phone) -> Result<(), Error> {
         let Some(last) = contact.last_consent().filter(|last| last.suppressed) else {
             return Ok(());
         };
-        let word = ConsentEvent {
+        let opt_out = ConsentEvent {
             source: ConsentSource::Moved,
             ..last.clone()
         };
         self.contacts
-            .record_consent(&ContactKey::Phone(to), word)
+            .record_consent(&ContactKey::Phone(new_phone), opt_out)
             .await
             .map(drop)
     }
 
+    #[instrument(skip_all, fields(campaign.id = Empty, row = Empty))]
     async fn store_in_inbox(
         &self,
-        inbound: &ReceivedMessage,
+        message: &ReceivedMessage,
         raw: &str,
         contact: &Contact,
         settings: &Settings,
         now: Millis,
-    ) -> Result<(), cloud::Error> {
+    ) -> Result<(), Error> {
         let answered = self
-            .find_answered_row(inbound, contact, settings, now)
+            .find_answered_row(message, contact, settings, now)
             .await?;
-        let (row, attribution) = match answered {
-            Some((tracker, how)) => (Some(tracker), Some(how.to_owned())),
-            None => (None, None),
-        };
-        let letter = InboundMessage {
-            id: inbound.wamid.clone(),
+        let (id, attribution) = answered.unzip();
+        if let Some(id) = &id {
+            Span::current().record("campaign.id", display(&id.campaign));
+            Span::current().record("row", id.row);
+        }
+        let message = InboundMessage {
+            id: message.wamid.clone(),
             received_at: now,
-            written_at: inbound.at.unwrap_or(now),
+            written_at: message.at.unwrap_or(now),
             phone: contact.phone,
-            user_id: inbound.from.user_id.clone(),
-            name: inbound.name.clone(),
-            kind: inbound.kind.clone(),
-            text: inbound.text.clone(),
-            payload: inbound.payload.clone(),
-            context: inbound.reply_to.clone(),
-            row: row.as_ref().map(|tracker| tracker.row),
-            campaign: row.map(|tracker| tracker.campaign),
-            attribution,
+            user_id: message.from.user_id.clone(),
+            name: message.name.clone(),
+            kind: message.kind.clone(),
+            text: message.text.clone(),
+            payload: message.payload.clone(),
+            context: message.reply_to.clone(),
+            row: id.as_ref().map(|id| id.row),
+            campaign: id.map(|id| id.campaign),
+            attribution: attribution.map(str::to_owned),
             raw: raw.to_owned(),
         };
-        self.inbox.store(&letter).await
+        self.inbox.store(&message).await
     }
 
-    /// The row that somebody answers: the one whose message they quote, else the latest one within the settings' time.
+    /// The row that a message answers, and how that is known: the row whose message it quotes, else the row that the
+    /// contact was sent last, within the time that the settings allow.
     async fn find_answered_row(
         &self,
-        inbound: &ReceivedMessage,
+        message: &ReceivedMessage,
         contact: &Contact,
         settings: &Settings,
         now: Millis,
-    ) -> Result<Option<(CorrelationId, &'static str)>, cloud::Error> {
-        if let Some(wamid) = &inbound.reply_to {
-            let kept = self.callbacks.get_first(&status_keys(wamid)).await?;
-            let tracker = kept.and_then(|raw| parse_stored_status(&raw)?.correlation_id);
-            if let Some(tracker) = tracker {
-                return Ok(Some((tracker, "context")));
+    ) -> Result<Option<(CorrelationId, &'static str)>, Error> {
+        if let Some(wamid) = &message.reply_to {
+            let stored = self.callbacks.get_first(&status_keys(wamid)).await?;
+            let id = stored.and_then(|raw| parse_stored_status(&raw)?.correlation_id);
+            if let Some(id) = id {
+                return Ok(Some((id, "context")));
             }
         }
         let latest = (
@@ -182,12 +203,12 @@ impl Webhook {
         );
         Ok(match latest {
             (Some(campaign), Some(row), Some(at)) if settings.is_attributable(at, now) => {
-                let tracker = CorrelationId {
+                let id = CorrelationId {
                     campaign: campaign.clone(),
                     row,
                     attempt: 0,
                 };
-                Some((tracker, "latest"))
+                Some((id, "latest"))
             }
             _ => None,
         })
@@ -195,15 +216,15 @@ impl Webhook {
 
     async fn reply_by_rule(
         &self,
-        inbound: &ReceivedMessage,
+        message: &ReceivedMessage,
         contact: &Contact,
-        settings: &Arc<Settings>,
+        settings: &Settings,
         now: Millis,
-    ) -> Result<(), cloud::Error> {
-        let (text, payload) = (inbound.text.as_deref(), inbound.payload.as_deref());
+    ) -> Result<(), Error> {
+        let (text, payload) = (message.text.as_deref(), message.payload.as_deref());
         match (contact.phone, settings.find_reply(text, payload)) {
-            (Some(phone), Some(message)) => {
-                self.send_reply(&inbound.wamid, phone, message.clone(), now)
+            (Some(phone), Some(reply)) => {
+                self.send_reply(&message.wamid, phone, reply.clone(), now)
                     .await
             }
             _ => Ok(()),
@@ -211,29 +232,32 @@ impl Webhook {
     }
 }
 
-/// A number of a callback: digits without a plus.
+/// Parses a phone number of a callback: digits without a plus sign.
 pub(crate) fn parse_phone(digits: &str) -> Option<Phone> {
     phone::parse(&format!("+{}", digits.trim_start_matches('+')), None).ok()
 }
 
 fn consent_event(
-    stop: bool,
+    opted_out: bool,
     source: ConsentSource,
     text: Option<String>,
     at: Millis,
 ) -> ConsentEvent {
     ConsentEvent {
-        at: if stop { at + END_OF_SECOND_MS } else { at },
-        suppressed: stop,
+        at: match opted_out {
+            true => at + END_OF_SECOND_MS,
+            false => at,
+        },
+        suppressed: opted_out,
         source,
         text,
     }
 }
 
-/// When a word that forbids is in force: whoever asked before it was written has called by then.
-fn opt_out_effective_at(contact: &Contact, stop: bool) -> Option<Millis> {
-    let called_by = contact
+/// When an opt-out takes effect: a send whose permission was checked before the opt-out has started by then.
+fn opt_out_effective_at(contact: &Contact, opted_out: bool) -> Option<Millis> {
+    let effective_at = contact
         .last_messaged_at
         .map(|at| at + OPT_OUT_EFFECTIVE_AFTER_MS);
-    called_by.filter(|_| stop)
+    effective_at.filter(|_| opted_out)
 }

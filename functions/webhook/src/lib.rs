@@ -1,25 +1,34 @@
-//! The webhook: verifies Meta's handshake and signature, keeps every callback raw, and acts on what it says.
+//! The webhook: answers Meta's handshake, verifies the signature of each POST, stores every callback raw, and acts on it.
 //!
-//! A 2xx is given only after everything is written; anything else makes Meta send the whole POST again, for seven
-//! days. Every write may be repeated without harm, so a process killed between any two of them loses nothing.
+//! Meta gets a 2xx only after everything is written. After any other response it sends the whole POST again, for up to
+//! seven days. Every write can be repeated without harm, so a process that dies between two of them loses nothing:
 //!
-//! - `fold`: a POST's statuses by row; `failures`: those that were not delivered
-//! - `people`: consent, the 24-hour window, the inbox; `replies`: answers that send themselves
-//! - `notices`: templates, the number, the account
+//! | the process dies … | what is stored | repaired by |
+//! |---|---|---|
+//! | before the first write | nothing | Meta: it sends the POST again |
+//! | between two writes | some of the updates | Meta; what was stored before stays as it is |
+//! | after a row was requeued, before its campaign is open again | the row in `retry`, in no queue | Meta: the repeated POST opens the campaign |
+//! | after a reply's campaign was created, before it was enqueued | a campaign of one row that is not sent | Meta: the repeated POST enqueues it, and the row can be claimed only once |
+//! | after all writes, before the response | everything | nothing to repair; the repeated POST changes nothing |
+//!
+//! - `updates`: the updates of a POST, stored and applied
+//! - `row_statuses`: the statuses of a POST by row; `failures`: messages that were accepted and then not delivered
+//! - `inbound`: messages of recipients: consent, the service window, the inbox; `replies`: automatic replies
+//! - `account_events`: templates, the phone number, the account
 
 mod account_events;
 mod failures;
 mod inbound;
 mod replies;
 mod row_statuses;
+mod updates;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use campaign::delivery::outcome::Millis;
 use cloud::account_events::AccountEvents;
 use cloud::batch_queue::BatchQueue;
-use cloud::callbacks::{Callbacks, RawCallback};
+use cloud::callbacks::Callbacks;
 use cloud::campaign_cache::CampaignCache;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
@@ -28,47 +37,42 @@ use cloud::ledger::Ledger;
 use cloud::metrics::Metrics;
 use cloud::secrets::{Secret, Secrets};
 use cloud::settings::SettingsStore;
-use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_http::http::{Method, StatusCode};
-use lambda_http::{Body, Error, Request, RequestExt, Response, tracing};
+use lambda_http::{Body, Error, Request, RequestExt, Response};
+use tracing::{error, instrument, warn};
 use whatsapp::callback::{self, Event, Update};
 use whatsapp::signature;
 
-use crate::row_statuses::RowStatusUpdate;
-
-/// The most bytes of a POST: Meta sends up to 3 MB.
+/// The most bytes of a POST. Meta sends up to 3 MB.
 pub const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
-/// Updates at work at once.
-const MAX_CONCURRENT_UPDATES: usize = 16;
-
-/// What a webhook needs, made once per process.
+/// The state of a webhook, made once per process.
 #[derive(Debug)]
 pub struct Webhook {
     /// Every callback, raw.
     pub callbacks: Callbacks,
-    /// Campaigns, as they were a moment ago.
+    /// Campaigns, as read a moment ago.
     pub campaign_cache: CampaignCache,
-    /// Rows.
+    /// The rows of campaigns.
     pub ledger: Ledger,
-    /// People.
+    /// Recipients and their consent.
     pub contacts: Contacts,
-    /// What they wrote.
+    /// What recipients wrote.
     pub inbox: Inbox,
-    /// Words and answers.
+    /// Opt-out keywords and automatic replies.
     pub settings: SettingsStore,
-    /// What Meta said of the account.
+    /// Notifications about templates, the phone number and the account.
     pub account_events: AccountEvents,
-    /// Wakes senders.
+    /// The senders' bulk queue. A message in it wakes a sender for an urgent batch.
     pub sends_queue: BatchQueue,
-    /// Where answers go.
+    /// The queue of automatic replies.
     pub urgent_queue: BatchQueue,
     /// The app secret and the verify token.
     pub secrets: Secrets,
 }
 
 impl Webhook {
-    /// Reads the environment; fails where anything is missing.
+    /// Reads the environment. Fails if a variable is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
         let retention = env::parsed("RETENTION_DAYS")?;
@@ -104,12 +108,14 @@ impl Webhook {
         })
     }
 
-    /// Answers Meta: 200 stored, 400 empty, 401 not signed by Meta, 413 too large, 500 send it again.
+    /// Responds to Meta: 200 stored, 400 empty, 401 not signed by Meta, 403 wrong verify token, 413 too large, 500 send it
+    /// again.
+    #[instrument(skip_all, fields(method = %request.method()))]
     pub async fn handle(&self, request: Request) -> Result<Response<Body>, Error> {
         let secret = match self.secrets.get().await {
             Ok(secret) => secret,
             Err(error) => {
-                tracing::error!("{error}");
+                error!("the app secret was not read: {error}");
                 return respond(StatusCode::INTERNAL_SERVER_ERROR, "");
             }
         };
@@ -132,13 +138,9 @@ impl Webhook {
         if body.len() > MAX_BODY_BYTES {
             return respond(StatusCode::PAYLOAD_TOO_LARGE, "body too large");
         }
-        let header = request
-            .headers()
-            .get("x-hub-signature-256")
-            .and_then(|value| value.to_str().ok());
-        if !signature::verify(header.unwrap_or_default(), body, &secret.app_secrets) {
-            // Anybody may send such a request: no alarm, and nothing of it in the log.
-            tracing::warn!("a callback without a valid signature");
+        if !has_valid_signature(&request, &secret) {
+            // Anyone can send such a request, so it raises no alarm and none of it is logged.
+            warn!("a callback has no valid signature");
             return respond(StatusCode::UNAUTHORIZED, "invalid signature");
         }
         let updates = callback::parse_callback(body);
@@ -152,92 +154,32 @@ impl Webhook {
             }
             Err(error) => {
                 metrics.add_count("StoreFailures", 1).emit();
-                tracing::error!("callbacks were not stored and will come again: {error}");
+                error!("the callbacks were not stored; Meta will send them again: {error}");
                 respond(StatusCode::INTERNAL_SERVER_ERROR, "")
             }
         }
     }
-
-    /// Keeps the updates and acts on them; both at once, for either may be repeated.
-    async fn store_and_apply(&self, updates: &[Update]) -> Result<(), cloud::Error> {
-        let now = cloud::now();
-        let rows = row_statuses::group_by_row(updates, now);
-        tracing::info!(updates = updates.len(), rows = rows.len(), "callbacks");
-        let ledger = stream::iter(rows)
-            .map(|row| self.apply_statuses(row))
-            .buffer_unordered(MAX_CONCURRENT_UPDATES)
-            .try_collect::<()>();
-        let acts: Vec<_> = updates
-            .iter()
-            .map(|update| self.apply_update(update, now))
-            .collect();
-        let others = stream::iter(acts)
-            .buffer_unordered(MAX_CONCURRENT_UPDATES)
-            .try_collect::<Vec<_>>();
-        let raws = updates.iter().map(|update| RawCallback {
-            key: update.key.clone(),
-            json: update.raw.to_string(),
-        });
-        let kept = self.callbacks.store(raws.collect(), now);
-        let ((), in_force, ()) = tokio::try_join!(ledger, others, kept)?;
-        // Whoever said stop was perhaps being called right then: the answer tells Meta that no call follows.
-        if let Some(until) = in_force.into_iter().flatten().max() {
-            let wait = until.saturating_sub(cloud::now());
-            tokio::time::sleep(Duration::from_millis(wait)).await;
-        }
-        Ok(())
-    }
-
-    /// What an update asks for beyond its row; gives the time from which on a word that forbids is in force.
-    async fn apply_update(
-        &self,
-        update: &Update,
-        now: Millis,
-    ) -> Result<Option<Millis>, cloud::Error> {
-        match &update.event {
-            Event::Message(inbound) => {
-                let raw = update.raw["message"].to_string();
-                self.on_message(inbound, &raw, now).await
-            }
-            Event::Preference(preference) => self.on_preference(preference, now).await,
-            Event::Account(notice) => {
-                self.on_account_event(&update.key, notice, now).await?;
-                Ok(None)
-            }
-            Event::Error(fault) => {
-                tracing::error!(code = fault.code, "Meta says: {}", fault.title);
-                Ok(None)
-            }
-            Event::Status(_) | Event::Other => Ok(None),
-        }
-    }
-
-    async fn apply_statuses(&self, row: RowStatusUpdate) -> Result<(), cloud::Error> {
-        let RowStatusUpdate {
-            correlation_id: tracker,
-            update: reports,
-            ..
-        } = &row;
-        self.ledger
-            .apply_status(&tracker.campaign, tracker.row, tracker.attempt, reports)
-            .await?;
-        match &reports.failed {
-            Some((at, fault)) => self.on_failure(&row, *at, fault).await,
-            None => Ok(()),
-        }
-    }
 }
 
-/// How long ago the latest status happened: older ones may have come before.
+fn has_valid_signature(request: &Request, secret: &Secret) -> bool {
+    let header = request
+        .headers()
+        .get("x-hub-signature-256")
+        .and_then(|value| value.to_str().ok());
+    let body: &[u8] = request.body().as_ref();
+    signature::verify(header.unwrap_or_default(), body, &secret.app_secrets)
+}
+
+/// Time since the latest status of the POST. Earlier ones may have been sent before, so they do not count.
 fn callback_lag_ms(updates: &[Update], now: Millis) -> Millis {
     let at = updates.iter().filter_map(|update| match &update.event {
-        Event::Status(report) => report.at,
+        Event::Status(status) => status.at,
         _ => None,
     });
     at.max().map_or(0, |at| now.saturating_sub(at))
 }
 
-/// `hub.mode=subscribe` with the right token → the challenge, as it came.
+/// Returns the challenge as it came if `hub.mode` is `subscribe` and the verify token is right.
 fn answer_handshake(request: &Request, secret: &Secret) -> Result<Response<Body>, Error> {
     let query = request.query_string_parameters();
     let token = query.first("hub.verify_token").unwrap_or_default();

@@ -1,30 +1,37 @@
-//! Answers that send themselves: a campaign of one row through the urgent lane, so that the rate, the ledger and the doubts
-//! are those of every other send. Its name follows from the message it answers: repeated, it is the same answer.
+//! Automatic replies. A reply is a campaign of one row through the urgent queue, so the rate, the ledger and the handling of
+//! unconfirmed sends are those of every other send. Its id follows from the message it replies to, so a repeated callback
+//! results in the same reply.
 
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::outcome::Millis;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, InvalidCampaignId};
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::message::Message;
+use cloud::Error;
 use sha2::{Digest, Sha256};
+use tracing::instrument;
 
 use crate::Webhook;
 
 impl Webhook {
-    /// Answers the message `wamid`, once.
+    /// Replies to the message `wamid`, once.
     pub(crate) async fn send_reply(
         &self,
         wamid: &str,
         to: Phone,
         message: Message,
         now: Millis,
-    ) -> Result<(), cloud::Error> {
-        let id =
-            reply_campaign_id(wamid).map_err(|error| cloud::Error::new("name an answer", error))?;
-        let campaign = Campaign::single_row(id.clone(), "Answer".into(), message, now);
+    ) -> Result<(), Error> {
+        let id = reply_campaign_id(wamid).map_err(|error| Error::new("name a reply", error))?;
+        self.enqueue_reply(Campaign::single_row(id, "Reply".into(), message, now), to)
+            .await
+    }
+
+    #[instrument(skip_all, fields(campaign.id = %campaign.id, row = 1))]
+    async fn enqueue_reply(&self, campaign: Campaign, to: Phone) -> Result<(), Error> {
         self.campaign_cache
             .campaigns()
             .create_reply(&campaign)
@@ -35,7 +42,7 @@ impl Webhook {
             values: Vec::new(),
         };
         let batch = Batch {
-            campaign: id,
+            campaign: campaign.id,
             rows: vec![row],
         };
         self.urgent_queue
@@ -44,7 +51,7 @@ impl Webhook {
     }
 }
 
-fn reply_campaign_id(wamid: &str) -> Result<CampaignId, campaign::id::InvalidCampaignId> {
+fn reply_campaign_id(wamid: &str) -> Result<CampaignId, InvalidCampaignId> {
     let hash = Sha256::digest(wamid.as_bytes());
     let hex: String = hash[..16]
         .iter()

@@ -1,4 +1,5 @@
-//! A POST's statuses by row: Meta packs up to 1,000 updates into one, and a row's go into one write.
+//! The statuses of a POST, grouped by row. Meta packs up to 1,000 updates into one POST, and the statuses of one row are
+//! stored in one write.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use whatsapp::callback::{Event, Update};
 use whatsapp::contact::ContactIds;
 use whatsapp::status::{MessageStatus, StatusCallback};
 
-/// What a POST says of one attempt at one row.
+/// The statuses of one attempt to send a row.
 #[derive(Debug, PartialEq)]
 pub(crate) struct RowStatusUpdate {
     pub(crate) correlation_id: CorrelationId,
@@ -17,50 +18,50 @@ pub(crate) struct RowStatusUpdate {
     pub(crate) recipient: ContactIds,
 }
 
-/// Gathers the statuses of each attempt; `now` stands in for a time that is missing.
+/// Groups the statuses by attempt. A status without a time counts as of `now`.
 pub(crate) fn group_by_row(updates: &[Update], now: Millis) -> Vec<RowStatusUpdate> {
     let mut rows: HashMap<&CorrelationId, (StatusUpdate, ContactIds)> = HashMap::new();
     for update in updates {
-        if let Event::Status(report) = &update.event
-            && let Some(tracker) = &report.correlation_id
+        if let Event::Status(status) = &update.event
+            && let Some(id) = &status.correlation_id
         {
-            let (reports, recipient) = rows.entry(tracker).or_default();
-            recipient.clone_from(&report.recipient);
-            merge_status(reports, report, now);
+            let (merged, recipient) = rows.entry(id).or_default();
+            recipient.clone_from(&status.recipient);
+            merge_status(merged, status, now);
         }
     }
     rows.into_iter()
-        .map(|(tracker, (reports, recipient))| RowStatusUpdate {
-            correlation_id: tracker.clone(),
-            update: reports,
+        .map(|(id, (update, recipient))| RowStatusUpdate {
+            correlation_id: id.clone(),
+            update,
             recipient,
         })
         .collect()
 }
 
-fn merge_status(reports: &mut StatusUpdate, report: &StatusCallback, now: Millis) {
-    let at = report.at.unwrap_or(now);
-    if reports.wamid.is_empty() {
-        reports.wamid.clone_from(&report.wamid);
+fn merge_status(merged: &mut StatusUpdate, status: &StatusCallback, now: Millis) {
+    let at = status.at.unwrap_or(now);
+    if merged.wamid.is_empty() {
+        merged.wamid.clone_from(&status.wamid);
     }
-    if reports.category.is_none() {
-        reports.category.clone_from(&report.price_category);
+    if merged.category.is_none() {
+        merged.category.clone_from(&status.price_category);
     }
-    match &report.status {
-        MessageStatus::Sent => set_earliest(&mut reports.sent_at, at),
-        MessageStatus::Delivered => set_earliest(&mut reports.delivered_at, at),
-        // `delivered` may be left out when a message is read at once: whoever counts takes the one for the other.
-        MessageStatus::Read | MessageStatus::Played => set_earliest(&mut reports.read_at, at),
-        MessageStatus::Failed(fault) => {
-            reports.failed.get_or_insert_with(|| (at, fault.clone()));
+    match &status.status {
+        MessageStatus::Sent => set_earliest(&mut merged.sent_at, at),
+        MessageStatus::Delivered => set_earliest(&mut merged.delivered_at, at),
+        // Meta may omit `delivered` when a message is read at once. Counters treat `read` as `delivered`.
+        MessageStatus::Read | MessageStatus::Played => set_earliest(&mut merged.read_at, at),
+        MessageStatus::Failed(error) => {
+            merged.failed.get_or_insert_with(|| (at, error.clone()));
         }
         MessageStatus::Other => {}
     }
 }
 
 /// The earliest time counts, whatever the order in the POST.
-fn set_earliest(known: &mut Option<Millis>, at: Millis) {
-    *known = Some(known.map_or(at, |known| known.min(at)));
+fn set_earliest(time: &mut Option<Millis>, at: Millis) {
+    *time = Some(time.map_or(at, |time| time.min(at)));
 }
 
 #[cfg(test)]
@@ -68,9 +69,9 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    fn update(tracker: &str, status: MessageStatus, at: Millis) -> Update {
-        let report = StatusCallback {
-            correlation_id: tracker.parse().ok(),
+    fn update(id: &str, status: MessageStatus, at: Millis) -> Update {
+        let status = StatusCallback {
+            correlation_id: id.parse().ok(),
             wamid: "wamid.1".into(),
             status,
             at: Some(at),
@@ -80,7 +81,7 @@ mod tests {
         Update {
             key: String::new(),
             raw: Value::Null,
-            event: Event::Status(report),
+            event: Event::Status(status),
         }
     }
 
@@ -97,7 +98,10 @@ mod tests {
         rows.sort_by_key(|row| row.correlation_id.to_string());
         let times: Vec<_> = rows
             .iter()
-            .map(|RowStatusUpdate { update: r, .. }| (r.sent_at, r.delivered_at, r.read_at))
+            .map(|row| {
+                let update = &row.update;
+                (update.sent_at, update.delivered_at, update.read_at)
+            })
             .collect();
         let expected = [
             (Some(10), Some(20), Some(30)),

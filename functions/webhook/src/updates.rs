@@ -1,0 +1,93 @@
+//! The updates of a POST, stored and applied.
+
+use std::time::Duration;
+
+use campaign::delivery::outcome::Millis;
+use cloud::Error;
+use cloud::callbacks::RawCallback;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use tracing::{error, info, instrument};
+use whatsapp::callback::{Event, Update};
+
+use crate::Webhook;
+use crate::row_statuses::{self, RowStatusUpdate};
+
+/// The most updates that are applied at the same time.
+const MAX_CONCURRENT_UPDATES: usize = 16;
+
+impl Webhook {
+    /// Stores the updates and acts on them. Both happen at the same time, because both can be repeated.
+    pub(crate) async fn store_and_apply(&self, updates: &[Update]) -> Result<(), Error> {
+        let now = cloud::now();
+        let rows = row_statuses::group_by_row(updates, now);
+        info!(
+            updates = updates.len(),
+            rows = rows.len(),
+            "callbacks received"
+        );
+        let statuses = stream::iter(rows)
+            .map(|row| self.apply_statuses(row))
+            .buffer_unordered(MAX_CONCURRENT_UPDATES)
+            .try_collect::<()>();
+        let applied: Vec<_> = updates
+            .iter()
+            .map(|update| self.apply_update(update, now))
+            .collect();
+        let others = stream::iter(applied)
+            .buffer_unordered(MAX_CONCURRENT_UPDATES)
+            .try_collect::<Vec<_>>();
+        let raw = updates.iter().map(|update| RawCallback {
+            key: update.key.clone(),
+            json: update.raw.to_string(),
+        });
+        let stored = self.callbacks.store(raw.collect(), now);
+        let ((), effective_times, ()) = tokio::try_join!(statuses, others, stored)?;
+        // A send may have been in progress when a recipient opted out. The response tells Meta that no send follows.
+        if let Some(effective_at) = effective_times.into_iter().flatten().max() {
+            let wait = effective_at.saturating_sub(cloud::now());
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+        }
+        Ok(())
+    }
+
+    /// Applies an update that is no status of a row. Returns when an opt-out in it takes effect.
+    async fn apply_update(&self, update: &Update, now: Millis) -> Result<Option<Millis>, Error> {
+        match &update.event {
+            Event::Message(message) => {
+                let raw = update.raw["message"].to_string();
+                self.on_message(message, &raw, now).await
+            }
+            Event::Preference(preference) => self.on_preference(preference, now).await,
+            Event::Account(notification) => {
+                self.on_account_event(&update.key, notification, now)
+                    .await?;
+                Ok(None)
+            }
+            Event::Error(error) => {
+                error!(code = error.code, "Meta reports an error: {}", error.title);
+                Ok(None)
+            }
+            Event::Status(_) | Event::Other => Ok(None),
+        }
+    }
+
+    #[instrument(skip_all, fields(
+        campaign.id = %row.correlation_id.campaign,
+        row = row.correlation_id.row,
+        number = row.correlation_id.attempt,
+    ))]
+    async fn apply_statuses(&self, row: RowStatusUpdate) -> Result<(), Error> {
+        let RowStatusUpdate {
+            correlation_id: id,
+            update,
+            ..
+        } = &row;
+        self.ledger
+            .apply_status(&id.campaign, id.row, id.attempt, update)
+            .await?;
+        match &update.failed {
+            Some((at, error)) => self.on_failure(&row, *at, error).await,
+            None => Ok(()),
+        }
+    }
+}
