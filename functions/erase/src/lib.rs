@@ -12,7 +12,7 @@
 //! | the invocation dies … | repaired by |
 //! |---|---|
 //! | between two steps | the job's message, which is delivered again: each step may be repeated, and what the steps before need to find their data is erased last: in a campaign the upload, in all the contact |
-//! | between rewriting a file and deleting its older versions | the same: older versions are deleted whenever the file is looked at |
+//! | between rewriting a file and deleting its older versions | the same: older versions are deleted whenever the file is searched |
 //! | for good | the dead-letter queue with its alarm |
 //!
 //! A file cannot be rewritten before its campaign is over, because rows are identified by their position in it. The job is

@@ -93,7 +93,7 @@ impl Splitter {
 pub(crate) enum ImportError {
     /// The file is unusable, for this reason.
     File(String),
-    /// Something on the way to the file failed; trying again may help.
+    /// Reading the file, or a request to AWS, failed. Trying again may help.
     Io(Error),
 }
 
