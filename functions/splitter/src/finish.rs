@@ -134,3 +134,13 @@ fn to_sentence(problem: &str) -> String {
         .unwrap_or_default();
     format!("{first}{}.", letters.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_text_becomes_a_sentence() {
+        assert_eq!(to_sentence("the file is empty"), "The file is empty.");
+    }
+}

@@ -236,3 +236,63 @@ fn transition_after_validation(
     };
     (&[Validating], to)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use campaign::lifecycle::campaign::{CampaignFile, FileInfo, Schedule};
+    use campaign::message::Message;
+
+    fn campaign(stages: &[FileStage]) -> Campaign {
+        let message = Message::new(serde_json::json!({})).expect("message");
+        let info = FileInfo {
+            name: "a.csv".into(),
+            size: 1,
+        };
+        let id = "c1".parse().expect("id");
+        let mut campaign = Campaign::new(id, "Test".into(), message, info.clone(), 0);
+        campaign.files = stages
+            .iter()
+            .map(|&stage| CampaignFile {
+                stage,
+                ..CampaignFile::pending(info.clone())
+            })
+            .collect();
+        campaign
+    }
+
+    #[test]
+    fn next_file_is_first_open_one_or_last_one_to_revalidate() {
+        use FileStage::{Enqueued, Failed, Pending, Validated};
+        for (stages, revalidate, expected) in [
+            (&[] as &[FileStage], true, None),
+            (&[Pending], false, Some(0)),
+            (&[Enqueued, Validated], false, Some(1)),
+            (&[Enqueued, Failed], false, None),
+            (&[Enqueued, Failed], true, Some(1)),
+            (&[Failed, Enqueued], true, None),
+        ] {
+            let file = next_file(&campaign(stages), revalidate);
+            assert_eq!(file, expected, "{stages:?}");
+        }
+    }
+
+    #[test]
+    fn validated_campaign_waits_for_its_operator_or_its_schedule() {
+        use CampaignState::{Enqueuing, Ready, Scheduled};
+        let mut campaign = campaign(&[FileStage::Validated]);
+        let state = |campaign: &Campaign, is_first| {
+            let (_, to) = transition_after_validation(campaign, is_first, 1000);
+            to
+        };
+        assert_eq!(state(&campaign, true), Enqueuing);
+        campaign.schedule = Schedule {
+            not_before: Some(1001),
+            ..Schedule::default()
+        };
+        assert_eq!(state(&campaign, true), Scheduled);
+        campaign.manual_start = true;
+        assert_eq!(state(&campaign, true), Ready);
+        assert_eq!(state(&campaign, false), Enqueuing);
+    }
+}
