@@ -46,7 +46,7 @@ async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes,
     let body = Bytes::from_request(request, state).await;
     body.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-            Problem::body_too_large()
+            Problem::body_too_large(MAX_BODY_BYTES)
         }
         _ => Problem::unreadable_body("the connection ended within the body; send it again"),
     })

@@ -53,10 +53,9 @@ impl Problem {
     }
 
     /// 413: the body has too many bytes.
-    pub fn body_too_large() -> Self {
+    pub fn body_too_large(max_bytes: usize) -> Self {
         let detail = format!(
-            "the body is larger than {} bytes; send files to the signed upload URL, not to this route",
-            crate::MAX_BODY_BYTES
+            "the body is larger than {max_bytes} bytes; send files to the signed upload URL, not to this route"
         );
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body too large", detail)
     }
@@ -92,7 +91,7 @@ impl Problem {
 
     /// 404: nothing is stored about that number.
     pub fn unknown_contact() -> Self {
-        let detail = "nothing is known about this number: no campaign messaged it, it never wrote, and nobody set its consent; \
+        let detail = "nothing is known about this number: no campaign messaged it, it never wrote, and no operator set its consent; \
              check the number";
         Self::new(StatusCode::NOT_FOUND, "unknown contact", detail)
     }
