@@ -9,7 +9,7 @@ use campaign::lifecycle::campaign::ImportOptions;
 use tabular::{ByteRecord, Table};
 use tokio::io::AsyncRead;
 
-use crate::ReadError;
+use crate::error::ReadError;
 use crate::reader::{default_region, header_names, parse_phone, read_options};
 
 /// Reads a list of numbers to leave out: a table with a phone column, or one column of numbers without a
@@ -77,7 +77,7 @@ mod tests {
             "name,Phone number\nAna,+34612345678\nBo,+33 6 12 34 56 78\nEve,+34612345678\n",
             "+34612345678\n+33612345678\n",
             "Ana;+34612345678\nBo;+33612345678\n",
-            "whoever\n+34612345678\n+33612345678\n",
+            "customers\n+34612345678\n+33612345678\n",
         ] {
             let (numbers, unreadable) = read(list).await.expect(list);
             assert_eq!(

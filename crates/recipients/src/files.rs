@@ -4,7 +4,9 @@ use campaign::import::row::SeenNumbers;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use cloud::files::{Files, Upload};
 
-use crate::{ReadError, RecipientReader, read_exclude_list};
+use crate::error::ReadError;
+use crate::exclude_list::read_exclude_list;
+use crate::reader::RecipientReader;
 
 /// An opened file.
 pub struct OpenedFile {

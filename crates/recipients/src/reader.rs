@@ -11,7 +11,7 @@ use tabular::{ByteRecord, DetectedFormat, ReadOptions, RecordShape, Table};
 use tokio::io::AsyncRead;
 use whatsapp::limits::value_limits;
 
-use crate::ReadError;
+use crate::error::ReadError;
 
 /// Reads one file of a campaign and classifies its records.
 pub struct RecipientReader {

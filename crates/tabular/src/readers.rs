@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use async_compression::tokio::bufread::GzipDecoder;
 use tokio::io::{AsyncRead, BufReader, ReadBuf};
 
-use crate::TableProblem;
+use crate::problem::TableProblem;
 
 /// Compressed bytes read at a time.
 const GZIP_BUFFER_BYTES: usize = 64 * 1024;

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::mpsc::{self, Sender};
 use tokio_util::io::StreamReader;
 
-use crate::TableProblem;
+use crate::problem::TableProblem;
 use crate::readers::BoxedReader;
 
 /// The most bytes of a workbook as uploaded.

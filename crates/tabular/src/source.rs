@@ -7,9 +7,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::encoding::{self, DetectedEncoding};
 use crate::format::{FileKind, ReadOptions};
+use crate::problem::TableProblem;
 use crate::readers::{BoundedReader, BoxedReader, gunzip};
+use crate::sheet;
 use crate::transcode::Utf8Reader;
-use crate::{TableProblem, sheet};
 
 /// The most bytes of text that one import reads. Gzip can expand to a thousand times the size of the upload.
 const MAX_TEXT_BYTES: u64 = 32 * 1024 * 1024 * 1024;

@@ -7,10 +7,11 @@ use encoding_rs::WINDOWS_1252;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::format::{DetectedFormat, FileKind, ReadOptions};
+use crate::problem::TableProblem;
 use crate::readers::BoxedReader;
 use crate::replay::{RecordTooLong, ReplayReader};
 use crate::source::{self, TextSource};
-use crate::{TableProblem, dialect, encoding, quotes, sheet};
+use crate::{dialect, encoding, quotes, sheet};
 
 /// How much of a line is kept in a record with an unclosed quotation mark; such a line may have any length.
 const MAX_REJECTED_LINE_BYTES: usize = 4096;

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::PhoneProblem;
+use super::problem::PhoneProblem;
 
 /// A cell with fewer digits is not a phone number at all.
 pub(super) const MIN_DIGITS: usize = 3;

@@ -5,7 +5,7 @@ use std::fmt;
 use rlibphonenumber::PHONE_NUMBER_UTIL;
 use serde::{Deserialize, Serialize};
 
-use super::PhoneProblem;
+use super::problem::PhoneProblem;
 
 /// A valid number. As text and in JSON: E.164 with the `+`.
 ///

@@ -1,10 +1,12 @@
 //! Numbering plans of all countries, by libphonenumber.
 
+use rlibphonenumber::enums::Region;
 use rlibphonenumber::{
     PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, ValidationError,
 };
 
-use super::{Phone, PhoneProblem, Region};
+use super::number::Phone;
+use super::problem::PhoneProblem;
 
 /// Parses a number and checks that its country has such numbers. `region` is the region of numbers without a
 /// country code.
