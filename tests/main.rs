@@ -1,6 +1,6 @@
 //! Tests of several crates together. What is where:
 //!
-//! - [`architecture`]: who may depend on whom (plain `cargo test`)
+//! - [`architecture`]: dependencies, lengths of files and functions, circles, retired names (plain `cargo test`)
 //! - [`sample_events`]: the sample events are what each function reads (plain `cargo test`)
 //! - [`corpus_files`]: files as customers export them, and what each must give (plain `cargo test`)
 //! - [`uploads`]: the presigned upload and every way of tampering with it (real S3)

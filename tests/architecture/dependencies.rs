@@ -63,6 +63,13 @@ fn policy_does_no_io() {
     let policy: BTreeSet<&str> = all["campaign"].iter().map(String::as_str).collect();
     assert_eq!(
         policy,
-        ["rlibphonenumber", "serde", "serde_json", "thiserror"].into()
+        [
+            "rlibphonenumber",
+            "serde",
+            "serde_json",
+            "strum",
+            "thiserror"
+        ]
+        .into()
     );
 }

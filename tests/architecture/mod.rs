@@ -1,3 +1,12 @@
-//! How the code is put together: who may depend on whom.
+//! How the code is put together: who may depend on whom, how long files and functions may be, names that were given up.
+//!
+//! - [`dependencies`]: crates depend inwards
+//! - [`limits`]: lengths of files and functions, circles of files
+//! - [`names`]: names of earlier versions
+//! - [`source`], [`cycles`]: read the source for these
 
+mod cycles;
 mod dependencies;
+mod limits;
+mod names;
+mod source;
