@@ -96,7 +96,7 @@ impl Case {
     }
 
     /// The name as a template's parameter, where white space is restricted.
-    pub(super) fn as_template_parameter(mut self) -> Self {
+    pub(super) fn in_template_parameter(mut self) -> Self {
         self.message = json!({"type": "template", "template": {"name": "t", "language": {"code": "en"}, "components": [
             {"type": "body", "parameters": [{"type": "text", "text": "{{name}}"}]}]}});
         self

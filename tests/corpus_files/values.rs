@@ -14,14 +14,14 @@ pub(super) fn value_cases() -> Vec<Case> {
             "white-space-cleaned.csv",
             "phone,name\n+5511987654321,\" Ana\t\n\"\n+34612345678,a      b\n",
         )
-        .as_template_parameter()
+        .in_template_parameter()
         .ana(1)
         .recipient(2, "+34612345678", "a b"),
         case(
             "white-space-rejected.csv",
             "phone,name\n+5511987654321,Ana\n+34612345678,\"a\nb\"\n+34612345679,a     b\n",
         )
-        .as_template_parameter()
+        .in_template_parameter()
         .with_options(|o| o.on_bad_value = OnBadValue::Reject)
         .ana(1)
         .rejected(2, "name", "line break")
@@ -30,7 +30,7 @@ pub(super) fn value_cases() -> Vec<Case> {
             "empty-values.csv",
             "phone,name\n+5511987654321,Ana\n+34612345678,\n+34612345679,  \n",
         )
-        .as_template_parameter()
+        .in_template_parameter()
         .ana(1)
         .rejected(2, "name", "is empty")
         .rejected(3, "name", "is empty"),
@@ -38,7 +38,7 @@ pub(super) fn value_cases() -> Vec<Case> {
             .text("{{name|friend}}")
             .recipient(1, "+5511987654321", ""),
         case("too-long.csv", long)
-            .as_template_parameter()
+            .in_template_parameter()
             .ana(1)
             .rejected(2, "name", "takes 1024 characters"),
         case(
