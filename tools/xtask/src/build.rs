@@ -87,7 +87,7 @@ fn build(what: &str, targets: &[&str]) -> Result<()> {
 /// How many packages a build of the workspace compiles.
 fn count_packages() -> Result<usize> {
     let tree = cargo()
-        .args(["tree", "--workspace", "--edges", "normal,build"])
+        .args(["tree", "--workspace", "--edges", "normal,build,dev"])
         .args(["--prefix", "none", "--format", "{p}"])
         .output()
         .context("start cargo")?;

@@ -121,7 +121,7 @@ fn run_part(part: Part) -> Vec<Outcome> {
         Part::Units => vec![measure("units", || {
             run_tests(
                 "units",
-                cargo_test().args(["--workspace", "--no-fail-fast"]),
+                cargo_test().args(["--bins", "--tests", "--no-fail-fast"]),
             )
         })],
         Part::Phones => vec![measure("phones", test_phones)],
@@ -171,7 +171,7 @@ fn report(outcomes: Vec<Outcome>, started: Instant) -> Result<()> {
 
 fn cargo_test() -> Command {
     let mut test = cargo();
-    test.args(["test", "--bins", "--tests"]);
+    test.args(["test", "--workspace"]);
     test
 }
 
@@ -236,7 +236,6 @@ fn test_phones() -> Result<Counts> {
     crate::process::run_shown(&mut script)?;
     let mut tests = cargo_test();
     tests.env("CRIER_PHONES", verdicts).args([
-        "--workspace",
         "--test",
         "phones",
         "--",
@@ -279,7 +278,7 @@ fn test_services(services: &Services) -> Result<Counts> {
     let mut tests = cargo_test();
     aws_environment(&mut tests, &services.buckets_and_queues)
         .env("AWS_ENDPOINT_URL_DYNAMODB", &services.tables)
-        .args(["--workspace", "--test", "integration", "--"])
+        .args(["--test", "integration", "--"])
         .args(["--ignored", "--skip", "deployed::"])
         .args(["--test-threads", WAITING_THREADS]);
     run_tests("services", &mut tests)
@@ -306,7 +305,7 @@ fn test_deployed(stack: &Stack) -> Result<Counts> {
             ("CRIER_TOKEN", API_TOKEN),
             ("CRIER_SIMULATOR", &stack.simulator.url),
         ])
-        .args(["--workspace", "--test", "integration", "--"])
+        .args(["--test", "integration", "--"])
         .args(["--ignored", "deployed::"]);
     let mut counts = run_tests("deployed", &mut tests)?;
     // The reconciler's rights are proven by using them: its schedule is longer than the tests.
