@@ -13,12 +13,12 @@ const ROWS: usize = 20;
 async fn template_permissions_suffice_for_inbound_messages_and_reports() {
     let stack = DeployedStack::new();
     set_reply(&stack).await;
-    let id = stack.send_campaign("Results", ROWS as u32).await;
-    stack.write_as("+34620000001", "thanks").await;
-    stack.write_as("+34620000002", "Hours?").await;
-    stack.write_as("+34620000003", "STOP").await;
+    let id = stack.send_campaign("Results", 900_001, ROWS as u32).await;
+    stack.write_as("+34620900001", "thanks").await;
+    stack.write_as("+34620900002", "Hours?").await;
+    stack.write_as("+34620900003", "STOP").await;
 
-    let opted_out = stack.get_json("/v1/contacts/34620000003").await;
+    let opted_out = stack.get_json("/v1/contacts/34620900003").await;
     assert_eq!(opted_out["suppressed"], true, "{opted_out}");
     let inbox = stack.get_json("/v1/inbox").await;
     let mut messages = list(&inbox["messages"]).iter();

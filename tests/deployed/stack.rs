@@ -108,9 +108,11 @@ impl DeployedStack {
         text(&created["id"]).to_owned()
     }
 
-    /// Sends a campaign to `rows` recipients and waits until each message is delivered; gives the id.
-    pub(super) async fn send_campaign(&self, name: &str, rows: u32) -> String {
-        let lines = (1..=rows).map(|row| format!("+34620{row:06},Ana\n"));
+    /// Sends a campaign to `rows` recipients, from +34620 and `first` on, and waits until each message is delivered; gives
+    /// the id. Tests run at the same time, and an answer belongs to the campaign that messaged last: each needs recipients
+    /// of its own.
+    pub(super) async fn send_campaign(&self, name: &str, first: u32, rows: u32) -> String {
+        let lines = (first..first + rows).map(|number| format!("+34620{number:06},Ana\n"));
         let file = format!("phone,name\n{}", lines.collect::<String>());
         let id = self.start_campaign(name, &file, json!({})).await;
         let is_delivered = |seen: &Value| {

@@ -17,7 +17,7 @@ const ROWS: u32 = 1000;
 #[ignore = "needs a deployed stack: cargo xtask test"]
 async fn killed_webhook_neither_loses_nor_double_counts_statuses() {
     let stack = DeployedStack::new();
-    let id = stack.send_campaign("Killed", ROWS).await;
+    let id = stack.send_campaign("Killed", 1, ROWS).await;
     let path = format!("/v1/campaigns/{id}");
     let before = stack.get_json(&path).await["delivery"]["read"]
         .as_i64()

@@ -32,7 +32,7 @@ pub(crate) const FUNCTIONS: [(&str, &str); 9] = [
 /// Builds the programs that run on this machine, in the development profile.
 pub(crate) fn build_programs() -> Result<()> {
     // A test among the targets turns on the tests' features: a later test run then has nothing to build anew.
-    let targets = ["--exclude", "xtask", "--bins", "--test", "ceiling"];
+    let targets = ["--bins", "--test", "ceiling"];
     build("build the functions and the simulator", &targets)
 }
 
