@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::build::{FUNCTIONS, build_release};
 use crate::emulator::{Emulator, REGION, aws_environment};
+use crate::paths::{dev, root};
 use crate::process::{RunningProcess, cargo, catch_interrupts, run_shown};
-use crate::{dev, root};
 
 /// Starts of each function, of which the median is printed.
 const STARTS: usize = 11;

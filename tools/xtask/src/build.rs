@@ -11,10 +11,10 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::emulator::REGION;
+use crate::paths::{dev, root};
 use crate::process::{cargo, check_interrupted, last_lines, run_logged};
 use crate::progress::Step;
 use crate::setup::{BUILD, DEPLOY};
-use crate::{dev, root};
 
 /// The functions: the package, and its name in the template.
 pub(crate) const FUNCTIONS: [(&str, &str); 9] = [

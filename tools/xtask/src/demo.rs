@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use crate::broadcast::{self, Broadcast};
 use crate::client::Client;
+use crate::paths::dev;
 use crate::process::catch_interrupts;
 use crate::report::{self, Outcome};
 use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
-use crate::{dev, up};
+use crate::up;
 
 /// What to broadcast, and how fast.
 #[derive(Debug, Args)]

@@ -12,8 +12,8 @@ use std::fs;
 use anyhow::{Context, Result, bail};
 
 use crate::build::FUNCTIONS;
+use crate::paths::root;
 use crate::process::cargo;
-use crate::root;
 
 /// Packages beside the functions whose tests are run alone.
 const LIBRARIES: [&str; 4] = ["cloud", "whatsapp", "recipients", "simulator"];

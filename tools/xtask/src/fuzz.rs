@@ -8,8 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::paths::{dev, root};
 use crate::process::{catch_interrupts, run_shown};
-use crate::{dev, root, setup};
+use crate::setup;
 
 /// The inputs of earlier runs.
 const ARCHIVE: &str = "fuzz/corpus.tar.gz";

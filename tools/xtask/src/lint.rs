@@ -9,10 +9,11 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::emulator::REGION;
+use crate::features;
+use crate::paths::root;
 use crate::process::{cargo, catch_interrupts, run_shown};
 use crate::progress::Step;
 use crate::setup::{DEPLOY, LINT};
-use crate::{features, root};
 
 /// Lines that the README may have: it is a first page, not a manual.
 const README_LINES: usize = 150;

@@ -19,6 +19,7 @@ mod emulator;
 mod features;
 mod fuzz;
 mod lint;
+mod paths;
 mod process;
 mod progress;
 mod report;
@@ -31,7 +32,6 @@ mod test;
 mod up;
 mod verify;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -85,18 +85,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The workspace's folder.
-fn root() -> PathBuf {
-    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    package
-        .ancestors()
-        .nth(2)
-        .map_or_else(|| package.clone(), PathBuf::from)
-}
-
-/// The one git-ignored folder for whatever a run needs.
-fn dev() -> PathBuf {
-    root().join(".dev")
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
+use crate::paths::root;
 use crate::progress::Step;
-use crate::root;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 

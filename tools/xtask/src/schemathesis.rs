@@ -4,9 +4,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::paths::{dev, root};
 use crate::process::run_logged;
 use crate::setup::SCHEMATHESIS;
-use crate::{dev, root};
 
 /// Which answers are expected, and why.
 const CONFIG: &str = "tests/api/schemathesis.toml";

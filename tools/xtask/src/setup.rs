@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::dev;
+use crate::paths::dev;
 use crate::process::{cargo, run_logged};
 
 /// A virtual environment.

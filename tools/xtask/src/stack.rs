@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::build::{architecture, build_programs, build_release, package_programs};
 use crate::emulator::{Emulator, aws_environment};
+use crate::paths::{dev, root};
 use crate::process::run_logged;
 use crate::setup::DEPLOY;
 use crate::simulator::{ACCESS_TOKEN, APP_SECRET, PHONE_NUMBER_ID, Simulator, WABA_ID};
-use crate::{dev, root};
 
 /// The API token of a local stack, and its SHA-256.
 pub(crate) const API_TOKEN: &str = "local-operator";

@@ -15,11 +15,12 @@ use serde_json::json;
 use crate::build::build_tests;
 use crate::client::Client;
 use crate::emulator::{Emulator, aws_environment};
+use crate::paths::{dev, root};
 use crate::process::{cargo, catch_interrupts, check_interrupted, wait_for};
 use crate::progress::{Step, print_line};
 use crate::setup::{DEPLOY, PHONES};
 use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
-use crate::{broadcast, dev, root, schemathesis};
+use crate::{broadcast, schemathesis};
 
 /// Messages per second in the deployed test.
 const TPS: u32 = 40;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::build::{FUNCTIONS, build_programs, package_programs};
 use crate::emulator::{call_aws, run_python};
+use crate::paths::{dev, root};
 use crate::process::{catch_interrupts, is_group_alive, stop_group};
 use crate::progress::Step;
 use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
-use crate::{dev, root};
 
 /// How fast.
 #[derive(Debug, Args)]
