@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::build::FUNCTIONS;
 use crate::paths::root;
@@ -19,7 +19,7 @@ use crate::process::cargo;
 const LIBRARIES: [&str; 4] = ["cloud", "whatsapp", "recipients", "simulator"];
 
 /// What the build scripts of dependencies share with other dependencies.
-const OF_BUILD_SCRIPTS: [&str; 2] = ["regex v1", "regex-automata v0.4"];
+const OF_BUILD_SCRIPTS: [&str; 2] = ["regex", "regex-automata"];
 
 /// Rounds until nothing is added: a dependency added for one package may bring features for another.
 const MAX_ROUNDS: usize = 8;
@@ -110,6 +110,11 @@ fn feature_sets(packages: &[&str], edges: &str) -> Result<FeatureSets> {
         .args(["--format", "{p} | {f}"])
         .output()
         .context("start cargo")?;
+    ensure!(
+        tree.status.success(),
+        "cargo tree failed: {}",
+        String::from_utf8_lossy(&tree.stderr)
+    );
     let mut sets = FeatureSets::new();
     let ours = root().display().to_string();
     for line in String::from_utf8_lossy(&tree.stdout).lines() {
@@ -148,66 +153,95 @@ workspace = true
 
 /// The manifest that asks for these features.
 fn render(release: &Features, tests: &Features) -> Result<String> {
-    let all: BTreeSet<&String> = release.keys().chain(tests.keys()).collect();
-    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
-    for dependency in &all {
-        *names.entry(split(dependency)?.0).or_default() += 1;
+    let dependencies = dependencies(release, tests)?;
+    let (mut always, mut build, mut feature) = (String::new(), String::new(), String::new());
+    for dependency in &dependencies {
+        let requirement = dependency.requirement();
+        let optional = if dependency.is_optional {
+            ", optional = true"
+        } else {
+            ""
+        };
+        writeln!(always, "{} = {{ {requirement}{optional} }}", dependency.key)?;
+        if OF_BUILD_SCRIPTS.contains(&dependency.name.as_str()) {
+            writeln!(build, "{} = {{ {requirement} }}", dependency.key)?;
+        }
+        for entry in dependency.test_entries() {
+            writeln!(feature, "    {entry:?},")?;
+        }
     }
-    let (mut dependencies, mut build, mut feature) = (String::new(), String::new(), String::new());
-    for dependency in all {
-        let (name, version) = split(dependency)?;
-        let alone = names.get(name) == Some(&1);
-        let key = if alone {
+    Ok(format!(
+        "{HEAD}{always}\n[build-dependencies]\n{build}\n[features]\ntests = [\n{feature}]\n"
+    ))
+}
+
+/// One line of the manifest.
+struct Dependency {
+    /// Its name in the manifest: two versions of a package need two.
+    key: String,
+    name: String,
+    version: String,
+    features: Vec<String>,
+    /// Whether only tests ask for it.
+    is_optional: bool,
+    /// Features that only tests ask for, where it is not optional.
+    test_features: Vec<String>,
+}
+
+impl Dependency {
+    /// What stands between the braces.
+    fn requirement(&self) -> String {
+        let package = if self.key == self.name {
+            String::new()
+        } else {
+            format!("package = {:?}, ", self.name)
+        };
+        let (version, features) = (&self.version, &self.features);
+        format!("{package}version = {version:?}, default-features = false, features = {features:?}")
+    }
+
+    /// Its entries in the feature `tests`.
+    fn test_entries(&self) -> Vec<String> {
+        if self.is_optional {
+            return vec![format!("dep:{}", self.key)];
+        }
+        let features = self.test_features.iter();
+        features
+            .map(|feature| format!("{}/{feature}", self.key))
+            .collect()
+    }
+}
+
+/// The lines of the manifest, in the order of names and versions.
+fn dependencies(release: &Features, tests: &Features) -> Result<Vec<Dependency>> {
+    let ids: BTreeSet<&String> = release.keys().chain(tests.keys()).collect();
+    let mut versions: BTreeMap<&str, usize> = BTreeMap::new();
+    for id in &ids {
+        *versions.entry(split(id)?.0).or_default() += 1;
+    }
+    let mut dependencies = Vec::new();
+    for id in ids {
+        let (name, version) = split(id)?;
+        let is_alone = versions.get(name) == Some(&1);
+        let key = if is_alone {
             name.to_owned()
         } else {
             format!("{name}-{version}").replace('.', "-")
         };
-        let package = if alone {
-            String::new()
-        } else {
-            format!("package = \"{name}\", ")
-        };
-        let always = release.get(dependency);
-        let features = always
-            .or(tests.get(dependency))
-            .cloned()
-            .unwrap_or_default();
-        let optional = if always.is_some() {
-            ""
-        } else {
-            ", optional = true"
-        };
-        let line = format!(
-            "{key} = {{ {package}version = \"{version}\", default-features = false, features = {features:?}"
-        );
-        let line = line
-            .replace("{\"", "[\"")
-            .replace("\"}", "\"]")
-            .replace("= {}", "= []");
-        writeln!(dependencies, "{line}{optional} }}")?;
-        if OF_BUILD_SCRIPTS
-            .iter()
-            .any(|prefix| dependency.starts_with(prefix))
-        {
-            writeln!(build, "{line} }}")?;
-        }
-        match always {
-            None => writeln!(feature, "    \"dep:{key}\",")?,
-            Some(always) => {
-                for more in tests
-                    .get(dependency)
-                    .into_iter()
-                    .flatten()
-                    .filter(|more| !always.contains(*more))
-                {
-                    writeln!(feature, "    \"{key}/{more}\",")?;
-                }
-            }
-        }
+        let (always, tested) = (release.get(id), tests.get(id));
+        let features = always.or(tested).into_iter().flatten();
+        let is_new = |feature: &&String| !always.is_some_and(|always| always.contains(*feature));
+        let test_features = tested.into_iter().flatten().filter(is_new);
+        dependencies.push(Dependency {
+            key,
+            name: name.to_owned(),
+            version,
+            features: features.cloned().collect(),
+            is_optional: always.is_none(),
+            test_features: test_features.cloned().collect(),
+        });
     }
-    Ok(format!(
-        "{HEAD}{dependencies}\n[build-dependencies]\n{build}\n[features]\ntests = [\n{feature}]\n"
-    ))
+    Ok(dependencies)
 }
 
 /// `tokio v1.54.1` as `tokio` and the version to ask for, `1` or `0.4`.

@@ -2,7 +2,8 @@
 //!
 //! - [`setup`]: the tools from `PyPI`, in virtual environments under `.dev`
 //! - [`build`]: one build for programs and tests; what is deployed
-//! - [`process`], [`progress`]: child processes that do not outlive us, and what people see meanwhile
+//! - [`paths`], [`process`], [`progress`]: folders; child processes that do not outlive us; what people see
+//!   meanwhile
 //! - [`emulator`], [`simulator`], [`stack`]: what a run consists of
 //! - [`client`], [`broadcast`], [`sample`], [`report`]: a campaign through the API, and its outcome
 //! - [`demo`], [`up`]: the demonstration, and a stack that stays

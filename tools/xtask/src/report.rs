@@ -27,7 +27,11 @@ pub(crate) fn print(outcome: &Outcome, rejects: &str) {
     let total = number(&rows["total"]).max(1.0);
     let bar = |name: &str, value: &Value| {
         let length = (number(value) / total * WIDTH).ceil() as usize;
-        eprintln!("  {name:<26}{value:>8}  {}", "█".repeat(length));
+        eprintln!(
+            "  {name:<26}{:>8}  {}",
+            value.to_string(),
+            "█".repeat(length)
+        );
     };
     eprintln!("\n  {}\n", campaign["name"].as_str().unwrap_or_default());
     bar("rows in the file", &rows["total"]);

@@ -285,8 +285,11 @@ fn test_services(services: &Services) -> Result<Counts> {
     run_tests("services", &mut tests)
 }
 
+/// A test of a deployed stack, with its part's name.
+type StackTest = (&'static str, fn(&Stack) -> Result<Counts>);
+
 /// Runs tests on one deployed stack.
-fn on_stack(tests: &[(&'static str, fn(&Stack) -> Result<Counts>)]) -> Vec<Outcome> {
+fn on_stack(tests: &[StackTest]) -> Vec<Outcome> {
     let stack = Stack::start("test", TPS, ForwardTo::Simulator, Programs::Development);
     let stack = match stack {
         Ok(stack) => stack,
