@@ -35,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CampaignPath {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub struct PhonePath {
-    /// The number, as +<country><number>, with the + as %2B or left out.
+    /// The number, as `+<country><number>`, with the + as %2B or left out.
     #[param(value_type = String, pattern = "^\\+?[1-9][0-9]{6,14}$", example = "5511987654321")]
     pub phone: Phone,
 }

@@ -37,14 +37,7 @@ pub(crate) fn run() -> Result<()> {
         "warnings",
     ];
     run_shown(cargo().args(clippy))?;
-    // Private items, too: who changes a file reads them.
-    let doc = [
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-    ];
-    run_shown(cargo().env("RUSTDOCFLAGS", "--deny warnings").args(doc))
+    check_documentation()
 }
 
 fn check_step(name: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
@@ -52,6 +45,20 @@ fn check_step(name: &str, check: impl FnOnce() -> Result<()>) -> Result<()> {
     check()?;
     step.finish();
     Ok(())
+}
+
+/// Documents private items, too: who changes a file reads them.
+fn check_documentation() -> Result<()> {
+    let document = |packages: &[&str]| {
+        let mut doc = cargo();
+        doc.env("RUSTDOCFLAGS", "--deny warnings")
+            .args(["doc", "--no-deps", "--document-private-items"])
+            .args(packages);
+        run_shown(&mut doc)
+    };
+    // There are no examples; to ask for them turns on the tests' features, with which clippy has checked everything.
+    document(&["--workspace", "--lib", "--examples"])?;
+    document(&["--package", "xtask"])
 }
 
 fn check_licences() -> Result<()> {

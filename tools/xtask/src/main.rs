@@ -7,8 +7,8 @@
 //! - [`emulator`], [`simulator`], [`stack`]: what a run consists of
 //! - [`client`], [`broadcast`], [`sample`], [`report`]: a campaign through the API, and its outcome
 //! - [`demo`], [`up`]: the demonstration, and a stack that stays
-//! - [`test`], [`schemathesis`], [`lint`], [`features`]: what CI runs
-//! - [`bench`], [`verify`], [`chaos`], [`fuzz`]: benchmarks, and checks that take longer than tests
+//! - [`mod@test`], [`schemathesis`], [`lint`], [`features`]: what CI runs
+//! - [`mod@bench`], [`verify`], [`chaos`], [`fuzz`]: benchmarks, and checks that take longer than tests
 
 mod bench;
 mod broadcast;
