@@ -15,7 +15,9 @@ const CONFIG: &str = "tests/api/schemathesis.toml";
 pub(crate) fn run(api: &str, token: &str) -> Result<()> {
     SCHEMATHESIS.install()?;
     let mut command = Command::new(SCHEMATHESIS.program("schemathesis"));
+    // It keeps a cache in its working directory.
     command
+        .current_dir(dev())
         .arg("--config-file")
         .arg(root().join(CONFIG))
         .arg("run")
