@@ -33,21 +33,30 @@ pub(crate) const FUNCTIONS: [(&str, &str); 9] = [
 pub(crate) fn build_programs() -> Result<()> {
     // A test among the targets turns on the tests' features: a later test run then has nothing to build anew.
     let targets = ["--bins", "--test", "ceiling"];
-    build("build the functions and the simulator", &targets)
+    build(
+        "build the functions and the simulator",
+        &targets,
+        "normal,build",
+    )
 }
 
 /// Builds the programs and every test.
 pub(crate) fn build_tests() -> Result<()> {
-    build("build the programs and the tests", &["--bins", "--tests"])
+    let targets = ["--bins", "--tests"];
+    build(
+        "build the programs and the tests",
+        &targets,
+        "normal,build,dev",
+    )
 }
 
 /// Builds parts of the workspace and shows how many of its crates are done.
-fn build(what: &str, targets: &[&str]) -> Result<()> {
+fn build(what: &str, targets: &[&str], dependencies: &str) -> Result<()> {
     check_interrupted()?;
     fs::create_dir_all(dev().join("logs"))?;
     let log = dev().join("logs/cargo-build.log");
     let step = Step::begin(what);
-    let total = count_packages()?;
+    let total = count_packages(dependencies)?;
     let mut command = cargo();
     command
         .args(["build", "--workspace", "--message-format"])
@@ -84,10 +93,10 @@ fn build(what: &str, targets: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// How many packages a build of the workspace compiles.
-fn count_packages() -> Result<usize> {
+/// How many packages a build with dependencies of these kinds compiles.
+fn count_packages(dependencies: &str) -> Result<usize> {
     let tree = cargo()
-        .args(["tree", "--workspace", "--edges", "normal,build,dev"])
+        .args(["tree", "--workspace", "--edges", dependencies])
         .args(["--prefix", "none", "--format", "{p}"])
         .output()
         .context("start cargo")?;
