@@ -6,10 +6,11 @@ use super::case::{Case, JOSE_AND_ZOE, case, with_semicolons};
 use super::encode::{to_utf16, to_windows_1252};
 
 pub(super) fn encoding_cases() -> Vec<Case> {
-    let late = format!(
-        "{}+34612345678,Zo\u{eb}\n",
-        "phone,name\n".to_owned() + &"+5511987654321,Ana\n".repeat(4000)
-    );
+    let groups = [unicode_cases(), windows_1252_cases(), other_cases()];
+    groups.into_iter().flatten().collect()
+}
+
+fn unicode_cases() -> Vec<Case> {
     vec![
         case("utf-8.csv", JOSE_AND_ZOE)
             .jose_and_zoe()
@@ -52,6 +53,21 @@ pub(super) fn encoding_cases() -> Vec<Case> {
         )
         .jose_and_zoe()
         .read_as("csv UTF-16BE ,"),
+        case(
+            "utf-8-one-damaged-cell.csv",
+            [JOSE_AND_ZOE.as_bytes(), b"+33612345678,No\xe9\n"].concat(),
+        )
+        .jose_and_zoe()
+        .rejected(3, "name", "damaged characters"),
+    ]
+}
+
+fn windows_1252_cases() -> Vec<Case> {
+    let late = format!(
+        "{}+34612345678,Zo\u{eb}\n",
+        "phone,name\n".to_owned() + &"+5511987654321,Ana\n".repeat(4000)
+    );
+    vec![
         case("windows-1252.csv", to_windows_1252(JOSE_AND_ZOE))
             .jose_and_zoe()
             .read_as("csv windows-1252 ,"),
@@ -71,6 +87,15 @@ pub(super) fn encoding_cases() -> Vec<Case> {
             .recipient(4001, "+34612345678", "Zoë")
             .duplicates(3999)
             .read_as("csv windows-1252 ,"),
+        case("latin-1-given.csv", to_windows_1252(JOSE_AND_ZOE))
+            .with_options(|o| o.encoding = Some("latin1".into()))
+            .jose_and_zoe()
+            .read_as("csv windows-1252 ,"),
+    ]
+}
+
+fn other_cases() -> Vec<Case> {
+    vec![
         case(
             "windows-1251.csv",
             WINDOWS_1251
@@ -91,15 +116,5 @@ pub(super) fn encoding_cases() -> Vec<Case> {
         .recipient(1, "+819012345678", "田中さくら")
         .recipient(2, "+819012345679", "鈴木いちろう")
         .read_as("csv Shift_JIS ,"),
-        case("latin-1-given.csv", to_windows_1252(JOSE_AND_ZOE))
-            .with_options(|o| o.encoding = Some("latin1".into()))
-            .jose_and_zoe()
-            .read_as("csv windows-1252 ,"),
-        case(
-            "utf-8-one-damaged-cell.csv",
-            [JOSE_AND_ZOE.as_bytes(), b"+33612345678,No\xe9\n"].concat(),
-        )
-        .jose_and_zoe()
-        .rejected(3, "name", "damaged characters"),
     ]
 }

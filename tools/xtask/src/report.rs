@@ -52,7 +52,7 @@ pub(crate) fn print(outcome: &Outcome, rejects: &str) {
     );
     eprintln!(
         "    busiest second {} of {} allowed",
-        figures["busiest_second"], figures["budget"]
+        figures["busiest_second"], campaign["sending"]["budget"]
     );
     eprintln!(
         "    {} s from first to last call, {} s at best",

