@@ -43,7 +43,7 @@ impl TestEnv {
 
     fn sender_with_rate(&self, url: &str, per_slot: u32) -> Sender {
         let phone_number_id = self.simulator.state.settings().phone_number_id;
-        let client = Client::new(url, "v25.0", &phone_number_id).unwrap();
+        let client = Client::new(url, "v25.0", &phone_number_id, per_slot).unwrap();
         Sender::new(
             self.campaigns.clone(),
             self.contacts.clone(),

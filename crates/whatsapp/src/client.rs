@@ -1,75 +1,156 @@
-//! Sends one message: one POST, never repeated by itself.
+//! Sends one message: one POST, never repeated by itself, over a connection that was open before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use campaign::delivery::outcome::{ErrorInfo, Outcome};
+use campaign::delivery::outcome::Outcome;
 use campaign::id::CorrelationId;
-use reqwest::{Response, header};
+use reqwest::{Body, Response, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tracing::field::Empty;
 
+use crate::connection::{
+    ConnectError, Connector, DepartureBody, OnDeparture, may_connect, transport_error,
+};
+use crate::connection_pool::{ConnectionPool, Lease, NotReady};
 use crate::response::{ApiResponse, parse_response};
-
-/// Without a connection within this time, the message was certainly not sent.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Without a response within this time, the send is unconfirmed. The caller must be able to wait that long.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// The other end may have closed an older idle connection without notice. A send over it would be unconfirmed.
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Responses of the API are a few hundred bytes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// Sends messages from one phone number.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    connections: Arc<ConnectionPool<reqwest::Client>>,
     url: String,
 }
 
+impl std::fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// No connection is ready. Nothing was sent.
+#[derive(Debug)]
+pub struct NoConnection;
+
 impl Client {
-    /// `base` such as `https://graph.facebook.com`, `version` such as `v25.0`.
-    pub fn new(base: &str, version: &str, phone_number_id: &str) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(RESPONSE_TIMEOUT)
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            // The API has no idempotency key: only the ledger may decide on another attempt.
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .build()?;
+    /// `base` such as `https://graph.facebook.com`, `version` such as `v25.0`. Connections are kept ready for so many
+    /// sends per second.
+    pub fn new(
+        base: &str,
+        version: &str,
+        phone_number_id: &str,
+        sends_per_second: u32,
+    ) -> Result<Self, ConnectError> {
         let base = base.trim_end_matches('/');
+        let connector = Arc::new(Connector::new(base)?);
+        let open = move || {
+            let connector = Arc::clone(&connector);
+            Box::pin(async move { connector.open().await }) as _
+        };
         Ok(Self {
-            http,
+            connections: Arc::new(ConnectionPool::new(sends_per_second, open)),
             url: format!("{base}/{version}/{phone_number_id}/messages"),
         })
     }
 
-    /// Sends one message and returns what is known afterwards.
+    /// Opens connections anew; for the start of an invocation.
+    pub fn renew_connections(&self) {
+        self.connections.renew();
+    }
+
+    /// Waits until a connection is ready or could not be opened.
+    pub async fn wait_until_ready(&self) {
+        self.connections.wait_until_ready().await;
+    }
+
+    /// Sends one message and returns what is known afterwards. Calls `on_departure` when the request is written.
     #[tracing::instrument(
         name = "send_message",
         skip_all,
         fields(campaign.id = Empty, row = Empty, number = Empty)
     )]
-    pub async fn send(&self, token: &SecretString, request: &Value) -> Outcome {
+    pub async fn send(
+        &self,
+        token: &SecretString,
+        request: &Value,
+        on_departure: OnDeparture,
+    ) -> Result<Outcome, NoConnection> {
         record_attempt(request);
-        let post = self
-            .http
-            .post(&self.url)
-            .bearer_auth(token.expose_secret())
-            .json(request);
-        match post.send().await {
-            Ok(response) => read_response(response).await,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                Outcome::NotSent(transport_error("could not connect", &error))
+        let body = request.to_string();
+        loop {
+            let lease = match self.connections.take() {
+                Ok(lease) => lease,
+                Err(NotReady { failure: None }) => return Err(NoConnection),
+                Err(NotReady {
+                    failure: Some(error),
+                }) => return Ok(Outcome::NotSent(error)),
+            };
+            let body = DepartureBody::new(body.clone(), Arc::clone(&on_departure));
+            if let Some(outcome) = self.post(lease, token, body).await {
+                return Ok(outcome);
             }
-            Err(error) => Outcome::Unconfirmed(transport_error("no response", &error)),
         }
     }
+
+    /// Sends one request over a connection. `None` if the connection was dead before anything was sent.
+    async fn post(
+        &self,
+        lease: Lease<reqwest::Client>,
+        token: &SecretString,
+        body: DepartureBody,
+    ) -> Option<Outcome> {
+        let post = lease
+            .connection
+            .post(&self.url)
+            .bearer_auth(token.expose_secret())
+            .header(header::CONTENT_TYPE, "application/json")
+            .timeout(RESPONSE_TIMEOUT)
+            .body(Body::wrap(body))
+            .send();
+        let response = match lease.may_open {
+            true => may_connect(post).await,
+            false => post.await,
+        };
+        match response {
+            Ok(response) => {
+                let closes = header_text(&response, header::CONNECTION.as_str()) == Some("close");
+                let outcome = read_response(response).await;
+                if closes || matches!(outcome, Outcome::Unconfirmed(_)) {
+                    lease.discard(false);
+                }
+                Some(outcome)
+            }
+            Err(error) if error.is_connect() && lease.may_open => {
+                lease.discard(false);
+                Some(Outcome::NotSent(transport_error(
+                    "could not connect",
+                    &error,
+                )))
+            }
+            Err(error) if error.is_connect() => {
+                lease.discard(true);
+                None
+            }
+            Err(error) if error.is_builder() => {
+                Some(Outcome::NotSent(transport_error("no request", &error)))
+            }
+            Err(error) => {
+                lease.discard(false);
+                Some(Outcome::Unconfirmed(transport_error("no response", &error)))
+            }
+        }
+    }
+}
+
+fn header_text<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
 }
 
 /// Names the attempt in the span: its campaign, its row, and its number from 1.
@@ -97,28 +178,11 @@ async fn read_response(mut response: Response) -> Outcome {
             }
         }
     }
-    let header = |name: &str| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
     tracing::debug!(http.status = response.status().as_u16(), "response");
     parse_response(ApiResponse {
         status: response.status().as_u16(),
-        retry_after: header(header::RETRY_AFTER.as_str()),
-        usage: header("x-business-use-case-usage"),
+        retry_after: header_text(&response, header::RETRY_AFTER.as_str()),
+        usage: header_text(&response, "x-business-use-case-usage"),
         body: &body,
     })
-}
-
-/// Leaves out the URL, because it is configuration and errors are stored in the ledger.
-fn transport_error(what: &str, error: &reqwest::Error) -> ErrorInfo {
-    let kind = if error.is_timeout() {
-        "timed out"
-    } else {
-        "connection failed"
-    };
-    tracing::debug!("{what}: {kind}");
-    ErrorInfo::transport(format!("{what}: {kind}"))
 }

@@ -6,6 +6,7 @@
 //! - [`template`]: the account's templates
 //! - [`template_match`]: whether a message fits one of them
 //! - [`client`]: sends one message
+//! - [`connection_pool`], [`connection`]: connections that are open before a send needs them
 //! - [`response`]: what the response means
 //! - [`error_code`]: every error code and the decision on it
 //! - [`account`]: queries about the account
@@ -22,6 +23,8 @@ pub mod account;
 pub mod account_notification;
 pub mod callback;
 pub mod client;
+pub mod connection;
+pub mod connection_pool;
 pub mod contact;
 pub mod error_code;
 pub mod inbound;

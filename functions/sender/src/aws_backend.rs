@@ -16,8 +16,8 @@ use cloud::metrics::Metrics;
 
 use crate::pending_send::SendClients;
 use crate::send_backend::{
-    MessageHandle, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate, SendPermission,
-    SendResult,
+    DepartureSignal, MessageHandle, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate,
+    SendPermission, SendResult,
 };
 use crate::send_stats::SendStats;
 
@@ -120,8 +120,20 @@ impl SendBackend for AwsBackend {
             .await
     }
 
-    async fn send_message(self: Arc<Self>, pending: PendingSend) -> SendResult {
-        self.clients.send(pending).await
+    fn renew_connections(&self) {
+        self.clients.whatsapp.renew_connections();
+    }
+
+    async fn wait_for_connection(&self) {
+        self.clients.whatsapp.wait_until_ready().await;
+    }
+
+    async fn send_message(
+        self: Arc<Self>,
+        pending: PendingSend,
+        departure: DepartureSignal,
+    ) -> SendResult {
+        self.clients.send(pending, departure).await
     }
 
     async fn requeue(

@@ -86,6 +86,7 @@ impl Sender {
             &env::required("GRAPH_API_URL")?,
             &env::required("GRAPH_API_VERSION")?,
             &env::required("PHONE_NUMBER_ID")?,
+            rate.per_slot,
         )?;
         Ok(Self::new(
             campaigns,

@@ -1,5 +1,7 @@
 //! One send and its record. It runs in its own task, so a slow response delays no other send.
 
+use std::sync::Arc;
+
 use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::{
     Acceptance, ErrorClass, ErrorInfo, Millis, NextAction, Outcome, PauseScope, RetryContext,
@@ -14,11 +16,11 @@ use cloud::ledger::Ledger;
 use cloud::secrets::Secrets;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::{error, instrument};
-use whatsapp::client::Client;
+use whatsapp::client::{Client, NoConnection};
 use whatsapp::error_code::explain_pause;
 use whatsapp::message;
 
-use crate::send_backend::{PaceSignal, PendingSend, SendResult};
+use crate::send_backend::{Departure, DepartureSignal, PaceSignal, PendingSend, SendResult};
 use crate::send_stats::SendOutcome;
 
 /// What a send needs: the Cloud API, its token, and the tables that record the outcome.
@@ -35,8 +37,15 @@ impl SendClients {
     /// Sends the message and records the outcome. If the record fails, the row stays claimed: it is visible there, and
     /// it is not sent again unless the operator chose that for unconfirmed rows.
     #[instrument(skip_all, fields(campaign.id = %pending.campaign.id, row = pending.row.row, number = pending.number))]
-    pub(crate) async fn send(&self, pending: PendingSend) -> SendResult {
-        let outcome = self.call_api(&pending).await;
+    pub(crate) async fn send(
+        &self,
+        pending: PendingSend,
+        departure: DepartureSignal,
+    ) -> SendResult {
+        let Ok(outcome) = self.call_api(&pending, &departure).await else {
+            departure.send(Departure::NoConnection(Box::new(pending)));
+            return SendResult::default();
+        };
         let action = self.decide(&pending, outcome).await;
         match self.record(pending, action).await {
             Ok(result) => result,
@@ -47,7 +56,11 @@ impl SendClients {
         }
     }
 
-    async fn call_api(&self, pending: &PendingSend) -> Outcome {
+    async fn call_api(
+        &self,
+        pending: &PendingSend,
+        departure: &DepartureSignal,
+    ) -> Result<Outcome, NoConnection> {
         let correlation_id = CorrelationId {
             campaign: pending.campaign.id.clone(),
             row: pending.row.row,
@@ -60,7 +73,11 @@ impl SendClients {
         };
         let filled = message.fill(&pending.row.values);
         let request = message::build_request(filled, pending.row.to, &correlation_id);
-        self.whatsapp.send(&pending.token, &request).await
+        let departure = departure.clone();
+        let on_departure = Arc::new(move || departure.send(Departure::OnTheWire));
+        self.whatsapp
+            .send(&pending.token, &request, on_departure)
+            .await
     }
 
     /// Decides what follows. A token that was refused because of a rotation is no reason to pause.

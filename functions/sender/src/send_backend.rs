@@ -1,7 +1,7 @@
 //! What an invocation needs from AWS and Meta. `AwsBackend` is the real implementation. The test of the ceiling
 //! (`tests/ceiling`) has another one, in virtual time, so the loop under test is the loop that runs in Lambda.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
@@ -13,6 +13,7 @@ use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use cloud::Error;
 use cloud::ledger::Claim;
 use secrecy::SecretString;
+use tokio::sync::oneshot;
 
 use crate::send_stats::{SendOutcome, SendStats};
 
@@ -53,6 +54,36 @@ pub struct PendingSend {
     pub user_id: Option<String>,
     /// The access token of the request.
     pub token: SecretString,
+}
+
+/// What became of a request on its tick.
+#[derive(Debug)]
+pub enum Departure {
+    /// It was written to an open connection.
+    OnTheWire,
+    /// No connection was open, so nothing was sent; the send can be tried again.
+    NoConnection(Box<PendingSend>),
+}
+
+/// Tells the invocation once what became of a request; dropped without a word, nothing was sent, and that is recorded.
+#[derive(Clone, Debug)]
+pub struct DepartureSignal(Arc<Mutex<Option<oneshot::Sender<Departure>>>>);
+
+impl DepartureSignal {
+    /// A signal and its receiver.
+    pub fn new() -> (Self, oneshot::Receiver<Departure>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(Arc::new(Mutex::new(Some(sender)))), receiver)
+    }
+
+    /// Only the first word counts.
+    pub fn send(&self, departure: Departure) {
+        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = sender.take() {
+            // Without a receiver the invocation is over.
+            let _ = sender.send(departure);
+        }
+    }
 }
 
 /// What follows from a send.
@@ -154,10 +185,17 @@ pub trait SendBackend: Send + Sync + 'static {
         reason: SkipReason,
     ) -> impl Future<Output = Result<bool, Error>>;
 
-    /// Sends the message and records the outcome.
+    /// Opens connections to the API anew; an invocation begins.
+    fn renew_connections(&self);
+
+    /// Waits until a connection is open or could not be opened.
+    fn wait_for_connection(&self) -> impl Future<Output = ()>;
+
+    /// Sends the message over a connection that is open, and records the outcome. Signals when it leaves.
     fn send_message(
         self: Arc<Self>,
         pending: PendingSend,
+        departure: DepartureSignal,
     ) -> impl Future<Output = SendResult> + Send + 'static;
 
     /// Puts rows back into their queue.

@@ -2,70 +2,74 @@
 //! waiting for a processor at that moment, which must not show in the call log.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-/// When the last bytes of a connection arrived, in microseconds since the Unix epoch. A connection carries one
-/// request at a time (HTTP/1.1), so while a request is handled this is its arrival.
+/// When a request arrived, in microseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct ArrivedAt(pub u64);
+
+/// When bytes arrived on a connection, in microseconds since the Unix epoch.
 #[derive(Clone, Debug, Default)]
-pub struct LastArrival(Arc<AtomicU64>);
+pub struct Arrivals(Arc<Times>);
 
-impl LastArrival {
-    /// The last arrival, in microseconds since the Unix epoch.
-    pub fn at_us(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn record(&self, at_us: u64) {
-        self.0.store(at_us, Ordering::Relaxed);
-    }
+#[derive(Debug, Default)]
+struct Times {
+    first: AtomicU64,
+    last: AtomicU64,
+    /// Whether something was written since the last bytes arrived.
+    has_written: AtomicBool,
 }
 
-/// Accepts connections and records when bytes arrive on them.
-#[derive(Debug)]
-pub struct TimedListener(pub TcpListener);
-
-impl Listener for TimedListener {
-    type Io = TimedStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TimedStream, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        let _ = stream.set_nodelay(true);
-        kernel::enable_timestamps(&stream);
-        (
-            TimedStream {
-                stream,
-                last_arrival: LastArrival::default(),
-            },
-            address,
-        )
+impl Arrivals {
+    /// When the first bytes since the last response arrived: the arrival of the request, if a connection carries one
+    /// request at a time (HTTP/1.1).
+    pub fn first(&self) -> u64 {
+        self.0.first.load(Ordering::Relaxed)
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+    /// When the last bytes arrived.
+    pub fn last(&self) -> u64 {
+        self.0.last.load(Ordering::Relaxed)
     }
-}
 
-impl Connected<IncomingStream<'_, TimedListener>> for LastArrival {
-    fn connect_info(stream: IncomingStream<'_, TimedListener>) -> Self {
-        stream.io().last_arrival.clone()
+    fn record_read(&self, at_us: u64) {
+        self.0.last.store(at_us, Ordering::Relaxed);
+        if self.0.has_written.swap(false, Ordering::Relaxed) || self.first() == 0 {
+            self.0.first.store(at_us, Ordering::Relaxed);
+        }
+    }
+
+    fn record_write(&self) {
+        self.0.has_written.store(true, Ordering::Relaxed);
     }
 }
 
 /// A connection that records when bytes arrive.
 #[derive(Debug)]
-pub struct TimedStream {
+pub(crate) struct TimedStream {
     stream: TcpStream,
-    last_arrival: LastArrival,
+    arrivals: Arrivals,
+}
+
+impl TimedStream {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        let _ = stream.set_nodelay(true);
+        kernel::enable_timestamps(&stream);
+        Self {
+            stream,
+            arrivals: Arrivals::default(),
+        }
+    }
+
+    pub(crate) fn arrivals(&self) -> Arrivals {
+        self.arrivals.clone()
+    }
 }
 
 impl AsyncRead for TimedStream {
@@ -83,7 +87,7 @@ impl AsyncRead for TimedStream {
             match kernel::read_with_timestamp(&self.stream, buffer.initialize_unfilled()) {
                 Ok((read, at_us)) => {
                     buffer.advance(read);
-                    self.last_arrival.record(at_us);
+                    self.arrivals.record_read(at_us);
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -99,6 +103,7 @@ impl AsyncWrite for TimedStream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.arrivals.record_write();
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

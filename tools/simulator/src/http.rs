@@ -4,26 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Path, Query, State as Shared};
+use axum::extract::{Path, Query, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::arrival::LastArrival;
+use crate::arrival::ArrivedAt;
 use crate::call_log::Call;
 use crate::callbacks;
 use crate::post_stats::quantile;
 use crate::send::{ResponseBody, SendRequest, SendResponse};
-use crate::settings::{Settings, sample_standard_normal};
+use crate::settings::Settings;
 use crate::state::State;
 
 /// Meta's routes and the control routes.
 pub fn router(state: Arc<State>) -> Router {
     Router::new()
+        // What Meta answers does not matter: who asks wants the connection.
+        .route("/", get(|| async { StatusCode::BAD_REQUEST }))
         .route("/{version}/{phone_number_id}/messages", post(send_message))
         .route(
             "/{version}/{waba_id}/message_templates",
@@ -49,18 +51,18 @@ pub fn router(state: Arc<State>) -> Router {
 
 async fn send_message(
     Shared(state): Shared<Arc<State>>,
-    ConnectInfo(last_arrival): ConnectInfo<LastArrival>,
+    Extension(ArrivedAt(arrived_at)): Extension<ArrivedAt>,
     Path((_version, phone_number_id)): Path<(String, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let request = SendRequest {
-        at: state.since_start(last_arrival.at_us()),
+        at: state.since_start(arrived_at),
         phone_number_id: &phone_number_id,
         authorization: authorization(&headers),
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
     };
-    let latency_ms = state.settings().latency_ms(sample_standard_normal());
+    let latency_ms = state.settings().sample_latency_ms();
     let SendResponse {
         status,
         body,

@@ -10,6 +10,8 @@
 //! - [`magic_numbers`]: phone numbers that trigger each error
 //! - [`limits`]: throughput and pair limit
 //! - [`account`]: templates and the phone number
+//! - `serve`: connections, with TLS or without
+//! - `tls`: the certificate
 //! - [`arrival`]: when a request reached this machine
 //! - [`call_log`]: every call, and what was accepted
 //! - [`callback_queue`]: statuses that are due later
@@ -27,18 +29,21 @@ pub mod magic_numbers;
 mod model;
 pub mod post_stats;
 pub mod send;
+mod serve;
 pub mod settings;
 pub mod state;
+mod tls;
 pub mod validation;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::arrival::{LastArrival, TimedListener};
+use crate::serve::Server;
 use crate::settings::Settings;
 use crate::state::State;
 
@@ -50,6 +55,7 @@ pub struct Simulator {
     /// What it knows.
     pub state: Arc<State>,
     server: JoinHandle<io::Result<()>>,
+    tls_server: Option<JoinHandle<io::Result<()>>>,
     callback_task: JoinHandle<()>,
 }
 
@@ -60,16 +66,25 @@ impl Simulator {
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(settings));
         let callback_task = tokio::spawn(callbacks::run_callback_loop(Arc::clone(&state)));
-        let service =
-            http::router(Arc::clone(&state)).into_make_service_with_connect_info::<LastArrival>();
-        let server =
-            tokio::spawn(async move { axum::serve(TimedListener(listener), service).await });
+        let server = tokio::spawn(Server::new(&state, None).run(listener));
         Ok(Self {
             address,
             state,
             server,
+            tls_server: None,
             callback_task,
         })
+    }
+
+    /// Listens with TLS, too, on a port of its own, and writes the certificate of its authority to a file (PEM). Returns
+    /// the URL.
+    pub async fn start_tls(&mut self, port: u16, authority_file: &Path) -> io::Result<String> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let address = listener.local_addr()?;
+        let acceptor = tls::make_acceptor(authority_file)?;
+        let server = Server::new(&self.state, Some(acceptor));
+        self.tls_server = Some(tokio::spawn(server.run(listener)));
+        Ok(format!("https://{address}"))
     }
 
     /// The base URL, for `GRAPH_API_URL`.
@@ -86,6 +101,9 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.server.abort();
+        if let Some(tls_server) = &self.tls_server {
+            tls_server.abort();
+        }
         self.callback_task.abort();
     }
 }

@@ -31,12 +31,24 @@ pub struct Settings {
     /// 99th percentile of the response time in milliseconds
     #[arg(long, default_value_t = 1500.0)]
     pub p99_ms: f64,
+    /// Share of calls that are answered after five to ten seconds
+    #[arg(long, default_value_t = 0.0)]
+    pub slow_share: f64,
     /// Calls allowed in a sliding second; more are refused with 130429
     #[arg(long, default_value_t = 80)]
     pub throughput: usize,
     /// Share of calls that get a random fault: no response, a broken one, a slow one, 5xx, 130429, 131016
     #[arg(long, default_value_t = 0.0)]
     pub fault_share: f64,
+    /// Time before the handshake of a new connection in milliseconds
+    #[arg(long, default_value_t = 0.0)]
+    pub handshake_ms: f64,
+    /// Requests after which a connection is closed; 0 for no limit
+    #[arg(long, default_value_t = 0)]
+    pub requests_per_connection: usize,
+    /// Share of requests after whose response the connection is reset
+    #[arg(long, default_value_t = 0.0)]
+    pub reset_share: f64,
     /// Error code that every call is refused with
     #[arg(long)]
     pub refuse: Option<i64>,
@@ -74,8 +86,12 @@ impl Default for Settings {
             webhook_url: String::new(),
             median_ms: 300.0,
             p99_ms: 1500.0,
+            slow_share: 0.0,
             throughput: 80,
             fault_share: 0.0,
+            handshake_ms: 0.0,
+            requests_per_connection: 0,
+            reset_share: 0.0,
             refuse: None,
             user_ids: false,
             status_delay_ms: 800.0,
@@ -89,8 +105,16 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Draws a response time in milliseconds.
+    pub fn sample_latency_ms(&self) -> f64 {
+        match rand::random::<f64>() < self.slow_share {
+            true => 5_000.0 + 5_000.0 * rand::random::<f64>(),
+            false => self.latency_ms(sample_standard_normal()),
+        }
+    }
+
     /// A response time in milliseconds. `normal` is drawn from the standard normal distribution.
-    pub fn latency_ms(&self, normal: f64) -> f64 {
+    fn latency_ms(&self, normal: f64) -> f64 {
         const NORMAL_P99: f64 = 2.326;
         let sigma = (self.p99_ms.max(self.median_ms) / self.median_ms).ln() / NORMAL_P99;
         self.median_ms * (sigma * normal).exp()
@@ -98,7 +122,7 @@ impl Settings {
 }
 
 /// Draws from the standard normal distribution (Box-Muller).
-pub fn sample_standard_normal() -> f64 {
+fn sample_standard_normal() -> f64 {
     let (u, v): (f64, f64) = (rand::random(), rand::random());
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
 }

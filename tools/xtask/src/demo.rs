@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::paths::dev;
 use crate::process::catch_interrupts;
 use crate::report::{self, Outcome};
-use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
+use crate::stack::{API_TOKEN, Stack, StackOptions};
 use crate::up;
 
 /// What to broadcast, and how fast.
@@ -30,6 +30,9 @@ pub(crate) struct Options {
     /// A message object (JSON file) of your own
     #[arg(long)]
     message: Option<PathBuf>,
+    /// Send over TLS, with handshakes that take so many milliseconds
+    #[arg(long)]
+    tls_handshake_ms: Option<u32>,
     /// Count the requests that cost money on AWS
     #[arg(long)]
     count: bool,
@@ -45,12 +48,14 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     let started = Instant::now();
-    let stack = Stack::start(
-        "demo",
-        options.tps,
-        ForwardTo::Nowhere,
-        Programs::Development,
-    )?;
+    let stack = Stack::start(&StackOptions {
+        tls: options.tls_handshake_ms.is_some(),
+        ..StackOptions::new("demo", options.tps)
+    })?;
+    if let Some(handshake) = options.tls_handshake_ms {
+        let settings = json!({"handshake_ms": handshake});
+        stack.simulator.change_settings(&settings)?;
+    }
     let outcome = broadcast(&stack, options, started)?;
     if options.single {
         // The first hundred warm it up.

@@ -8,7 +8,7 @@
 //! - [`client`], [`broadcast`], [`sample`], [`report`]: a campaign through the API, and its outcome
 //! - [`demo`], [`up`]: the demonstration, and a stack that stays
 //! - [`mod@test`], [`schemathesis`], [`lint`], [`features`]: what CI runs
-//! - [`mod@bench`], [`verify`], [`chaos`], [`fuzz`]: benchmarks, and checks that take longer than tests
+//! - [`mod@bench`], [`verify`], [`wire`], [`chaos`], [`fuzz`]: benchmarks, and checks that take longer than tests
 
 mod bench;
 mod broadcast;
@@ -32,6 +32,7 @@ mod stack;
 mod test;
 mod up;
 mod verify;
+mod wire;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! The simulated Cloud API as a process of its own, and its call log.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -22,6 +22,10 @@ pub(crate) const PHONE_NUMBER_ID: &str = "100000000000001";
 pub(crate) struct Simulator {
     /// Its base URL.
     pub(crate) url: String,
+    /// The same with TLS.
+    pub(crate) tls_url: String,
+    /// The certificate that a client of the latter must trust.
+    pub(crate) authority: PathBuf,
     /// The process.
     pub(crate) process: RunningProcess,
 }
@@ -29,12 +33,18 @@ pub(crate) struct Simulator {
 impl Simulator {
     /// Starts the simulator, which `build` has built.
     pub(crate) fn start(logs: &Path) -> Result<Self> {
-        let port = free_port()?;
+        let (port, tls_port) = (free_port()?, free_port()?);
+        let authority = logs.join("authority.pem");
         let mut command = Command::new(programs().join("simulator"));
-        command.args(["--port", &port.to_string()]);
+        command
+            .args(["--port", &port.to_string()])
+            .args(["--tls-port", &tls_port.to_string(), "--tls-authority"])
+            .arg(&authority);
         let process = RunningProcess::start(&mut command, &logs.join("simulator.log"))?;
         let simulator = Self {
             url: format!("http://127.0.0.1:{port}"),
+            tls_url: format!("https://127.0.0.1:{tls_port}"),
+            authority,
             process,
         };
         let health = format!("{}/_control/health", simulator.url);

@@ -43,6 +43,35 @@ pub(crate) enum Programs {
     Release,
 }
 
+/// What to deploy.
+#[derive(Clone, Debug)]
+pub(crate) struct StackOptions<'a> {
+    /// Logs go to `.dev/logs/{name}`.
+    pub(crate) name: &'a str,
+    /// The budget in messages per second.
+    pub(crate) tps: u32,
+    /// Concurrent senders; 0 means one for each message per second.
+    pub(crate) slots: u32,
+    pub(crate) forward_to: ForwardTo,
+    pub(crate) programs: Programs,
+    /// Whether the functions reach the simulated Cloud API over TLS.
+    pub(crate) tls: bool,
+}
+
+impl<'a> StackOptions<'a> {
+    /// This machine's programs, over plain HTTP.
+    pub(crate) fn new(name: &'a str, tps: u32) -> Self {
+        Self {
+            name,
+            tps,
+            slots: 0,
+            forward_to: ForwardTo::Nowhere,
+            programs: Programs::Development,
+            tls: false,
+        }
+    }
+}
+
 /// A deployed stack with everything it needs; dropping it stops all of it.
 pub(crate) struct Stack {
     /// Base URL of the API, without a slash at the end.
@@ -54,26 +83,24 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// Builds, starts and deploys, for a budget of `tps` messages per second; logs go to `.dev/logs/{name}`.
-    pub(crate) fn start(
-        name: &str,
-        tps: u32,
-        forward_to: ForwardTo,
-        programs: Programs,
-    ) -> Result<Self> {
-        let logs = dev().join("logs").join(name);
+    /// Builds, starts and deploys.
+    pub(crate) fn start(options: &StackOptions<'_>) -> Result<Self> {
+        let logs = dev().join("logs").join(options.name);
         let _ = fs::remove_dir_all(&logs);
         fs::create_dir_all(&logs)?;
         // Tools are installed and the emulator starts while Rust compiles.
         let (template, emulator) = thread::scope(|scope| {
             let deploy_tools = scope.spawn(|| DEPLOY.install());
             let emulator = scope.spawn(|| Emulator::start_ministack(&logs));
-            let template = build(programs);
+            let template = build(options.programs);
             join(deploy_tools)?;
             anyhow::Ok((template?, join(emulator)?))
         })?;
         let simulator = Simulator::start(&logs)?;
-        deploy(&template, &emulator, &simulator, tps, forward_to, &logs)?;
+        if options.tls {
+            trust_authority(&template, &simulator.authority)?;
+        }
+        deploy(&template, &emulator, &simulator, options, &logs)?;
         let outputs = describe_outputs(&emulator)?;
         let api = format!(
             "{}/_aws/execute-api/{}/$default",
@@ -86,7 +113,7 @@ impl Stack {
             simulator,
             emulator,
         };
-        stack.configure(tps)?;
+        stack.configure(options.tps)?;
         Ok(stack)
     }
 
@@ -144,6 +171,17 @@ fn build(programs: Programs) -> Result<PathBuf> {
     }
 }
 
+/// Lets the functions trust the simulator's certificate, as no template for AWS does.
+fn trust_authority(template: &Path, authority: &Path) -> Result<()> {
+    let text = fs::read_to_string(template)?;
+    let first = "        RETENTION_DAYS: !Ref RetentionDays\n";
+    if !text.contains(first) {
+        bail!("the template sets no RETENTION_DAYS for all functions");
+    }
+    let trusted = format!("        SSL_CERT_FILE: {}\n{first}", authority.display());
+    fs::write(template, text.replacen(first, &trusted, 1)).context("change the template")
+}
+
 fn join<T>(thread: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
     match thread.join() {
         Ok(result) => result,
@@ -155,19 +193,28 @@ fn deploy(
     template: &Path,
     emulator: &Emulator,
     simulator: &Simulator,
-    tps: u32,
-    forward_to: ForwardTo,
+    options: &StackOptions<'_>,
     logs: &Path,
 ) -> Result<()> {
+    let graph_api = match options.tls {
+        true => &simulator.tls_url,
+        false => &simulator.url,
+    };
+    let slots = match options.slots {
+        0 => options.tps,
+        slots => slots,
+    };
     let mut parameters = vec![
         format!("Architecture={}", architecture()),
-        format!("TpsBudget={tps}"),
+        format!("TpsBudget={}", options.tps),
+        format!("Slots={slots}"),
+        format!("SlotRate={}", options.tps / slots),
         format!("PhoneNumberId={PHONE_NUMBER_ID}"),
         format!("WabaId={WABA_ID}"),
-        format!("GraphApiUrl={}", simulator.url),
+        format!("GraphApiUrl={graph_api}"),
         "TlsOnly=false".to_owned(),
     ];
-    if forward_to == ForwardTo::Simulator {
+    if options.forward_to == ForwardTo::Simulator {
         let url = format!("ForwardUrl={}/_control/forwarded", simulator.url);
         parameters.extend([url, "ForwardBus=default".to_owned()]);
     }

@@ -20,7 +20,7 @@ use crate::paths::{dev, root};
 use crate::process::{cargo, catch_interrupts, check_interrupted, run_shown, wait_for};
 use crate::progress::{Step, print_line};
 use crate::setup::{DEPLOY, PHONES};
-use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
+use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack, StackOptions};
 use crate::{broadcast, schemathesis};
 
 /// Messages per second in the deployed test.
@@ -291,7 +291,10 @@ type StackTest = (&'static str, fn(&Stack) -> Result<Counts>);
 
 /// Runs tests on one deployed stack.
 fn on_stack(tests: &[StackTest]) -> Vec<Outcome> {
-    let stack = Stack::start("test", TPS, ForwardTo::Simulator, Programs::Development);
+    let stack = Stack::start(&StackOptions {
+        forward_to: ForwardTo::Simulator,
+        ..StackOptions::new("test", TPS)
+    });
     let stack = match stack {
         Ok(stack) => stack,
         Err(error) => return vec![Err(error)],
@@ -347,7 +350,10 @@ fn schemathesis_counts(stack: &Stack) -> Result<Counts> {
 
 /// The way to AWS that the documentation describes, with the release profile: built, deployed, and sent through once.
 fn release() -> Result<Counts> {
-    let stack = Stack::start("release", TPS, ForwardTo::Nowhere, Programs::Release)?;
+    let stack = Stack::start(&StackOptions {
+        programs: Programs::Release,
+        ..StackOptions::new("release", TPS)
+    })?;
     broadcast::send_sample(&stack, RELEASE_ROWS)?;
     Ok(Counts {
         passed: 1,

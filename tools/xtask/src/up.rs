@@ -14,7 +14,7 @@ use crate::emulator::{call_aws, run_python};
 use crate::paths::{dev, root};
 use crate::process::{catch_interrupts, is_group_alive, stop_group};
 use crate::progress::Step;
-use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
+use crate::stack::{API_TOKEN, Stack, StackOptions};
 
 /// How fast.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     }
     down()?;
-    let stack = Stack::start("up", options.tps, ForwardTo::Nowhere, Programs::Development)?;
+    let stack = Stack::start(&StackOptions::new("up", options.tps))?;
     leave_running(stack, options.tps)
 }
 

@@ -1,11 +1,12 @@
 //! Checks of Crier's guarantees that take longer than tests: a million sends below the ceiling, every state of the
-//! protocol, and broadcasts in chaos on the deployed whole.
+//! protocol, broadcasts over slow and dying connections, and broadcasts in chaos, both on a deployed stack.
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::chaos;
 use crate::process::{cargo, catch_interrupts, run_shown};
+use crate::wire;
 
 /// What to verify.
 #[derive(Debug, Args)]
@@ -21,6 +22,8 @@ enum Part {
     Ceiling,
     /// Every state of the protocol with any three faults
     Ledger,
+    /// Broadcasts over TLS, with connections that take time and die
+    Wire,
     /// Broadcasts in chaos
     Chaos,
 }
@@ -53,6 +56,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             ])
             .args(IGNORED);
         run_shown(&mut ceiling)?;
+    }
+    if wanted(Part::Wire) {
+        wire::run()?;
     }
     if wanted(Part::Chaos) {
         chaos::run()?;

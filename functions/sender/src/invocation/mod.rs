@@ -20,6 +20,7 @@ use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use cloud::Error;
 use cloud::batch_queue::MAX_DELAY;
+use tokio::sync::oneshot::Receiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument, error, instrument};
@@ -27,7 +28,8 @@ use tracing::{Instrument, error, instrument};
 use crate::batch_tracker::BatchTracker;
 use crate::requeue_buffer::RequeueBuffer;
 use crate::send_backend::{
-    PaceSignal, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate, SendResult,
+    Departure, DepartureSignal, PaceSignal, PendingSend, Priority, ReceivedBatch, SendBackend,
+    SendGate, SendResult,
 };
 use crate::send_stats::{SendStats, StatsRecorder};
 
@@ -109,6 +111,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
     ) -> Self {
         let now = process_started.elapsed();
         slot.begin_invocation(now);
+        backend.renew_connections();
         let first_poll = limits
             .urgent_poll_interval
             .mul_f64(limits.urgent_poll_phase);
@@ -233,12 +236,13 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
         Ok(())
     }
 
-    fn start_send(&mut self, pending: PendingSend, batch: BatchRef) {
+    /// Starts a send. The receiver tells when the request is on the wire.
+    fn start_send(&mut self, pending: PendingSend, batch: BatchRef) -> Receiver<Departure> {
         let started = self.elapsed();
-        self.stats.count_send(started);
         self.batches.send_started(batch.number);
         let campaign = pending.campaign.id.clone();
-        let send = Arc::clone(self.backend).send_message(pending);
+        let (signal, departure) = DepartureSignal::new();
+        let send = Arc::clone(self.backend).send_message(pending, signal);
         let completed = async move {
             CompletedSend {
                 started,
@@ -248,6 +252,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
             }
         };
         self.in_flight.spawn(completed.in_current_span());
+        departure
     }
 
     /// Applies the results of sends that have ended by now.

@@ -1,6 +1,7 @@
-//! The virtual AWS and Cloud API, as the sender sees them.
+//! A virtual process: AWS and the Cloud API as one sender sees them. Its connections are its own.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
@@ -11,39 +12,129 @@ use campaign::id::CampaignId;
 use cloud::Error;
 use cloud::ledger::Claim;
 use sender::send_backend::{
-    MessageHandle, PaceSignal, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate,
-    SendPermission, SendResult,
+    Departure, DepartureSignal, MessageHandle, PaceSignal, PendingSend, Priority, ReceivedBatch,
+    SendBackend, SendGate, SendPermission, SendResult,
 };
 use sender::send_stats::SendStats;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+use whatsapp::connection_pool::{ConnectionPool, Lease, NotReady, Opened};
 
-use crate::virtual_aws::VirtualAws;
+use crate::virtual_aws::{Gate, VirtualAws};
 
-/// A message of the virtual queue; its id is its receipt handle.
-pub(crate) fn to_received_batch(id: u64, batch: Batch) -> ReceivedBatch {
+/// A connection, and the requests after which the other end closes it.
+#[derive(Clone)]
+pub(crate) struct VirtualConnection {
+    requests_left: Arc<AtomicU32>,
+}
+
+impl VirtualConnection {
+    /// Whether the connection carries one more request.
+    fn carries_request(&self) -> bool {
+        let left = self.requests_left.load(Ordering::Relaxed);
+        self.requests_left
+            .store(left.saturating_sub(1), Ordering::Relaxed);
+        left > 0
+    }
+}
+
+/// A process of the sender.
+pub(crate) struct VirtualProcess {
+    pub(crate) aws: Arc<VirtualAws>,
+    connections: ConnectionPool<VirtualConnection>,
+    /// What was last read of the campaign, and when.
+    gate: Mutex<Option<(Instant, Gate)>>,
+}
+
+impl VirtualProcess {
+    pub(crate) fn new(aws: &Arc<VirtualAws>) -> Arc<Self> {
+        let internet = Arc::clone(aws);
+        let open = move || {
+            let aws = Arc::clone(&internet);
+            Box::pin(async move { aws.open_connection().await }) as _
+        };
+        Arc::new(Self {
+            aws: Arc::clone(aws),
+            connections: ConnectionPool::new(aws.scenario.rate.per_slot, open),
+            gate: Mutex::new(None),
+        })
+    }
+
+    /// An open connection. Those that turn out to be closed are thrown away, as the real client does.
+    fn take_connection(&self) -> Result<Lease<VirtualConnection>, NotReady> {
+        loop {
+            let lease = self.connections.take()?;
+            if lease.may_open || lease.connection.carries_request() {
+                return Ok(lease);
+            }
+            lease.discard(true);
+        }
+    }
+
+    /// Schedules another attempt of a row that was certainly not sent.
+    fn retry(&self, pending: PendingSend, pace_signal: PaceSignal) -> SendResult {
+        let delay = self.aws.random_duration(1000, 8000).as_millis() as Millis;
+        let due = self.now() + delay;
+        self.aws
+            .apply_transition(pending.row.row, Transition::Retry, pending.number, due);
+        SendResult {
+            pace_signal,
+            retry: Some((due, pending.row)),
+            outcome: None,
+        }
+    }
+}
+
+impl VirtualAws {
+    async fn open_connection(&self) -> Result<Opened<VirtualConnection>, ErrorInfo> {
+        sleep(self.random_handshake()).await;
+        if self.happens(self.scenario.connect_error_share) {
+            return Err(ErrorInfo::transport("could not connect"));
+        }
+        Ok(Opened {
+            connection: VirtualConnection {
+                requests_left: Arc::new(AtomicU32::new(self.scenario.requests_per_connection)),
+            },
+            is_multiplexed: self.scenario.is_multiplexed,
+        })
+    }
+}
+
+/// A message of a virtual queue; its id is its receipt handle.
+pub(crate) fn to_received_batch(priority: Priority, id: u64, batch: Batch) -> ReceivedBatch {
     let handle = MessageHandle {
-        priority: Priority::Bulk,
+        priority,
         receipt: id.to_string(),
         receive_count: 1,
     };
     ReceivedBatch { batch, handle }
 }
 
-impl SendBackend for VirtualAws {
+impl SendBackend for VirtualProcess {
     fn now(&self) -> Millis {
-        1_000_000_000 + self.elapsed().as_millis() as Millis
+        self.aws.to_millis(self.aws.elapsed())
     }
 
     async fn check_gate(&self, _: &CampaignId, max_age: Duration) -> Result<SendGate, Error> {
-        // For the send itself, what was read before the claim is recent enough.
-        if max_age <= Duration::from_secs(1) {
-            self.request(1, 8).await?;
-        }
-        Ok(SendGate::Open(Arc::clone(&self.campaign), "".into()))
+        let known = *self.gate.lock().unwrap();
+        let gate = match known.filter(|(read_at, _)| read_at.elapsed() <= max_age) {
+            Some((_, gate)) => gate,
+            None => {
+                let read_at = Instant::now();
+                self.aws.request(1, 8).await?;
+                let gate = self.aws.gate();
+                *self.gate.lock().unwrap() = Some((read_at, gate));
+                gate
+            }
+        };
+        Ok(match gate {
+            Gate::Open => SendGate::Open(Arc::clone(&self.aws.campaign), "".into()),
+            Gate::Paused => SendGate::Stopped,
+            Gate::CoolingDown(until) => SendGate::CoolingDown(self.aws.to_millis(until)),
+        })
     }
 
     async fn reserve_send(&self, _: &CampaignId, _: &Row) -> Result<Option<SendPermission>, Error> {
-        self.request(2, 12).await?;
+        self.aws.request(2, 12).await?;
         Ok(Some(SendPermission {
             in_service_window: true,
             ..SendPermission::default()
@@ -51,8 +142,8 @@ impl SendBackend for VirtualAws {
     }
 
     async fn claim_row(&self, _: &CampaignId, row: &Row, owner: &str) -> Result<Claim, Error> {
-        self.request(2, 12).await?;
-        Ok(self.claim(row.row, owner, self.now()))
+        self.aws.request(2, 12).await?;
+        Ok(self.aws.claim(row.row, owner, self.now()))
     }
 
     async fn record_transition(
@@ -63,8 +154,8 @@ impl SendBackend for VirtualAws {
         transition: Transition,
         _: &ErrorInfo,
     ) -> Result<(), Error> {
-        self.request(2, 12).await?;
-        self.apply_transition(row.row, transition, number, 0);
+        self.aws.request(2, 12).await?;
+        self.aws.apply_transition(row.row, transition, number, 0);
         Ok(())
     }
 
@@ -78,55 +169,83 @@ impl SendBackend for VirtualAws {
         Ok(false)
     }
 
-    async fn send_message(self: Arc<Self>, pending: PendingSend) -> SendResult {
+    fn renew_connections(&self) {
+        self.connections.renew();
+    }
+
+    async fn wait_for_connection(&self) {
+        self.connections.wait_until_ready().await;
+    }
+
+    async fn send_message(
+        self: Arc<Self>,
+        pending: PendingSend,
+        departure: DepartureSignal,
+    ) -> SendResult {
+        let aws = &self.aws;
+        let lease = match self.take_connection() {
+            Ok(lease) => lease,
+            Err(NotReady { failure: Some(_) }) => return self.retry(pending, PaceSignal::None),
+            Err(NotReady { failure: None }) => {
+                departure.send(Departure::NoConnection(Box::new(pending)));
+                return SendResult::default();
+            }
+        };
+        if lease.may_open {
+            sleep(aws.random_handshake()).await;
+        }
         let (row, number) = (pending.row.row, pending.number);
-        self.record_send(row);
-        sleep(self.random_response_time()).await;
-        let failed = self.happens(self.scenario.error_share);
-        sleep(self.random_duration(2, 12)).await;
+        aws.record_send(row);
+        departure.send(Departure::OnTheWire);
+        sleep(aws.random_response_time()).await;
+        drop(lease);
+        let failed = aws.happens(aws.scenario.error_share);
+        sleep(aws.random_duration(2, 12)).await;
         if !failed {
-            self.apply_transition(row, Transition::Accept, number, 0);
+            aws.apply_transition(row, Transition::Accept, number, 0);
             return SendResult {
                 pace_signal: PaceSignal::Accepted,
                 ..SendResult::default()
             };
         }
-        self.record_refusal(row);
-        let due = self.now() + self.random_duration(1000, 8000).as_millis() as Millis;
-        self.apply_transition(row, Transition::Retry, number, due);
-        SendResult {
-            pace_signal: match self.happens(self.scenario.throttle_share) {
-                true => PaceSignal::Throttled,
-                false => PaceSignal::None,
-            },
-            retry: Some((due, pending.row)),
-            outcome: None,
-        }
+        aws.record_refusal(row);
+        let throttled = aws.happens(aws.scenario.throttle_share);
+        let pace_signal = match throttled {
+            true => PaceSignal::Throttled,
+            false => PaceSignal::None,
+        };
+        self.retry(pending, pace_signal)
     }
 
-    async fn requeue(&self, _: Priority, batch: Batch, delay: Duration) -> Result<(), Error> {
-        self.request(5, 30).await?;
-        self.enqueue(batch.rows, delay);
+    async fn requeue(
+        &self,
+        priority: Priority,
+        batch: Batch,
+        delay: Duration,
+    ) -> Result<(), Error> {
+        self.aws.request(5, 30).await?;
+        self.aws.enqueue(priority, batch.rows, delay);
         Ok(())
     }
 
     async fn receive_urgent(&self) -> Result<Option<ReceivedBatch>, Error> {
-        self.request(2, 12).await?;
-        Ok(None)
+        self.aws.request(2, 12).await?;
+        let received = self.aws.receive(Priority::Urgent);
+        Ok(received.map(|(id, batch)| to_received_batch(Priority::Urgent, id, batch)))
     }
 
     async fn receive_bulk(&self) -> Result<Option<ReceivedBatch>, Error> {
-        self.request(5, 30).await?;
-        let Some((id, batch)) = self.receive() else {
+        self.aws.request(5, 30).await?;
+        let Some((id, batch)) = self.aws.receive(Priority::Bulk) else {
             sleep(Duration::from_secs(1)).await;
             return Ok(None);
         };
-        Ok(Some(to_received_batch(id, batch)))
+        Ok(Some(to_received_batch(Priority::Bulk, id, batch)))
     }
 
     async fn delay_redelivery(&self, handle: &MessageHandle) -> Result<(), Error> {
-        self.request(5, 30).await?;
-        VirtualAws::delay_redelivery(self, handle.receipt.parse().unwrap());
+        self.aws.request(5, 30).await?;
+        self.aws.delay_redelivery(handle.receipt.parse().unwrap());
         Ok(())
     }
 
@@ -136,9 +255,9 @@ impl SendBackend for VirtualAws {
         if receipts.is_empty() {
             return Ok(());
         }
-        self.request(5, 30).await?;
+        self.aws.request(5, 30).await?;
         for receipt in receipts {
-            self.delete(receipt.parse().unwrap());
+            self.aws.delete(receipt.parse().unwrap());
         }
         Ok(())
     }

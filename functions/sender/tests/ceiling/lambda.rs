@@ -1,4 +1,5 @@
-//! The platform: processes that start, are reused and are killed, and at most `slots` concurrent invocations.
+//! The platform: processes that start, are reused and are killed, and at most `slots` concurrent invocations, which the
+//! event source reaches only bit by bit.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -8,18 +9,19 @@ use std::time::Duration;
 use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Slot;
 use sender::invocation::{Invocation, InvocationLimits};
-use sender::send_backend::{ReceivedBatch, SendBackend};
+use sender::send_backend::{Priority, ReceivedBatch, SendBackend};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep};
 
-use crate::backend::to_received_batch;
+use crate::backend::{VirtualProcess, to_received_batch};
 use crate::virtual_aws::VirtualAws;
 
 /// The sender's timeout in the template.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// A process: its slot, and when it started.
+/// A process: its connections, its slot, and when it started.
 struct Process {
+    backend: Arc<VirtualProcess>,
     slot: Slot,
     started: Instant,
 }
@@ -41,9 +43,15 @@ pub(crate) async fn run_until_all_settled(aws: Arc<VirtualAws>) {
         request_count: Rc::default(),
     };
     let executions = LocalSet::new();
-    for _ in 0..slots {
+    let (urgent, repair) = (Arc::clone(&platform.aws), Arc::clone(&platform.aws));
+    executions.spawn_local(async move { urgent.enqueue_urgent_rows().await });
+    executions.spawn_local(async move { repair.repair().await });
+    for slot in 0..slots {
         let platform = platform.clone();
-        executions.spawn_local(async move { platform.run_execution().await });
+        executions.spawn_local(async move {
+            sleep(Duration::from_millis(200) * slot.saturating_sub(4)).await;
+            platform.run_execution().await
+        });
     }
     executions.await;
 }
@@ -52,14 +60,14 @@ impl Platform {
     /// One of the concurrent executions: one invocation after the other.
     async fn run_execution(&self) {
         while !self.aws.all_settled() {
-            let Some((id, batch)) = self.aws.receive() else {
+            let Some((id, batch)) = self.aws.receive(Priority::Bulk) else {
                 sleep(Duration::from_millis(100)).await;
                 continue;
             };
             self.request_count.set(self.request_count.get() + 1);
             let owner = self.request_count.get().to_string();
             let mut process = self.take_process().await;
-            let first = to_received_batch(id, batch);
+            let first = to_received_batch(Priority::Bulk, id, batch);
             if self.invoke(&mut process, owner, first).await {
                 self.idle.borrow_mut().push(process);
             }
@@ -80,6 +88,7 @@ impl Platform {
         }
         sleep(aws.random_duration(20, 400)).await;
         Process {
+            backend: VirtualProcess::new(aws),
             slot: Slot::new(aws.scenario.rate),
             started: Instant::now(),
         }
@@ -88,13 +97,14 @@ impl Platform {
     /// Invokes the sender. Returns whether the process survives.
     async fn invoke(&self, process: &mut Process, owner: String, first: ReceivedBatch) -> bool {
         let (aws, scenario) = (&self.aws, &self.aws.scenario);
+        let backend = Arc::clone(&process.backend);
         let limits = InvocationLimits {
             owner,
-            deadline: aws.now() + FUNCTION_TIMEOUT.as_millis() as Millis,
+            deadline: backend.now() + FUNCTION_TIMEOUT.as_millis() as Millis,
             urgent_poll_interval: Duration::from_millis(500) * scenario.rate.slots,
             urgent_poll_phase: aws.random_duration(0, 1000).as_secs_f64(),
         };
-        let invocation = Invocation::new(aws, &mut process.slot, process.started, limits);
+        let invocation = Invocation::new(&backend, &mut process.slot, process.started, limits);
         let killed_after = match aws.happens(scenario.kill_share) {
             true => aws.random_duration(1, 120_000),
             false => FUNCTION_TIMEOUT,

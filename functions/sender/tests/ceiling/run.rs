@@ -15,6 +15,8 @@ pub(crate) struct Measurement {
     busiest_second: usize,
     /// Share of the budget that was used between the first send and the last.
     pub(crate) budget_use: f64,
+    /// The same from the end of the ramp; `None` if the run was shorter.
+    pub(crate) use_after_ramp: Option<f64>,
 }
 
 /// Runs a scenario. Fails if a row is lost or sent twice, or if any second exceeds the budget.
@@ -37,14 +39,21 @@ pub(crate) fn run(scenario: Scenario) -> Measurement {
 
 fn measure(scenario: &Scenario, sends: &[Duration]) -> Measurement {
     let budget = scenario.rate.budget();
-    let span = *sends.last().unwrap() - sends[0];
+    let (first, last) = (sends[0], *sends.last().unwrap());
+    let use_since = |start: Duration| {
+        let count = sends.iter().filter(|at| **at >= start).count();
+        let span = last.checked_sub(start).filter(|span| !span.is_zero())?;
+        Some(count as f64 / (f64::from(budget) * span.as_secs_f64()))
+    };
     let measured = Measurement {
         sends: sends.len(),
         busiest_second: busiest_second(sends),
-        budget_use: sends.len() as f64 / (f64::from(budget) * span.as_secs_f64()),
+        budget_use: use_since(first).unwrap_or(1.0),
+        // A second for the wait at the beginning of the last invocation.
+        use_after_ramp: use_since(scenario.ramp() + Duration::from_secs(2)),
     };
     println!(
-        "{:>9} sends at {:>4} TPS ({} slots), responses after {:>4} ms: busiest second {:>4} of {:>4}, {:.2} % used, {:.0} s",
+        "{:>9} sends at {:>4} TPS ({} slots), responses after {:>4} ms: busiest second {:>4} of {:>4}, {:.2} % used, {:.2} % after the ramp, {:.0} s",
         measured.sends,
         budget,
         scenario.rate.slots,
@@ -52,7 +61,8 @@ fn measure(scenario: &Scenario, sends: &[Duration]) -> Measurement {
         measured.busiest_second,
         budget,
         measured.budget_use * 100.0,
-        span.as_secs_f64(),
+        measured.use_after_ramp.unwrap_or_default() * 100.0,
+        (last - first).as_secs_f64(),
     );
     measured
 }

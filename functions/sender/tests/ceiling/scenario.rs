@@ -19,6 +19,18 @@ pub(crate) struct Scenario {
     pub(crate) kill_share: f64,
     /// Share of requests to AWS that fail, which ends an invocation early.
     pub(crate) aws_error_share: f64,
+    /// Mean time to open a connection; the real ones take half of it to three halves.
+    pub(crate) handshake: Duration,
+    /// After so many requests the other end closes a connection without a word.
+    pub(crate) requests_per_connection: u32,
+    /// Whether a connection carries several requests at a time (HTTP/2).
+    pub(crate) is_multiplexed: bool,
+    /// Share of connections that cannot be opened.
+    pub(crate) connect_error_share: f64,
+    /// Whether the campaign is paused for 30 seconds and cooled down for 20, again and again.
+    pub(crate) interruptions: bool,
+    /// Urgent messages besides the campaign's rows, one every two seconds.
+    pub(crate) urgent_rows: u32,
     pub(crate) seed: u64,
 }
 
@@ -33,11 +45,17 @@ impl Scenario {
             throttle_share: 0.0,
             kill_share: 0.0,
             aws_error_share: 0.0,
+            handshake: Duration::from_millis(100),
+            requests_per_connection: u32::MAX,
+            is_multiplexed: false,
+            connect_error_share: 0.0,
+            interruptions: false,
+            urgent_rows: 0,
             seed: u64::from(rows) + median_ms,
         }
     }
 
-    /// Everything fails now and then; the seed also chooses how slow responses are.
+    /// Everything fails now and then; the seed also chooses how slow responses and connections are.
     pub(crate) fn faulty(rate: Rate, rows: u32, seed: u64) -> Self {
         let median_ms = [10, 300, 2000, 8000][seed as usize % 4];
         Self {
@@ -45,8 +63,20 @@ impl Scenario {
             throttle_share: 0.1,
             kill_share: 0.2,
             aws_error_share: 0.0005,
+            handshake: Duration::from_millis([20, 100, 400][seed as usize % 3]),
+            requests_per_connection: [50, 7, u32::MAX][seed as usize / 3 % 3],
+            is_multiplexed: seed % 2 == 1,
+            connect_error_share: 0.01,
+            interruptions: true,
+            urgent_rows: rows / 20,
             seed,
             ..Self::faultless(rate, rows, median_ms)
         }
+    }
+
+    /// The event source starts with five concurrent invocations and adds 300 a minute (AWS, "Configuring scaling behavior
+    /// for SQS event source mappings"). This is how long it takes to reach every slot.
+    pub(crate) fn ramp(&self) -> Duration {
+        Duration::from_millis(200) * self.rate.slots.saturating_sub(5)
     }
 }

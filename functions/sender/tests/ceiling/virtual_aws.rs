@@ -16,6 +16,7 @@ use cloud::Error;
 use cloud::ledger::{Claim, OtherClaim};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use sender::send_backend::Priority;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -34,9 +35,9 @@ pub(crate) struct VirtualAws {
 
 struct VirtualState {
     random: SmallRng,
-    /// Ids of messages by the time from which they are visible.
-    queue: BinaryHeap<Reverse<(Duration, u64)>>,
-    messages: HashMap<u64, Batch>,
+    bulk: VisibleMessages,
+    urgent: VisibleMessages,
+    messages: HashMap<u64, (Priority, Batch)>,
     last_message_id: u64,
     ledger: HashMap<u32, LedgerEntry>,
     settled_count: usize,
@@ -44,6 +45,29 @@ struct VirtualState {
     sends: Vec<Duration>,
     /// Rows that were sent and not refused with certainty.
     maybe_sent: HashSet<u32>,
+    /// Rows that senders left alone because of a pause.
+    dropped: Vec<Row>,
+}
+
+/// Ids of messages by the time from which they are visible.
+type VisibleMessages = BinaryHeap<Reverse<(Duration, u64)>>;
+
+impl VirtualState {
+    fn queue(&mut self, priority: Priority) -> &mut VisibleMessages {
+        match priority {
+            Priority::Bulk => &mut self.bulk,
+            Priority::Urgent => &mut self.urgent,
+        }
+    }
+}
+
+/// Whether the campaign sends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Gate {
+    Open,
+    Paused,
+    /// Until this time since the start.
+    CoolingDown(Duration),
 }
 
 struct LedgerEntry {
@@ -70,13 +94,15 @@ impl VirtualAws {
         let id: CampaignId = "c1".parse().unwrap();
         let state = VirtualState {
             random: SmallRng::seed_from_u64(scenario.seed),
-            queue: BinaryHeap::new(),
+            bulk: BinaryHeap::new(),
+            urgent: BinaryHeap::new(),
             messages: HashMap::new(),
             last_message_id: 0,
             ledger: HashMap::new(),
             settled_count: 0,
             sends: Vec::new(),
             maybe_sent: HashSet::new(),
+            dropped: Vec::new(),
         };
         let aws = Self {
             started: Instant::now(),
@@ -90,17 +116,38 @@ impl VirtualAws {
 
     /// Enqueues the batches of a file, cut as the splitter cuts them.
     fn enqueue_all_rows(&self) {
-        let to = phone::parse("+5511987654321", None).unwrap();
         let mut batcher = Batcher::new(self.scenario.rate);
-        let rows = (1..=self.scenario.rows).map(|row| Row {
-            row,
-            to,
-            values: Vec::new(),
-        });
+        let rows = (1..=self.scenario.rows).map(row);
         let mut batches: Vec<Vec<Row>> = rows.filter_map(|row| batcher.push(row)).collect();
         batches.extend(batcher.finish());
         for rows in batches {
-            self.enqueue(rows, Duration::ZERO);
+            self.enqueue(Priority::Bulk, rows, Duration::ZERO);
+        }
+    }
+
+    /// Enqueues the urgent messages, one every two seconds; their rows follow those of the file.
+    pub(crate) async fn enqueue_urgent_rows(&self) {
+        for number in 1..=self.scenario.urgent_rows {
+            sleep(Duration::from_secs(2)).await;
+            let rows = vec![row(self.scenario.rows + number)];
+            self.enqueue(Priority::Urgent, rows, Duration::ZERO);
+        }
+    }
+
+    /// Puts the rows that were dropped during a pause back into the queue once it is over, as the splitter does, and
+    /// wakes a sender for urgent messages whose sender died, as the reconciler does.
+    pub(crate) async fn repair(&self) {
+        while !self.all_settled() {
+            sleep(Duration::from_secs(5)).await;
+            if !self.state().urgent.is_empty() {
+                self.enqueue(Priority::Bulk, Vec::new(), Duration::ZERO);
+            }
+            if self.gate() != Gate::Paused {
+                let dropped = std::mem::take(&mut self.state().dropped);
+                for rows in dropped.chunks(50) {
+                    self.enqueue(Priority::Bulk, rows.to_vec(), Duration::ZERO);
+                }
+            }
         }
     }
 
@@ -130,7 +177,7 @@ impl VirtualAws {
                 .map(|(row, entry)| (row, entry.status, &entry.owner))
                 .collect::<Vec<_>>()
         );
-        state.settled_count == rows as usize
+        state.settled_count == (rows + self.scenario.urgent_rows) as usize
     }
 
     /// When sends started, in order.
@@ -141,28 +188,34 @@ impl VirtualAws {
 
 /// The queue.
 impl VirtualAws {
-    pub(crate) fn enqueue(&self, rows: Vec<Row>, delay: Duration) {
+    /// Enqueues a batch. An urgent one also wakes a sender, with a bulk batch without rows.
+    pub(crate) fn enqueue(&self, priority: Priority, rows: Vec<Row>, delay: Duration) {
+        if priority == Priority::Urgent {
+            self.enqueue(Priority::Bulk, Vec::new(), delay);
+        }
         let mut state = self.state();
         state.last_message_id += 1;
         let id = state.last_message_id;
         let campaign = self.campaign.id.clone();
-        state.messages.insert(id, Batch { campaign, rows });
+        let batch = Batch { campaign, rows };
+        state.messages.insert(id, (priority, batch));
         let visible_at = self.elapsed() + delay;
-        state.queue.push(Reverse((visible_at, id)));
+        state.queue(priority).push(Reverse((visible_at, id)));
     }
 
-    /// The next visible message. It becomes invisible for the visibility timeout.
-    pub(crate) fn receive(&self) -> Option<(u64, Batch)> {
+    /// The next visible message of a queue. It becomes invisible for the visibility timeout.
+    pub(crate) fn receive(&self, priority: Priority) -> Option<(u64, Batch)> {
         let now = self.elapsed();
         let mut state = self.state();
         loop {
-            let Reverse((visible_at, id)) = *state.queue.peek()?;
+            let Reverse((visible_at, id)) = *state.queue(priority).peek()?;
             if visible_at > now {
                 return None;
             }
-            state.queue.pop();
-            if let Some(batch) = state.messages.get(&id).cloned() {
-                state.queue.push(Reverse((now + VISIBILITY_TIMEOUT, id)));
+            state.queue(priority).pop();
+            if let Some((_, batch)) = state.messages.get(&id).cloned() {
+                let visible_again = Reverse((now + VISIBILITY_TIMEOUT, id));
+                state.queue(priority).push(visible_again);
                 return Some((id, batch));
             }
         }
@@ -171,11 +224,30 @@ impl VirtualAws {
     /// Makes a message visible again after some seconds.
     pub(crate) fn delay_redelivery(&self, id: u64) {
         let visible_at = self.elapsed() + Duration::from_secs(5);
-        self.state().queue.push(Reverse((visible_at, id)));
+        let mut state = self.state();
+        if let Some((priority, _)) = state.messages.get(&id) {
+            let priority = *priority;
+            state.queue(priority).push(Reverse((visible_at, id)));
+        }
     }
 
+    /// Deletes a message. Rows of it may have been left alone because of a pause.
     pub(crate) fn delete(&self, id: u64) {
-        self.state().messages.remove(&id);
+        let was_paused = self.was_paused_lately();
+        let mut state = self.state();
+        let Some((_, batch)) = state.messages.remove(&id) else {
+            return;
+        };
+        for row in batch.rows {
+            let was_dropped = match state.ledger.get(&row.row).map(|entry| entry.status.state) {
+                Some(State::Held) => true,
+                None | Some(State::Retry | State::Claimed) => was_paused,
+                _ => false,
+            };
+            if was_dropped {
+                state.dropped.push(row);
+            }
+        }
     }
 }
 
@@ -236,6 +308,10 @@ impl VirtualAws {
     /// A message reaches the Cloud API. Fails if an earlier one of the row may have been sent.
     pub(crate) fn record_send(&self, row: u32) {
         let now = self.elapsed();
+        assert!(
+            !self.was_paused_for(Duration::from_secs(2)),
+            "sent in a pause, at {now:?}"
+        );
         let mut state = self.state();
         state.sends.push(now);
         assert!(state.maybe_sent.insert(row), "row {row} is sent twice");
@@ -247,8 +323,51 @@ impl VirtualAws {
     }
 }
 
+/// Interruptions: in every 400 seconds, a pause from 100 to 130 and a cooldown from 250 to 270.
+impl VirtualAws {
+    fn second_of_round(&self) -> Option<f64> {
+        let interrupted = self.scenario.interruptions;
+        interrupted.then(|| self.elapsed().as_secs_f64() % 400.0)
+    }
+
+    /// Whether the campaign sends now.
+    pub(crate) fn gate(&self) -> Gate {
+        match self.second_of_round() {
+            Some(second) if (100.0..130.0).contains(&second) => Gate::Paused,
+            Some(second) if (250.0..270.0).contains(&second) => {
+                Gate::CoolingDown(self.elapsed() + Duration::from_secs_f64(270.0 - second))
+            }
+            _ => Gate::Open,
+        }
+    }
+
+    fn was_paused_for(&self, time: Duration) -> bool {
+        let paused = 100.0 + time.as_secs_f64()..130.0;
+        self.second_of_round()
+            .is_some_and(|second| paused.contains(&second))
+    }
+
+    /// Whether a sender may think that the campaign is paused: it knows that for a second after the pause, and its
+    /// batch is deleted once the responses of its sends are there.
+    fn was_paused_lately(&self) -> bool {
+        self.second_of_round()
+            .is_some_and(|second| (100.0..160.0).contains(&second))
+    }
+
+    /// A time since the start as the sender's clock shows it.
+    pub(crate) fn to_millis(&self, time: Duration) -> Millis {
+        1_000_000_000 + time.as_millis() as Millis
+    }
+}
+
 /// Chance.
 impl VirtualAws {
+    /// Time to open a connection.
+    pub(crate) fn random_handshake(&self) -> Duration {
+        let mean = self.scenario.handshake.as_millis() as u64;
+        self.random_duration(mean / 2, mean * 3 / 2 + 1)
+    }
+
     /// Whether something happens that happens in this share of cases.
     pub(crate) fn happens(&self, share: f64) -> bool {
         self.state().random.random_bool(share)
@@ -276,5 +395,13 @@ impl VirtualAws {
             true => Err(Error::new("simulate", "an error of AWS")),
             false => Ok(()),
         }
+    }
+}
+
+fn row(number: u32) -> Row {
+    Row {
+        row: number,
+        to: phone::parse("+5511987654321", None).unwrap(),
+        values: Vec::new(),
     }
 }

@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::process::{check_interrupted, now_ms, wait_for};
 use crate::progress::Step;
-use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
+use crate::stack::{API_TOKEN, Stack, StackOptions};
 use evidence::Evidence;
 use trial::{Interruption, ROWS, STATES, TPS, TRIALS, Trial, TrialOutcome};
 
@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(900);
 
 /// Runs the trials and prints their table.
 pub(crate) fn run() -> Result<()> {
-    let stack = Stack::start("chaos", TPS, ForwardTo::Nowhere, Programs::Development)?;
+    let stack = Stack::start(&StackOptions::new("chaos", TPS))?;
     let mut table = Vec::new();
     for trial in &TRIALS {
         table.push((trial, TrialRun::new(&stack)?.run(trial)?));
