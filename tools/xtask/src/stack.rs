@@ -165,7 +165,7 @@ fn deploy(
         format!("PhoneNumberId={PHONE_NUMBER_ID}"),
         format!("WabaId={WABA_ID}"),
         format!("GraphApiUrl={}", simulator.url),
-        "TlsOnly=false".to_owned(),
+        "Emulator=true".to_owned(),
     ];
     if forward_to == ForwardTo::Simulator {
         let url = format!("ForwardUrl={}/_control/forwarded", simulator.url);
