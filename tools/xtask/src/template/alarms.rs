@@ -65,6 +65,10 @@ pub(super) fn alarms_reach_the_operator_and_end(checked: &Checked) -> Findings {
         if alarm["TreatMissingData"] != "notBreaching" {
             findings.push(format!("{id}: does not end where there is no data"));
         }
+        let condition = &checked.template.0["Resources"][id]["Condition"];
+        if !condition.is_null() && condition != "IsAws" {
+            findings.push(format!("{id}: is not in every stack on AWS"));
+        }
         if alarm["AlarmDescription"].as_str().is_none_or(str::is_empty) {
             findings.push(format!("{id}: does not say what to do"));
         }

@@ -72,11 +72,14 @@ pub(super) fn sender_runs_as_many_slots_as_the_budget(checked: &Checked) -> Find
 /// Functions that others must not starve.
 const RESERVED: [&str; 3] = ["Api", "Webhook", "Counter"];
 
+/// What Lambda leaves to functions without a reservation.
+const UNRESERVED: u64 = 100;
+
 /// AWS, "Configuring reserved concurrency": what is reserved is taken from all other functions, and 100 must stay
-/// unreserved, so that accounts with a low limit need a way without. Each reservation raises the number in
-/// docs/operations.md, "Account concurrency".
+/// unreserved, so that accounts with a low limit need a way without.
 pub(super) fn reservations_can_be_turned_off(checked: &Checked) -> Findings {
     let mut findings = Vec::new();
+    let mut needed = UNRESERVED;
     for (id, properties) in checked.template.functions() {
         let reserved = &properties["ReservedConcurrentExecutions"];
         let is_valid = match id {
@@ -90,6 +93,15 @@ pub(super) fn reservations_can_be_turned_off(checked: &Checked) -> Findings {
                  ReservesAll"
             ));
         }
+        let number = condition(reserved).and_then(|(_, number, _)| number.as_u64());
+        needed += number.unwrap_or_default();
+    }
+    // The slots and the webhook's reservation are parameters.
+    let documented = format!("slots + `TpsBudget` + {needed}");
+    if !checked.operations.contains(&documented) {
+        findings.push(format!(
+            "docs/operations.md: the account needs {documented}"
+        ));
     }
     findings
 }

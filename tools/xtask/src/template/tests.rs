@@ -157,6 +157,11 @@ const CAPACITY: &[Broken] = &[
         "Report: ReservedConcurrentExecutions",
     ),
     (
+        "reservations_can_be_turned_off",
+        |checked| of(checked, "Counter")["ReservedConcurrentExecutions"]["Fn::If"][1] = json!(60),
+        "the account needs slots + `TpsBudget` + 180",
+    ),
+    (
         "loops_are_declared",
         |checked| remove(of(checked, "Sender"), "RecursiveLoop"),
         "Sender: may send to a queue that invokes it again",
@@ -328,8 +333,8 @@ const WATCHING: &[Broken] = &[
     ),
     (
         "metrics_exist",
-        |checked| of(checked, "StalledCampaignsAlarm")["MetricName"] = json!("StandingStill"),
-        "StalledCampaignsAlarm: no function emits StandingStill",
+        |checked| of(checked, "StalledCampaignsAlarm")["MetricName"] = json!("StalledThings"),
+        "StalledCampaignsAlarm: no function emits StalledThings",
     ),
     (
         "each_function_has_its_alarms",
@@ -360,6 +365,13 @@ const WATCHING: &[Broken] = &[
         "alarms_reach_the_operator_and_end",
         |checked| remove(of(checked, "ApiErrorsAlarm"), "TreatMissingData"),
         "ApiErrorsAlarm: does not end",
+    ),
+    (
+        "alarms_reach_the_operator_and_end",
+        |checked| {
+            checked.template.0["Resources"]["ApiErrorsAlarm"]["Condition"] = json!("IsTraced")
+        },
+        "ApiErrorsAlarm: is not in every stack",
     ),
     (
         "every_alarm_is_in_the_docs",
