@@ -37,6 +37,22 @@ pub(super) fn parameters_refuse_what_aws_refuses(checked: &Checked) -> Findings 
     findings
 }
 
+/// AWS, "Rules": an assertion that fails ends the deployment before it begins. What an emulator lacks must not be missing
+/// on AWS.
+pub(super) fn emulator_is_never_meta(checked: &Checked) -> Findings {
+    let parameters = &checked.template.0["Parameters"];
+    let is_emulator = json!({"Fn::Equals": [{"Ref": "Emulator"}, "true"]});
+    let meta = &parameters["GraphApiUrl"]["Default"];
+    let is_not_meta = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "GraphApiUrl"}, meta]}]});
+    let rule = &checked.template.0["Rules"]["EmulatorIsNotMeta"];
+    let is_forbidden =
+        rule["RuleCondition"] == is_emulator && rule["Assertions"][0]["Assert"] == is_not_meta;
+    if parameters["Emulator"]["Default"] == "false" && is_forbidden {
+        return Vec::new();
+    }
+    vec!["Emulator: must be false by default, and a rule must forbid it with Meta's URL".into()]
+}
+
 /// AWS, "Configuring scaling behavior for SQS event source mappings": with less reserved concurrency than maximum
 /// concurrency, batches are throttled. More of it would let the sender run more slots than the budget has.
 pub(super) fn sender_runs_as_many_slots_as_the_budget(checked: &Checked) -> Findings {

@@ -32,6 +32,7 @@ const FACTS: &[Fact] = facts![
     storage::queue_hides_messages_while_its_function_runs,
     storage::dead_letters_outlive_their_queue,
     capacity::parameters_refuse_what_aws_refuses,
+    capacity::emulator_is_never_meta,
     capacity::sender_runs_as_many_slots_as_the_budget,
     capacity::reservations_can_be_turned_off,
     rights::each_function_has_a_role_of_its_own,

@@ -114,6 +114,16 @@ const STORAGE: &[Broken] = &[
 
 const CAPACITY: &[Broken] = &[
     (
+        "emulator_is_never_meta",
+        |checked| checked.template.0["Parameters"]["Emulator"]["Default"] = json!("true"),
+        "Emulator: must be false by default",
+    ),
+    (
+        "emulator_is_never_meta",
+        |checked| remove(&mut checked.template.0["Rules"], "EmulatorIsNotMeta"),
+        "a rule must forbid it",
+    ),
+    (
         "parameters_refuse_what_aws_refuses",
         |checked| checked.template.0["Parameters"]["Slots"]["Type"] = json!("Number"),
         "Slots: must be a String",
