@@ -126,7 +126,6 @@ fn splitter_command(env: &TestEnv, campaign: &CampaignId) -> Command {
         ("RETENTION_DAYS", "7".into()),
         ("TPS_BUDGET", "40".into()),
         ("SLOTS", "0".into()),
-        ("SLOT_RATE", "1".into()),
     ]);
     command
 }

@@ -125,6 +125,7 @@ async fn new_schedules() -> Schedules {
     Schedules::new(
         cloud::aws::scheduler(&config),
         "arn:aws:sqs:us-east-1:000000000000:imports".into(),
+        "default".into(),
         "arn:aws:iam::000000000000:role/scheduler".into(),
     )
 }

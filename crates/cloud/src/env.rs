@@ -34,13 +34,9 @@ pub fn parsed<T: FromStr>(name: &'static str) -> Result<T, InvalidVariable> {
     })
 }
 
-/// The send rate, from `TPS_BUDGET`, `SLOTS` (0: as many as the budget needs) and `SLOT_RATE`.
+/// The send rate, from `TPS_BUDGET` and `SLOTS` (0: one for each send per second).
 pub fn send_rate() -> Result<Rate, InvalidVariable> {
-    let rate = Rate::new(
-        parsed("TPS_BUDGET")?,
-        parsed("SLOTS")?,
-        parsed("SLOT_RATE")?,
-    );
+    let rate = Rate::new(parsed("TPS_BUDGET")?, parsed("SLOTS")?);
     rate.map_err(|error| InvalidVariable {
         name: "TPS_BUDGET",
         problem: error.to_string(),

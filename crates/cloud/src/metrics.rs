@@ -2,13 +2,21 @@
 //! Logs extracts (AWS, "Embedded metric format specification"). It is a line of its own, because the log's
 //! JSON would nest it. Written by hand: these lines are shorter than the use of a crate.
 //!
-//! The function is the only dimension: each value of a dimension is a metric that costs.
+//! The stack and the function are the only dimensions: each of their values is a metric that costs. The lines have no log
+//! level, so Lambda takes them for INFO (AWS, "Log-level filtering"), and a log level above INFO would lose them.
+
+use std::sync::LazyLock;
 
 use campaign::delivery::outcome::Millis;
 use serde_json::{Map, Value, json};
 use strum::IntoStaticStr;
 
 const NAMESPACE: &str = "Crier";
+
+/// The stack of this process, so that the alarms of one stack ignore the others of the account. Only in tests it is not
+/// set.
+static STACK: LazyLock<String> =
+    LazyLock::new(|| crate::env::optional("STACK_NAME").unwrap_or_else(|| "none".into()));
 
 /// A unit of `CloudWatch`, by the name it has there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
@@ -48,7 +56,7 @@ impl Metrics {
     /// Writes the line, unless all values are zero.
     pub fn emit(self) {
         if self.values.iter().any(|(_, value, _)| *value != 0.0) {
-            let line = self.line(crate::now());
+            let line = self.line(&STACK, crate::now());
             #[expect(clippy::print_stdout, reason = "this is how metrics leave a Lambda")]
             {
                 println!("{line}");
@@ -56,7 +64,7 @@ impl Metrics {
         }
     }
 
-    fn line(&self, now: Millis) -> Value {
+    fn line(&self, stack: &str, now: Millis) -> Value {
         let metric = |(name, _, unit): &(&str, f64, Unit)| {
             let unit: &str = unit.into();
             json!({"Name": name, "Unit": unit})
@@ -67,11 +75,12 @@ impl Metrics {
             .iter()
             .map(|(name, value, _)| ((*name).to_owned(), json!(value)));
         let mut line: Map<String, Value> = values.collect();
+        line.insert("stack".into(), stack.into());
         line.insert("function".into(), self.function.into());
         line.insert(
             "_aws".into(),
             json!({"Timestamp": now, "CloudWatchMetrics":
-                [{"Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics}]}),
+                [{"Namespace": NAMESPACE, "Dimensions": [["stack", "function"]], "Metrics": metrics}]}),
         );
         Value::Object(line)
     }
@@ -93,14 +102,18 @@ mod tests {
         let line = Metrics::for_function("sender")
             .add_count("Attempts", 40)
             .add_millis("Lag", 12)
-            .line(7);
+            .line("crier", 7);
         assert_eq!(
-            (&line["Attempts"], &line["Lag"], &line["function"]),
-            (&json!(40.0), &json!(12.0), &json!("sender"))
+            (&line["Attempts"], &line["Lag"]),
+            (&json!(40.0), &json!(12.0))
+        );
+        assert_eq!(
+            (&line["stack"], &line["function"]),
+            (&json!("crier"), &json!("sender"))
         );
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Namespace"], "Crier");
-        assert_eq!(directive["Dimensions"], json!([["function"]]));
+        assert_eq!(directive["Dimensions"], json!([["stack", "function"]]));
         assert_eq!(
             directive["Metrics"][1],
             json!({"Name": "Lag", "Unit": "Milliseconds"})

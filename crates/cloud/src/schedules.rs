@@ -2,7 +2,7 @@
 
 use aws_sdk_scheduler::Client;
 use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
 };
 use campaign::id::CampaignId;
 use jiff::Timestamp;
@@ -12,20 +12,26 @@ use crate::{Error, ErrorKind};
 
 const ACTION: &str = "schedule the campaign's start";
 
+/// How long the service retries, in seconds. After that the reconciler starts the campaign, so there is no dead-letter
+/// queue. By default it retries for a day, 185 times (AWS, "Configuring retry policies for `EventBridge` Scheduler").
+const MAX_EVENT_AGE: i32 = 15 * 60;
+
 /// One-time schedules, one per campaign, which put a job into the import queue.
 #[derive(Clone, Debug)]
 pub struct Schedules {
     client: Client,
     queue_arn: String,
+    group: String,
     role_arn: String,
 }
 
 impl Schedules {
-    /// In the default group; the role may send to the queue.
-    pub fn new(client: Client, queue_arn: String, role_arn: String) -> Self {
+    /// In the group `group`; the role may send to the queue.
+    pub fn new(client: Client, queue_arn: String, group: String, role_arn: String) -> Self {
         Self {
             client,
             queue_arn,
+            group,
             role_arn,
         }
     }
@@ -38,6 +44,7 @@ impl Schedules {
             .client
             .create_schedule()
             .name(id.as_str())
+            .group_name(&self.group)
             .schedule_expression(at_expression(at)?)
             .schedule_expression_timezone("UTC")
             .flexible_time_window(exact_window()?)
@@ -57,6 +64,11 @@ impl Schedules {
             .arn(&self.queue_arn)
             .role_arn(&self.role_arn)
             .input(job)
+            .retry_policy(
+                RetryPolicy::builder()
+                    .maximum_event_age_in_seconds(MAX_EVENT_AGE)
+                    .build(),
+            )
             .build()
             .map_err(|error| Error::new(ACTION, error))
     }

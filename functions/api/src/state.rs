@@ -93,6 +93,7 @@ impl Api {
             schedules: Schedules::new(
                 aws::scheduler(&config),
                 env::required("IMPORT_QUEUE_ARN")?,
+                env::required("SCHEDULE_GROUP")?,
                 env::required("SCHEDULE_ROLE_ARN")?,
             ),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -10,10 +10,11 @@ use serde_json::Value;
 
 use crate::emulator::REGION;
 use crate::features;
-use crate::paths::root;
+use crate::paths::{files, root};
 use crate::process::{cargo, catch_interrupts, run_shown};
 use crate::progress::Step;
 use crate::setup::{DEPLOY, LINT};
+use crate::template;
 
 /// Lines that the README may have: it is a first page, not a manual.
 const README_LINES: usize = 150;
@@ -84,7 +85,8 @@ fn check_template() -> Result<()> {
         Command::new(LINT.program("cfn-lint"))
             .current_dir(&infra)
             .arg("template.yaml"),
-    )
+    )?;
+    check_step("facts of AWS in the template", template::check)
 }
 
 /// Fails where a package names a dependency that none of its files mentions.
@@ -193,22 +195,6 @@ fn anchor(heading: &str) -> String {
         .chars()
         .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-}
-
-/// The files of a folder and of those below with this extension, without build output and hidden folders.
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() && !name.starts_with('.') && name != "target" {
-            found.extend(files(&path, extension)?);
-        } else if path.extension().is_some_and(|found| found == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! - [`emulator`], [`simulator`], [`stack`]: what a run consists of
 //! - [`client`], [`broadcast`], [`sample`], [`report`]: a campaign through the API, and its outcome
 //! - [`demo`], [`up`]: the demonstration, and a stack that stays
-//! - [`mod@test`], [`schemathesis`], [`lint`], [`features`]: what CI runs
+//! - [`mod@test`], [`schemathesis`], [`lint`], [`mod@template`], [`features`]: what CI runs
 //! - [`mod@bench`], [`verify`], [`wire`], [`chaos`], [`fuzz`]: benchmarks, and checks that take longer than tests
 
 mod bench;
@@ -29,6 +29,7 @@ mod schemathesis;
 mod setup;
 mod simulator;
 mod stack;
+mod template;
 mod test;
 mod up;
 mod verify;

@@ -208,11 +208,10 @@ fn deploy(
         format!("Architecture={}", architecture()),
         format!("TpsBudget={}", options.tps),
         format!("Slots={slots}"),
-        format!("SlotRate={}", options.tps / slots),
         format!("PhoneNumberId={PHONE_NUMBER_ID}"),
         format!("WabaId={WABA_ID}"),
         format!("GraphApiUrl={graph_api}"),
-        "TlsOnly=false".to_owned(),
+        "Emulator=true".to_owned(),
     ];
     if options.forward_to == ForwardTo::Simulator {
         let url = format!("ForwardUrl={}/_control/forwarded", simulator.url);

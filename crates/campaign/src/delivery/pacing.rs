@@ -27,23 +27,27 @@ pub struct Rate {
     pub per_slot: u32,
 }
 
-/// The budget is not the product of slots and rate.
+/// The greatest rate that one slot can serve. Before each send it makes three requests to DynamoDB one after the other
+/// (the campaign, the recipient's permission, the claim). They take 5 to 10 ms each, and now and then several times that.
+pub const MAX_PER_SLOT: u32 = 10;
+
+/// The budget cannot be divided among the slots.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "SLOTS × SLOT_RATE is {product}, but TPS_BUDGET is {budget}: set them so that the product equals the budget, and none is 0"
+    "TPS_BUDGET is {budget} and SLOTS is {slots}: each slot sends TPS_BUDGET / SLOTS messages per second, which must be a whole number from 1 to {MAX_PER_SLOT}"
 )]
 pub struct RateMismatch {
-    product: u64,
     budget: u32,
+    slots: u32,
 }
 
 impl Rate {
     /// A rate of `budget` sends per second; `slots` = 0 means one slot for each of them.
-    pub fn new(budget: u32, slots: u32, per_slot: u32) -> Result<Self, RateMismatch> {
+    pub fn new(budget: u32, slots: u32) -> Result<Self, RateMismatch> {
         let slots = if slots == 0 { budget } else { slots };
-        let product = u64::from(slots) * u64::from(per_slot);
-        if product != u64::from(budget) || budget == 0 {
-            return Err(RateMismatch { product, budget });
+        let per_slot = budget.checked_div(slots).unwrap_or_default();
+        if slots.checked_mul(per_slot) != Some(budget) || !(1..=MAX_PER_SLOT).contains(&per_slot) {
+            return Err(RateMismatch { budget, slots });
         }
         Ok(Self { slots, per_slot })
     }
@@ -168,24 +172,22 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn budget_equals_slots_times_rate() {
-        assert_eq!(Rate::new(80, 0, 1).map(|rate| rate.slots), Ok(80));
+    fn budget_is_divided_among_slots() {
+        assert_eq!(Rate::new(80, 0).map(|rate| rate.slots), Ok(80));
         assert_eq!(
-            Rate::new(1000, 100, 10).map(Rate::interval),
+            Rate::new(1000, 100).map(Rate::interval),
             Ok(Duration::from_millis(100))
         );
-        for (budget, slots, per_slot) in [
-            (80, 79, 1),
-            (80, 80, 2),
-            (0, 0, 0),
-            (80, 0, 10),
-            (80, 80, 0),
-        ] {
-            assert!(
-                Rate::new(budget, slots, per_slot).is_err(),
-                "{budget} {slots} {per_slot}"
-            );
+        // No slots, a remainder, more slots than sends, more sends than a slot can serve.
+        for (budget, slots) in [(0, 0), (0, 8), (80, 79), (80, 160), (88, 8)] {
+            assert!(Rate::new(budget, slots).is_err(), "{budget} {slots}");
         }
+        let error = Rate::new(1000, 50).expect_err("20 sends per second and slot");
+        assert_eq!(
+            error.to_string(),
+            "TPS_BUDGET is 1000 and SLOTS is 50: each slot sends TPS_BUDGET / SLOTS messages per second, which must be \
+             a whole number from 1 to 10"
+        );
     }
 
     /// An invocation of one slot: how late it and each of its sends start, and whether it is killed at the end.
