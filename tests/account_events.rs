@@ -1,5 +1,7 @@
 //! Account notifications and failed deliveries: both pause the campaigns they concern.
 
+use campaign::delivery::ledger::State;
+use campaign::delivery::outcome::Acceptance;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::CampaignState;
 use campaign::message::Message;
@@ -46,6 +48,79 @@ async fn paused_template_pauses_its_campaigns_unless_the_event_is_outdated() {
     assert_eq!(paused.state, CampaignState::Paused);
     assert_says(&paused.reason.unwrap(), &["sale (en)", "Too many people"]);
     assert_eq!(env.campaign_state(&update).await, CampaignState::Sending);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn template_that_becomes_marketing_is_announced_and_then_pauses_its_campaigns() {
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    let template = json!({"name": "sale", "language": {"code": "en_US"}});
+    let message = Message::new(json!({"type": "template", "template": template})).unwrap();
+    let sale = env
+        .import_campaign(3, |campaign| campaign.message = message)
+        .await
+        .id;
+    let post = async |fields: Value| {
+        let mut value = json!({"message_template_id": 1, "message_template_name": "sale", "message_template_language": "en-US"});
+        let changes = fields.as_object().unwrap().clone();
+        value.as_object_mut().unwrap().extend(changes);
+        meta.post(&change_body("template_category_update", value))
+            .await;
+    };
+    post(json!({"new_category": "UTILITY", "correct_category": "MARKETING", "category_update_timestamp": cloud::now() / 1000 + 86_400})).await;
+    assert_eq!(env.campaign_state(&sale).await, CampaignState::Sending);
+    let account = ApiClient::new(&env).get("/v1/account").await.expect(200);
+    let notice = text(&account["events"][0]["text"]);
+    assert_says(notice, &["from UTILITY to MARKETING", "24 hours"]);
+    post(json!({"new_category": "MARKETING", "previous_category": "UTILITY"})).await;
+    let paused = env.load_campaign(&sale).await;
+    assert_eq!(paused.state, CampaignState::Paused);
+    assert_says(&paused.reason.unwrap(), &["sale", "now MARKETING"]);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn held_message_that_is_dropped_pauses_every_campaign_and_is_not_sent_again() {
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    for (held, expected_row, expected_other) in [
+        (true, State::Accepted, CampaignState::Paused),
+        (false, State::Retry, CampaignState::Sending),
+    ] {
+        let other = env.create_campaign(CampaignState::Sending).await.id;
+        let id = env
+            .create_campaign_with(|campaign| {
+                campaign.state = CampaignState::Sending;
+                campaign.policy.retry_undelivered = true;
+            })
+            .await
+            .id;
+        env.claim_row(&id, 1).await;
+        let message_status = if held {
+            "held_for_quality_assessment"
+        } else {
+            "accepted"
+        };
+        let acceptance = Acceptance {
+            wamid: "wamid.1".into(),
+            wa_id: Some("34610000001".into()),
+            user_id: None,
+            message_status: Some(message_status.into()),
+        };
+        let recorded = env.ledger.record_acceptance(&id, 1, 1, &acceptance);
+        assert!(recorded.await.unwrap());
+        let mut status = row_status(&id, 1, "failed", cloud::now() / 1000);
+        status["errors"][0]["code"] = json!(132_015);
+        meta.post(&statuses_body(&[status])).await;
+        assert_eq!(
+            env.campaign_state(&id).await,
+            CampaignState::Paused,
+            "{held}"
+        );
+        assert_eq!(env.campaign_state(&other).await, expected_other, "{held}");
+        assert_eq!(env.row_state(&id, 1).await, expected_row, "{held}");
+    }
 }
 
 #[tokio::test]

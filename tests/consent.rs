@@ -5,13 +5,16 @@ use std::time::Duration;
 use campaign::contacts::contact::ConsentEvent;
 use campaign::contacts::contact::ConsentSource;
 use campaign::delivery::ledger::State;
+use campaign::delivery::outcome::Acceptance;
 use campaign::lifecycle::campaign::CampaignState;
 use cloud::contacts::ContactKey;
 use serde_json::{Value, json};
 
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_has, list};
-use crate::harness::meta::{MetaClient, change_body, message_body, text_body};
+use crate::harness::meta::{
+    MetaClient, change_body, message_body, row_status, statuses_body, text_body,
+};
 use crate::harness::{TestEnv, phone};
 
 #[tokio::test]
@@ -40,6 +43,32 @@ async fn latest_opt_out_or_opt_in_wins_in_any_order() {
         .expect(200);
     assert_eq!(seen["suppressed"], false, "{seen}");
     assert_eq!(list(&seen["consent"]).len(), 2);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn refusal_without_a_recipient_suppresses_the_number_of_its_row() {
+    let env = TestEnv::new().await;
+    let id = env.create_campaign(CampaignState::Sending).await.id;
+    env.claim_row(&id, 1).await;
+    let acceptance = Acceptance {
+        wamid: "wamid.1".into(),
+        wa_id: Some("34610000005".into()),
+        user_id: None,
+        message_status: None,
+    };
+    let recorded = env.ledger.record_acceptance(&id, 1, 1, &acceptance);
+    assert!(recorded.await.unwrap());
+    let mut status = row_status(&id, 1, "failed", cloud::now() / 1000);
+    status["errors"][0]["code"] = json!(131_050);
+    assert_eq!(status["recipient_id"], Value::Null);
+    MetaClient::new(&env).post(&statuses_body(&[status])).await;
+    let seen = ApiClient::new(&env)
+        .get("/v1/contacts/34610000005")
+        .await
+        .expect(200);
+    assert_eq!(seen["suppressed"], true, "{seen}");
+    assert_eq!(seen["consent"][0]["source"], "refusal");
 }
 
 #[tokio::test]

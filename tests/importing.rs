@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::TestEnv;
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_has, assert_says, list, text};
+use crate::harness::meta::{MetaClient, text_body};
 
 /// Row 3 is rejected, row 4 repeats row 1, row 6 is on the exclude list; the tests suppress row 5.
 const RECIPIENTS: &str = "Name;Handy;Note\r\n\
@@ -92,6 +93,47 @@ async fn preview_shows_what_a_held_campaign_would_send() {
     assert_says(&preview["warnings"].to_string(), &warnings);
     let queued = env.drain_batches().await;
     assert!(queued.is_empty(), "nothing is enqueued before the start");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn preview_compares_people_outside_their_window_with_what_the_limit_leaves() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    // Of 3 recipients, one is inside the service window; another campaign messages 249 people.
+    let hello = text_body("34612345678", "wamid.1", "hello");
+    MetaClient::new(&env).post(&hello).await;
+    let other = env.import_campaign(249, |_| {}).await.id;
+    let id = create_held_campaign(&env, &api).await;
+    for (limit, words) in [
+        ("TIER_UNLIMITED", None),
+        ("TIER_2K", None),
+        ("TIER_250", Some("more than the 250 people")),
+        ("UNTIERED", Some("Meta does not say")),
+    ] {
+        env.configure_simulator(json!({"daily_limit": limit}));
+        env.files.write_cache("account", Vec::new()).await.unwrap();
+        let path = format!("/v1/campaigns/{id}/preview");
+        let preview = api.post(&path, Value::Null).await.expect(200);
+        assert_eq!(preview["rows"]["recipients"], 4);
+        assert_eq!(preview["rows"]["in_service_window"], 1);
+        let warnings = preview["warnings"].to_string();
+        match words {
+            Some(words) => assert_says(
+                &warnings,
+                &[
+                    words,
+                    "3 recipients outside",
+                    "up to 249 of other campaigns",
+                ],
+            ),
+            None => assert!(!warnings.contains("24 hours"), "{limit}: {warnings}"),
+        }
+        let listed = api.get("/v1/templates").await.expect(200);
+        let is_known = limit != "UNTIERED";
+        assert_eq!(listed["daily_limit_known"], is_known, "{listed}");
+    }
+    assert_eq!(env.campaign_state(&other).await, CampaignState::Sending);
 }
 
 async fn suppress_eve(api: &ApiClient) {

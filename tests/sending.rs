@@ -80,7 +80,7 @@ async fn permanent_recipient_errors_reject_the_row_only() {
         assert!(row.error_info.unwrap().code.is_some());
     }
     // These concern the row only once another row was accepted.
-    for ending in [30, 31, 32] {
+    for ending in [30, 31, 32, 35] {
         let (campaign, row) = send_one_row(&env, ending, true).await;
         assert_eq!((campaign.state, row.state), rejected, "{ending}");
     }
@@ -90,7 +90,7 @@ async fn permanent_recipient_errors_reject_the_row_only() {
 #[ignore = "needs services: cargo xtask test"]
 async fn campaign_and_account_errors_pause_the_campaign_and_hold_the_row() {
     let env = TestEnv::new().await;
-    let of_campaign = 40..=47;
+    let of_campaign = 40..=48;
     let of_account = 50..=59;
     for ending in of_campaign.chain(of_account) {
         let (campaign, row) = send_one_row(&env, ending, true).await;
@@ -146,6 +146,77 @@ async fn possibly_sent_row_is_unconfirmed_and_never_resent() {
         env.deliver_next(&env.sender()).await;
     }
     assert_eq!(env.simulator.state.stats().repeats, 0);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn server_error_is_unconfirmed_unless_its_code_says_that_nothing_was_sent() {
+    let env = TestEnv::new().await;
+    let sending = CampaignState::Sending;
+    // 131016, 2 and an unlisted code, of which 71 and 73 were accepted all the same.
+    for ending in 70..=74 {
+        let (campaign, row) = send_one_row(&env, ending, true).await;
+        let expected = (sending, State::Unconfirmed);
+        assert_eq!((campaign.state, row.state), expected, "{ending}");
+        assert!(row.error_info.unwrap().code.is_some(), "{ending}");
+        env.enqueue_rows(&campaign.id, vec![magic_row(ending)])
+            .await;
+        env.deliver_next(&env.sender()).await;
+        assert_eq!(env.ledger_row(&campaign.id, 1).await.attempt, 1, "{ending}");
+    }
+    for (ending, campaign_state, row_state) in [
+        (80, sending, State::Retry),
+        (81, sending, State::Retry),
+        (82, sending, State::Retry),
+        (83, sending, State::Retry),
+        (84, sending, State::Rejected),
+        (85, sending, State::Rejected),
+        (86, CampaignState::Paused, State::Held),
+    ] {
+        let (campaign, row) = send_one_row(&env, ending, true).await;
+        let expected = (campaign_state, row_state);
+        assert_eq!((campaign.state, row.state), expected, "{ending}");
+    }
+    assert_eq!(env.simulator.state.stats().repeats, 0);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn outage_leaves_rows_unconfirmed_and_slows_the_slot_down() {
+    let env = TestEnv::new().await;
+    env.configure_simulator(json!({"refuse": 131016, "median_ms": 1.0, "p99_ms": 2.0}));
+    let id = env.create_campaign(CampaignState::Sending).await.id;
+    let rows: Vec<Row> = (1..=6)
+        .map(|n| batch_row(n, &format!("+551198765432{n}")))
+        .collect();
+    env.enqueue_rows(&id, rows).await;
+    env.deliver_next(&env.sender()).await;
+    for number in 1..=6 {
+        assert_eq!(env.row_state(&id, number).await, State::Unconfirmed);
+    }
+    let starts: Vec<u64> = env
+        .simulator
+        .state
+        .calls()
+        .iter()
+        .map(|call| call.at_us)
+        .collect();
+    // 20 ms apart at full pace; each answer halves the pace.
+    let last_gap = starts[5] - starts[4];
+    assert!(last_gap >= 8 * 20_000, "{starts:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn row_that_was_throttled_with_a_server_error_is_accepted_later() {
+    let env = TestEnv::new().await;
+    let (campaign, _) = send_one_row(&env, 80, false).await;
+    let sender = env.sender();
+    while env.row_state(&campaign.id, 1).await != State::Accepted {
+        env.deliver_next(&sender).await;
+    }
+    let stats = env.simulator.state.stats();
+    assert_eq!((stats.accepted, stats.retries, stats.repeats), (1, 2, 0));
 }
 
 #[tokio::test]

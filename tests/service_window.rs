@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::TestEnv;
 use crate::harness::api_client::ApiClient;
-use crate::harness::meta::{MetaClient, message_body};
+use crate::harness::meta::{MetaClient, change_body, message_body};
 
 const DAY_SECONDS: u64 = 24 * 3600;
 
@@ -29,6 +29,28 @@ async fn open_window_of_first_row(env: &TestEnv) {
         .await
         .expect(200);
     assert!(seen["service_window_until"].is_string(), "{seen}");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn call_opens_the_service_window_as_a_message_does() {
+    let env = TestEnv::new().await;
+    let meta = MetaClient::new(&env);
+    let call = |from: &str, direction: &str, seconds: u64| {
+        let call = json!({"id": format!("wacid.{from}"), "from": from, "to": "15550000000", "event": "connect",
+            "timestamp": seconds.to_string(), "direction": direction});
+        change_body("calls", json!({"calls": [call]}))
+    };
+    let now = cloud::now() / 1000;
+    meta.post(&call("34610000001", "USER_INITIATED", now)).await;
+    meta.post(&call("34610000002", "USER_INITIATED", now - DAY_SECONDS))
+        .await;
+    meta.post(&call("34610000003", "BUSINESS_INITIATED", now))
+        .await;
+    let campaign = send_free_form(&env, |_| {}).await;
+    let rows = env.ledger_rows(&campaign.id).await;
+    let states: Vec<State> = rows.iter().map(|row| row.state).collect();
+    assert_eq!(states, [State::Accepted, State::Skipped, State::Skipped]);
 }
 
 /// Sends a free-form campaign to three recipients, changed as wished.

@@ -20,6 +20,8 @@ use sha2::{Digest, Sha256};
 use crate::dynamodb::{Update, from_item, get_value, number, text, to_attribute, update_if};
 use crate::{Error, ttl};
 
+pub use suppression::RecipientStates;
+
 /// The expiry of an item that never expires, in seconds since the Unix epoch: the end of the year 9999.
 const NEVER_EXPIRES_SECONDS: u64 = 253_402_300_799;
 
@@ -114,14 +116,14 @@ impl Contacts {
         }
     }
 
-    /// Stores that the contact wrote at `at`, which opens the customer service window. Returns the contact.
+    /// Stores that the contact wrote or called at `at`, which opens the customer service window. Returns the contact.
     pub async fn record_inbound(
         &self,
         key: &ContactKey,
         at: Millis,
         now: Millis,
     ) -> Result<Contact, Error> {
-        let action = "store when a contact wrote";
+        let action = "store when a contact wrote or called";
         let mut update = self
             .update(key)
             .expression_attribute_values(":at", number(at))

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use campaign::import::preview::DailyLimit;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -99,19 +100,14 @@ impl AccountClient {
         Ok(templates)
     }
 
-    /// How many recipients the portfolio may message in 24 hours outside a service window. `None` if there is no limit, or
-    /// Meta does not say.
-    pub async fn daily_limit(&self, token: &SecretString) -> Result<Option<u64>, AccountError> {
-        let fields = "whatsapp_business_manager_messaging_limit,messaging_limit_tier";
-        let url = format!("{}/{}?fields={fields}", self.base, self.phone_number_id);
+    /// How many people the portfolio may message in 24 hours outside of service windows.
+    pub async fn daily_limit(&self, token: &SecretString) -> Result<DailyLimit, AccountError> {
+        let field = "whatsapp_business_manager_messaging_limit";
+        let url = format!("{}/{}?fields={field}", self.base, self.phone_number_id);
         let number = self.get_json(&url, token).await?;
-        let tier = [
-            "whatsapp_business_manager_messaging_limit",
-            "messaging_limit_tier",
-        ]
-        .into_iter()
-        .find_map(|field| number[field].as_str());
-        Ok(tier.and_then(tier_limit))
+        Ok(number[field]
+            .as_str()
+            .map_or(DailyLimit::Unknown, parse_tier))
     }
 
     async fn get_json(&self, url: &str, token: &SecretString) -> Result<Value, AccountError> {
@@ -151,13 +147,21 @@ impl AccountClient {
     }
 }
 
-/// The number in a tier such as `TIER_2K`.
-fn tier_limit(tier: &str) -> Option<u64> {
-    let (number, times) = match tier.strip_prefix("TIER_")?.strip_suffix('K') {
-        Some(thousands) => (thousands, 1000),
-        None => (tier.strip_prefix("TIER_")?, 1),
+/// The limit of a tier such as `TIER_2K`. A tier without a number is no permission for any number: `UNTIERED`.
+fn parse_tier(tier: &str) -> DailyLimit {
+    let Some(limit) = tier.strip_prefix("TIER_") else {
+        return DailyLimit::Unknown;
     };
-    number.parse::<u64>().ok().map(|number| number * times)
+    if limit == "UNLIMITED" {
+        return DailyLimit::Unlimited;
+    }
+    let (number, times) = match limit.strip_suffix('K') {
+        Some(thousands) => (thousands, 1000),
+        None => (limit, 1),
+    };
+    number.parse::<u64>().map_or(DailyLimit::Unknown, |number| {
+        DailyLimit::People(number * times)
+    })
 }
 
 #[cfg(test)]
@@ -165,16 +169,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tier_limit_parses_numbers_and_thousands() {
+    fn only_the_unlimited_tier_has_no_limit() {
         let cases = [
-            ("TIER_250", Some(250)),
-            ("TIER_2K", Some(2000)),
-            ("TIER_100K", Some(100_000)),
-            ("TIER_UNLIMITED", None),
-            ("x", None),
+            ("TIER_250", DailyLimit::People(250)),
+            ("TIER_2K", DailyLimit::People(2000)),
+            ("TIER_100K", DailyLimit::People(100_000)),
+            ("TIER_UNLIMITED", DailyLimit::Unlimited),
+            ("UNTIERED", DailyLimit::Unknown),
+            ("TIER_NOT_SET", DailyLimit::Unknown),
+            ("x", DailyLimit::Unknown),
         ];
         for (tier, expected) in cases {
-            assert_eq!(tier_limit(tier), expected, "{tier}");
+            assert_eq!(parse_tier(tier), expected, "{tier}");
         }
     }
 }

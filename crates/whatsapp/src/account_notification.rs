@@ -48,6 +48,9 @@ const UNSENDABLE_STATUSES: [&str; 6] = [
     "ARCHIVED",
 ];
 
+/// The category of templates that is priced highest and restricted most.
+const MARKETING: &str = "MARKETING";
+
 /// The event, the campaigns to pause, and the text for the operator.
 type Parsed = (String, PauseTarget, String);
 
@@ -96,13 +99,19 @@ fn template_label(value: &Value) -> String {
     )
 }
 
+/// The campaigns that send the template.
+fn template_target(value: &Value) -> Option<PauseTarget> {
+    Some(PauseTarget::Template {
+        name: text(&value["message_template_name"])?,
+        language: text(&value["message_template_language"])?,
+    })
+}
+
 fn template_status(value: &Value, event: String) -> Parsed {
-    let name = text(&value["message_template_name"]);
-    let language = text(&value["message_template_language"]);
     let is_unsendable = UNSENDABLE_STATUSES.contains(&event.as_str());
-    let (pauses, advice) = match (is_unsendable, name, language) {
-        (true, Some(name), Some(language)) => (
-            PauseTarget::Template { name, language },
+    let (pauses, advice) = match template_target(value) {
+        Some(target) if is_unsendable => (
+            target,
             " Check it in WhatsApp Manager; resume once it is approved again.",
         ),
         _ => (PauseTarget::Nothing, ""),
@@ -135,13 +144,54 @@ fn template_quality(value: &Value) -> Option<Parsed> {
     Some((new, PauseTarget::Nothing, text))
 }
 
+/// Meta announces a change of category 24 hours before it: then `correct_category` is what the template becomes, and
+/// `new_category` what it still is. Once it has changed, `new_category` is what it became (Meta, "template_category_update
+/// webhook reference", June 2026).
 fn template_category(value: &Value) -> Option<Parsed> {
-    let category = text(&value["new_category"])?;
+    match text(&value["correct_category"]) {
+        Some(category) => Some(impending_category(value, category)),
+        None => changed_category(value),
+    }
+}
+
+fn impending_category(value: &Value, category: String) -> Parsed {
+    let from = text(&value["new_category"])
+        .map(|current| format!(" from {current}"))
+        .unwrap_or_default();
+    let advice = match category.as_str() {
+        MARKETING => {
+            " Campaigns that still send it then pause. Finish them before, or ask for a review in WhatsApp Manager."
+        }
+        _ => "",
+    };
     let text = format!(
-        "The category of template {} is now {category}.",
+        "The category of template {} changes{from} to {category} 24 hours after this notice.{advice}",
         template_label(value)
     );
-    Some((category, PauseTarget::Nothing, text))
+    (category, PauseTarget::Nothing, text)
+}
+
+/// A template that became marketing costs more, reaches no US number, and is not delivered to recipients who stopped
+/// marketing: its campaigns pause until the operator agrees.
+fn changed_category(value: &Value) -> Option<Parsed> {
+    let category = text(&value["new_category"])?;
+    let previous = text(&value["previous_category"]);
+    let became_marketing = category == MARKETING && previous.as_deref() != Some(MARKETING);
+    let (pauses, advice) = match template_target(value) {
+        Some(target) if became_marketing => (
+            target,
+            " It costs more now, and reaches fewer recipients: ask for a review in WhatsApp Manager, or resume.",
+        ),
+        _ => (PauseTarget::Nothing, ""),
+    };
+    let from = previous
+        .map(|previous| format!(" (before: {previous})"))
+        .unwrap_or_default();
+    let text = format!(
+        "The category of template {} is now {category}{from}.{advice}",
+        template_label(value)
+    );
+    Some((category, pauses, text))
 }
 
 fn account_update(value: &Value, event: String, at: Option<Millis>) -> Parsed {
@@ -268,6 +318,52 @@ mod tests {
             text.contains("low quality") && text.contains("resume"),
             "{text}"
         );
+    }
+
+    fn category_change(fields: Value) -> AccountNotification {
+        let mut value = json!({"message_template_id": 1, "message_template_name": "a", "message_template_language": "en-US"});
+        value
+            .as_object_mut()
+            .expect("an object")
+            .extend(fields.as_object().expect("an object").clone());
+        parse("template_category_update", &value, Some(1))
+    }
+
+    #[test]
+    fn notice_of_a_category_names_what_comes_and_pauses_nothing_yet() {
+        let notice = category_change(json!({
+            "new_category": "UTILITY", "correct_category": "MARKETING", "category_update_timestamp": 1_746_169_200}));
+        assert_eq!(
+            (notice.event.as_str(), notice.pauses),
+            ("MARKETING", PauseTarget::Nothing)
+        );
+        let expected = "changes from UTILITY to MARKETING 24 hours after this notice";
+        assert!(notice.text.contains(expected), "{}", notice.text);
+    }
+
+    #[test]
+    fn template_that_became_marketing_pauses_its_campaigns() {
+        let template = PauseTarget::Template {
+            name: "a".into(),
+            language: "en-US".into(),
+        };
+        for (fields, pauses) in [
+            (
+                json!({"previous_category": "UTILITY", "new_category": "MARKETING"}),
+                &template,
+            ),
+            (json!({"new_category": "MARKETING"}), &template),
+            (
+                json!({"previous_category": "MARKETING", "new_category": "UTILITY"}),
+                &PauseTarget::Nothing,
+            ),
+            (
+                json!({"previous_category": "MARKETING", "new_category": "MARKETING"}),
+                &PauseTarget::Nothing,
+            ),
+        ] {
+            assert_eq!(&category_change(fields.clone()).pauses, pauses, "{fields}");
+        }
     }
 
     #[test]

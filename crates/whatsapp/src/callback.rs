@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::account_notification::{self, AccountNotification};
-use crate::inbound::{self, MarketingPreference, ReceivedMessage};
+use crate::inbound::{self, MarketingPreference, ReceivedCall, ReceivedMessage};
 use crate::json::{list_items, parse_error, parse_timestamp};
 use crate::status::{self, StatusCallback};
 
@@ -27,6 +27,8 @@ pub enum Event {
     Status(StatusCallback),
     /// A recipient wrote, or pressed a button.
     Message(Box<ReceivedMessage>),
+    /// A recipient calls.
+    Call(ReceivedCall),
     /// A recipient stopped or resumed marketing messages.
     Preference(MarketingPreference),
     /// Something happened to a template, the phone number or the account.
@@ -103,6 +105,7 @@ fn parse_item(list: &str, field: &str, item: &Value, value: &Value) -> Option<Ev
         ("messages", _) => {
             inbound::parse_message(item, value).map(|message| Event::Message(Box::new(message)))
         }
+        ("calls", _) => inbound::parse_call(item, value).map(Event::Call),
         ("user_preferences", _) => inbound::parse_preference(item).map(Event::Preference),
         _ => None,
     }

@@ -1,8 +1,10 @@
 //! The error codes of the Cloud API in one table. It serves responses to sends and `failed` callbacks alike.
 //!
 //! Source: Meta, "Cloud API error codes" (September 2026) and "Graph API: handle errors". Decisions follow the code and
-//! not the HTTP status, because sources disagree on the status (130429 as 400 and as 429).
+//! not the HTTP status, because sources disagree on the status (130429 as 400 and as 429). The status decides in one case
+//! only: if it is 500 or more, and the code does not say that nothing was sent.
 
+use BesideServerError::{MaybeSent, NotSent};
 use campaign::delivery::outcome::ErrorCause::{Anything, Media, TemplateName, Values};
 use campaign::delivery::outcome::ErrorClass::{
     Account, Campaign, InvalidToken, Recipient, Retry, RowOrCampaign, Unconfirmed,
@@ -20,7 +22,31 @@ pub enum ErrorOrigin {
         transient: bool,
     },
     /// In a `failed` status callback.
-    Callback,
+    Callback {
+        /// Whether the message was accepted as `held_for_quality_assessment`.
+        was_held: bool,
+    },
+}
+
+/// What a code says about the message beside an HTTP status of 500 or more.
+///
+/// The Cloud API has no idempotency key. A wrong `NotSent` gives a recipient the message twice; a wrong `MaybeSent` leaves
+/// a row unconfirmed that could have been sent again. Meta answers some codes with 5xx regularly: 3, 131000, 131016, 131045
+/// and 131057 with 500, 2 and 133004 with 503 (Meta, "Cloud API error codes" of 2024, which still had the column "HTTP
+/// status code"), 134102 with 500 ("Marketing Messages API for WhatsApp error codes", September 2026). So the status alone
+/// says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BesideServerError {
+    /// Nothing was sent, whatever the status. The code names a check that comes before the send (token, permission,
+    /// account, number, template, parameters, recipient), a limit beyond which requests fail (Meta, "Graph API: rate
+    /// limits", and "Throughput" for 130429), maintenance in which the number cannot be used (131057, "Throughput"), or it
+    /// says itself that the message was not sent or not delivered.
+    NotSent,
+    /// Unknown. The code names trouble inside Meta and not where it happened: before or after the message was taken. Meta
+    /// recommends to retry 1, 2 and 131000, but retries of posts that were answered with code 2 and HTTP 500 published them
+    /// again and again (arsduo/koala on GitHub, issue 699, August 2025). Meta's "Handle errors" says only "possibly a
+    /// temporary issue due to downtime".
+    MaybeSent,
 }
 
 /// What to do about one code, or about a range of codes.
@@ -29,6 +55,8 @@ struct ErrorCode {
     last: i64,
     /// What the error calls for. Names the row's data that may be the cause, where the error is ambiguous.
     class: ErrorClass,
+    /// Whether the message may have been sent if the HTTP status is 500 or more; then the class does not apply.
+    beside_server_error: BesideServerError,
     /// For the operator of a campaign that pauses or waits: what the error means and what to do.
     advice: &'static str,
     /// For the report: what the error means for one recipient. `None` for errors that are about the campaign.
@@ -38,6 +66,7 @@ struct ErrorCode {
 const fn code(
     code: i64,
     class: ErrorClass,
+    beside_server_error: BesideServerError,
     advice: &'static str,
     meaning: Option<&'static str>,
 ) -> ErrorCode {
@@ -45,16 +74,19 @@ const fn code(
         first: code,
         last: code,
         class,
+        beside_server_error,
         advice,
         meaning,
     }
 }
 
+/// A range of codes about permissions or the number, which are checked before a message is sent.
 const fn codes(first: i64, last: i64, class: ErrorClass, advice: &'static str) -> ErrorCode {
     ErrorCode {
         first,
         last,
         class,
+        beside_server_error: NotSent,
         advice,
         meaning: None,
     }
@@ -63,73 +95,69 @@ const fn codes(first: i64, last: i64, class: ErrorClass, advice: &'static str) -
 /// Every code that Crier knows, in ascending order.
 #[rustfmt::skip]
 const ERROR_CODES: &[ErrorCode] = &[
-    //   code     class                           advice            meaning
-    code(0,       InvalidToken,                   REPLACE_TOKEN,    None),
-    code(1,       Retry(UNKNOWN_ERROR),           SERVICE_DOWN,     None),
-    code(2,       Retry(OUTAGE),                  SERVICE_DOWN,     None),
-    code(3,       Account,                        GRANT_PERMISSION, None),
-    code(4,       Retry(HOURLY_LIMIT),            CALL_LIMIT,       None),
-    code(10,      Account,                        GRANT_PERMISSION, None),
-    code(33,      Account,                        NO_SUCH_NUMBER,   None),
-    code(100,     RowOrCampaign(Anything),        INVALID_MESSAGE,  None),
-    code(104,     InvalidToken,                   REPLACE_TOKEN,    None),
-    code(190,     InvalidToken,                   REPLACE_TOKEN,    None),
-    codes(200, 299, Account,                      GRANT_PERMISSION),
-    code(368,     Account,                        RESTRICTED,       None),
-    code(613,     Retry(HOURLY_LIMIT),            CALL_LIMIT,       None),
-    code(80007,   Retry(HOURLY_LIMIT),            CALL_LIMIT,       None),
-    code(130403,  Recipient,                      REFUSED,          Some("this business blocked the recipient")),
-    code(130429,  Retry(THROUGHPUT),              REFUSED,          None),
-    code(130472,  Recipient,                      REFUSED,          Some("WhatsApp did not deliver it because the recipient is part of an experiment")),
-    code(130497,  Recipient,                      REFUSED,          Some("this account may not message recipients in this country")),
-    code(131000,  Retry(UNEXPLAINED),             REFUSED,          Some("WhatsApp failed and gave no reason")),
-    code(131005,  Account,                        GRANT_PERMISSION, None),
-    code(131008,  RowOrCampaign(Anything),        INVALID_MESSAGE,  None),
-    code(131009,  RowOrCampaign(Anything),        INVALID_MESSAGE,  None),
-    code(131016,  Retry(OUTAGE),                  SERVICE_DOWN,     None),
-    code(131021,  Recipient,                      REFUSED,          Some("the number is the sender's own")),
-    code(131026,  Recipient,                      REFUSED,          Some("the number is not on WhatsApp, or its app is too old")),
-    code(131030,  Recipient,                      REFUSED,          Some("the number is not on the test account's list")),
-    code(131031,  Account,                        RESTRICTED,       None),
-    code(131037,  Account,                        DISPLAY_NAME,     None),
-    code(131042,  Account,                        PAYMENT,          None),
-    code(131043,  Recipient,                      REFUSED,          Some("it could not be delivered before it expired")),
-    code(131045,  Account,                        REGISTER_NUMBER,  None),
-    code(131047,  Recipient,                      REFUSED,          Some("the recipient has not written within 24 hours, so only a template may be sent")),
-    code(131048,  Account,                        SPAM_LIMIT,       None),
-    code(131049,  Retry(MARKETING_LIMIT),         REFUSED,          Some("WhatsApp limits how much marketing one recipient gets; it may be delivered later")),
-    code(131050,  Recipient,                      REFUSED,          Some("the recipient stopped marketing messages from this business")),
-    code(131051,  Campaign,                       MESSAGE_TYPE,     None),
-    code(131053,  Retry(MEDIA),                   CHECK_MEDIA,      Some("WhatsApp could not fetch or use the media file")),
-    code(131055,  Campaign,                       OTHER_API,        None),
-    code(131056,  Retry(PAIR_LIMIT),              REFUSED,          Some("too many messages to this recipient in a short time")),
-    code(131057,  Retry(MAINTENANCE),             SERVICE_DOWN,     None),
-    code(131062,  Recipient,                      REFUSED,          Some("it cannot be sent to a recipient known by a user id alone")),
-    code(131063,  Campaign,                       OTHER_API,        None),
-    code(131064,  Account,                        RESTRICTED,       None),
-    code(132000,  RowOrCampaign(Values),          PARAMETERS,       None),
-    code(132001,  RowOrCampaign(TemplateName),    NO_SUCH_TEMPLATE, None),
-    code(132005,  Recipient,                      REFUSED,          Some(INVALID_VALUE)),
-    code(132007,  RowOrCampaign(TemplateName),    TEMPLATE_QUALITY, None),
-    code(132012,  RowOrCampaign(Values),          PARAMETERS,       None),
-    code(132015,  Campaign,                       TEMPLATE_QUALITY, None),
-    code(132016,  Campaign,                       TEMPLATE_QUALITY, None),
-    code(132018,  Recipient,                      REFUSED,          Some(INVALID_VALUE)),
-    code(132068,  Campaign,                       REFUSED,          None),
-    code(132069,  Retry(FLOW_THROTTLED),          REFUSED,          None),
-    code(133004,  Retry(OUTAGE),                  SERVICE_DOWN,     None),
-    code(133005,  Account,                        REGISTER_NUMBER,  None),
-    code(133006,  Account,                        REGISTER_NUMBER,  None),
-    code(133008,  Account,                        REGISTER_NUMBER,  None),
-    code(133009,  Account,                        REGISTER_NUMBER,  None),
-    code(133010,  Account,                        REGISTER_NUMBER,  None),
-    code(133015,  Account,                        REGISTER_NUMBER,  None),
-    code(133016,  Account,                        REGISTER_NUMBER,  None),
-    code(134011,  Account,                        PAYMENT,          None),
-    code(134100,  Campaign,                       OTHER_API,        None),
-    code(134101,  Retry(TEMPLATE_SYNCING),        REFUSED,          None),
-    code(135000,  Campaign,                       INVALID_MESSAGE,  None),
-    code(137000,  Recipient,                      REFUSED,          Some("the recipient's identity changed since it was confirmed")),
+    //   code     class                           beside 5xx  advice            meaning
+    code(0,       InvalidToken,                   NotSent,    REPLACE_TOKEN,    None),
+    code(1,       Retry(UNKNOWN_ERROR),           MaybeSent,  SERVICE_DOWN,     None),
+    code(2,       Retry(OUTAGE),                  MaybeSent,  SERVICE_DOWN,     None),
+    code(3,       Account,                        NotSent,    GRANT_PERMISSION, None),
+    code(4,       Retry(HOURLY_LIMIT),            NotSent,    CALL_LIMIT,       None),
+    code(10,      Account,                        NotSent,    GRANT_PERMISSION, None),
+    code(33,      Account,                        NotSent,    NO_SUCH_NUMBER,   None),
+    code(100,     RowOrCampaign(Anything),        NotSent,    INVALID_MESSAGE,  None),
+    code(104,     InvalidToken,                   NotSent,    REPLACE_TOKEN,    None),
+    code(190,     InvalidToken,                   NotSent,    REPLACE_TOKEN,    None),
+    codes(200, 299, Account,                                  GRANT_PERMISSION),
+    code(368,     Account,                        NotSent,    RESTRICTED,       None),
+    code(613,     Retry(HOURLY_LIMIT),            NotSent,    CALL_LIMIT,       None),
+    code(80007,   Retry(HOURLY_LIMIT),            NotSent,    CALL_LIMIT,       None),
+    code(130403,  Recipient,                      NotSent,    REFUSED,          Some("this business blocked the recipient")),
+    code(130429,  Retry(THROUGHPUT),              NotSent,    REFUSED,          None),
+    code(130472,  Recipient,                      NotSent,    REFUSED,          Some("WhatsApp did not deliver it because the recipient is part of an experiment")),
+    code(130497,  Recipient,                      NotSent,    REFUSED,          Some("this account may not message recipients in this country")),
+    code(131000,  Retry(UNEXPLAINED),             MaybeSent,  REFUSED,          Some("WhatsApp failed and gave no reason")),
+    code(131005,  Account,                        NotSent,    GRANT_PERMISSION, None),
+    code(131008,  RowOrCampaign(Anything),        NotSent,    INVALID_MESSAGE,  None),
+    code(131009,  RowOrCampaign(Anything),        NotSent,    INVALID_MESSAGE,  None),
+    code(131016,  Retry(OUTAGE),                  MaybeSent,  SERVICE_DOWN,     None),
+    code(131021,  Recipient,                      NotSent,    REFUSED,          Some("the number is the sender's own")),
+    code(131026,  Recipient,                      NotSent,    REFUSED,          Some("the number is not on WhatsApp, or its app is too old")),
+    code(131030,  Recipient,                      NotSent,    REFUSED,          Some("the number is not on the test account's list")),
+    code(131031,  Account,                        NotSent,    RESTRICTED,       None),
+    code(131037,  Account,                        NotSent,    DISPLAY_NAME,     None),
+    code(131042,  Account,                        NotSent,    PAYMENT,          None),
+    code(131043,  Recipient,                      NotSent,    REFUSED,          Some("it could not be delivered before it expired")),
+    code(131045,  Account,                        NotSent,    REGISTER_NUMBER,  None),
+    code(131047,  Recipient,                      NotSent,    REFUSED,          Some("the recipient has not written or called within 24 hours, so only a template may be sent")),
+    code(131048,  Account,                        NotSent,    SPAM_LIMIT,       None),
+    code(131049,  Retry(MARKETING_LIMIT),         NotSent,    REFUSED,          Some("WhatsApp limits how much marketing one recipient gets; it may be delivered later")),
+    code(131050,  Recipient,                      NotSent,    REFUSED,          Some("the recipient stopped marketing messages from this business")),
+    code(131051,  Campaign,                       NotSent,    MESSAGE_TYPE,     None),
+    code(131053,  Retry(MEDIA),                   NotSent,    CHECK_MEDIA,      Some("WhatsApp could not fetch or use the media file")),
+    code(131055,  Campaign,                       NotSent,    OTHER_API,        None),
+    code(131056,  Retry(PAIR_LIMIT),              NotSent,    REFUSED,          Some("too many messages to this recipient in a short time")),
+    code(131057,  Retry(MAINTENANCE),             NotSent,    SERVICE_DOWN,     None),
+    code(131062,  Recipient,                      NotSent,    REFUSED,          Some("it cannot be sent to a recipient known by a user id alone")),
+    code(131063,  Campaign,                       NotSent,    MARKETING_OFF,    None),
+    code(131064,  Account,                        NotSent,    MISCLASSIFIED,    None),
+    code(132000,  RowOrCampaign(Values),          NotSent,    PARAMETERS,       None),
+    code(132001,  RowOrCampaign(TemplateName),    NotSent,    NO_SUCH_TEMPLATE, None),
+    code(132005,  Recipient,                      NotSent,    REFUSED,          Some(INVALID_VALUE)),
+    code(132007,  RowOrCampaign(TemplateName),    NotSent,    TEMPLATE_QUALITY, None),
+    code(132008,  RowOrCampaign(Anything),        NotSent,    INVALID_MESSAGE,  None),
+    code(132012,  RowOrCampaign(Values),          NotSent,    PARAMETERS,       None),
+    code(132015,  Campaign,                       NotSent,    TEMPLATE_QUALITY, None),
+    code(132016,  Campaign,                       NotSent,    TEMPLATE_QUALITY, None),
+    code(132018,  Recipient,                      NotSent,    REFUSED,          Some(INVALID_VALUE)),
+    code(132068,  Campaign,                       NotSent,    REFUSED,          None),
+    code(132069,  Retry(FLOW_THROTTLED),          NotSent,    REFUSED,          None),
+    code(133004,  Retry(OUTAGE),                  MaybeSent,  SERVICE_DOWN,     None),
+    codes(133005, 133016, Account,                            REGISTER_NUMBER),
+    code(134011,  Account,                        NotSent,    PAYMENT,          None),
+    code(134100,  Campaign,                       NotSent,    OTHER_API,        None),
+    code(134101,  Retry(TEMPLATE_SYNCING),        NotSent,    REFUSED,          None),
+    code(134102,  Campaign,                       NotSent,    NOT_ONBOARDED,    None),
+    code(135000,  Campaign,                       NotSent,    INVALID_MESSAGE,  None),
+    code(137000,  Recipient,                      NotSent,    REFUSED,          Some("the recipient's identity changed since it was confirmed")),
 ];
 
 const REPLACE_TOKEN: &str =
@@ -139,6 +167,7 @@ const NO_SUCH_NUMBER: &str =
     "The phone number id does not exist (any more): check the parameter PhoneNumberId.";
 const RESTRICTED: &str =
     "Meta restricted the account: open the Account Quality page in Meta's Business Manager.";
+const MISCLASSIFIED: &str = "Meta limits the account because templates are in the wrong category: correct their categories in WhatsApp Manager. The limit ends by itself; resume then.";
 const PAYMENT: &str = "The payment method is missing, or its terms are not accepted: open billing in Meta's Business Manager.";
 const SPAM_LIMIT: &str = "Too many recipients blocked or reported this number: wait, and review the template and the recipient list before you resume.";
 const DISPLAY_NAME: &str =
@@ -149,7 +178,10 @@ const NO_SUCH_TEMPLATE: &str = "The template does not exist in this language, or
 const PARAMETERS: &str = "The parameters do not match the template: compare the message with the template in WhatsApp Manager.";
 const TEMPLATE_QUALITY: &str =
     "WhatsApp paused, disabled or refused the template: check its quality in WhatsApp Manager.";
+const TEMPLATE_HELD: &str = "WhatsApp had held the messages back to assess their quality, then dropped them because recipients reacted badly to the first ones, and blocks the portfolio's templates: check the template and the Account Quality page in Meta's Business Manager. The dropped rows are not sent again.";
 const OTHER_API: &str = "Templates of this category must be sent through another of Meta's APIs.";
+const MARKETING_OFF: &str = "The account has switched marketing templates off for the Cloud API: set disable_marketing_messages_on_cloud_api to false on the WhatsApp Business account.";
+const NOT_ONBOARDED: &str = "The account is not onboarded to the Marketing Messages API, or the template could not be synchronized with it: send through the Cloud API, or complete the onboarding in WhatsApp Manager.";
 const CHECK_MEDIA: &str =
     "WhatsApp could not fetch or use the media file: check its link, type and size.";
 const SERVICE_DOWN: &str =
@@ -203,18 +235,30 @@ const MEDIA: Backoff = Backoff {
     give_up: GiveUpRule::PauseUnless(Media),
 };
 
-/// Meta asks for 4^x seconds (Meta, "Pair rate limits").
+/// Meta asks for 4^x seconds, with x = 0 after the first failure (Meta, "Pair rate limits").
 const PAIR_LIMIT: Backoff = Backoff {
     scope: ThrottleScope::Row,
-    first_seconds: 4,
+    first_seconds: 1,
     factor: 4,
     max_seconds: 4096,
     max_attempts: 8,
     give_up: GiveUpRule::Reject,
 };
 
+const DAY_SECONDS: u32 = 24 * 3600;
+
+/// After 1, 3 and 7 days. Meta asks for 24 hours at least, and limits accounts that retry too often without saying how
+/// often that is (Meta, "Per-user marketing template message limits", 30 April 2026).
+const MARKETING_LIMIT: Backoff = Backoff {
+    scope: ThrottleScope::Row,
+    first_seconds: DAY_SECONDS,
+    factor: 3,
+    max_seconds: 7 * DAY_SECONDS,
+    max_attempts: 4,
+    give_up: GiveUpRule::Reject,
+};
+
 const UNEXPLAINED: Backoff = fixed_delay(300, 2, GiveUpRule::Reject);
-const MARKETING_LIMIT: Backoff = fixed_delay(24 * 3600, 3, GiveUpRule::Reject);
 const MAINTENANCE: Backoff = campaign_delay(20, 30);
 const TEMPLATE_SYNCING: Backoff = campaign_delay(600, 12);
 const FLOW_THROTTLED: Backoff = campaign_delay(3600, 6);
@@ -244,17 +288,27 @@ fn find(code: i64) -> Option<&'static ErrorCode> {
         .find(|entry| (entry.first..=entry.last).contains(&code))
 }
 
+/// A template is paused, or WhatsApp dropped messages that it had held back (Meta, "Template pacing" and "Business
+/// portfolio pacing").
+pub const TEMPLATE_PAUSED_CODE: i64 = 132_015;
+
 /// The decision on an error code. A code that is not listed is final for the recipient, unless the API calls it
-/// transient.
+/// transient, or answers with a server error.
 pub fn classify_error(code: i64, origin: ErrorOrigin) -> ErrorClass {
-    match (find(code), origin) {
-        // The message may have been sent despite the error.
+    let entry = find(code);
+    if entry.is_none() {
+        tracing::warn!(code, "WhatsApp uses an error code that is not in the table");
+    }
+    let beside_server_error = entry.map_or(MaybeSent, |entry| entry.beside_server_error);
+    match (entry, origin) {
         (
-            Some(_),
+            _,
             ErrorOrigin::Response {
                 server_error: true, ..
             },
-        ) if code == 131000 => Unconfirmed,
+        ) if beside_server_error == MaybeSent => Unconfirmed,
+        // The whole portfolio's templates are blocked, not only this one.
+        (_, ErrorOrigin::Callback { was_held: true }) if code == TEMPLATE_PAUSED_CODE => Account,
         (Some(entry), _) => entry.class,
         (
             None,
@@ -262,13 +316,7 @@ pub fn classify_error(code: i64, origin: ErrorOrigin) -> ErrorClass {
                 transient: true, ..
             },
         ) => Retry(OUTAGE),
-        (
-            None,
-            ErrorOrigin::Response {
-                transient: false, ..
-            }
-            | ErrorOrigin::Callback,
-        ) => Recipient,
+        (None, ErrorOrigin::Response { .. } | ErrorOrigin::Callback { .. }) => Recipient,
     }
 }
 
@@ -279,32 +327,100 @@ pub fn describe_code(code: i64) -> Option<&'static str> {
 
 /// Why a campaign pauses or waits, and what the operator can do.
 pub fn explain_pause(error: &ErrorInfo) -> String {
+    let Some(code) = error.code else {
+        return format!(
+            "WhatsApp could not be reached ({}). Check the parameter GraphApiUrl and Meta's status page.",
+            error.title
+        );
+    };
+    explain(
+        code,
+        error,
+        find(code).map_or(REFUSED, |entry| entry.advice),
+    )
+}
+
+/// Why campaigns pause after WhatsApp dropped a message that it had held back.
+pub fn explain_dropped(error: &ErrorInfo) -> String {
+    explain(TEMPLATE_PAUSED_CODE, error, TEMPLATE_HELD)
+}
+
+fn explain(code: i64, error: &ErrorInfo, advice: &str) -> String {
     let details = error
         .details
         .as_deref()
         .map(|details| format!(": {details}"))
         .unwrap_or_default();
-    match error.code {
-        Some(code) => format!(
-            "WhatsApp answered with error {code}, \"{}\"{details}. {}",
-            error.title,
-            find(code).map_or(REFUSED, |entry| entry.advice)
-        ),
-        None => format!(
-            "WhatsApp could not be reached ({}). Check the parameter GraphApiUrl and Meta's status page.",
-            error.title
-        ),
-    }
+    format!(
+        "WhatsApp answered with error {code}, \"{}\"{details}. {advice}",
+        error.title
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const RESPONSE: ErrorOrigin = ErrorOrigin::Response {
+    const REFUSED_WITH_4XX: ErrorOrigin = ErrorOrigin::Response {
         server_error: false,
         transient: false,
     };
+    const REFUSED_WITH_5XX: ErrorOrigin = ErrorOrigin::Response {
+        server_error: true,
+        transient: true,
+    };
+    const FAILED: ErrorOrigin = ErrorOrigin::Callback { was_held: false };
+
+    /// What each code of Meta's documentation calls for, unless it comes with 5xx.
+    const DOCUMENTED: [(&str, &[i64]); 6] = [
+        ("token", &[0, 104, 190]),
+        (
+            "account",
+            &[
+                3, 10, 200, 250, 299, 33, 368, 131005, 131031, 131037, 131042, 131045, 131048,
+                131064, 133005, 133006, 133007, 133008, 133009, 133010, 133015, 133016, 134011,
+            ],
+        ),
+        (
+            "campaign",
+            &[
+                131051, 131055, 131063, 134100, 134102, 132015, 132016, 132068, 135000,
+            ],
+        ),
+        (
+            "recipient",
+            &[
+                130403, 130472, 130497, 131021, 131026, 131030, 131043, 131047, 131050, 131062,
+                132005, 132018, 137000,
+            ],
+        ),
+        (
+            "retry",
+            &[
+                1, 2, 4, 613, 80007, 130429, 131000, 131016, 131049, 131053, 131056, 131057,
+                132069, 133004, 134101,
+            ],
+        ),
+        (
+            "row or campaign",
+            &[100, 131008, 131009, 132000, 132001, 132007, 132008, 132012],
+        ),
+    ];
+
+    /// The codes that leave open, beside 5xx, whether the message was sent.
+    const OPEN_BESIDE_5XX: [i64; 5] = [1, 2, 131000, 131016, 133004];
+
+    fn kind(class: ErrorClass) -> &'static str {
+        match class {
+            InvalidToken => "token",
+            Account => "account",
+            Campaign => "campaign",
+            Recipient => "recipient",
+            Retry(_) => "retry",
+            RowOrCampaign(_) => "row or campaign",
+            Unconfirmed => "unconfirmed",
+        }
+    }
 
     #[test]
     fn table_lists_no_code_twice() {
@@ -319,79 +435,100 @@ mod tests {
     }
 
     #[test]
-    fn each_code_has_the_class_of_metas_documentation() {
-        for code in [0, 190, 104] {
-            assert_eq!(classify_error(code, RESPONSE), InvalidToken);
+    fn every_code_has_a_decision_beside_4xx_and_beside_5xx() {
+        for (expected, codes) in DOCUMENTED {
+            for &code in codes {
+                assert!(find(code).is_some(), "{code} is not in the table");
+                assert_eq!(
+                    kind(classify_error(code, REFUSED_WITH_4XX)),
+                    expected,
+                    "{code}"
+                );
+                assert_eq!(kind(classify_error(code, FAILED)), expected, "{code}");
+                let beside_5xx = match OPEN_BESIDE_5XX.contains(&code) {
+                    true => "unconfirmed",
+                    false => expected,
+                };
+                let with_5xx = classify_error(code, REFUSED_WITH_5XX);
+                assert_eq!(kind(with_5xx), beside_5xx, "{code}");
+            }
         }
-        for code in [
-            3, 10, 200, 299, 33, 368, 131005, 131031, 131037, 131042, 131045, 131048, 131064,
-            133005, 133016, 134011,
-        ] {
-            assert_eq!(classify_error(code, RESPONSE), Account, "{code}");
+        for entry in ERROR_CODES {
+            let is_documented = |(_, codes): &(&str, &[i64])| codes.contains(&entry.first);
+            assert!(DOCUMENTED.iter().any(is_documented), "{}", entry.first);
         }
-        for code in [
-            131051, 131055, 131063, 134100, 132015, 132016, 132068, 135000,
-        ] {
-            assert_eq!(classify_error(code, RESPONSE), Campaign, "{code}");
-        }
-        for code in [
-            130403, 130472, 130497, 131021, 131026, 131030, 131043, 131047, 131050, 131062, 132005,
-            132018, 137000,
-        ] {
-            assert_eq!(classify_error(code, RESPONSE), Recipient, "{code}");
-        }
-        for code in [
-            1, 2, 4, 613, 80007, 130429, 131016, 131049, 131053, 131056, 131057, 132069, 133004,
-            134101,
-        ] {
-            assert!(matches!(classify_error(code, RESPONSE), Retry(_)), "{code}");
-        }
+    }
+
+    #[test]
+    fn ambiguous_codes_name_the_data_that_may_be_the_cause() {
         for (code, cause) in [
             (100, Anything),
             (131009, Anything),
             (132000, Values),
             (132001, TemplateName),
+            (132008, Anything),
         ] {
-            assert_eq!(
-                classify_error(code, RESPONSE),
-                RowOrCampaign(cause),
-                "{code}"
-            );
+            let class = classify_error(code, REFUSED_WITH_4XX);
+            assert_eq!(class, RowOrCampaign(cause), "{code}");
+        }
+    }
+
+    fn backoff(code: i64) -> Backoff {
+        match classify_error(code, REFUSED_WITH_4XX) {
+            Retry(backoff) => backoff,
+            other => panic!("{code}: {other:?}"),
         }
     }
 
     #[test]
     fn only_errors_that_every_row_meets_slow_every_row() {
-        let scope = |code| match classify_error(code, RESPONSE) {
-            Retry(backoff) => backoff.scope,
-            other => panic!("{code}: {other:?}"),
-        };
-        assert_eq!(scope(130429), ThrottleScope::Slot);
-        assert_eq!(scope(131056), ThrottleScope::Row);
+        assert_eq!(backoff(130429).scope, ThrottleScope::Slot);
+        assert_eq!(backoff(131056).scope, ThrottleScope::Row);
         for code in [4, 613, 80007, 131057, 132069, 134101] {
-            assert_eq!(scope(code), ThrottleScope::Campaign, "{code}");
+            assert_eq!(backoff(code).scope, ThrottleScope::Campaign, "{code}");
         }
     }
 
     #[test]
-    fn server_error_that_may_hide_a_send_is_unconfirmed() {
-        let server_error = ErrorOrigin::Response {
-            server_error: true,
-            transient: true,
+    fn delays_are_those_that_meta_asks_for() {
+        let seconds = |code: i64, attempts: u32| -> Vec<u64> {
+            (1..=attempts)
+                .map(|attempt| backoff(code).delay_after(attempt).as_secs())
+                .collect()
         };
-        assert_eq!(classify_error(131000, server_error), Unconfirmed);
-        for origin in [RESPONSE, ErrorOrigin::Callback] {
-            assert!(matches!(classify_error(131000, origin), Retry(_)));
-        }
+        let days: Vec<u64> = seconds(131049, 3).iter().map(|s| s / 86_400).collect();
+        assert_eq!(days, [1, 3, 7]);
+        assert_eq!(backoff(131049).max_attempts, 4, "no fourth retry");
+        assert_eq!(seconds(131056, 4), [1, 4, 16, 64]);
+        assert_eq!(seconds(130429, 8), [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(seconds(131057, 2), [20, 20]);
     }
 
     #[test]
-    fn unlisted_code_is_final_unless_transient() {
-        assert_eq!(classify_error(999_999, RESPONSE), Recipient);
+    fn message_that_was_held_and_dropped_concerns_the_account() {
+        let dropped = ErrorOrigin::Callback { was_held: true };
+        assert_eq!(classify_error(TEMPLATE_PAUSED_CODE, dropped), Account);
+        assert_eq!(classify_error(131026, dropped), Recipient);
+        let text = explain_dropped(&ErrorInfo::transport("Template is Paused"));
+        assert!(
+            text.contains("132015") && text.contains("not sent again"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn unlisted_code_is_final_unless_it_is_transient_or_may_hide_a_send() {
         let transient = ErrorOrigin::Response {
             server_error: false,
             transient: true,
         };
-        assert!(matches!(classify_error(999_999, transient), Retry(_)));
+        for (origin, expected) in [
+            (REFUSED_WITH_4XX, "recipient"),
+            (FAILED, "recipient"),
+            (transient, "retry"),
+            (REFUSED_WITH_5XX, "unconfirmed"),
+        ] {
+            assert_eq!(kind(classify_error(999_999, origin)), expected);
+        }
     }
 }

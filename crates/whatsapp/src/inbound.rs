@@ -1,4 +1,4 @@
-//! What recipients send: messages, button presses, and whether they want marketing.
+//! What recipients send: messages, button presses, calls, and whether they want marketing.
 
 use campaign::delivery::outcome::Millis;
 use serde_json::Value;
@@ -111,6 +111,33 @@ fn new_phone(item: &Value) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// A call from a recipient, answered or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedCall {
+    /// The caller.
+    pub from: ContactIds,
+    /// When, in milliseconds. `None` if Meta does not say.
+    pub at: Option<Millis>,
+}
+
+/// Parses an item of `calls`. `None` unless it says that a recipient begins to call the business (Meta, "User-initiated
+/// calls"): the call's end is another item, with a later time.
+pub(crate) fn parse_call(item: &Value, value: &Value) -> Option<ReceivedCall> {
+    if item["event"] != "connect" || item["direction"] != "USER_INITIATED" {
+        return None;
+    }
+    let phone = digits(&item["from"]);
+    let user_id = text(&item["from_user_id"]);
+    let contact = find_contact(value, phone.as_deref(), user_id.as_deref());
+    Some(ReceivedCall {
+        from: ContactIds {
+            phone: phone.or_else(|| digits(&contact?["wa_id"])),
+            user_id: user_id.or_else(|| text(&contact?["user_id"])),
+        },
+        at: parse_timestamp(&item["timestamp"]),
+    })
 }
 
 /// Whether a recipient wants marketing messages.

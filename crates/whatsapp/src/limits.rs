@@ -1,5 +1,5 @@
-//! The limits of each string of a message (Meta, "Message templates", "Text messages", "Image messages"; error 132018 for
-//! white space in a parameter).
+//! The limits of each string of a message (Meta, "Message templates", "Text messages", "Image messages", "Interactive reply
+//! buttons messages", "Interactive list messages"; error 132018 for white space in a parameter).
 
 use campaign::import::value::{Limit, SharedLimit};
 use campaign::lifecycle::campaign::TemplateFacts;
@@ -10,6 +10,12 @@ use serde_json::Value;
 pub(crate) const MAX_TEXT_CHARS: usize = 4096;
 /// Characters of a caption.
 pub(crate) const MAX_CAPTION_CHARS: usize = 1024;
+/// Characters of the body of an interactive message, except for lists.
+const MAX_INTERACTIVE_BODY_CHARS: usize = 1024;
+/// Characters of the body of a list.
+const MAX_LIST_BODY_CHARS: usize = 4096;
+/// Characters of the header or the footer of an interactive message.
+const MAX_INTERACTIVE_EDGE_CHARS: usize = 60;
 const MAX_TEMPLATE_BODY_CHARS: usize = 1024;
 const MAX_TEMPLATE_HEADER_CHARS: usize = 60;
 const MAX_COUPON_CHARS: usize = 15;
@@ -33,8 +39,10 @@ fn own_limit(body: &Value, pointer: &str) -> Limit {
         Some("header") if is_text(pointer) => (MAX_TEMPLATE_HEADER_CHARS, true, false),
         Some("body") if is_text(pointer) => (MAX_TEMPLATE_BODY_CHARS, true, false),
         Some(_) if pointer.ends_with("/coupon_code") => (MAX_COUPON_CHARS, true, false),
-        _ if pointer == "/text/body" || pointer == "/interactive/body/text" => {
-            (MAX_TEXT_CHARS, false, false)
+        _ if pointer == "/text/body" => (MAX_TEXT_CHARS, false, false),
+        _ if pointer == "/interactive/body/text" => (max_interactive_body(body), false, false),
+        _ if pointer == "/interactive/header/text" || pointer == "/interactive/footer/text" => {
+            (MAX_INTERACTIVE_EDGE_CHARS, true, false)
         }
         _ if pointer.ends_with("/caption") => (MAX_CAPTION_CHARS, false, true),
         _ => (MAX_OTHER_CHARS, true, false),
@@ -45,6 +53,14 @@ fn own_limit(body: &Value, pointer: &str) -> Limit {
         single_line,
         may_be_empty,
         shared: None,
+    }
+}
+
+/// Characters of the body of this interactive message.
+pub(crate) fn max_interactive_body(message: &Value) -> usize {
+    match message.pointer("/interactive/type").and_then(Value::as_str) {
+        Some("list") => MAX_LIST_BODY_CHARS,
+        _ => MAX_INTERACTIVE_BODY_CHARS,
     }
 }
 
@@ -133,6 +149,19 @@ mod tests {
         );
         let caption = json!({"type": "image", "image": {"link": "https://x", "caption": "{{a}}"}});
         assert_eq!(check(caption, None, "").as_deref(), Ok(""));
+        let interactive = |kind| json!({"type": "interactive", "interactive": {"type": kind, "body": {"text": "{{a}}"}}});
+        let (fits, too_long) = ("x".repeat(1024), "x".repeat(1025));
+        assert_eq!(check(interactive("button"), None, &fits), Ok(fits));
+        assert_eq!(
+            check(interactive("button"), None, &too_long),
+            Err(ValueProblem::TooLong(1024))
+        );
+        assert_eq!(check(interactive("list"), None, &too_long), Ok(too_long));
+        let footer = json!({"type": "interactive", "interactive": {"footer": {"text": "{{a}}"}}});
+        assert_eq!(
+            check(footer, None, &"x".repeat(61)),
+            Err(ValueProblem::TooLong(60))
+        );
         let parameter = json!({"type": "text", "text": "{{a}}"});
         let body = template("body", parameter.clone());
         assert_eq!(check(body.clone(), None, "a\nb").as_deref(), Ok("a b"));

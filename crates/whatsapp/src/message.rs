@@ -6,7 +6,7 @@ use campaign::import::phone::Phone;
 use campaign::message::Message;
 use serde_json::{Map, Value, json};
 
-use crate::limits::{MAX_CAPTION_CHARS, MAX_TEXT_CHARS};
+use crate::limits::{MAX_CAPTION_CHARS, MAX_TEXT_CHARS, max_interactive_body};
 
 /// A message that WhatsApp would refuse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +76,17 @@ pub fn validate(message: &Value) -> Result<(), InvalidMessage> {
         "image" | "audio" | "video" | "document" | "sticker" => {
             validate_media(require_object(fields, kind, &pointer)?, &pointer)
         }
-        "location" | "interactive" => require_object(fields, kind, &pointer).map(drop),
+        "location" => require_object(fields, kind, &pointer).map(drop),
+        "interactive" => {
+            require_object(fields, kind, &pointer)?;
+            let body = message.pointer("/interactive/body/text");
+            let body = body.and_then(Value::as_str).unwrap_or_default();
+            require_at_most(
+                body,
+                max_interactive_body(message),
+                "/interactive/body/text",
+            )
+        }
         "contacts" => require_list(fields, kind, &pointer).map(drop),
         other => invalid(
             "/type",

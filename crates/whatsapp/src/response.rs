@@ -59,7 +59,8 @@ struct GraphError {
     is_transient: bool,
 }
 
-/// Parses a response. Unless it is a well-formed response of the Graph API, the send is unconfirmed.
+/// Parses a response. The send is unconfirmed unless the response is a well-formed one of the Graph API, and, if it comes
+/// with 5xx, its code says that nothing was sent.
 pub fn parse_response(response: ApiResponse<'_>) -> Outcome {
     if (200..300).contains(&response.status) {
         return parse_success(response.body)
@@ -210,6 +211,27 @@ mod tests {
             panic!("refused")
         };
         assert_eq!(refusal.error.details.as_deref(), Some("text"));
+    }
+
+    #[test]
+    fn server_error_is_unconfirmed_unless_its_code_says_that_nothing_was_sent() {
+        let class = |status, code: i64| {
+            let body = format!(r#"{{"error":{{"code":{code},"is_transient":true}}}}"#);
+            match outcome_of(status, &body) {
+                Outcome::Refused(refusal) => refusal.class,
+                other => panic!("{other:?}"),
+            }
+        };
+        for code in [1, 2, 131000, 131016, 999_999] {
+            assert_eq!(class(500, code), ErrorClass::Unconfirmed, "{code}");
+            assert_eq!(class(503, code), ErrorClass::Unconfirmed, "{code}");
+            assert!(matches!(class(400, code), ErrorClass::Retry(_)), "{code}");
+        }
+        for code in [4, 80007, 130429, 131056, 131057] {
+            assert!(matches!(class(503, code), ErrorClass::Retry(_)), "{code}");
+        }
+        assert_eq!(class(500, 134102), ErrorClass::Campaign);
+        assert_eq!(class(500, 131026), ErrorClass::Recipient);
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub enum Header {
     None,
     /// Text parameters, one at most.
     Text(Parameters),
-    /// One parameter of type `image`, `video`, `document` or `location`.
+    /// One parameter of type `image`, `video`, `document` or `location`. A `gif` is sent by the Marketing Messages API
+    /// only (Meta, "Template components": media header).
     Media(String),
 }
 
@@ -91,6 +92,11 @@ impl Template {
         })
     }
 
+    /// Whether only the Marketing Messages API can send it.
+    pub fn needs_marketing_api(&self) -> bool {
+        matches!(&self.header, Header::Media(format) if format.eq_ignore_ascii_case(GIF))
+    }
+
     /// What limits and warnings need to know of the template.
     pub fn facts(&self) -> TemplateFacts {
         TemplateFacts {
@@ -101,6 +107,9 @@ impl Template {
     }
 }
 
+/// The format of a header that the Cloud API does not send.
+const GIF: &str = "GIF";
+
 fn find_component<'v>(item: &'v Value, component_type: &str) -> Option<&'v Value> {
     let mut components = item["components"].as_array().into_iter().flatten();
     components.find(|component| component["type"] == component_type)
@@ -110,7 +119,7 @@ fn find_component<'v>(item: &'v Value, component_type: &str) -> Option<&'v Value
 fn parse_header(header: &Value, is_named: bool) -> (Header, &str) {
     let text = header["text"].as_str().unwrap_or_default();
     match header["format"].as_str().unwrap_or_default() {
-        format @ ("IMAGE" | "VIDEO" | "DOCUMENT" | "LOCATION") => {
+        format @ ("IMAGE" | "VIDEO" | "DOCUMENT" | "LOCATION" | GIF) => {
             (Header::Media(format.to_lowercase()), "")
         }
         _ => match parse_parameters(text, is_named) {

@@ -83,6 +83,14 @@ fn find_template<'t>(
             ),
         ));
     }
+    if template.needs_marketing_api() {
+        return Err(invalid(
+            "/template/name",
+            format!(
+                "template `{name}` in `{language}` has a GIF header, which only Meta's Marketing Messages API can send; use a template with an image or a video"
+            ),
+        ));
+    }
     Ok(template)
 }
 
@@ -215,6 +223,8 @@ mod tests {
             {"name": "promo", "language": "pt_BR", "status": "APPROVED", "category": "MARKETING", "parameter_format": "NAMED",
              "components": [{"type": "BODY", "text": "Oi {{nome}}, {{oferta}}"}, {"type": "HEADER", "format": "TEXT", "text": "Só hoje"}]},
             {"name": "promo", "language": "es", "status": "PAUSED", "category": "MARKETING", "components": [{"type": "BODY", "text": "Hola"}]},
+            {"name": "zoo", "language": "en", "status": "APPROVED", "category": "MARKETING",
+             "components": [{"type": "HEADER", "format": "GIF"}, {"type": "BODY", "text": "Hi"}]},
         ]);
         list.as_array()
             .expect("list")
@@ -279,6 +289,11 @@ mod tests {
                 message("promo", "es", json!([])),
                 "/template/name",
                 "is PAUSED",
+            ),
+            (
+                message("zoo", "en", json!([])),
+                "/template/name",
+                "only Meta's Marketing Messages API can send",
             ),
             (
                 message("order", "en", one.clone()),

@@ -68,6 +68,17 @@ fn describe(update: &Update) -> String {
             }
             text
         }
+        Event::Call(call) => {
+            let mut text = "call".to_owned();
+            let parts = [
+                ("from", call.from.phone.is_some()),
+                ("user_id", call.from.user_id.is_some()),
+            ];
+            for (name, _) in parts.iter().filter(|(_, is_present)| *is_present) {
+                write!(text, " +{name}").expect("text");
+            }
+            text
+        }
         Event::Preference(preference) => {
             format!(
                 "preference {}, opted out: {}",

@@ -49,7 +49,7 @@ pub struct ContactView {
     pub suppressed: bool,
     /// The history of consent, newest first; the first entry applies.
     pub consent: Vec<ConsentView>,
-    /// When the contact last wrote.
+    /// When the contact last wrote or called.
     #[schema(format = DateTime)]
     pub last_inbound_at: Option<String>,
     /// Until when the contact may be sent messages other than templates; null if that is not allowed now.

@@ -6,9 +6,13 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use campaign::import::preview::{Preview, collect_warnings};
+use campaign::delivery::outcome::Millis;
+use campaign::id::CampaignId;
+use campaign::import::preview::{DailyLimit, Preview, collect_warnings};
 use campaign::lifecycle::campaign::{Campaign, CampaignState, FileStage};
+use campaign::lifecycle::progress::{compute_progress, people_in_a_day};
 use cloud::import_queue::ImportJob;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +24,12 @@ use crate::openapi::{BodyErrors, Conflict, NotFound, RequestErrors};
 use crate::preview_view::PreviewView;
 use crate::problem::Problem;
 use crate::view::CampaignStateView;
+
+/// The latest campaigns, whose recipients count towards the account's limit.
+const COUNTED_CAMPAIGNS: i32 = 100;
+
+/// Campaigns whose counters are read at once.
+const CONCURRENT_READS: usize = 8;
 
 /// What `POST /v1/campaigns/{id}/preview` takes; an empty body stands for `{}`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -114,17 +124,39 @@ async fn ready_preview(
     campaign: &Campaign,
     preview: Preview,
 ) -> Result<PreviewView, Problem> {
-    // The preview is useful also where Meta cannot be asked; only a warning is missing then.
+    // The preview is useful also where Meta cannot be asked.
     let daily_limit = api
         .account_facts(u64::MAX / 2)
         .await
-        .ok()
-        .and_then(|facts| facts.daily_limit);
-    let warnings = collect_warnings(campaign, &preview, daily_limit);
+        .map_or(DailyLimit::Unknown, |facts| facts.daily_limit);
+    let elsewhere = match daily_limit {
+        DailyLimit::Unlimited => 0,
+        DailyLimit::People(_) | DailyLimit::Unknown => {
+            people_elsewhere(api, &campaign.id, cloud::now()).await?
+        }
+    };
+    let warnings = collect_warnings(campaign, &preview, daily_limit, elsewhere);
     Ok(PreviewView::new(
         campaign,
         preview,
         warnings,
         api.messages_per_second,
     ))
+}
+
+/// How many people the account's other campaigns message within a day, at most.
+async fn people_elsewhere(api: &Api, id: &CampaignId, now: Millis) -> Result<u64, Problem> {
+    let latest = api.campaigns.list_latest(COUNTED_CAMPAIGNS).await?;
+    let others = latest.into_iter().filter(|other| other.id != *id);
+    let people = stream::iter(others)
+        .map(|other| people_of(api, other, now))
+        .buffer_unordered(CONCURRENT_READS);
+    let people: Vec<u64> = people.try_collect().await?;
+    Ok(people.into_iter().sum())
+}
+
+async fn people_of(api: &Api, campaign: Campaign, now: Millis) -> Result<u64, cloud::Error> {
+    let counters = api.counters.sum(&campaign.id).await?;
+    let progress = compute_progress(&campaign, counters, api.messages_per_second, now);
+    Ok(people_in_a_day(&campaign, &progress, now))
 }

@@ -76,6 +76,9 @@ pub struct PreviewCounts {
     pub suppressed: u64,
     /// Rows that would be messaged.
     pub recipients: u64,
+    /// Recipients inside their 24-hour service window: they do not count towards the account's limit. Counted only with
+    /// `manual_start`.
+    pub in_service_window: u64,
     /// Numbers on the campaign's exclude list.
     pub excluded: u64,
 }
@@ -166,6 +169,7 @@ impl PreviewCounts {
             duplicates: counts.duplicates,
             suppressed: counts.suppressed,
             recipients: counts.enqueued,
+            in_service_window: preview.in_service_window,
             excluded: preview.excluded,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use campaign::delivery::outcome::Millis;
+use campaign::import::preview::DailyLimit;
 use campaign::lifecycle::campaign::TemplateFacts;
 use campaign::message::Message;
 use serde::{Deserialize, Serialize};
@@ -37,8 +38,8 @@ pub struct AccountFacts {
     pub asked_at: Millis,
     /// Every template, approved or not.
     pub templates: Vec<Template>,
-    /// How many recipients may be messaged in 24 hours; `None` for no limit.
-    pub daily_limit: Option<u64>,
+    /// How many people may be messaged in 24 hours outside of service windows.
+    pub daily_limit: DailyLimit,
 }
 
 /// Approved templates.
@@ -46,8 +47,10 @@ pub struct AccountFacts {
 pub struct TemplateList {
     /// By name and language.
     pub templates: Vec<TemplateView>,
-    /// How many recipients the account may start to message in 24 hours; null for no limit.
+    /// How many people the account may start to message in 24 hours; null for no limit, or if Meta does not say.
     pub daily_limit: Option<u64>,
+    /// Whether Meta says how many; if so, null means that there is no limit.
+    pub daily_limit_known: bool,
     /// When Meta was asked; at most ten minutes ago.
     #[schema(format = DateTime)]
     pub asked_at: String,
@@ -86,7 +89,11 @@ pub async fn list_templates(State(api): State<Arc<Api>>) -> Result<Json<Template
     templates.sort_by(|one, other| (&one.name, &one.language).cmp(&(&other.name, &other.language)));
     Ok(Json(TemplateList {
         templates,
-        daily_limit: facts.daily_limit,
+        daily_limit: match facts.daily_limit {
+            DailyLimit::People(limit) => Some(limit),
+            DailyLimit::Unlimited | DailyLimit::Unknown => None,
+        },
+        daily_limit_known: facts.daily_limit != DailyLimit::Unknown,
         asked_at: format_time(facts.asked_at),
     }))
 }
@@ -166,7 +173,7 @@ impl Api {
             .await
             .unwrap_or_else(|error| {
                 tracing::warn!("the account's limit is not known: {error}");
-                None
+                DailyLimit::Unknown
             });
         Ok(Ok(AccountFacts {
             asked_at: cloud::now(),

@@ -103,10 +103,13 @@ impl SendClients {
                     .await?;
                 Ok(result_of(SendOutcome::Rejected))
             }
-            NextAction::MarkUnconfirmed(error) => {
+            NextAction::MarkUnconfirmed { error, scope } => {
                 self.record_outcome(&pending, Transition::MarkUnconfirmed, &error)
                     .await?;
-                Ok(result_of(SendOutcome::Unconfirmed))
+                Ok(SendResult {
+                    pace_signal: pace_signal(scope),
+                    ..result_of(SendOutcome::Unconfirmed)
+                })
             }
             NextAction::Hold { error, pause } => self.record_hold(&pending, &error, pause).await,
             NextAction::Retry {
@@ -185,10 +188,7 @@ impl SendClients {
             .schedule_retry(id, pending.row.row, pending.number, not_before, error)
             .await?;
         Ok(SendResult {
-            pace_signal: match scope {
-                ThrottleScope::Slot => PaceSignal::Throttled,
-                ThrottleScope::Row | ThrottleScope::Campaign => PaceSignal::None,
-            },
+            pace_signal: pace_signal(scope),
             // If a callback settled the row in the meantime, there is nothing to retry.
             retry: is_open.then_some((not_before, pending.row)),
             outcome: Some(SendOutcome::Retried),
@@ -214,6 +214,13 @@ impl SendClients {
             Ok(secret) => secret.access_token.expose_secret() != token.expose_secret(),
             Err(_) => false,
         }
+    }
+}
+
+fn pace_signal(scope: ThrottleScope) -> PaceSignal {
+    match scope {
+        ThrottleScope::Slot => PaceSignal::Throttled,
+        ThrottleScope::Row | ThrottleScope::Campaign => PaceSignal::None,
     }
 }
 

@@ -105,7 +105,7 @@ pub enum PaceSignal {
     None,
     /// The message was accepted.
     Accepted,
-    /// The API refused it because of too much throughput.
+    /// The API refused it because of too much throughput, or has trouble itself.
     Throttled,
 }
 

@@ -1,7 +1,5 @@
 //! The first pass: reads a file to its end and sends nothing. It finds what is wrong with the file as a whole.
 
-use std::collections::HashSet;
-
 use campaign::import::header::FileProblem;
 use campaign::import::phone::CanonicalPhone;
 use campaign::import::preview::{FileFormat, Preview, PreviewBuilder};
@@ -17,7 +15,7 @@ use crate::Splitter;
 use crate::rejects::LineWriter;
 use crate::run::{ImportError, ImportRun};
 
-/// Recipients per lookup in the suppression list.
+/// Recipients per lookup in the contacts table.
 const RECIPIENTS_PER_LOOKUP: usize = 4000;
 
 /// How much of a header the preview shows.
@@ -47,7 +45,7 @@ impl Splitter {
             excluded_numbers,
             unreadable_lines,
         } = self.open_file(campaign, index, run).await?;
-        let mut suppression = SuppressionCount::new(campaign.manual_start);
+        let mut contacts = ContactCounts::new(campaign.manual_start);
         let mut preview = PreviewBuilder::default();
         let mut rejects = RejectsFile::create(self, campaign, index, &recipients).await?;
         while let Some(verdict) = recipients.next_verdict().await? {
@@ -59,7 +57,7 @@ impl Splitter {
                         .reject_line(recipients.current_record(), reject);
                     rejects.output.write(line.as_bytes()).await?;
                 }
-                RowVerdict::Usable(row) => suppression.add(self, row.to.canonical()).await?,
+                RowVerdict::Usable(row) => contacts.add(self, row.to.canonical()).await?,
                 RowVerdict::Duplicate | RowVerdict::Suppressed => {}
             }
             self.heartbeat(campaign, run).await?;
@@ -70,10 +68,12 @@ impl Splitter {
             rejects.output.finish().await?;
         }
         check_usable(counts)?;
+        contacts.look_up_pending(self).await?;
         let preview = preview.finish(Preview {
             excluded: excluded_numbers,
             excluded_unreadable: unreadable_lines,
-            counts: counts.with_suppressed(suppression.finish(self).await?),
+            counts: counts.with_suppressed(contacts.suppressed),
+            in_service_window: contacts.in_service_window,
             ..describe_file(&recipients, campaign)
         });
         self.imports.write_preview(&campaign.id, &preview).await?;
@@ -155,19 +155,22 @@ fn describe_file(recipients: &RecipientReader, campaign: &Campaign) -> Preview {
     }
 }
 
-/// Counts the recipients on the suppression list, if the operator is going to check the preview before the start.
-struct SuppressionCount {
+/// Counts the recipients on the suppression list and inside their service window, if the operator is going to check the
+/// preview before the start.
+struct ContactCounts {
     is_enabled: bool,
     pending: Vec<CanonicalPhone>,
     suppressed: u64,
+    in_service_window: u64,
 }
 
-impl SuppressionCount {
+impl ContactCounts {
     fn new(is_enabled: bool) -> Self {
         Self {
             is_enabled,
             pending: Vec::new(),
             suppressed: 0,
+            in_service_window: 0,
         }
     }
 
@@ -182,15 +185,13 @@ impl SuppressionCount {
     }
 
     async fn look_up_pending(&mut self, splitter: &Splitter) -> Result<(), Error> {
-        let suppressed: HashSet<CanonicalPhone> =
-            splitter.contacts.find_suppressed(&self.pending).await?;
-        self.suppressed += suppressed.len() as u64;
+        let states = splitter
+            .contacts
+            .find_states(&self.pending, cloud::now())
+            .await?;
+        self.suppressed += states.suppressed.len() as u64;
+        self.in_service_window += states.in_service_window;
         self.pending.clear();
         Ok(())
-    }
-
-    async fn finish(mut self, splitter: &Splitter) -> Result<u64, Error> {
-        self.look_up_pending(splitter).await?;
-        Ok(self.suppressed)
     }
 }

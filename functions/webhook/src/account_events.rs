@@ -59,9 +59,14 @@ fn affects(target: &PauseTarget, campaign: &Campaign) -> bool {
             let messages = [Some(&campaign.message), campaign.fallback.as_ref()];
             messages.into_iter().flatten().any(|message| {
                 let template = &message.body()["template"];
-                template["name"] == name.as_str()
-                    && template["language"]["code"] == language.as_str()
+                let code = template["language"]["code"].as_str().unwrap_or_default();
+                template["name"] == name.as_str() && is_same_language(code, language)
             })
         }
     }
+}
+
+/// Meta's notifications write `en-US` where messages have `en_US` (Meta, "template_category_update webhook reference").
+fn is_same_language(one: &str, other: &str) -> bool {
+    one.replace('-', "_") == other.replace('-', "_")
 }

@@ -6,9 +6,12 @@ use campaign::contacts::contact::{ConsentEvent, ConsentSource};
 use campaign::delivery::outcome::{
     ErrorClass, ErrorInfo, GiveUpRule, Millis, NextAction, Outcome, Refusal, next_action,
 };
+use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
-use tracing::instrument;
-use whatsapp::error_code::{ErrorOrigin, classify_error, explain_pause};
+use tracing::{error, instrument};
+use whatsapp::error_code::{
+    ErrorOrigin, TEMPLATE_PAUSED_CODE, classify_error, explain_dropped, explain_pause,
+};
 use whatsapp::message;
 
 use crate::Webhook;
@@ -21,9 +24,13 @@ const CAMPAIGN_MAX_AGE: Duration = Duration::from_secs(5);
 /// The recipient stopped marketing messages in WhatsApp itself (Meta, "Cloud API error codes").
 const MARKETING_OPT_OUT_CODE: i64 = 131_050;
 
+/// The `message_status` of a message that WhatsApp accepted and holds back for now (Meta, "Template pacing").
+const HELD: &str = "held_for_quality_assessment";
+
 impl Webhook {
     /// Acts on a failure. Requeues the row if a later attempt may succeed and the operator chose that. Pauses the campaign
-    /// if every other row would fail, too. Records an opt-out if the recipient stopped marketing messages.
+    /// if every other row would fail, too. Records an opt-out if the recipient stopped marketing messages. A row that was
+    /// held and then dropped is not requeued: it would meet the same judgement.
     #[instrument(skip_all, fields(
         campaign.id = %row.correlation_id.campaign,
         row = row.correlation_id.row,
@@ -50,22 +57,39 @@ impl Webhook {
         else {
             return Ok(());
         };
-        match failure_action(&campaign, id.attempt, code, error) {
+        let was_held = code == TEMPLATE_PAUSED_CODE && self.was_held(row).await?;
+        match failure_action(&campaign, id.attempt, code, was_held, error) {
             NextAction::Retry { not_before, .. } => {
                 self.requeue_undelivered(&campaign, row, not_before).await
             }
             NextAction::Hold { pause, error } => {
                 if is_newer(&campaign, at) {
+                    let reason = match was_held {
+                        true => explain_dropped(&error),
+                        false => explain_pause(&error),
+                    };
                     self.campaign_cache
-                        .pause(&campaign.id, pause, &explain_pause(&error))
+                        .pause(&campaign.id, pause, &reason)
                         .await?;
+                }
+                if was_held {
+                    return Ok(());
                 }
                 self.requeue_undelivered(&campaign, row, cloud::now()).await
             }
-            NextAction::Accept(_) | NextAction::Reject(_) | NextAction::MarkUnconfirmed(_) => {
+            NextAction::Accept(_) | NextAction::Reject(_) | NextAction::MarkUnconfirmed { .. } => {
                 Ok(())
             }
         }
+    }
+
+    /// Whether WhatsApp accepted the row's message only to hold it back.
+    async fn was_held(&self, row: &RowStatusUpdate) -> Result<bool, cloud::Error> {
+        let id = &row.correlation_id;
+        let stored = self.ledger.get_row(&id.campaign, id.row).await?;
+        Ok(stored.is_some_and(|stored| {
+            stored.attempt == id.attempt && stored.message_status.as_deref() == Some(HELD)
+        }))
     }
 
     /// Requeues the row if the operator chose to retry undelivered messages and the campaign's time has not run out.
@@ -95,9 +119,15 @@ impl Webhook {
         at: Millis,
         error: &ErrorInfo,
     ) -> Result<(), cloud::Error> {
-        let phone = row.recipient.phone.as_deref().and_then(parse_phone);
+        let phone = match row.recipient.phone.as_deref().and_then(parse_phone) {
+            Some(phone) => Some(phone),
+            None => self.row_phone(row).await?,
+        };
         let user_id = row.recipient.user_id.as_deref();
         let Some(key) = self.contacts.resolve_key(phone, user_id).await? else {
+            error!(
+                "a recipient stopped marketing, but neither the callback nor the row names the number"
+            );
             return Ok(());
         };
         let opt_out = ConsentEvent {
@@ -108,12 +138,25 @@ impl Webhook {
         };
         self.contacts.record_consent(&key, opt_out).await.map(drop)
     }
+
+    /// The number that the row was sent to: since 2026 a callback may name no recipient.
+    async fn row_phone(&self, row: &RowStatusUpdate) -> Result<Option<Phone>, cloud::Error> {
+        let id = &row.correlation_id;
+        let stored = self.ledger.get_row(&id.campaign, id.row).await?;
+        Ok(stored.and_then(|stored| parse_phone(stored.wa_id.as_deref()?)))
+    }
 }
 
 /// What to do after a failure. If the operator wants no retries, the rule for giving up applies at once where it would
 /// pause the campaign: every other row would fail in the same way.
-fn failure_action(campaign: &Campaign, attempt: u32, code: i64, error: &ErrorInfo) -> NextAction {
-    let class = classify_error(code, ErrorOrigin::Callback);
+fn failure_action(
+    campaign: &Campaign,
+    attempt: u32,
+    code: i64,
+    was_held: bool,
+    error: &ErrorInfo,
+) -> NextAction {
+    let class = classify_error(code, ErrorOrigin::Callback { was_held });
     let attempt = match class {
         ErrorClass::Retry(backoff)
             if !campaign.policy.retry_undelivered

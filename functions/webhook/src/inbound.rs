@@ -1,4 +1,4 @@
-//! Messages of recipients: their consent, the service window, the inbox, automatic replies.
+//! Messages and calls of recipients: their consent, the service window, the inbox, automatic replies.
 
 use campaign::contacts::consent::ConsentIntent;
 use campaign::contacts::contact::{
@@ -15,7 +15,7 @@ use tracing::field::{Empty, display};
 use tracing::{Span, instrument, warn};
 use whatsapp::callback::{parse_stored_status, status_keys};
 use whatsapp::contact::ContactIds;
-use whatsapp::inbound::{MarketingPreference, ReceivedMessage};
+use whatsapp::inbound::{MarketingPreference, ReceivedCall, ReceivedMessage};
 
 use crate::Webhook;
 
@@ -62,6 +62,17 @@ impl Webhook {
                 .await?;
         }
         Ok(effective_at)
+    }
+
+    /// Opens the service window: a call opens it as a message does (Meta, "Send messages: customer service windows").
+    pub(crate) async fn on_call(&self, call: &ReceivedCall, now: Millis) -> Result<(), Error> {
+        let ContactIds { phone, user_id } = &call.from;
+        let phone = phone.as_deref().and_then(parse_phone);
+        let Some(key) = self.contacts.resolve_key(phone, user_id.as_deref()).await? else {
+            return Ok(());
+        };
+        let at = call.at.unwrap_or(now);
+        self.contacts.record_inbound(&key, at, now).await.map(drop)
     }
 
     /// Applies a change in WhatsApp's own settings. Returns when an opt-out in it takes effect.

@@ -13,7 +13,7 @@
 //!
 //! - `updates`: the updates of a POST, stored and applied
 //! - `row_statuses`: the statuses of a POST by row; `failures`: messages that were accepted and then not delivered
-//! - `inbound`: messages of recipients: consent, the service window, the inbox; `replies`: automatic replies
+//! - `inbound`: messages and calls of recipients: consent, the service window, the inbox; `replies`: automatic replies
 //! - `account_events`: templates, the phone number, the account
 
 mod account_events;

@@ -57,6 +57,10 @@ impl Webhook {
                 let raw = update.raw["message"].to_string();
                 self.on_message(message, &raw, now).await
             }
+            Event::Call(call) => {
+                self.on_call(call, now).await?;
+                Ok(None)
+            }
             Event::Preference(preference) => self.on_preference(preference, now).await,
             Event::Account(notification) => {
                 self.on_account_event(&update.key, notification, now)

@@ -91,8 +91,12 @@ fn status_sequence(
     behavior: Option<Behavior>,
     read_share: f64,
 ) -> Vec<(&'static str, Option<i64>)> {
-    if let Some(Behavior::FailInCallback(code)) = behavior {
-        return vec![("sent", None), ("failed", Some(code))];
+    match behavior {
+        Some(Behavior::FailInCallback(code)) => {
+            return vec![("sent", None), ("failed", Some(code))];
+        }
+        Some(Behavior::HeldThenDropped) => return vec![("failed", Some(132015))],
+        _ => {}
     }
     let mut sequence = vec![("sent", None), ("delivered", None)];
     if behavior != Some(Behavior::NeverRead) && rand::random::<f64>() < read_share {

@@ -2,16 +2,21 @@
 
 use Behavior::{
     AcceptThenDrop, AcceptWithServerError, BadGateway, DropConnection, FailInCallback,
-    HeldForQuality, NeverRead, Refuse, RefuseTwice,
+    HeldForQuality, HeldThenDropped, NeverRead, Refuse, RefuseTwice, RefuseTwiceWithServerError,
+    RefuseWithServerError,
 };
 
 /// How a send to a magic number ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behavior {
-    /// Refused in the response, each time.
+    /// Refused in the response, each time, with the HTTP status that Meta documents for the code.
     Refuse(i64),
-    /// Refused in the response the first two times, then accepted.
+    /// Refused with 4xx the first two times, then accepted.
     RefuseTwice(i64),
+    /// Refused with 5xx, each time.
+    RefuseWithServerError(i64),
+    /// Refused with 5xx the first two times, then accepted.
+    RefuseTwiceWithServerError(i64),
     /// Accepted, then reported `failed`.
     FailInCallback(i64),
     /// Accepted, but the connection breaks within the response.
@@ -20,10 +25,12 @@ pub enum Behavior {
     DropConnection,
     /// HTTP 502 in plain text, not accepted.
     BadGateway,
-    /// Accepted, but answered with HTTP 500 and code 131000.
-    AcceptWithServerError,
+    /// Accepted, but answered with 5xx and this code.
+    AcceptWithServerError(i64),
     /// Accepted with `held_for_quality_assessment`.
     HeldForQuality,
+    /// Accepted with `held_for_quality_assessment`, then reported `failed` with 132015.
+    HeldThenDropped,
     /// Accepted and delivered, never read.
     NeverRead,
     /// Not accepted, and no response for longer than any client waits.
@@ -37,7 +44,7 @@ pub enum Behavior {
 /// The faults that the setting `fault_share` draws from.
 pub const RANDOM_FAULTS: [Behavior; 9] = [
     BadGateway,
-    AcceptWithServerError,
+    AcceptWithServerError(131000),
     DropConnection,
     AcceptThenDrop,
     Behavior::TimeOut,
@@ -52,7 +59,7 @@ pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
     (1, AcceptThenDrop),
     (2, DropConnection),
     (3, BadGateway),
-    (4, AcceptWithServerError),
+    (4, AcceptWithServerError(131000)),
     (5, HeldForQuality),
     (6, NeverRead),
     // Retried, soon or later.
@@ -81,6 +88,7 @@ pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
     (32, Refuse(131009)),
     (33, Refuse(132000)),
     (34, Refuse(132012)),
+    (35, Refuse(132008)),
     // The campaign.
     (40, Refuse(132001)),
     (41, Refuse(132007)),
@@ -90,6 +98,7 @@ pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
     (45, Refuse(131051)),
     (46, Refuse(135000)),
     (47, Refuse(134100)),
+    (48, Refuse(134102)),
     // The account.
     (50, Refuse(190)),
     (51, Refuse(10)),
@@ -109,6 +118,21 @@ pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
     (64, FailInCallback(131053)),
     (65, FailInCallback(130472)),
     (66, FailInCallback(131043)),
+    (67, HeldThenDropped),
+    // 5xx whose code does not say whether the message was sent.
+    (70, RefuseWithServerError(131016)),
+    (71, AcceptWithServerError(131016)),
+    (72, RefuseWithServerError(2)),
+    (73, AcceptWithServerError(2)),
+    (74, RefuseWithServerError(999_999)),
+    // 5xx whose code says that it was not.
+    (80, RefuseTwiceWithServerError(130429)),
+    (81, RefuseTwiceWithServerError(131056)),
+    (82, RefuseWithServerError(131057)),
+    (83, RefuseWithServerError(80007)),
+    (84, RefuseWithServerError(131026)),
+    (85, RefuseWithServerError(132000)),
+    (86, RefuseWithServerError(131045)),
 ];
 
 /// The behavior of a number, if it is a magic one. `to` with or without `+`.

@@ -11,7 +11,7 @@ use crate::callback_queue::{AcceptedMessage, CallbackQueue};
 use crate::limits::Limits;
 use crate::magic_numbers::{self, Behavior};
 use crate::post_stats::PostStats;
-use crate::send::{ResponseBody, SendRequest, SendResponse};
+use crate::send::{self, ResponseBody, SendRequest, SendResponse};
 use crate::settings::Settings;
 use crate::validation::{self, ApiError};
 
@@ -31,16 +31,21 @@ pub(crate) struct Model {
     accepted_messages: u64,
 }
 
+/// The details of an error that a magic number triggers.
+const MAGIC_NUMBER: &str = "a magic number";
+
 /// Why a message was not accepted.
 enum Failure {
-    Refused(ApiError),
+    /// The API's error, and the HTTP status that it comes with.
+    Refused(ApiError, u16),
     /// HTTP status and body of a response that the API did not write.
     NotFromApi(u16, ResponseBody),
 }
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        Failure::Refused(error)
+        let status = send::documented_status(error.code);
+        Failure::Refused(error, status)
     }
 }
 
@@ -76,9 +81,9 @@ impl Model {
                 let body = self.accept(to, callback_data, behavior, answered_at, started_at_ms);
                 SendResponse::accepted(body, behavior, latency)
             }
-            Err(Failure::Refused(error)) => {
+            Err(Failure::Refused(error, status)) => {
                 code = Some(error.code);
-                SendResponse::refused(&error, latency)
+                SendResponse::refused(&error, status, latency)
             }
             Err(Failure::NotFromApi(status, body)) => {
                 SendResponse::not_from_api(status, body, latency)
@@ -120,11 +125,15 @@ impl Model {
         if let Some(code) = settings.refuse {
             return Err(refusal(code, "every call is refused"));
         }
+        let is_early = self.call_log.calls_for_row(row) < 2;
         match magic_numbers::behavior_of(to).or_else(|| random_fault(settings.fault_share)) {
-            Some(Behavior::Refuse(code)) => Err(refusal(code, "a magic number")),
-            Some(Behavior::RefuseTwice(code)) if self.call_log.calls_for_row(row) < 2 => {
-                Err(refusal(code, "a magic number"))
+            Some(Behavior::Refuse(code)) => Err(refusal(code, MAGIC_NUMBER)),
+            Some(Behavior::RefuseTwice(code)) if is_early => {
+                let status = send::client_error_status(code);
+                Err(Failure::Refused(api_error(code, MAGIC_NUMBER), status))
             }
+            Some(Behavior::RefuseTwiceWithServerError(code)) if is_early => Err(server_error(code)),
+            Some(Behavior::RefuseWithServerError(code)) => Err(server_error(code)),
             Some(Behavior::TimeOut) => Err(Failure::NotFromApi(200, ResponseBody::NoResponse)),
             Some(Behavior::DropConnection) => {
                 Err(Failure::NotFromApi(200, ResponseBody::Truncated))
@@ -158,7 +167,9 @@ impl Model {
         self.callback_queue
             .schedule(&self.settings, message, started_at_ms);
         let message_status = match behavior {
-            Some(Behavior::HeldForQuality) => "held_for_quality_assessment",
+            Some(Behavior::HeldForQuality | Behavior::HeldThenDropped) => {
+                "held_for_quality_assessment"
+            }
             _ => "accepted",
         };
         let mut contact = json!({"input": to, "wa_id": wa_id});
@@ -178,9 +189,21 @@ fn random_fault(share: f64) -> Option<Behavior> {
     (rand::random::<f64>() < share).then(|| faults[rand::random_range(0..faults.len())])
 }
 
+/// With the documented status.
 fn refusal(code: i64, details: &str) -> Failure {
-    Failure::Refused(ApiError {
+    api_error(code, details).into()
+}
+
+fn server_error(code: i64) -> Failure {
+    Failure::Refused(
+        api_error(code, MAGIC_NUMBER),
+        send::server_error_status(code),
+    )
+}
+
+fn api_error(code: i64, details: &str) -> ApiError {
+    ApiError {
         code,
         details: details.to_owned(),
-    })
+    }
 }

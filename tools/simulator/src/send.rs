@@ -75,29 +75,19 @@ impl SendResponse {
             Some(Behavior::AcceptThenDrop) => ok(ResponseBody::Truncated, latency),
             Some(Behavior::AcceptThenTimeOut) => ok(ResponseBody::NoResponse, NO_RESPONSE_DELAY),
             Some(Behavior::RespondSlowly) => ok(ResponseBody::Json(body), SLOW_RESPONSE_DELAY),
-            Some(Behavior::AcceptWithServerError) => {
+            Some(Behavior::AcceptWithServerError(code)) => {
                 let error = ApiError {
-                    code: 131000,
+                    code,
                     details: "Something went wrong".into(),
                 };
-                Self {
-                    status: 500,
-                    ..Self::refused(&error, latency)
-                }
+                Self::refused(&error, server_error_status(code), latency)
             }
             _ => ok(ResponseBody::Json(body), latency),
         }
     }
 
     /// An error of the API.
-    pub(crate) fn refused(error: &ApiError, latency: Duration) -> Self {
-        let status = match error.code {
-            190 => 401,
-            10 | 131005 | 368 | 131031 => 403,
-            1 | 2 | 131000 | 131016 | 131057 | 133004 => 500,
-            4 | 80007 | 130429 | 131048 | 131056 => 429,
-            _ => 400,
-        };
+    pub(crate) fn refused(error: &ApiError, status: u16, latency: Duration) -> Self {
         let body = json!({"error": {
             "message": format!("(#{}) {}", error.code, error.details), "type": "OAuthException", "code": error.code,
             "error_data": {"messaging_product": "whatsapp", "details": error.details}, "fbtrace_id": "Asimulated",
@@ -108,4 +98,29 @@ impl SendResponse {
             delay: latency,
         }
     }
+}
+
+/// The HTTP status that Meta documents for a code ("Cloud API error codes" of 2024, "Marketing Messages API for WhatsApp
+/// error codes"); 429 for limits, as it has been seen.
+pub(crate) fn documented_status(code: i64) -> u16 {
+    match code {
+        0 | 104 | 190 => 401,
+        10 | 200..=299 | 368 | 130497 | 131005 | 131031 => 403,
+        132001 | 134011 => 404,
+        4 | 80007 | 130429 | 131048 | 131056 => 429,
+        3 | 131000 | 131016 | 131045 | 131057 | 134102 => 500,
+        2 | 133004 => 503,
+        _ => 400,
+    }
+}
+
+/// The documented status, or 400 if that is 5xx.
+pub(crate) fn client_error_status(code: i64) -> u16 {
+    let status = documented_status(code);
+    if status < 500 { status } else { 400 }
+}
+
+/// The documented status, or 500 if that is 4xx.
+pub(crate) fn server_error_status(code: i64) -> u16 {
+    documented_status(code).max(500)
 }

@@ -215,6 +215,26 @@ mod tests {
     }
 
     #[test]
+    fn error_comes_with_its_documented_status_or_with_the_status_of_its_number() {
+        let state = State::new(Settings::default());
+        for (number, expected) in [
+            // 2 and 131016, as a client error, so that Crier retries them.
+            ("+12025550110", 400),
+            ("+12025550111", 400),
+            ("+12025550118", 500),
+            ("+12025550170", 500),
+            ("+12025550172", 503),
+            ("+12025550173", 503),
+            ("+12025550180", 500),
+            ("+12025550184", 500),
+        ] {
+            assert_eq!(send(&state, number, 1).status, expected, "{number}");
+        }
+        let accepted = state.calls().iter().filter(|call| call.accepted).count();
+        assert_eq!(accepted, 1, "0173 is accepted in spite of the answer");
+    }
+
+    #[test]
     fn setting_refuse_refuses_every_call() {
         let state = State::new(Settings {
             refuse: Some(131042),

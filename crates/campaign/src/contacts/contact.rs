@@ -6,7 +6,7 @@ use crate::delivery::outcome::Millis;
 use crate::id::{CampaignId, RowNumber};
 use crate::import::phone::Phone;
 
-/// How long a recipient who wrote may be sent free-form messages (Meta, "Customer service windows").
+/// How long a recipient who wrote or called may be sent free-form messages (Meta, "Customer service windows").
 const SERVICE_WINDOW_MS: Millis = 24 * 3_600_000;
 
 /// A message that is sent later than this before the window's end may arrive after it.
@@ -39,7 +39,7 @@ pub struct Contact {
     /// Opt-outs and opt-ins, oldest first.
     #[serde(default)]
     pub consent: Vec<ConsentEvent>,
-    /// When the recipient last wrote.
+    /// When the recipient last wrote or called.
     #[serde(default)]
     pub last_inbound_at: Option<Millis>,
     /// The state of the erasure of the recipient's data, if one was requested.

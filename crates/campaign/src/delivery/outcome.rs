@@ -165,7 +165,12 @@ pub enum NextAction {
         pause: PauseScope,
     },
     /// Record that the message may have been sent.
-    MarkUnconfirmed(ErrorInfo),
+    MarkUnconfirmed {
+        /// Why.
+        error: ErrorInfo,
+        /// What slows down.
+        scope: ThrottleScope,
+    },
 }
 
 /// What a refusal pauses.
@@ -220,7 +225,10 @@ const NOT_SENT_BACKOFF: Backoff = Backoff {
 pub fn next_action(outcome: Outcome, context: RetryContext) -> NextAction {
     match outcome {
         Outcome::Accepted(acceptance) => NextAction::Accept(acceptance),
-        Outcome::Unconfirmed(error) => NextAction::MarkUnconfirmed(error),
+        Outcome::Unconfirmed(error) => NextAction::MarkUnconfirmed {
+            error,
+            scope: ThrottleScope::Row,
+        },
         Outcome::NotSent(error) => schedule_retry(NOT_SENT_BACKOFF, None, error, context),
         Outcome::Refused(refusal) => after_refusal(refusal, context),
     }
@@ -245,7 +253,11 @@ fn after_refusal(refusal: Refusal, context: RetryContext) -> NextAction {
         ErrorClass::RowOrCampaign(_) => {
             schedule_retry(AMBIGUOUS_BACKOFF, retry_after, error, context)
         }
-        ErrorClass::Unconfirmed => NextAction::MarkUnconfirmed(error),
+        // The API has trouble: sends at full pace would only leave more rows unconfirmed.
+        ErrorClass::Unconfirmed => NextAction::MarkUnconfirmed {
+            error,
+            scope: ThrottleScope::Slot,
+        },
     }
 }
 
@@ -331,6 +343,13 @@ mod tests {
         })
     }
 
+    fn unconfirmed_scope(action: NextAction) -> Option<ThrottleScope> {
+        match action {
+            NextAction::MarkUnconfirmed { scope, .. } => Some(scope),
+            _ => None,
+        }
+    }
+
     const BACKOFF: Backoff = Backoff {
         scope: ThrottleScope::Row,
         first_seconds: 2,
@@ -401,7 +420,9 @@ mod tests {
         ) {
             let context = RetryContext { jitter, ..context(attempt, has_acceptance) };
             let unconfirmed = next_action(Outcome::Unconfirmed(ErrorInfo::default()), context);
-            prop_assert!(matches!(unconfirmed, NextAction::MarkUnconfirmed(_)));
+            prop_assert_eq!(unconfirmed_scope(unconfirmed), Some(ThrottleScope::Row));
+            let server_error = next_action(refusal_of(ErrorClass::Unconfirmed), context);
+            prop_assert_eq!(unconfirmed_scope(server_error), Some(ThrottleScope::Slot));
             let backoff = Backoff { max_attempts, give_up: GiveUpRule::Reject, ..BACKOFF };
             match next_action(refusal_of(ErrorClass::Retry(backoff)), context) {
                 NextAction::Retry { not_before, .. } => {

@@ -29,7 +29,7 @@ pub enum RequeueDecision {
 pub enum SkipReason {
     /// The recipient is on the suppression list.
     Suppressed,
-    /// The message is free-form, and the recipient has not written within 24 hours.
+    /// The message is free-form, and the recipient has neither written nor called within 24 hours.
     OutsideServiceWindow,
     /// The campaign was cancelled.
     Cancelled,
@@ -43,7 +43,7 @@ impl SkipReason {
         match self {
             SkipReason::Suppressed => "suppressed: on the suppression list",
             SkipReason::OutsideServiceWindow => {
-                "outside_service_window: the recipient has not written within the last 24 hours, and the message is not a template"
+                "outside_service_window: the recipient has neither written nor called within the last 24 hours, and the message is not a template"
             }
             SkipReason::Cancelled => "cancelled: the operator cancelled the campaign",
             SkipReason::Expired => "expired: the campaign's schedule (not_after) has ended",

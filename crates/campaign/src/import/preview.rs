@@ -8,7 +8,7 @@ use crate::delivery::batch::Row;
 use crate::id::RowNumber;
 use crate::import::phone::Phone;
 use crate::import::row::{ImportCounts, Reject, RejectReason, RowVerdict};
-use crate::lifecycle::campaign::Campaign;
+use crate::lifecycle::campaign::{Campaign, MessageChoice};
 
 /// How many usable rows are shown.
 const SAMPLE_ROWS: usize = 5;
@@ -51,7 +51,27 @@ pub struct Preview {
     pub excluded: u64,
     /// How many lines of the exclude list have no readable number.
     pub excluded_unreadable: u64,
+    /// How many recipients are inside their service window: they do not count towards the account's limit. Known only
+    /// if the operator checks the preview before the start.
+    #[serde(default)]
+    pub in_service_window: u64,
 }
+
+/// How many people the account may message in 24 hours outside of service windows (Meta, "Messaging limits").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DailyLimit {
+    /// This many.
+    People(u64),
+    /// As many as there are.
+    Unlimited,
+    /// Meta does not say.
+    #[default]
+    Unknown,
+}
+
+/// The limit of new accounts.
+const LOWEST_DAILY_LIMIT: u64 = 250;
 
 /// How a file was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,16 +178,20 @@ impl PreviewBuilder {
     }
 }
 
-/// What the operator should know before the campaign starts. `daily_limit` is how many recipients the account
-/// may begin to message in 24 hours.
+/// What the operator should know before the campaign starts. `elsewhere` is how many people other campaigns message in
+/// these 24 hours.
 pub fn collect_warnings(
     campaign: &Campaign,
     preview: &Preview,
-    daily_limit: Option<u64>,
+    daily_limit: DailyLimit,
+    elsewhere: u64,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(warn_of_us_marketing(campaign, preview));
-    warnings.extend(warn_of_daily_limit(preview, daily_limit));
+    // Without a message for people outside of their window, nobody counts.
+    if campaign.message_choice(false) != MessageChoice::Nothing {
+        warnings.extend(warn_of_daily_limit(preview, daily_limit, elsewhere));
+    }
     warnings.extend(warn_of_rejects(preview.counts));
     for name in &preview.repeated {
         warnings.push(format!(
@@ -203,13 +227,28 @@ fn warn_of_us_marketing(campaign: &Campaign, preview: &Preview) -> Option<String
     })
 }
 
-fn warn_of_daily_limit(preview: &Preview, daily_limit: Option<u64>) -> Option<String> {
-    let (limit, recipients) = (daily_limit?, preview.counts.enqueued);
-    (recipients > limit).then(|| {
-        format!(
-            "{recipients} recipients are more than the {limit} people your account may begin to message in 24 hours: WhatsApp will refuse the others. Send in parts, or have the limit raised."
-        )
-    })
+fn warn_of_daily_limit(
+    preview: &Preview,
+    daily_limit: DailyLimit,
+    elsewhere: u64,
+) -> Option<String> {
+    let recipients = preview.counts.enqueued;
+    let outside = recipients.saturating_sub(preview.in_service_window);
+    let people = match elsewhere {
+        0 => format!("{outside} recipients outside of their service window are"),
+        _ => format!(
+            "{outside} recipients outside of their service window, and up to {elsewhere} of other campaigns, are"
+        ),
+    };
+    match daily_limit {
+        DailyLimit::People(limit) if outside + elsewhere > limit => Some(format!(
+            "{people} more than the {limit} people your account may begin to message in 24 hours: WhatsApp will not deliver to the others. Send in parts, or have the limit raised."
+        )),
+        DailyLimit::Unknown if outside + elsewhere > LOWEST_DAILY_LIMIT => Some(format!(
+            "Meta does not say how many people your account may begin to message in 24 hours. {people} more than the {LOWEST_DAILY_LIMIT} of new accounts: check the limit in WhatsApp Manager."
+        )),
+        DailyLimit::People(_) | DailyLimit::Unlimited | DailyLimit::Unknown => None,
+    }
 }
 
 /// Warns if more than a fifth of the rows cannot be used.
@@ -311,7 +350,7 @@ mod tests {
         };
         preview.format.encoding = "UTF-8".into();
         assert_eq!(
-            collect_warnings(&campaign, &preview, Some(1000)),
+            collect_warnings(&campaign, &preview, DailyLimit::People(1000), 0),
             Vec::<String>::new()
         );
         campaign.template = Some(TemplateFacts {
@@ -321,7 +360,7 @@ mod tests {
         preview.excluded_unreadable = 2;
         preview.repeated = vec!["name".into()];
         preview.counts.rejected = 201;
-        let warnings = collect_warnings(&campaign, &preview, Some(250));
+        let warnings = collect_warnings(&campaign, &preview, DailyLimit::People(250), 0);
         for (warning, words) in warnings.iter().zip([
             "12 recipients have US",
             "250 people",
@@ -332,5 +371,30 @@ mod tests {
             assert!(warning.contains(words), "{warning}");
         }
         assert_eq!(warnings.len(), 5);
+    }
+
+    #[test]
+    fn daily_limit_counts_people_outside_of_their_window_in_all_campaigns() {
+        let warning = |recipients, in_service_window, limit, elsewhere| {
+            let preview = Preview {
+                counts: ImportCounts {
+                    enqueued: recipients,
+                    ..ImportCounts::default()
+                },
+                in_service_window,
+                ..Preview::default()
+            };
+            warn_of_daily_limit(&preview, limit, elsewhere)
+        };
+        let limit = DailyLimit::People(2000);
+        assert_eq!(warning(2000, 0, limit, 0), None);
+        assert_eq!(warning(2500, 500, limit, 0), None, "500 do not count");
+        assert_eq!(warning(1500, 0, limit, 500), None);
+        let above = warning(2000, 0, limit, 1).expect("2,001 people");
+        assert!(above.contains("up to 1 of other campaigns"), "{above}");
+        assert_eq!(warning(1_000_000, 0, DailyLimit::Unlimited, 9), None);
+        assert_eq!(warning(250, 0, DailyLimit::Unknown, 0), None);
+        let unknown = warning(251, 0, DailyLimit::Unknown, 0).expect("no limit is known");
+        assert!(unknown.starts_with("Meta does not say"), "{unknown}");
     }
 }

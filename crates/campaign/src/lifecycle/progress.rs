@@ -75,6 +75,25 @@ pub fn compute_progress(
     }
 }
 
+/// The time over which Meta counts people (Meta, "Messaging limits").
+const DAY_MS: Millis = 24 * 3_600_000;
+
+/// How many people a campaign messages within the 24 hours around `now`, at most: those it messaged, and those it is
+/// going to message. People inside a service window, and in several campaigns, are not told apart, so they count.
+pub fn people_in_a_day(campaign: &Campaign, progress: &Progress, now: Millis) -> u64 {
+    let counters = &progress.counters;
+    let is_recent = counters.last_attempt_at.is_some_and(|at| at + DAY_MS > now);
+    let messaged = match is_recent {
+        true => counters.accepted + counters.unconfirmed,
+        false => 0,
+    };
+    let to_come = match disposition(campaign, now) {
+        Disposition::Send => progress.open,
+        Disposition::Skip(_) | Disposition::Wait => 0,
+    };
+    u64::try_from(messaged + to_come).unwrap_or_default()
+}
+
 /// Unconfirmed rows that are sent again after their timeout, unless a callback settles them before. There are none where
 /// the campaign will not send again: those rows stay unconfirmed.
 pub fn open_unconfirmed(campaign: &Campaign, counters: &Counters, now: Millis) -> i64 {
@@ -131,6 +150,28 @@ mod tests {
         );
         counters.final_unconfirmed = 1;
         assert!(compute_progress(&resending, counters, 40, 0).finished);
+    }
+
+    #[test]
+    fn people_of_a_day_are_those_who_were_and_will_be_messaged() {
+        let now = 10 * DAY_MS;
+        // 90 rows: 60 were messaged, 30 wait.
+        let people = |state, last_attempt_at| {
+            let campaign = campaign(state);
+            let counters = Counters {
+                accepted: 55,
+                unconfirmed: 5,
+                last_attempt_at,
+                ..Counters::default()
+            };
+            let progress = compute_progress(&campaign, counters, 40, now);
+            people_in_a_day(&campaign, &progress, now)
+        };
+        let an_hour_ago = Some(now - 3_600_000);
+        assert_eq!(people(CampaignState::Sending, an_hour_ago), 90);
+        assert_eq!(people(CampaignState::Paused, an_hour_ago), 60);
+        assert_eq!(people(CampaignState::Paused, Some(now - DAY_MS)), 0);
+        assert_eq!(people(CampaignState::Cancelled, an_hour_ago), 60);
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl System {
         let transition = match response.next_action(attempt) {
             NextAction::Accept(_) => Transition::Accept,
             NextAction::Reject(_) => Transition::Reject,
-            NextAction::MarkUnconfirmed(_) => Transition::MarkUnconfirmed,
+            NextAction::MarkUnconfirmed { .. } => Transition::MarkUnconfirmed,
             NextAction::Retry { .. } => Transition::Retry,
             NextAction::Hold { .. } => {
                 if self.campaign == Phase::Sending {
