@@ -1,5 +1,5 @@
 //! Checks of Crier's guarantees that take longer than tests: a million sends below the ceiling, every state of the
-//! protocol, and broadcasts in chaos on the deployed whole.
+//! protocol, and broadcasts on the deployed whole, in chaos and with throttled tables.
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -23,6 +23,8 @@ enum Part {
     Ledger,
     /// Broadcasts in chaos
     Chaos,
+    /// A broadcast while DynamoDB refuses writes
+    Throttling,
 }
 
 /// Runs them, the quick ones first.
@@ -56,6 +58,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if wanted(Part::Chaos) {
         chaos::run()?;
+    }
+    if wanted(Part::Throttling) {
+        chaos::run_throttled()?;
     }
     Ok(())
 }
