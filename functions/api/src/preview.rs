@@ -1,8 +1,5 @@
 //! The preview: what a file would send, before anything is sent.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,6 +7,7 @@ use campaign::import::preview::{Preview, collect_warnings};
 use campaign::lifecycle::campaign::{Campaign, CampaignState, FileStage};
 use cloud::import_queue::ImportJob;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 use crate::Api;
@@ -106,7 +104,7 @@ async fn validate_again(
     }
     api.campaigns.set_options(&campaign.id, &options).await?;
     let job = ImportJob::validate(campaign.id.clone());
-    Ok(api.import_queue.enqueue(&job, Duration::ZERO).await?)
+    Ok(api.import_queue.enqueue(&job).await?)
 }
 
 async fn ready_preview(

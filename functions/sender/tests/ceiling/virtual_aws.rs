@@ -146,7 +146,13 @@ impl VirtualAws {
         state.last_message_id += 1;
         let id = state.last_message_id;
         let campaign = self.campaign.id.clone();
-        state.messages.insert(id, Batch { campaign, rows });
+        let hops = 0;
+        let batch = Batch {
+            campaign,
+            rows,
+            hops,
+        };
+        state.messages.insert(id, batch);
         let visible_at = self.elapsed() + delay;
         state.queue.push(Reverse((visible_at, id)));
     }
