@@ -21,10 +21,7 @@ async fn command(api: &ApiClient, id: &CampaignId, command: &str, status: u16) -
 /// Lets the splitter look at the campaign again, as its schedule does.
 async fn resume_import(env: &TestEnv, id: &CampaignId) {
     let job = ImportJob::resume(id.clone());
-    env.import_queue()
-        .enqueue(&job, Duration::ZERO)
-        .await
-        .unwrap();
+    env.import_queue().enqueue(&job).await.unwrap();
     env.run_queued_imports().await;
 }
 

@@ -3,7 +3,6 @@
 use campaign::id::CampaignId;
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::FileInfo;
-use cloud::erasure_queue::ErasureJob;
 use cloud::files::Upload;
 use serde_json::{Value, json};
 
@@ -69,17 +68,11 @@ async fn close_campaign(env: &TestEnv, id: &CampaignId) {
     assert!(env.load_campaign(id).await.is_over());
 }
 
-/// The job that an erasure left in the queue for after the campaign, without its delay.
-async fn enqueue_deferred_erasure(env: &TestEnv, id: &CampaignId) {
-    let job = ErasureJob {
-        phone: subject(),
-        waits_for: Some(id.clone()),
-    };
-    let queue = env.erasure_queue();
-    queue
-        .enqueue(&job, std::time::Duration::ZERO)
-        .await
-        .unwrap();
+/// How many jobs a run of the reconciler, now, puts back into their queues.
+async fn wake_jobs(env: &TestEnv) -> usize {
+    let now = cloud::now();
+    let stats = env.reconciler().run(now, now + 900_000).await;
+    stats.unwrap().jobs_woken
 }
 
 /// A campaign that was sent and closed, and whose recipient was erased then.
@@ -106,11 +99,32 @@ async fn erasure_suppresses_at_once_and_waits_for_open_campaigns() {
     assert!(!env.run_next_erasure().await);
     let waiting = api.get(CONTACT).await.expect(200);
     assert_says(text(&waiting["erasure"]), &["waits until"]);
-    enqueue_deferred_erasure(&env, &id).await;
-    assert!(!env.run_next_erasure().await, "the campaign is still open");
+    // It waits in the table: nothing circles in the queue, and nothing wakes it while the campaign is open.
+    assert_eq!(wake_jobs(&env).await, 0);
+    assert!(!env.has_erasure().await);
+    assert_eq!(env.waiting_jobs().list(&id).await.unwrap().len(), 1);
 
     close_campaign(&env, &id).await;
-    enqueue_deferred_erasure(&env, &id).await;
+    assert!(env.run_next_erasure().await);
+    assert_eq!(wake_jobs(&env).await, 0);
+    let dump = env.dump().await;
+    assert!(!dump.contains("610000002"), "{dump}");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn erasure_is_woken_even_if_the_reconciler_died_after_it_closed_the_campaign() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let id = send_campaign(&env, &api).await;
+    api.delete(CONTACT).await.expect(202);
+    assert!(!env.run_next_erasure().await);
+    let campaign = env.load_campaign(&id).await;
+    let closed = env.campaigns.close(&campaign, cloud::now()).await;
+    assert!(closed.unwrap());
+
+    assert_eq!(wake_jobs(&env).await, 1);
+    assert_eq!(wake_jobs(&env).await, 0, "it was woken once");
     assert!(env.run_next_erasure().await);
 }
 

@@ -1,46 +1,107 @@
 //! Imports that are interrupted: leases, the end of an invocation's time, and death at any point.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::CampaignState;
+use campaign::lifecycle::campaign::{CampaignState, IMPORT_LEASE_MS};
 use cloud::campaigns::Lease;
+use cloud::import_queue::ImportJob;
 use lambda_runtime::Context;
 use serde_json::Value;
 use splitter::Splitter;
 
-use crate::harness::{QueuedBatch, TIMEOUT, TestEnv, lambda_context, recipients_csv, row_numbers};
+use crate::harness::{QueuedBatch, TestEnv, lambda_context, recipients_csv, row_numbers};
 
 async fn handle_upload(splitter: &Splitter, event: &Value, context: Context) {
     let event = serde_json::from_value(event.clone()).unwrap();
     splitter.handle(event, context).await.unwrap();
 }
 
-#[tokio::test]
-#[ignore = "needs services: cargo xtask test"]
-async fn leased_file_is_imported_after_its_lease_is_released() {
-    let env = TestEnv::new().await;
+/// A campaign whose lease another invocation holds: two uploads' events came since, and their jobs wait.
+async fn jobs_waiting_for_another(env: &TestEnv) -> CampaignId {
     let id = env.create_campaign(CampaignState::AwaitingUpload).await.id;
     let event = env.upload_file(&id, recipients_csv(2).as_bytes()).await;
     let lease = env.campaigns.acquire_lease(&id, "another", cloud::now(), 0);
     lease.await.unwrap();
     let splitter = env.splitter(2);
-    handle_upload(&splitter, &event, lambda_context(900)).await;
-    assert_eq!(env.campaign_state(&id).await, CampaignState::AwaitingUpload);
-    assert!(env.drain_batches().await.is_empty());
-
-    // The other invocation ends without a result, and the postponed job comes.
-    env.campaigns.release_lease(&id, "another").await.unwrap();
-    let deadline = Instant::now() + TIMEOUT;
-    while !env
-        .run_next_import_job(&splitter, lambda_context(900))
-        .await
-    {
-        assert!(Instant::now() < deadline, "no job came");
+    for _ in 0..2 {
+        handle_upload(&splitter, &event, lambda_context(900)).await;
     }
-    assert_eq!(env.load_campaign(&id).await.import_counts().enqueued, 2);
+    assert_eq!(env.campaign_state(&id).await, CampaignState::AwaitingUpload);
+    assert!(env.drain_import_jobs().await.is_empty(), "a job circles");
+    assert_eq!(waiting_count(env, &id).await, 2);
+    id
+}
+
+async fn waiting_count(env: &TestEnv, id: &CampaignId) -> usize {
+    env.waiting_jobs().list(id).await.unwrap().len()
+}
+
+/// How many jobs a run of the reconciler, `later` from now, puts back into their queue.
+async fn wake_jobs(env: &TestEnv, later: Millis) -> usize {
+    let now = cloud::now() + later;
+    let stats = env.reconciler().run(now, now + 900_000).await;
+    stats.unwrap().jobs_woken
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn waiting_imports_are_woken_one_after_the_other() {
+    let env = TestEnv::new().await;
+    let id = jobs_waiting_for_another(&env).await;
+    // The invocation that holds the lease ends: it wakes one job, and that one the next.
+    let mut context = lambda_context(900);
+    context.request_id = "another".into();
+    let mut job = ImportJob::resume(id.clone());
+    for (hops, waiting) in [(0, 1), (1, 0)] {
+        assert_eq!(job.hops, hops);
+        env.import_queue().enqueue(&job).await.unwrap();
+        let splitter = env.splitter(2);
+        assert!(env.run_next_import_job(&splitter, context.clone()).await);
+        let mut woken = env.drain_import_jobs().await;
+        assert_eq!((woken.len(), waiting_count(&env, &id).await), (1, waiting));
+        job = woken.remove(0);
+    }
+    env.import_queue().enqueue(&job).await.unwrap();
+    env.run_queued_imports().await;
+    assert!(env.drain_import_jobs().await.is_empty());
+    assert_is_imported(&env, &id, 2).await;
     assert_eq!(row_numbers(&env.drain_batches().await), [1, 2]);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn waiting_imports_are_woken_by_the_reconciler_if_the_holder_of_the_lease_died() {
+    let env = TestEnv::new().await;
+    let id = jobs_waiting_for_another(&env).await;
+    assert_eq!(wake_jobs(&env, 0).await, 0, "the lease is alive");
+    assert_eq!(wake_jobs(&env, IMPORT_LEASE_MS).await, 1);
+    env.drain_import_jobs().await;
+    // It also may have died after it released the lease.
+    env.campaigns.release_lease(&id, "another").await.unwrap();
+    assert_eq!(wake_jobs(&env, 0).await, 1);
+    assert_eq!(wake_jobs(&env, 0).await, 0, "none waits any more");
+    env.run_queued_imports().await;
+    assert_is_imported(&env, &id, 2).await;
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn concurrent_imports_lose_no_job() {
+    let env = TestEnv::new().await;
+    let id = env.create_campaign(CampaignState::AwaitingUpload).await.id;
+    let event = env.upload_file(&id, recipients_csv(500).as_bytes()).await;
+    let splitters: Vec<Splitter> = (0..6).map(|_| env.splitter(2)).collect();
+    let imports = splitters
+        .iter()
+        .map(|splitter| handle_upload(splitter, &event, lambda_context(900)));
+    futures::future::join_all(imports).await;
+    // Whoever came second waits and is woken by whoever came first. No reconciler runs.
+    env.run_queued_imports().await;
+    assert_eq!(waiting_count(&env, &id).await, 0);
+    assert_is_imported(&env, &id, 500).await;
 }
 
 #[tokio::test]

@@ -9,8 +9,10 @@
 //! - [`importing`]: preview and start, corrections, exclude list, test send
 //! - [`templates`]: messages are checked against the account's templates
 //! - [`sending`]: the sender, and every class of error
+//! - [`recording`]: outcomes of sends while tables are throttled
 //! - [`pausing_errors`]: errors that pause a campaign, limits that start a cooldown
 //! - [`controlling`]: pause, resume, cancel
+//! - [`hops`]: the longest chain of messages of a campaign that is retried, cooled down and paused
 //! - [`canary_and_schedule`]: canary rows and a campaign's schedule
 //! - [`reconciling`]: the reconciler repairs what died, was lost or ran out of time
 //! - [`callbacks`]: the webhook: handshake, signature, storage, statuses in any order
@@ -49,12 +51,14 @@ mod deployed;
 mod erasing;
 mod forwarding;
 mod harness;
+mod hops;
 mod http_api;
 mod import_recovery;
 mod importing;
 mod inbox;
 mod pausing_errors;
 mod reconciling;
+mod recording;
 mod replies;
 mod reporting;
 mod sample_events;

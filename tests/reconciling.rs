@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::{State, Transition};
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::{Acceptance, ErrorInfo, Millis};
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{
     AfterCanary, Campaign, CampaignState, Canary, FileStage, OnUnconfirmed,
@@ -141,6 +141,31 @@ async fn late_callback_settles_an_unconfirmed_row_before_its_resend() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
+async fn acceptance_that_is_recorded_late_settles_an_unconfirmed_row() {
+    let env = TestEnv::new().await;
+    let id = env.create_campaign(CampaignState::Sending).await.id;
+    let acceptance = Acceptance {
+        wamid: "wamid.1".into(),
+        wa_id: None,
+        user_id: None,
+        message_status: None,
+    };
+    for (row, is_resent) in [(1, false), (2, true)] {
+        claim_row(&env, &id, row, 30 * MINUTE_MS).await;
+        record_outcome(&env, &id, row, Transition::MarkUnconfirmed).await;
+        if is_resent {
+            assert!(env.ledger.schedule_resend(&id, row, 1).await.unwrap());
+        }
+        let recorded = env.ledger.record_acceptance(&id, row, 1, &acceptance);
+        assert!(recorded.await.unwrap(), "row {row}");
+        let settled = env.ledger_row(&id, row).await;
+        let shown = (settled.state, settled.was_unconfirmed);
+        assert_eq!(shown, (State::Accepted, false), "row {row}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
 async fn long_retry_waits_in_the_ledger_and_is_requeued_when_due() {
     let env = TestEnv::new().await;
     let id = import_and_lose_batches(&env, 2, |_| {}).await;
@@ -252,6 +277,7 @@ async fn dead_letters_are_requeued_and_repeated_ones_pause_their_campaign() {
     let batches = [Batch {
         campaign: id.clone(),
         rows: vec![row],
+        hops: 0,
     }];
     for time in 1..=3 {
         env.dead_letter_queue

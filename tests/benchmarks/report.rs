@@ -65,7 +65,12 @@ pub(crate) async fn run_reporter() {
     };
     let job = Job::Report { bom: true };
     let began = Instant::now();
-    let request = JobRequest { campaign, job };
+    let hops = 0;
+    let request = JobRequest {
+        campaign,
+        job,
+        hops,
+    };
     reporter.run_job(&request).await.unwrap();
     println!(
         "report: {ROWS} rows in {:.1} s, {} MB at the peak",

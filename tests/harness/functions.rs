@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use campaign::delivery::pacing::Rate;
 use cloud::campaign_cache::CampaignCache;
+use cloud::campaigns::Campaigns;
 use cloud::erasure_queue::ErasureQueue;
 use cloud::import_queue::ImportQueue;
 use cloud::jobs::Jobs;
+use cloud::ledger::Ledger;
 use cloud::outbound::{DeliveryQueue, EventBus};
 use cloud::settings::SettingsStore;
+use cloud::waiting_jobs::WaitingJobs;
 use counter::Counter;
 use erase::Eraser;
 use forward::{Forwarder, WebhookEndpoint};
@@ -24,6 +27,7 @@ use whatsapp::client::Client;
 
 use super::TestEnv;
 use super::env::RETENTION_DAYS;
+use super::throttled::ThrottledTables;
 
 impl TestEnv {
     /// A sender that sends 50 messages a second to the simulator.
@@ -42,12 +46,23 @@ impl TestEnv {
     }
 
     fn sender_with_rate(&self, url: &str, per_slot: u32) -> Sender {
+        let (campaigns, ledger) = (self.campaigns.clone(), self.ledger.clone());
+        self.new_sender(url, per_slot, campaigns, ledger)
+    }
+
+    /// A sender that sends 50 messages a second to the simulator, and writes to tables that are throttled.
+    pub(crate) fn sender_with_tables(&self, tables: &ThrottledTables) -> Sender {
+        let (campaigns, ledger) = (tables.campaigns.clone(), tables.ledger.clone());
+        self.new_sender(&self.simulator.url(), 50, campaigns, ledger)
+    }
+
+    fn new_sender(&self, url: &str, per_slot: u32, campaigns: Campaigns, ledger: Ledger) -> Sender {
         let phone_number_id = self.simulator.state.settings().phone_number_id;
         let client = Client::new(url, "v25.0", &phone_number_id, per_slot).unwrap();
         Sender::new(
-            self.campaigns.clone(),
+            campaigns,
             self.contacts.clone(),
-            self.ledger.clone(),
+            ledger,
             self.queue.clone(),
             self.urgent_queue.clone(),
             self.secrets(),
@@ -66,6 +81,7 @@ impl TestEnv {
             self.files.clone(),
             self.queue.clone(),
             self.import_queue(),
+            self.waiting_jobs(),
             Rate { slots, per_slot: 1 },
         )
     }
@@ -98,6 +114,8 @@ impl TestEnv {
             dead_letter_queue: self.dead_letter_queue.clone(),
             dead_letters: self.dead_letters.clone(),
             import_queue: self.import_queue(),
+            erasure_queue: self.erasure_queue(),
+            waiting_jobs: self.waiting_jobs(),
         }
     }
 
@@ -134,11 +152,16 @@ impl TestEnv {
             inbox: self.inbox.clone(),
             contacts: self.contacts.clone(),
             files: self.files.clone(),
-            erasures: self.erasure_queue(),
+            waiting_jobs: self.waiting_jobs(),
         }
     }
 
-    /// Resumed imports, requeues and postponed uploads.
+    /// Jobs that wait in the campaigns table.
+    pub(crate) fn waiting_jobs(&self) -> WaitingJobs {
+        WaitingJobs::new(self.aws.dynamodb.clone(), self.table("CampaignsTable"))
+    }
+
+    /// Resumed imports and requeues.
     pub(crate) fn import_queue(&self) -> ImportQueue {
         ImportQueue::new(self.aws.sqs.clone(), self.queue_urls.imports.clone())
     }

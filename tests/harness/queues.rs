@@ -6,6 +6,7 @@ use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use campaign::delivery::batch::{Batch, Row};
 use campaign::id::CampaignId;
+use cloud::import_queue::ImportJob;
 use forward::Forwarder;
 use lambda_runtime::Context;
 use sender::Sender;
@@ -36,7 +37,12 @@ impl TestEnv {
     /// Puts a batch of these rows on the sends queue.
     pub(crate) async fn enqueue_rows(&self, id: &CampaignId, rows: Vec<Row>) {
         let campaign = id.clone();
-        let batch = Batch { campaign, rows };
+        let hops = 0;
+        let batch = Batch {
+            campaign,
+            rows,
+            hops,
+        };
         self.queue.enqueue(&[batch], Duration::ZERO).await.unwrap();
     }
 
@@ -154,8 +160,32 @@ impl TestEnv {
         let message = self
             .receive_and_delete(&self.queue_urls.erasures, TIMEOUT)
             .await;
-        let job = parse_body(&message.expect("an erasure"));
-        self.eraser().erase(&job).await.unwrap()
+        let message = message.expect("an erasure");
+        let job = parse_body(&message);
+        self.eraser()
+            .erase(&job, message.message_id().unwrap())
+            .await
+            .unwrap()
+    }
+
+    /// Whether an erasure is on the queue, which stays there.
+    pub(crate) async fn has_erasure(&self) -> bool {
+        !self
+            .receive_up_to(&self.queue_urls.erasures, 1)
+            .await
+            .is_empty()
+    }
+
+    /// Takes every import job off the queue.
+    pub(crate) async fn drain_import_jobs(&self) -> Vec<ImportJob> {
+        let mut jobs = Vec::new();
+        while let Some(message) = self
+            .receive_and_delete(&self.queue_urls.imports, Duration::ZERO)
+            .await
+        {
+            jobs.push(parse_body(&message));
+        }
+        jobs
     }
 
     /// Hands the next webhook delivery to the forwarder. Gives whether it was accepted; `None` where there is none.
@@ -253,6 +283,6 @@ pub(crate) async fn invoke_sender(sender: &Sender, body: &str, receipt: Option<&
     message.body = Some(body.to_owned());
     let mut event = SqsEvent::default();
     event.records.push(message);
-    let response = sender.handle(event, lambda_context(120)).await.unwrap();
+    let response = sender.handle(event, lambda_context(900)).await.unwrap();
     response.batch_item_failures.is_empty()
 }

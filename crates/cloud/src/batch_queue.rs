@@ -111,6 +111,7 @@ impl BatchQueue {
         let wake = Batch {
             campaign: batch.campaign.clone(),
             rows: Vec::new(),
+            hops: batch.hops,
         };
         self.enqueue(&[batch], delay).await?;
         bulk.enqueue(&[wake], delay).await
@@ -278,6 +279,7 @@ mod tests {
                 to,
                 values: vec![value.into()],
             }],
+            hops: 0,
         }
     }
 

@@ -71,12 +71,24 @@ impl CampaignCache {
         scope: PauseScope,
         reason: &str,
     ) -> Result<(), Error> {
+        let is_first = self.pause_campaign(id, reason).await?;
+        if is_first && scope == PauseScope::Account {
+            self.pause_open_campaigns(reason).await?;
+        }
+        Ok(())
+    }
+
+    /// Pauses the campaign for `reason`. Returns whether this call paused it.
+    pub async fn pause_campaign(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
         let is_first = self.campaigns.pause(id, reason).await?;
         self.invalidate(id).await;
-        if is_first && scope == PauseScope::Account {
-            for other in self.campaigns.list_open_ids().await? {
-                self.campaigns.pause(&other, reason).await?;
-            }
+        Ok(is_first)
+    }
+
+    /// Pauses every campaign that sends. It may be repeated.
+    pub async fn pause_open_campaigns(&self, reason: &str) -> Result<(), Error> {
+        for id in self.campaigns.list_open_ids().await? {
+            self.campaigns.pause(&id, reason).await?;
         }
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! The campaigns table: one item per campaign (`part` = `campaign`). Other items with the campaign's id hold
-//! its counters ([`crate::counters`]), the state of its imports ([`crate::imports`]), its jobs and its dead
-//! letters.
+//! its counters ([`crate::counters`]), the state of its imports ([`crate::imports`]), its jobs, jobs that wait
+//! for it ([`crate::waiting_jobs`]) and its dead letters.
 //!
 //! This file creates, reads and lists campaigns; `campaigns/state.rs` changes their state,
 //! `campaigns/files.rs` the lease on their files and the files themselves.
 
 mod files;
 mod state;
+
+use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
@@ -16,6 +18,7 @@ use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
 
 use crate::dynamodb::{Item, from_item, get_value, number, put_if, send_if, text, to_item};
+use crate::waiting_jobs::WAITING;
 use crate::{Error, ttl};
 
 pub use files::Lease;
@@ -25,8 +28,8 @@ const PART: &str = "campaign";
 /// The index that lists campaigns by `created_at`, and its one partition.
 const BY_CREATION: &str = "by_creation";
 
-/// The index of the campaigns that the reconciler visits, and its one partition. It holds only items with the
-/// attribute.
+/// The index of the campaigns that the reconciler visits, and their partition; another one has the jobs that
+/// wait. It holds only items with the attribute.
 const BY_OPEN: &str = "by_open";
 const OPEN: &str = "open";
 
@@ -120,6 +123,14 @@ impl Campaigns {
     pub async fn list_open_ids(&self) -> Result<Vec<CampaignId>, Error> {
         self.query_ids("list the open campaigns", BY_OPEN, OPEN, OPEN)
             .await
+    }
+
+    /// The ids of the campaigns that some job waits for.
+    pub async fn list_awaited_ids(&self) -> Result<BTreeSet<CampaignId>, Error> {
+        let ids = self
+            .query_ids("list the jobs that wait", BY_OPEN, OPEN, WAITING)
+            .await?;
+        Ok(ids.into_iter().collect())
     }
 
     async fn query_ids(

@@ -1,7 +1,5 @@
 //! The queue of erasures.
 
-use std::time::Duration;
-
 use campaign::id::CampaignId;
 use campaign::import::phone::Phone;
 use serde::{Deserialize, Serialize};
@@ -16,6 +14,9 @@ pub struct ErasureJob {
     /// The campaign that must end first; everything else is erased already.
     #[serde(default)]
     pub waits_for: Option<CampaignId>,
+    /// How many messages led to this one, one after the other ([`campaign::delivery::batch::Batch::hops`]).
+    #[serde(default)]
+    pub hops: u32,
 }
 
 /// The queue of erasures.
@@ -31,9 +32,9 @@ impl ErasureQueue {
         Self { client, url }
     }
 
-    /// Enqueues a job that starts after `delay`.
+    /// Enqueues a job.
     #[tracing::instrument(skip_all)]
-    pub async fn enqueue(&self, job: &ErasureJob, delay: Duration) -> Result<(), Error> {
-        sqs::send_json(&self.client, &self.url, "enqueue an erasure", job, delay).await
+    pub async fn enqueue(&self, job: &ErasureJob) -> Result<(), Error> {
+        sqs::send_json(&self.client, &self.url, "enqueue an erasure", job).await
     }
 }

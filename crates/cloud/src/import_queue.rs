@@ -1,7 +1,5 @@
 //! The queue of imports: asks the splitter to continue with a campaign's files.
 
-use std::time::Duration;
-
 use aws_sdk_sqs::Client;
 use campaign::id::{CampaignId, RowNumber};
 use serde::{Deserialize, Serialize};
@@ -19,6 +17,9 @@ pub struct ImportJob {
     /// From where to requeue rows that were in the queue before; `None` to enqueue only new ones.
     #[serde(default)]
     pub requeue: Option<Position>,
+    /// How many messages led to this one, one after the other ([`campaign::delivery::batch::Batch::hops`]).
+    #[serde(default)]
+    pub hops: u32,
 }
 
 impl ImportJob {
@@ -28,6 +29,7 @@ impl ImportJob {
             campaign,
             validate: false,
             requeue: None,
+            hops: 0,
         }
     }
 
@@ -70,9 +72,9 @@ impl ImportQueue {
         Self { client, url }
     }
 
-    /// Enqueues a job that starts after `delay`.
+    /// Enqueues a job.
     #[tracing::instrument(skip_all, fields(campaign.id = %job.campaign))]
-    pub async fn enqueue(&self, job: &ImportJob, delay: Duration) -> Result<(), Error> {
-        sqs::send_json(&self.client, &self.url, "enqueue an import", job, delay).await
+    pub async fn enqueue(&self, job: &ImportJob) -> Result<(), Error> {
+        sqs::send_json(&self.client, &self.url, "enqueue an import", job).await
     }
 }

@@ -1,8 +1,6 @@
 //! Jobs that take longer than an API request: the request is in a queue, the progress beside its campaign in
 //! the campaigns table (`part` = `job#{kind}`).
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
@@ -22,6 +20,9 @@ pub struct JobRequest {
     pub campaign: CampaignId,
     /// The job.
     pub job: Job,
+    /// How many messages led to this one, one after the other ([`campaign::delivery::batch::Batch::hops`]).
+    #[serde(default)]
+    pub hops: u32,
 }
 
 /// A kind of job.
@@ -144,7 +145,7 @@ impl Jobs {
         self.write_progress(&request.campaign, request.job, &progress)
             .await?;
         let action = "enqueue a job";
-        sqs::send_json(&self.sqs, &self.queue_url, action, request, Duration::ZERO).await?;
+        sqs::send_json(&self.sqs, &self.queue_url, action, request).await?;
         Ok(progress)
     }
 

@@ -4,7 +4,7 @@
 //! | part | modules |
 //! |---|---|
 //! | the process | [`env`](mod@env): environment variables · [`aws`]: the SDK's clients · [`metrics`] for `CloudWatch` |
-//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`jobs`], [`dead_letters`], [`settings`], [`account_events`] |
+//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`] |
 //! | other tables | [`ledger`], [`callbacks`], [`contacts`], [`inbox`] |
 //! | the bucket | [`files`], [`multipart`] |
 //! | queues | [`batch_queue`], [`import_queue`], [`erasure_queue`], [`outbound`]: callbacks for other systems |
@@ -41,6 +41,7 @@ pub mod schedules;
 pub mod secrets;
 pub mod settings;
 mod sqs;
+pub mod waiting_jobs;
 
 pub use clock::now;
 pub use error::{Error, ErrorKind};

@@ -7,20 +7,15 @@ use serde::Serialize;
 
 use crate::Error;
 
-/// Enqueues one message as JSON; consumers receive it after `delay` (15 minutes at most).
+/// Enqueues one message as JSON.
 pub(crate) async fn send_json<T: Serialize>(
     client: &Client,
     url: &str,
     action: &'static str,
     message: &T,
-    delay: Duration,
 ) -> Result<(), Error> {
     let body = serde_json::to_string(message).map_err(|error| Error::new(action, error))?;
-    let send = client
-        .send_message()
-        .queue_url(url)
-        .message_body(body)
-        .delay_seconds(delay.as_secs() as i32);
+    let send = client.send_message().queue_url(url).message_body(body);
     send.send().await.map(drop).map_err(Error::from_sdk(action))
 }
 

@@ -1,8 +1,5 @@
 //! Contacts: whether a recipient may be messaged, and the history of their consent.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,6 +8,7 @@ use campaign::import::phone::Phone;
 use cloud::contacts::ContactKey;
 use cloud::erasure_queue::ErasureJob;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 use crate::Api;
@@ -160,8 +158,9 @@ pub async fn erase_contact(
     let job = ErasureJob {
         phone,
         waits_for: None,
+        hops: 0,
     };
-    api.erasures.enqueue(&job, Duration::ZERO).await?;
+    api.erasures.enqueue(&job).await?;
     contact.erasure = Some(REQUESTED.into());
     Ok((StatusCode::ACCEPTED, Json(contact_view(phone, contact))))
 }

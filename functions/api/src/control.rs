@@ -1,8 +1,5 @@
 //! Start, pause, resume, cancel and continue.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use campaign::id::CampaignId;
@@ -10,6 +7,7 @@ use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use campaign::lifecycle::control::{Command, CommandEffect, apply_command};
 use campaign::lifecycle::progress::compute_progress;
 use cloud::import_queue::{ImportJob, Position};
+use std::sync::Arc;
 
 use crate::Api;
 use crate::extract::CampaignPath;
@@ -52,7 +50,7 @@ pub async fn start_campaign(
                 .await?;
             // Also for a started campaign: the job of the first request may have been lost.
             let job = ImportJob::resume(id.clone());
-            api.import_queue.enqueue(&job, Duration::ZERO).await?;
+            api.import_queue.enqueue(&job).await?;
             Enqueuing
         }
         state @ (Scheduled | Canary | Sending) => state,
@@ -152,7 +150,7 @@ async fn execute_command(
             }
         };
         if let Some(job) = import_job(id, command) {
-            api.import_queue.enqueue(&job, Duration::ZERO).await?;
+            api.import_queue.enqueue(&job).await?;
         }
         return Ok(Json(CampaignStateView::new(id, state)));
     }

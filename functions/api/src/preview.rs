@@ -1,8 +1,5 @@
 //! The preview: what a file would send, before anything is sent.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,6 +11,7 @@ use campaign::lifecycle::progress::{compute_progress, people_in_a_day};
 use cloud::import_queue::ImportJob;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 use crate::Api;
@@ -116,7 +114,7 @@ async fn validate_again(
     }
     api.campaigns.set_options(&campaign.id, &options).await?;
     let job = ImportJob::validate(campaign.id.clone());
-    Ok(api.import_queue.enqueue(&job, Duration::ZERO).await?)
+    Ok(api.import_queue.enqueue(&job).await?)
 }
 
 async fn ready_preview(

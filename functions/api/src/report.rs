@@ -214,8 +214,12 @@ async fn request_job(
     let progress = match known.filter(|progress| progress.is_in_progress(now)) {
         Some(in_progress) => in_progress,
         None => {
-            let campaign = campaign.id.clone();
-            api.jobs.enqueue(&JobRequest { campaign, job }, now).await?
+            let request = JobRequest {
+                campaign: campaign.id.clone(),
+                job,
+                hops: 0,
+            };
+            api.jobs.enqueue(&request, now).await?
         }
     };
     Ok((StatusCode::ACCEPTED, Json(job_view(progress))))

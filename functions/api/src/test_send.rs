@@ -72,6 +72,7 @@ pub async fn send_test(
             to,
             values: sample.values.clone(),
         }],
+        hops: 0,
     };
     api.queue.enqueue(&[batch], Duration::ZERO).await?;
     let view = CampaignStateView::new(&test.id, test.state);

@@ -14,9 +14,10 @@
 //! | between two steps | the job's message, which is delivered again: each step may be repeated, and what the steps before need to find their data is erased last: in a campaign the upload, in all the contact |
 //! | between rewriting a file and deleting its older versions | the same: older versions are deleted whenever the file is searched |
 //! | for good | the dead-letter queue with its alarm |
+//! | after the job is stored, before its message is deleted | the job's message: the job runs twice, which is harmless |
 //!
-//! A file cannot be rewritten before its campaign is over, because rows are identified by their position in it. The job is
-//! then enqueued again, with a delay, until it can be.
+//! A file cannot be rewritten before its campaign is over, because rows are identified by their position in it. Until then
+//! the job waits in the campaigns table ([`cloud::waiting_jobs`]), and the reconciler puts it back into the queue.
 //!
 //! - `subject`: the recipient, and how to recognize their data
 //! - `campaign_data`: what is stored about one campaign; `upload`, `exclude_list`: its files
@@ -26,25 +27,21 @@ mod exclude_list;
 mod subject;
 mod upload;
 
-use std::time::Duration;
-
 use aws_lambda_events::sqs::SqsEvent;
 use campaign::id::CampaignId;
 use cloud::callbacks::Callbacks;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::{ContactKey, Contacts};
-use cloud::erasure_queue::{ErasureJob, ErasureQueue};
+use cloud::erasure_queue::ErasureJob;
 use cloud::files::Files;
 use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::ledger::Ledger;
+use cloud::waiting_jobs::{WaitingJob, WaitingJobs};
 use lambda_runtime::Error;
 
 use crate::campaign_data::CampaignErasure;
 use crate::subject::DataSubject;
-
-/// How long a job waits for a campaign that is not over: the longest delay that SQS allows.
-const RETRY_DELAY: Duration = Duration::from_secs(900);
 
 /// What erasure needs, created once per process.
 #[derive(Debug)]
@@ -63,8 +60,8 @@ pub struct Eraser {
     pub contacts: Contacts,
     /// The bucket.
     pub files: Files,
-    /// The queue that the jobs come from.
-    pub erasures: ErasureQueue,
+    /// Jobs that wait for a campaign.
+    pub waiting_jobs: WaitingJobs,
 }
 
 impl Eraser {
@@ -80,13 +77,13 @@ impl Eraser {
         let name = env::required;
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
-            imports: Imports::new(dynamodb.clone(), table, retention),
+            imports: Imports::new(dynamodb.clone(), table.clone(), retention),
+            waiting_jobs: WaitingJobs::new(dynamodb.clone(), table),
             ledger: Ledger::new(dynamodb.clone(), name("MESSAGES_TABLE")?, retention),
             callbacks: Callbacks::new(dynamodb.clone(), name("CALLBACKS_TABLE")?, retention),
             inbox: Inbox::new(dynamodb.clone(), name("INBOX_TABLE")?, retention),
             contacts: Contacts::new(dynamodb, name("CONTACTS_TABLE")?, retention),
             files: Files::new(aws::s3(&config), name("UPLOADS_BUCKET")?),
-            erasures: ErasureQueue::new(aws::sqs(&config), name("ERASURE_QUEUE_URL")?),
         })
     }
 
@@ -94,18 +91,19 @@ impl Eraser {
     pub async fn handle(&self, event: SqsEvent) -> Result<(), Error> {
         for message in event.records {
             let job = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+            let id = message.message_id.ok_or("the queue message has no id")?;
             // Boxed, because the compiler limits how deeply futures may be nested.
-            Box::pin(self.erase(&job)).await?;
+            Box::pin(self.erase(&job, &id)).await?;
         }
         Ok(())
     }
 
-    /// Erases a recipient as far as campaigns are over. Returns whether everything is erased; if not, the job is in the
-    /// queue again.
-    #[tracing::instrument(skip_all)]
-    pub async fn erase(&self, job: &ErasureJob) -> Result<bool, Error> {
-        if self.must_wait(job).await? {
-            self.erasures.enqueue(job, RETRY_DELAY).await?;
+    /// Erases a recipient as far as campaigns are over, as the message of this id asks for. Returns whether everything is
+    /// erased; if not, the job waits for a campaign.
+    #[tracing::instrument(skip_all, fields(hops = job.hops))]
+    pub async fn erase(&self, job: &ErasureJob, message_id: &str) -> Result<bool, Error> {
+        if let Some(id) = self.unfinished_campaign(job).await? {
+            self.store_waiting(id, job, message_id).await?;
             return Ok(false);
         }
         let key = ContactKey::Phone(job.phone);
@@ -121,7 +119,7 @@ impl Eraser {
         let messages = self.inbox.erase(mentions).await?;
         tracing::info!(campaigns, rows, callbacks, messages, "recipient erased");
         if let Some(campaign) = unfinished {
-            self.wait_for(campaign, job, &key).await?;
+            self.wait_for(&campaign, job, &key, message_id).await?;
             return Ok(false);
         }
         if let Some(user_id) = subject.user_id {
@@ -132,13 +130,17 @@ impl Eraser {
         Ok(true)
     }
 
-    /// Whether the campaign that the job waits for is still not over.
-    async fn must_wait(&self, job: &ErasureJob) -> Result<bool, Error> {
+    /// The campaign that the job waits for, if it is still not over.
+    async fn unfinished_campaign<'j>(
+        &self,
+        job: &'j ErasureJob,
+    ) -> Result<Option<&'j CampaignId>, Error> {
         let Some(id) = &job.waits_for else {
-            return Ok(false);
+            return Ok(None);
         };
         let campaign = self.campaigns.get(id).await?;
-        Ok(campaign.is_some_and(|campaign| !campaign.is_over()))
+        let is_unfinished = campaign.is_some_and(|campaign| !campaign.is_over());
+        Ok(is_unfinished.then_some(id))
     }
 
     /// Returns how many campaigns something was erased from, and one that has to be over first, if there is any.
@@ -160,19 +162,33 @@ impl Eraser {
         Ok((erased, unfinished))
     }
 
-    /// Enqueues the job again, for when the campaign is over.
+    /// Stores the job, for when the campaign is over.
     async fn wait_for(
         &self,
-        campaign: CampaignId,
+        campaign: &CampaignId,
         job: &ErasureJob,
         key: &ContactKey,
+        message_id: &str,
     ) -> Result<(), Error> {
         let stage = format!("waits until campaign {campaign} is over; everything else is erased");
         self.contacts.set_erasure_stage(key, &stage).await?;
+        self.store_waiting(campaign, job, message_id).await
+    }
+
+    /// If the campaign ends before the job is stored, the next run of the reconciler finds it all the same.
+    async fn store_waiting(
+        &self,
+        campaign: &CampaignId,
+        job: &ErasureJob,
+        message_id: &str,
+    ) -> Result<(), Error> {
         let job = ErasureJob {
-            phone: job.phone,
-            waits_for: Some(campaign),
+            waits_for: Some(campaign.clone()),
+            ..job.clone()
         };
-        Ok(self.erasures.enqueue(&job, RETRY_DELAY).await?)
+        self.waiting_jobs
+            .store(campaign, message_id, WaitingJob::Erasure(job))
+            .await?;
+        Ok(())
     }
 }

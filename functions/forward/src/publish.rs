@@ -31,6 +31,7 @@ impl Forwarder {
             deliveries.push(WebhookDelivery {
                 key: callback.key.clone(),
                 received_at: callback.received_at,
+                hops: 0,
             });
             events.push(OutboundEvent {
                 detail: payload(&callback.key, &callback.raw, callback.received_at),

@@ -9,6 +9,7 @@
 //! | a splitter that died, a schedule that did not start | has the splitter resume the import |
 //! | a campaign that expired or was cancelled | has the splitter settle its rows as skipped |
 //! | canary rows that succeeded, or failed | releases the other rows, or pauses the campaign |
+//! | jobs that wait in the table, for a lease that is free or a campaign that is over | puts them into their queues |
 //! | dead letters | records them and puts them back into the queue; the third time it pauses their campaign |
 //! | a campaign without open rows | closes it |
 //!
@@ -18,11 +19,13 @@
 //! | the process dies … | the campaign is | repaired by |
 //! |---|---|---|
 //! | before a repair | as before | the next run |
+//! | after a waiting job is enqueued, before it is removed | in the queue, and waiting | the next run: the job runs twice, which is harmless |
 //! | after a requeue is noted, before its job is enqueued | noted as requeued | a run half an hour later |
 //! | after a dead letter is recorded, before it is deleted | recorded; its batch may be in the queue again | the next run, which sees the same message: it counts once, and a second batch does no harm |
 //!
 //! - `repair`: what is done about a campaign
 //! - `ledger`: repairs of rows
+//! - `waiting_jobs`: jobs whose time has come
 //! - `dead_letters`: batches that failed too often
 //! - `run`: the time and the results of a run
 
@@ -30,14 +33,17 @@ mod dead_letters;
 mod ledger;
 mod repair;
 mod run;
+mod waiting_jobs;
 
 use campaign::delivery::outcome::Millis;
 use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;
 use cloud::dead_letters::DeadLetters;
+use cloud::erasure_queue::ErasureQueue;
 use cloud::import_queue::ImportQueue;
 use cloud::ledger::Ledger;
+use cloud::waiting_jobs::WaitingJobs;
 use lambda_runtime::{Context, Error};
 use rand::seq::SliceRandom;
 
@@ -61,6 +67,10 @@ pub struct Reconciler {
     pub dead_letters: DeadLetters,
     /// The queue of jobs for the splitter.
     pub import_queue: ImportQueue,
+    /// The queue of erasures.
+    pub erasure_queue: ErasureQueue,
+    /// Jobs that wait for a campaign.
+    pub waiting_jobs: WaitingJobs,
 }
 
 impl Reconciler {
@@ -76,14 +86,16 @@ impl Reconciler {
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
-            dead_letters: DeadLetters::new(dynamodb.clone(), table, retention),
+            dead_letters: DeadLetters::new(dynamodb.clone(), table.clone(), retention),
+            waiting_jobs: WaitingJobs::new(dynamodb.clone(), table),
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
             send_queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
             dead_letter_queue: BatchQueue::new(
                 sqs.clone(),
                 env::required("SENDS_DEAD_LETTERS_URL")?,
             ),
-            import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
+            import_queue: ImportQueue::new(sqs.clone(), env::required("IMPORT_QUEUE_URL")?),
+            erasure_queue: ErasureQueue::new(sqs, env::required("ERASURE_QUEUE_URL")?),
         })
     }
 
@@ -98,6 +110,7 @@ impl Reconciler {
     pub async fn run(&self, now: Millis, deadline: Millis) -> Result<ReconcileStats, Error> {
         let mut run = Run::new(now, deadline);
         self.drain_dead_letters(&mut run).await?;
+        self.wake_all_jobs(&mut run).await?;
         let mut campaigns = self.campaigns.list_open_ids().await?;
         campaigns.shuffle(&mut rand::rng());
         for id in campaigns {

@@ -1,7 +1,5 @@
 //! What is done about a campaign.
 
-use std::time::Duration;
-
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use campaign::lifecycle::progress::compute_progress;
@@ -57,6 +55,9 @@ impl Reconciler {
             RepairAction::Close => {
                 let is_closed = self.campaigns.close(campaign, run.now).await?;
                 run.stats.closed += usize::from(is_closed);
+                if is_closed {
+                    self.wake_jobs(id, run).await?;
+                }
             }
             RepairAction::ResumeImport => self.resume_import(id, run).await?,
             RepairAction::Requeue => self.requeue(id, run).await?,
@@ -102,6 +103,6 @@ impl Reconciler {
     }
 
     async fn enqueue_job(&self, job: ImportJob) -> Result<(), cloud::Error> {
-        self.import_queue.enqueue(&job, Duration::ZERO).await
+        self.import_queue.enqueue(&job).await
     }
 }

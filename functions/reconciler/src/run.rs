@@ -46,6 +46,8 @@ pub struct ReconcileStats {
     pub imports_resumed: usize,
     /// Campaigns closed.
     pub closed: usize,
+    /// Jobs that waited and are in their queues now.
+    pub jobs_woken: usize,
     /// Batches taken from the dead-letter queue.
     pub dead_letters: usize,
     /// Campaigns that should send and do not.
@@ -73,6 +75,7 @@ impl ReconcileStats {
             .add_count("Requeued", self.requeued)
             .add_count("ImportsResumed", self.imports_resumed)
             .add_count("Closed", self.closed)
+            .add_count("JobsWoken", self.jobs_woken)
             .add_count("DeadLetters", self.dead_letters)
             .add_count("StalledCampaigns", self.stalled)
             .add_count("UnconfirmedPerMillion", self.unconfirmed_per_million)

@@ -15,6 +15,7 @@ use cloud::ledger::Claim;
 use cloud::metrics::Metrics;
 
 use crate::pending_send::SendClients;
+use crate::persist::persist;
 use crate::send_backend::{
     DepartureSignal, MessageHandle, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate,
     SendPermission, SendResult,
@@ -28,6 +29,10 @@ const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 /// batch is delivered again after this time. If it takes longer all the same, a second sender receives it, too, and finds
 /// its rows claimed or settled.
 pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// How long a transition without a send is tried. The row is claimed and was not sent: if that is not recorded while the
+/// claim lives, it looks as if it might have been. The claim is less than 40 s old, and nothing is sent meanwhile.
+const TRANSITION_RETRY_MS: Millis = 60_000;
 
 #[derive(Debug)]
 pub(crate) struct AwsBackend {
@@ -100,11 +105,12 @@ impl SendBackend for AwsBackend {
         transition: Transition,
         error: &ErrorInfo,
     ) -> Result<(), Error> {
-        self.clients
-            .ledger
-            .record_outcome(campaign, row.row, number, transition, error)
-            .await
-            .map(drop)
+        let ledger = &self.clients.ledger;
+        persist(self.now() + TRANSITION_RETRY_MS, || {
+            ledger.record_outcome(campaign, row.row, number, transition, error)
+        })
+        .await
+        .map(drop)
     }
 
     async fn skip_row(
@@ -181,6 +187,7 @@ impl SendBackend for AwsBackend {
             .add_count("Held", stats.held)
             .add_count("Unconfirmed", stats.unconfirmed)
             .add_count("BusiestSecond", stats.busiest_second)
+            .add_count("MaxHops", stats.max_hops)
             .emit();
     }
 

@@ -5,12 +5,12 @@
 //! | the process dies … | the row is | repaired by |
 //! |---|---|---|
 //! | before the claim | as before | the queue: it delivers the message again |
-//! | between the claim and the recorded outcome | `claimed` | a callback; else the next delivery of the message or the reconciler, which mark it `unconfirmed` |
+//! | between the claim and the recorded outcome, or the ledger takes no writes until then | `claimed` | a callback; else the next delivery of the message or the reconciler, which mark it `unconfirmed` |
 //! | after the outcome | settled | nothing to repair; the next delivery of the message costs one read per row |
 //! | after a retry was recorded, before the row was requeued | `retry` | the queue: it delivers the message again |
 //!
 //! - [`invocation`]: the loop over batches and rows, with each send on its tick
-//! - `pending_send`: one send and its record
+//! - `pending_send`: one send and its record; `persist`: writes that are repeated until they succeed
 //! - `requeue_buffer`, `batch_tracker`: rows that go back to the queue, and messages that are deleted from it
 //! - [`send_stats`]: counts for the log and the metrics
 //! - [`send_backend`]: what an invocation needs from AWS and Meta; `aws_backend`: the implementation for production
@@ -19,6 +19,7 @@ mod aws_backend;
 mod batch_tracker;
 pub mod invocation;
 mod pending_send;
+mod persist;
 mod requeue_buffer;
 pub mod send_backend;
 pub mod send_stats;
@@ -196,6 +197,7 @@ impl Sender {
             requeued = stats.requeued,
             dropped = stats.dropped,
             skipped = stats.skipped,
+            max_hops = stats.max_hops,
             "the invocation is complete"
         );
         Ok(first_batch?)

@@ -1,4 +1,7 @@
 //! One send and its record. It runs in its own task, so a slow response delays no other send.
+//!
+//! The record is repeated until the invocation must end. What goes with it (a pause, a cooldown, that the campaign has an
+//! acceptance) runs beside it or after it: an error there never changes what is recorded for the row.
 
 use std::sync::Arc;
 
@@ -7,7 +10,7 @@ use campaign::delivery::outcome::{
     Acceptance, ErrorClass, ErrorInfo, Millis, NextAction, Outcome, PauseScope, RetryContext,
     ThrottleScope, next_action,
 };
-use campaign::id::CorrelationId;
+use campaign::id::{CampaignId, CorrelationId};
 use campaign::lifecycle::campaign::{Cooldown, MessageChoice};
 use cloud::Error;
 use cloud::campaign_cache::CampaignCache;
@@ -20,6 +23,7 @@ use whatsapp::client::{Client, NoConnection};
 use whatsapp::error_code::explain_pause;
 use whatsapp::message;
 
+use crate::persist::persist;
 use crate::send_backend::{Departure, DepartureSignal, PaceSignal, PendingSend, SendResult};
 use crate::send_stats::SendOutcome;
 
@@ -34,8 +38,8 @@ pub(crate) struct SendClients {
 }
 
 impl SendClients {
-    /// Sends the message and records the outcome. If the record fails, the row stays claimed: it is visible there, and
-    /// it is not sent again unless the operator chose that for unconfirmed rows.
+    /// Sends the message and records the outcome. If the record fails to the end, the row stays claimed: it is visible
+    /// there, and it is not sent again unless the operator chose that for unconfirmed rows.
     #[instrument(skip_all, fields(campaign.id = %pending.campaign.id, row = pending.row.row, number = pending.number))]
     pub(crate) async fn send(
         &self,
@@ -125,18 +129,27 @@ impl SendClients {
         pending: &PendingSend,
         acceptance: Acceptance,
     ) -> Result<SendResult, Error> {
-        let id = &pending.campaign.id;
-        self.ledger
-            .record_acceptance(id, pending.row.row, pending.number, &acceptance)
-            .await?;
+        let (id, row) = (&pending.campaign.id, pending.row.row);
+        persist(pending.record_until, || {
+            self.ledger
+                .record_acceptance(id, row, pending.number, &acceptance)
+        })
+        .await?;
         self.link_user_id(pending, acceptance.user_id).await;
         if !pending.campaign.has_acceptance {
-            self.campaign_cache.mark_accepted(id).await?;
+            self.mark_accepted(id).await;
         }
         Ok(SendResult {
             pace_signal: PaceSignal::Accepted,
             ..result_of(SendOutcome::Accepted)
         })
+    }
+
+    /// Stores that the campaign has an acceptance. If this fails, the next acceptance stores it.
+    async fn mark_accepted(&self, id: &CampaignId) {
+        if let Err(error) = self.campaign_cache.mark_accepted(id).await {
+            error!("the campaign's first acceptance was not stored: {error}");
+        }
     }
 
     /// Links the recipient's number to the business-scoped id that Meta returned: callbacks may carry nothing but that
@@ -153,19 +166,39 @@ impl SendClients {
         }
     }
 
-    /// Pauses first: until the pause is stored, every further send is refused, too.
+    /// Pauses and holds the row at the same time: until the pause is stored, every further send is refused, too, and
+    /// until the row is held, it looks as if it might have been sent. If only the row is held, it is sent again later, and
+    /// refused, and that pauses the campaign.
     async fn record_hold(
         &self,
         pending: &PendingSend,
         error: &ErrorInfo,
         scope: PauseScope,
     ) -> Result<SendResult, Error> {
-        self.campaign_cache
-            .pause(&pending.campaign.id, scope, &explain_pause(error))
-            .await?;
-        self.record_outcome(pending, Transition::Hold, error)
-            .await?;
+        let (paused, held) = tokio::join!(
+            self.pause(pending, error, scope),
+            self.record_outcome(pending, Transition::Hold, error)
+        );
+        if let Err(error) = paused {
+            error!("the pause was not stored: {error}");
+        }
+        held?;
         Ok(result_of(SendOutcome::Held))
+    }
+
+    async fn pause(
+        &self,
+        pending: &PendingSend,
+        error: &ErrorInfo,
+        scope: PauseScope,
+    ) -> Result<(), Error> {
+        let (id, reason) = (&pending.campaign.id, explain_pause(error));
+        let until = pending.record_until;
+        let is_first = persist(until, || self.campaign_cache.pause_campaign(id, &reason)).await?;
+        if is_first && scope == PauseScope::Account {
+            persist(until, || self.campaign_cache.pause_open_campaigns(&reason)).await?;
+        }
+        Ok(())
     }
 
     async fn record_retry(
@@ -175,24 +208,47 @@ impl SendClients {
         error: &ErrorInfo,
         scope: ThrottleScope,
     ) -> Result<SendResult, Error> {
-        let id = &pending.campaign.id;
-        if scope == ThrottleScope::Campaign {
-            let cooldown = Cooldown {
-                until: not_before,
-                reason: explain_pause(error),
-            };
-            self.campaign_cache.start_cooldown(id, &cooldown).await?;
+        let (id, row) = (&pending.campaign.id, pending.row.row);
+        let (cooling_down, scheduled) = tokio::join!(
+            self.start_cooldown(&pending, not_before, error, scope),
+            persist(pending.record_until, || {
+                self.ledger
+                    .schedule_retry(id, row, pending.number, not_before, error)
+            })
+        );
+        if let Err(error) = cooling_down {
+            error!("the cooldown was not stored: {error}");
         }
-        let is_open = self
-            .ledger
-            .schedule_retry(id, pending.row.row, pending.number, not_before, error)
-            .await?;
+        scheduled?;
         Ok(SendResult {
             pace_signal: pace_signal(scope),
-            // If a callback settled the row in the meantime, there is nothing to retry.
-            retry: is_open.then_some((not_before, pending.row)),
+            // Even if the write found the row changed: an earlier try, whose response was lost, may have changed it. A
+            // settled row in the queue costs one read.
+            retry: Some((not_before, pending.row)),
             outcome: Some(SendOutcome::Retried),
         })
+    }
+
+    /// Starts a cooldown of the campaign, if that is what the error asks for.
+    async fn start_cooldown(
+        &self,
+        pending: &PendingSend,
+        until: Millis,
+        error: &ErrorInfo,
+        scope: ThrottleScope,
+    ) -> Result<(), Error> {
+        if scope != ThrottleScope::Campaign {
+            return Ok(());
+        }
+        let cooldown = Cooldown {
+            until,
+            reason: explain_pause(error),
+        };
+        let id = &pending.campaign.id;
+        persist(pending.record_until, || {
+            self.campaign_cache.start_cooldown(id, &cooldown)
+        })
+        .await
     }
 
     async fn record_outcome(
@@ -201,11 +257,13 @@ impl SendClients {
         transition: Transition,
         error: &ErrorInfo,
     ) -> Result<(), Error> {
-        let id = &pending.campaign.id;
-        self.ledger
-            .record_outcome(id, pending.row.row, pending.number, transition, error)
-            .await
-            .map(drop)
+        let (id, row) = (&pending.campaign.id, pending.row.row);
+        persist(pending.record_until, || {
+            self.ledger
+                .record_outcome(id, row, pending.number, transition, error)
+        })
+        .await
+        .map(drop)
     }
 
     /// Whether the secret holds another token by now: then the refused one was rotated, not revoked.

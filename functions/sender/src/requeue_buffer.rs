@@ -27,6 +27,8 @@ struct DueRow {
     campaign: CampaignId,
     due: Millis,
     row: Row,
+    /// Of the message that it goes back in.
+    hops: u32,
 }
 
 /// A message for a queue.
@@ -47,6 +49,7 @@ impl RequeueBuffer {
         row: Row,
         due: Millis,
         now: Millis,
+        hops: u32,
     ) {
         if due <= now + MAX_DELAY.as_millis() as Millis {
             let campaign = campaign.clone();
@@ -55,6 +58,7 @@ impl RequeueBuffer {
                 campaign,
                 due,
                 row,
+                hops,
             });
         }
     }
@@ -77,20 +81,23 @@ impl RequeueBuffer {
 
 /// Groups rows into few batches. All rows of a batch are due once its delay is over.
 fn group_into_batches(rows: Vec<DueRow>, now: Millis) -> Vec<DelayedBatch> {
-    let mut by_campaign: BTreeMap<(Priority, CampaignId), Vec<(Millis, Row)>> = BTreeMap::new();
+    let mut by_campaign: BTreeMap<(Priority, CampaignId), Vec<DueRow>> = BTreeMap::new();
     for row in rows {
-        by_campaign
-            .entry((row.priority, row.campaign))
-            .or_default()
-            .push((row.due, row.row));
+        let queue = (row.priority, row.campaign.clone());
+        by_campaign.entry(queue).or_default().push(row);
     }
     let mut batches = Vec::new();
     for ((priority, campaign), rows) in by_campaign {
-        for (last_due, rows) in group_by_due_time(rows) {
-            let campaign = campaign.clone();
+        for rows in group_by_due_time(rows) {
+            let last_due = rows.iter().map(|row| row.due).max().unwrap_or(now);
+            let batch = Batch {
+                campaign: campaign.clone(),
+                hops: rows.iter().map(|row| row.hops).max().unwrap_or_default(),
+                rows: rows.into_iter().map(|row| row.row).collect(),
+            };
             batches.push(DelayedBatch {
                 priority,
-                batch: Batch { campaign, rows },
+                batch,
                 delay: Duration::from_millis(last_due.saturating_sub(now)),
             });
         }
@@ -98,25 +105,21 @@ fn group_into_batches(rows: Vec<DueRow>, now: Millis) -> Vec<DelayedBatch> {
     batches
 }
 
-/// Groups rows that are due at about the same time, at most as many as a batch holds. Each group has its latest due time.
-fn group_by_due_time(mut rows: Vec<(Millis, Row)>) -> Vec<(Millis, Vec<Row>)> {
-    rows.sort_by_key(|(due, row)| (*due, row.row));
-    let mut groups: Vec<(Millis, Millis, Vec<Row>)> = Vec::new();
-    for (due, row) in rows {
+/// Groups rows that are due at about the same time, at most as many as a batch holds.
+fn group_by_due_time(mut rows: Vec<DueRow>) -> Vec<Vec<DueRow>> {
+    rows.sort_by_key(|row| (row.due, row.row.row));
+    let mut groups: Vec<Vec<DueRow>> = Vec::new();
+    for row in rows {
         match groups.last_mut() {
-            Some((first_due, last_due, group))
-                if due <= *first_due + GROUP_SPAN_MS && group.len() < MAX_BATCH_ROWS =>
+            Some(group)
+                if row.due <= group[0].due + GROUP_SPAN_MS && group.len() < MAX_BATCH_ROWS =>
             {
-                *last_due = due;
                 group.push(row);
             }
-            _ => groups.push((due, due, vec![row])),
+            _ => groups.push(vec![row]),
         }
     }
     groups
-        .into_iter()
-        .map(|(_, last_due, group)| (last_due, group))
-        .collect()
 }
 
 #[cfg(test)]
@@ -133,6 +136,7 @@ mod tests {
                 priority: Priority::Bulk,
                 campaign: campaign.parse().unwrap(),
                 due,
+                hops: row,
                 row: Row { row, to, values },
             }
         };
@@ -147,7 +151,9 @@ mod tests {
         let batches: Vec<(String, u64, Vec<u32>)> = group_into_batches(rows, 1_000)
             .into_iter()
             .map(|DelayedBatch { batch, delay, .. }| {
-                let rows = batch.rows.iter().map(|row| row.row).collect();
+                let rows: Vec<u32> = batch.rows.iter().map(|row| row.row).collect();
+                // Each row's number is its number of hops.
+                assert_eq!(Some(&batch.hops), rows.iter().max());
                 (batch.campaign.to_string(), delay.as_millis() as u64, rows)
             })
             .collect();

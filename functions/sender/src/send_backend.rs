@@ -54,6 +54,8 @@ pub struct PendingSend {
     pub user_id: Option<String>,
     /// The access token of the request.
     pub token: SecretString,
+    /// Until when the outcome may be recorded: shortly before Lambda kills the invocation.
+    pub record_until: Millis,
 }
 
 /// What became of a request on its tick.

@@ -45,6 +45,8 @@ pub struct SendStats {
     pub unconfirmed: usize,
     /// The most sends of this slot within any second.
     pub busiest_second: usize,
+    /// The longest chain of messages that led to a batch.
+    pub max_hops: usize,
 }
 
 impl SendStats {
@@ -72,6 +74,7 @@ impl SendStats {
         self.held += other.held;
         self.unconfirmed += other.unconfirmed;
         self.busiest_second = self.busiest_second.max(other.busiest_second);
+        self.max_hops = self.max_hops.max(other.max_hops);
     }
 }
 
@@ -99,8 +102,9 @@ impl StatsRecorder {
     }
 
     /// Counts a batch and gives its number in this invocation, from 1.
-    pub(crate) fn count_batch(&mut self, rows: usize) -> usize {
+    pub(crate) fn count_batch(&mut self, rows: usize, hops: u32) -> usize {
         self.current.batches += 1;
+        self.current.max_hops = self.current.max_hops.max(hops as usize);
         self.current.rows += rows;
         self.emitted.batches + self.current.batches
     }
@@ -153,10 +157,11 @@ mod tests {
     #[test]
     fn batches_are_numbered_across_parts() {
         let mut stats = StatsRecorder::new(Duration::ZERO);
-        assert_eq!((stats.count_batch(3), stats.count_batch(4)), (1, 2));
+        assert_eq!((stats.count_batch(3, 0), stats.count_batch(4, 2)), (1, 2));
         stats.take_current(Duration::ZERO);
-        assert_eq!(stats.count_batch(5), 3);
+        assert_eq!(stats.count_batch(5, 1), 3);
         stats.take_current(Duration::ZERO);
-        assert_eq!((stats.total().batches, stats.total().rows), (3, 12));
+        let total = stats.total();
+        assert_eq!((total.batches, total.rows, total.max_hops), (3, 12, 2));
     }
 }

@@ -63,6 +63,7 @@ async fn enqueue(file: &Arc<[u8]>, campaign: &Campaign) -> usize {
         let batch = Batch {
             campaign: campaign.id.clone(),
             rows,
+            hops: 0,
         };
         bytes += black_box(serde_json::to_string(&batch).expect("text")).len();
     };

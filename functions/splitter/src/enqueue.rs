@@ -55,7 +55,9 @@ impl Splitter {
             .await?
             .unwrap_or_default();
         let selector = RowSetSelector::for_file(campaign, index);
-        let mut enqueuer = BatchEnqueuer::new(self, campaign, index, row_set, checkpoint);
+        let batch_hops = run.message_hops();
+        let mut enqueuer =
+            BatchEnqueuer::new(self, campaign, index, row_set, checkpoint, batch_hops);
         let (mut usable, mut rows) = (0, 0);
         while let Some(verdict) = recipients.next_verdict().await? {
             if let RowVerdict::Usable(row) = verdict {
@@ -85,11 +87,12 @@ impl Splitter {
 }
 
 /// Makes queue messages of rows.
-pub(crate) fn to_batches(campaign: &Campaign, rows: Vec<Vec<Row>>) -> Vec<Batch> {
+pub(crate) fn to_batches(campaign: &Campaign, rows: Vec<Vec<Row>>, hops: u32) -> Vec<Batch> {
     rows.into_iter()
         .map(|rows| Batch {
             campaign: campaign.id.clone(),
             rows,
+            hops,
         })
         .collect()
 }
@@ -132,6 +135,7 @@ struct BatchEnqueuer<'a> {
     started_up_to: RowNumber,
     /// Rows that the earlier invocation found on the suppression list and did not send.
     suppressed_before: HashSet<RowNumber>,
+    batch_hops: u32,
 }
 
 impl<'a> BatchEnqueuer<'a> {
@@ -141,6 +145,7 @@ impl<'a> BatchEnqueuer<'a> {
         index: usize,
         row_set: RowSet,
         checkpoint: Checkpoint,
+        batch_hops: u32,
     ) -> Self {
         Self {
             splitter,
@@ -152,6 +157,7 @@ impl<'a> BatchEnqueuer<'a> {
             enqueued_up_to: checkpoint.completed_row,
             started_up_to: checkpoint.started_row,
             suppressed_before: checkpoint.suppressed_rows.into_iter().collect(),
+            batch_hops,
         }
     }
 
@@ -205,9 +211,8 @@ impl<'a> BatchEnqueuer<'a> {
             rows.retain(|row| !suppressed.contains(&row.row));
         }
         rows.retain(|rows| !rows.is_empty());
-        queue
-            .enqueue(&to_batches(self.campaign, rows), Duration::ZERO)
-            .await?;
+        let batches = to_batches(self.campaign, rows, self.batch_hops);
+        queue.enqueue(&batches, Duration::ZERO).await?;
         self.enqueued_up_to = last;
         Ok(())
     }

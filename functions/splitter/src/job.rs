@@ -1,22 +1,18 @@
 //! One event: it becomes an import job, which runs under the campaign's lease.
 
-use std::time::Duration;
-
 use aws_lambda_events::s3::S3EventRecord;
 use aws_lambda_events::sqs::SqsMessage;
 use campaign::lifecycle::campaign::IMPORT_LEASE_MS;
 use cloud::campaigns::Lease;
 use cloud::files::parse_upload_key;
 use cloud::import_queue::ImportJob;
+use cloud::waiting_jobs::WaitingJob;
 use lambda_runtime::{Context, Error};
 use percent_encoding::percent_decode_str;
 
 use crate::Splitter;
 use crate::import::Remaining;
 use crate::run::ImportRun;
-
-/// How long a job waits for the invocation that holds the lease.
-const LEASE_RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// Stored beside an upload to a campaign that does not exist.
 const REFUSAL: &str = "No campaign has this id. Create one with POST /v1/campaigns and upload to the URL it returns.\n";
@@ -54,34 +50,73 @@ impl Splitter {
 
     /// Runs a job under the campaign's lease, and hands over what is left when time runs out. Returns `false` if there is
     /// no such campaign.
-    #[tracing::instrument(skip_all, fields(campaign.id = %job.campaign))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %job.campaign, hops = job.hops))]
     async fn run_job(&self, job: &ImportJob, context: &Context) -> Result<bool, Error> {
-        let (id, owner, now) = (&job.campaign, context.request_id.as_str(), cloud::now());
-        let stale_before = now.saturating_sub(IMPORT_LEASE_MS);
-        let lease = self
-            .campaigns
-            .acquire_lease(id, owner, now, stale_before)
-            .await?;
-        let campaign = match lease {
+        let (id, owner) = (&job.campaign, context.request_id.as_str());
+        let campaign = match self.acquire_or_wait(job, owner).await? {
             Lease::Acquired(campaign) => campaign,
             Lease::HeldByOther => {
-                tracing::info!(campaign.id = %id, "another invocation reads the campaign's files; retrying later");
-                self.import_queue.enqueue(job, LEASE_RETRY_DELAY).await?;
+                tracing::info!("another invocation reads the campaign's files: the job waits");
                 return Ok(true);
             }
             Lease::UnknownCampaign => return Ok(false),
         };
-        let mut run = ImportRun::new(owner, context.deadline);
+        let mut run = ImportRun::new(owner, context.deadline, job.hops);
         let result = self.import(*campaign, job, &mut run).await;
         self.campaigns.release_lease(id, owner).await?;
-        let next = match result? {
+        self.wake_next(job).await?;
+        let mut next = match result? {
             Remaining::Nothing => return Ok(true),
             Remaining::Import => ImportJob::resume(id.clone()),
             Remaining::Requeue(position) => ImportJob::requeue(id.clone(), position),
         };
-        tracing::info!(campaign.id = %id, "time runs out: handed over to the next invocation");
-        self.import_queue.enqueue(&next, Duration::ZERO).await?;
+        next.hops = run.message_hops();
+        tracing::info!("time runs out: handed over to the next invocation");
+        self.import_queue.enqueue(&next).await?;
         Ok(true)
+    }
+
+    /// Acquires the lease. If another invocation has it, the job waits in the table, and that invocation wakes it.
+    async fn acquire_or_wait(&self, job: &ImportJob, owner: &str) -> Result<Lease, Error> {
+        let lease = self.acquire_lease(job, owner).await?;
+        if lease != Lease::HeldByOther {
+            return Ok(lease);
+        }
+        let waiting = WaitingJob::Import(job.clone());
+        let stored = self
+            .waiting_jobs
+            .store(&job.campaign, owner, waiting)
+            .await?;
+        // If the lease was released before the job was stored, nobody wakes it.
+        let lease = self.acquire_lease(job, owner).await?;
+        if lease != Lease::HeldByOther {
+            self.waiting_jobs.remove(&stored).await?;
+        }
+        Ok(lease)
+    }
+
+    async fn acquire_lease(&self, job: &ImportJob, owner: &str) -> Result<Lease, cloud::Error> {
+        let now = cloud::now();
+        let expired_before = now.saturating_sub(IMPORT_LEASE_MS);
+        self.campaigns
+            .acquire_lease(&job.campaign, owner, now, expired_before)
+            .await
+    }
+
+    /// Wakes one of the jobs that wait for the campaign's lease, which `job` has released. The others wait for that one.
+    async fn wake_next(&self, job: &ImportJob) -> Result<(), cloud::Error> {
+        for stored in self.waiting_jobs.list(&job.campaign).await? {
+            if let WaitingJob::Import(waiting) = &stored.job {
+                let hops = 1 + waiting.hops.max(job.hops);
+                let woken = ImportJob {
+                    hops,
+                    ..waiting.clone()
+                };
+                self.import_queue.enqueue(&woken).await?;
+                return self.waiting_jobs.remove(&stored).await;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -11,9 +11,17 @@
 //! | after it handed over | as while it enqueues | the next import job |
 //! | for good: no event is left | as above | the reconciler, which sends an import job |
 //!
-//! Only one invocation at a time reads the files of a campaign: it acquires a lease, renews it and releases it. An event
-//! that finds the lease held becomes a delayed import job. Enqueuing a batch twice is harmless, because a row can be
-//! claimed only once.
+//! Only one invocation at a time reads the files of a campaign: it acquires a lease, renews it and releases it. A job
+//! that finds the lease held waits in the campaigns table, and the invocation that releases the lease puts it back into the
+//! queue. Enqueuing a batch twice is harmless, because a row can be claimed only once.
+//!
+//! | a job that waits: the invocation dies … | the job is | repaired by |
+//! |---|---|---|
+//! | before the job is stored | in its queue message or event | SQS or Lambda, which deliver it again |
+//! | after it is stored, before its message is deleted | stored, and delivered again | nothing to repair: it runs twice, which is harmless |
+//! | while it has the lease and others wait | stored | the reconciler, once the lease has expired |
+//! | after the lease is released, before a job is woken | stored | the reconciler |
+//! | after a job is woken, before it is removed | in the queue, and stored | nothing to repair: it runs twice |
 //!
 //! - `job`: one event, from the lease to the hand-over
 //! - `run`: the time limits and heartbeats of an invocation, and the errors that end it
@@ -42,6 +50,7 @@ use cloud::files::Files;
 use cloud::import_queue::ImportQueue;
 use cloud::imports::Imports;
 use cloud::ledger::Ledger;
+use cloud::waiting_jobs::WaitingJobs;
 use lambda_runtime::{Context, Error};
 use serde::Deserialize;
 
@@ -55,6 +64,7 @@ pub struct Splitter {
     files: Files,
     queue: BatchQueue,
     import_queue: ImportQueue,
+    waiting_jobs: WaitingJobs,
     rate: Rate,
 }
 
@@ -87,7 +97,8 @@ impl Splitter {
         );
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
-            imports: Imports::new(dynamodb.clone(), table, retention),
+            imports: Imports::new(dynamodb.clone(), table.clone(), retention),
+            waiting_jobs: WaitingJobs::new(dynamodb.clone(), table),
             contacts: Contacts::new(
                 dynamodb.clone(),
                 env::required("CONTACTS_TABLE")?,
@@ -114,6 +125,7 @@ impl Splitter {
         files: Files,
         queue: BatchQueue,
         import_queue: ImportQueue,
+        waiting_jobs: WaitingJobs,
         rate: Rate,
     ) -> Self {
         Self {
@@ -124,6 +136,7 @@ impl Splitter {
             files,
             queue,
             import_queue,
+            waiting_jobs,
             rate,
         }
     }

@@ -99,7 +99,7 @@ impl Splitter {
     ) -> Result<FileOutcome, ImportError> {
         let OpenedFile { mut recipients, .. } = self.open_file(campaign, index, run).await?;
         let enqueued = self.already_enqueued(campaign, index, disposition).await?;
-        let mut requeuer = Requeuer::new(self, campaign, disposition);
+        let mut requeuer = Requeuer::new(self, campaign, disposition, run.message_hops());
         let mut usable = 0;
         while let Some(verdict) = recipients.next_verdict().await? {
             self.heartbeat(campaign, run).await?;

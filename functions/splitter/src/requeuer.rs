@@ -28,6 +28,7 @@ pub(crate) struct Requeuer<'a> {
     batcher: Batcher,
     pending: Vec<Row>,
     stats: RequeueStats,
+    batch_hops: u32,
 }
 
 /// What was done, for the log.
@@ -43,6 +44,7 @@ impl<'a> Requeuer<'a> {
         splitter: &'a Splitter,
         campaign: &'a Campaign,
         disposition: Disposition,
+        batch_hops: u32,
     ) -> Self {
         Self {
             splitter,
@@ -51,6 +53,7 @@ impl<'a> Requeuer<'a> {
             batcher: Batcher::new(splitter.rate),
             pending: Vec::new(),
             stats: RequeueStats::default(),
+            batch_hops,
         }
     }
 
@@ -72,9 +75,10 @@ impl<'a> Requeuer<'a> {
             campaign,
             batcher,
             stats,
+            batch_hops,
             ..
         } = self;
-        send_batches(splitter, campaign, batcher.finish()).await?;
+        send_batches(splitter, campaign, batcher.finish(), batch_hops).await?;
         Ok(stats)
     }
 
@@ -105,7 +109,7 @@ impl<'a> Requeuer<'a> {
                 (RequeueDecision::Abandon | RequeueDecision::Leave, _) => {}
             }
         }
-        send_batches(self.splitter, self.campaign, batches).await?;
+        send_batches(self.splitter, self.campaign, batches, self.batch_hops).await?;
         stream::iter(to_settle)
             .map(|(row, reason)| self.skip_or_abandon(row, reason))
             .buffer_unordered(MAX_CONCURRENT_REQUESTS)
@@ -144,7 +148,8 @@ async fn send_batches(
     splitter: &Splitter,
     campaign: &Campaign,
     rows: Vec<Vec<Row>>,
+    hops: u32,
 ) -> Result<(), Error> {
-    let batches = to_batches(campaign, rows);
+    let batches = to_batches(campaign, rows, hops);
     Ok(splitter.queue.enqueue(&batches, Duration::ZERO).await?)
 }

@@ -26,18 +26,25 @@ pub(crate) struct ImportRun<'a> {
     read_deadline: Millis,
     records_since_check: u32,
     last_heartbeat: Instant,
+    job_hops: u32,
 }
 
 impl<'a> ImportRun<'a> {
-    /// A run of the lease's owner until `deadline`.
-    pub(crate) fn new(owner: &'a str, deadline: Millis) -> Self {
+    /// A run of the lease's owner until `deadline`, for a job with these hops.
+    pub(crate) fn new(owner: &'a str, deadline: Millis, job_hops: u32) -> Self {
         Self {
             owner,
             deadline,
             read_deadline: deadline,
             records_since_check: 0,
             last_heartbeat: Instant::now(),
+            job_hops,
         }
+    }
+
+    /// The hops of the messages that it sends.
+    pub(crate) fn message_hops(&self) -> u32 {
+        self.job_hops + 1
     }
 
     /// Whether it is time to hand over.

@@ -44,6 +44,7 @@ impl Webhook {
         let batch = Batch {
             campaign: campaign.id,
             rows: vec![row],
+            hops: 0,
         };
         self.urgent_queue
             .enqueue_urgent(batch, Duration::ZERO, &self.sends_queue)

@@ -1,7 +1,7 @@
 //! The embedded stack, MiniStack, and LocalStack: AWS on one machine, each on a free port.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -22,10 +22,9 @@ pub(crate) struct Emulator {
     pub(crate) process: RunningProcess,
 }
 
-/// `MiniStack` sends the head and the body of its runtime API's answers in two packets; with Nagle's algorithm and
-/// delayed acknowledgements each invocation then waits 40 ms, twice.
-const NO_NAGLE: &str =
-    "import socketserver\nsocketserver.StreamRequestHandler.disable_nagle_algorithm = True\n";
+/// What Python loads before `MiniStack` starts, and where.
+const PATCHES: &str = include_str!("ministack_patches.py");
+const PATCHES_FOLDER: &str = "scratch/python";
 
 impl Emulator {
     /// Starts MiniStack with IAM enforced: each function runs under its own role and may do nothing else.
@@ -36,9 +35,9 @@ impl Emulator {
         let url = format!("http://127.0.0.1:{port}");
         let scratch = logs.join("scratch");
         fs::create_dir_all(&scratch)?;
-        let patches = scratch.join("python");
+        let patches = logs.join(PATCHES_FOLDER);
         fs::create_dir_all(&patches)?;
-        fs::write(patches.join("sitecustomize.py"), NO_NAGLE)?;
+        fs::write(patches.join("sitecustomize.py"), PATCHES)?;
         let mut command = Command::new(EMULATOR.program("ministack"));
         aws_environment(&mut command, &url)
             .env("PYTHONPATH", &patches)
@@ -92,6 +91,33 @@ impl Emulator {
     /// One call of an AWS API, by the SAM CLI's own SDK.
     pub(crate) fn call_aws(&self, service: &str, operation: &str, input: &Value) -> Result<Value> {
         call_aws(&self.url, service, operation, input)
+    }
+}
+
+/// Lets the DynamoDB of a `MiniStack` refuse writes as throttled, until this is dropped.
+pub(crate) struct WriteThrottle {
+    folder: PathBuf,
+}
+
+impl WriteThrottle {
+    /// Refuses this share of writes, from 0 to 1; `logs` is where the emulator was started with.
+    pub(crate) fn start(logs: &Path, share: f64) -> Result<Self> {
+        let folder = logs.join(PATCHES_FOLDER);
+        let prepared = folder.join("throttled-share.new");
+        fs::write(&prepared, share.to_string())?;
+        fs::rename(prepared, folder.join("throttled-share"))?;
+        Ok(Self { folder })
+    }
+
+    /// How many writes were refused so far.
+    pub(crate) fn refused_writes(&self) -> u64 {
+        fs::metadata(self.folder.join("throttled-writes")).map_or(0, |file| file.len())
+    }
+}
+
+impl Drop for WriteThrottle {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.folder.join("throttled-share"));
     }
 }
 

@@ -1,5 +1,5 @@
 //! Checks of Crier's guarantees that take longer than tests: a million sends below the ceiling, every state of the
-//! protocol, broadcasts over slow and dying connections, and broadcasts in chaos, both on a deployed stack.
+//! protocol, and broadcasts on a deployed stack: over slow and dying connections, in chaos, and with throttled tables.
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -26,6 +26,8 @@ enum Part {
     Wire,
     /// Broadcasts in chaos
     Chaos,
+    /// A broadcast while DynamoDB refuses writes
+    Throttling,
 }
 
 /// Runs them, the quick ones first.
@@ -62,6 +64,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if wanted(Part::Chaos) {
         chaos::run()?;
+    }
+    if wanted(Part::Throttling) {
+        chaos::run_throttled()?;
     }
     Ok(())
 }

@@ -22,6 +22,12 @@ pub struct Batch {
     pub campaign: CampaignId,
     /// The rows, in the order of the file.
     pub rows: Vec<Row>,
+    /// How many messages led to this one, one after the other: 0 for the first, which an operator, an upload, a callback or
+    /// a timer caused; one more for each that was sent because of another. Lambda ends a chain in which it invokes a
+    /// function about sixteen times, unless that is allowed (AWS, "Use Lambda recursive loop detection to prevent infinite
+    /// loops"). Messages without the field are older than it.
+    #[serde(default)]
+    pub hops: u32,
 }
 
 /// A row as the sender needs it.

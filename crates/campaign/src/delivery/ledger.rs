@@ -104,14 +104,15 @@ impl Transition {
     /// The states in which it may begin. Further conditions are in [`apply`]:
     /// - [`Transition::Claim`] and [`Transition::Skip`] may also begin without a row in the ledger.
     /// - A claim of a [`State::Retry`] row also needs its retry to be due.
-    /// - A callback may also find a [`State::Retry`] row that was unconfirmed.
+    /// - A callback, and a response that is recorded late, may also find a [`State::Retry`] row that was unconfirmed.
     /// - Every other transition only applies to the attempt for which it was made.
     pub fn from(self) -> &'static [State] {
         match self {
             Transition::Claim | Transition::Skip | Transition::Abandon => {
                 &[State::Retry, State::Held]
             }
-            // A callback may come before the sender records the response, or after the row became unconfirmed.
+            // A callback may come before the sender records the response, or after the row became unconfirmed. The sender
+            // may record it after that, too, if it could not for longer than its lease.
             Transition::Accept | Transition::ApplyStatus | Transition::ApplyFailure => {
                 &[State::Claimed, State::Unconfirmed, State::Accepted]
             }
@@ -186,14 +187,15 @@ pub fn apply(row: Option<RowStatus>, transition: Transition, attempt: u32) -> Op
     }
 }
 
-/// A late callback also settles an unconfirmed row that waits to be sent again, unless that row was undelivered.
+/// Late proof that the attempt was accepted also settles an unconfirmed row that waits to be sent again, unless that row
+/// was undelivered.
 fn may_begin(row: RowStatus, transition: Transition) -> bool {
-    let is_callback = matches!(
+    let proves_acceptance = matches!(
         transition,
-        Transition::ApplyStatus | Transition::ApplyFailure
+        Transition::Accept | Transition::ApplyStatus | Transition::ApplyFailure
     );
     let awaits_resend = row.state == State::Retry && row.was_unconfirmed && !row.failed;
-    transition.from().contains(&row.state) || is_callback && awaits_resend
+    transition.from().contains(&row.state) || proves_acceptance && awaits_resend
 }
 
 /// The first status of a row that is not in the ledger yet.
@@ -243,8 +245,8 @@ pub fn repair_transition(
     }
 }
 
-/// How long a sender may work on a claim: 30 s until it sends at the slowest pace, 20 s for the response, 30 s to record
-/// it with all retries, and almost as long again for clocks that differ.
+/// How long a sender may work on a claim: 30 s until it sends at the slowest pace, 20 s for the response, and the rest to
+/// record it. The sender goes on trying after that; meanwhile others take the row for unconfirmed.
 pub const CLAIM_LEASE_MS: Millis = 150_000;
 
 /// Why a row became unconfirmed when its lease expired.

@@ -3,6 +3,7 @@
 //! - [`batch`]: how rows are cut into queue messages
 //! - [`pacing`]: when a slot may send
 //! - [`outcome`]: what the sender knows after a send, and what it does next
+//! - [`recording`]: when a sender tries again to record it
 //! - [`ledger`]: the states of a row, and which transitions are allowed
 //! - [`requeue`]: which rows go into the queue again
 
@@ -10,4 +11,5 @@ pub mod batch;
 pub mod ledger;
 pub mod outcome;
 pub mod pacing;
+pub mod recording;
 pub mod requeue;

@@ -4,9 +4,7 @@
 //! Every repair may be repeated without harm, so the reconciler may stop at any point.
 
 use crate::delivery::outcome::Millis;
-use crate::lifecycle::campaign::{
-    AfterCanary, Campaign, CampaignState, IMPORT_LEASE_MS, Sendability,
-};
+use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, Sendability};
 use crate::lifecycle::progress::{Progress, open_unconfirmed};
 
 /// After this long without any activity, a campaign with an empty queue has lost its messages.
@@ -113,9 +111,7 @@ impl Snapshot<'_> {
 
     /// Whether no invocation reads the campaign's files, and nothing else has happened for a while.
     fn import_is_dead(&self) -> bool {
-        let lease = self.campaign.lease_renewed_at;
-        let is_alive = lease.is_some_and(|renewed| self.elapsed_ms(renewed) < IMPORT_LEASE_MS);
-        !is_alive && self.idle_ms() >= IDLE_MS
+        !self.campaign.is_importing(self.now) && self.idle_ms() >= IDLE_MS
     }
 
     fn may_have_lost_upload(&self) -> bool {

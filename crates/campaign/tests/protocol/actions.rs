@@ -40,7 +40,13 @@ pub(crate) fn regular_actions(system: &System) -> Vec<Action> {
                 let responses = possible_responses(attempt);
                 actions.extend(responses.map(|response| Action::Send(sender, response)));
             }
-            Sender::Responded { .. } | Sender::PausedCampaign { .. } => {
+            Sender::Responded { response, .. } => {
+                actions.push(Action::Record(sender));
+                if response == ApiResponse::CampaignRejected {
+                    actions.push(Action::HoldFirst(sender));
+                }
+            }
+            Sender::PausedCampaign { .. } | Sender::HeldRow { .. } => {
                 actions.push(Action::Record(sender));
             }
         }
@@ -71,6 +77,11 @@ pub(crate) fn faults(system: &System) -> Vec<Action> {
         .filter(|&sender| system.senders[sender] != Sender::Idle)
         .map(Action::Crash)
         .collect();
+    faults.extend(
+        (0..SENDERS)
+            .filter(|&sender| system.holds_outcome_under_lease(sender))
+            .map(Action::ExpireLease),
+    );
     for (index, row) in system.rows.iter().enumerate() {
         if row.messages > 0 {
             faults.extend([Action::DuplicateMessage(index), Action::LoseMessage(index)]);
@@ -88,6 +99,7 @@ pub(crate) fn faults(system: &System) -> Vec<Action> {
 pub(crate) fn is_fault(action: Action) -> bool {
     match action {
         Action::Crash(_)
+        | Action::ExpireLease(_)
         | Action::DuplicateMessage(_)
         | Action::LoseMessage(_)
         | Action::OptOut(_)
@@ -97,6 +109,7 @@ pub(crate) fn is_fault(action: Action) -> bool {
         | Action::Claim(_)
         | Action::Send(..)
         | Action::Record(_)
+        | Action::HoldFirst(_)
         | Action::Callback { .. }
         | Action::Reconcile(_)
         | Action::Requeue(_)

@@ -1,6 +1,6 @@
 //! An exhaustive model of the ledger's protocol: two rows and two senders, with duplicated and lost queue messages, a
-//! crash after every step, lost API responses, callbacks at any time and in any number, the reconciler, pause, resume,
-//! cancel and opt-outs.
+//! crash after every step, lost API responses, outcomes that cannot be recorded before their lease expires, callbacks at
+//! any time and in any number, the reconciler, pause, resume, cancel and opt-outs.
 //!
 //! The model explores the rules that run in production: `ledger::apply`, `ledger::repair_transition`,
 //! `requeue::decide_requeue` and `outcome::next_action`.

@@ -42,6 +42,8 @@ impl Model for Protocol {
             }
             Action::Send(sender, response) => system.send(sender, response),
             Action::Record(sender) => system.record(sender),
+            Action::HoldFirst(sender) => system.hold_first(sender),
+            Action::ExpireLease(sender) => system.expire_lease(sender),
             Action::Crash(sender) if system.crash(sender) => {}
             Action::Crash(_) => return None,
             Action::DuplicateMessage(row) => system.rows[row].messages += 1,

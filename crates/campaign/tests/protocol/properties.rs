@@ -31,6 +31,10 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
                 !row.is_in(State::Accepted) || row.sends.iter().any(accepted)
             })
         }),
+        Property::always(
+            "an acceptance that is recorded is shown",
+            |_, system: &System| !system.rows.iter().any(|row| row.lost_acceptance),
+        ),
         Property::always("every send is an attempt", |_, system: &System| {
             system.rows.iter().all(|row| {
                 row.sends.len() <= row.status.map_or(0, |status| status.attempt as usize)

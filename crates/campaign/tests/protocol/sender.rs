@@ -52,8 +52,7 @@ impl System {
         }
     }
 
-    /// Records the outcome of a send. Where it pauses the campaign, the pause comes first and the row is held in a step
-    /// of its own.
+    /// Records the outcome of a send. Where it pauses the campaign, the pause and the hold are two steps, in any order.
     pub(crate) fn record(&mut self, sender: usize) {
         let at = std::mem::replace(&mut self.senders[sender], Sender::Idle);
         match at {
@@ -63,8 +62,10 @@ impl System {
                 response,
             } => self.record_response(sender, row, attempt, response),
             Sender::PausedCampaign { row, attempt } => {
+                self.release(sender, row);
                 self.apply(row, Transition::Hold, attempt);
             }
+            Sender::HeldRow { .. } => self.pause(),
             Sender::Idle | Sender::HoldsMessage { .. } | Sender::Claimed { .. } => {}
         }
     }
@@ -76,16 +77,70 @@ impl System {
             NextAction::MarkUnconfirmed { .. } => Transition::MarkUnconfirmed,
             NextAction::Retry { .. } => Transition::Retry,
             NextAction::Hold { .. } => {
-                if self.campaign == Phase::Sending {
-                    self.campaign = Phase::Paused;
-                }
+                self.pause();
                 self.senders[sender] = Sender::PausedCampaign { row, attempt };
                 return;
             }
         };
-        self.rows[row].owner = None;
-        if self.apply(row, transition, attempt) && transition == Transition::Retry {
-            self.ensure_message(row);
+        self.release(sender, row);
+        let applied = self.apply(row, transition, attempt);
+        match transition {
+            Transition::Retry => self.ensure_message(row),
+            Transition::Accept if !applied => self.check_lost_acceptance(row, attempt),
+            _ => {}
+        }
+    }
+
+    /// An acceptance that the ledger does not take must be there already, unless the operator's choice began another
+    /// attempt.
+    fn check_lost_acceptance(&mut self, row: usize, attempt: u32) {
+        let status = self.rows[row].status;
+        let is_shown = status.is_some_and(|status| {
+            status.attempt != attempt || status.state == State::Accepted || status.failed
+        });
+        self.rows[row].lost_acceptance |= !is_shown;
+    }
+
+    /// Holds the row of a response that pauses the campaign, before the pause.
+    pub(crate) fn hold_first(&mut self, sender: usize) {
+        if let Sender::Responded { row, attempt, .. } = self.senders[sender] {
+            self.release(sender, row);
+            self.apply(row, Transition::Hold, attempt);
+            self.senders[sender] = Sender::HeldRow { row };
+        }
+    }
+
+    fn pause(&mut self) {
+        if self.campaign == Phase::Sending {
+            self.campaign = Phase::Paused;
+        }
+    }
+
+    /// The sender no longer works on its claim of the row.
+    fn release(&mut self, sender: usize, row: usize) {
+        let owner = &mut self.rows[row].owner;
+        *owner = owner.filter(|owner| *owner != sender);
+    }
+
+    /// Whether a sender has an outcome to record for a row that is still claimed by it.
+    pub(crate) fn holds_outcome_under_lease(&self, sender: usize) -> bool {
+        match self.senders[sender] {
+            Sender::Responded { row, .. } | Sender::PausedCampaign { row, .. } => {
+                self.rows[row].owner == Some(sender)
+            }
+            Sender::Idle
+            | Sender::HoldsMessage { .. }
+            | Sender::Claimed { .. }
+            | Sender::HeldRow { .. } => false,
+        }
+    }
+
+    /// The lease of a sender's claim expires while the sender still tries to record the outcome.
+    pub(crate) fn expire_lease(&mut self, sender: usize) {
+        if let Sender::Responded { row, .. } | Sender::PausedCampaign { row, .. } =
+            self.senders[sender]
+        {
+            self.release(sender, row);
         }
     }
 
@@ -96,7 +151,8 @@ impl System {
             Sender::HoldsMessage { row }
             | Sender::Claimed { row, .. }
             | Sender::Responded { row, .. }
-            | Sender::PausedCampaign { row, .. } => row,
+            | Sender::PausedCampaign { row, .. }
+            | Sender::HeldRow { row } => row,
         };
         self.senders[sender] = Sender::Idle;
         for row in &mut self.rows {

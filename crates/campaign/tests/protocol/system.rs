@@ -30,14 +30,14 @@ pub(crate) struct System {
     pub(crate) campaign: Phase,
     /// The counters of the ledger's states, kept as the counter function keeps them.
     pub(crate) counts: [i64; 7],
-    /// How many more crashes, duplicated and lost messages, pauses, cancels and opt-outs may happen.
+    /// How many more crashes, expired leases, duplicated and lost messages, pauses, cancels and opt-outs may happen.
     pub(crate) faults: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Row {
     pub(crate) status: Option<RowStatus>,
-    /// The sender that claimed it last, until that sender records the outcome or crashes.
+    /// The sender that claimed it last, until that sender records the outcome, crashes or loses its lease.
     pub(crate) owner: Option<usize>,
     /// What each send left behind, in order.
     pub(crate) sends: Vec<SendEffect>,
@@ -45,6 +45,8 @@ pub(crate) struct Row {
     pub(crate) messages: u8,
     /// The recipient opted out.
     pub(crate) suppressed: bool,
+    /// A sender recorded an acceptance of the latest attempt, and the row does not show it. Must not happen.
+    pub(crate) lost_acceptance: bool,
 }
 
 /// Where a sender is. It holds a queue message from the first step to the last, and deletes it then.
@@ -70,6 +72,10 @@ pub(crate) enum Sender {
         row: usize,
         attempt: u32,
     },
+    /// The row is held; the campaign is not paused yet.
+    HeldRow {
+        row: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,6 +95,10 @@ pub(crate) enum Action {
     Claim(usize),
     Send(usize, ApiResponse),
     Record(usize),
+    /// The response pauses the campaign, and the row is held before the pause is stored.
+    HoldFirst(usize),
+    /// A sender cannot record its outcome before the lease of its claim expires; others take it for dead.
+    ExpireLease(usize),
     Crash(usize),
     DuplicateMessage(usize),
     LoseMessage(usize),
@@ -140,6 +150,7 @@ impl System {
             sends: Vec::new(),
             messages: 1,
             suppressed: false,
+            lost_acceptance: false,
         };
         Self {
             rows: [row.clone(), row],

@@ -6,12 +6,12 @@ use campaign::delivery::outcome::{Acceptance, ErrorInfo, Millis};
 use campaign::id::{CampaignId, RowNumber};
 
 use super::Ledger;
-use super::transition::with_attempt_condition;
+use super::transition::{with_acceptance_condition, with_attempt_condition};
 use crate::Error;
 use crate::dynamodb::{number, optional_text, send_if, text, to_attribute};
 
 impl Ledger {
-    /// Records that the API accepted the message.
+    /// Records that the API accepted the message. That may come late, after others took the row for unconfirmed.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
     pub async fn record_acceptance(
         &self,
@@ -20,7 +20,8 @@ impl Ledger {
         attempt: u32,
         acceptance: &Acceptance,
     ) -> Result<bool, Error> {
-        let update = with_attempt_condition(self.update(campaign, row), Transition::Accept, attempt)
+        let update = self.update(campaign, row);
+        let update = with_acceptance_condition(update, Transition::Accept, attempt)
             .update_expression(
                 "SET #state = :to, wamid = :wamid, wa_id = :wa_id, message_status = :status REMOVE was_unconfirmed",
             )

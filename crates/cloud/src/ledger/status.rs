@@ -1,12 +1,12 @@
 //! What callbacks report about an attempt.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use campaign::delivery::ledger::{State, Transition};
+use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::{ErrorInfo, Millis};
 use campaign::id::{CampaignId, RowNumber};
 
 use super::Ledger;
-use super::transition::with_transition;
+use super::transition::with_acceptance_condition;
 use crate::Error;
 use crate::dynamodb::{number, send_if, text, to_attribute};
 
@@ -40,16 +40,8 @@ impl Ledger {
         status: &StatusUpdate,
     ) -> Result<bool, Error> {
         let action = "apply a status callback";
-        let (update, states) = with_transition(self.update(campaign, row), Transition::ApplyStatus);
-        // A late callback also settles an unconfirmed row that waits to be resent, but not a row whose
-        // failure was reported.
-        let mut update = update
-            .expression_attribute_values(":attempt", number(attempt.into()))
-            .expression_attribute_values(":retry", text(State::Retry.name()))
-            .condition_expression(format!(
-                "attempt = :attempt AND (#state IN ({states}) OR \
-                 #state = :retry AND attribute_exists(was_unconfirmed) AND attribute_not_exists(failed_at))"
-            ));
+        let update = self.update(campaign, row);
+        let mut update = with_acceptance_condition(update, Transition::ApplyStatus, attempt);
         let mut assignments = vec!["#state = :to".to_owned()];
         for (name, value) in status_attributes(action, status)? {
             assignments.push(format!("{name} = if_not_exists({name}, :{name})"));

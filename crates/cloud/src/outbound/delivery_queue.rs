@@ -22,6 +22,9 @@ pub struct WebhookDelivery {
     pub key: String,
     /// When it was received.
     pub received_at: Millis,
+    /// How many messages led to this one, one after the other ([`campaign::delivery::batch::Batch::hops`]).
+    #[serde(default)]
+    pub hops: u32,
 }
 
 /// The queue of webhook deliveries.

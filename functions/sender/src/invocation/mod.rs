@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::ledger::CLAIM_LEASE_MS;
 use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Slot;
 use campaign::delivery::requeue::SkipReason;
@@ -33,9 +34,12 @@ use crate::send_backend::{
 };
 use crate::send_stats::{SendStats, StatsRecorder};
 
-/// Time that an invocation needs after its last send: the response, its record, the rows to requeue.
-const SHUTDOWN_RESERVE_MS: Millis =
-    whatsapp::client::RESPONSE_TIMEOUT.as_millis() as Millis + 10_000;
+/// Time that an invocation needs after its last record: the rows to requeue, the messages to delete.
+const REQUEUE_RESERVE_MS: Millis = 10_000;
+
+/// Time that an invocation needs after its last claim: whatever happens, it can record the outcome for as long as the claim
+/// lives. Normally it needs a second or two of it and ends, and the next invocation begins, so a slot does not idle.
+const SHUTDOWN_RESERVE_MS: Millis = CLAIM_LEASE_MS + REQUEUE_RESERVE_MS;
 
 /// An invocation receives no further batch if it has less time than this for it.
 const MIN_BATCH_TIME_MS: Millis = 10_000;
@@ -88,6 +92,7 @@ pub struct Invocation<'a, B> {
 #[derive(Clone, Copy, Debug)]
 struct BatchRef {
     priority: Priority,
+    hops: u32,
     /// Its number in this invocation.
     number: usize,
 }
@@ -164,12 +169,13 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
 
     /// Processes one batch. Its message is deleted as soon as its sends have ended, even that of the first batch: an
     /// invocation lasts longer than the visibility timeout.
-    #[instrument(skip_all, fields(campaign.id = %received.batch.campaign, rows = received.batch.rows.len()))]
+    #[instrument(skip_all, fields(campaign.id = %received.batch.campaign, rows = received.batch.rows.len(), hops = received.batch.hops))]
     async fn process_batch(&mut self, received: ReceivedBatch) -> Result<(), Error> {
         let ReceivedBatch { batch, handle } = received;
         let batch_ref = BatchRef {
             priority: handle.priority,
-            number: self.stats.count_batch(batch.rows.len()),
+            hops: batch.hops,
+            number: self.stats.count_batch(batch.rows.len(), batch.hops),
         };
         if let Err(error) = self.try_rows(batch, batch_ref).await {
             self.backend.delay_redelivery(&handle).await?;
@@ -302,8 +308,9 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
 
     fn schedule_retry(&mut self, batch: BatchRef, campaign: &CampaignId, due: Millis, row: Row) {
         let now = self.backend.now();
+        let hops = batch.hops + 1;
         self.requeue_buffer
-            .push(batch.priority, campaign, row, due, now);
+            .push(batch.priority, campaign, row, due, now, hops);
     }
 
     async fn flush_requeued(&mut self) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 use tracing::instrument;
 
-use super::{BatchRef, Invocation};
+use super::{BatchRef, Invocation, REQUEUE_RESERVE_MS};
 use crate::send_backend::{Departure, PendingSend, SendBackend, SendGate};
 
 /// The greatest age of the campaign's state when a send starts; the rest of two seconds is for the request to leave. It is
@@ -135,8 +135,15 @@ impl<B: SendBackend> Invocation<'_, B> {
     ) -> Result<(), Error> {
         loop {
             self.backend.wait_for_connection().await;
-            let Some((campaign, token)) = self.wait_for_clearance(id, &claimed).await? else {
-                return Ok(());
+            let (campaign, token) = match self.wait_for_clearance(id, &claimed).await {
+                Ok(Some(clearance)) => clearance,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    // Nothing was sent. If the row stayed claimed, it would look as if it might have been.
+                    self.hold_row(id, &claimed, "an error before the send")
+                        .await?;
+                    return Err(error);
+                }
             };
             let batch = claimed.batch;
             let pending = PendingSend {
@@ -146,6 +153,7 @@ impl<B: SendBackend> Invocation<'_, B> {
                 message_choice: claimed.message_choice,
                 user_id: claimed.user_id,
                 token,
+                record_until: self.limits.deadline.saturating_sub(REQUEUE_RESERVE_MS),
             };
             // Also where nothing could be sent the tick is used up: an API that cannot be reached slows the slot down.
             let departure = self.start_send(pending, batch).await;

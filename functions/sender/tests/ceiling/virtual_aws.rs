@@ -197,7 +197,12 @@ impl VirtualAws {
         state.last_message_id += 1;
         let id = state.last_message_id;
         let campaign = self.campaign.id.clone();
-        let batch = Batch { campaign, rows };
+        let hops = 0;
+        let batch = Batch {
+            campaign,
+            rows,
+            hops,
+        };
         state.messages.insert(id, (priority, batch));
         let visible_at = self.elapsed() + delay;
         state.queue(priority).push(Reverse((visible_at, id)));

@@ -49,12 +49,12 @@ impl<'s> Evidence<'s> {
                 "not every recipient was reached: {rows}"
             ),
         }
-        self.compare(id)
+        self.compare(id, ROWS)
     }
 
     /// Compares row by row: what the call log shows as accepted is accepted or unconfirmed in the ledger, and nothing else
     /// is accepted.
-    fn compare(&self, id: &str) -> Result<()> {
+    pub(super) fn compare(&self, id: &str, rows: u32) -> Result<()> {
         let states = self.row_states(id)?;
         let calls = self.stack.simulator.calls()?;
         let accepted: BTreeSet<u64> = calls
@@ -63,7 +63,7 @@ impl<'s> Evidence<'s> {
             .filter_map(|call| call["row"].as_str()?.rsplit(':').next()?.parse().ok())
             .collect();
         ensure!(
-            states.len() == ROWS as usize,
+            states.len() == rows as usize,
             "{} rows in the ledger",
             states.len()
         );

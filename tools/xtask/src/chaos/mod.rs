@@ -4,12 +4,16 @@
 //!
 //! - [`trial`]: what is tried, and what a trial gives
 //! - [`faults`]: what goes wrong
+//! - [`steps`]: upload, start, settle
 //! - [`evidence`]: what the API, the ledger and the call log say
 //! - [`table`]: the trials side by side
+//! - [`throttling`]: a broadcast of its own, while DynamoDB refuses writes
 
 mod evidence;
 mod faults;
+mod steps;
 mod table;
+mod throttling;
 mod trial;
 
 use std::time::{Duration, Instant};
@@ -18,14 +22,13 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::client::Client;
-use crate::process::{check_interrupted, now_ms, wait_for};
+use crate::process::{check_interrupted, now_ms};
 use crate::progress::Step;
 use crate::stack::{API_TOKEN, Stack, StackOptions};
 use evidence::Evidence;
-use trial::{Interruption, ROWS, STATES, TPS, TRIALS, Trial, TrialOutcome};
-
-/// How long a trial may take to settle.
-const TIMEOUT: Duration = Duration::from_secs(900);
+use steps::{settle, upload_recipients, wait_for_state};
+pub(crate) use throttling::run_throttled;
+use trial::{Interruption, ROWS, TPS, TRIALS, Trial, TrialOutcome};
 
 /// Runs the trials and prints their table.
 pub(crate) fn run() -> Result<()> {
@@ -74,7 +77,8 @@ impl<'s> TrialRun<'s> {
         faults::set_faults(self.stack, 0.1)?;
         let (id, doubled) = self.start_campaign(trial)?;
         let sends_after_stop = self.send(trial, &id)?;
-        self.settle(&id)?;
+        faults::set_faults(self.stack, 0.0)?;
+        settle(self.stack, &self.client, &self.evidence, &id)?;
         let outcome = TrialOutcome {
             campaign: self.client.get_campaign(&id)?,
             sends: self.stack.simulator.stats()?["sends"].clone(),
@@ -91,21 +95,14 @@ impl<'s> TrialRun<'s> {
 
     /// Uploads, and starts to send once every message is in the queue twice; gives the campaign and how many were doubled.
     fn start_campaign(&self, trial: &Trial) -> Result<(String, u64)> {
-        let mut file = String::from("phone,name\n");
-        (1..=ROWS).for_each(|row| file.push_str(&format!("+34610{row:06},Ana\n")));
-        let campaign = json!({
-            "name": trial.name, "message": {"type": "text", "text": {"body": "Hello {{name}}"}}, "outside_service_window": "send", "manual_start": true,
-            "file": {"name": "recipients.csv", "size": file.len()}, "on_unconfirmed": trial.on_unconfirmed, "unconfirmed_timeout_seconds": 60,
+        let fields = json!({
+            "name": trial.name, "on_unconfirmed": trial.on_unconfirmed, "unconfirmed_timeout_seconds": 60,
             "max_failure_ratio": 1.0,
         });
-        let created = self.client.create_campaign(&campaign)?;
-        let id = created["id"].as_str().unwrap_or_default().to_owned();
-        self.client
-            .upload_file(&created["upload"], file.as_bytes())?;
-        self.wait_for_state(&id, "ready")?;
+        let id = upload_recipients(&self.client, ROWS, fields)?;
         faults::connect_queue(self.stack, &self.mapping, false)?;
         self.client.control(&id, "start")?;
-        self.wait_for_state(&id, "sending")?;
+        wait_for_state(&self.client, &id, "sending")?;
         let doubled = faults::double_messages(self.stack)?;
         faults::connect_queue(self.stack, &self.mapping, true)?;
         Ok((id, doubled))
@@ -141,48 +138,5 @@ impl<'s> TrialRun<'s> {
                 _ => {}
             }
         }
-    }
-
-    /// Ends the faults and runs the reconciler until nothing is left to do and the counters show it.
-    fn settle(&self, id: &str) -> Result<()> {
-        faults::set_faults(self.stack, 0.0)?;
-        let reconciler = json!({"FunctionName": self.stack.output("ReconcilerFunction")?});
-        wait_for("every row settles", TIMEOUT, || {
-            let _ = self
-                .stack
-                .emulator
-                .call_aws("lambda", "invoke", &reconciler);
-            std::thread::sleep(Duration::from_secs(5));
-            let campaign = self.client.get_campaign(id).ok()?;
-            let rows = &campaign["rows"];
-            let open: i64 = ["waiting", "claimed", "retry", "held"]
-                .iter()
-                .filter_map(|state| rows[state].as_i64())
-                .sum();
-            let over = campaign["state"] == "finished" || campaign["state"] == "cancelled";
-            (over && open == 0).then_some(())
-        })?;
-        wait_for("every callback arrives", TIMEOUT, || {
-            let stats = self.stack.simulator.stats().ok()?;
-            (stats["callbacks"]["pending"] == 0).then_some(())
-        })?;
-        wait_for(
-            "the counters equal the ledger",
-            Duration::from_secs(60),
-            || {
-                let counted = self.client.get_campaign(id).ok()?["rows"].clone();
-                let recounted = self.evidence.recount(id).ok()?;
-                let same = STATES.iter().all(|state| {
-                    counted[state].as_u64() == Some(*recounted.get(*state).unwrap_or(&0))
-                });
-                same.then_some(())
-            },
-        )
-    }
-
-    fn wait_for_state(&self, id: &str, state: &str) -> Result<()> {
-        wait_for(&format!("the campaign is {state}"), TIMEOUT, || {
-            (self.client.get_campaign(id).ok()?["state"] == state).then_some(())
-        })
     }
 }

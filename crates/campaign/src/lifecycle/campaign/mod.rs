@@ -184,6 +184,12 @@ impl Campaign {
         }
     }
 
+    /// Whether an invocation reads its files: one that has the lease and renewed it lately.
+    pub fn is_importing(&self, now: Millis) -> bool {
+        self.lease_renewed_at
+            .is_some_and(|renewed| now.saturating_sub(renewed) < IMPORT_LEASE_MS)
+    }
+
     /// The import counts of all files together.
     pub fn import_counts(&self) -> ImportCounts {
         self.files
