@@ -13,7 +13,7 @@ use crate::emulator::WriteThrottle;
 use crate::paths::dev;
 use crate::process::{check_interrupted, wait_for};
 use crate::progress::Step;
-use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack};
+use crate::stack::{API_TOKEN, Stack, StackOptions};
 
 const NAME: &str = "throttling";
 const ROWS: u32 = 4_000;
@@ -34,7 +34,7 @@ struct Minute {
 
 /// Runs the broadcast, prints its figures, and fails where a promise did not hold.
 pub(crate) fn run_throttled() -> Result<()> {
-    let stack = Stack::start(NAME, TPS, ForwardTo::Nowhere, Programs::Development)?;
+    let stack = Stack::start(&StackOptions::new(NAME, TPS))?;
     stack
         .simulator
         .change_settings(&json!({"webhook_url": ""}))?;
