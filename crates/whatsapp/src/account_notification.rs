@@ -145,8 +145,8 @@ fn template_quality(value: &Value) -> Option<Parsed> {
 }
 
 /// Meta announces a change of category 24 hours before it: then `correct_category` is what the template becomes, and
-/// `new_category` what it still is. Once it has changed, `new_category` is what it became (Meta, "template_category_update
-/// webhook reference", June 2026).
+/// `new_category` what it still is. Once it has changed, `new_category` is what it became (Meta, "Webhooks reference:
+/// `template_category_update`", June 2026).
 fn template_category(value: &Value) -> Option<Parsed> {
     match text(&value["correct_category"]) {
         Some(category) => Some(impending_category(value, category)),

@@ -66,7 +66,7 @@ fn affects(target: &PauseTarget, campaign: &Campaign) -> bool {
     }
 }
 
-/// Meta's notifications write `en-US` where messages have `en_US` (Meta, "template_category_update webhook reference").
+/// Meta's notifications write `en-US` where messages have `en_US` (Meta, "`template_category_update` webhook reference").
 fn is_same_language(one: &str, other: &str) -> bool {
     one.replace('-', "_") == other.replace('-', "_")
 }
