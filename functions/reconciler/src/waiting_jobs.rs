@@ -36,6 +36,9 @@ impl Reconciler {
         let is_importing = |campaign: &Campaign| campaign.is_importing(run.now);
         let mut may_import = !campaign.as_ref().is_some_and(is_importing);
         for stored in self.waiting_jobs.list(id).await? {
+            if run.is_over() {
+                break;
+            }
             match stored.job.clone() {
                 WaitingJob::Import(job) if may_import => {
                     may_import = false;

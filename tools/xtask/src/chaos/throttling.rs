@@ -42,7 +42,11 @@ pub(crate) fn run_throttled() -> Result<()> {
     let evidence = Evidence::new(&stack);
     let what = format!("{ROWS} rows at {TPS} TPS, 30 % of writes refused for a minute");
     let step = Step::begin(&what);
-    let id = upload_recipients(&client, ROWS, json!({"name": "Throttled"}))?;
+    let id = upload_recipients(
+        &client,
+        ROWS,
+        json!({"name": "Throttled", "max_failure_ratio": 1.0}),
+    )?;
     client.control(&id, "start")?;
     wait_for_state(&client, &id, "sending")?;
     let minute = throttle(&client, &id)?;
