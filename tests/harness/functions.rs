@@ -11,6 +11,7 @@ use cloud::import_queue::ImportQueue;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
 use cloud::outbound::{DeliveryQueue, EventBus};
+use cloud::rates::RateKeeper;
 use cloud::settings::SettingsStore;
 use cloud::waiting_jobs::WaitingJobs;
 use counter::Counter;
@@ -26,6 +27,7 @@ use webhook::Webhook;
 use whatsapp::client::Client;
 
 use super::TestEnv;
+use super::aws::table_name;
 use super::env::RETENTION_DAYS;
 use super::throttled::ThrottledTables;
 
@@ -67,8 +69,14 @@ impl TestEnv {
             self.urgent_queue.clone(),
             self.secrets(),
             client,
-            Rate { slots: 1, per_slot },
+            self.rate_keeper(Rate { slots: 1, per_slot }),
         )
+    }
+
+    /// The keeper of a process that starts now with this rate.
+    pub(crate) fn rate_keeper(&self, rate: Rate) -> RateKeeper {
+        let table = table_name(&self.name, "CampaignsTable");
+        RateKeeper::new(self.aws.dynamodb.clone(), table, rate)
     }
 
     /// A splitter that makes batches for this many slots.

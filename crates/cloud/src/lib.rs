@@ -4,7 +4,7 @@
 //! | part | modules |
 //! |---|---|
 //! | the process | [`env`](mod@env): environment variables · [`aws`]: the SDK's clients · [`metrics`] for `CloudWatch` |
-//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`] |
+//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`], [`rates`] |
 //! | other tables | [`ledger`], [`callbacks`], [`contacts`], [`inbox`] |
 //! | the bucket | [`files`], [`multipart`] |
 //! | queues | [`batch_queue`], [`import_queue`], [`erasure_queue`], [`outbound`]: callbacks for other systems |
@@ -36,6 +36,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod multipart;
 pub mod outbound;
+pub mod rates;
 mod scan;
 pub mod schedules;
 pub mod secrets;

@@ -27,6 +27,7 @@ use campaign::lifecycle::counters::DeltaStats;
 use cloud::campaigns::Campaigns;
 use cloud::counters::{CounterTable, ShardCounters};
 use cloud::metrics::Metrics;
+use cloud::rates::RateKeeper;
 use lambda_runtime::Error;
 use tokio::sync::Mutex;
 
@@ -52,6 +53,12 @@ impl Counter {
         let table = env::required("CAMPAIGNS_TABLE")?;
         let (dynamodb, retention) = (aws::dynamodb(&config), env::parsed("RETENTION_DAYS")?);
         let counters = CounterTable::new(dynamodb.clone(), table.clone(), retention);
+        tell_rate(RateKeeper::new(
+            dynamodb.clone(),
+            table.clone(),
+            env::send_rate()?,
+        ))
+        .await;
         let campaigns = Campaigns::new(dynamodb, table, retention);
         let is_emulated = env::optional("AWS_ENDPOINT_URL").is_some();
         let default_shard = is_emulated.then(|| "only".to_owned());
@@ -82,6 +89,14 @@ impl Counter {
                 .await?;
         }
         Ok(StreamResponse::default())
+    }
+}
+
+/// Tells running senders of a new budget. With a smaller concurrency no sender of the new one can start before they end;
+/// the counter can. If this fails, its next process does it.
+async fn tell_rate(rate: RateKeeper) {
+    if let Err(error) = rate.settle().await {
+        tracing::error!("running senders were not told of the budget: {error}");
     }
 }
 

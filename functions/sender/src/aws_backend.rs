@@ -13,6 +13,7 @@ use cloud::Error;
 use cloud::batch_queue::BatchQueue;
 use cloud::ledger::Claim;
 use cloud::metrics::Metrics;
+use cloud::rates::RateKeeper;
 
 use crate::pending_send::SendClients;
 use crate::persist::persist;
@@ -37,6 +38,7 @@ const TRANSITION_RETRY_MS: Millis = 60_000;
 #[derive(Debug)]
 pub(crate) struct AwsBackend {
     pub(crate) clients: SendClients,
+    pub(crate) rate: RateKeeper,
     pub(crate) bulk_queue: BatchQueue,
     pub(crate) urgent_queue: BatchQueue,
 }
@@ -51,12 +53,16 @@ impl SendBackend for AwsBackend {
         campaign: &CampaignId,
         max_age: Duration,
     ) -> Result<SendGate, Error> {
-        let (campaign, secret) = tokio::join!(
+        let (campaign, secret, is_current_rate) = tokio::join!(
             self.clients
                 .campaign_cache
                 .get_with_max_age(campaign, max_age),
-            self.clients.secrets.get()
+            self.clients.secrets.get(),
+            self.rate.is_current(max_age)
         );
+        if !is_current_rate? {
+            return Ok(SendGate::RateChanged);
+        }
         let Some(campaign) = campaign? else {
             return Ok(SendGate::Stopped);
         };

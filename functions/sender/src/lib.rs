@@ -29,12 +29,13 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use campaign::delivery::batch::Batch;
-use campaign::delivery::pacing::{Rate, Slot};
+use campaign::delivery::pacing::Slot;
 use cloud::batch_queue::BatchQueue;
 use cloud::campaign_cache::CampaignCache;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::ledger::Ledger;
+use cloud::rates::RateKeeper;
 use cloud::secrets::Secrets;
 use lambda_runtime::{Context, Error};
 use tokio::sync::Mutex;
@@ -45,7 +46,7 @@ use whatsapp::client::Client;
 use crate::aws_backend::{AwsBackend, VISIBILITY_TIMEOUT};
 use crate::invocation::{Invocation, InvocationLimits, InvocationResult};
 use crate::pending_send::SendClients;
-use crate::send_backend::{MessageHandle, Priority, ReceivedBatch};
+use crate::send_backend::{MessageHandle, Priority, ReceivedBatch, SendBackend};
 
 /// All slots together poll the urgent queue twice a second.
 const URGENT_POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -64,15 +65,12 @@ impl Sender {
     /// Reads the environment. Fails if a variable is missing or the rate contradicts the budget.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = env::send_rate()?;
         let retention = env::parsed("RETENTION_DAYS")?;
         let config = aws::load_config().await;
         let dynamodb = aws::dynamodb(&config);
-        let campaigns = Campaigns::new(
-            dynamodb.clone(),
-            env::required("CAMPAIGNS_TABLE")?,
-            retention,
-        );
+        let table = env::required("CAMPAIGNS_TABLE")?;
+        let rate = RateKeeper::new(dynamodb.clone(), table.clone(), env::send_rate()?);
+        let campaigns = Campaigns::new(dynamodb.clone(), table, retention);
         let contacts = Contacts::new(
             dynamodb.clone(),
             env::required("CONTACTS_TABLE")?,
@@ -87,7 +85,7 @@ impl Sender {
             &env::required("GRAPH_API_URL")?,
             &env::required("GRAPH_API_VERSION")?,
             &env::required("PHONE_NUMBER_ID")?,
-            rate.per_slot,
+            rate.own().per_slot,
         )?;
         Ok(Self::new(
             campaigns,
@@ -114,8 +112,9 @@ impl Sender {
         urgent_queue: BatchQueue,
         secrets: Secrets,
         client: Client,
-        rate: Rate,
+        rate: RateKeeper,
     ) -> Self {
+        let own = rate.own();
         let clients = SendClients {
             campaign_cache: CampaignCache::new(campaigns),
             contacts,
@@ -125,13 +124,14 @@ impl Sender {
         };
         let backend = AwsBackend {
             clients,
+            rate,
             bulk_queue,
             urgent_queue,
         };
         Self {
             backend: Arc::new(backend),
-            slot: Mutex::new(Slot::new(rate)),
-            urgent_poll_interval: URGENT_POLL_INTERVAL * rate.slots,
+            slot: Mutex::new(Slot::new(own)),
+            urgent_poll_interval: URGENT_POLL_INTERVAL * own.slots,
             process_started: Instant::now(),
         }
     }
@@ -181,6 +181,7 @@ impl Sender {
             .bulk_queue
             .set_visibility_timeout(&first.handle.receipt, VISIBILITY_TIMEOUT)
             .await?;
+        self.wait_for_rate(&first).await?;
         let limits = InvocationLimits {
             owner: context.request_id.clone(),
             deadline: context.deadline,
@@ -201,5 +202,16 @@ impl Sender {
             "the invocation is complete"
         );
         Ok(first_batch?)
+    }
+
+    /// Waits until senders of another rate have stopped. If senders keep another rate, the batch is delivered to them.
+    async fn wait_for_rate(&self, first: &ReceivedBatch) -> Result<(), Error> {
+        let Some(not_before) = self.backend.rate.settle().await? else {
+            self.backend.delay_redelivery(&first.handle).await?;
+            return Err("senders keep another rate by now".into());
+        };
+        let wait = not_before.saturating_sub(cloud::now());
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        Ok(())
     }
 }

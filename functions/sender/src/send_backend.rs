@@ -28,6 +28,8 @@ pub enum SendGate {
     Expired,
     /// The campaign does not send.
     Stopped,
+    /// Senders keep another rate by now: this one must end.
+    RateChanged,
 }
 
 /// A recipient may be messaged.

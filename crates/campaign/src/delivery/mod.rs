@@ -2,6 +2,7 @@
 //!
 //! - [`batch`]: how rows are cut into queue messages
 //! - [`pacing`]: when a slot may send
+//! - [`rate_change`]: what senders do when the budget changes
 //! - [`outcome`]: what the sender knows after a send, and what it does next
 //! - [`recording`]: when a sender tries again to record it
 //! - [`ledger`]: the states of a row, and which transitions are allowed
@@ -11,5 +12,6 @@ pub mod batch;
 pub mod ledger;
 pub mod outcome;
 pub mod pacing;
+pub mod rate_change;
 pub mod recording;
 pub mod requeue;

@@ -106,6 +106,11 @@ struct CompletedSend {
     result: SendResult,
 }
 
+/// Ends the invocation; its batch is delivered to a sender of the new rate.
+fn rate_changed() -> Error {
+    Error::new("send", "senders keep another rate by now")
+}
+
 impl<'a, B: SendBackend> Invocation<'a, B> {
     /// An invocation of the process that started at `process_started`. No other invocation may use the slot meanwhile.
     pub fn new(
@@ -216,6 +221,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
                     remaining.for_each(|row| self.schedule_retry(batch_ref, &campaign, due, row));
                     return Ok(());
                 }
+                SendGate::RateChanged => return Err(rate_changed()),
                 SendGate::Stopped => {
                     self.stats.current.dropped += 1 + rows.len();
                     return Ok(());

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 use tracing::instrument;
 
-use super::{BatchRef, Invocation, REQUEUE_RESERVE_MS};
+use super::{BatchRef, Invocation, REQUEUE_RESERVE_MS, rate_changed};
 use crate::send_backend::{Departure, PendingSend, SendBackend, SendGate};
 
 /// The greatest age of the campaign's state when a send starts; the rest of two seconds is for the request to leave. It is
@@ -186,6 +186,9 @@ impl<B: SendBackend> Invocation<'_, B> {
         loop {
             self.wait_for_tick().await;
             let gate = self.backend.check_gate(id, SEND_GATE_MAX_AGE).await?;
+            if let SendGate::RateChanged = gate {
+                return Err(rate_changed());
+            }
             let SendGate::Open(campaign, token) = gate else {
                 self.hold_row(id, claimed, "the campaign stopped before the send")
                     .await?;

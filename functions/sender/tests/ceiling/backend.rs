@@ -7,6 +7,7 @@ use std::time::Duration;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::pacing::Rate;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use cloud::Error;
@@ -41,8 +42,10 @@ impl VirtualConnection {
 pub(crate) struct VirtualProcess {
     pub(crate) aws: Arc<VirtualAws>,
     connections: ConnectionPool<VirtualConnection>,
-    /// What was last read of the campaign, and when.
-    gate: Mutex<Option<(Instant, Gate)>>,
+    pub(crate) rate: Rate,
+    started: Millis,
+    /// What was last read of the campaign and of the rate, and when.
+    gate: Mutex<Option<(Instant, Option<Gate>)>>,
 }
 
 impl VirtualProcess {
@@ -52,11 +55,31 @@ impl VirtualProcess {
             let aws = Arc::clone(&internet);
             Box::pin(async move { aws.open_connection().await }) as _
         };
+        let rate = aws.deployed_rate();
         Arc::new(Self {
             aws: Arc::clone(aws),
-            connections: ConnectionPool::new(aws.scenario.rate.per_slot, open),
+            connections: ConnectionPool::new(rate.per_slot, open),
+            rate,
+            started: aws.to_millis(aws.elapsed()),
             gate: Mutex::new(None),
         })
+    }
+
+    /// Waits until senders of another rate have stopped. Returns whether this one may send.
+    pub(crate) async fn wait_for_rate(&self) -> bool {
+        sleep(self.aws.random_duration(2, 12)).await;
+        let Some(not_before) = self.aws.settle_rate(self.rate, self.started) else {
+            return false;
+        };
+        sleep(Duration::from_millis(not_before.saturating_sub(self.now()))).await;
+        true
+    }
+
+    /// What is known of the campaign now; `None` if senders keep another rate.
+    fn read_gate(&self) -> Option<Gate> {
+        let record = self.aws.rate_record();
+        let is_current = record.is_some_and(|record| record.is_of(self.rate));
+        is_current.then(|| self.aws.gate())
     }
 
     /// An open connection. Those that turn out to be closed are thrown away, as the real client does.
@@ -121,15 +144,16 @@ impl SendBackend for VirtualProcess {
             None => {
                 let read_at = Instant::now();
                 self.aws.request(1, 8).await?;
-                let gate = self.aws.gate();
+                let gate = self.read_gate();
                 *self.gate.lock().unwrap() = Some((read_at, gate));
                 gate
             }
         };
         Ok(match gate {
-            Gate::Open => SendGate::Open(Arc::clone(&self.aws.campaign), "".into()),
-            Gate::Paused => SendGate::Stopped,
-            Gate::CoolingDown(until) => SendGate::CoolingDown(self.aws.to_millis(until)),
+            None => SendGate::RateChanged,
+            Some(Gate::Open) => SendGate::Open(Arc::clone(&self.aws.campaign), "".into()),
+            Some(Gate::Paused) => SendGate::Stopped,
+            Some(Gate::CoolingDown(until)) => SendGate::CoolingDown(self.aws.to_millis(until)),
         })
     }
 

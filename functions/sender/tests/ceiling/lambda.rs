@@ -2,12 +2,13 @@
 //! event source reaches only bit by bit.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::delivery::outcome::Millis;
-use campaign::delivery::pacing::Slot;
+use campaign::delivery::pacing::{Rate, Slot};
 use sender::invocation::{Invocation, InvocationLimits};
 use sender::send_backend::{Priority, ReceivedBatch, SendBackend};
 use tokio::task::LocalSet;
@@ -36,7 +37,7 @@ struct Platform {
 
 /// Invokes the sender with the queue's messages until every row is settled.
 pub(crate) async fn run_until_all_settled(aws: Arc<VirtualAws>) {
-    let slots = aws.scenario.rate.slots;
+    let scenario = aws.scenario;
     let platform = Platform {
         aws,
         idle: Rc::default(),
@@ -46,20 +47,39 @@ pub(crate) async fn run_until_all_settled(aws: Arc<VirtualAws>) {
     let (urgent, repair) = (Arc::clone(&platform.aws), Arc::clone(&platform.aws));
     executions.spawn_local(async move { urgent.enqueue_urgent_rows().await });
     executions.spawn_local(async move { repair.repair().await });
-    for slot in 0..slots {
-        let platform = platform.clone();
-        executions.spawn_local(async move {
-            sleep(Duration::from_millis(200) * slot.saturating_sub(4)).await;
-            platform.run_execution().await
-        });
+    platform.start_executions(&executions, 0..scenario.rate.slots, Duration::ZERO);
+    if let Some((at, rate)) = scenario.deployment {
+        platform.start_executions(&executions, scenario.rate.slots..rate.slots, at);
+        executions.spawn_local(platform.clone().tell_rate(at, rate));
     }
     executions.await;
 }
 
 impl Platform {
-    /// One of the concurrent executions: one invocation after the other.
-    async fn run_execution(&self) {
-        while !self.aws.all_settled() {
+    /// Starts concurrent executions, as fast as the event source does.
+    fn start_executions(&self, executions: &LocalSet, slots: Range<u32>, at: Duration) {
+        let first = slots.start;
+        for slot in slots {
+            let platform = self.clone();
+            let delay = at + Duration::from_millis(200) * (slot - first).saturating_sub(4);
+            executions.spawn_local(async move {
+                sleep(delay).await;
+                platform.run_execution(slot).await
+            });
+        }
+    }
+
+    /// The counter starts anew with the rate of the deployment, and tells running senders.
+    async fn tell_rate(self, at: Duration, rate: Rate) {
+        sleep(at + Duration::from_millis(500)).await;
+        let started = self.aws.to_millis(self.aws.elapsed());
+        sleep(self.aws.random_duration(10, 1000)).await;
+        self.aws.settle_rate(rate, started);
+    }
+
+    /// One of the concurrent executions: one invocation after the other. It ends if a deployment has fewer.
+    async fn run_execution(&self, slot: u32) {
+        while !self.aws.all_settled() && slot < self.aws.deployed_rate().slots {
             let Some((id, batch)) = self.aws.receive(Priority::Bulk) else {
                 sleep(Duration::from_millis(100)).await;
                 continue;
@@ -68,7 +88,9 @@ impl Platform {
             let owner = self.request_count.get().to_string();
             let mut process = self.take_process().await;
             let first = to_received_batch(Priority::Bulk, id, batch);
-            if self.invoke(&mut process, owner, first).await {
+            if !process.backend.wait_for_rate().await {
+                self.aws.delay_redelivery(id);
+            } else if self.invoke(&mut process, owner, first).await {
                 self.idle.borrow_mut().push(process);
             }
         }
@@ -80,6 +102,10 @@ impl Platform {
         if aws.happens(0.01) {
             sleep(aws.random_duration(1, 500)).await;
         }
+        let rate = aws.deployed_rate();
+        self.idle
+            .borrow_mut()
+            .retain(|process| process.backend.rate == rate);
         let count = self.idle.borrow().len();
         if count > 0 && !aws.happens(0.02) {
             let index = aws.random_duration(0, count as u64).as_millis() as usize;
@@ -87,9 +113,10 @@ impl Platform {
             return process;
         }
         sleep(aws.random_duration(20, 400)).await;
+        let backend = VirtualProcess::new(aws);
         Process {
-            backend: VirtualProcess::new(aws),
-            slot: Slot::new(aws.scenario.rate),
+            slot: Slot::new(backend.rate),
+            backend,
             started: Instant::now(),
         }
     }
@@ -101,7 +128,7 @@ impl Platform {
         let limits = InvocationLimits {
             owner,
             deadline: backend.now() + FUNCTION_TIMEOUT.as_millis() as Millis,
-            urgent_poll_interval: Duration::from_millis(500) * scenario.rate.slots,
+            urgent_poll_interval: Duration::from_millis(500) * process.backend.rate.slots,
             urgent_poll_phase: aws.random_duration(0, 1000).as_secs_f64(),
         };
         let invocation = Invocation::new(&backend, &mut process.slot, process.started, limits);

@@ -24,6 +24,8 @@ mod run;
 mod scenario;
 mod virtual_aws;
 
+use std::time::Duration;
+
 use campaign::delivery::pacing::Rate;
 
 use crate::run::run;
@@ -70,6 +72,25 @@ fn connections_that_close_after_every_request_cost_no_row_and_no_ceiling() {
                 requests_per_connection,
                 ..Scenario::faultless(rate, 500, 300)
             });
+        }
+    }
+}
+
+#[test]
+fn new_budget_while_sending_takes_effect_within_two_seconds() {
+    let changes = [
+        (rate(80, 1), rate(20, 1)),
+        (rate(20, 1), rate(80, 1)),
+        (rate(8, 10), rate(80, 1)),
+        (rate(80, 1), rate(8, 10)),
+        (rate(5, 4), rate(10, 1)),
+    ];
+    for (index, (old, new)) in changes.into_iter().enumerate() {
+        for seed in 0..4 {
+            let rows = 60 * (old.budget() + new.budget());
+            let mut scenario = Scenario::faulty(old, rows, seed + 4 * index as u64);
+            scenario.deployment = Some((Duration::from_secs(45 + seed), new));
+            run(scenario);
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use campaign::delivery::pacing::Rate;
+
 use crate::lambda;
 use crate::scenario::Scenario;
 use crate::virtual_aws::VirtualAws;
@@ -26,14 +28,25 @@ pub(crate) fn run(scenario: Scenario) -> Measurement {
         .start_paused(true)
         .build()
         .unwrap();
-    let sends = runtime.block_on(async {
+    let (sends, rate_changed_at) = runtime.block_on(async {
         let aws = VirtualAws::new(scenario);
         lambda::run_until_all_settled(Arc::clone(&aws)).await;
-        aws.take_sends()
+        let changed_at = aws.rate_record().map_or(0, |record| record.changed_at);
+        (aws.take_sends(), aws.from_millis(changed_at))
     });
-    let (measured, budget) = (measure(&scenario, &sends), scenario.rate.budget());
+    let measured = measure(&scenario, &sends);
     assert!(measured.sends >= scenario.rows as usize);
-    assert!(measured.busiest_second <= budget as usize, "{scenario:?}");
+    let (old, new) = (scenario.rate, scenario.deployment.map(|(_, rate)| rate));
+    let larger = old.budget().max(new.map_or(0, Rate::budget));
+    assert!(measured.busiest_second <= larger as usize, "{scenario:?}");
+    if let Some(new) = new {
+        assert!(rate_changed_at > Duration::ZERO, "nobody was told");
+        let told = rate_changed_at + Duration::from_secs(2);
+        let after = &sends[sends.partition_point(|at| *at < told)..];
+        let busiest = busiest_second(after);
+        assert!(busiest <= new.budget() as usize, "{busiest} {scenario:?}");
+        assert!(!after.is_empty(), "the deployment came after the end");
+    }
     measured
 }
 

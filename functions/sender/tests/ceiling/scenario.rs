@@ -31,6 +31,8 @@ pub(crate) struct Scenario {
     pub(crate) interruptions: bool,
     /// Urgent messages besides the campaign's rows, one every two seconds.
     pub(crate) urgent_rows: u32,
+    /// The rate of a deployment while sending, and when it comes.
+    pub(crate) deployment: Option<(Duration, Rate)>,
     pub(crate) seed: u64,
 }
 
@@ -51,6 +53,7 @@ impl Scenario {
             connect_error_share: 0.0,
             interruptions: false,
             urgent_rows: 0,
+            deployment: None,
             seed: u64::from(rows) + median_ms,
         }
     }

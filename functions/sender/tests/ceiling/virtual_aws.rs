@@ -8,6 +8,8 @@ use std::time::Duration;
 use campaign::delivery::batch::{Batch, Batcher, Row};
 use campaign::delivery::ledger::{RowStatus, State, Transition, apply};
 use campaign::delivery::outcome::Millis;
+use campaign::delivery::pacing::Rate;
+use campaign::delivery::rate_change::{RateDecision, RateRecord, decide};
 use campaign::id::CampaignId;
 use campaign::import::phone;
 use campaign::lifecycle::campaign::{Campaign, FileInfo};
@@ -24,6 +26,9 @@ use crate::scenario::Scenario;
 
 /// The visibility timeout that the sender sets for a batch.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// What the senders' clock shows at the start.
+const CLOCK_AT_START: Millis = 1_000_000_000;
 
 /// Everything outside of Lambda. Its times count from its start.
 pub(crate) struct VirtualAws {
@@ -47,6 +52,8 @@ struct VirtualState {
     maybe_sent: HashSet<u32>,
     /// Rows that senders left alone because of a pause.
     dropped: Vec<Row>,
+    /// The rate that senders keep.
+    rate: Option<RateRecord>,
 }
 
 /// Ids of messages by the time from which they are visible.
@@ -103,6 +110,7 @@ impl VirtualAws {
             sends: Vec::new(),
             maybe_sent: HashSet::new(),
             dropped: Vec::new(),
+            rate: None,
         };
         let aws = Self {
             started: Instant::now(),
@@ -178,6 +186,31 @@ impl VirtualAws {
                 .collect::<Vec<_>>()
         );
         state.settled_count == (rows + self.scenario.urgent_rows) as usize
+    }
+
+    /// The rate with which Lambda starts processes now.
+    pub(crate) fn deployed_rate(&self) -> Rate {
+        match self.scenario.deployment {
+            Some((at, rate)) if self.elapsed() >= at => rate,
+            _ => self.scenario.rate,
+        }
+    }
+
+    /// The record of the rate that senders keep.
+    pub(crate) fn rate_record(&self) -> Option<RateRecord> {
+        self.state().rate
+    }
+
+    /// What a process of this rate does about the record; it is written where that is due.
+    pub(crate) fn settle_rate(&self, own: Rate, process_started: Millis) -> Option<Millis> {
+        loop {
+            let now = self.to_millis(self.elapsed());
+            match decide(self.rate_record(), own, process_started, now) {
+                RateDecision::Send { not_before } => return Some(not_before),
+                RateDecision::Yield => return None,
+                RateDecision::Write(record) => self.state().rate = Some(record),
+            }
+        }
     }
 
     /// When sends started, in order.
@@ -361,7 +394,12 @@ impl VirtualAws {
 
     /// A time since the start as the sender's clock shows it.
     pub(crate) fn to_millis(&self, time: Duration) -> Millis {
-        1_000_000_000 + time.as_millis() as Millis
+        CLOCK_AT_START + time.as_millis() as Millis
+    }
+
+    /// The reverse.
+    pub(crate) fn from_millis(&self, at: Millis) -> Duration {
+        Duration::from_millis(at.saturating_sub(CLOCK_AT_START))
     }
 }
 

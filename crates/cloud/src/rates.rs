@@ -1,0 +1,98 @@
+//! The record of the send rate, which all senders read: one item in the campaigns table (`id` and `part` = `rate`). The
+//! rules are in [`rate_change`](campaign::delivery::rate_change).
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use campaign::delivery::outcome::Millis;
+use campaign::delivery::pacing::Rate;
+use campaign::delivery::rate_change::{RateDecision, RateRecord, decide};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::cached::Cached;
+use crate::dynamodb::{Item, get_value, number, put_if, text, to_item};
+use crate::{Error, now};
+
+/// The rate of this process, and the table with the record of the rate that senders keep.
+#[derive(Debug)]
+pub struct RateKeeper {
+    client: Client,
+    table: String,
+    own: Rate,
+    process_started: Millis,
+    /// Whether the record was about our own rate.
+    is_current: Mutex<Option<Cached<bool>>>,
+}
+
+impl RateKeeper {
+    /// The keeper of a process that starts now with a rate of its `own`; the record is in the campaigns table.
+    pub fn new(client: Client, table: String, own: Rate) -> Self {
+        Self {
+            client,
+            table,
+            own,
+            process_started: now(),
+            is_current: Mutex::default(),
+        }
+    }
+
+    /// The rate of this process.
+    pub fn own(&self) -> Rate {
+        self.own
+    }
+
+    /// Makes our own rate that of all senders, unless a process that started later has another one. Returns from when on
+    /// senders of our rate may begin; `None` if they may not.
+    pub async fn settle(&self) -> Result<Option<Millis>, Error> {
+        loop {
+            let record = self.read().await?;
+            match decide(record, self.own, self.process_started, now()) {
+                RateDecision::Send { not_before } => return Ok(Some(not_before)),
+                RateDecision::Yield => return Ok(None),
+                RateDecision::Write(new) => self.replace(record, new).await?,
+            }
+        }
+    }
+
+    /// Whether senders keep our own rate, from knowledge that is at most `max_age` old.
+    pub async fn is_current(&self, max_age: Duration) -> Result<bool, Error> {
+        let mut known = self.is_current.lock().await;
+        if let Some(is_current) = known.as_ref().and_then(|known| known.get(max_age)) {
+            return Ok(is_current);
+        }
+        let read_at = Instant::now();
+        let record = self.read().await?;
+        let is_current = record.is_some_and(|record| record.is_of(self.own));
+        *known = Some(Cached::new(is_current, read_at));
+        Ok(is_current)
+    }
+
+    async fn read(&self) -> Result<Option<RateRecord>, Error> {
+        let get = self.client.get_item().table_name(&self.table);
+        get_value("read the rate", get.set_key(Some(key()))).await
+    }
+
+    /// Replaces a record; another process may be faster.
+    async fn replace(&self, old: Option<RateRecord>, new: RateRecord) -> Result<(), Error> {
+        let action = "store the rate";
+        let mut item = to_item(action, &new)?;
+        item.extend(key());
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put.set_item(Some(item));
+        let put = match old {
+            None => put.condition_expression("attribute_not_exists(id)"),
+            Some(old) => put
+                .condition_expression("changed_at = :changed AND process_started = :started")
+                .expression_attribute_values(":changed", number(old.changed_at))
+                .expression_attribute_values(":started", number(old.process_started)),
+        };
+        put_if(action, put).await.map(drop)
+    }
+}
+
+fn key() -> Item {
+    [("id", text("rate")), ("part", text("rate"))]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+}
