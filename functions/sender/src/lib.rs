@@ -190,7 +190,7 @@ impl Sender {
         };
         let mut slot = self.slot.lock().await;
         let invocation = Invocation::new(&self.backend, &mut slot, self.process_started, limits);
-        let InvocationResult { stats, first_batch } = invocation.run(first).await;
+        let InvocationResult { stats, first_batch } = Box::pin(invocation.run(first)).await;
         info!(
             batches = stats.batches,
             rows = stats.rows,

@@ -213,7 +213,10 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
             tokio::time::sleep(wait).await;
             let max_age = CLAIM_GATE_MAX_AGE.min(self.slot.interval());
             match self.backend.check_gate(&campaign, max_age).await? {
-                SendGate::Open(campaign, _) => self.try_row(&campaign, row, batch_ref).await?,
+                // On the heap: the futures below are large, and each level would copy them to the stack.
+                SendGate::Open(campaign, _) => {
+                    Box::pin(self.try_row(&campaign, row, batch_ref)).await?;
+                }
                 SendGate::Expired => self.skip_row(&campaign, &row, SkipReason::Expired).await?,
                 SendGate::CoolingDown(until) => {
                     let due = until.min(self.backend.now() + MAX_DELAY.as_millis() as Millis);
