@@ -90,14 +90,14 @@ async fn report(env: &TestEnv, page: &mut Page, id: &CampaignId) {
 }
 
 async fn contacts(page: &mut Page) {
-    page.title("Message a person no more");
+    page.title("Suppress a contact");
     let contact = "/v1/contacts/5511987654321";
     page.put(
         contact,
         json!({"suppressed": true, "reason": "asked on the phone"}),
     )
     .await;
-    page.title("A mistake");
+    page.title("An invalid request");
     page.post("/v1/campaigns", json!({"name": "No file"})).await;
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Rate;
-use campaign::delivery::rate_change::{RateDecision, RateRecord, decide};
+use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -21,7 +21,9 @@ pub struct RateKeeper {
     table: String,
     own: Rate,
     process_started: Millis,
-    /// Whether the record was about our own rate.
+    /// The record with which this process sends.
+    registered: Mutex<Option<RateRecord>>,
+    /// Whether it was still that record.
     is_current: Mutex<Option<Cached<bool>>>,
 }
 
@@ -33,6 +35,7 @@ impl RateKeeper {
             table,
             own,
             process_started: now(),
+            registered: Mutex::default(),
             is_current: Mutex::default(),
         }
     }
@@ -42,20 +45,33 @@ impl RateKeeper {
         self.own
     }
 
-    /// Makes our own rate that of all senders, unless a process that started later has another one. Returns from when on
-    /// senders of our rate may begin; `None` if they may not.
-    pub async fn settle(&self) -> Result<Option<Millis>, Error> {
+    /// Makes our own rate that of all senders, unless a later one applies; for the beginning of an invocation. Returns from
+    /// when on it may send; `None` if it may not.
+    pub async fn register(&self) -> Result<Option<Millis>, Error> {
+        self.settle(Role::Sender).await
+    }
+
+    /// Makes our own rate that of all senders, unless a process that started later has another one; for functions that do
+    /// not send.
+    pub async fn publish(&self) -> Result<(), Error> {
+        self.settle(Role::Publisher).await.map(drop)
+    }
+
+    async fn settle(&self, role: Role) -> Result<Option<Millis>, Error> {
         loop {
             let record = self.read().await?;
-            match decide(record, self.own, self.process_started, now()) {
-                RateDecision::Send { not_before } => return Ok(Some(not_before)),
-                RateDecision::Yield => return Ok(None),
+            match decide(record, self.own, self.process_started, role, now()) {
+                RateDecision::Send { not_before } => {
+                    *self.registered.lock().await = record;
+                    return Ok(Some(not_before));
+                }
+                RateDecision::Stop => return Ok(None),
                 RateDecision::Write(new) => self.replace(record, new).await?,
             }
         }
     }
 
-    /// Whether senders keep our own rate, from knowledge that is at most `max_age` old.
+    /// Whether the record is still the one with which this process sends, from knowledge that is at most `max_age` old.
     pub async fn is_current(&self, max_age: Duration) -> Result<bool, Error> {
         let mut known = self.is_current.lock().await;
         if let Some(is_current) = known.as_ref().and_then(|known| known.get(max_age)) {
@@ -63,7 +79,7 @@ impl RateKeeper {
         }
         let read_at = Instant::now();
         let record = self.read().await?;
-        let is_current = record.is_some_and(|record| record.is_of(self.own));
+        let is_current = record.is_some() && record == *self.registered.lock().await;
         *known = Some(Cached::new(is_current, read_at));
         Ok(is_current)
     }

@@ -1,6 +1,7 @@
 //! Sends one message: one POST, never repeated by itself, over a connection that was open before.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use campaign::delivery::outcome::Outcome;
@@ -8,12 +9,13 @@ use campaign::id::CorrelationId;
 use reqwest::{Body, Response, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::field::Empty;
 
 use crate::connection::{
     ConnectError, Connector, DepartureBody, OnDeparture, may_connect, transport_error,
 };
-use crate::connection_pool::{ConnectionPool, Lease, NotReady};
+use crate::connection_pool::{ConnectionPool, NotReady, PooledConnection};
 use crate::response::{ApiResponse, parse_response};
 
 /// Without a response within this time, the send is unconfirmed. The caller must be able to wait that long.
@@ -65,12 +67,14 @@ impl Client {
         self.connections.renew();
     }
 
-    /// Waits until a connection is ready or could not be opened.
-    pub async fn wait_until_ready(&self) {
-        self.connections.wait_until_ready().await;
+    /// Waits until a connection is ready or could not be opened. Returns whether the next send uses a ready one; if not,
+    /// it opens its own.
+    pub async fn wait_until_ready(&self) -> bool {
+        self.connections.wait_until_ready().await
     }
 
-    /// Sends one message and returns what is known afterwards. Calls `on_departure` when the request is written.
+    /// Sends one message and returns what is known afterwards. Calls `on_departure` when the request is written; it is not
+    /// written after `leave_by`.
     #[tracing::instrument(
         name = "send_message",
         skip_all,
@@ -80,20 +84,19 @@ impl Client {
         &self,
         token: &SecretString,
         request: &Value,
+        leave_by: Instant,
         on_departure: OnDeparture,
     ) -> Result<Outcome, NoConnection> {
         record_attempt(request);
         let body = request.to_string();
         loop {
-            let lease = match self.connections.take() {
-                Ok(lease) => lease,
-                Err(NotReady { failure: None }) => return Err(NoConnection),
-                Err(NotReady {
-                    failure: Some(error),
-                }) => return Ok(Outcome::NotSent(error)),
+            let connection = match self.connections.take() {
+                Ok(connection) => connection,
+                Err(NotReady::Opening) => return Err(NoConnection),
+                Err(NotReady::Failed(error)) => return Ok(Outcome::NotSent(error)),
             };
-            let body = DepartureBody::new(body.clone(), Arc::clone(&on_departure));
-            if let Some(outcome) = self.post(lease, token, body).await {
+            let body = DepartureBody::new(body.clone(), leave_by, Arc::clone(&on_departure));
+            if let Some(outcome) = self.post(connection, token, body).await {
                 return Ok(outcome);
             }
         }
@@ -102,11 +105,12 @@ impl Client {
     /// Sends one request over a connection. `None` if the connection was dead before anything was sent.
     async fn post(
         &self,
-        lease: Lease<reqwest::Client>,
+        pooled: PooledConnection<reqwest::Client>,
         token: &SecretString,
         body: DepartureBody,
     ) -> Option<Outcome> {
-        let post = lease
+        let departed = body.departed();
+        let post = pooled
             .connection
             .post(&self.url)
             .bearer_auth(token.expose_secret())
@@ -114,7 +118,7 @@ impl Client {
             .timeout(RESPONSE_TIMEOUT)
             .body(Body::wrap(body))
             .send();
-        let response = match lease.may_open {
+        let response = match pooled.may_open {
             true => may_connect(post).await,
             false => post.await,
         };
@@ -123,26 +127,28 @@ impl Client {
                 let closes = header_text(&response, header::CONNECTION.as_str()) == Some("close");
                 let outcome = read_response(response).await;
                 if closes || matches!(outcome, Outcome::Unconfirmed(_)) {
-                    lease.discard(false);
+                    pooled.discard(false);
                 }
                 Some(outcome)
             }
-            Err(error) if error.is_connect() && lease.may_open => {
-                lease.discard(false);
+            Err(error) if error.is_connect() && pooled.may_open => {
+                pooled.discard(false);
                 Some(Outcome::NotSent(transport_error(
                     "could not connect",
                     &error,
                 )))
             }
             Err(error) if error.is_connect() => {
-                lease.discard(true);
+                pooled.discard(true);
                 None
             }
-            Err(error) if error.is_builder() => {
-                Some(Outcome::NotSent(transport_error("no request", &error)))
+            // The request was never written, or not in time: what the other end may have of it is not complete.
+            Err(error) if !departed.load(Ordering::Acquire) => {
+                pooled.discard(false);
+                Some(Outcome::NotSent(transport_error("not sent", &error)))
             }
             Err(error) => {
-                lease.discard(false);
+                pooled.discard(false);
                 Some(Outcome::Unconfirmed(transport_error("no response", &error)))
             }
         }

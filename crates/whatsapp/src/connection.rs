@@ -2,9 +2,10 @@
 //!
 //! Each connection is a `reqwest` client of its own, so that a pool can count them and hand them out.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use reqwest::Version;
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
 
 use crate::connection_pool::Opened;
@@ -87,6 +89,7 @@ impl Connector {
     }
 }
 
+// reqwest has no switch for this; a task-local reaches its connector, which runs within the request's own task.
 tokio::task_local! {
     static MAY_CONNECT: ();
 }
@@ -134,34 +137,49 @@ where
 /// What is called when a request is written.
 pub type OnDeparture = Arc<dyn Fn() + Send + Sync>;
 
-/// The body of a request. The connection asks for it when it writes the request.
+/// The body of a request. The connection asks for it when it writes the request; too late, it gets an error, and the
+/// request is not complete.
 pub(crate) struct DepartureBody {
     bytes: Option<Bytes>,
+    leave_by: Instant,
+    departed: Arc<AtomicBool>,
     on_departure: OnDeparture,
 }
 
 impl DepartureBody {
-    pub(crate) fn new(body: String, on_departure: OnDeparture) -> Self {
+    pub(crate) fn new(body: String, leave_by: Instant, on_departure: OnDeparture) -> Self {
         Self {
             bytes: Some(body.into()),
+            leave_by,
+            departed: Arc::default(),
             on_departure,
         }
+    }
+
+    /// Becomes true when the request is written.
+    pub(crate) fn departed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.departed)
     }
 }
 
 impl Body for DepartureBody {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = self.bytes.take();
-        if bytes.is_some() {
-            (self.on_departure)();
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let Some(bytes) = self.bytes.take() else {
+            return Poll::Ready(None);
+        };
+        if Instant::now() > self.leave_by {
+            let late = io::Error::new(io::ErrorKind::TimedOut, "it is too late to send");
+            return Poll::Ready(Some(Err(late)));
         }
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        self.departed.store(true, Ordering::Release);
+        (self.on_departure)();
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {

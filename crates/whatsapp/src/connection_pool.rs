@@ -26,6 +26,10 @@ const MAX_READY: usize = 16;
 /// Connections with several requests at a time that are kept ready: the second takes over if the first dies.
 const READY_MULTIPLEXED: usize = 2;
 
+/// More requests at a time are not put on one connection: beyond the other end's limit, which is often 100, they would wait
+/// inside of it.
+const MAX_MULTIPLEXED_REQUESTS: usize = 50;
+
 /// How many connections more than needed are kept: overlapping sends come and go.
 const SURPLUS: usize = 4;
 
@@ -50,9 +54,11 @@ pub struct ConnectionPool<C>(Arc<Shared<C>>);
 
 /// No connection is ready.
 #[derive(Debug)]
-pub struct NotReady {
-    /// Why the last opening failed, if it did.
-    pub failure: Option<ErrorInfo>,
+pub enum NotReady {
+    /// One is being opened, or will be.
+    Opening,
+    /// The last opening failed.
+    Failed(ErrorInfo),
 }
 
 struct Shared<C> {
@@ -85,7 +91,7 @@ struct Entry<C> {
 
 impl<C> Entry<C> {
     fn is_ready(&self) -> bool {
-        self.is_multiplexed || self.requests == 0
+        self.requests == 0 || self.is_multiplexed && self.requests < MAX_MULTIPLEXED_REQUESTS
     }
 
     fn is_stale(&self) -> bool {
@@ -97,6 +103,11 @@ impl<C> State<C> {
     fn ready(&self) -> usize {
         let ready = |entry: &&Entry<C>| entry.is_ready() && !entry.is_stale();
         self.connections.iter().filter(ready).count()
+    }
+
+    /// Whether it is useless to open connections ahead.
+    fn is_useless(&self) -> bool {
+        self.useless_openings >= USELESS_OPENINGS
     }
 
     /// How many connections should be ready: one, and those that are taken while one is opened.
@@ -144,15 +155,16 @@ impl<C: Clone + Send + 'static> ConnectionPool<C> {
         self.top_up();
     }
 
-    /// Starts to open what is missing, and waits until a connection is ready or an opening has failed.
-    pub async fn wait_until_ready(&self) {
+    /// Starts to open what is missing, and waits until a connection is ready or an opening has failed. Returns whether
+    /// requests use the connections that are open; if not, each opens its own.
+    pub async fn wait_until_ready(&self) -> bool {
         self.top_up();
         loop {
             let changed = self.0.changed.notified();
             {
                 let state = self.0.state();
                 if state.ready() > 0 || state.openings == 0 {
-                    return;
+                    return !state.is_useless();
                 }
             }
             changed.await;
@@ -160,22 +172,21 @@ impl<C: Clone + Send + 'static> ConnectionPool<C> {
     }
 
     /// A connection for one request: the one that was not used for the longest time, so that none becomes stale.
-    pub fn take(&self) -> Result<Lease<C>, NotReady> {
+    pub fn take(&self) -> Result<PooledConnection<C>, NotReady> {
         let mut state = self.0.state();
         state.connections.retain(|entry| !entry.is_stale());
-        let may_open = state.useless_openings >= USELESS_OPENINGS;
+        let may_open = state.is_useless();
         let ready = state
             .connections
             .iter_mut()
             .filter(|entry| entry.is_ready());
         let Some(entry) = ready.min_by_key(|entry| entry.last_used) else {
-            return Err(NotReady {
-                failure: state.failure.clone(),
-            });
+            let failure = state.failure.clone();
+            return Err(failure.map_or(NotReady::Opening, NotReady::Failed));
         };
         entry.requests += 1;
         entry.last_used = Instant::now();
-        Ok(Lease {
+        Ok(PooledConnection {
             pool: Arc::clone(&self.0),
             id: entry.id,
             connection: entry.connection.clone(),
@@ -226,7 +237,10 @@ impl<C> State<C> {
         self.failure = None;
         self.opening_time = opening_time;
         // How many requests a connection carries is known only when the first is open.
-        if opened.is_multiplexed && self.connections.len() >= READY_MULTIPLEXED {
+        self.connections.retain(|entry| !entry.is_stale());
+        let multiplexed = self.connections.iter();
+        let multiplexed = multiplexed.filter(|entry| entry.is_multiplexed && entry.is_ready());
+        if opened.is_multiplexed && multiplexed.count() >= READY_MULTIPLEXED {
             return;
         }
         self.last_id += 1;
@@ -246,7 +260,7 @@ impl<C> State<C> {
 }
 
 /// A connection that carries a request. Dropped, it is ready for another one.
-pub struct Lease<C> {
+pub struct PooledConnection<C> {
     pool: Arc<Shared<C>>,
     id: u64,
     /// The connection.
@@ -255,7 +269,7 @@ pub struct Lease<C> {
     pub may_open: bool,
 }
 
-impl<C> Lease<C> {
+impl<C> PooledConnection<C> {
     /// The connection is dead. Nothing was sent over it if it `died_unused`.
     pub fn discard(self, died_unused: bool) {
         let mut state = self.pool.state();
@@ -268,7 +282,7 @@ impl<C> Lease<C> {
     }
 }
 
-impl<C> Drop for Lease<C> {
+impl<C> Drop for PooledConnection<C> {
     fn drop(&mut self) {
         let mut state = self.pool.state();
         let Some(index) = state.position(self.id) else {
@@ -315,20 +329,20 @@ mod tests {
         let pool = pool(10, false);
         pool.renew();
         pool.wait_until_ready().await;
-        let mut leases = Vec::new();
+        let mut connections = Vec::new();
         for _ in 0..50 {
             pool.wait_until_ready().await;
-            let lease = pool.take().ok().unwrap();
+            let connection = pool.take().ok().unwrap();
             assert!(
-                leases
+                connections
                     .iter()
-                    .all(|other: &Lease<u32>| other.connection != lease.connection)
+                    .all(|other: &PooledConnection<u32>| other.connection != connection.connection)
             );
-            leases.push(lease);
+            connections.push(connection);
             sleep(Duration::from_millis(100)).await;
         }
         // What overlapping sends needed is closed when they end.
-        drop(leases);
+        drop(connections);
         let state = pool.0.state();
         assert!(
             state.ready() <= state.target(10) + SURPLUS + 1,
@@ -341,8 +355,8 @@ mod tests {
     async fn one_connection_carries_every_request_of_http2_and_a_second_waits() {
         let pool = pool(10, true);
         pool.wait_until_ready().await;
-        let leases: Vec<_> = (0..20).filter_map(|_| pool.take().ok()).collect();
-        assert_eq!(leases.len(), 20);
+        let connections: Vec<_> = (0..20).filter_map(|_| pool.take().ok()).collect();
+        assert_eq!(connections.len(), 20);
         pool.wait_until_ready().await;
         sleep(HANDSHAKE).await;
         assert_eq!(pool.0.state().connections.len(), READY_MULTIPLEXED);
@@ -355,9 +369,9 @@ mod tests {
         let dead = pool.take().ok().unwrap();
         let number = dead.connection;
         dead.discard(true);
-        while let Ok(lease) = pool.take() {
-            assert_ne!(lease.connection, number);
-            lease.discard(false);
+        while let Ok(connection) = pool.take() {
+            assert_ne!(connection.connection, number);
+            connection.discard(false);
         }
         pool.wait_until_ready().await;
         sleep(IDLE_LIMIT).await;
@@ -375,7 +389,7 @@ mod tests {
             Box::pin(async { Err(ErrorInfo::transport("could not connect")) })
         });
         pool.wait_until_ready().await;
-        assert!(pool.take().err().unwrap().failure.is_some());
+        assert!(matches!(pool.take(), Err(NotReady::Failed(_))));
     }
 
     #[tokio::test(start_paused = true)]
@@ -383,14 +397,14 @@ mod tests {
         let pool = pool(1, false);
         for _ in 0..USELESS_OPENINGS {
             pool.wait_until_ready().await;
-            let lease = pool.take().ok().unwrap();
-            assert!(!lease.may_open);
-            lease.discard(true);
+            let connection = pool.take().ok().unwrap();
+            assert!(!connection.may_open);
+            connection.discard(true);
         }
         pool.wait_until_ready().await;
-        let lease = pool.take().ok().unwrap();
-        assert!(lease.may_open);
-        drop(lease);
+        let connection = pool.take().ok().unwrap();
+        assert!(connection.may_open);
+        drop(connection);
         assert!(!pool.take().ok().unwrap().may_open, "it works again");
     }
 }

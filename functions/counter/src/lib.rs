@@ -53,7 +53,7 @@ impl Counter {
         let table = env::required("CAMPAIGNS_TABLE")?;
         let (dynamodb, retention) = (aws::dynamodb(&config), env::parsed("RETENTION_DAYS")?);
         let counters = CounterTable::new(dynamodb.clone(), table.clone(), retention);
-        tell_rate(RateKeeper::new(
+        publish_rate(RateKeeper::new(
             dynamodb.clone(),
             table.clone(),
             env::send_rate()?,
@@ -92,11 +92,11 @@ impl Counter {
     }
 }
 
-/// Tells running senders of a new budget. With a smaller concurrency no sender of the new one can start before they end;
+/// Publishes a new budget to running senders. With a smaller concurrency no sender of the new one can start before they end;
 /// the counter can. If this fails, its next process does it.
-async fn tell_rate(rate: RateKeeper) {
-    if let Err(error) = rate.settle().await {
-        tracing::error!("running senders were not told of the budget: {error}");
+async fn publish_rate(rate: RateKeeper) {
+    if let Err(error) = rate.publish().await {
+        tracing::error!("running senders did not get the new budget: {error}");
     }
 }
 

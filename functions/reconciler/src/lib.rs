@@ -101,7 +101,8 @@ impl Reconciler {
 
     /// Reconciles as many campaigns as the invocation's time allows.
     pub async fn handle(&self, context: Context) -> Result<(), Error> {
-        let stats = self.run(cloud::now(), context.deadline).await?;
+        // On the heap: the compiler gives up on the layout of such a deep future.
+        let stats = Box::pin(self.run(cloud::now(), context.deadline)).await?;
         stats.emit();
         Ok(())
     }
@@ -109,8 +110,8 @@ impl Reconciler {
     /// Reconciles as of `now` until shortly before `deadline`. An error in one campaign does not stop the others.
     pub async fn run(&self, now: Millis, deadline: Millis) -> Result<ReconcileStats, Error> {
         let mut run = Run::new(now, deadline);
-        self.drain_dead_letters(&mut run).await?;
         self.wake_all_jobs(&mut run).await?;
+        self.drain_dead_letters(&mut run).await?;
         let mut campaigns = self.campaigns.list_open_ids().await?;
         campaigns.shuffle(&mut rand::rng());
         for id in campaigns {

@@ -18,8 +18,8 @@ use cloud::rates::RateKeeper;
 use crate::pending_send::SendClients;
 use crate::persist::persist;
 use crate::send_backend::{
-    DepartureSignal, MessageHandle, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate,
-    SendPermission, SendResult,
+    ConnectionState, DepartureSignal, MessageHandle, PendingSend, Priority, ReceivedBatch,
+    SendBackend, SendGate, SendPermission, SendResult,
 };
 use crate::send_stats::SendStats;
 
@@ -32,8 +32,11 @@ const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// How long a transition without a send is tried. The row is claimed and was not sent: if that is not recorded while the
-/// claim lives, it looks as if it might have been. The claim is less than 40 s old, and nothing is sent meanwhile.
-const TRANSITION_RETRY_MS: Millis = 60_000;
+/// claim lives, it looks as if it might have been. Nothing is sent meanwhile.
+const TRANSITION_RETRY_MS: Millis = 140_000;
+
+/// How long a claim is tried. It waits less than a row may be claimed before its send.
+const CLAIM_RETRY_MS: Millis = 60_000;
 
 #[derive(Debug)]
 pub(crate) struct AwsBackend {
@@ -97,10 +100,12 @@ impl SendBackend for AwsBackend {
         row: &Row,
         owner: &str,
     ) -> Result<Claim, Error> {
-        self.clients
-            .ledger
-            .claim(campaign, row.row, owner, cloud::now())
-            .await
+        // A claim whose response was lost is found again under the same owner. Given up, it would end as unconfirmed.
+        persist(cloud::now() + CLAIM_RETRY_MS, || {
+            let ledger = &self.clients.ledger;
+            ledger.claim(campaign, row.row, owner, cloud::now())
+        })
+        .await
     }
 
     async fn record_transition(
@@ -136,8 +141,11 @@ impl SendBackend for AwsBackend {
         self.clients.whatsapp.renew_connections();
     }
 
-    async fn wait_for_connection(&self) {
-        self.clients.whatsapp.wait_until_ready().await;
+    async fn wait_for_connection(&self) -> ConnectionState {
+        match self.clients.whatsapp.wait_until_ready().await {
+            true => ConnectionState::Ready,
+            false => ConnectionState::OpenedBySend,
+        }
     }
 
     async fn send_message(

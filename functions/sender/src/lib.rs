@@ -9,6 +9,7 @@
 //! | after the outcome | settled | nothing to repair; the next delivery of the message costs one read per row |
 //! | after a retry was recorded, before the row was requeued | `retry` | the queue: it delivers the message again |
 //!
+//! - this file: the clients, the first batch of an invocation, and whether its rate is the one that senders keep
 //! - [`invocation`]: the loop over batches and rows, with each send on its tick
 //! - `pending_send`: one send and its record; `persist`: writes that are repeated until they succeed
 //! - `requeue_buffer`, `batch_tracker`: rows that go back to the queue, and messages that are deleted from it
@@ -50,6 +51,9 @@ use crate::send_backend::{MessageHandle, Priority, ReceivedBatch, SendBackend};
 
 /// All slots together poll the urgent queue twice a second.
 const URGENT_POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+/// After this time a batch is delivered again that a sender of an earlier rate received.
+const PASS_ON_DELAY: Duration = Duration::from_secs(5);
 
 /// The state of a sender, made once per process.
 #[derive(Debug)]
@@ -176,12 +180,15 @@ impl Sender {
 
     #[instrument(skip_all, fields(campaign.id = %first.batch.campaign))]
     async fn run_invocation(&self, first: ReceivedBatch, context: &Context) -> Result<(), Error> {
-        // The queue's own timeout is longer than the function's. If this invocation died, its rows would wait too long.
+        // The queue's own timeout is the function's, a quarter of an hour. If this invocation died, its rows would wait
+        // that long.
         self.backend
             .bulk_queue
             .set_visibility_timeout(&first.handle.receipt, VISIBILITY_TIMEOUT)
             .await?;
-        self.wait_for_rate(&first).await?;
+        if !self.wait_for_rate().await? {
+            return self.pass_on(first).await;
+        }
         let limits = InvocationLimits {
             owner: context.request_id.clone(),
             deadline: context.deadline,
@@ -204,14 +211,25 @@ impl Sender {
         Ok(first_batch?)
     }
 
-    /// Waits until senders of another rate have stopped. If senders keep another rate, the batch is delivered to them.
-    async fn wait_for_rate(&self, first: &ReceivedBatch) -> Result<(), Error> {
-        let Some(not_before) = self.backend.rate.settle().await? else {
-            self.backend.delay_redelivery(&first.handle).await?;
-            return Err("senders keep another rate by now".into());
+    /// Waits until senders of an earlier rate have stopped. Returns false if a later rate applies.
+    async fn wait_for_rate(&self) -> Result<bool, Error> {
+        let Some(not_before) = self.backend.rate.register().await? else {
+            return Ok(false);
         };
         let wait = not_before.saturating_sub(cloud::now());
         tokio::time::sleep(Duration::from_millis(wait)).await;
+        Ok(true)
+    }
+
+    /// Puts a batch back into the queue for senders of the rate that applies. As a message that failed, it would end in the
+    /// dead-letter queue after some deliveries, although nothing is wrong with it.
+    async fn pass_on(&self, first: ReceivedBatch) -> Result<(), Error> {
+        info!("another send rate applies now; the batch goes back into the queue");
+        let ReceivedBatch { mut batch, handle } = first;
+        batch.hops += 1;
+        self.backend
+            .requeue(handle.priority, batch, PASS_ON_DELAY)
+            .await?;
         Ok(())
     }
 }

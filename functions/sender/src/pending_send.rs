@@ -80,7 +80,7 @@ impl SendClients {
         let departure = departure.clone();
         let on_departure = Arc::new(move || departure.send(Departure::OnTheWire));
         self.whatsapp
-            .send(&pending.token, &request, on_departure)
+            .send(&pending.token, &request, pending.leave_by, on_departure)
             .await
     }
 

@@ -14,6 +14,7 @@ use cloud::Error;
 use cloud::ledger::Claim;
 use secrecy::SecretString;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::send_stats::{SendOutcome, SendStats};
 
@@ -28,7 +29,7 @@ pub enum SendGate {
     Expired,
     /// The campaign does not send.
     Stopped,
-    /// Senders keep another rate by now: this one must end.
+    /// Another send rate applies now: this sender must end.
     RateChanged,
 }
 
@@ -56,8 +57,19 @@ pub struct PendingSend {
     pub user_id: Option<String>,
     /// The access token of the request.
     pub token: SecretString,
+    /// When the request must have left. Later it is not sent.
+    pub leave_by: Instant,
     /// Until when the outcome may be recorded: shortly before Lambda kills the invocation.
     pub record_until: Millis,
+}
+
+/// Whether a send finds an open connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// It does, as far as is known.
+    Ready,
+    /// It opens one itself, because connections that are opened ahead die unused.
+    OpenedBySend,
 }
 
 /// What became of a request on its tick.
@@ -69,7 +81,7 @@ pub enum Departure {
     NoConnection(Box<PendingSend>),
 }
 
-/// Tells the invocation once what became of a request; dropped without a word, nothing was sent, and that is recorded.
+/// Tells the invocation, once, whether a request left. If it is dropped unused, nothing was sent, and that is recorded.
 #[derive(Clone, Debug)]
 pub struct DepartureSignal(Arc<Mutex<Option<oneshot::Sender<Departure>>>>);
 
@@ -80,7 +92,7 @@ impl DepartureSignal {
         (Self(Arc::new(Mutex::new(Some(sender)))), receiver)
     }
 
-    /// Only the first word counts.
+    /// Only the first call has an effect.
     pub fn send(&self, departure: Departure) {
         let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sender) = sender.take() {
@@ -193,7 +205,7 @@ pub trait SendBackend: Send + Sync + 'static {
     fn renew_connections(&self);
 
     /// Waits until a connection is open or could not be opened.
-    fn wait_for_connection(&self) -> impl Future<Output = ()>;
+    fn wait_for_connection(&self) -> impl Future<Output = ConnectionState>;
 
     /// Sends the message over a connection that is open, and records the outcome. Signals when it leaves.
     fn send_message(

@@ -51,17 +51,17 @@ struct Options {
 enum Command {
     /// A whole broadcast on this machine: builds, deploys, uploads, watches, reports, stops
     Demo(demo::Options),
-    /// Deploys as the demo does and leaves everything running; again: deploys what changed
+    /// Deploys as the demo does and leaves it running; a second run deploys changes
     Up(up::Options),
     /// Stops what `up` started
     Down,
-    /// Every test: units, properties, real services, the deployed whole; `--only release`: what AWS would get
+    /// Every test: units, properties, real services, the deployed stack; `--only release` tests what `sam build` makes
     Test(test::Options),
     /// Formatting, clippy, documentation, links, dependencies, the template
     Lint,
     /// Feeds arbitrary bytes to the import: no panic, no hang, no growth
     Fuzz(fuzz::Options),
-    /// Longer checks of the guarantees: the ceiling, the protocol, broadcasts in chaos
+    /// Longer checks of the guarantees: the ceiling, the protocol, the wire, throttled tables, broadcasts with faults
     Verify(verify::Options),
     /// Benchmarks: import, enqueueing, memory, callbacks, sizes, starts
     Bench,

@@ -24,7 +24,7 @@ enum Part {
     Ledger,
     /// Broadcasts over TLS, with connections that take time and die
     Wire,
-    /// Broadcasts in chaos
+    /// Broadcasts while senders are killed and responses are lost
     Chaos,
     /// A broadcast while DynamoDB refuses writes
     Throttling,

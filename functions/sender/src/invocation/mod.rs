@@ -106,9 +106,12 @@ struct CompletedSend {
     result: SendResult,
 }
 
-/// Ends the invocation; its batch is delivered to a sender of the new rate.
+/// Ends the invocation; its batch goes to a sender of the new rate.
 fn rate_changed() -> Error {
-    Error::new("send", "senders keep another rate by now")
+    Error::new(
+        "send",
+        "another send rate applies now; the invocation ends and its batch is delivered again",
+    )
 }
 
 impl<'a, B: SendBackend> Invocation<'a, B> {

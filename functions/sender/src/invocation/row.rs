@@ -17,11 +17,24 @@ use tokio::time::Instant;
 use tracing::instrument;
 
 use super::{BatchRef, Invocation, REQUEUE_RESERVE_MS, rate_changed};
-use crate::send_backend::{Departure, PendingSend, SendBackend, SendGate};
+use crate::send_backend::{ConnectionState, Departure, PendingSend, SendBackend, SendGate};
 
 /// The greatest age of the campaign's state when a send starts; the rest of two seconds is for the request to leave. It is
 /// greater than [`super::CLAIM_GATE_MAX_AGE`], so that normally nothing is read on the tick: a read would delay the send.
 const SEND_GATE_MAX_AGE: Duration = Duration::from_millis(1_800);
+
+/// A check that took longer is repeated: what it found may be that old when the request leaves.
+const MAX_GATE_CHECK: Duration = Duration::from_millis(200);
+
+/// A request that is not written this long after the campaign was checked is not written at all: with
+/// [`SEND_GATE_MAX_AGE`], two seconds after the state on which it acts.
+const DEPARTURE_LIMIT: Duration = Duration::from_millis(200);
+
+/// The same for a send that opens its own connection, which acts on a state that was just read.
+const OWN_CONNECTION_LIMIT: Duration = Duration::from_millis(1_800);
+
+/// A row is not sent if it was claimed longer ago. Its lease of 150 seconds must outlive the response.
+const MAX_CLAIM_AGE: Duration = Duration::from_secs(100);
 
 /// The greatest age of the permission to message a recipient when the send starts.
 const CONSENT_MAX_AGE: Duration = Duration::from_millis(CONSENT_MAX_AGE_MS);
@@ -40,7 +53,11 @@ struct ClaimedRow {
     user_id: Option<String>,
     /// When the permission to message the recipient was checked.
     reserved_at: Instant,
+    claimed_at: Instant,
 }
+
+/// What a send needs that is cleared: its campaign, its token, and when its request must have left.
+type Clearance = (Arc<Campaign>, SecretString, Instant);
 
 impl<B: SendBackend> Invocation<'_, B> {
     /// Checks the permission, claims the row and sends on the next tick. The checks come before the wait, so they do not
@@ -62,6 +79,7 @@ impl<B: SendBackend> Invocation<'_, B> {
             let reason = SkipReason::OutsideServiceWindow;
             return self.skip_row(id, &row, reason).await;
         }
+        let claimed_at = Instant::now();
         match self.claim_row(id, &row).await? {
             Claim::Won(number) => {
                 let claimed = ClaimedRow {
@@ -71,6 +89,7 @@ impl<B: SendBackend> Invocation<'_, B> {
                     message_choice,
                     user_id: permission.user_id,
                     reserved_at,
+                    claimed_at,
                 };
                 self.send_on_tick(id, claimed).await
             }
@@ -134,8 +153,9 @@ impl<B: SendBackend> Invocation<'_, B> {
         mut claimed: ClaimedRow,
     ) -> Result<(), Error> {
         loop {
-            self.backend.wait_for_connection().await;
-            let (campaign, token) = match self.wait_for_clearance(id, &claimed).await {
+            let connection = self.backend.wait_for_connection().await;
+            let cleared = self.wait_for_clearance(id, &claimed, connection).await;
+            let (campaign, token, leave_by) = match cleared {
                 Ok(Some(clearance)) => clearance,
                 Ok(None) => return Ok(()),
                 Err(error) => {
@@ -153,15 +173,16 @@ impl<B: SendBackend> Invocation<'_, B> {
                 message_choice: claimed.message_choice,
                 user_id: claimed.user_id,
                 token,
+                leave_by,
                 record_until: self.limits.deadline.saturating_sub(REQUEUE_RESERVE_MS),
             };
-            // Also where nothing could be sent the tick is used up: an API that cannot be reached slows the slot down.
-            let departure = self.start_send(pending, batch).await;
-            match departure {
+            match self.start_send(pending, batch).await {
                 Ok(Departure::NoConnection(pending)) => {
                     claimed.row = pending.row;
                     claimed.user_id = pending.user_id;
                 }
+                // A send that failed before it left uses up its tick, too: otherwise an API that cannot be reached would
+                // be tried row after row without a pause.
                 Ok(Departure::OnTheWire) | Err(_) => {
                     for _ in 0..YIELDS_UNTIL_WRITTEN {
                         tokio::task::yield_now().await;
@@ -180,12 +201,27 @@ impl<B: SendBackend> Invocation<'_, B> {
         &mut self,
         id: &CampaignId,
         claimed: &ClaimedRow,
-    ) -> Result<Option<(Arc<Campaign>, SecretString)>, Error> {
+        connection: ConnectionState,
+    ) -> Result<Option<Clearance>, Error> {
         let row = &claimed.row;
         let mut reserved_at = claimed.reserved_at;
+        let (max_age, limit) = match connection {
+            ConnectionState::Ready => (SEND_GATE_MAX_AGE, DEPARTURE_LIMIT),
+            ConnectionState::OpenedBySend => (Duration::ZERO, OWN_CONNECTION_LIMIT),
+        };
         loop {
             self.wait_for_tick().await;
-            let gate = self.backend.check_gate(id, SEND_GATE_MAX_AGE).await?;
+            if claimed.claimed_at.elapsed() > MAX_CLAIM_AGE {
+                return Err(Error::new(
+                    "send",
+                    "the claim is too old; the row is tried again",
+                ));
+            }
+            let began = Instant::now();
+            let gate = self.backend.check_gate(id, max_age).await?;
+            if began.elapsed() > MAX_GATE_CHECK {
+                continue;
+            }
             if let SendGate::RateChanged = gate {
                 return Err(rate_changed());
             }
@@ -195,7 +231,7 @@ impl<B: SendBackend> Invocation<'_, B> {
                 return Ok(None);
             };
             if reserved_at.elapsed() <= CONSENT_MAX_AGE {
-                return Ok(Some((campaign, token)));
+                return Ok(Some((campaign, token, began + limit)));
             }
             // The tick was delayed, or the claim took long: the recipient may have opted out in the meantime.
             reserved_at = Instant::now();

@@ -8,17 +8,18 @@ use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::{ErrorInfo, Millis};
 use campaign::delivery::pacing::Rate;
+use campaign::delivery::rate_change::{RateRecord, Role};
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use cloud::Error;
 use cloud::ledger::Claim;
 use sender::send_backend::{
-    Departure, DepartureSignal, MessageHandle, PaceSignal, PendingSend, Priority, ReceivedBatch,
-    SendBackend, SendGate, SendPermission, SendResult,
+    ConnectionState, Departure, DepartureSignal, MessageHandle, PaceSignal, PendingSend, Priority,
+    ReceivedBatch, SendBackend, SendGate, SendPermission, SendResult,
 };
 use sender::send_stats::SendStats;
 use tokio::time::{Instant, sleep};
-use whatsapp::connection_pool::{ConnectionPool, Lease, NotReady, Opened};
+use whatsapp::connection_pool::{ConnectionPool, NotReady, Opened, PooledConnection};
 
 use crate::virtual_aws::{Gate, VirtualAws};
 
@@ -44,23 +45,24 @@ pub(crate) struct VirtualProcess {
     connections: ConnectionPool<VirtualConnection>,
     pub(crate) rate: Rate,
     started: Millis,
+    registered: Mutex<Option<RateRecord>>,
     /// What was last read of the campaign and of the rate, and when.
     gate: Mutex<Option<(Instant, Option<Gate>)>>,
 }
 
 impl VirtualProcess {
-    pub(crate) fn new(aws: &Arc<VirtualAws>) -> Arc<Self> {
+    pub(crate) fn new(aws: &Arc<VirtualAws>, rate: Rate) -> Arc<Self> {
         let internet = Arc::clone(aws);
         let open = move || {
             let aws = Arc::clone(&internet);
             Box::pin(async move { aws.open_connection().await }) as _
         };
-        let rate = aws.deployed_rate();
         Arc::new(Self {
             aws: Arc::clone(aws),
             connections: ConnectionPool::new(rate.per_slot, open),
             rate,
             started: aws.to_millis(aws.elapsed()),
+            registered: Mutex::new(None),
             gate: Mutex::new(None),
         })
     }
@@ -68,28 +70,31 @@ impl VirtualProcess {
     /// Waits until senders of another rate have stopped. Returns whether this one may send.
     pub(crate) async fn wait_for_rate(&self) -> bool {
         sleep(self.aws.random_duration(2, 12)).await;
-        let Some(not_before) = self.aws.settle_rate(self.rate, self.started) else {
+        let registered = self
+            .aws
+            .register_rate(self.rate, self.started, Role::Sender);
+        let Some(not_before) = registered.await else {
             return false;
         };
+        *self.registered.lock().unwrap() = self.aws.rate_record();
         sleep(Duration::from_millis(not_before.saturating_sub(self.now()))).await;
         true
     }
 
     /// What is known of the campaign now; `None` if senders keep another rate.
     fn read_gate(&self) -> Option<Gate> {
-        let record = self.aws.rate_record();
-        let is_current = record.is_some_and(|record| record.is_of(self.rate));
+        let is_current = self.aws.rate_record() == *self.registered.lock().unwrap();
         is_current.then(|| self.aws.gate())
     }
 
     /// An open connection. Those that turn out to be closed are thrown away, as the real client does.
-    fn take_connection(&self) -> Result<Lease<VirtualConnection>, NotReady> {
+    fn take_connection(&self) -> Result<PooledConnection<VirtualConnection>, NotReady> {
         loop {
-            let lease = self.connections.take()?;
-            if lease.may_open || lease.connection.carries_request() {
-                return Ok(lease);
+            let pooled = self.connections.take()?;
+            if pooled.may_open || pooled.connection.carries_request() {
+                return Ok(pooled);
             }
-            lease.discard(true);
+            pooled.discard(true);
         }
     }
 
@@ -145,6 +150,10 @@ impl SendBackend for VirtualProcess {
                 let read_at = Instant::now();
                 self.aws.request(1, 8).await?;
                 let gate = self.read_gate();
+                // Now and then the response takes long.
+                if self.aws.happens(0.001) {
+                    sleep(self.aws.random_duration(100, 5_000)).await;
+                }
                 *self.gate.lock().unwrap() = Some((read_at, gate));
                 gate
             }
@@ -197,8 +206,11 @@ impl SendBackend for VirtualProcess {
         self.connections.renew();
     }
 
-    async fn wait_for_connection(&self) {
-        self.connections.wait_until_ready().await;
+    async fn wait_for_connection(&self) -> ConnectionState {
+        match self.connections.wait_until_ready().await {
+            true => ConnectionState::Ready,
+            false => ConnectionState::OpenedBySend,
+        }
     }
 
     async fn send_message(
@@ -207,22 +219,25 @@ impl SendBackend for VirtualProcess {
         departure: DepartureSignal,
     ) -> SendResult {
         let aws = &self.aws;
-        let lease = match self.take_connection() {
-            Ok(lease) => lease,
-            Err(NotReady { failure: Some(_) }) => return self.retry(pending, PaceSignal::None),
-            Err(NotReady { failure: None }) => {
+        let connection = match self.take_connection() {
+            Ok(connection) => connection,
+            Err(NotReady::Failed(_)) => return self.retry(pending, PaceSignal::None),
+            Err(NotReady::Opening) => {
                 departure.send(Departure::NoConnection(Box::new(pending)));
                 return SendResult::default();
             }
         };
-        if lease.may_open {
+        if connection.may_open {
             sleep(aws.random_handshake()).await;
+        }
+        if Instant::now() > pending.leave_by {
+            return self.retry(pending, PaceSignal::None);
         }
         let (row, number) = (pending.row.row, pending.number);
         aws.record_send(row);
         departure.send(Departure::OnTheWire);
         sleep(aws.random_response_time()).await;
-        drop(lease);
+        drop(connection);
         let failed = aws.happens(aws.scenario.error_share);
         sleep(aws.random_duration(2, 12)).await;
         if !failed {

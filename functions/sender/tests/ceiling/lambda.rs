@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::{Rate, Slot};
+use campaign::delivery::rate_change::Role;
 use sender::invocation::{Invocation, InvocationLimits};
 use sender::send_backend::{Priority, ReceivedBatch, SendBackend};
 use tokio::task::LocalSet;
@@ -50,7 +51,7 @@ pub(crate) async fn run_until_all_settled(aws: Arc<VirtualAws>) {
     platform.start_executions(&executions, 0..scenario.rate.slots, Duration::ZERO);
     if let Some((at, rate)) = scenario.deployment {
         platform.start_executions(&executions, scenario.rate.slots..rate.slots, at);
-        executions.spawn_local(platform.clone().tell_rate(at, rate));
+        executions.spawn_local(platform.clone().publish_rate(at, rate));
     }
     executions.await;
 }
@@ -69,12 +70,12 @@ impl Platform {
         }
     }
 
-    /// The counter starts anew with the rate of the deployment, and tells running senders.
-    async fn tell_rate(self, at: Duration, rate: Rate) {
+    /// The counter starts anew with the rate of the deployment, and publishes it to running senders.
+    async fn publish_rate(self, at: Duration, rate: Rate) {
         sleep(at + Duration::from_millis(500)).await;
         let started = self.aws.to_millis(self.aws.elapsed());
         sleep(self.aws.random_duration(10, 1000)).await;
-        self.aws.settle_rate(rate, started);
+        self.aws.register_rate(rate, started, Role::Publisher).await;
     }
 
     /// One of the concurrent executions: one invocation after the other. It ends if a deployment has fewer.
@@ -86,10 +87,11 @@ impl Platform {
             };
             self.request_count.set(self.request_count.get() + 1);
             let owner = self.request_count.get().to_string();
-            let mut process = self.take_process().await;
+            // Lambda decides on the invocation and on its configuration at the same time.
+            let mut process = self.take_process(self.aws.deployed_rate()).await;
             let first = to_received_batch(Priority::Bulk, id, batch);
             if !process.backend.wait_for_rate().await {
-                self.aws.delay_redelivery(id);
+                self.aws.pass_on(id);
             } else if self.invoke(&mut process, owner, first).await {
                 self.idle.borrow_mut().push(process);
             }
@@ -97,12 +99,11 @@ impl Platform {
     }
 
     /// Any idle process, or a new one after a cold start. Now and then the platform throttles.
-    async fn take_process(&self) -> Process {
+    async fn take_process(&self, rate: Rate) -> Process {
         let aws = &self.aws;
         if aws.happens(0.01) {
             sleep(aws.random_duration(1, 500)).await;
         }
-        let rate = aws.deployed_rate();
         self.idle
             .borrow_mut()
             .retain(|process| process.backend.rate == rate);
@@ -113,9 +114,9 @@ impl Platform {
             return process;
         }
         sleep(aws.random_duration(20, 400)).await;
-        let backend = VirtualProcess::new(aws);
+        let backend = VirtualProcess::new(aws, rate);
         Process {
-            slot: Slot::new(backend.rate),
+            slot: Slot::new(rate),
             backend,
             started: Instant::now(),
         }

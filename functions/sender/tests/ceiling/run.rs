@@ -31,8 +31,7 @@ pub(crate) fn run(scenario: Scenario) -> Measurement {
     let (sends, rate_changed_at) = runtime.block_on(async {
         let aws = VirtualAws::new(scenario);
         lambda::run_until_all_settled(Arc::clone(&aws)).await;
-        let changed_at = aws.rate_record().map_or(0, |record| record.changed_at);
-        (aws.take_sends(), aws.from_millis(changed_at))
+        (aws.take_sends(), aws.rate_visible_at())
     });
     let measured = measure(&scenario, &sends);
     assert!(measured.sends >= scenario.rows as usize);
@@ -40,9 +39,13 @@ pub(crate) fn run(scenario: Scenario) -> Measurement {
     let larger = old.budget().max(new.map_or(0, Rate::budget));
     assert!(measured.busiest_second <= larger as usize, "{scenario:?}");
     if let Some(new) = new {
-        assert!(rate_changed_at > Duration::ZERO, "nobody was told");
-        let told = rate_changed_at + Duration::from_secs(2);
-        let after = &sends[sends.partition_point(|at| *at < told)..];
+        let (deployed_at, _) = scenario.deployment.unwrap();
+        assert!(
+            rate_changed_at >= deployed_at,
+            "the new rate was not published"
+        );
+        let published = rate_changed_at + Duration::from_secs(2);
+        let after = &sends[sends.partition_point(|at| *at < published)..];
         let busiest = busiest_second(after);
         assert!(busiest <= new.budget() as usize, "{busiest} {scenario:?}");
         assert!(!after.is_empty(), "the deployment came after the end");

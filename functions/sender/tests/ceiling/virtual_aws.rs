@@ -9,7 +9,7 @@ use campaign::delivery::batch::{Batch, Batcher, Row};
 use campaign::delivery::ledger::{RowStatus, State, Transition, apply};
 use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Rate;
-use campaign::delivery::rate_change::{RateDecision, RateRecord, decide};
+use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
 use campaign::id::CampaignId;
 use campaign::import::phone;
 use campaign::lifecycle::campaign::{Campaign, FileInfo};
@@ -54,6 +54,7 @@ struct VirtualState {
     dropped: Vec<Row>,
     /// The rate that senders keep.
     rate: Option<RateRecord>,
+    rate_visible_at: Duration,
 }
 
 /// Ids of messages by the time from which they are visible.
@@ -111,6 +112,7 @@ impl VirtualAws {
             maybe_sent: HashSet::new(),
             dropped: Vec::new(),
             rate: None,
+            rate_visible_at: Duration::ZERO,
         };
         let aws = Self {
             started: Instant::now(),
@@ -201,16 +203,33 @@ impl VirtualAws {
         self.state().rate
     }
 
-    /// What a process of this rate does about the record; it is written where that is due.
-    pub(crate) fn settle_rate(&self, own: Rate, process_started: Millis) -> Option<Millis> {
+    /// What a process of this rate does about the record. It is written where that is due, which may take long.
+    pub(crate) async fn register_rate(
+        &self,
+        own: Rate,
+        process_started: Millis,
+        role: Role,
+    ) -> Option<Millis> {
         loop {
-            let now = self.to_millis(self.elapsed());
-            match decide(self.rate_record(), own, process_started, now) {
+            let (old, now) = (self.rate_record(), self.to_millis(self.elapsed()));
+            match decide(old, own, process_started, role, now) {
                 RateDecision::Send { not_before } => return Some(not_before),
-                RateDecision::Yield => return None,
-                RateDecision::Write(record) => self.state().rate = Some(record),
+                RateDecision::Stop => return None,
+                RateDecision::Write(record) => {
+                    sleep(self.random_duration(5, 4_000)).await;
+                    let mut state = self.state();
+                    if state.rate == old {
+                        state.rate = Some(record);
+                        state.rate_visible_at = self.elapsed();
+                    }
+                }
             }
         }
+    }
+
+    /// When the last record of the rate became visible.
+    pub(crate) fn rate_visible_at(&self) -> Duration {
+        self.state().rate_visible_at
     }
 
     /// When sends started, in order.
@@ -266,6 +285,14 @@ impl VirtualAws {
         if let Some((priority, _)) = state.messages.get(&id) {
             let priority = *priority;
             state.queue(priority).push(Reverse((visible_at, id)));
+        }
+    }
+
+    /// Puts a batch back into the queue as a new message.
+    pub(crate) fn pass_on(&self, id: u64) {
+        let message = self.state().messages.remove(&id);
+        if let Some((priority, batch)) = message {
+            self.enqueue(priority, batch.rows, Duration::from_secs(5));
         }
     }
 
@@ -395,11 +422,6 @@ impl VirtualAws {
     /// A time since the start as the sender's clock shows it.
     pub(crate) fn to_millis(&self, time: Duration) -> Millis {
         CLOCK_AT_START + time.as_millis() as Millis
-    }
-
-    /// The reverse.
-    pub(crate) fn from_millis(&self, at: Millis) -> Duration {
-        Duration::from_millis(at.saturating_sub(CLOCK_AT_START))
     }
 }
 
