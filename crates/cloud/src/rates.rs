@@ -92,7 +92,7 @@ impl RateKeeper {
     /// Replaces a record; another process may be faster.
     async fn replace(&self, old: Option<RateRecord>, new: RateRecord) -> Result<(), Error> {
         let action = "store the rate";
-        let mut item = to_item(action, &new)?;
+        let mut item = to_item(action, new)?;
         item.extend(key());
         let put = self.client.put_item().table_name(&self.table);
         let put = put.set_item(Some(item));
