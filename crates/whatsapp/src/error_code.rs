@@ -136,6 +136,7 @@ const ERROR_CODES: &[ErrorCode] = &[
     code(131055,  Campaign,                       NotSent,    OTHER_API,        None),
     code(131056,  Retry(PAIR_LIMIT),              NotSent,    REFUSED,          Some("too many messages to this recipient in a short time")),
     code(131057,  Retry(MAINTENANCE),             NotSent,    SERVICE_DOWN,     None),
+    code(131058,  Campaign,                       NotSent,    TEST_TEMPLATE,    None),
     code(131062,  Recipient,                      NotSent,    REFUSED,          Some("it cannot be sent to a recipient known by a user id alone")),
     code(131063,  Campaign,                       NotSent,    MARKETING_OFF,    None),
     code(131064,  Account,                        NotSent,    MISCLASSIFIED,    None),
@@ -181,6 +182,8 @@ const TEMPLATE_QUALITY: &str =
 const TEMPLATE_HELD: &str = "WhatsApp had held the messages back to assess their quality, then dropped them because recipients reacted badly to the first ones, and blocks the portfolio's templates: check the template and the Account Quality page in Meta's Business Manager. The dropped rows are not sent again.";
 const OTHER_API: &str = "Templates of this category must be sent through another of Meta's APIs.";
 const MARKETING_OFF: &str = "The account has switched marketing templates off for the Cloud API: set disable_marketing_messages_on_cloud_api to false on the WhatsApp Business account.";
+const TEST_TEMPLATE: &str =
+    "hello_world can only be sent from Meta's public test numbers: use a template of your own";
 const NOT_ONBOARDED: &str = "The account is not onboarded to the Marketing Messages API, or the template could not be synchronized with it: send through the Cloud API, or complete the onboarding in WhatsApp Manager.";
 const CHECK_MEDIA: &str =
     "WhatsApp could not fetch or use the media file: check its link, type and size.";
@@ -384,7 +387,7 @@ mod tests {
         (
             "campaign",
             &[
-                131051, 131055, 131063, 134100, 134102, 132015, 132016, 132068, 135000,
+                131051, 131055, 131058, 131063, 134100, 134102, 132015, 132016, 132068, 135000,
             ],
         ),
         (
