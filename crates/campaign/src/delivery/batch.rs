@@ -18,7 +18,7 @@ pub const MAX_BATCH_BYTES: usize = 96 * 1024;
 /// A queue message: rows of one campaign, for one slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
-    /// The campaign, whose record has the message.
+    /// The campaign, which has the message.
     pub campaign: CampaignId,
     /// The rows, in the order of the file.
     pub rows: Vec<Row>,

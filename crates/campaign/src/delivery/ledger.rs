@@ -150,7 +150,7 @@ pub fn apply(row: Option<RowStatus>, transition: Transition, attempt: u32) -> Op
     if !may_begin(row, transition) {
         return None;
     }
-    let moved = RowStatus {
+    let changed = RowStatus {
         state: transition.to(),
         ..row
     };
@@ -158,31 +158,31 @@ pub fn apply(row: Option<RowStatus>, transition: Transition, attempt: u32) -> Op
         Transition::Claim => Some(RowStatus {
             attempt: row.attempt + 1,
             failed: false,
-            ..moved
+            ..changed
         }),
         // A row that may have been sent must not be shown as skipped.
-        Transition::Skip => (!row.was_unconfirmed).then_some(moved),
+        Transition::Skip => (!row.was_unconfirmed).then_some(changed),
         Transition::Abandon => row.was_unconfirmed.then_some(RowStatus {
             abandoned: true,
-            ..moved
+            ..changed
         }),
         _ if row.attempt != attempt => None,
         Transition::MarkUnconfirmed => Some(RowStatus {
             was_unconfirmed: true,
-            ..moved
+            ..changed
         }),
         Transition::Accept | Transition::ApplyStatus => Some(RowStatus {
             was_unconfirmed: false,
-            ..moved
+            ..changed
         }),
         Transition::ApplyFailure => Some(RowStatus {
             was_unconfirmed: false,
             failed: true,
-            ..moved
+            ..changed
         }),
-        Transition::RequeueUndelivered => row.failed.then_some(moved),
+        Transition::RequeueUndelivered => row.failed.then_some(changed),
         Transition::Reject | Transition::Retry | Transition::Hold | Transition::Resend => {
-            Some(moved)
+            Some(changed)
         }
     }
 }

@@ -38,10 +38,10 @@ use crate::send_stats::{SendStats, StatsRecorder};
 const REQUEUE_RESERVE_MS: Millis = 10_000;
 
 /// Time that an invocation needs after its last claim: whatever happens, it can record the outcome for as long as the claim
-/// lives. Normally it needs a second or two of it and ends, and the next invocation begins, so a slot does not idle.
+/// lives. Normally the last response arrives within two seconds; then the invocation ends, and the next one begins.
 const SHUTDOWN_RESERVE_MS: Millis = CLAIM_LEASE_MS + REQUEUE_RESERVE_MS;
 
-/// An invocation receives no further batch if it has less time than this for it.
+/// An invocation receives a further batch only if so much time is left before [`SHUTDOWN_RESERVE_MS`] begins.
 const MIN_BATCH_TIME_MS: Millis = 10_000;
 
 /// The greatest age of the campaign's state before a claim. The tick follows within one interval.
