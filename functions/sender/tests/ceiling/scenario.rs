@@ -71,7 +71,8 @@ impl Scenario {
             is_multiplexed: seed % 2 == 1,
             connect_error_share: 0.01,
             interruptions: true,
-            urgent_rows: rows / 20,
+            // Half as long as the campaign.
+            urgent_rows: rows / rate.budget() / 4,
             seed,
             ..Self::faultless(rate, rows, median_ms)
         }
