@@ -14,12 +14,14 @@ use campaign::id::CampaignId;
 use cloud::Error;
 use cloud::ledger::Claim;
 use sender::send_backend::{
-    ConnectionState, Departure, DepartureSignal, MessageHandle, PaceSignal, PendingSend, Priority,
-    ReceivedBatch, SendBackend, SendGate, SendPermission, SendResult,
+    Departure, DepartureSignal, MessageHandle, PaceSignal, PendingSend, Priority, ReceivedBatch,
+    SendBackend, SendGate, SendPermission, SendResult,
 };
 use sender::send_stats::SendStats;
 use tokio::time::{Instant, sleep};
-use whatsapp::connection_pool::{ConnectionPool, NotReady, Opened, PooledConnection};
+use whatsapp::connection_pool::{
+    ConnectionPool, ConnectionState, NotReady, Opened, PooledConnection,
+};
 
 use crate::virtual_aws::{Gate, VirtualAws};
 
@@ -150,8 +152,7 @@ impl SendBackend for VirtualProcess {
                 let read_at = Instant::now();
                 self.aws.request(1, 8).await?;
                 let gate = self.read_gate();
-                // Now and then the response takes long.
-                if self.aws.happens(0.001) {
+                if self.aws.happens(self.aws.scenario.slow_read_share) {
                     sleep(self.aws.random_duration(100, 5_000)).await;
                 }
                 *self.gate.lock().unwrap() = Some((read_at, gate));
@@ -207,10 +208,7 @@ impl SendBackend for VirtualProcess {
     }
 
     async fn wait_for_connection(&self) -> ConnectionState {
-        match self.connections.wait_until_ready().await {
-            true => ConnectionState::Ready,
-            false => ConnectionState::OpenedBySend,
-        }
+        self.connections.wait_until_ready().await
     }
 
     async fn send_message(

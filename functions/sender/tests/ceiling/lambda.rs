@@ -62,7 +62,7 @@ impl Platform {
         let first = slots.start;
         for slot in slots {
             let platform = self.clone();
-            let delay = at + Duration::from_millis(200) * (slot - first).saturating_sub(4);
+            let delay = at + self.aws.scenario.slot_delay(slot - first);
             executions.spawn_local(async move {
                 sleep(delay).await;
                 platform.run_execution(slot).await

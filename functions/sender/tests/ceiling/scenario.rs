@@ -19,6 +19,12 @@ pub(crate) struct Scenario {
     pub(crate) kill_share: f64,
     /// Share of requests to AWS that fail, which ends an invocation early.
     pub(crate) aws_error_share: f64,
+    /// Share of reads of the campaign whose response takes up to five seconds.
+    pub(crate) slow_read_share: f64,
+    /// The longest time until a record of the rate that is written can be read.
+    pub(crate) rate_write: Duration,
+    /// Whether the event source reaches its concurrency bit by bit, or at once.
+    pub(crate) ramps_up: bool,
     /// Mean time to open a connection; the real ones take half of it to three halves.
     pub(crate) handshake: Duration,
     /// After so many requests the other end closes a connection without a word.
@@ -47,6 +53,9 @@ impl Scenario {
             throttle_share: 0.0,
             kill_share: 0.0,
             aws_error_share: 0.0,
+            slow_read_share: 0.0,
+            rate_write: Duration::from_millis(30),
+            ramps_up: false,
             handshake: Duration::from_millis(100),
             requests_per_connection: u32::MAX,
             is_multiplexed: false,
@@ -66,6 +75,9 @@ impl Scenario {
             throttle_share: 0.1,
             kill_share: 0.2,
             aws_error_share: 0.0005,
+            slow_read_share: 0.001,
+            rate_write: Duration::from_secs(4),
+            ramps_up: true,
             handshake: Duration::from_millis([20, 100, 400][seed as usize % 3]),
             requests_per_connection: [50, 7, u32::MAX][seed as usize / 3 % 3],
             is_multiplexed: seed % 2 == 1,
@@ -78,9 +90,25 @@ impl Scenario {
         }
     }
 
-    /// The event source starts with five concurrent invocations and adds 300 a minute (AWS, "Configuring scaling behavior
-    /// for SQS event source mappings"). This is how long it takes to reach every slot.
+    /// The same with an event source that reaches its concurrency bit by bit.
+    pub(crate) fn with_ramp(self) -> Self {
+        Self {
+            ramps_up: true,
+            ..self
+        }
+    }
+
+    /// When the event source first uses a slot: it starts with five concurrent invocations and adds 300 a minute (AWS,
+    /// "Configuring scaling behavior for SQS event source mappings").
+    pub(crate) fn slot_delay(&self, slot: u32) -> Duration {
+        match self.ramps_up {
+            true => Duration::from_millis(200) * slot.saturating_sub(4),
+            false => Duration::ZERO,
+        }
+    }
+
+    /// How long it takes to reach every slot.
     pub(crate) fn ramp(&self) -> Duration {
-        Duration::from_millis(200) * self.rate.slots.saturating_sub(5)
+        self.slot_delay(self.rate.slots - 1)
     }
 }

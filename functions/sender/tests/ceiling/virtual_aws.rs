@@ -216,7 +216,8 @@ impl VirtualAws {
                 RateDecision::Send { not_before } => return Some(not_before),
                 RateDecision::Stop => return None,
                 RateDecision::Write(record) => {
-                    sleep(self.random_duration(5, 4_000)).await;
+                    let longest = self.scenario.rate_write.as_millis() as u64;
+                    sleep(self.random_duration(5, longest)).await;
                     let mut state = self.state();
                     if state.rate == old {
                         state.rate = Some(record);
