@@ -3,28 +3,16 @@
 
 use std::time::Instant;
 
-use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::batch::Batch;
 use campaign::delivery::ledger::State;
-use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{CampaignState, Cooldown};
+use campaign::lifecycle::campaign::Cooldown;
 use serde_json::Value;
 
 use crate::harness::api_client::ApiClient;
-use crate::harness::{QueuedBatch, TIMEOUT, TestEnv, phone};
+use crate::harness::{QueuedBatch, TIMEOUT, TestEnv};
 
 /// A cooldown that is longer than the sender looks for further batches.
 const COOLDOWN_MS: u64 = 2_500;
-
-async fn enqueue_row(env: &TestEnv, to: &str) -> CampaignId {
-    let id = env.create_campaign(CampaignState::Sending).await.id;
-    let row = Row {
-        row: 1,
-        to: phone(to),
-        values: vec!["Ana".into()],
-    };
-    env.enqueue_rows(&id, vec![row]).await;
-    id
-}
 
 /// Waits for what the sender put back into the queue, and takes it off.
 async fn requeued_batches(env: &TestEnv) -> Vec<QueuedBatch> {
@@ -47,7 +35,7 @@ fn max_hops(batches: &[QueuedBatch]) -> Option<u32> {
 async fn each_visit_during_a_cooldown_is_a_hop() {
     const VISITS: u32 = 4;
     let env = TestEnv::new().await;
-    let id = enqueue_row(&env, "+5511987654321").await;
+    let id = env.enqueue_row_to("+5511987654321").await;
     for visit in 1..=VISITS {
         let cooldown = Cooldown {
             until: cloud::now() + COOLDOWN_MS,
@@ -71,7 +59,7 @@ async fn each_visit_during_a_cooldown_is_a_hop() {
 async fn retry_is_a_hop() {
     let env = TestEnv::new().await;
     // 131056: after four seconds.
-    enqueue_row(&env, "+12025550113").await;
+    env.enqueue_row_to("+12025550113").await;
     env.deliver_next(&env.sender()).await;
     assert_eq!(max_hops(&requeued_batches(&env).await), Some(1));
 }

@@ -1,13 +1,12 @@
 //! Errors of a campaign or the account pause it, hold its rows and lose none; limits of the account start a cooldown.
 
-use campaign::delivery::batch::Row;
 use campaign::delivery::ledger::State;
 use campaign::lifecycle::campaign::CampaignState;
 use serde_json::{Value, json};
 
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_says, text};
-use crate::harness::{TestEnv, phone};
+use crate::harness::{TestEnv, batch_row};
 
 /// Every code that concerns all rows, of a campaign and of the account.
 const PAUSING_CODES: [i64; 34] = [
@@ -82,11 +81,7 @@ async fn account_error_pauses_every_campaign() {
         .await;
     env.drain_batches().await;
     env.configure_simulator(json!({"refuse": 131031}));
-    let row = Row {
-        row: 1,
-        to: phone("+34610000001"),
-        values: vec!["Ana".into()],
-    };
+    let row = batch_row(1, "+34610000001");
     env.enqueue_rows(&first.id, vec![row]).await;
     env.send_all().await;
     for id in [&first.id, &other.id] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::batch::Batch;
 use campaign::delivery::ledger::{State, Transition};
 use campaign::delivery::outcome::{Acceptance, ErrorInfo, Millis};
 use campaign::id::CampaignId;
@@ -13,7 +13,7 @@ use campaign::lifecycle::campaign::{
 use cloud::ledger::StatusUpdate;
 use reconciler::ReconcileStats;
 
-use crate::harness::{TestEnv, phone};
+use crate::harness::{TestEnv, batch_row};
 
 const MINUTE_MS: Millis = 60_000;
 
@@ -269,11 +269,7 @@ async fn import_whose_splitter_died_is_resumed() {
 async fn dead_letters_are_requeued_and_repeated_ones_pause_their_campaign() {
     let env = TestEnv::new().await;
     let id = env.create_campaign(CampaignState::Sending).await.id;
-    let row = Row {
-        row: 7,
-        to: phone("+34610000001"),
-        values: vec!["Ana".into()],
-    };
+    let row = batch_row(7, "+34610000001");
     let batches = [Batch {
         campaign: id.clone(),
         rows: vec![row],

@@ -1,10 +1,9 @@
 //! Outcomes of sends are recorded however long that takes.
 
-use campaign::delivery::batch::Row;
 use campaign::delivery::ledger::State;
 use campaign::lifecycle::campaign::CampaignState;
 
-use crate::harness::{TestEnv, phone};
+use crate::harness::TestEnv;
 
 /// More than the SDK would try.
 const REFUSALS: usize = 4;
@@ -20,13 +19,7 @@ async fn send_throttled(
     refusals: usize,
 ) -> (State, CampaignState) {
     let tables = env.throttled_tables(text, refusals).await;
-    let id = env.create_campaign(CampaignState::Sending).await.id;
-    let row = Row {
-        row: 1,
-        to: phone(to),
-        values: vec!["Ana".into()],
-    };
-    env.enqueue_rows(&id, vec![row]).await;
+    let id = env.enqueue_row_to(to).await;
     env.deliver_next(&env.sender_with_tables(&tables)).await;
     assert_eq!(tables.refusals_left(), 0, "{to} {text}");
     (env.row_state(&id, 1).await, env.campaign_state(&id).await)

@@ -8,15 +8,7 @@ use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use cloud::ledger::{Claim, LedgerRow};
 use serde_json::json;
 
-use crate::harness::{TIMEOUT, TestEnv, invoke_sender, phone};
-
-fn batch_row(number: u32, to: &str) -> Row {
-    Row {
-        row: number,
-        to: phone(to),
-        values: vec!["Ana".into()],
-    }
-}
+use crate::harness::{TIMEOUT, TestEnv, batch_row, invoke_sender};
 
 /// The simulator fails a send to `+1 202 555 01xx` as its last two digits say (see `simulator::magic_numbers`).
 fn magic_row(ending: u32) -> Row {

@@ -33,7 +33,7 @@ use std::time::Duration;
 pub(crate) use campaigns::{phone, recipients_csv};
 pub(crate) use env::TestEnv;
 pub(crate) use functions::lambda_context;
-pub(crate) use queues::{QueuedBatch, invoke_sender, row_numbers};
+pub(crate) use queues::{QueuedBatch, batch_row, invoke_sender, row_numbers};
 
 /// How long a test waits for anything that must happen.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use campaign::delivery::batch::{Batch, Row};
 use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::CampaignState;
 use cloud::import_queue::ImportJob;
 use forward::Forwarder;
 use lambda_runtime::Context;
@@ -16,12 +17,21 @@ use splitter::Splitter;
 use uuid::Uuid;
 
 use super::functions::lambda_context;
-use super::{TIMEOUT, TestEnv};
+use super::{TIMEOUT, TestEnv, phone};
 
 /// A batch as it was on the sends queue.
 pub(crate) struct QueuedBatch {
     pub(crate) batch: Batch,
     pub(crate) message_group: Option<String>,
+}
+
+/// A row to this number.
+pub(crate) fn batch_row(number: u32, to: &str) -> Row {
+    Row {
+        row: number,
+        to: phone(to),
+        values: vec!["Ana".into()],
+    }
 }
 
 /// The row numbers of these batches, sorted, with repeats.
@@ -44,6 +54,13 @@ impl TestEnv {
             hops,
         };
         self.queue.enqueue(&[batch], Duration::ZERO).await.unwrap();
+    }
+
+    /// Puts one row to this number on the sends queue, of a new campaign that sends.
+    pub(crate) async fn enqueue_row_to(&self, to: &str) -> CampaignId {
+        let id = self.create_campaign(CampaignState::Sending).await.id;
+        self.enqueue_rows(&id, vec![batch_row(1, to)]).await;
+        id
     }
 
     /// Puts batches on the sends queue again.
