@@ -49,9 +49,7 @@ pub(crate) fn send(stack: &Stack, broadcast: &Broadcast, started: Instant) -> Re
         "name": "Demonstration", "message": broadcast.message,
         "file": {"name": broadcast.file_name, "size": broadcast.file.len()},
     });
-    let created = client.create_campaign(&campaign)?;
-    let id = created["id"].as_str().unwrap_or_default().to_owned();
-    client.upload_file(&created["upload"], &broadcast.file)?;
+    let id = client.upload_campaign(&campaign, &broadcast.file)?;
     let uploaded_at = now_ms();
     eprintln!(
         "  ✓ uploaded {} bytes to campaign {id}",

@@ -25,7 +25,7 @@ impl Client {
     }
 
     /// Creates a campaign; gives its id and the upload it waits for.
-    pub(crate) fn create_campaign(&self, campaign: &Value) -> Result<Value> {
+    fn create_campaign(&self, campaign: &Value) -> Result<Value> {
         let request = self
             .agent
             .post(format!("{}/v1/campaigns", self.base))
@@ -33,8 +33,15 @@ impl Client {
         parse_json(request.send_json(campaign).context("create the campaign")?)
     }
 
+    /// Creates a campaign and uploads its file; gives its id.
+    pub(crate) fn upload_campaign(&self, campaign: &Value, file: &[u8]) -> Result<String> {
+        let created = self.create_campaign(campaign)?;
+        self.upload_file(&created["upload"], file)?;
+        Ok(created["id"].as_str().unwrap_or_default().to_owned())
+    }
+
     /// Uploads a file as the API's answer says.
-    pub(crate) fn upload_file(&self, upload: &Value, file: &[u8]) -> Result<()> {
+    fn upload_file(&self, upload: &Value, file: &[u8]) -> Result<()> {
         let mut request = self.agent.put(upload["url"].as_str().unwrap_or_default());
         for (name, value) in upload["headers"].as_object().into_iter().flatten() {
             request = request.header(name, value.as_str().unwrap_or_default());

@@ -153,11 +153,10 @@ fn measure_pause(stack: &Stack) -> Result<i64> {
         file,
         message,
     } = Broadcast::sample(ROWS);
-    let created = client.create_campaign(&json!({
+    let campaign = json!({
         "name": "Pause", "message": message, "file": {"name": file_name, "size": file.len()},
-    }))?;
-    let id = created["id"].as_str().unwrap_or_default().to_owned();
-    client.upload_file(&created["upload"], &file)?;
+    });
+    let id = client.upload_campaign(&campaign, &file)?;
     let call_count = || stack.simulator.stats().ok()?["sends"]["calls"].as_u64();
     wait_for("sending is under way", Duration::from_secs(120), || {
         call_count().filter(|calls| *calls > u64::from(10 * TPS))

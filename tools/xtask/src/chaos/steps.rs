@@ -25,9 +25,7 @@ pub(super) fn upload_recipients(client: &Client, rows: u32, fields: Value) -> Re
     if let (Some(campaign), Value::Object(fields)) = (campaign.as_object_mut(), fields) {
         campaign.extend(fields);
     }
-    let created = client.create_campaign(&campaign)?;
-    let id = created["id"].as_str().unwrap_or_default().to_owned();
-    client.upload_file(&created["upload"], file.as_bytes())?;
+    let id = client.upload_campaign(&campaign, file.as_bytes())?;
     wait_for_state(client, &id, "ready")?;
     Ok(id)
 }

@@ -72,4 +72,6 @@ pub(crate) fn check() -> Result<()> {
 }
 
 #[cfg(test)]
+mod broken;
+#[cfg(test)]
 mod tests;
