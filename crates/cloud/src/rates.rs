@@ -23,8 +23,8 @@ pub struct RateKeeper {
     process_started: Millis,
     /// The record with which this process sends.
     registered: Mutex<Option<RateRecord>>,
-    /// Whether it was still that record.
-    is_current: Mutex<Option<Cached<bool>>>,
+    /// The record as it was last read.
+    known: Mutex<Option<Cached<Option<RateRecord>>>>,
 }
 
 impl RateKeeper {
@@ -36,7 +36,7 @@ impl RateKeeper {
             own,
             process_started: now(),
             registered: Mutex::default(),
-            is_current: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -73,15 +73,17 @@ impl RateKeeper {
 
     /// Whether the record is still the one with which this process sends, from knowledge that is at most `max_age` old.
     pub async fn is_current(&self, max_age: Duration) -> Result<bool, Error> {
-        let mut known = self.is_current.lock().await;
-        if let Some(is_current) = known.as_ref().and_then(|known| known.get(max_age)) {
-            return Ok(is_current);
-        }
-        let read_at = Instant::now();
-        let record = self.read().await?;
-        let is_current = record.is_some() && record == *self.registered.lock().await;
-        *known = Some(Cached::new(is_current, read_at));
-        Ok(is_current)
+        let mut known = self.known.lock().await;
+        let record = match known.as_ref().and_then(|known| known.get(max_age)) {
+            Some(record) => record,
+            None => {
+                let read_at = Instant::now();
+                let record = self.read().await?;
+                *known = Some(Cached::new(record, read_at));
+                record
+            }
+        };
+        Ok(record.is_some() && record == *self.registered.lock().await)
     }
 
     async fn read(&self) -> Result<Option<RateRecord>, Error> {

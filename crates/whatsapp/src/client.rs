@@ -15,7 +15,7 @@ use tracing::field::Empty;
 use crate::connection::{
     ConnectError, Connector, DepartureBody, OnDeparture, may_connect, transport_error,
 };
-use crate::connection_pool::{ConnectionPool, NotReady, PooledConnection};
+use crate::connection_pool::{ConnectionPool, ConnectionState, NotReady, PooledConnection};
 use crate::response::{ApiResponse, parse_response};
 
 /// Without a response within this time, the send is unconfirmed. The caller must be able to wait that long.
@@ -25,9 +25,8 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// Sends messages from one phone number.
-#[derive(Clone)]
 pub struct Client {
-    connections: Arc<ConnectionPool<reqwest::Client>>,
+    connections: ConnectionPool<reqwest::Client>,
     url: String,
 }
 
@@ -57,7 +56,7 @@ impl Client {
             Box::pin(async move { connector.open().await }) as _
         };
         Ok(Self {
-            connections: Arc::new(ConnectionPool::new(sends_per_second, open)),
+            connections: ConnectionPool::new(sends_per_second, open),
             url: format!("{base}/{version}/{phone_number_id}/messages"),
         })
     }
@@ -67,9 +66,8 @@ impl Client {
         self.connections.renew();
     }
 
-    /// Waits until a connection is ready or could not be opened. Returns whether the next send uses a ready one; if not,
-    /// it opens its own.
-    pub async fn wait_until_ready(&self) -> bool {
+    /// Waits until a connection is ready or could not be opened.
+    pub async fn wait_until_ready(&self) -> ConnectionState {
         self.connections.wait_until_ready().await
     }
 

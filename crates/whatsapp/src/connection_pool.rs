@@ -52,6 +52,15 @@ pub type Opening<C> = Pin<Box<dyn Future<Output = Result<Opened<C>, ErrorInfo>> 
 /// Opens connections ahead of need.
 pub struct ConnectionPool<C>(Arc<Shared<C>>);
 
+/// Whether a request finds an open connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// It does, as far as is known.
+    Ready,
+    /// It opens one itself, because connections that are opened ahead die unused.
+    OpenedBySend,
+}
+
 /// No connection is ready.
 #[derive(Debug)]
 pub enum NotReady {
@@ -155,16 +164,18 @@ impl<C: Clone + Send + 'static> ConnectionPool<C> {
         self.top_up();
     }
 
-    /// Starts to open what is missing, and waits until a connection is ready or an opening has failed. Returns whether
-    /// requests use the connections that are open; if not, each opens its own.
-    pub async fn wait_until_ready(&self) -> bool {
+    /// Starts to open what is missing, and waits until a connection is ready or an opening has failed.
+    pub async fn wait_until_ready(&self) -> ConnectionState {
         self.top_up();
         loop {
             let changed = self.0.changed.notified();
             {
                 let state = self.0.state();
                 if state.ready() > 0 || state.openings == 0 {
-                    return !state.is_useless();
+                    return match state.is_useless() {
+                        true => ConnectionState::OpenedBySend,
+                        false => ConnectionState::Ready,
+                    };
                 }
             }
             changed.await;

@@ -15,11 +15,13 @@ use cloud::ledger::Claim;
 use cloud::metrics::Metrics;
 use cloud::rates::RateKeeper;
 
+use whatsapp::connection_pool::ConnectionState;
+
 use crate::pending_send::SendClients;
 use crate::persist::persist;
 use crate::send_backend::{
-    ConnectionState, DepartureSignal, MessageHandle, PendingSend, Priority, ReceivedBatch,
-    SendBackend, SendGate, SendPermission, SendResult,
+    DepartureSignal, MessageHandle, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate,
+    SendPermission, SendResult,
 };
 use crate::send_stats::SendStats;
 
@@ -142,10 +144,7 @@ impl SendBackend for AwsBackend {
     }
 
     async fn wait_for_connection(&self) -> ConnectionState {
-        match self.clients.whatsapp.wait_until_ready().await {
-            true => ConnectionState::Ready,
-            false => ConnectionState::OpenedBySend,
-        }
+        self.clients.whatsapp.wait_until_ready().await
     }
 
     async fn send_message(

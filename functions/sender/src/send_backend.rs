@@ -15,6 +15,7 @@ use cloud::ledger::Claim;
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use whatsapp::connection_pool::ConnectionState;
 
 use crate::send_stats::{SendOutcome, SendStats};
 
@@ -61,15 +62,6 @@ pub struct PendingSend {
     pub leave_by: Instant,
     /// Until when the outcome may be recorded: shortly before Lambda kills the invocation.
     pub record_until: Millis,
-}
-
-/// Whether a send finds an open connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionState {
-    /// It does, as far as is known.
-    Ready,
-    /// It opens one itself, because connections that are opened ahead die unused.
-    OpenedBySend,
 }
 
 /// What became of a request on its tick.

@@ -15,9 +15,10 @@ use cloud::ledger::{Claim, OtherClaim};
 use secrecy::SecretString;
 use tokio::time::Instant;
 use tracing::instrument;
+use whatsapp::connection_pool::ConnectionState;
 
 use super::{BatchRef, Invocation, REQUEUE_RESERVE_MS, rate_changed};
-use crate::send_backend::{ConnectionState, Departure, PendingSend, SendBackend, SendGate};
+use crate::send_backend::{Departure, PendingSend, SendBackend, SendGate};
 
 /// The greatest age of the campaign's state when a send starts; the rest of two seconds is for the request to leave. It is
 /// greater than [`super::CLAIM_GATE_MAX_AGE`], so that normally nothing is read on the tick: a read would delay the send.
