@@ -1,16 +1,15 @@
 //! Queries about the account: its templates, and how many recipients it may message. Meta allows 200 of these management
 //! calls an hour (Meta, "Graph API rate limits"), so callers cache the results.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use campaign::import::preview::DailyLimit;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::connection::{ConnectError, Network};
 use crate::template::Template;
-
-/// Leaves the API function time to answer within its own 30 seconds.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::transport::Transport;
 
 /// Templates per request.
 const TEMPLATES_PER_PAGE: u32 = 200;
@@ -18,15 +17,21 @@ const TEMPLATES_PER_PAGE: u32 = 200;
 /// Enough for 6,000 templates, the most that an account can have.
 const MAX_PAGES: usize = 40;
 
-const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
-
 /// Queries one account and its phone number.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AccountClient {
-    http: reqwest::Client,
+    transport: Arc<dyn Transport>,
     base: String,
     waba_id: String,
     phone_number_id: String,
+}
+
+impl std::fmt::Debug for AccountClient {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("AccountClient")
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why there is no result. The text is for the operator.
@@ -52,18 +57,26 @@ impl AccountClient {
         version: &str,
         waba_id: &str,
         phone_number_id: &str,
-    ) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .timeout(RESPONSE_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
-        Ok(Self {
-            http,
-            base: format!("{}/{version}", base.trim_end_matches('/')),
+    ) -> Result<Self, ConnectError> {
+        let base = base.trim_end_matches('/');
+        let network = Arc::new(Network::new(base)?);
+        let base = format!("{base}/{version}");
+        Ok(Self::over(network, base, waba_id, phone_number_id))
+    }
+
+    /// A client over another transport. `base` includes the version.
+    pub fn over(
+        transport: Arc<dyn Transport>,
+        base: String,
+        waba_id: &str,
+        phone_number_id: &str,
+    ) -> Self {
+        Self {
+            transport,
+            base,
             waba_id: waba_id.to_owned(),
             phone_number_id: phone_number_id.to_owned(),
-        })
+        }
     }
 
     /// Every template of the account, approved or not.
@@ -111,24 +124,10 @@ impl AccountClient {
     }
 
     async fn get_json(&self, url: &str, token: &SecretString) -> Result<Value, AccountError> {
-        let request = self.http.get(url).bearer_auth(token.expose_secret());
-        let mut response = request
-            .send()
-            .await
-            .map_err(|_| AccountError::Unreachable("no response"))?;
-        let is_success = response.status().is_success();
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|_| AccountError::Unreachable("the response broke off"))?
-        {
-            if body.len() + chunk.len() > MAX_PAGE_BYTES {
-                return Err(AccountError::Unreachable("the response is too large"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let json: Value = serde_json::from_slice(&body)
+        let response = self.transport.get(url, token).await;
+        let response = response.map_err(|error| AccountError::Unreachable(error.0))?;
+        let is_success = (200..300).contains(&response.status);
+        let json: Value = serde_json::from_slice(&response.body)
             .map_err(|_| AccountError::Unreachable("the response is not the API's"))?;
         if is_success {
             return Ok(json);

@@ -2,31 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use campaign::delivery::outcome::Outcome;
+use campaign::delivery::outcome::{ErrorInfo, Outcome};
 use campaign::id::CorrelationId;
-use reqwest::{Body, Response, header};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::field::Empty;
 
-use crate::connection::{
-    ConnectError, Connector, DepartureBody, OnDeparture, may_connect, transport_error,
-};
+pub use crate::connection::RESPONSE_TIMEOUT;
+use crate::connection::{ConnectError, Network};
 use crate::connection_pool::{ConnectionPool, ConnectionState, NotReady, PooledConnection};
+use crate::departure::{DepartureBody, OnDeparture};
 use crate::response::{ApiResponse, parse_response};
-
-/// Without a response within this time, the send is unconfirmed. The caller must be able to wait that long.
-pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Responses of the API are a few hundred bytes.
-const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+use crate::transport::{Connection, Post, PostError, Response, Transport};
 
 /// Sends messages from one phone number.
 pub struct Client {
-    connections: ConnectionPool<reqwest::Client>,
+    connections: ConnectionPool<Arc<dyn Connection>>,
     url: String,
 }
 
@@ -50,15 +43,21 @@ impl Client {
         sends_per_second: u32,
     ) -> Result<Self, ConnectError> {
         let base = base.trim_end_matches('/');
-        let connector = Arc::new(Connector::new(base)?);
+        let network = Arc::new(Network::new(base)?);
+        let url = format!("{base}/{version}/{phone_number_id}/messages");
+        Ok(Self::over(network, url, sends_per_second))
+    }
+
+    /// A client that posts to `url` over another transport.
+    pub fn over(transport: Arc<dyn Transport>, url: String, sends_per_second: u32) -> Self {
         let open = move || {
-            let connector = Arc::clone(&connector);
-            Box::pin(async move { connector.open().await }) as _
+            let transport = Arc::clone(&transport);
+            Box::pin(async move { transport.open().await }) as _
         };
-        Ok(Self {
+        Self {
             connections: ConnectionPool::new(sends_per_second, open),
-            url: format!("{base}/{version}/{phone_number_id}/messages"),
-        })
+            url,
+        }
     }
 
     /// Opens connections anew; for the start of an invocation.
@@ -103,58 +102,44 @@ impl Client {
     /// Sends one request over a connection. `None` if the connection was dead before anything was sent.
     async fn post(
         &self,
-        pooled: PooledConnection<reqwest::Client>,
+        pooled: PooledConnection<Arc<dyn Connection>>,
         token: &SecretString,
         body: DepartureBody,
     ) -> Option<Outcome> {
         let departed = body.departed();
-        let post = pooled
-            .connection
-            .post(&self.url)
-            .bearer_auth(token.expose_secret())
-            .header(header::CONTENT_TYPE, "application/json")
-            .timeout(RESPONSE_TIMEOUT)
-            .body(Body::wrap(body))
-            .send();
-        let response = match pooled.may_open {
-            true => may_connect(post).await,
-            false => post.await,
+        let post = Post {
+            url: &self.url,
+            token,
+            body,
+            may_open: pooled.may_open,
         };
-        match response {
+        match pooled.connection.post(post).await {
             Ok(response) => {
-                let closes = header_text(&response, header::CONNECTION.as_str()) == Some("close");
-                let outcome = read_response(response).await;
-                if closes || matches!(outcome, Outcome::Unconfirmed(_)) {
+                let outcome = parse(&response);
+                if response.closes || matches!(outcome, Outcome::Unconfirmed(_)) {
                     pooled.discard(false);
                 }
                 Some(outcome)
             }
-            Err(error) if error.is_connect() && pooled.may_open => {
+            Err(PostError::NotConnected(error)) if pooled.may_open => {
                 pooled.discard(false);
-                Some(Outcome::NotSent(transport_error(
-                    "could not connect",
-                    &error,
-                )))
+                Some(Outcome::NotSent(error))
             }
-            Err(error) if error.is_connect() => {
+            Err(PostError::NotConnected(_)) => {
                 pooled.discard(true);
                 None
             }
             // The request was never written, or not in time: what the other end may have of it is not complete.
-            Err(error) if !departed.load(Ordering::Acquire) => {
+            Err(PostError::Failed(_)) if !departed.load(Ordering::Acquire) => {
                 pooled.discard(false);
-                Some(Outcome::NotSent(transport_error("not sent", &error)))
+                Some(Outcome::NotSent(ErrorInfo::transport("not sent")))
             }
-            Err(error) => {
+            Err(PostError::Failed(error)) => {
                 pooled.discard(false);
-                Some(Outcome::Unconfirmed(transport_error("no response", &error)))
+                Some(Outcome::Unconfirmed(error))
             }
         }
     }
-}
-
-fn header_text<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
-    response.headers().get(name)?.to_str().ok()
 }
 
 /// Names the attempt in the span: its campaign, its row, and its number from 1.
@@ -169,24 +154,11 @@ fn record_attempt(request: &Value) {
         .record("number", attempt.attempt);
 }
 
-async fn read_response(mut response: Response) -> Outcome {
-    let mut body = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_RESPONSE_BYTES => {
-                body.extend_from_slice(&chunk)
-            }
-            Ok(Some(_) | None) => break,
-            Err(error) => {
-                return Outcome::Unconfirmed(transport_error("the response broke off", &error));
-            }
-        }
-    }
-    tracing::debug!(http.status = response.status().as_u16(), "response");
+fn parse(response: &Response) -> Outcome {
     parse_response(ApiResponse {
-        status: response.status().as_u16(),
-        retry_after: header_text(&response, header::RETRY_AFTER.as_str()),
-        usage: header_text(&response, "x-business-use-case-usage"),
-        body: &body,
+        status: response.status,
+        retry_after: response.retry_after.as_deref(),
+        usage: response.usage.as_deref(),
+        body: &response.body,
     })
 }

@@ -1,26 +1,24 @@
-//! One connection: how it is opened, that a send cannot open one, and when a request leaves over it.
+//! The network: how a connection is opened, and that a send cannot open one.
 //!
 //! Each connection is a `reqwest` client of its own, so that a pool can count them and hand them out.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use campaign::delivery::outcome::ErrorInfo;
 use futures::future::{Either, Ready, ready};
-use http_body::{Body, Frame, SizeHint};
-use reqwest::Version;
+use reqwest::{Response as HttpResponse, Version, header};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::BuilderVerifierExt;
-use tokio::time::Instant;
+use secrecy::{ExposeSecret, SecretString};
 use tower::{BoxError, Layer, Service};
 
 use crate::connection_pool::Opened;
+use crate::transport::{
+    Connection, GetError, Post, PostError, Response, Transport, TransportFuture,
+};
 
 /// Without a connection within this time, the message was certainly not sent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,15 +34,27 @@ const YIELDS_UNTIL_FREE: usize = 8;
 #[error("no connections to the API can be made: {0}")]
 pub struct ConnectError(String);
 
-/// Opens connections to the API.
-pub(crate) struct Connector {
+/// Without a response within this time, the send is unconfirmed. The caller must be able to wait that long.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Responses to sends are a few hundred bytes.
+const MAX_RESPONSE_BYTES: usize = 64 * 1024;
+
+/// Leaves the API function time to answer within its own 30 seconds.
+const GET_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A page of templates may be large.
+const MAX_PAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Opens connections to the API over the network.
+pub(crate) struct Network {
     /// Shared, because it holds the certificates of the system and the sessions that shorten a handshake.
     tls: ClientConfig,
     /// The API's root, to which no message can go.
     root: String,
 }
 
-impl Connector {
+impl Network {
     pub(crate) fn new(base: &str) -> Result<Self, ConnectError> {
         let failed = |error: rustls::Error| ConnectError(error.to_string());
         let provider = Arc::new(aws_lc_rs::default_provider());
@@ -60,7 +70,7 @@ impl Connector {
     }
 
     /// Opens a connection and proves it with a request that sends nothing.
-    pub(crate) async fn open(&self) -> Result<Opened<reqwest::Client>, ErrorInfo> {
+    async fn connect(&self) -> Result<Opened<Arc<dyn Connection>>, ErrorInfo> {
         let failed = |error: reqwest::Error| transport_error("could not connect", &error);
         let connection = self.client().map_err(failed)?;
         let request = connection.head(&self.root).timeout(OPENING_TIMEOUT).send();
@@ -71,7 +81,7 @@ impl Connector {
             tokio::task::yield_now().await;
         }
         Ok(Opened {
-            connection,
+            connection: Arc::new(NetworkConnection(connection)),
             is_multiplexed,
         })
     }
@@ -89,13 +99,100 @@ impl Connector {
     }
 }
 
+impl Transport for Network {
+    fn open(&self) -> TransportFuture<'_, Result<Opened<Arc<dyn Connection>>, ErrorInfo>> {
+        Box::pin(self.connect())
+    }
+
+    fn get<'a>(
+        &'a self,
+        url: &'a str,
+        token: &'a SecretString,
+    ) -> TransportFuture<'a, Result<Response, GetError>> {
+        let no_response = |_| GetError("no response");
+        Box::pin(async move {
+            let client = self.client().map_err(no_response)?;
+            let request = client.get(url).bearer_auth(token.expose_secret());
+            let request = request.timeout(GET_TIMEOUT).send();
+            let response = may_connect(request).await.map_err(no_response)?;
+            read_response(response, MAX_PAGE_BYTES)
+                .await
+                .map_err(|error| match error {
+                    ReadError::BrokeOff(_) => GetError("the response broke off"),
+                    ReadError::TooLarge => GetError("the response is too large"),
+                })
+        })
+    }
+}
+
+/// A client with one connection.
+struct NetworkConnection(reqwest::Client);
+
+impl Connection for NetworkConnection {
+    fn post<'a>(&'a self, request: Post<'a>) -> TransportFuture<'a, Result<Response, PostError>> {
+        Box::pin(async move {
+            let post = self
+                .0
+                .post(request.url)
+                .bearer_auth(request.token.expose_secret())
+                .header(header::CONTENT_TYPE, "application/json")
+                .timeout(RESPONSE_TIMEOUT)
+                .body(reqwest::Body::wrap(request.body))
+                .send();
+            let response = match request.may_open {
+                true => may_connect(post).await,
+                false => post.await,
+            };
+            let response = response.map_err(|error| match error.is_connect() {
+                true => PostError::NotConnected(transport_error("could not connect", &error)),
+                false => PostError::Failed(transport_error("no response", &error)),
+            })?;
+            read_response(response, MAX_RESPONSE_BYTES)
+                .await
+                .map_err(|error| {
+                    PostError::Failed(match error {
+                        ReadError::BrokeOff(error) => {
+                            transport_error("the response broke off", &error)
+                        }
+                        ReadError::TooLarge => ErrorInfo::transport("the response is too large"),
+                    })
+                })
+        })
+    }
+}
+
+/// A response that cannot be read to its end.
+enum ReadError {
+    BrokeOff(reqwest::Error),
+    TooLarge,
+}
+
+async fn read_response(mut response: HttpResponse, most: usize) -> Result<Response, ReadError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(ReadError::BrokeOff)? {
+        if body.len() + chunk.len() > most {
+            return Err(ReadError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    tracing::debug!(http.status = response.status().as_u16(), "response");
+    let text = |name: &str| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+    Ok(Response {
+        status: response.status().as_u16(),
+        retry_after: text(header::RETRY_AFTER.as_str()),
+        usage: text("x-business-use-case-usage"),
+        closes: text(header::CONNECTION.as_str()).as_deref() == Some("close"),
+        body,
+    })
+}
+
 // reqwest has no switch for this; a task-local reaches its connector, which runs within the request's own task.
 tokio::task_local! {
     static MAY_CONNECT: ();
 }
 
 /// Runs a request that may open a connection.
-pub(crate) async fn may_connect<F: Future>(request: F) -> F::Output {
+async fn may_connect<F: Future>(request: F) -> F::Output {
     MAY_CONNECT.scope((), request).await
 }
 
@@ -134,65 +231,8 @@ where
     }
 }
 
-/// What is called when a request is written.
-pub type OnDeparture = Arc<dyn Fn() + Send + Sync>;
-
-/// The body of a request. The connection asks for it when it writes the request; too late, it gets an error, and the
-/// request is not complete.
-pub(crate) struct DepartureBody {
-    bytes: Option<Bytes>,
-    leave_by: Instant,
-    departed: Arc<AtomicBool>,
-    on_departure: OnDeparture,
-}
-
-impl DepartureBody {
-    pub(crate) fn new(body: String, leave_by: Instant, on_departure: OnDeparture) -> Self {
-        Self {
-            bytes: Some(body.into()),
-            leave_by,
-            departed: Arc::default(),
-            on_departure,
-        }
-    }
-
-    /// Becomes true when the request is written.
-    pub(crate) fn departed(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.departed)
-    }
-}
-
-impl Body for DepartureBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let Some(bytes) = self.bytes.take() else {
-            return Poll::Ready(None);
-        };
-        if Instant::now() > self.leave_by {
-            let late = io::Error::new(io::ErrorKind::TimedOut, "it is too late to send");
-            return Poll::Ready(Some(Err(late)));
-        }
-        self.departed.store(true, Ordering::Release);
-        (self.on_departure)();
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
-}
-
 /// Leaves out the URL, because it is configuration and errors are stored in the ledger.
-pub(crate) fn transport_error(what: &str, error: &reqwest::Error) -> ErrorInfo {
+fn transport_error(what: &str, error: &reqwest::Error) -> ErrorInfo {
     let kind = if error.is_timeout() {
         "timed out"
     } else {

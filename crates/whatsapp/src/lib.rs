@@ -6,7 +6,8 @@
 //! - [`template`]: the account's templates
 //! - [`template_match`]: whether a message fits one of them
 //! - [`client`]: sends one message
-//! - [`connection_pool`], [`connection`]: connections that are open before a send needs them
+//! - [`connection_pool`]: connections that are open before a send needs them
+//! - [`transport`]: what a connection is; [`connection`]: the network; [`departure`]: when a request leaves
 //! - [`response`]: what the response means
 //! - [`error_code`]: every error code and the decision on it
 //! - [`account`]: queries about the account
@@ -26,6 +27,7 @@ pub mod client;
 pub mod connection;
 pub mod connection_pool;
 pub mod contact;
+pub mod departure;
 pub mod error_code;
 pub mod inbound;
 mod json;
@@ -36,3 +38,4 @@ pub mod signature;
 pub mod status;
 pub mod template;
 pub mod template_match;
+pub mod transport;
