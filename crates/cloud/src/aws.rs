@@ -13,19 +13,23 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Loads what all clients share: region, credentials, endpoint, timeouts.
 pub async fn load_config() -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .build();
     aws_config::defaults(BehaviorVersion::latest())
-        .timeout_config(timeouts)
+        .timeout_config(timeouts())
         .load()
         .await
 }
 
-/// S3. An emulator (`AWS_ENDPOINT_URL` is set) has no host name per bucket.
+/// The limits of each attempt at a request.
+pub fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .build()
+}
+
+/// S3. An emulator (it has an endpoint of its own, such as `AWS_ENDPOINT_URL`) has no host name per bucket.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
-    let is_emulated = std::env::var_os("AWS_ENDPOINT_URL").is_some();
+    let is_emulated = config.endpoint_url().is_some();
     let config = aws_sdk_s3::config::Builder::from(config)
         .force_path_style(is_emulated)
         // Otherwise the SDK signs the checksum of an empty body into every upload URL.

@@ -1,0 +1,218 @@
+//! The way of a request: to its service and back, with everything that may go wrong.
+
+use std::fmt;
+use std::future::pending;
+use std::io;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use tokio::time::sleep;
+
+use super::faults::{Draw, Fault, Service};
+use super::history::Entry;
+use super::host::{Host, KillPoint};
+use super::message::{Request, Response};
+use super::{Aws, dynamodb, s3, scheduler, sqs};
+use crate::clock;
+
+/// When a connection breaks on which nothing arrives, if the client has no limit of its own.
+const DEAD_CONNECTION: Duration = Duration::from_secs(120);
+
+/// The HTTP client of one process.
+#[derive(Clone)]
+pub(super) struct Connector {
+    aws: Aws,
+    host: Host,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("Connector")
+            .field(&self.host.label())
+            .finish()
+    }
+}
+
+impl HttpClient for Connector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { aws, host } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let request = Request::read(request).await?;
+            if host.is_dead() {
+                return pending().await;
+            }
+            // A task of its own: a request that is on its way arrives, whether or not its client still waits.
+            match tokio::spawn(Exchange::new(aws, host, request).run()).await {
+                Ok(result) => result,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => pending().await,
+            }
+        })
+    }
+}
+
+impl Connector {
+    pub(super) fn new(aws: Aws, host: Host) -> Self {
+        Self { aws, host }
+    }
+}
+
+/// One request and its answer.
+struct Exchange {
+    aws: Aws,
+    host: Host,
+    number: u64,
+    kill_point: Option<KillPoint>,
+    service: Service,
+    operation: String,
+    draw: Draw,
+    request: Request,
+}
+
+impl Exchange {
+    fn new(aws: Aws, host: Host, request: Request) -> Self {
+        let (number, kill_point) = host.count_request();
+        let (service, operation) = request.target();
+        let draw = aws.faults().draw(service, &operation);
+        Self {
+            aws,
+            host,
+            number,
+            kill_point,
+            service,
+            operation,
+            draw,
+            request,
+        }
+    }
+
+    async fn run(self) -> Result<HttpResponse, ConnectorError> {
+        if self.kill_point.is_some_and(|point| !point.is_applied) {
+            self.record("killed before");
+            self.host.kill();
+            return pending().await;
+        }
+        sleep(self.draw.latency_there).await;
+        if let Some(result) = self.fail_before().await {
+            return result;
+        }
+        let response = self.apply().await;
+        let code = response.code.as_deref().unwrap_or_default();
+        self.record(format!("{} {code}", response.status).trim_end());
+        if self.kill_point.is_some() {
+            self.host.kill();
+            return pending().await;
+        }
+        self.fail_after().await?;
+        sleep(self.draw.latency_back).await;
+        if self.draw.fault == Some(Fault::InternalError { is_applied: true }) {
+            return Ok(Response::internal_error(self.service).into_http());
+        }
+        Ok(response.into_http())
+    }
+
+    /// What goes wrong before the service executes the request.
+    async fn fail_before(&self) -> Option<Result<HttpResponse, ConnectorError>> {
+        let response = match self.draw.fault? {
+            Fault::Refused => {
+                self.record("refused");
+                return Some(Err(broken(io::ErrorKind::ConnectionRefused)));
+            }
+            Fault::RequestDelayed(delay) => {
+                sleep(delay).await;
+                return None;
+            }
+            Fault::Throttled => Response::throttled(self.service),
+            Fault::InternalError { is_applied: false } => Response::internal_error(self.service),
+            _ => return None,
+        };
+        self.record(&response.status.to_string());
+        sleep(self.draw.latency_back).await;
+        Some(Ok(response.into_http()))
+    }
+
+    /// What goes wrong afterwards.
+    async fn fail_after(&self) -> Result<(), ConnectorError> {
+        match self.draw.fault {
+            Some(Fault::AnswerLost) => {
+                sleep(self.draw.latency_back).await;
+                Err(broken(io::ErrorKind::ConnectionReset))
+            }
+            Some(Fault::NoAnswer) => {
+                sleep(DEAD_CONNECTION).await;
+                Err(broken(io::ErrorKind::TimedOut))
+            }
+            Some(Fault::AnswerDelayed(delay)) => {
+                sleep(delay).await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn apply(&self) -> Response {
+        let is_partial = self.draw.fault == Some(Fault::Partial);
+        let (aws, request) = (&*self.aws.0, &self.request);
+        match self.service {
+            Service::DynamoDb => aws
+                .dynamodb
+                .call(&self.operation, request.json(), is_partial),
+            Service::Sqs => {
+                let call = aws.sqs.call(&self.operation, request.json(), is_partial);
+                call.await
+            }
+            Service::S3 => aws.s3.call(request),
+            Service::SecretsManager => aws.secrets.call(&self.operation, &request.json()),
+            Service::Scheduler => aws.scheduler.call(request),
+            Service::EventBridge => {
+                let call = aws
+                    .event_bus
+                    .call(&self.operation, &request.json(), is_partial);
+                call
+            }
+        }
+    }
+
+    fn record(&self, outcome: &str) {
+        let (name, key) = match self.service {
+            Service::DynamoDb => (
+                "dynamodb",
+                dynamodb::describe(self.aws.dynamodb(), &self.request.json()),
+            ),
+            Service::Sqs => ("sqs", sqs::describe(&self.request.json())),
+            Service::S3 => ("s3", s3::describe(&self.request)),
+            Service::SecretsManager => ("secrets", String::new()),
+            Service::Scheduler => ("scheduler", scheduler::describe(&self.request)),
+            Service::EventBridge => ("events", String::new()),
+        };
+        self.aws.history().push(Entry {
+            at_ms: clock::now_ms(),
+            host: self.host.label().into(),
+            request: self.number,
+            operation: format!("{name}.{}", self.operation),
+            key,
+            outcome: outcome.into(),
+            fault: self.draw.fault,
+        });
+    }
+}
+
+fn broken(kind: io::ErrorKind) -> ConnectorError {
+    ConnectorError::io(io::Error::from(kind).into())
+}

@@ -1,0 +1,464 @@
+//! Each function of the stack: started in a process with the clients that its `from_env` makes, it handles events. Events
+//! and answers are JSON, as Lambda passes them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use axum::body::{Body, to_bytes};
+use campaign::delivery::pacing::Rate;
+use cloud::account_events::AccountEvents;
+use cloud::aws;
+use cloud::batch_queue::BatchQueue;
+use cloud::callbacks::Callbacks;
+use cloud::campaign_cache::CampaignCache;
+use cloud::campaigns::Campaigns;
+use cloud::contacts::Contacts;
+use cloud::counters::CounterTable;
+use cloud::dead_letters::DeadLetters;
+use cloud::erasure_queue::ErasureQueue;
+use cloud::files::Files;
+use cloud::import_queue::ImportQueue;
+use cloud::imports::Imports;
+use cloud::inbox::Inbox;
+use cloud::jobs::Jobs;
+use cloud::ledger::Ledger;
+use cloud::outbound::EventBus;
+use cloud::rates::RateKeeper;
+use cloud::schedules::Schedules;
+use cloud::secrets::Secrets;
+use cloud::settings::SettingsStore;
+use cloud::waiting_jobs::WaitingJobs;
+use futures::future::LocalBoxFuture;
+use lambda_runtime::Context;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::aws::{Aws, Host, queue_arn, queue_url};
+use crate::meta::{GRAPH_URL, GRAPH_VERSION, Meta, PHONE_NUMBER_ID, WABA_ID};
+
+/// Handles one event.
+pub type Handler = Rc<dyn Fn(Value, Context) -> LocalBoxFuture<'static, Result<Value, String>>>;
+
+/// Rows and contacts are kept for so many days.
+pub const RETENTION_DAYS: u32 = 30;
+
+/// Raw callbacks and inbound messages are kept for so many days.
+const CALLBACK_RETENTION_DAYS: u32 = 90;
+
+/// The name of the bus that callbacks are forwarded to.
+const FORWARD_BUS: &str = "forwarded";
+
+/// The largest answer of an HTTP function.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// A function of the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Function {
+    /// The operator's API.
+    Api,
+    /// Counts the ledger's stream.
+    Counter,
+    /// Erases contacts.
+    Erase,
+    /// Forwards callbacks.
+    Forward,
+    /// Repairs what was interrupted.
+    Reconciler,
+    /// Writes reports, recounts.
+    Report,
+    /// Sends.
+    Sender,
+    /// Imports files.
+    Splitter,
+    /// Takes Meta's callbacks.
+    Webhook,
+}
+
+impl Function {
+    /// The name of its processes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Function::Api => "api",
+            Function::Counter => "counter",
+            Function::Erase => "erase",
+            Function::Forward => "forward",
+            Function::Reconciler => "reconciler",
+            Function::Report => "report",
+            Function::Sender => "sender",
+            Function::Splitter => "splitter",
+            Function::Webhook => "webhook",
+        }
+    }
+}
+
+/// What a process of a function gets from its environment.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// AWS.
+    pub aws: Aws,
+    /// Meta.
+    pub meta: Meta,
+    /// The deployed rate.
+    pub rate: Rate,
+    /// The process.
+    pub host: Host,
+}
+
+/// Starts a function in a process. Fails as its `from_env` would.
+pub async fn start(function: Function, environment: Environment) -> Result<Handler, String> {
+    let clients = Clients::new(&environment);
+    match function {
+        Function::Api => Ok(clients.api()),
+        Function::Counter => Ok(clients.counter().await),
+        Function::Erase => Ok(clients.eraser()),
+        Function::Forward => Ok(clients.forwarder()),
+        Function::Reconciler => Ok(clients.reconciler()),
+        Function::Report => Ok(clients.reporter()),
+        Function::Sender => Ok(clients.sender()),
+        Function::Splitter => Ok(clients.splitter()),
+        Function::Webhook => Ok(clients.webhook()),
+    }
+}
+
+/// The clients of one process.
+struct Clients {
+    config: SdkConfig,
+    dynamodb: aws_sdk_dynamodb::Client,
+    sqs: aws_sdk_sqs::Client,
+    meta: Meta,
+    host: Host,
+    rate: Rate,
+    bucket: String,
+    secret: String,
+}
+
+impl Clients {
+    fn new(environment: &Environment) -> Self {
+        let config = environment.aws.config(&environment.host);
+        Self {
+            dynamodb: aws::dynamodb(&config),
+            sqs: aws::sqs(&config),
+            config,
+            meta: environment.meta.clone(),
+            host: environment.host.clone(),
+            rate: environment.rate,
+            bucket: environment.aws.bucket().to_owned(),
+            secret: environment.aws.secret().to_owned(),
+        }
+    }
+
+    fn api(self) -> Handler {
+        let transport = self.meta.transport(&self.host);
+        let base = format!("{GRAPH_URL}/{GRAPH_VERSION}");
+        let account =
+            whatsapp::account::AccountClient::over(transport, base, WABA_ID, PHONE_NUMBER_ID);
+        let router = api::router(api::Api {
+            campaigns: self.campaigns(),
+            counters: self.counters(),
+            imports: self.imports(),
+            ledger: self.ledger(),
+            schedules: Schedules::new(
+                aws::scheduler(&self.config),
+                queue_arn("ImportQueue"),
+                "campaigns".into(),
+                "arn:aws:iam::000000000000:role/scheduler".into(),
+            ),
+            contacts: self.contacts(),
+            inbox: self.inbox(),
+            settings: self.settings(),
+            account_events: self.account_events(),
+            files: self.files(),
+            queue: self.queue("SendsQueue"),
+            jobs: self.jobs(),
+            erasures: self.erasures(),
+            import_queue: self.import_queue(),
+            secrets: self.secrets(),
+            account,
+            messages_per_second: self.rate.budget(),
+        });
+        Rc::new(move |event, _| {
+            let router = router.clone();
+            Box::pin(async move {
+                let request = http_request(&event).map(Body::from);
+                let Ok(response) = router.oneshot(request).await;
+                let status = response.status().as_u16();
+                let body = to_bytes(response.into_body(), MAX_ANSWER_BYTES).await;
+                let body = body.map_err(|error| error.to_string())?;
+                Ok(json!({"status": status, "body": String::from_utf8_lossy(&body)}))
+            })
+        })
+    }
+
+    fn webhook(self) -> Handler {
+        let webhook = Rc::new(webhook::Webhook {
+            callbacks: self.callbacks(),
+            campaign_cache: CampaignCache::new(self.campaigns()),
+            ledger: self.ledger(),
+            contacts: self.contacts(),
+            inbox: self.inbox(),
+            settings: self.settings(),
+            account_events: self.account_events(),
+            sends_queue: self.queue("SendsQueue"),
+            urgent_queue: self.queue("UrgentQueue"),
+            secrets: self.secrets(),
+        });
+        Rc::new(move |event, _| {
+            let webhook = Rc::clone(&webhook);
+            Box::pin(async move {
+                let request = http_request(&event).map(lambda_http::Body::from);
+                let response = webhook.handle(request).await.map_err(|e| e.to_string())?;
+                Ok(json!({"status": response.status().as_u16(), "body": ""}))
+            })
+        })
+    }
+
+    async fn counter(self) -> Handler {
+        counter::publish_rate(self.rate_keeper()).await;
+        let counter = counter::Counter::new(self.counters(), self.campaigns(), None);
+        let counter = Rc::new(counter);
+        Rc::new(move |event, _| {
+            let counter = Rc::clone(&counter);
+            Box::pin(async move { answer(counter.handle(parse(event)?).await) })
+        })
+    }
+
+    fn sender(self) -> Handler {
+        let url = format!("{GRAPH_URL}/{GRAPH_VERSION}/{PHONE_NUMBER_ID}/messages");
+        let transport = self.meta.transport(&self.host);
+        let client = whatsapp::client::Client::over(transport, url, self.rate.per_slot);
+        let sender = Rc::new(sender::Sender::new(
+            self.campaigns(),
+            self.contacts(),
+            self.ledger(),
+            self.queue("SendsQueue"),
+            self.queue("UrgentQueue"),
+            self.secrets(),
+            client,
+            self.rate_keeper(),
+        ));
+        Rc::new(move |event, context| {
+            let sender = Rc::clone(&sender);
+            Box::pin(async move { answer(sender.handle(parse(event)?, context).await) })
+        })
+    }
+
+    fn splitter(self) -> Handler {
+        let splitter = Rc::new(splitter::Splitter::new(
+            self.campaigns(),
+            self.imports(),
+            self.contacts(),
+            self.ledger(),
+            self.files(),
+            self.queue("SendsQueue"),
+            self.import_queue(),
+            self.waiting_jobs(),
+            self.rate,
+        ));
+        Rc::new(move |event, context| {
+            let splitter = Rc::clone(&splitter);
+            Box::pin(async move { answer(splitter.handle(parse(event)?, context).await) })
+        })
+    }
+
+    fn reconciler(self) -> Handler {
+        let reconciler = Rc::new(reconciler::Reconciler {
+            campaigns: self.campaigns(),
+            counters: self.counters(),
+            ledger: self.ledger(),
+            send_queue: self.queue("SendsQueue"),
+            dead_letter_queue: self.queue("SendsDeadLetters"),
+            dead_letters: DeadLetters::new(
+                self.dynamodb.clone(),
+                "CampaignsTable".into(),
+                RETENTION_DAYS,
+            ),
+            import_queue: self.import_queue(),
+            erasure_queue: self.erasures(),
+            waiting_jobs: self.waiting_jobs(),
+        });
+        Rc::new(move |_, context| {
+            let reconciler = Rc::clone(&reconciler);
+            Box::pin(async move { answer(reconciler.handle(context).await) })
+        })
+    }
+
+    fn reporter(self) -> Handler {
+        let reporter = Rc::new(report::Reporter {
+            campaigns: self.campaigns(),
+            imports: self.imports(),
+            ledger: self.ledger(),
+            counters: self.counters(),
+            files: self.files(),
+            jobs: self.jobs(),
+            settle_time: Duration::from_secs(15),
+        });
+        Rc::new(move |event, _| {
+            let reporter = Rc::clone(&reporter);
+            Box::pin(async move { answer(reporter.handle(parse(event)?).await) })
+        })
+    }
+
+    fn eraser(self) -> Handler {
+        let eraser = Rc::new(erase::Eraser {
+            campaigns: self.campaigns(),
+            imports: self.imports(),
+            ledger: self.ledger(),
+            callbacks: self.callbacks(),
+            inbox: self.inbox(),
+            contacts: self.contacts(),
+            files: self.files(),
+            waiting_jobs: self.waiting_jobs(),
+        });
+        Rc::new(move |event, _| {
+            let eraser = Rc::clone(&eraser);
+            Box::pin(async move { answer(eraser.handle(parse(event)?).await) })
+        })
+    }
+
+    fn forwarder(self) -> Handler {
+        let bus = EventBus::new(aws::eventbridge(&self.config), FORWARD_BUS.into());
+        let forwarder = Rc::new(forward::Forwarder {
+            callbacks: self.callbacks(),
+            bus: Some(bus),
+            endpoint: None,
+        });
+        Rc::new(move |event, _| {
+            let forwarder = Rc::clone(&forwarder);
+            Box::pin(async move { answer(forwarder.handle(parse(event)?).await) })
+        })
+    }
+}
+
+/// One table, queue or bucket each.
+impl Clients {
+    fn campaigns(&self) -> Campaigns {
+        Campaigns::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    fn counters(&self) -> CounterTable {
+        CounterTable::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    fn imports(&self) -> Imports {
+        Imports::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    fn account_events(&self) -> AccountEvents {
+        AccountEvents::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    fn settings(&self) -> SettingsStore {
+        SettingsStore::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    fn waiting_jobs(&self) -> WaitingJobs {
+        WaitingJobs::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    fn rate_keeper(&self) -> RateKeeper {
+        RateKeeper::new(self.dynamodb.clone(), "CampaignsTable".into(), self.rate)
+    }
+
+    fn contacts(&self) -> Contacts {
+        Contacts::new(
+            self.dynamodb.clone(),
+            "ContactsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    fn ledger(&self) -> Ledger {
+        Ledger::new(
+            self.dynamodb.clone(),
+            "MessagesTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::new(
+            self.dynamodb.clone(),
+            "CallbacksTable".into(),
+            CALLBACK_RETENTION_DAYS,
+        )
+    }
+
+    fn inbox(&self) -> Inbox {
+        Inbox::new(
+            self.dynamodb.clone(),
+            "InboxTable".into(),
+            CALLBACK_RETENTION_DAYS,
+        )
+    }
+
+    fn jobs(&self) -> Jobs {
+        Jobs::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+            self.sqs.clone(),
+            queue_url("JobsQueue"),
+        )
+    }
+
+    fn queue(&self, name: &str) -> BatchQueue {
+        BatchQueue::new(self.sqs.clone(), queue_url(name))
+    }
+
+    fn import_queue(&self) -> ImportQueue {
+        ImportQueue::new(self.sqs.clone(), queue_url("ImportQueue"))
+    }
+
+    fn erasures(&self) -> ErasureQueue {
+        ErasureQueue::new(self.sqs.clone(), queue_url("ErasureQueue"))
+    }
+
+    fn files(&self) -> Files {
+        Files::new(aws::s3(&self.config), self.bucket.clone())
+    }
+
+    fn secrets(&self) -> Secrets {
+        Secrets::new(aws::secrets_manager(&self.config), self.secret.clone())
+    }
+}
+
+/// The request in an event of an HTTP API: `method`, `path`, `headers`, `body`.
+fn http_request(event: &Value) -> axum::http::Request<String> {
+    let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    let mut request = axum::http::Request::builder()
+        .method(text("method").as_str())
+        .uri(text("path"));
+    for (name, value) in event["headers"].as_object().into_iter().flatten() {
+        request = request.header(name, value.as_str().unwrap_or_default());
+    }
+    request
+        .body(text("body"))
+        .unwrap_or_else(|error| panic!("{event}: {error}"))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(event: Value) -> Result<T, String> {
+    serde_json::from_value(event).map_err(|error| format!("an event that is none: {error}"))
+}
+
+fn answer<T: Serialize>(result: Result<T, lambda_runtime::Error>) -> Result<Value, String> {
+    let answer = result.map_err(|error| error.to_string())?;
+    serde_json::to_value(answer).map_err(|error| error.to_string())
+}

@@ -1,0 +1,381 @@
+//! Meta in this process: the state model of the simulator behind a transport that loses, delays and repeats.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use campaign::delivery::outcome::ErrorInfo;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use simulator::send::{ResponseBody, SendRequest, SendResponse};
+use simulator::settings::Settings;
+use simulator::state::State;
+use tokio::time::{Instant, sleep};
+use whatsapp::client::RESPONSE_TIMEOUT;
+use whatsapp::connection_pool::Opened;
+use whatsapp::transport::{
+    Connection, GetError, Post, PostError, Response, Transport, TransportFuture,
+};
+
+use crate::aws::Host;
+use crate::clock;
+use crate::random::Random;
+
+/// Where Meta is; nothing resolves it.
+pub const GRAPH_URL: &str = "http://meta.simulation";
+/// The API's version.
+pub const GRAPH_VERSION: &str = "v25.0";
+/// The number that sends.
+pub const PHONE_NUMBER_ID: &str = "100000000000001";
+/// The WhatsApp Business account.
+pub const WABA_ID: &str = "200000000000001";
+
+/// The other end closes an idle connection after this time.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Codes that come with HTTP 5xx and do not say whether the message was sent (Meta, "Error codes"); those that Meta does not
+/// document say nothing either.
+const UNCERTAIN_SERVER_ERRORS: [i64; 5] = [1, 2, 131_000, 131_016, 133_004];
+const UNDOCUMENTED: i64 = 999_999;
+
+/// What goes wrong between a sender and Meta, and at Meta. Shares are from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MetaFaults {
+    /// A connection cannot be opened.
+    pub not_connected: f64,
+    /// A connection breaks after a request has left and before it arrives.
+    pub lost_before: f64,
+    /// A connection breaks before the response arrives.
+    pub lost_after: f64,
+    /// A connection carries few requests.
+    pub short_connections: f64,
+}
+
+/// What a caller was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// That the message was accepted.
+    Accepted,
+    /// That it was certainly not.
+    Refused(i64),
+    /// Nothing that says whether it was.
+    Nothing,
+}
+
+/// A message that left a sender.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// When it left, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Campaign, row and attempt, as the callback data names them.
+    pub campaign: String,
+    /// The row.
+    pub row: u32,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The recipient, with `+`.
+    pub to: String,
+    /// The process.
+    pub host: String,
+    /// Whether Meta accepted it.
+    pub accepted: bool,
+    /// What the caller was told.
+    pub told: Told,
+}
+
+/// Meta. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Meta(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: State,
+    log: Mutex<Log>,
+}
+
+#[derive(Debug)]
+struct Log {
+    random: Random,
+    faults: MetaFaults,
+    calls: Vec<Call>,
+}
+
+impl Meta {
+    /// Meta with these settings. Must be made in virtual time.
+    pub fn new(random: &Random, settings: Settings) -> Self {
+        let log = Log {
+            random: random.fork("meta"),
+            faults: MetaFaults::default(),
+            calls: Vec::new(),
+        };
+        Self(Arc::new(Shared {
+            state: State::new(settings),
+            log: Mutex::new(log),
+        }))
+    }
+
+    /// The state model.
+    pub fn state(&self) -> &State {
+        &self.0.state
+    }
+
+    /// Every message that left a sender.
+    pub fn calls(&self) -> Vec<Call> {
+        self.log().calls.clone()
+    }
+
+    /// Sets what goes wrong.
+    pub fn set_faults(&self, faults: MetaFaults) {
+        self.log().faults = faults;
+    }
+
+    /// The way from a process to Meta.
+    pub fn transport(&self, host: &Host) -> Arc<dyn Transport> {
+        Arc::new(Way {
+            meta: self.clone(),
+            host: host.clone(),
+        })
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.0.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn happens(&self, share: impl FnOnce(&MetaFaults) -> f64) -> bool {
+        let log = self.log();
+        log.random.chance(share(&log.faults))
+    }
+
+    fn millis(&self, range: std::ops::Range<u64>) -> Duration {
+        self.log().random.millis(range)
+    }
+
+    /// Records that a message left; returns its place in the log.
+    fn record_departure(&self, host: &Host, body: &Value) -> usize {
+        let data = body["biz_opaque_callback_data"].as_str();
+        let mut data = data.unwrap_or_default().split(':');
+        let mut next = || data.next().unwrap_or_default();
+        let call = Call {
+            at_ms: clock::now_ms(),
+            campaign: next().to_owned(),
+            row: next().parse().unwrap_or_default(),
+            attempt: next().parse().unwrap_or_default(),
+            to: body["to"].as_str().unwrap_or_default().to_owned(),
+            host: host.label().to_owned(),
+            accepted: false,
+            told: Told::Nothing,
+        };
+        let mut log = self.log();
+        log.calls.push(call);
+        log.calls.len() - 1
+    }
+}
+
+/// The way from one process to Meta.
+struct Way {
+    meta: Meta,
+    host: Host,
+}
+
+impl Transport for Way {
+    fn open(&self) -> TransportFuture<'_, Result<Opened<Arc<dyn Connection>>, ErrorInfo>> {
+        Box::pin(async move {
+            sleep(self.meta.millis(10..300)).await;
+            live(&self.host).await;
+            if self.meta.happens(|faults| faults.not_connected) {
+                return Err(ErrorInfo::transport("could not connect: connection failed"));
+            }
+            let requests = match self.meta.happens(|faults| faults.short_connections) {
+                true => self.meta.log().random.range(0..5) as u32,
+                false => 50,
+            };
+            let connection: Arc<dyn Connection> = Arc::new(Line {
+                meta: self.meta.clone(),
+                host: self.host.clone(),
+                requests_left: AtomicU32::new(requests),
+                last_used: Mutex::new(Instant::now()),
+            });
+            Ok(Opened {
+                connection,
+                is_multiplexed: false,
+            })
+        })
+    }
+
+    fn get<'a>(
+        &'a self,
+        url: &'a str,
+        token: &'a SecretString,
+    ) -> TransportFuture<'a, Result<Response, GetError>> {
+        Box::pin(async move {
+            sleep(self.meta.millis(20..200)).await;
+            live(&self.host).await;
+            if self.meta.happens(|faults| faults.lost_after) {
+                return Err(GetError("no response"));
+            }
+            let authorization = format!("Bearer {}", token.expose_secret());
+            let settings = self.meta.state().settings();
+            let body = self
+                .meta
+                .state()
+                .with_account(Some(&authorization), |account| {
+                    if url.contains("/message_templates") {
+                        json!({"data": account.templates})
+                    } else {
+                        json!({"id": settings.phone_number_id,
+                           "whatsapp_business_manager_messaging_limit": settings.daily_limit})
+                    }
+                });
+            let status = if body.is_some() { 200 } else { 401 };
+            let body =
+                body.unwrap_or_else(|| json!({"error": {"code": 190, "message": "Invalid token"}}));
+            Ok(respond(status, body.to_string().into_bytes(), false))
+        })
+    }
+}
+
+/// An open connection.
+struct Line {
+    meta: Meta,
+    host: Host,
+    requests_left: AtomicU32,
+    last_used: Mutex<Instant>,
+}
+
+impl Line {
+    /// Whether the other end still takes a request.
+    fn takes_request(&self) -> bool {
+        let mut last_used = self
+            .last_used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_idle = last_used.elapsed() >= IDLE_LIMIT;
+        *last_used = Instant::now();
+        let left = self.requests_left.load(Ordering::Relaxed);
+        self.requests_left
+            .store(left.saturating_sub(1), Ordering::Relaxed);
+        left > 0 && !is_idle
+    }
+}
+
+impl Connection for Line {
+    fn post<'a>(&'a self, request: Post<'a>) -> TransportFuture<'a, Result<Response, PostError>> {
+        Box::pin(async move {
+            live(&self.host).await;
+            if !self.takes_request() {
+                if !request.may_open {
+                    return Err(PostError::NotConnected(failed("could not connect")));
+                }
+                sleep(self.meta.millis(10..300)).await;
+            }
+            let (_, kill_point) = self.host.count_request();
+            if kill_point.is_some_and(|point| !point.is_applied) {
+                return die(&self.host).await;
+            }
+            let Some(bytes) = request.body.depart() else {
+                return Err(PostError::Failed(failed("not sent")));
+            };
+            let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+            let call = self.meta.record_departure(&self.host, &body);
+            let answer = deliver(self.meta.clone(), call, request.token, body);
+            if kill_point.is_some() {
+                answer.await;
+                return die(&self.host).await;
+            }
+            let answered = tokio::time::timeout(RESPONSE_TIMEOUT, answer).await;
+            live(&self.host).await;
+            let (response, told) = match answered {
+                Ok(Some(answer)) => answer,
+                Ok(None) => return Err(PostError::Failed(failed("no response"))),
+                Err(_) => return Err(PostError::Failed(failed("no response: timed out"))),
+            };
+            self.meta.log().calls[call].told = told;
+            Ok(response)
+        })
+    }
+}
+
+/// What happens to a message that has left. `None` if no response arrives.
+async fn deliver(
+    meta: Meta,
+    call: usize,
+    token: &SecretString,
+    body: Value,
+) -> Option<(Response, Told)> {
+    sleep(meta.millis(1..30)).await;
+    if meta.happens(|faults| faults.lost_before) {
+        return None;
+    }
+    let state = meta.state();
+    let authorization = format!("Bearer {}", token.expose_secret());
+    let request = SendRequest {
+        at: state.elapsed(),
+        phone_number_id: PHONE_NUMBER_ID,
+        authorization: Some(&authorization),
+        body,
+    };
+    let latency = Duration::from_secs_f64(state.settings().sample_latency_ms() / 1000.0);
+    let response = state.handle_send(request, latency);
+    let accepted = state.calls().last().is_some_and(|call| call.accepted);
+    meta.log().calls[call].accepted = accepted;
+    sleep(response.delay).await;
+    if meta.happens(|faults| faults.lost_after) {
+        return None;
+    }
+    read_answer(&response)
+}
+
+fn read_answer(response: &SendResponse) -> Option<(Response, Told)> {
+    match &response.body {
+        ResponseBody::Json(body) => {
+            let told = told(response.status, body);
+            let body = body.to_string().into_bytes();
+            Some((respond(response.status, body, false), told))
+        }
+        ResponseBody::Text(text) => Some((
+            respond(response.status, text.as_bytes().to_vec(), true),
+            Told::Nothing,
+        )),
+        ResponseBody::Truncated | ResponseBody::NoResponse => None,
+    }
+}
+
+/// What a response says, by Meta's documentation.
+fn told(status: u16, body: &Value) -> Told {
+    let code = body
+        .pointer("/error/code")
+        .and_then(Value::as_i64)
+        .unwrap_or(UNDOCUMENTED);
+    let is_uncertain = UNCERTAIN_SERVER_ERRORS.contains(&code) || code == UNDOCUMENTED;
+    match status {
+        200..300 => Told::Accepted,
+        500.. if is_uncertain => Told::Nothing,
+        _ => Told::Refused(code),
+    }
+}
+
+fn respond(status: u16, body: Vec<u8>, closes: bool) -> Response {
+    Response {
+        status,
+        retry_after: None,
+        usage: None,
+        closes,
+        body,
+    }
+}
+
+fn failed(what: &str) -> ErrorInfo {
+    ErrorInfo::transport(what)
+}
+
+/// Goes on only if the process lives.
+async fn live(host: &Host) {
+    if host.is_dead() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn die<T>(host: &Host) -> T {
+    host.kill();
+    std::future::pending().await
+}
