@@ -5,6 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+/// Also across worlds.
+static LAST_ID: AtomicU64 = AtomicU64::new(1);
+
 /// A process, such as one execution environment of a function. Clones are the same process.
 #[derive(Clone, Debug)]
 pub struct Host(Arc<State>);
@@ -12,6 +15,7 @@ pub struct Host(Arc<State>);
 #[derive(Debug)]
 struct State {
     label: String,
+    id: u64,
     requests: AtomicU64,
     kill_point: Mutex<Option<KillPoint>>,
     is_dead: AtomicBool,
@@ -32,6 +36,7 @@ impl Host {
     pub fn new(name: &str, number: u64) -> Self {
         Self(Arc::new(State {
             label: format!("{name}#{number}"),
+            id: LAST_ID.fetch_add(1, Ordering::Relaxed),
             requests: AtomicU64::new(0),
             kill_point: Mutex::new(None),
             is_dead: AtomicBool::new(false),
@@ -42,6 +47,11 @@ impl Host {
     /// Its name and number.
     pub fn label(&self) -> &str {
         &self.0.label
+    }
+
+    /// A number that no other process has, in no other world of this program either.
+    pub(super) fn id(&self) -> u64 {
+        self.0.id
     }
 
     /// How many requests it has sent.

@@ -81,7 +81,8 @@ impl Aws {
         let client = connector::Connector::new(self.clone(), host.clone());
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(REGION))
+            // The SDK's quota of retries is one per service and region of a program. Each process has its own.
+            .region(Region::new(format!("{REGION}-{}", host.id())))
             .endpoint_url(ENDPOINT)
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
