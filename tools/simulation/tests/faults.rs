@@ -182,9 +182,7 @@ fn history(seed: u64) -> (String, String) {
                 let ledger = ledger(&aws, &host);
                 for row in 0..20 {
                     let owner = host.label().to_owned();
-                    let _ = ledger
-                        .claim(&campaign(), row, &owner, cloud::now())
-                        .await;
+                    let _ = ledger.claim(&campaign(), row, &owner, cloud::now()).await;
                 }
             }
         });

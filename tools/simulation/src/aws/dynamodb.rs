@@ -205,9 +205,10 @@ pub(super) fn describe(dynamodb: &DynamoDb, request: &Value) -> String {
     };
     let mut parts = vec![table.to_owned()];
     if let Some(item) = request.get("Key").or_else(|| request.get("Item")) {
-        let mut state = dynamodb.lock();
-        let key = &get(&mut state.tables, table).spec.key;
-        parts.extend(key.iter().map(|name| plain_text(&item[name])));
+        let state = dynamodb.lock();
+        let key = state.tables.get(table).map(|table| &table.spec.key);
+        let key = key.into_iter().flatten();
+        parts.extend(key.map(|name| plain_text(&item[name])));
     } else if request.get("KeyConditionExpression").is_some() {
         parts.extend(request["IndexName"].as_str().map(str::to_owned));
         let values = request["ExpressionAttributeValues"].as_object();

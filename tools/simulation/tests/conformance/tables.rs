@@ -1,0 +1,505 @@
+//! `DynamoDB`, with the expressions that Crier uses.
+
+use std::fmt::Debug;
+
+use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::ledger::Transition;
+use campaign::delivery::outcome::{Acceptance, ErrorInfo};
+use campaign::delivery::requeue::SkipReason;
+use campaign::import::phone;
+use campaign::lifecycle::campaign::{Campaign, CampaignFile, CampaignState, Cooldown, FileInfo};
+use campaign::message::Message;
+use cloud::Error;
+use cloud::callbacks::{Callbacks, RawCallback};
+use cloud::campaigns::Campaigns;
+use cloud::contacts::{ContactKey, Contacts};
+use cloud::counters::{CounterTable, ShardCounters};
+use cloud::dead_letters::DeadLetters;
+use cloud::inbox::{Cursor, InboundMessage, Inbox};
+use cloud::ledger::{Ledger, StatusUpdate};
+
+use crate::case;
+use crate::target::{NOW, Results, Target, campaign_id};
+
+/// A result in a line.
+fn line<T: Debug>(what: &str, result: Result<T, Error>) -> String {
+    match result {
+        Ok(value) => format!("{what}: {value:?}"),
+        Err(error) => format!("{what}: {}", error.kind),
+    }
+}
+
+fn dynamodb(target: &Target) -> aws_sdk_dynamodb::Client {
+    cloud::aws::dynamodb(&target.config)
+}
+
+case!(
+    claims,
+    claim_rows,
+    [
+        "first: Won(1)",
+        "same owner: Won(1)",
+        "other owner: HeldByOther(OtherClaim { claimed_at: 1900000000000, attempt: 1 })",
+        "retry: true",
+        "too early: NotBefore(1900000005000)",
+        "second attempt: Won(2)",
+        "late retry: false",
+        "accepted: true",
+        "settled: Settled",
+        "history: [(1, Retry)] removed: true",
+        "rejected: true",
+        "no such table: not found",
+    ]
+);
+
+async fn claim_rows(target: &Target) -> Results {
+    let ledger = Ledger::new(dynamodb(target), target.table("MessagesTable"), 90);
+    let id = &campaign_id();
+    let claim = async |owner: &str, now| ledger.claim(id, 1, owner, now).await;
+    let retry = async || {
+        let error = ErrorInfo::transport("busy");
+        ledger.schedule_retry(id, 1, 1, NOW + 5000, &error).await
+    };
+    let mut results = vec![
+        line("first", claim("a", NOW).await),
+        line("same owner", claim("a", NOW + 1).await),
+        line("other owner", claim("b", NOW + 2).await),
+        line("retry", retry().await),
+        line("too early", claim("b", NOW + 4999).await),
+        line("second attempt", claim("b", NOW + 5000).await),
+        line("late retry", retry().await),
+    ];
+    let acceptance = Acceptance {
+        wamid: "wamid.1".into(),
+        wa_id: None,
+        user_id: None,
+        message_status: None,
+    };
+    let accepted = ledger.record_acceptance(id, 1, 2, &acceptance).await;
+    results.push(line("accepted", accepted));
+    results.push(line("settled", claim("c", NOW + 6000).await));
+    let row = ledger.get_row(id, 1).await.expect("read").expect("row");
+    let past = row.history.iter().map(|past| (past.attempt, past.state));
+    let past: Vec<_> = past.collect();
+    let removed = row.not_before.is_none() && row.error_info.is_none();
+    results.push(format!("history: {past:?} removed: {removed}"));
+    ledger.claim(id, 2, "a", NOW).await.expect("claim");
+    let (transition, error) = (Transition::Reject, ErrorInfo::transport("invalid"));
+    let rejected = ledger.record_outcome(id, 2, 1, transition, &error).await;
+    results.push(line("rejected", rejected));
+    let nowhere = Ledger::new(dynamodb(target), target.table("NoTable"), 90);
+    let claim = nowhere.claim(id, 1, "a", NOW).await;
+    results.push(line("no such table", claim));
+    results
+}
+
+case!(
+    statuses,
+    apply_statuses,
+    [
+        "unclaimed: false",
+        "unconfirmed: true",
+        "reported: true",
+        "earlier value stays: true",
+        "state Accepted, sent 5, read 7, unconfirmed false",
+        "skipped: true",
+        "skipped again: false",
+        "resend: true",
+        "skipped: false",
+        "abandoned: true",
+        "partition: [1, 2, 3]",
+        "erased: 1",
+    ]
+);
+
+async fn apply_statuses(target: &Target) -> Results {
+    let ledger = Ledger::new(dynamodb(target), target.table("MessagesTable"), 90);
+    let id = &campaign_id();
+    let status = |sent_at, read_at| StatusUpdate {
+        wamid: "wamid.1".into(),
+        sent_at,
+        read_at,
+        ..StatusUpdate::default()
+    };
+    let apply = async |status: StatusUpdate| ledger.apply_status(id, 1, 1, &status).await;
+    let mark_unconfirmed = async |row| {
+        ledger.claim(id, row, "a", NOW).await.expect("claim");
+        let error = ErrorInfo::transport("lost");
+        let transition = Transition::MarkUnconfirmed;
+        ledger.record_outcome(id, row, 1, transition, &error).await
+    };
+    let skip = async |row| {
+        let reason = SkipReason::Cancelled;
+        ledger.skip_or_abandon(id, row, "a", reason, NOW).await
+    };
+    let mut results = vec![
+        line("unclaimed", apply(status(Some(5), None)).await),
+        line("unconfirmed", mark_unconfirmed(1).await),
+        line("reported", apply(status(Some(5), None)).await),
+        line("earlier value stays", apply(status(Some(6), Some(7))).await),
+    ];
+    let row = ledger.get_row(id, 1).await.expect("read").expect("row");
+    results.push(format!(
+        "state {:?}, sent {}, read {}, unconfirmed {}",
+        row.state,
+        row.sent_at.unwrap_or_default(),
+        row.read_at.unwrap_or_default(),
+        row.was_unconfirmed
+    ));
+    results.push(line("skipped", skip(2).await));
+    results.push(line("skipped again", skip(2).await));
+    mark_unconfirmed(3).await.expect("unconfirmed");
+    results.push(line("resend", ledger.schedule_resend(id, 3, 1).await));
+    results.push(line("skipped", skip(3).await));
+    let row = ledger.get_row(id, 3).await.expect("read").expect("row");
+    results.push(format!("abandoned: {}", row.abandoned));
+    let rows = ledger.list_partition(id, 0).await.expect("read");
+    let rows: Vec<_> = rows.iter().filter_map(|row| row.row_number()).collect();
+    results.push(format!("partition: {rows:?}"));
+    let acceptance = Acceptance {
+        wamid: "wamid.4".into(),
+        wa_id: Some("5511".into()),
+        user_id: None,
+        message_status: None,
+    };
+    ledger.claim(id, 4, "a", NOW).await.expect("claim");
+    let accepted = ledger.record_acceptance(id, 4, 1, &acceptance).await;
+    accepted.expect("accepted");
+    let erased = ledger.erase(|wa_id| wa_id == "5511").await;
+    results.push(line("erased", erased));
+    results
+}
+
+fn campaign(id: &str, created_at: u64) -> Campaign {
+    let message = Message::new(serde_json::json!({})).expect("message");
+    let info = FileInfo {
+        name: "a.csv".into(),
+        size: 1,
+    };
+    let id = id.parse().expect("id");
+    Campaign::new(id, "Test".into(), message, info, created_at)
+}
+
+case!(
+    campaigns,
+    change_campaigns,
+    [
+        "created: ()",
+        "created again: condition failed",
+        "created: ()",
+        "reply: ()",
+        "reply again: ()",
+        "latest: [\"c2\", \"c1\"]",
+        "all: [CampaignId(\"c1\"), CampaignId(\"c2\")]",
+        "open: [CampaignId(\"c1\"), CampaignId(\"c2\")]",
+        "add a file: true",
+        "add it again: false",
+        "files: 2",
+        "no file 9: rejected",
+        "pause: false",
+        "cancel: true",
+        "cooldown: ()",
+        "shorter cooldown: ()",
+        "until: Some(1900000009000)",
+        "close an old state: false",
+        "close: true",
+        "open: [CampaignId(\"c2\")]",
+        "reopen: ()",
+        "open: [CampaignId(\"c1\"), CampaignId(\"c2\")]",
+        "reopen nothing: ()",
+    ]
+);
+
+async fn change_campaigns(target: &Target) -> Results {
+    let table = target.table("CampaignsTable");
+    let campaigns = Campaigns::new(dynamodb(target), table, 90);
+    let (first, second) = (campaign("c1", NOW), campaign("c2", NOW + 1));
+    let (id, reply) = (&first.id, campaign("r1", NOW));
+    let sorted_open = async || {
+        let mut ids = campaigns.list_open_ids().await.expect("open");
+        ids.sort();
+        format!("open: {ids:?}")
+    };
+    let mut results = vec![
+        line("created", campaigns.create(&first).await),
+        line("created again", campaigns.create(&first).await),
+        line("created", campaigns.create(&second).await),
+        line("reply", campaigns.create_reply(&reply).await),
+        line("reply again", campaigns.create_reply(&reply).await),
+    ];
+    let latest = campaigns.list_latest(5).await.expect("latest");
+    let latest: Vec<_> = latest.iter().map(|campaign| campaign.id.as_str()).collect();
+    results.push(format!("latest: {latest:?}"));
+    results.push(line("all", campaigns.list_ids().await));
+    campaigns.close(&reply, NOW).await.expect("closed");
+    results.push(sorted_open().await);
+    let file = CampaignFile::pending(first.files[0].info.clone());
+    let add = async || campaigns.add_file(&first, 1, &file).await;
+    results.push(line("add a file", add().await));
+    results.push(line("add it again", add().await));
+    let read = async || campaigns.get(id).await.expect("read").expect("campaign");
+    results.push(format!("files: {}", read().await.files.len()));
+    let nowhere = "nothing".parse().expect("id");
+    let missing = campaigns.update_file(&nowhere, 9, &file).await;
+    results.push(line("no file 9", missing).replace("()", "rejected"));
+    results.push(line("pause", campaigns.pause(id, "why").await));
+    let from = [first.state];
+    let cancel = campaigns.transition(id, CampaignState::Cancelled, &from, None);
+    results.push(line("cancel", cancel.await));
+    for (what, until) in [("cooldown", 9000), ("shorter cooldown", 8000)] {
+        let cooldown = Cooldown {
+            until: NOW + until,
+            ..serde_json::from_value(serde_json::json!({"until": 0, "reason": "busy"}))
+                .expect("cooldown")
+        };
+        results.push(line(what, campaigns.set_cooldown(id, &cooldown).await));
+    }
+    let changed = read().await;
+    let until = changed.cooldown.as_ref().map(|cooldown| cooldown.until);
+    results.push(format!("until: {until:?}"));
+    results.push(line(
+        "close an old state",
+        campaigns.close(&first, NOW).await,
+    ));
+    results.push(line("close", campaigns.close(&changed, NOW).await));
+    results.push(sorted_open().await);
+    results.push(line("reopen", campaigns.reopen(id, NOW).await));
+    results.push(sorted_open().await);
+    results.push(line(
+        "reopen nothing",
+        campaigns.reopen(&nowhere, NOW).await,
+    ));
+    results
+}
+
+case!(
+    leases,
+    lease_files,
+    [
+        "unknown: UnknownCampaign",
+        "a: acquired",
+        "a again: acquired",
+        "b: HeldByOther",
+        "b renews: false",
+        "b, expired: acquired",
+        "a renews: false",
+        "released: ()",
+        "c: acquired",
+    ]
+);
+
+async fn lease_files(target: &Target) -> Results {
+    let table = target.table("CampaignsTable");
+    let campaigns = Campaigns::new(dynamodb(target), table, 90);
+    let id = &campaign_id();
+    let acquire = async |who: &str, owner: &str, expired| {
+        let lease = campaigns.acquire_lease(id, owner, NOW, expired).await;
+        let line = line(who, lease);
+        let acquired = line.split_once("Acquired");
+        acquired.map_or(line.clone(), |(who, _)| format!("{who}acquired"))
+    };
+    let mut results = vec![acquire("unknown", "a", NOW).await];
+    campaigns
+        .create(&campaign("c1", NOW))
+        .await
+        .expect("created");
+    results.push(acquire("a", "a", NOW).await);
+    results.push(acquire("a again", "a", NOW).await);
+    results.push(acquire("b", "b", NOW).await);
+    results.push(line("b renews", campaigns.renew_lease(id, "b", NOW).await));
+    results.push(acquire("b, expired", "b", NOW + 1).await);
+    results.push(line("a renews", campaigns.renew_lease(id, "a", NOW).await));
+    results.push(line("released", campaigns.release_lease(id, "b").await));
+    results.push(acquire("c", "c", NOW).await);
+    results
+}
+
+case!(
+    contacts,
+    change_contacts,
+    [
+        "reserved: true",
+        "wrote: Some(50)",
+        "older: Some(50)",
+        "suppressed: 0, in window 0",
+        "opted out: true",
+        "twice: true",
+        "reserved: false",
+        "suppressed: 1, in window 0",
+        "linked: true",
+    ]
+);
+
+async fn change_contacts(target: &Target) -> Results {
+    let table = target.table("ContactsTable");
+    let contacts = Contacts::new(dynamodb(target), table, 90);
+    let (phone, other) = (parse("+5511987654321"), parse("+5511987654322"));
+    let key = ContactKey::Phone(phone);
+    let reserve = async || {
+        let contact = contacts.reserve_send(phone, &campaign_id(), 1, NOW).await;
+        format!("reserved: {}", contact.expect("reserved").is_some())
+    };
+    let wrote = async |what: &str, at| {
+        let contact = contacts.record_inbound(&key, at, NOW).await;
+        format!("{what}: {:?}", contact.expect("contact").last_inbound_at)
+    };
+    let states = async || {
+        let phones = [phone.canonical(), other.canonical()];
+        let states = contacts.find_states(&phones, NOW).await.expect("states");
+        let (suppressed, inside) = (states.suppressed.len(), states.in_service_window);
+        format!("suppressed: {suppressed}, in window {inside}")
+    };
+    let mut results = vec![reserve().await];
+    results.push(wrote("wrote", 50).await);
+    results.push(wrote("older", 49).await);
+    results.push(states().await);
+    for what in ["opted out", "twice"] {
+        let event = serde_json::json!({"at": 60, "suppressed": true, "source": "text"});
+        let event = serde_json::from_value(event).expect("event");
+        let contact = contacts.record_consent(&key, event).await;
+        let contact = contact.expect("contact");
+        let is_single = contact.suppressed && contact.consent.len() == 1;
+        results.push(format!("{what}: {is_single}"));
+    }
+    results.push(reserve().await);
+    results.push(states().await);
+    let linked = contacts.link_user_id(phone, "user", NOW).await;
+    linked.expect("linked");
+    let user = ContactKey::User("user".into());
+    let user = contacts.get(&user).await.expect("read").expect("contact");
+    results.push(format!("linked: {}", user.phone == Some(phone)));
+    results
+}
+
+fn parse(number: &str) -> phone::Phone {
+    phone::parse(number, None).expect("phone")
+}
+
+case!(
+    callbacks,
+    store_callbacks,
+    [
+        "first: Some(\"one 7\")",
+        "none: None",
+        "erased: 30",
+        "left: None",
+        "right: Some(\"two\")"
+    ]
+);
+
+async fn store_callbacks(target: &Target) -> Results {
+    let table = target.table("CallbacksTable");
+    let callbacks = Callbacks::new(dynamodb(target), table, 30);
+    let updates = (0..30).map(|number| RawCallback {
+        key: format!("k{number}"),
+        json: format!("one {number}"),
+    });
+    let more = RawCallback {
+        key: "other".into(),
+        json: "two".into(),
+    };
+    let updates = updates.chain([more]).collect();
+    callbacks.store(updates, NOW).await.expect("stored");
+    let get = async |key: &str| callbacks.get(key).await;
+    let keys = ["k77".to_owned(), "k7".to_owned()];
+    vec![
+        line("first", callbacks.get_first(&keys).await),
+        line("none", get("k77").await),
+        line(
+            "erased",
+            callbacks.erase(|json| json.starts_with("one")).await,
+        ),
+        line("left", get("k7").await),
+        line("right", get("other").await),
+    ]
+}
+
+case!(
+    inbox,
+    store_messages,
+    [
+        "all: [\"m1\", \"m2\", \"m3\"]",
+        "after m1: [\"m2\"]",
+        "erased: 3"
+    ]
+);
+
+async fn store_messages(target: &Target) -> Results {
+    let inbox = Inbox::new(dynamodb(target), target.table("InboxTable"), 90);
+    for (id, received_at) in [
+        ("m2", NOW),
+        ("m1", NOW - 90_000_000),
+        ("m3", NOW),
+        ("m2", 1),
+    ] {
+        let message: InboundMessage = serde_json::from_value(serde_json::json!({
+            "id": id, "received_at": received_at, "written_at": 1, "kind": "text", "raw": "{}",
+        }))
+        .expect("message");
+        inbox.store(&message).await.expect("stored");
+    }
+    let list = async |what: &str, received_at, id: &str, limit| {
+        let cursor = Cursor {
+            received_at,
+            id: id.into(),
+        };
+        let messages = inbox.list(&cursor, NOW, limit).await.expect("listed");
+        let ids: Vec<_> = messages.into_iter().map(|message| message.id).collect();
+        format!("{what}: {ids:?}")
+    };
+    vec![
+        list("all", 0, "", 10).await,
+        list("after m1", NOW - 90_000_000, "m1", 1).await,
+        line("erased", inbox.erase(|raw| raw == "{}").await),
+    ]
+}
+
+case!(
+    counters,
+    store_counters,
+    [
+        "first: true",
+        "stale: false",
+        "next: true",
+        "other shard: true",
+        "accepted: 12",
+        "dead letters: 1",
+        "same: 1",
+        "dead letters: 2",
+    ]
+);
+
+async fn store_counters(target: &Target) -> Results {
+    let table = target.table("CampaignsTable");
+    let counters = CounterTable::new(dynamodb(target), table.clone(), 90);
+    let id = &campaign_id();
+    let set = async |shard: &str, expected: &str, sequence: &str, accepted| {
+        let mut counted = ShardCounters::default();
+        counted.last_sequence = sequence.into();
+        counted.counters.accepted = accepted;
+        let set = counters.compare_and_set(id, shard, expected, &counted, NOW);
+        set.await
+    };
+    let mut results = vec![
+        line("first", set("s1", "", "1", 3).await),
+        line("stale", set("s1", "", "2", 4).await),
+        line("next", set("s1", "1", "2", 5).await),
+        line("other shard", set("s2", "", "9", 7).await),
+    ];
+    let sum = counters.sum(id).await.expect("sum");
+    results.push(format!("accepted: {}", sum.accepted));
+    let dead_letters = DeadLetters::new(dynamodb(target), table, 90);
+    let batch = Batch {
+        campaign: id.clone(),
+        rows: vec![Row {
+            row: 1,
+            to: parse("+5511987654321"),
+            values: Vec::new(),
+        }],
+        hops: 0,
+    };
+    for (what, message) in [("dead letters", "a"), ("same", "a"), ("dead letters", "b")] {
+        results.push(line(what, dead_letters.record(&batch, message, NOW).await));
+    }
+    results
+}
