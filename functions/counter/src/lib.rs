@@ -94,7 +94,7 @@ impl Counter {
 
 /// Publishes a new budget to running senders. With a smaller concurrency no sender of the new one can start before they end;
 /// the counter can. If this fails, its next process does it.
-async fn publish_rate(rate: RateKeeper) {
+pub async fn publish_rate(rate: RateKeeper) {
     if let Err(error) = rate.publish().await {
         tracing::error!("running senders did not get the new budget: {error}");
     }

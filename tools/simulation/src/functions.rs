@@ -144,8 +144,8 @@ impl Clients {
             meta: environment.meta.clone(),
             host: environment.host.clone(),
             rate: environment.rate,
-            bucket: environment.aws.bucket().to_owned(),
-            secret: environment.aws.secret().to_owned(),
+            bucket: environment.aws.s3().bucket().to_owned(),
+            secret: environment.aws.secrets().name().to_owned(),
         }
     }
 

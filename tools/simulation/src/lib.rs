@@ -1,5 +1,22 @@
-//! Crier in one process, from a seed: AWS, Meta and the functions on one thread, in virtual time.
+//! Crier in one process, from a seed: AWS, Meta and the functions on one thread, in virtual time, with operators and
+//! faults that the seed draws, and a checker that shares no rule with the product.
+//!
+//! - [`clock`], [`random`]: time and chance
+//! - [`aws`], [`meta`]: what Crier runs on, and whom it sends to
+//! - [`functions`], [`lambda`]: its functions, and what starts, invokes and kills them
+//! - [`operator`], [`record`]: what operators and recipients do, and what they note
+//! - [`profile`]: what a seed's world is like
+//! - [`world`]: one life from the deployment to the judgement
+//! - [`checker`]: the judgement
 
 pub mod aws;
+pub mod checker;
 pub mod clock;
+pub mod functions;
+pub mod lambda;
+pub mod meta;
+pub mod operator;
+pub mod profile;
 pub mod random;
+pub mod record;
+pub mod world;

@@ -75,6 +75,8 @@ pub struct Call {
     pub attempt: u32,
     /// The recipient, with `+`.
     pub to: String,
+    /// The first value of the message's text.
+    pub name: String,
     /// The process.
     pub host: String,
     /// Whether Meta accepted it.
@@ -161,6 +163,11 @@ impl Meta {
             row: next().parse().unwrap_or_default(),
             attempt: next().parse().unwrap_or_default(),
             to: body["to"].as_str().unwrap_or_default().to_owned(),
+            name: body
+                .pointer("/template/components/0/parameters/0/text")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
             host: host.label().to_owned(),
             accepted: false,
             told: Told::Nothing,

@@ -116,11 +116,21 @@ async fn post_until_accepted(
     }
 }
 
-fn signed_post(http: &Client, settings: &Settings, body: String) -> RequestBuilder {
+/// The body of a callback and its signature, the header `X-Hub-Signature-256`.
+pub fn signed_callback(settings: &Settings, field: &str, value: Value) -> (String, String) {
+    let body = callback_body(settings, field, value);
+    let signature = sign(&body, settings);
+    (body, signature)
+}
+
+fn sign(body: &str, settings: &Settings) -> String {
     let secret = SecretString::from(settings.app_secret.as_str());
-    let signature = signature::sign(body.as_bytes(), &secret);
+    signature::sign(body.as_bytes(), &secret)
+}
+
+fn signed_post(http: &Client, settings: &Settings, body: String) -> RequestBuilder {
     http.post(&settings.webhook_url)
-        .header("x-hub-signature-256", signature)
+        .header("x-hub-signature-256", sign(&body, settings))
         .header(header::CONTENT_TYPE, "application/json")
         .body(body)
 }

@@ -145,6 +145,17 @@ impl State {
         model.post_stats = PostStats::default();
     }
 
+    /// Takes the statuses that are due, one list for each POST; for those who post them themselves.
+    pub fn take_due_statuses(&self) -> Vec<Vec<Value>> {
+        let now = self.elapsed();
+        self.with_callbacks(|queue, _, settings| queue.take_due(now, settings))
+    }
+
+    /// Whether no status is waiting to be posted.
+    pub fn has_no_statuses(&self) -> bool {
+        self.with_callbacks(|queue, _, _| queue.is_idle())
+    }
+
     /// Works on the callback queue and the record of POSTs.
     pub(crate) fn with_callbacks<T>(
         &self,

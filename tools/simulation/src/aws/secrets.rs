@@ -22,6 +22,11 @@ impl Secrets {
         }
     }
 
+    /// The secret's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Sets the secret's value, as an operator does who rotates it.
     pub fn set(&self, value: &str) {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = value.into();

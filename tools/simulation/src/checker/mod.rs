@@ -1,0 +1,60 @@
+//! Judges a world from outside: from the messages that reached Meta, the operators' own notes and the final tables. It
+//! shares no rule with the product.
+//!
+//! - [`calls`]: what was sent, to whom, and when
+//! - [`outcome`]: whether everything ended, and whether what is shown is what happened
+
+pub mod calls;
+pub mod outcome;
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::meta::Call;
+use crate::record::Notes;
+
+/// Something that must never happen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// The promise, as the documentation names it.
+    pub promise: &'static str,
+    /// What happened.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.promise, self.what)
+    }
+}
+
+/// Everything that is judged.
+pub struct Evidence<'a> {
+    /// The messages that left, in order.
+    pub calls: &'a [Call],
+    /// What the operators did and were told.
+    pub notes: &'a Notes,
+    /// The items of the ledger.
+    pub ledger: &'a [Value],
+    /// Each campaign as the API shows it at the end, by id.
+    pub campaigns: &'a [Value],
+    /// The larger of the budgets that were deployed.
+    pub budget: usize,
+    /// The most that a clock was wrong by, in milliseconds.
+    pub skew_ms: u64,
+    /// Whether any process died or stood still.
+    pub had_deaths: bool,
+}
+
+/// Judges.
+pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let mut violations = calls::check(evidence);
+    violations.extend(outcome::check(evidence));
+    let seen = evidence.notes.violations.iter();
+    violations.extend(seen.map(|what| Violation {
+        promise: "what an operator sees",
+        what: what.clone(),
+    }));
+    violations
+}

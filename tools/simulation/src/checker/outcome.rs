@@ -1,0 +1,130 @@
+//! Whether everything ended, and whether what is shown is what happened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::calls::maybe_commanded;
+use super::{Evidence, Violation};
+use crate::meta::{Call, Told};
+use crate::record::CampaignNotes;
+
+/// States of a row that are final.
+const FINAL: [&str; 4] = ["accepted", "rejected", "unconfirmed", "skipped"];
+
+pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for (id, notes) in &evidence.notes.campaigns {
+        let mut broken = |promise, what: String| {
+            violations.push(Violation { promise, what: format!("{what} ({id})") });
+        };
+        let shown = evidence.campaigns.iter().find(|campaign| campaign["id"] == id.as_str());
+        let Some(shown) = shown else {
+            broken("nobody is lost", "the campaign is gone".into());
+            continue;
+        };
+        if notes.end.is_none() && notes.uploads.iter().any(|upload| upload.is_usable) {
+            broken("everything ends", format!("still {}: {}", shown["state"], shown["rows"]));
+            continue;
+        }
+        let rows = rows_of(evidence.ledger, id);
+        for (promise, what) in counters(shown, &rows)
+            .into_iter()
+            .chain(truth(evidence, id, &rows))
+            .chain(everybody(evidence, id, notes, shown))
+        {
+            broken(promise, what);
+        }
+    }
+    violations
+}
+
+/// The rows of a campaign in the ledger: number → item.
+fn rows_of<'a>(ledger: &'a [Value], id: &str) -> BTreeMap<u32, &'a Value> {
+    let is_of_campaign = |item: &&Value| {
+        let key = item["partition_key"].as_str().unwrap_or_default();
+        key.split('#').next() == Some(id)
+    };
+    let rows = ledger.iter().filter(is_of_campaign);
+    rows.filter_map(|item| Some((item["row"].as_str()?.parse().ok()?, item))).collect()
+}
+
+type Broken = (&'static str, String);
+
+/// What the API counts is what the ledger holds.
+fn counters(shown: &Value, rows: &BTreeMap<u32, &Value>) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    for state in ["claimed", "retry", "held", "accepted", "rejected", "unconfirmed", "skipped"] {
+        let held = rows.values().filter(|row| row["state"] == state).count() as u64;
+        let counted = shown["rows"][state].as_u64().unwrap_or_default();
+        if held != counted {
+            broken.push(("counters equal the ledger", format!("{held} rows are {state}, {counted} are counted")));
+        }
+    }
+    broken
+}
+
+/// What is shown about each row is what happened to it.
+fn truth(evidence: &Evidence<'_>, id: &str, rows: &BTreeMap<u32, &Value>) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    let mut calls: BTreeMap<u32, Vec<&Call>> = BTreeMap::new();
+    for call in evidence.calls.iter().filter(|call| call.campaign == id) {
+        calls.entry(call.row).or_default().push(call);
+    }
+    let none = Vec::new();
+    for (number, row) in rows {
+        let calls = calls.get(number).unwrap_or(&none);
+        let accepted = calls.iter().any(|call| call.accepted);
+        let state = row["state"].as_str().unwrap_or_default();
+        let was_failed = !row["failed_at"].is_null() || row["history"].as_array().is_some_and(|past| !past.is_empty());
+        match state {
+            "accepted" if !accepted => broken.push(("what is shown happened", format!("row {number} is accepted, which it is not"))),
+            "rejected" | "skipped" if accepted && !was_failed => {
+                broken.push(("what is shown happened", format!("row {number} is {state}, and was accepted")));
+            }
+            "unconfirmed" if calls.is_empty() && !evidence.had_deaths => {
+                broken.push(("unconfirmed only where it is not known", format!("row {number} was never sent")));
+            }
+            "unconfirmed" if !evidence.had_deaths && calls.iter().all(|call| matches!(call.told, Told::Refused(_))) && !calls.is_empty() => {
+                broken.push(("unconfirmed only where it is not known", format!("row {number} was refused")));
+            }
+            _ if FINAL.contains(&state) => {}
+            _ => broken.push(("everything ends", format!("row {number} is {state}"))),
+        }
+    }
+    for number in calls.keys().filter(|number| !rows.contains_key(number)) {
+        broken.push(("what is shown happened", format!("row {number} was sent and is not in the ledger")));
+    }
+    broken
+}
+
+/// Every recipient of the files was messaged, or it is said why not.
+fn everybody(evidence: &Evidence<'_>, id: &str, notes: &CampaignNotes, shown: &Value) -> Vec<Broken> {
+    let is_finished = shown["state"] == "finished";
+    let is_sure = notes.uploads.iter().all(|upload| upload.is_usable) && !notes.uploads.is_empty();
+    let stages = shown["files"].as_array().into_iter().flatten();
+    let all_read = stages.clone().count() == notes.uploads.len() && stages.clone().all(|file| file["stage"] == "enqueued");
+    if !is_finished || !is_sure || !all_read || maybe_commanded(notes, "cancel") {
+        return Vec::new();
+    }
+    let recipients: BTreeSet<&String> = notes.uploads.iter().flat_map(|upload| upload.recipients.keys()).collect();
+    let count = |name: &str| shown["rows"][name].as_u64().unwrap_or_default() as usize;
+    let known = count("enqueued") + count("suppressed");
+    let mut broken = Vec::new();
+    if known != recipients.len() {
+        broken.push(("nobody is lost", format!("{} recipients, {known} known: {}", recipients.len(), shown["rows"])));
+    }
+    if notes.not_after.is_some() {
+        return broken;
+    }
+    let called: BTreeSet<&String> = evidence.calls.iter().filter(|call| call.campaign == id).map(|call| &call.to).collect();
+    let excused = |phone: &&&String| evidence.notes.opt_outs.contains_key(**phone) || evidence.notes.erased.contains_key(**phone);
+    let lost = recipients.iter().filter(|phone| !called.contains(**phone)).filter(|phone| !excused(phone));
+    let lost: Vec<_> = lost.collect();
+    // A row whose sender died before the message left is unconfirmed, and nobody may send it.
+    let unconfirmed = count("unconfirmed");
+    if lost.len() > unconfirmed {
+        broken.push(("nobody is lost", format!("{lost:?} were never messaged, {unconfirmed} are unconfirmed")));
+    }
+    broken
+}

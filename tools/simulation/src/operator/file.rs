@@ -1,0 +1,90 @@
+//! Files as operators upload them.
+
+use std::collections::BTreeMap;
+
+use crate::random::Random;
+use crate::record::UploadNotes;
+
+/// A file.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its name.
+    pub name: &'static str,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// What a person sees in it.
+    pub notes: UploadNotes,
+}
+
+/// Endings of magic numbers that a campaign may have: none stops it for good, however often it is resumed.
+const MAGIC: [u32; 38] = [
+    1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25, 26, 27, 60, 62, 63, 65, 66,
+    67, 70, 71, 72, 73, 74, 80, 81, 84, 12, 11, 10, 60,
+];
+
+/// A file whose recipients begin with this number. Others of the same block may have been in an earlier file.
+pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
+    if random.chance(0.06) {
+        return unusable(random);
+    }
+    let rows = random.range(3..24) as u32;
+    let delimiter = if random.chance(0.2) { ';' } else { ',' };
+    let mut text = match random.chance(0.5) {
+        true => format!("Name{delimiter}Phone{delimiter}Amount\n"),
+        false => format!("Amount{delimiter}Phone{delimiter}Name\n"),
+    };
+    let name_first = text.starts_with("Name");
+    let mut recipients = BTreeMap::new();
+    for row in 1..=rows {
+        let phone = draw_phone(random, first, row, is_second);
+        let name = format!("N{first}-{row}-{}", u32::from(is_second));
+        let (name_cell, amount) = (name.clone(), format!("{row} EUR"));
+        let cells = match random.chance(0.05) {
+            true => ["".to_owned(), "12".to_owned(), "x".to_owned()],
+            false => {
+                recipients.entry(phone.clone()).or_insert(name);
+                match name_first {
+                    true => [name_cell, phone, amount],
+                    false => [amount, phone, name_cell],
+                }
+            }
+        };
+        text.push_str(&cells.join(&delimiter.to_string()));
+        text.push('\n');
+    }
+    let is_usable = !recipients.is_empty();
+    File {
+        name: "people.csv",
+        bytes: text.into_bytes(),
+        notes: UploadNotes {
+            recipients,
+            is_usable,
+        },
+    }
+}
+
+fn draw_phone(random: &Random, first: u32, row: u32, is_second: bool) -> String {
+    if random.chance(0.12) {
+        return format!("+120255501{:02}", random.pick(&MAGIC));
+    }
+    // Now and then a number that another row, or the first file, has too.
+    let row = match random.chance(0.1) {
+        true => 1 + random.range(0..u64::from(row)) as u32,
+        false => row + if is_second { 40 } else { 0 },
+    };
+    format!("+34610{:06}", first + row)
+}
+
+fn unusable(random: &Random) -> File {
+    let contents: [&[u8]; 4] = [
+        b"Name,Phone,Amount\n",
+        b"Name;Amount\nAna;3\n",
+        b"\x00\x01\x02",
+        b"Phone\n",
+    ];
+    File {
+        name: "people.csv",
+        bytes: random.pick(&contents).to_vec(),
+        notes: UploadNotes::default(),
+    }
+}
