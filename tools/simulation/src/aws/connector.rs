@@ -121,10 +121,13 @@ impl Exchange {
         }
         self.fail_after().await?;
         sleep(self.draw.latency_back).await;
-        if self.draw.fault == Some(Fault::InternalError { is_applied: true }) {
-            return Ok(Response::internal_error(self.service).into_http());
-        }
-        Ok(response.into_http())
+        Ok(match self.draw.fault {
+            Some(Fault::InternalError { is_applied: true }) => {
+                Response::internal_error(self.service).into_http()
+            }
+            Some(Fault::BodyCut) => response.into_cut_http(),
+            _ => response.into_http(),
+        })
     }
 
     /// What goes wrong before the service executes the request.

@@ -44,6 +44,8 @@ pub enum Fault {
     AnswerLost,
     /// The service executes the request and the answer never arrives.
     NoAnswer,
+    /// The connection breaks in the middle of the answer's body. Of `GetObject` only: other answers are short.
+    BodyCut,
     /// The request arrives late. A client that has given up meanwhile does not prevent it.
     RequestDelayed(Duration),
     /// The answer arrives late.
@@ -65,6 +67,7 @@ impl fmt::Display for Fault {
             Fault::Refused => formatter.write_str("refused"),
             Fault::AnswerLost => formatter.write_str("answer lost"),
             Fault::NoAnswer => formatter.write_str("no answer"),
+            Fault::BodyCut => formatter.write_str("body cut"),
             Fault::RequestDelayed(delay) => write!(formatter, "request delayed {delay:?}"),
             Fault::AnswerDelayed(delay) => write!(formatter, "answer delayed {delay:?}"),
             Fault::Throttled => formatter.write_str("throttled"),
@@ -80,7 +83,7 @@ impl fmt::Display for Fault {
 pub struct Rates {
     /// [`Fault::Refused`].
     pub refused: f64,
-    /// [`Fault::AnswerLost`] or [`Fault::NoAnswer`].
+    /// [`Fault::AnswerLost`], [`Fault::NoAnswer`] or [`Fault::BodyCut`].
     pub answer_lost: f64,
     /// [`Fault::RequestDelayed`] or [`Fault::AnswerDelayed`].
     pub delayed: f64,
@@ -114,11 +117,14 @@ impl Rates {
         }
     }
 
-    fn draw(&self, random: &Random) -> Option<Fault> {
+    fn draw(&self, random: &Random, operation: &str) -> Option<Fault> {
         let fault = if random.chance(self.refused) {
             Fault::Refused
         } else if random.chance(self.answer_lost) {
-            *random.pick(&[Fault::AnswerLost, Fault::NoAnswer])
+            match operation {
+                "GetObject" => *random.pick(&[Fault::AnswerLost, Fault::NoAnswer, Fault::BodyCut]),
+                _ => *random.pick(&[Fault::AnswerLost, Fault::NoAnswer]),
+            }
         } else if random.chance(self.delayed) {
             let ranges = [0..2_000, 2_000..20_000, 20_000..300_000];
             let delay = random.millis(random.pick(&ranges).clone());
@@ -217,7 +223,7 @@ impl Faults {
         };
         let (latency_there, latency_back) = (latency(), latency());
         Draw {
-            fault: forced.or_else(|| rates.draw(&state.random)),
+            fault: forced.or_else(|| rates.draw(&state.random, operation)),
             latency_there,
             latency_back,
         }

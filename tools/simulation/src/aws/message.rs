@@ -1,10 +1,16 @@
 //! Requests and responses as the fakes see them.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
+use bytes::Bytes;
+use http_body::{Body, Frame};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
@@ -125,6 +131,24 @@ impl Request {
     }
 }
 
+/// A body that ends with an error.
+struct CutBody(Option<Bytes>);
+
+impl Body for CutBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(Some(match self.0.take() {
+            Some(bytes) => Ok(Frame::data(bytes)),
+            None => Err(io::ErrorKind::ConnectionReset.into()),
+        }))
+    }
+}
+
 /// A response.
 #[derive(Clone, Debug)]
 pub(super) struct Response {
@@ -213,10 +237,23 @@ impl Response {
 
     /// As the SDK reads it.
     pub(super) fn into_http(self) -> HttpResponse {
+        let body = SdkBody::from(self.body.clone());
+        self.with_body(body)
+    }
+
+    /// As the SDK reads it if the connection breaks in the middle of the body.
+    pub(super) fn into_cut_http(self) -> HttpResponse {
+        let mut half = self.body.clone();
+        half.truncate(half.len() / 2);
+        let body = SdkBody::from_body_1_x(CutBody(Some(half.into())));
+        self.with_body(body)
+    }
+
+    fn with_body(self, body: SdkBody) -> HttpResponse {
         let status = StatusCode::try_from(self.status)
             .unwrap_or_else(|error| panic!("status {}: {error}", self.status));
         let length = self.body.len();
-        let mut response = HttpResponse::new(status, SdkBody::from(self.body));
+        let mut response = HttpResponse::new(status, body);
         let headers = response.headers_mut();
         for (name, value) in self.headers {
             headers.insert(name, value);
