@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::faults::{Draw, Fault, Service};
@@ -83,6 +84,10 @@ struct Exchange {
     operation: String,
     draw: Draw,
     request: Request,
+    /// The request's body, of the services that speak JSON.
+    json: Value,
+    /// What it is about, for the history.
+    key: String,
 }
 
 impl Exchange {
@@ -90,6 +95,17 @@ impl Exchange {
         let (number, kill_point) = host.count_request();
         let (service, operation) = request.target();
         let draw = aws.faults().draw(service, &operation);
+        let json = match service {
+            Service::S3 | Service::Scheduler => Value::Null,
+            _ => request.json(),
+        };
+        let key = match service {
+            Service::DynamoDb => dynamodb::describe(aws.dynamodb(), &json),
+            Service::Sqs => sqs::describe(&json),
+            Service::S3 => s3::describe(&request),
+            Service::Scheduler => scheduler::describe(&request),
+            Service::SecretsManager | Service::EventBridge => String::new(),
+        };
         Self {
             aws,
             host,
@@ -99,10 +115,12 @@ impl Exchange {
             operation,
             draw,
             request,
+            json,
+            key,
         }
     }
 
-    async fn run(self) -> Result<HttpResponse, ConnectorError> {
+    async fn run(mut self) -> Result<HttpResponse, ConnectorError> {
         if self.kill_point.is_some_and(|point| !point.is_applied) {
             self.record("killed before");
             self.host.kill();
@@ -169,47 +187,35 @@ impl Exchange {
         }
     }
 
-    async fn apply(&self) -> Response {
+    async fn apply(&mut self) -> Response {
         let is_partial = self.draw.fault == Some(Fault::Partial);
-        let (aws, request) = (&*self.aws.0, &self.request);
+        let json = std::mem::take(&mut self.json);
+        let (aws, operation) = (&*self.aws.0, &*self.operation);
         match self.service {
-            Service::DynamoDb => aws
-                .dynamodb
-                .call(&self.operation, request.json(), is_partial),
-            Service::Sqs => {
-                let call = aws.sqs.call(&self.operation, request.json(), is_partial);
-                call.await
-            }
-            Service::S3 => aws.s3.call(request),
-            Service::SecretsManager => aws.secrets.call(&self.operation, &request.json()),
-            Service::Scheduler => aws.scheduler.call(request),
-            Service::EventBridge => {
-                let call = aws
-                    .event_bus
-                    .call(&self.operation, &request.json(), is_partial);
-                call
-            }
+            Service::DynamoDb => aws.dynamodb.call(operation, json, is_partial),
+            Service::Sqs => aws.sqs.call(operation, json, is_partial).await,
+            Service::S3 => aws.s3.call(&self.request),
+            Service::SecretsManager => aws.secrets.call(operation, &json),
+            Service::Scheduler => aws.scheduler.call(&self.request),
+            Service::EventBridge => aws.event_bus.call(operation, &json, is_partial),
         }
     }
 
     fn record(&self, outcome: &str) {
-        let (name, key) = match self.service {
-            Service::DynamoDb => (
-                "dynamodb",
-                dynamodb::describe(self.aws.dynamodb(), &self.request.json()),
-            ),
-            Service::Sqs => ("sqs", sqs::describe(&self.request.json())),
-            Service::S3 => ("s3", s3::describe(&self.request)),
-            Service::SecretsManager => ("secrets", String::new()),
-            Service::Scheduler => ("scheduler", scheduler::describe(&self.request)),
-            Service::EventBridge => ("events", String::new()),
+        let service = match self.service {
+            Service::DynamoDb => "dynamodb",
+            Service::Sqs => "sqs",
+            Service::S3 => "s3",
+            Service::SecretsManager => "secrets",
+            Service::Scheduler => "scheduler",
+            Service::EventBridge => "events",
         };
         self.aws.history().push(Entry {
             at_ms: clock::now_ms(),
             host: self.host.label().into(),
             request: self.number,
-            operation: format!("{name}.{}", self.operation),
-            key,
+            operation: format!("{service}.{}", self.operation),
+            key: self.key.clone(),
             outcome: outcome.into(),
             fault: self.draw.fault,
         });

@@ -26,6 +26,8 @@ pub struct DynamoDb(Arc<Mutex<State>>);
 struct State {
     database: Database,
     tables: BTreeMap<String, Table>,
+    /// The number of requests that may have written something.
+    writes: u64,
 }
 
 struct Table {
@@ -36,6 +38,8 @@ struct Table {
 #[derive(Default)]
 struct Stream {
     iterator: String,
+    /// The number of writes when the stream was last read: nothing is new if there are no more.
+    read_at: u64,
     shards: [Vec<StreamRecord>; SHARDS],
 }
 
@@ -76,7 +80,11 @@ impl DynamoDb {
             (name.clone(), Table { spec, stream })
         });
         let tables = tables.collect();
-        Self(Arc::new(Mutex::new(State { database, tables })))
+        Self(Arc::new(Mutex::new(State {
+            database,
+            tables,
+            writes: 1,
+        })))
     }
 
     /// The shards of a table's stream are numbered from 0; this is their number.
@@ -90,13 +98,18 @@ impl DynamoDb {
         let (database, table) = (&state.database, get(&mut state.tables, table));
         let stream = table.stream.as_mut();
         let stream = stream.unwrap_or_else(|| panic!("a table without a stream"));
-        stream.read_new_records(database, &table.spec);
+        if stream.read_at < state.writes {
+            stream.read_new_records(database, &table.spec);
+            stream.read_at = state.writes;
+        }
         stream.shards[shard][after..].to_vec()
     }
 
     /// Deletes the items that have expired. The real service does this within a few days.
     pub fn sweep_ttl(&self) -> usize {
-        must(self.lock().database.sweep_ttl())
+        let mut state = self.lock();
+        state.writes += 1;
+        must(state.database.sweep_ttl())
     }
 
     /// Every item of a table as plain JSON, such as `{"attempt": 1}`, in the order of their keys.
@@ -129,7 +142,11 @@ impl DynamoDb {
         } else {
             json!({})
         };
-        let database = &self.lock().database;
+        let state = &mut *self.lock();
+        if !matches!(operation, "GetItem" | "Query" | "Scan" | "BatchGetItem") {
+            state.writes += 1;
+        }
+        let database = &state.database;
         match operation {
             "GetItem" => execute(request, |request| database.get_item(request)),
             "PutItem" => execute(request, |request| database.put_item(request)),
@@ -212,12 +229,11 @@ pub(super) fn describe(dynamodb: &DynamoDb, request: &Value) -> String {
     } else if request.get("KeyConditionExpression").is_some() {
         parts.extend(request["IndexName"].as_str().map(str::to_owned));
         let values = request["ExpressionAttributeValues"].as_object();
-        parts.extend(
-            values
-                .into_iter()
-                .flatten()
-                .map(|(_, value)| plain_text(value)),
-        );
+        let values = values.into_iter().flatten();
+        let mut values: Vec<_> = values.map(|(_, value)| plain_text(value)).collect();
+        // The order of the SDK's hash map says nothing.
+        values.sort();
+        parts.extend(values);
     }
     parts.join("/")
 }
@@ -255,7 +271,11 @@ fn execute<Q: DeserializeOwned, A: Serialize>(
     call: impl FnOnce(Q) -> Result<A, DynoxideError>,
 ) -> Response {
     match call(from_value(request)) {
-        Ok(answer) => Response::json(&to_value(&answer)),
+        Ok(answer) => Response {
+            body: serde_json::to_vec(&answer)
+                .unwrap_or_else(|error| panic!("dynoxide's answer: {error}")),
+            ..Response::json(&Value::Null)
+        },
         Err(error) => {
             let code = error.error_type().rsplit('#').next();
             Response {
@@ -297,7 +317,8 @@ fn take_second_half(request: &mut Value) -> Value {
 }
 
 fn with_undone(response: Response, name: &str, undone: Value) -> Response {
-    if response.status != 200 {
+    let is_complete = undone.as_object().is_none_or(|undone| undone.is_empty());
+    if response.status != 200 || is_complete {
         return response;
     }
     let mut answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
