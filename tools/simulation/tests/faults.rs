@@ -145,6 +145,26 @@ fn killed_host_gets_no_answer() {
 }
 
 #[test]
+fn host_dies_whatever_else_happens_to_its_request() {
+    for fault in [Fault::Refused, Fault::Throttled, Fault::AnswerLost] {
+        run(1, async |aws| {
+            aws.faults().force("UpdateItem", &[fault]);
+            let host = Host::new("sender", 1);
+            host.kill_at(KillPoint {
+                request: 1,
+                is_applied: true,
+            });
+            let (ledger, id) = (ledger(&aws, &host), campaign());
+            tokio::select! {
+                _ = ledger.claim(&id, 1, "me", NOW) => panic!("the dead have no answer"),
+                () = host.died() => {}
+            }
+            assert_eq!(host.requests(), 1, "{fault}");
+        });
+    }
+}
+
+#[test]
 fn presigned_upload_expires() {
     run(1, async |aws| {
         let client = cloud::aws::s3(&aws.config(&Host::new("api", 1)));

@@ -287,6 +287,48 @@ fn queue_takes_the_freedoms_of_its_service() {
 }
 
 #[test]
+fn requests_beyond_the_quotas_are_refused() {
+    run(async |aws| {
+        let client = cloud::aws::sqs(&config(&aws));
+        let receive = async |max, wait, timeout| {
+            let receive = client
+                .receive_message()
+                .queue_url(queue_url("SendsQueue"))
+                .max_number_of_messages(max)
+                .wait_time_seconds(wait)
+                .visibility_timeout(timeout);
+            receive.send().await.is_ok()
+        };
+        assert!(receive(10, 1, 43_200).await);
+        for (max, wait, timeout) in [
+            (11, 0, 1),
+            (0, 0, 1),
+            (1, 21, 1),
+            (1, 0, 43_201),
+            (1, 0, -1),
+        ] {
+            assert!(!receive(max, wait, timeout).await, "{max} {wait} {timeout}");
+        }
+        let send = async |count: usize, bytes: usize| {
+            use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+            let entry = |id: usize| {
+                let entry = SendMessageBatchRequestEntry::builder().id(id.to_string());
+                let entry = entry.message_body("x".repeat(bytes)).build();
+                entry.expect("entry")
+            };
+            let send = client
+                .send_message_batch()
+                .queue_url(queue_url("SendsQueue"))
+                .set_entries(Some((0..count).map(entry).collect()));
+            send.send().await.is_ok()
+        };
+        assert!(send(10, 10_000).await);
+        assert!(!send(11, 1).await && !send(0, 1).await && !send(10, 200_000).await);
+        assert_eq!(aws.sqs().len("SendsQueue"), 10);
+    });
+}
+
+#[test]
 fn long_poll_ends_with_the_first_message() {
     run(async |aws| {
         let queue = batch_queue(&aws, "UrgentQueue");

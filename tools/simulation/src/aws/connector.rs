@@ -123,19 +123,20 @@ impl Exchange {
     async fn run(mut self) -> Result<HttpResponse, ConnectorError> {
         if self.kill_point.is_some_and(|point| !point.is_applied) {
             self.record("killed before");
-            self.host.kill();
-            return pending().await;
+            return self.die().await;
         }
         sleep(self.draw.latency_there).await;
         if let Some(result) = self.fail_before().await {
-            return result;
+            return match self.kill_point {
+                Some(_) => self.die().await,
+                None => result,
+            };
         }
         let response = self.apply().await;
         let code = response.code.as_deref().unwrap_or_default();
         self.record(format!("{} {code}", response.status).trim_end());
         if self.kill_point.is_some() {
-            self.host.kill();
-            return pending().await;
+            return self.die().await;
         }
         self.fail_after().await?;
         sleep(self.draw.latency_back).await;
@@ -146,6 +147,12 @@ impl Exchange {
             Some(Fault::BodyCut) => response.into_cut_http(),
             _ => response.into_http(),
         })
+    }
+
+    /// The process dies, and nobody waits for the answer.
+    async fn die(&self) -> Result<HttpResponse, ConnectorError> {
+        self.host.kill();
+        pending().await
     }
 
     /// What goes wrong before the service executes the request.

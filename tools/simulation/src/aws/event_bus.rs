@@ -4,7 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::faults::Service;
 use super::message::Response;
+
+/// Entries of a request, and the bytes of their details (`EventBridge` quotas).
+const MAX_ENTRIES: usize = 10;
+const MAX_BYTES: usize = 256 * 1024;
 
 /// `EventBridge`. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -35,10 +40,17 @@ impl EventBus {
             operation, "PutEvents",
             "the simulation's EventBridge has no such operation"
         );
+        let entries = request["Entries"].as_array().map_or(&[][..], Vec::as_slice);
+        let details = entries.iter().filter_map(|entry| entry["Detail"].as_str());
+        let bytes: usize = details.map(str::len).sum();
+        if entries.is_empty() || entries.len() > MAX_ENTRIES || bytes > MAX_BYTES {
+            let code = "ValidationException";
+            return Response::error(Service::EventBridge, 400, code, "simulated");
+        }
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let entries = request["Entries"].as_array().into_iter().flatten();
         let mut failed = 0;
         let results: Vec<Value> = entries
+            .iter()
             .enumerate()
             .map(|(index, entry)| {
                 if is_partial && index % 2 == 1 {

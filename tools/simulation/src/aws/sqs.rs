@@ -4,7 +4,7 @@
 
 mod queue;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +20,16 @@ use super::resources::{Resources, queue_name};
 use crate::clock;
 use crate::random::Random;
 
-/// The most messages of one answer (SQS quotas).
+/// The most messages of one answer, and entries of one request (SQS quotas).
 const MAX_MESSAGES: u64 = 10;
+
+/// The most bytes of a message, and of all messages of a request (SQS quotas).
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// The most seconds of a delay, a visibility timeout and a long poll (SQS quotas).
+const MAX_DELAY: u64 = 900;
+const MAX_VISIBILITY_TIMEOUT: u64 = 43_200;
+const MAX_WAIT: u64 = 20;
 
 /// A count may leave out what happened in this time (AWS, "Available `CloudWatch` metrics for Amazon SQS").
 const COUNT_LAG: Duration = Duration::from_secs(60);
@@ -145,6 +153,9 @@ impl Sqs {
         if !self.lock().queues.contains_key(&queue) {
             return NO_QUEUE.into();
         }
+        if let Some(error) = refuse(&request) {
+            return error.into();
+        }
         match operation {
             "SendMessage" => Response::json(&self.send_entry(&queue, &request)),
             "SendMessageBatch" => self.batch(&request, is_partial, |entry| {
@@ -229,9 +240,6 @@ impl Sqs {
 
     async fn receive_message(&self, queue: &str, request: &Value) -> Response {
         let max = request["MaxNumberOfMessages"].as_u64().unwrap_or(1);
-        if max == 0 || max > MAX_MESSAGES {
-            return INVALID_VALUE.into();
-        }
         let visibility_timeout = request["VisibilityTimeout"].as_u64();
         let visibility_timeout = visibility_timeout.map(Duration::from_secs);
         let wait = request["WaitTimeSeconds"].as_u64().unwrap_or_default();
@@ -333,6 +341,42 @@ pub(super) fn describe(request: &Value) -> String {
             None => queue.to_owned(),
         },
     }
+}
+
+/// What SQS does not accept.
+fn refuse(request: &Value) -> Option<SqsError> {
+    let exceeds = |object: &Value, name: &str, max: u64| {
+        let value = object[name].as_i64();
+        value.is_some_and(|value| u64::try_from(value).map_or(true, |value| value > max))
+    };
+    let has_bad_value = |object: &Value| {
+        exceeds(object, "DelaySeconds", MAX_DELAY)
+            || exceeds(object, "VisibilityTimeout", MAX_VISIBILITY_TIMEOUT)
+            || exceeds(object, "WaitTimeSeconds", MAX_WAIT)
+            || exceeds(object, "MaxNumberOfMessages", MAX_MESSAGES)
+            || object["MaxNumberOfMessages"] == 0
+    };
+    let body_length = |object: &Value| object["MessageBody"].as_str().map_or(0, str::len);
+    if has_bad_value(request) || body_length(request) > MAX_BYTES {
+        return Some(INVALID_VALUE);
+    }
+    let entries = request["Entries"].as_array()?;
+    let ids: BTreeSet<_> = entries.iter().map(|entry| entry["Id"].as_str()).collect();
+    let bytes: usize = entries.iter().map(body_length).sum();
+    let code = if entries.is_empty() {
+        "EmptyBatchRequest"
+    } else if entries.len() as u64 > MAX_MESSAGES {
+        "TooManyEntriesInBatchRequest"
+    } else if ids.len() < entries.len() {
+        "BatchEntryIdsNotDistinct"
+    } else if bytes > MAX_BYTES {
+        "BatchRequestTooLong"
+    } else if entries.iter().any(has_bad_value) {
+        "InvalidParameterValue"
+    } else {
+        return None;
+    };
+    Some(SqsError(code, code))
 }
 
 fn answer(result: Result<Value, SqsError>) -> Response {
