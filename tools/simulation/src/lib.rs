@@ -8,10 +8,12 @@
 //! - [`profile`]: what a seed's world is like
 //! - [`world`]: one life from the deployment to the judgement
 //! - [`checker`]: the judgement
+//! - [`fork`]: a process for each seed
 
 pub mod aws;
 pub mod checker;
 pub mod clock;
+pub mod fork;
 pub mod functions;
 pub mod lambda;
 pub mod meta;

@@ -19,6 +19,8 @@ pub struct Notes {
     pub unclear_consent: Vec<String>,
     /// Numbers that were erased, and when the answer came.
     pub erased: BTreeMap<String, u64>,
+    /// Whether messages are answered automatically.
+    pub replies: bool,
     /// Every step, for people.
     pub steps: Vec<String>,
     /// What an operator saw that must never be.
@@ -42,8 +44,8 @@ pub struct CampaignNotes {
     pub uploads: Vec<UploadNotes>,
     /// The commands.
     pub commands: Vec<Command>,
-    /// Recipients of test messages, and when they were asked for.
-    pub tests: Vec<(String, u64)>,
+    /// The campaigns of one row that test messages are.
+    pub tests: Vec<String>,
     /// Whether it is over as far as its operator knows, and in which state.
     pub end: Option<String>,
 }

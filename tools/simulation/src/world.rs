@@ -126,7 +126,11 @@ impl World {
     /// Everybody does what they do, and whatever can goes wrong, until the storm is over.
     async fn storm(&self, profile: &Profile) {
         let callbacks = self.operators(profile)[0].clone();
-        spawn_local(post_statuses(callbacks));
+        spawn_local(post_statuses(callbacks.clone()));
+        if self.random.fork("replies").chance(0.4) {
+            let operator = callbacks.clone();
+            spawn_local(async move { operator.set_replies().await });
+        }
         let mut campaigns = JoinSet::new();
         for (index, operator) in self.operators(profile).into_iter().enumerate() {
             // Two campaigns of a world may have recipients in common.
@@ -188,6 +192,7 @@ impl World {
             campaigns.extend(operator.observe(&id).await);
         }
         let calls = self.meta.calls();
+        let contacts = self.aws.dynamodb().all_items("ContactsTable");
         let ledger: Vec<Value> = self.aws.dynamodb().all_items("MessagesTable");
         let budget = profile.next_rate.map_or(0, |rate| rate.budget()).max(profile.rate.budget());
         let history = self.aws.history();
@@ -196,6 +201,7 @@ impl World {
             calls: &calls,
             notes: &notes,
             ledger: &ledger,
+            contacts: &contacts,
             campaigns: &campaigns,
             budget: budget as usize,
             skew_ms: 2 * profile.processes.skew_ms,

@@ -155,19 +155,16 @@ fn was_started(notes: &CampaignNotes, at: u64) -> bool {
     starts.any(|start| start.asked_ms <= at)
 }
 
-/// Whether the last command before `at` that certainly took effect was a pause, and nothing that ends it was tried since.
+/// Whether a pause took effect before `at`, and nothing that ends it may have done so since. Commands may overlap.
 fn is_paused(commands: &[Command], at: u64) -> bool {
-    let mut paused = false;
-    for command in commands {
-        match command.name {
-            "pause" if command.succeeded => {
-                paused = command.answered_ms.is_some_and(|answered| answered + PAUSE_MS < at);
-            }
-            "resume" | "start" | "continue" if command.asked_ms <= at => paused = false,
-            _ => {}
-        }
-    }
-    paused
+    let holds = |pause: &&Command| pause.succeeded && pause.answered_ms.is_some_and(|answered| answered + PAUSE_MS < at);
+    let ends = |pause: &Command, command: &Command| {
+        matches!(command.name, "resume" | "start" | "continue")
+            && command.asked_ms <= at
+            && command.answered_ms.is_none_or(|answered| answered >= pause.asked_ms)
+    };
+    let mut pauses = commands.iter().filter(|command| command.name == "pause").filter(holds);
+    pauses.any(|pause| !commands.iter().any(|command| ends(pause, command)))
 }
 
 fn is_cancelled(commands: &[Command], at: u64) -> bool {

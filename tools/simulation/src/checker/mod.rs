@@ -37,6 +37,8 @@ pub struct Evidence<'a> {
     pub notes: &'a Notes,
     /// The items of the ledger.
     pub ledger: &'a [Value],
+    /// The items of the contacts' table.
+    pub contacts: &'a [Value],
     /// Each campaign as the API shows it at the end, by id.
     pub campaigns: &'a [Value],
     /// The larger of the budgets that were deployed.

@@ -14,6 +14,8 @@ const FINAL: [&str; 4] = ["accepted", "rejected", "unconfirmed", "skipped"];
 
 pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
+    violations.extend(small_campaigns(evidence));
+    violations.extend(attribution(evidence));
     for (id, notes) in &evidence.notes.campaigns {
         let mut broken = |promise, what: String| {
             violations.push(Violation { promise, what: format!("{what} ({id})") });
@@ -50,6 +52,57 @@ fn rows_of<'a>(ledger: &'a [Value], id: &str) -> BTreeMap<u32, &'a Value> {
 }
 
 type Broken = (&'static str, String);
+
+/// Test messages and replies end, too; a test that was promised is sent.
+fn small_campaigns(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let notes = evidence.notes;
+    for row in evidence.ledger {
+        let key = row["partition_key"].as_str().unwrap_or_default();
+        let id = key.split('#').next().unwrap_or_default();
+        let state = row["state"].as_str().unwrap_or_default();
+        if !notes.campaigns.contains_key(id) && !FINAL.contains(&state) {
+            let what = format!("the message of {id}, a test or a reply, is {state}");
+            violations.push(Violation { promise: "everything ends", what });
+        }
+    }
+    for test in notes.campaigns.values().flat_map(|campaign| &campaign.tests) {
+        if !evidence.calls.iter().any(|call| call.campaign == *test) {
+            let what = format!("the test {test} was promised and never sent");
+            violations.push(Violation { promise: "nobody is lost", what });
+        }
+    }
+    violations
+}
+
+/// What a recipient writes belongs to the message that was sent last.
+fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
+    let mut last: BTreeMap<&str, &Call> = BTreeMap::new();
+    for call in evidence.calls {
+        let known = last.entry(&call.to).or_insert(call);
+        if known.at_ms <= call.at_ms {
+            *known = call;
+        }
+    }
+    let mut violations = Vec::new();
+    for contact in evidence.contacts {
+        let Some(call) = contact["phone"].as_str().and_then(|phone| last.get(phone)) else {
+            continue;
+        };
+        let campaign = contact["last_campaign"].as_str().unwrap_or_default();
+        if evidence.notes.erased.contains_key(&call.to) || campaign.is_empty() {
+            continue;
+        }
+        if campaign != call.campaign || contact["last_row"] != call.row {
+            let what = format!(
+                "{} was messaged last by row {} of {}, and answers count for row {} of {campaign}",
+                call.to, call.row, call.campaign, contact["last_row"]
+            );
+            violations.push(Violation { promise: "an answer belongs to the last message", what });
+        }
+    }
+    violations
+}
 
 /// What the API counts is what the ledger holds.
 fn counters(shown: &Value, rows: &BTreeMap<u32, &Value>) -> Vec<Broken> {

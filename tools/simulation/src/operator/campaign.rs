@@ -19,10 +19,23 @@ impl Operator {
         let Some((id, upload)) = self.create(&file).await else {
             return;
         };
-        self.upload(&id, &upload, &file).await;
+        // Somebody else is at work on the same campaign, perhaps before its file is there.
+        let colleague = Operator {
+            random: self.random.fork("colleague"),
+            ..self.clone()
+        };
+        let (work, pace) = (colleague.work(&id, first, steps / 2, 20_000), 240_000);
+        tokio::join!(work, async {
+            self.upload(&id, &upload, &file).await;
+            self.work(&id, first, steps - steps / 2, pace).await;
+        });
+    }
+
+    /// Takes steps, each after a pause of at most `pace` milliseconds.
+    async fn work(&self, id: &str, first: u32, steps: u64, pace: u64) {
         for _ in 0..steps {
-            sleep(self.random.millis(0..self.random.range(1_000..240_000))).await;
-            self.step(&id, first).await;
+            sleep(self.random.millis(0..self.random.range(500..pace))).await;
+            self.step(id, first).await;
         }
     }
 
@@ -178,10 +191,11 @@ impl Operator {
     async fn test(&self, id: &str) {
         let to = "+34699000001".to_owned();
         let path = format!("/v1/campaigns/{id}/test");
-        let now = clock::now_ms();
-        self.record.update(id, |campaign| campaign.tests.push((to.clone(), now)));
         let answer = self.persist("POST", &path, &json!({"to": to})).await;
         self.note_step(&format!("test {id}"), answer.as_ref());
+        let test = answer.filter(|answer| answer.status == 202);
+        let test = test.and_then(|answer| Some(answer.body["id"].as_str()?.to_owned()));
+        self.record.update(id, |campaign| campaign.tests.extend(test));
     }
 
     /// Looks at a campaign; its numbers must add up whenever that is.
@@ -209,7 +223,7 @@ impl Operator {
                 self.command(id, "resume").await;
                 false
             }
-            "canary" if campaign["rows"]["waiting"] != 0 => {
+            "canary" => {
                 self.command(id, "continue").await;
                 false
             }

@@ -9,6 +9,15 @@ use crate::clock;
 use crate::functions::Function;
 
 impl Operator {
+    /// Lets every message be answered, and more words mean an opt-out.
+    pub async fn set_replies(&self) {
+        let body = json!({"replies": [{"keywords": ["*"], "message": {"type": "text", "text": {"body": "Thank you!"}}}]});
+        let answer = self.persist("PUT", "/v1/settings", &body).await;
+        let succeeded = answer.as_ref().is_some_and(|answer| answer.status == 200);
+        self.record.write().replies |= succeeded;
+        self.note_step("set automatic replies", answer.as_ref());
+    }
+
     /// A recipient asks to stop. Meta repeats the callback until it is accepted; from then on the opt-out is in force.
     pub async fn opt_out_by_message(&self, phone: &str) {
         self.record.write().unclear_consent.retain(|other| other != phone);
