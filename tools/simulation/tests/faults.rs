@@ -225,3 +225,34 @@ fn same_seed_has_the_same_history() {
         assert_ne!(hash, history(seed + 100).0);
     }
 }
+
+/// In a process of its own, as `same_seed_has_the_same_history_in_other_processes` calls it.
+#[test]
+#[ignore = "is part of another test"]
+fn history_of_a_process() {
+    let (hash, _) = history(3);
+    eprintln!("history {hash}");
+}
+
+#[test]
+fn same_seed_has_the_same_history_in_other_processes() {
+    let hash = || {
+        let program = std::env::current_exe().expect("program");
+        let output = std::process::Command::new(program)
+            .args([
+                "history_of_a_process",
+                "--exact",
+                "--ignored",
+                "--nocapture",
+            ])
+            .output();
+        let errors = String::from_utf8(output.expect("output").stderr).expect("text");
+        let mut lines = errors.lines();
+        let hash = lines.find_map(|line| line.strip_prefix("history "));
+        hash.map(str::to_owned).expect("a hash")
+    };
+    let first = hash();
+    for _ in 0..3 {
+        assert_eq!(hash(), first);
+    }
+}

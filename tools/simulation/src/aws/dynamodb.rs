@@ -1,4 +1,4 @@
-//! `DynamoDB`: dynoxide in memory, and what it lacks: streams of several shards, without updates that changed
+//! DynamoDB: dynoxide in memory, and what it lacks: streams of several shards, without updates that changed
 //! nothing.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::random::hash;
 /// Shards of a stream: several, so that nobody relies on an order across partition keys.
 const SHARDS: usize = 2;
 
-/// `DynamoDB`. Clones are the same.
+/// DynamoDB. Clones are the same.
 #[derive(Clone)]
 pub struct DynamoDb(Arc<Mutex<State>>);
 

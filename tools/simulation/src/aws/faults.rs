@@ -11,7 +11,7 @@ use crate::random::Random;
 /// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
-    /// `DynamoDB`.
+    /// DynamoDB.
     DynamoDb,
     /// SQS.
     Sqs,

@@ -92,7 +92,7 @@ impl Aws {
             .build()
     }
 
-    /// `DynamoDB`, without faults and latency.
+    /// DynamoDB, without faults and latency.
     pub fn dynamodb(&self) -> &DynamoDb {
         &self.0.dynamodb
     }

@@ -176,7 +176,7 @@ async fn receive_visible(queue: &BatchQueue) -> String {
     received.expect("received")[0].receipt_handle.clone()
 }
 
-/// AWS refuses this (`ChangeMessageVisibility`, `MessageNotInflight`); `LocalStack` does not.
+/// AWS refuses this (`ChangeMessageVisibility`, `MessageNotInflight`); LocalStack does not.
 #[test]
 fn visible_message_cannot_be_hidden() {
     crate::target::on_fakes(async |target| {

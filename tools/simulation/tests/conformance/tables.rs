@@ -1,4 +1,4 @@
-//! `DynamoDB`, with the expressions that Crier uses.
+//! DynamoDB, with the expressions that Crier uses.
 
 use std::fmt::Debug;
 
