@@ -1,9 +1,10 @@
 //! The fakes do what AWS does: the same requests of Crier's own clients to the fakes and to the emulators have the
 //! same results.
 //!
-//! `target.rs` makes the resources; `tables.rs`, `queues.rs` and `objects.rs` have the requests, and the results that
-//! are expected.
+//! `target.rs` makes the resources; `ledger.rs`, `tables.rs`, `queues.rs` and `objects.rs` have the requests, and the
+//! results that are expected.
 
+mod ledger;
 mod objects;
 mod queues;
 mod tables;
