@@ -59,6 +59,7 @@ const RETIRED: &[(&str, &str)] = &[
     ("left_out", "dropped_at_import"),
     ("look_around", "poll_urgent"),
     ("may_call", "reserve_send"),
+    ("messages_per_second", "tps_budget"),
     ("offered_at", "requeued_at"),
     ("on_doubt", "on_unconfirmed"),
     ("on_the_way", "transport"),

@@ -159,11 +159,6 @@ impl Api {
 async fn campaign_view(api: &Api, campaign: Campaign) -> Result<CampaignView, Problem> {
     let counters = api.counters.sum(&campaign.id).await?;
     let now = cloud::now();
-    let progress = compute_progress(&campaign, counters, api.messages_per_second, now);
-    Ok(CampaignView::new(
-        campaign,
-        progress,
-        api.messages_per_second,
-        now,
-    ))
+    let progress = compute_progress(&campaign, counters, api.tps_budget, now);
+    Ok(CampaignView::new(campaign, progress, api.tps_budget, now))
 }

@@ -166,7 +166,7 @@ async fn command_effect(
 ) -> Result<CommandEffect, Problem> {
     let counters = api.counters.sum(&campaign.id).await?;
     let now = cloud::now();
-    let progress = compute_progress(campaign, counters, api.messages_per_second, now);
+    let progress = compute_progress(campaign, counters, api.tps_budget, now);
     apply_command(campaign, progress.finished, command, now).map_err(|reason| {
         let state = match progress.finished {
             true => "finished",

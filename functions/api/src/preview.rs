@@ -138,7 +138,7 @@ async fn ready_preview(
         campaign,
         preview,
         warnings,
-        api.messages_per_second,
+        api.tps_budget,
     ))
 }
 
@@ -155,6 +155,6 @@ async fn people_elsewhere(api: &Api, id: &CampaignId, now: Millis) -> Result<u64
 
 async fn people_of(api: &Api, campaign: Campaign, now: Millis) -> Result<u64, cloud::Error> {
     let counters = api.counters.sum(&campaign.id).await?;
-    let progress = compute_progress(&campaign, counters, api.messages_per_second, now);
+    let progress = compute_progress(&campaign, counters, api.tps_budget, now);
     Ok(people_in_a_day(&campaign, &progress, now))
 }

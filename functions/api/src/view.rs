@@ -107,7 +107,7 @@ pub struct FileView {
     /// Its rows.
     pub rows: u64,
     /// The rows that cannot be used.
-    pub rejected: u64,
+    pub rejected_at_import: u64,
 }
 
 /// The state of a campaign.
@@ -312,7 +312,7 @@ impl From<CampaignFile> for FileView {
             stage: file.stage,
             problem: file.problem,
             rows: file.counts.rows,
-            rejected: file.counts.rejected,
+            rejected_at_import: file.counts.rejected,
         }
     }
 }
