@@ -70,7 +70,7 @@ impl Reconciler {
         Ok(stats)
     }
 
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, row = %row.row, number = row.attempt))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, row = %row.row, attempt = row.attempt))]
     async fn repair_row(
         &self,
         campaign: &Campaign,

@@ -114,13 +114,13 @@ impl SendBackend for AwsBackend {
         &self,
         campaign: &CampaignId,
         row: &Row,
-        number: u32,
+        attempt: u32,
         transition: Transition,
         error: &ErrorInfo,
     ) -> Result<(), Error> {
         let ledger = &self.clients.ledger;
         persist(self.now() + TRANSITION_RETRY_MS, || {
-            ledger.record_outcome(campaign, row.row, number, transition, error)
+            ledger.record_outcome(campaign, row.row, attempt, transition, error)
         })
         .await
         .map(drop)

@@ -40,7 +40,7 @@ pub(crate) struct SendClients {
 impl SendClients {
     /// Sends the message and records the outcome. If the record fails to the end, the row stays claimed: it is visible
     /// there, and it is not sent again unless the operator chose that for unconfirmed rows.
-    #[instrument(skip_all, fields(campaign.id = %pending.campaign.id, row = pending.row.row, number = pending.number))]
+    #[instrument(skip_all, fields(campaign.id = %pending.campaign.id, row = pending.row.row, attempt = pending.attempt))]
     pub(crate) async fn send(
         &self,
         pending: PendingSend,
@@ -68,7 +68,7 @@ impl SendClients {
         let correlation_id = CorrelationId {
             campaign: pending.campaign.id.clone(),
             row: pending.row.row,
-            attempt: pending.number,
+            attempt: pending.attempt,
         };
         let (message, fallback) = pending.campaign.messages();
         let message = match (pending.message_choice, fallback) {
@@ -132,7 +132,7 @@ impl SendClients {
         let (id, row) = (&pending.campaign.id, pending.row.row);
         persist(pending.record_until, || {
             self.ledger
-                .record_acceptance(id, row, pending.number, &acceptance)
+                .record_acceptance(id, row, pending.attempt, &acceptance)
         })
         .await?;
         self.link_user_id(pending, acceptance.user_id).await;
@@ -213,7 +213,7 @@ impl SendClients {
             self.start_cooldown(&pending, not_before, error, scope),
             persist(pending.record_until, || {
                 self.ledger
-                    .schedule_retry(id, row, pending.number, not_before, error)
+                    .schedule_retry(id, row, pending.attempt, not_before, error)
             })
         );
         if let Err(error) = cooling_down {
@@ -260,7 +260,7 @@ impl SendClients {
         let (id, row) = (&pending.campaign.id, pending.row.row);
         persist(pending.record_until, || {
             self.ledger
-                .record_outcome(id, row, pending.number, transition, error)
+                .record_outcome(id, row, pending.attempt, transition, error)
         })
         .await
         .map(drop)
@@ -297,6 +297,6 @@ fn retry_context(pending: &PendingSend) -> RetryContext {
     RetryContext {
         has_acceptance: pending.campaign.has_acceptance,
         jitter: rand::random(),
-        ..message::retry_context(message, pending.number, cloud::now())
+        ..message::retry_context(message, pending.attempt, cloud::now())
     }
 }

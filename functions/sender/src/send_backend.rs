@@ -51,7 +51,7 @@ pub struct PendingSend {
     /// The row.
     pub row: Row,
     /// The number of the attempt, from 1.
-    pub number: u32,
+    pub attempt: u32,
     /// Which of the campaign's messages is sent.
     pub message_choice: MessageChoice,
     /// The recipient's business-scoped id, if known.
@@ -179,7 +179,7 @@ pub trait SendBackend: Send + Sync + 'static {
         &self,
         campaign: &CampaignId,
         row: &Row,
-        number: u32,
+        attempt: u32,
         transition: Transition,
         error: &ErrorInfo,
     ) -> impl Future<Output = Result<(), Error>>;

@@ -34,7 +34,7 @@ impl Webhook {
     #[instrument(skip_all, fields(
         campaign.id = %row.correlation_id.campaign,
         row = row.correlation_id.row,
-        number = row.correlation_id.attempt,
+        attempt = row.correlation_id.attempt,
         code = error.code,
     ))]
     pub(crate) async fn on_failure(

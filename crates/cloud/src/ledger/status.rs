@@ -31,7 +31,7 @@ pub struct StatusUpdate {
 impl Ledger {
     /// Applies callbacks for an attempt. They prove that the API accepted it. Their order does not matter,
     /// and repeats change nothing.
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, attempt))]
     pub async fn apply_status(
         &self,
         campaign: &CampaignId,

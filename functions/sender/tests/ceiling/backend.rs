@@ -105,7 +105,7 @@ impl VirtualProcess {
         let delay = self.aws.random_duration(1000, 8000).as_millis() as Millis;
         let due = self.now() + delay;
         self.aws
-            .apply_transition(pending.row.row, Transition::Retry, pending.number, due);
+            .apply_transition(pending.row.row, Transition::Retry, pending.attempt, due);
         SendResult {
             pace_signal,
             retry: Some((due, pending.row)),
@@ -184,12 +184,12 @@ impl SendBackend for VirtualProcess {
         &self,
         _: &CampaignId,
         row: &Row,
-        number: u32,
+        attempt: u32,
         transition: Transition,
         _: &ErrorInfo,
     ) -> Result<(), Error> {
         self.aws.request(2, 12).await?;
-        self.aws.apply_transition(row.row, transition, number, 0);
+        self.aws.apply_transition(row.row, transition, attempt, 0);
         Ok(())
     }
 
@@ -231,7 +231,7 @@ impl SendBackend for VirtualProcess {
         if Instant::now() > pending.leave_by {
             return self.retry(pending, PaceSignal::None);
         }
-        let (row, number) = (pending.row.row, pending.number);
+        let (row, number) = (pending.row.row, pending.attempt);
         aws.record_send(row);
         departure.send(Departure::OnTheWire);
         sleep(aws.random_response_time()).await;
