@@ -72,7 +72,7 @@ impl SendBackend for AwsBackend {
             return Ok(SendGate::Stopped);
         };
         Ok(match campaign.sendability(cloud::now()) {
-            Sendability::Now => SendGate::Open(campaign, secret?.access_token.clone()),
+            Sendability::Now => SendGate::Allowed(campaign, secret?.access_token.clone()),
             Sendability::NotBefore(until) => SendGate::CoolingDown(until),
             Sendability::Expired => SendGate::Expired,
             Sendability::Stopped => SendGate::Stopped,

@@ -23,7 +23,7 @@ use crate::send_stats::{SendOutcome, SendStats};
 #[derive(Clone, Debug)]
 pub enum SendGate {
     /// It may, with this token. The token is fetched before the tick, so the request leaves on the tick.
-    Open(Arc<Campaign>, SecretString),
+    Allowed(Arc<Campaign>, SecretString),
     /// Not before this time.
     CoolingDown(Millis),
     /// The campaign's time has run out.
@@ -37,7 +37,7 @@ pub enum SendGate {
 /// A recipient may be messaged.
 #[derive(Clone, Debug, Default)]
 pub struct SendPermission {
-    /// Whether the customer service window is open, so that free-form messages may be sent too.
+    /// Whether the recipient is in the customer service window, so that free-form messages may be sent, too.
     pub in_service_window: bool,
     /// The recipient's business-scoped id, if known.
     pub user_id: Option<String>,
@@ -184,7 +184,7 @@ pub trait SendBackend: Send + Sync + 'static {
         error: &ErrorInfo,
     ) -> impl Future<Output = Result<(), Error>>;
 
-    /// Records that a row is not sent. Returns whether the row was open until now.
+    /// Records that a row is not sent. Returns whether the row was unsettled until now.
     fn skip_row(
         &self,
         campaign: &CampaignId,

@@ -217,7 +217,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
             let max_age = CLAIM_GATE_MAX_AGE.min(self.slot.interval());
             match self.backend.check_gate(&campaign, max_age).await? {
                 // On the heap: the futures below are large, and each level would copy them to the stack.
-                SendGate::Open(campaign, _) => {
+                SendGate::Allowed(campaign, _) => {
                     Box::pin(self.try_row(&campaign, row, batch_ref)).await?;
                 }
                 SendGate::Expired => self.skip_row(&campaign, &row, SkipReason::Expired).await?,

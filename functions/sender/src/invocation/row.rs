@@ -140,8 +140,8 @@ impl<B: SendBackend> Invocation<'_, B> {
         reason: SkipReason,
     ) -> Result<(), Error> {
         let owner = &self.limits.owner;
-        let was_open = self.backend.skip_row(campaign, row, owner, reason).await?;
-        self.stats.current.skipped += usize::from(was_open);
+        let was_unsettled = self.backend.skip_row(campaign, row, owner, reason).await?;
+        self.stats.current.skipped += usize::from(was_unsettled);
         Ok(())
     }
 
@@ -226,7 +226,7 @@ impl<B: SendBackend> Invocation<'_, B> {
             if let SendGate::RateChanged = gate {
                 return Err(rate_changed());
             }
-            let SendGate::Open(campaign, token) = gate else {
+            let SendGate::Allowed(campaign, token) = gate else {
                 self.hold_row(id, claimed, "the campaign stopped before the send")
                     .await?;
                 return Ok(None);

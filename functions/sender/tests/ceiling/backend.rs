@@ -161,7 +161,7 @@ impl SendBackend for VirtualProcess {
         };
         Ok(match gate {
             None => SendGate::RateChanged,
-            Some(Gate::Open) => SendGate::Open(Arc::clone(&self.aws.campaign), "".into()),
+            Some(Gate::Open) => SendGate::Allowed(Arc::clone(&self.aws.campaign), "".into()),
             Some(Gate::Paused) => SendGate::Stopped,
             Some(Gate::CoolingDown(until)) => SendGate::CoolingDown(self.aws.to_millis(until)),
         })

@@ -89,9 +89,9 @@ pub struct Campaign {
     /// Whether any row was accepted.
     #[serde(default)]
     pub has_acceptance: bool,
-    /// Present while the reconciler still checks it; only `cloud::campaigns` writes it.
+    /// Present while the campaign is open, that is, while the reconciler visits it; only `cloud::campaigns` writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub open: Option<String>,
+    pub reconcile_key: Option<String>,
 }
 
 impl Campaign {
@@ -125,7 +125,7 @@ impl Campaign {
             reason: None,
             created_at: now,
             has_acceptance: false,
-            open: None,
+            reconcile_key: None,
         }
     }
 
@@ -172,7 +172,7 @@ impl Campaign {
     pub fn is_over(&self) -> bool {
         match self.state {
             CampaignState::Cancelled | CampaignState::Failed | CampaignState::Sending => {
-                self.open.is_none()
+                self.reconcile_key.is_none()
             }
             CampaignState::AwaitingUpload
             | CampaignState::Validating
