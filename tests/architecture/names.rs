@@ -68,6 +68,7 @@ const RETIRED: &[(&str, &str)] = &[
     ("open_unconfirmed", "unconfirmed_to_resend"),
     ("outside_window", "outside_service_window"),
     ("owner_is_dead", "lease_expired"),
+    ("people_in_a_day", "recipients_in_a_day"),
     ("put_back", "requeue"),
     ("split_beat_at", "lease_renewed_at"),
     ("standing_still", "stalled"),

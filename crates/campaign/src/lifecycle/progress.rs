@@ -75,12 +75,12 @@ pub fn compute_progress(
     }
 }
 
-/// The time over which Meta counts people (Meta, "Messaging limits").
+/// The time over which Meta counts recipients (Meta, "Messaging limits").
 const DAY_MS: Millis = 24 * 3_600_000;
 
-/// How many people a campaign messages within the 24 hours around `now`, at most: those it messaged, and those it is
-/// going to message. People inside a service window, and in several campaigns, are not told apart, so they count.
-pub fn people_in_a_day(campaign: &Campaign, progress: &Progress, now: Millis) -> u64 {
+/// How many recipients a campaign messages within the 24 hours around `now`, at most: those it messaged, and those it is
+/// going to message. Recipients inside a service window, and in several campaigns, are not told apart, so they count.
+pub fn recipients_in_a_day(campaign: &Campaign, progress: &Progress, now: Millis) -> u64 {
     let counters = &progress.counters;
     let is_recent = counters.last_attempt_at.is_some_and(|at| at + DAY_MS > now);
     let messaged = match is_recent {
@@ -153,10 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn people_of_a_day_are_those_who_were_and_will_be_messaged() {
+    fn recipients_of_a_day_are_those_who_were_and_will_be_messaged() {
         let now = 10 * DAY_MS;
         // 90 rows: 60 were messaged, 30 wait.
-        let people = |state, last_attempt_at| {
+        let recipients = |state, last_attempt_at| {
             let campaign = campaign(state);
             let counters = Counters {
                 accepted: 55,
@@ -165,13 +165,13 @@ mod tests {
                 ..Counters::default()
             };
             let progress = compute_progress(&campaign, counters, 40, now);
-            people_in_a_day(&campaign, &progress, now)
+            recipients_in_a_day(&campaign, &progress, now)
         };
         let an_hour_ago = Some(now - 3_600_000);
-        assert_eq!(people(CampaignState::Sending, an_hour_ago), 90);
-        assert_eq!(people(CampaignState::Paused, an_hour_ago), 60);
-        assert_eq!(people(CampaignState::Paused, Some(now - DAY_MS)), 0);
-        assert_eq!(people(CampaignState::Cancelled, an_hour_ago), 60);
+        assert_eq!(recipients(CampaignState::Sending, an_hour_ago), 90);
+        assert_eq!(recipients(CampaignState::Paused, an_hour_ago), 60);
+        assert_eq!(recipients(CampaignState::Paused, Some(now - DAY_MS)), 0);
+        assert_eq!(recipients(CampaignState::Cancelled, an_hour_ago), 60);
     }
 
     #[test]
