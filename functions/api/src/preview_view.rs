@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use campaign::delivery::batch::Row;
 use campaign::import::preview::{Preview, ProblemCount};
-use campaign::lifecycle::campaign::Campaign;
+use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -191,7 +191,7 @@ impl SampleView {
         Self {
             row: row.row,
             to: row.to.to_string(),
-            message: campaign.messages().0.fill(&row.values),
+            message: campaign.fill_message(MessageChoice::Message, &row.values),
         }
     }
 }

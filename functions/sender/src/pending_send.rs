@@ -11,7 +11,7 @@ use campaign::delivery::outcome::{
     ThrottleScope, next_action,
 };
 use campaign::id::{CampaignId, CorrelationId};
-use campaign::lifecycle::campaign::{Cooldown, MessageChoice};
+use campaign::lifecycle::campaign::Cooldown;
 use cloud::Error;
 use cloud::campaign_cache::CampaignCache;
 use cloud::contacts::Contacts;
@@ -70,12 +70,8 @@ impl SendClients {
             row: pending.row.row,
             attempt: pending.attempt,
         };
-        let (message, fallback) = pending.campaign.messages();
-        let message = match (pending.message_choice, fallback) {
-            (MessageChoice::Fallback, Some(fallback)) => fallback,
-            _ => message,
-        };
-        let filled = message.fill(&pending.row.values);
+        let (choice, values) = (pending.message_choice, &pending.row.values);
+        let filled = pending.campaign.fill_message(choice, values);
         let request = message::build_request(filled, pending.row.to, &correlation_id);
         let departure = departure.clone();
         let on_departure = Arc::new(move || departure.send(Departure::OnTheWire));
@@ -290,10 +286,7 @@ fn result_of(outcome: SendOutcome) -> SendResult {
 }
 
 fn retry_context(pending: &PendingSend) -> RetryContext {
-    let message = match (pending.message_choice, &pending.campaign.fallback) {
-        (MessageChoice::Fallback, Some(fallback)) => fallback,
-        _ => &pending.campaign.message,
-    };
+    let message = pending.campaign.chosen_message(pending.message_choice);
     RetryContext {
         has_acceptance: pending.campaign.has_acceptance,
         jitter: rand::random(),

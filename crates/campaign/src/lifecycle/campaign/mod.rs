@@ -14,6 +14,7 @@ mod schedule;
 mod state;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use self::canary::{AfterCanary, Canary};
 pub use self::file::{CampaignFile, FileInfo, FileStage, ImportOptions};
@@ -148,12 +149,32 @@ impl Campaign {
 
     /// The message and its fallback with the same columns, so that the values of a row fit both.
     pub fn messages(&self) -> (Message, Option<Message>) {
-        let Some(fallback) = &self.fallback else {
-            return (self.message.clone(), None);
-        };
-        let message = self.message.clone().merge_columns(fallback);
-        let fallback = fallback.clone().merge_columns(&message);
-        (message, Some(fallback))
+        let fallback = self.fallback.as_ref();
+        let fallback = fallback.map(|fallback| self.with_every_column(fallback));
+        (self.with_every_column(&self.message), fallback)
+    }
+
+    fn with_every_column(&self, message: &Message) -> Message {
+        let message = message.clone().merge_columns(&self.message);
+        match &self.fallback {
+            Some(fallback) => message.merge_columns(fallback),
+            None => message,
+        }
+    }
+
+    /// The message of this choice, as the operator wrote it.
+    pub fn chosen_message(&self, choice: MessageChoice) -> &Message {
+        match (choice, &self.fallback) {
+            (MessageChoice::Fallback, Some(fallback)) => fallback,
+            (MessageChoice::Fallback, None)
+            | (MessageChoice::Message | MessageChoice::Nothing, _) => &self.message,
+        }
+    }
+
+    /// The message of this choice for one row. `values` are in the order of the columns of [`Campaign::messages`].
+    pub fn fill_message(&self, choice: MessageChoice, values: &[String]) -> Value {
+        self.with_every_column(self.chosen_message(choice))
+            .fill(values)
     }
 
     /// What a recipient inside or outside the service window is sent.
