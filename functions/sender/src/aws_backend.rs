@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use campaign::delivery::backoff::exponential_delay;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::{ErrorInfo, Millis};
@@ -32,6 +33,10 @@ const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 /// batch is delivered again after this time. If it takes longer all the same, a second sender receives it, too, and finds
 /// its rows claimed or settled.
 pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// When a batch that failed is delivered again. Each further delay is three times as long, up to the maximum.
+const FIRST_REDELIVERY_DELAY: Duration = Duration::from_secs(5);
+const MAX_REDELIVERY_DELAY: Duration = Duration::from_secs(1_215);
 
 /// How long a transition without a send is tried. The row is claimed and was not sent: if that is not recorded while the
 /// claim lives, it looks as if it might have been. Nothing is sent meanwhile.
@@ -180,9 +185,10 @@ impl SendBackend for AwsBackend {
     }
 
     async fn delay_redelivery(&self, handle: &MessageHandle) -> Result<(), Error> {
-        let seconds = 5 * 3u64.pow(handle.receive_count.clamp(1, 6) - 1);
+        let (first, max) = (FIRST_REDELIVERY_DELAY, MAX_REDELIVERY_DELAY);
+        let delay = exponential_delay(first, 3, max, handle.receive_count);
         self.queue_of(handle.priority)
-            .set_visibility_timeout(&handle.receipt, Duration::from_secs(seconds))
+            .set_visibility_timeout(&handle.receipt, delay)
             .await
     }
 
