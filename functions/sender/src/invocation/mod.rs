@@ -38,7 +38,8 @@ use crate::send_stats::{SendStats, StatsRecorder};
 const REQUEUE_RESERVE_MS: Millis = 10_000;
 
 /// Time that an invocation needs after its last claim: whatever happens, it can record the outcome for as long as the claim
-/// lives. Normally the last response arrives within two seconds; then the invocation ends, and the next one begins.
+/// lives. Normally the last response arrives within two seconds; then the invocation ends, and the next one begins. The
+/// function's timeout must be longer (`tools/xtask/src/template/capacity.rs`).
 const SHUTDOWN_RESERVE_MS: Millis = CLAIM_LEASE_MS + REQUEUE_RESERVE_MS;
 
 /// An invocation receives a further batch only if so much time is left before [`SHUTDOWN_RESERVE_MS`] begins.
