@@ -1,4 +1,4 @@
-//! The deployed whole: the template, deployed by the SAM CLI as it would be on AWS.
+//! The deployed stack: the template, deployed by the SAM CLI as it would be on AWS.
 
 use std::collections::BTreeMap;
 use std::fs;
