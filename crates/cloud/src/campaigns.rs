@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
+use campaign::time::Millis;
 
 use crate::dynamodb::{Item, from_item, get_value, number, put_if, send_if, text, to_item};
 use crate::{Error, ttl};

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::import::preview::{DailyLimit, Preview, collect_warnings};
 use campaign::lifecycle::campaign::{Campaign, CampaignState, FileStage};
 use campaign::lifecycle::progress::{compute_progress, recipients_in_a_day};
+use campaign::time::Millis;
 use cloud::import_queue::ImportJob;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};

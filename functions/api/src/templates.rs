@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use campaign::delivery::outcome::Millis;
 use campaign::import::preview::DailyLimit;
 use campaign::lifecycle::campaign::TemplateFacts;
 use campaign::message::Message;
+use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whatsapp::account::AccountError;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{
     AfterCanary, Campaign, CampaignFile, CampaignState, Canary, Cooldown, FileStage, OnUnconfirmed,
     Policy,
 };
 use campaign::lifecycle::progress::Progress;
+use campaign::time::Millis;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;

@@ -35,7 +35,7 @@ mod repair;
 mod run;
 mod waiting_jobs;
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;

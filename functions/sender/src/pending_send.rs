@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::{
-    Acceptance, ErrorClass, ErrorInfo, Millis, NextAction, Outcome, PauseScope, RetryContext,
+    Acceptance, ErrorClass, ErrorInfo, NextAction, Outcome, PauseScope, RetryContext,
     ThrottleScope, next_action,
 };
 use campaign::id::{CampaignId, CorrelationId};
 use campaign::lifecycle::campaign::Cooldown;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::campaign_cache::CampaignCache;
 use cloud::contacts::Contacts;

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, MessageChoice};
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::ledger::Claim;
 use secrecy::SecretString;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use campaign::contacts::contact::{ConsentEvent, ConsentSource};
 use campaign::delivery::outcome::{
-    ErrorClass, ErrorInfo, GiveUpRule, Millis, NextAction, Outcome, Refusal, next_action,
+    ErrorClass, ErrorInfo, GiveUpRule, NextAction, Outcome, Refusal, next_action,
 };
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
+use campaign::time::Millis;
 use tracing::{error, instrument};
 use whatsapp::error_code::{
     ErrorOrigin, TEMPLATE_PAUSED_CODE, classify_error, explain_dropped, explain_pause,

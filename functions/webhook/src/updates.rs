@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::callbacks::RawCallback;
 use futures::stream::{self, StreamExt, TryStreamExt};

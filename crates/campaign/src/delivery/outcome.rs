@@ -5,9 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backoff::exponential_delay;
-
-/// Milliseconds since the Unix epoch.
-pub type Millis = u64;
+use crate::time::Millis;
 
 /// What the sender knows after a send.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::delivery::backoff::exponential_delay;
-use crate::delivery::outcome::Millis;
+use crate::time::Millis;
 
 /// The delay after the first failure. The SDK has tried three times by then.
 const FIRST_DELAY: Duration = Duration::from_millis(200);

@@ -5,8 +5,8 @@
 //! row stays unsettled.
 
 use crate::delivery::ledger::{RowStatus, State};
-use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{Campaign, CampaignState, Sendability};
+use crate::time::Millis;
 
 /// Retries that are due within this time go into the queue: SQS delays messages by 15 minutes at most.
 const DUE_SOON_MS: Millis = 10 * 60_000;

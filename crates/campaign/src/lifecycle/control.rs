@@ -1,7 +1,7 @@
 //! The operator's commands to a campaign, its start and further files, and in which states each one is allowed.
 
-use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage};
+use crate::time::Millis;
 
 /// A command of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

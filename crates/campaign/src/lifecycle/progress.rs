@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::delivery::outcome::Millis;
 use crate::delivery::requeue::{Disposition, disposition};
 use crate::lifecycle::campaign::{Campaign, CampaignState, OnUnconfirmed};
 use crate::lifecycle::counters::Counters;
+use crate::time::Millis;
 
 /// A campaign's numbers. They are balanced where `rows = rejected_at_import + duplicates + suppressed + enqueued` and
 /// `enqueued = waiting + claimed + retry + held + accepted + rejected + unconfirmed + skipped`.

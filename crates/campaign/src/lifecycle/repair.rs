@@ -3,9 +3,9 @@
 //!
 //! Every repair may be repeated without harm, so the reconciler may stop at any point.
 
-use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, Sendability};
 use crate::lifecycle::progress::{Progress, unconfirmed_to_resend};
+use crate::time::Millis;
 
 /// After this long without any activity, a campaign with an empty queue has lost its messages.
 const IDLE_MS: Millis = 120_000;

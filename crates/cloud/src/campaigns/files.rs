@@ -1,9 +1,9 @@
 //! A campaign's files, and the lease under which one invocation at a time reads them.
 
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignFile, ImportOptions};
+use campaign::time::Millis;
 
 use super::{Campaigns, OPEN_CAMPAIGN, state_value};
 use crate::Error;

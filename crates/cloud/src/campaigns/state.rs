@@ -1,9 +1,9 @@
 //! Changes of a campaign's state, its cooldown and its canary.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{CampaignState, Canary, Cooldown};
+use campaign::time::Millis;
 
 use super::{Campaigns, state_value};
 use crate::Error;

@@ -2,9 +2,10 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::{CampaignId, RowNumber};
+use campaign::time::Millis;
 
 use super::Ledger;
 use super::transition::{with_attempt_condition, with_transition};

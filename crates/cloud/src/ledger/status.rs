@@ -2,8 +2,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::id::{CampaignId, RowNumber};
+use campaign::time::Millis;
 
 use super::Ledger;
 use super::transition::with_acceptance_condition;

@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::CLAIM_LEASE_MS;
-use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Slot;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::MAX_DELAY;
 use tokio::sync::oneshot::Receiver;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateRecord, Role};
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::ledger::Claim;
 use sender::send_backend::{

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Batcher, Row};
 use campaign::delivery::ledger::{RowStatus, State, Transition, apply};
-use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
 use campaign::id::CampaignId;
 use campaign::import::phone;
 use campaign::lifecycle::campaign::{Campaign, FileInfo};
 use campaign::message::Message;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::ledger::{Claim, OtherClaim};
 use rand::rngs::SmallRng;

@@ -21,10 +21,10 @@ pub use self::file::{CampaignFile, FileInfo, FileStage, ImportOptions};
 pub use self::policy::{OnUnconfirmed, OutsideServiceWindow, Policy};
 pub use self::schedule::{Cooldown, Schedule, Sendability};
 pub use self::state::CampaignState;
-use crate::delivery::outcome::Millis;
 use crate::id::CampaignId;
 use crate::import::row::ImportCounts;
 use crate::message::Message;
+use crate::time::Millis;
 
 /// An invocation that reads a campaign's files renews its lease every few seconds. A lease that was not renewed for this
 /// long has expired: the invocation died.
