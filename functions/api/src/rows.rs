@@ -51,7 +51,7 @@ pub struct RowList {
     pub next: Option<RowNumber>,
 }
 
-/// A row with at least one attempt. Rows without one are not in the ledger.
+/// A row that was attempted or skipped. The ledger has no others.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RowView {
     /// Its number in the file, from 1; the header is not counted.
@@ -61,7 +61,7 @@ pub struct RowView {
     pub state: &'static str,
     /// The number of the latest attempt, from 1; 0 if there was none.
     pub attempt: u32,
-    /// When that attempt began.
+    /// When that attempt began; for a row that was skipped without one, when it was skipped.
     #[schema(format = DateTime)]
     pub attempted_at: String,
     /// When the next attempt may begin, in state `retry`.
@@ -71,7 +71,7 @@ pub struct RowView {
     pub wamid: Option<String>,
     /// The error code of the Graph API.
     pub error_code: Option<i64>,
-    /// Why the row is in this state.
+    /// The error as a sentence: why the row is in this state.
     pub error: Option<String>,
     /// Whether an earlier attempt may have been sent.
     pub was_unconfirmed: bool,
