@@ -25,7 +25,7 @@ const CHANGING: [(&str, &str); 6] = [
     ("url", "https://…"),
     ("wamid", "wamid.…"),
     ("rate", "0.0"),
-    ("seconds", "1"),
+    ("estimated_seconds", "1"),
     ("minutes", "[]"),
 ];
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{CampaignState, IMPORT_LEASE_MS};
+use campaign::time::Millis;
 use cloud::campaigns::Lease;
 use cloud::import_queue::ImportJob;
 use lambda_runtime::Context;

@@ -72,8 +72,8 @@ async fn preview_shows_what_a_held_campaign_would_send() {
         .expect(200);
     let expected = json!({"file": {"encoding": "windows-1252", "delimiter": ";"},
         "columns": {"phone": "Handy", "message": {"name": "Name"}},
-        "rows": {"total": 7, "rejected": 1, "duplicates": 1, "suppressed": 2, "recipients": 3, "excluded": 1},
-        "seconds": 1});
+        "rows": {"total": 7, "rejected_at_import": 1, "duplicates": 1, "suppressed": 2, "recipients": 3, "excluded": 1},
+        "estimated_seconds": 1});
     assert_has(&preview, &expected);
     let problem = &preview["problems"][0];
     assert_says(text(&problem["problem"]), &["rounded"]);

@@ -5,11 +5,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::batch::Batch;
 use campaign::delivery::ledger::{State, Transition};
-use campaign::delivery::outcome::{Acceptance, ErrorInfo, Millis};
+use campaign::delivery::outcome::{Acceptance, ErrorInfo};
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{
     AfterCanary, Campaign, CampaignState, Canary, FileStage, OnUnconfirmed,
 };
+use campaign::time::Millis;
 use cloud::ledger::StatusUpdate;
 use reconciler::ReconcileStats;
 

@@ -38,10 +38,10 @@ pub(super) fn circles(uses: &BTreeMap<usize, BTreeSet<usize>>) -> Vec<BTreeSet<u
 
 fn reachable(uses: &BTreeMap<usize, BTreeSet<usize>>, from: usize) -> BTreeSet<usize> {
     let mut reached = BTreeSet::new();
-    let mut open: Vec<usize> = uses[&from].iter().copied().collect();
-    while let Some(file) = open.pop() {
+    let mut to_visit: Vec<usize> = uses[&from].iter().copied().collect();
+    while let Some(file) = to_visit.pop() {
         if reached.insert(file) {
-            open.extend(&uses[&file]);
+            to_visit.extend(&uses[&file]);
         }
     }
     reached

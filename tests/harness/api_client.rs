@@ -57,7 +57,7 @@ impl ApiClient {
             import_queue: env.import_queue(),
             secrets: env.secrets(),
             account: account.unwrap(),
-            messages_per_second: 40,
+            tps_budget: 40,
         }))
     }
 

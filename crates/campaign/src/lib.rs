@@ -6,6 +6,7 @@
 //!
 //! In the order in which a campaign uses them:
 //!
+//! - [`time`]: the unit of times
 //! - [`id`]: identifies campaigns, rows, and the send that a callback belongs to
 //! - [`message`]: the message, with `{{column}}` placeholders
 //! - [`import`]: from the records of a file to rows that can be sent
@@ -23,3 +24,4 @@ pub mod id;
 pub mod import;
 pub mod lifecycle;
 pub mod message;
+pub mod time;

@@ -2,7 +2,7 @@
 //! `account`.
 
 use aws_sdk_dynamodb::Client;
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::{from_item, number, text};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::dynamodb::{Item, get_item, number, text};

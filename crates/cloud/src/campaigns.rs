@@ -13,12 +13,11 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
+use campaign::time::Millis;
 
 use crate::dynamodb::{Item, from_item, get_value, number, put_if, send_if, text, to_item};
-use crate::waiting_jobs::WAITING;
 use crate::{Error, ttl};
 
 pub use files::Lease;
@@ -28,10 +27,13 @@ const PART: &str = "campaign";
 /// The index that lists campaigns by `created_at`, and its one partition.
 const BY_CREATION: &str = "by_creation";
 
-/// The index of the campaigns that the reconciler visits, and their partition; another one has the jobs that
-/// wait. It holds only items with the attribute.
-const BY_OPEN: &str = "by_open";
-const OPEN: &str = "open";
+/// The index of what the reconciler visits, and its key. It holds only items with that attribute.
+const BY_RECONCILE_KEY: &str = "by_reconcile_key";
+pub(crate) const RECONCILE_KEY: &str = "reconcile_key";
+
+/// The partitions of that index: the open campaigns, and the jobs that wait.
+const OPEN_CAMPAIGN: &str = "open_campaign";
+pub(crate) const WAITING_JOB: &str = "waiting_job";
 
 /// The counters show a change of the ledger within this time.
 const COUNTER_LAG_MS: Millis = 600_000;
@@ -80,7 +82,7 @@ impl Campaigns {
         item.insert("kind".into(), text(kind));
         // A test send has no file, so the reconciler could not requeue its row.
         if campaign.files.iter().any(|file| file.info.size > 0) {
-            item.insert(OPEN.into(), text(OPEN));
+            item.insert(RECONCILE_KEY.into(), text(OPEN_CAMPAIGN));
         }
         let expires_at = ttl(campaign.created_at, self.retention_days);
         item.insert("expires_at".into(), number(expires_at));
@@ -121,14 +123,24 @@ impl Campaigns {
 
     /// The ids of the campaigns that the reconciler must visit.
     pub async fn list_open_ids(&self) -> Result<Vec<CampaignId>, Error> {
-        self.query_ids("list the open campaigns", BY_OPEN, OPEN, OPEN)
-            .await
+        self.query_ids(
+            "list the open campaigns",
+            BY_RECONCILE_KEY,
+            RECONCILE_KEY,
+            OPEN_CAMPAIGN,
+        )
+        .await
     }
 
     /// The ids of the campaigns that some job waits for.
     pub async fn list_awaited_ids(&self) -> Result<BTreeSet<CampaignId>, Error> {
         let ids = self
-            .query_ids("list the jobs that wait", BY_OPEN, OPEN, WAITING)
+            .query_ids(
+                "list the jobs that wait",
+                BY_RECONCILE_KEY,
+                RECONCILE_KEY,
+                WAITING_JOB,
+            )
             .await?;
         Ok(ids.into_iter().collect())
     }
@@ -165,12 +177,11 @@ impl Campaigns {
     pub async fn close(&self, campaign: &Campaign, now: Millis) -> Result<bool, Error> {
         let close = self
             .update(&campaign.id)
-            .update_expression("REMOVE #open")
+            .update_expression("REMOVE reconcile_key")
             .condition_expression(
                 "#state = :state AND size(files) = :files \
                  AND (attribute_not_exists(reopened_at) OR reopened_at < :then)",
             )
-            .expression_attribute_names("#open", OPEN)
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":state", state_value(campaign.state))
             .expression_attribute_values(":files", number(campaign.files.len() as u64))
@@ -182,10 +193,9 @@ impl Campaigns {
     pub async fn reopen(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
         let reopen = self
             .update(id)
-            .update_expression("SET #open = :open, reopened_at = :now")
+            .update_expression("SET reconcile_key = :open, reopened_at = :now")
             .condition_expression("attribute_exists(id)")
-            .expression_attribute_names("#open", OPEN)
-            .expression_attribute_values(":open", text(OPEN))
+            .expression_attribute_values(":open", text(OPEN_CAMPAIGN))
             .expression_attribute_values(":now", number(now));
         send_if("reopen the campaign", reopen).await.map(drop)
     }

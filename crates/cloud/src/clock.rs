@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 
 /// The current time in milliseconds since the Unix epoch.
 pub fn now() -> Millis {

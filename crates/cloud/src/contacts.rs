@@ -12,9 +12,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use campaign::contacts::contact::{ConsentEvent, ConsentSource, Contact};
-use campaign::delivery::outcome::Millis;
 use campaign::id::{CampaignId, RowNumber};
 use campaign::import::phone::{CanonicalPhone, Phone};
+use campaign::time::Millis;
 use sha2::{Digest, Sha256};
 
 use crate::dynamodb::{Update, from_item, get_value, number, text, to_attribute, update_if};

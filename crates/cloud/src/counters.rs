@@ -3,9 +3,9 @@
 //! is the campaign's.
 
 use aws_sdk_dynamodb::Client;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::{CircuitBreaker, Counters};
+use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::{Item, get_value, number, put_if, query_values, text, to_item};

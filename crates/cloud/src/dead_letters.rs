@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use campaign::delivery::batch::Batch;
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 
 use crate::dynamodb::{number, text};
 use crate::{Error, ttl};

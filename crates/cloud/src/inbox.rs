@@ -2,9 +2,9 @@
 //! day).
 
 use aws_sdk_dynamodb::Client;
-use campaign::delivery::outcome::Millis;
 use campaign::id::{CampaignId, RowNumber};
 use campaign::import::phone::Phone;
+use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::{Item, from_item, get_value, number, put_if, text, to_item};

@@ -2,8 +2,8 @@
 //! the campaigns table (`part` = `job#{kind}`).
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
+use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 

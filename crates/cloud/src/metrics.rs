@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use serde_json::{Map, Value, json};
 use strum::IntoStaticStr;
 

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
+use campaign::time::Millis;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 

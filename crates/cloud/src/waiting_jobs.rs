@@ -16,12 +16,10 @@ use campaign::id::CampaignId;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::campaigns::{RECONCILE_KEY, WAITING_JOB};
 use crate::dynamodb::{query_values, text};
 use crate::erasure_queue::ErasureJob;
 use crate::import_queue::ImportJob;
-
-/// The partition of the reconciler's index that has these items.
-pub(crate) const WAITING: &str = "waiting_job";
 
 const PREFIX: &str = "waiting_job#";
 
@@ -81,7 +79,7 @@ impl WaitingJobs {
             .table_name(&self.table)
             .item("id", text(campaign.as_str()))
             .item("part", text(&part))
-            .item("open", text(WAITING))
+            .item(RECONCILE_KEY, text(WAITING_JOB))
             .item("job", text(&json));
         put.send().await.map_err(Error::from_sdk(action))?;
         Ok(StoredJob {

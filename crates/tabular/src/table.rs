@@ -37,7 +37,7 @@ pub struct Table {
     reader_start: u64,
     header: ByteRecord,
     format: DetectedFormat,
-    /// Whether all text so far is ASCII in a file whose encoding is still open.
+    /// Whether all text so far is ASCII in a file whose encoding is still unknown.
     ascii_so_far: bool,
     /// Whether such a file turned out to be windows-1252.
     is_windows_1252: bool,

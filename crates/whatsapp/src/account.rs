@@ -113,7 +113,7 @@ impl AccountClient {
         Ok(templates)
     }
 
-    /// How many people the portfolio may message in 24 hours outside of service windows.
+    /// How many recipients the portfolio may message in 24 hours outside of service windows.
     pub async fn daily_limit(&self, token: &SecretString) -> Result<DailyLimit, AccountError> {
         let field = "whatsapp_business_manager_messaging_limit";
         let url = format!("{}/{}?fields={field}", self.base, self.phone_number_id);
@@ -159,7 +159,7 @@ fn parse_tier(tier: &str) -> DailyLimit {
         None => (limit, 1),
     };
     number.parse::<u64>().map_or(DailyLimit::Unknown, |number| {
-        DailyLimit::People(number * times)
+        DailyLimit::Recipients(number * times)
     })
 }
 
@@ -170,9 +170,9 @@ mod tests {
     #[test]
     fn only_the_unlimited_tier_has_no_limit() {
         let cases = [
-            ("TIER_250", DailyLimit::People(250)),
-            ("TIER_2K", DailyLimit::People(2000)),
-            ("TIER_100K", DailyLimit::People(100_000)),
+            ("TIER_250", DailyLimit::Recipients(250)),
+            ("TIER_2K", DailyLimit::Recipients(2000)),
+            ("TIER_100K", DailyLimit::Recipients(100_000)),
             ("TIER_UNLIMITED", DailyLimit::Unlimited),
             ("UNTIERED", DailyLimit::Unknown),
             ("TIER_NOT_SET", DailyLimit::Unknown),

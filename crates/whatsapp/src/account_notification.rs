@@ -2,7 +2,7 @@
 //!
 //! Source: Meta, "Webhooks: WhatsApp Business account fields" (September 2026).
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use serde_json::Value;
 
 use crate::json::{digits, list_items, parse_timestamp, text};

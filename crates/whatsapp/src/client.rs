@@ -75,7 +75,7 @@ impl Client {
     #[tracing::instrument(
         name = "send_message",
         skip_all,
-        fields(campaign.id = Empty, row = Empty, number = Empty)
+        fields(campaign.id = Empty, row = Empty, attempt = Empty)
     )]
     pub async fn send(
         &self,
@@ -142,16 +142,16 @@ impl Client {
     }
 }
 
-/// Names the attempt in the span: its campaign, its row, and its number from 1.
+/// Records the attempt in the span: its campaign, its row and its number, from 1.
 fn record_attempt(request: &Value) {
     let callback_data = request["biz_opaque_callback_data"].as_str();
-    let Some(Ok(attempt)) = callback_data.map(str::parse::<CorrelationId>) else {
+    let Some(Ok(id)) = callback_data.map(str::parse::<CorrelationId>) else {
         return;
     };
     tracing::Span::current()
-        .record("campaign.id", tracing::field::display(&attempt.campaign))
-        .record("row", attempt.row)
-        .record("number", attempt.attempt);
+        .record("campaign.id", tracing::field::display(&id.campaign))
+        .record("row", id.row)
+        .record("attempt", id.attempt);
 }
 
 fn parse(response: &Response) -> Outcome {

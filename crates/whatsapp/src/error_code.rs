@@ -410,8 +410,8 @@ mod tests {
         ),
     ];
 
-    /// The codes that leave open, beside 5xx, whether the message was sent.
-    const OPEN_BESIDE_5XX: [i64; 5] = [1, 2, 131000, 131016, 133004];
+    /// The codes that do not say, like 5xx, whether the message was sent.
+    const UNCONFIRMED_BESIDE_5XX: [i64; 5] = [1, 2, 131000, 131016, 133004];
 
     fn kind(class: ErrorClass) -> &'static str {
         match class {
@@ -448,7 +448,7 @@ mod tests {
                     "{code}"
                 );
                 assert_eq!(kind(classify_error(code, FAILED)), expected, "{code}");
-                let beside_5xx = match OPEN_BESIDE_5XX.contains(&code) {
+                let beside_5xx = match UNCONFIRMED_BESIDE_5XX.contains(&code) {
                     true => "unconfirmed",
                     false => expected,
                 };

@@ -1,6 +1,6 @@
 //! What recipients send: messages, button presses, calls, and whether they want marketing.
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use serde_json::Value;
 
 use crate::contact::ContactIds;

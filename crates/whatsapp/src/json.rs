@@ -1,6 +1,7 @@
 //! Lenient access to the JSON of callbacks.
 
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
+use campaign::time::Millis;
 use serde_json::Value;
 
 /// A string that is not empty.

@@ -1,9 +1,10 @@
 //! What can be sent: validates the message object of a campaign, and builds the request for one row.
 
-use campaign::delivery::outcome::{Millis, RetryContext};
+use campaign::delivery::outcome::RetryContext;
 use campaign::id::CorrelationId;
 use campaign::import::phone::Phone;
 use campaign::message::Message;
+use campaign::time::Millis;
 use serde_json::{Map, Value, json};
 
 use crate::limits::{MAX_CAPTION_CHARS, MAX_TEXT_CHARS, max_interactive_body};

@@ -1,7 +1,8 @@
 //! Statuses of sent messages.
 
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::id::CorrelationId;
+use campaign::time::Millis;
 use serde_json::Value;
 
 use crate::contact::ContactIds;

@@ -56,7 +56,7 @@ pub async fn get_account(State(api): State<Arc<Api>>) -> Result<Json<AccountView
         text: event.text,
     };
     Ok(Json(AccountView {
-        budget: api.messages_per_second,
+        budget: api.tps_budget,
         events: events.into_iter().map(view).collect(),
     }))
 }

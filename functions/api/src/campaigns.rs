@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::progress::compute_progress;
+use campaign::time::Millis;
 use cloud::files::Upload;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -159,11 +159,6 @@ impl Api {
 async fn campaign_view(api: &Api, campaign: Campaign) -> Result<CampaignView, Problem> {
     let counters = api.counters.sum(&campaign.id).await?;
     let now = cloud::now();
-    let progress = compute_progress(&campaign, counters, api.messages_per_second, now);
-    Ok(CampaignView::new(
-        campaign,
-        progress,
-        api.messages_per_second,
-        now,
-    ))
+    let progress = compute_progress(&campaign, counters, api.tps_budget, now);
+    Ok(CampaignView::new(campaign, progress, api.tps_budget, now))
 }

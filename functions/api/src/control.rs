@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
-use campaign::lifecycle::control::{Command, CommandEffect, apply_command};
+use campaign::lifecycle::control::{Command, CommandEffect, apply_command, apply_start};
 use campaign::lifecycle::progress::compute_progress;
 use cloud::import_queue::{ImportJob, Position};
 use std::sync::Arc;
@@ -32,40 +32,20 @@ pub async fn start_campaign(
     State(api): State<Arc<Api>>,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
-    use CampaignState::{
-        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
-        Validating,
-    };
     let campaign = api.find_campaign(&id).await?;
-    let state = match campaign.state {
-        Ready if !campaign.schedule.has_begun(cloud::now()) => {
+    let state = match apply_start(&campaign, cloud::now()).map_err(Problem::conflict)? {
+        CommandEffect::AlreadyDone => campaign.state,
+        CommandEffect::Enter(to) => {
             api.campaigns
-                .transition(&id, Scheduled, &[Ready], None)
+                .transition(&id, to, &[CampaignState::Ready], None)
                 .await?;
-            Scheduled
-        }
-        Ready | Enqueuing => {
-            api.campaigns
-                .transition(&id, Enqueuing, &[Ready], None)
-                .await?;
-            // Also for a started campaign: the job of the first request may have been lost.
-            let job = ImportJob::resume(id.clone());
-            api.import_queue.enqueue(&job).await?;
-            Enqueuing
-        }
-        state @ (Scheduled | Canary | Sending) => state,
-        AwaitingUpload | Validating => {
-            return Err(Problem::conflict(
-                "the file has not been read yet; POST /v1/campaigns/{id}/preview shows how far it is",
-            ));
-        }
-        Paused | Cancelled | Failed => {
-            let (state, reason) = (campaign.state.name(), campaign.reason.unwrap_or_default());
-            return Err(Problem::conflict(format!(
-                "the campaign is {state}: {reason}"
-            )));
+            to
         }
     };
+    if state == CampaignState::Enqueuing {
+        let job = ImportJob::resume(id.clone());
+        api.import_queue.enqueue(&job).await?;
+    }
     Ok(Json(CampaignStateView::new(&id, state)))
 }
 
@@ -166,7 +146,7 @@ async fn command_effect(
 ) -> Result<CommandEffect, Problem> {
     let counters = api.counters.sum(&campaign.id).await?;
     let now = cloud::now();
-    let progress = compute_progress(campaign, counters, api.messages_per_second, now);
+    let progress = compute_progress(campaign, counters, api.tps_budget, now);
     apply_command(campaign, progress.finished, command, now).map_err(|reason| {
         let state = match progress.finished {
             true => "finished",

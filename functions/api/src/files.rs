@@ -6,9 +6,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{Campaign, CampaignFile, CampaignState, FileStage};
+use campaign::lifecycle::campaign::{CampaignFile, FileStage};
+use campaign::lifecycle::control::index_of_added_file;
+use campaign::time::Millis;
 use cloud::files::{Upload, rejects_key};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -42,7 +43,7 @@ pub async fn add_file(
 ) -> Result<(StatusCode, Json<CampaignUpload>), Problem> {
     let campaign = api.find_campaign(&id).await?;
     let info = file.into_file_info()?;
-    let index = next_file_index(&campaign)?;
+    let index = index_of_added_file(&campaign).map_err(Problem::conflict)?;
     let (now, size) = (cloud::now(), info.size);
     let file = CampaignFile::pending(info);
     if !api.campaigns.add_file(&campaign, index, &file).await? {
@@ -58,34 +59,6 @@ pub async fn add_file(
         exclude_upload: None,
     };
     Ok((StatusCode::CREATED, Json(created)))
-}
-
-/// The index of a further file: behind the last one, or in the place of one that was never uploaded.
-fn next_file_index(campaign: &Campaign) -> Result<usize, Problem> {
-    use CampaignState::{
-        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
-        Validating,
-    };
-    let conflict = match campaign.state {
-        AwaitingUpload | Failed | Ready | Paused | Sending => None,
-        Canary | Scheduled => Some(
-            "the rows of the campaign's file wait to be sent; add another file once they are being sent",
-        ),
-        Validating | Enqueuing => {
-            Some("a file of this campaign is being read; try again when it has been read")
-        }
-        Cancelled => Some("the campaign is cancelled; create a new one for this file"),
-    };
-    if let Some(detail) = conflict {
-        return Err(Problem::conflict(detail));
-    }
-    match campaign.next_file_index() {
-        Some(index) if campaign.files[index].stage == FileStage::Pending => Ok(index),
-        Some(_) => Err(Problem::conflict(
-            "the previous file has been read and waits for its start; POST /v1/campaigns/{id}/start first",
-        )),
-        None => Ok(campaign.files.len()),
-    }
 }
 
 /// The query of `GET /v1/campaigns/{id}/rejects`.

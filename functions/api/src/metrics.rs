@@ -39,7 +39,7 @@ pub async fn get_metrics(State(api): State<Arc<Api>>) -> Result<impl IntoRespons
         .try_collect()
         .await?;
     let campaigns: Vec<_> = campaigns.into_iter().flatten().collect();
-    let text = render(api.messages_per_second, &campaigns);
+    let text = render(api.tps_budget, &campaigns);
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
@@ -51,7 +51,7 @@ async fn read_campaign(
         return Ok(None);
     };
     let counters = api.counters.sum(&id).await?;
-    let progress = compute_progress(&campaign, counters, api.messages_per_second, cloud::now());
+    let progress = compute_progress(&campaign, counters, api.tps_budget, cloud::now());
     Ok(Some((campaign, progress)))
 }
 
@@ -104,10 +104,10 @@ impl MetricText {
     }
 }
 
-fn render(messages_per_second: u32, campaigns: &[(Campaign, Progress)]) -> String {
+fn render(tps_budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
     let mut text = MetricText::default();
     text.family("budget", "gauge", "Messages per second, at most.");
-    text.sample("budget", "", messages_per_second);
+    text.sample("budget", "", tps_budget);
     text.per_label(
         ("rows", "Rows of the campaign's files by state.", "state"),
         campaigns,

@@ -1,10 +1,10 @@
 //! The body of `POST /v1/campaigns`, validated field by field.
 
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{
     AfterCanary, Campaign, Canary, OnUnconfirmed, OutsideServiceWindow, Policy, Schedule,
 };
+use campaign::time::Millis;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::import::preview::{DailyLimit, Preview, collect_warnings};
 use campaign::lifecycle::campaign::{Campaign, CampaignState, FileStage};
-use campaign::lifecycle::progress::{compute_progress, people_in_a_day};
+use campaign::lifecycle::progress::{compute_progress, recipients_in_a_day};
+use campaign::time::Millis;
 use cloud::import_queue::ImportJob;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -129,8 +129,8 @@ async fn ready_preview(
         .map_or(DailyLimit::Unknown, |facts| facts.daily_limit);
     let elsewhere = match daily_limit {
         DailyLimit::Unlimited => 0,
-        DailyLimit::People(_) | DailyLimit::Unknown => {
-            people_elsewhere(api, &campaign.id, cloud::now()).await?
+        DailyLimit::Recipients(_) | DailyLimit::Unknown => {
+            recipients_elsewhere(api, &campaign.id, cloud::now()).await?
         }
     };
     let warnings = collect_warnings(campaign, &preview, daily_limit, elsewhere);
@@ -138,23 +138,23 @@ async fn ready_preview(
         campaign,
         preview,
         warnings,
-        api.messages_per_second,
+        api.tps_budget,
     ))
 }
 
-/// How many people the account's other campaigns message within a day, at most.
-async fn people_elsewhere(api: &Api, id: &CampaignId, now: Millis) -> Result<u64, Problem> {
+/// How many recipients the account's other campaigns message within a day, at most.
+async fn recipients_elsewhere(api: &Api, id: &CampaignId, now: Millis) -> Result<u64, Problem> {
     let latest = api.campaigns.list_latest(COUNTED_CAMPAIGNS).await?;
     let others = latest.into_iter().filter(|other| other.id != *id);
-    let people = stream::iter(others)
-        .map(|other| people_of(api, other, now))
+    let counts = stream::iter(others)
+        .map(|other| recipients_of(api, other, now))
         .buffer_unordered(CONCURRENT_READS);
-    let people: Vec<u64> = people.try_collect().await?;
-    Ok(people.into_iter().sum())
+    let counts: Vec<u64> = counts.try_collect().await?;
+    Ok(counts.into_iter().sum())
 }
 
-async fn people_of(api: &Api, campaign: Campaign, now: Millis) -> Result<u64, cloud::Error> {
+async fn recipients_of(api: &Api, campaign: Campaign, now: Millis) -> Result<u64, cloud::Error> {
     let counters = api.counters.sum(&campaign.id).await?;
-    let progress = compute_progress(&campaign, counters, api.messages_per_second, now);
-    Ok(people_in_a_day(&campaign, &progress, now))
+    let progress = compute_progress(&campaign, counters, api.tps_budget, now);
+    Ok(recipients_in_a_day(&campaign, &progress, now))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use campaign::delivery::batch::Row;
 use campaign::import::preview::{Preview, ProblemCount};
-use campaign::lifecycle::campaign::Campaign;
+use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -32,7 +32,7 @@ pub struct PreviewView {
     /// What the operator should know before the start.
     pub warnings: Vec<String>,
     /// How long sending takes at the budget, in seconds.
-    pub seconds: u64,
+    pub estimated_seconds: u64,
     /// The send budget: messages per second, at most.
     pub budget: u32,
 }
@@ -69,7 +69,7 @@ pub struct PreviewCounts {
     /// Rows in the file.
     pub total: u64,
     /// Rows that cannot be used.
-    pub rejected: u64,
+    pub rejected_at_import: u64,
     /// Rows whose number came before, in whatever spelling.
     pub duplicates: u64,
     /// Rows whose number is on the campaign's exclude list or on the suppression list.
@@ -137,7 +137,7 @@ impl PreviewView {
                 .map(|row| SampleView::new(campaign, row))
                 .collect(),
             warnings,
-            seconds: preview.counts.enqueued.div_ceil(u64::from(budget.max(1))),
+            estimated_seconds: preview.counts.enqueued.div_ceil(u64::from(budget.max(1))),
             budget,
             file: FormatView {
                 name: name.unwrap_or_default(),
@@ -165,7 +165,7 @@ impl PreviewCounts {
         let counts = &preview.counts;
         Self {
             total: counts.rows,
-            rejected: counts.rejected,
+            rejected_at_import: counts.rejected,
             duplicates: counts.duplicates,
             suppressed: counts.suppressed,
             recipients: counts.enqueued,
@@ -191,7 +191,7 @@ impl SampleView {
         Self {
             row: row.row,
             to: row.to.to_string(),
-            message: campaign.messages().0.fill(&row.values),
+            message: campaign.fill_message(MessageChoice::Message, &row.values),
         }
     }
 }

@@ -51,7 +51,7 @@ pub struct RowList {
     pub next: Option<RowNumber>,
 }
 
-/// A row with at least one attempt. Rows without one are not in the ledger.
+/// A row that was attempted or skipped. The ledger has no others.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RowView {
     /// Its number in the file, from 1; the header is not counted.
@@ -61,18 +61,18 @@ pub struct RowView {
     pub state: &'static str,
     /// The number of the latest attempt, from 1; 0 if there was none.
     pub attempt: u32,
-    /// When that attempt began.
+    /// When that attempt began; for a row that was skipped without one, when it was skipped.
     #[schema(format = DateTime)]
-    pub since: String,
+    pub attempted_at: String,
     /// When the next attempt may begin, in state `retry`.
     #[schema(format = DateTime)]
     pub not_before: Option<String>,
     /// The message id that WhatsApp assigned.
     pub wamid: Option<String>,
     /// The error code of the Graph API.
-    pub code: Option<i64>,
-    /// Why the row is in this state.
-    pub why: Option<String>,
+    pub error_code: Option<i64>,
+    /// The error as a sentence: why the row is in this state.
+    pub error: Option<String>,
     /// Whether an earlier attempt may have been sent.
     pub was_unconfirmed: bool,
 }
@@ -160,10 +160,10 @@ fn row_view(row: LedgerRow) -> Option<RowView> {
         row: row.row_number()?,
         state: row.state.name(),
         attempt: row.attempt,
-        since: format_time(row.claimed_at),
+        attempted_at: format_time(row.claimed_at),
         not_before: row.not_before.map(format_time),
-        code: error.and_then(|error| error.code),
-        why: error.map(describe),
+        error_code: error.and_then(|error| error.code),
+        error: error.map(describe),
         was_unconfirmed: row.was_unconfirmed,
         wamid: row.wamid,
     })

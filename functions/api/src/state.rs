@@ -55,13 +55,13 @@ pub struct Api {
     /// Meta's management API: templates and limits.
     pub account: AccountClient,
     /// The send budget.
-    pub messages_per_second: u32,
+    pub tps_budget: u32,
 }
 
 impl Api {
     /// Reads the environment. The error names the variable that is missing or wrong.
     pub async fn from_env() -> Result<Self, Error> {
-        let messages_per_second = env::send_rate()?.budget();
+        let tps_budget = env::send_rate()?.budget();
         let retention_days = env::parsed("RETENTION_DAYS")?;
         let table = env::required("CAMPAIGNS_TABLE")?;
         let config = aws::load_config().await;
@@ -102,7 +102,7 @@ impl Api {
             import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
             secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),
             account: account_client()?,
-            messages_per_second,
+            tps_budget,
         })
     }
 }

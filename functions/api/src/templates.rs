@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use campaign::delivery::outcome::Millis;
 use campaign::import::preview::DailyLimit;
 use campaign::lifecycle::campaign::TemplateFacts;
 use campaign::message::Message;
+use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whatsapp::account::AccountError;
@@ -38,7 +38,7 @@ pub struct AccountFacts {
     pub asked_at: Millis,
     /// Every template, approved or not.
     pub templates: Vec<Template>,
-    /// How many people may be messaged in 24 hours outside of service windows.
+    /// How many recipients may be messaged in 24 hours outside of service windows.
     pub daily_limit: DailyLimit,
 }
 
@@ -47,7 +47,7 @@ pub struct AccountFacts {
 pub struct TemplateList {
     /// By name and language.
     pub templates: Vec<TemplateView>,
-    /// How many people the account may start to message in 24 hours; null for no limit, or if Meta does not say.
+    /// How many recipients the account may start to message in 24 hours; null for no limit, or if Meta does not say.
     pub daily_limit: Option<u64>,
     /// Whether Meta says how many; if so, null means that there is no limit.
     pub daily_limit_known: bool,
@@ -90,7 +90,7 @@ pub async fn list_templates(State(api): State<Arc<Api>>) -> Result<Json<Template
     Ok(Json(TemplateList {
         templates,
         daily_limit: match facts.daily_limit {
-            DailyLimit::People(limit) => Some(limit),
+            DailyLimit::Recipients(limit) => Some(limit),
             DailyLimit::Unlimited | DailyLimit::Unknown => None,
         },
         daily_limit_known: facts.daily_limit != DailyLimit::Unknown,

@@ -1,6 +1,6 @@
 //! Times in requests and responses: RFC 3339.
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use jiff::Timestamp;
 
 use crate::problem::Problem;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{
     AfterCanary, Campaign, CampaignFile, CampaignState, Canary, Cooldown, FileStage, OnUnconfirmed,
     Policy,
 };
 use campaign::lifecycle::progress::Progress;
+use campaign::time::Millis;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -107,7 +107,7 @@ pub struct FileView {
     /// Its rows.
     pub rows: u64,
     /// The rows that cannot be used.
-    pub rejected: u64,
+    pub rejected_at_import: u64,
 }
 
 /// The state of a campaign.
@@ -312,7 +312,7 @@ impl From<CampaignFile> for FileView {
             stage: file.stage,
             problem: file.problem,
             rows: file.counts.rows,
-            rejected: file.counts.rejected,
+            rejected_at_import: file.counts.rejected,
         }
     }
 }

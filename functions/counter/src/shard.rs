@@ -1,8 +1,8 @@
 //! What changes of rows do to a campaign's counters of one shard.
 
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::CircuitBreaker;
+use campaign::time::Millis;
 use cloud::counters::ShardCounters;
 use lambda_runtime::Error;
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use aws_lambda_events::dynamodb::EventRecord;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::RowFacts;
+use campaign::time::Millis;
 use cloud::ledger::LedgerRow;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsMessage;
+use campaign::delivery::backoff::exponential_delay;
 use cloud::metrics::Metrics;
 use cloud::outbound::{DeliveryQueue, WebhookDelivery};
 use cloud::secrets::Secrets;
@@ -117,9 +118,9 @@ fn receive_count(message: &SqsMessage) -> u32 {
 }
 
 fn retry_delay(attempt: u32) -> Duration {
-    let factor = 3u64.saturating_pow(attempt.saturating_sub(1));
-    let seconds = FIRST_RETRY_DELAY_SECONDS.saturating_mul(factor);
-    Duration::from_secs(seconds.min(MAX_RETRY_DELAY_SECONDS))
+    let first = Duration::from_secs(FIRST_RETRY_DELAY_SECONDS);
+    let max = Duration::from_secs(MAX_RETRY_DELAY_SECONDS);
+    exponential_delay(first, 3, max, attempt)
 }
 
 #[cfg(test)]

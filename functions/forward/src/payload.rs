@@ -1,6 +1,6 @@
 //! The JSON that is sent, the same on the bus and to the endpoint.
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -1,7 +1,7 @@
 //! From the stream of the callbacks table to the bus and the queue of deliveries.
 
 use aws_lambda_events::dynamodb::EventRecord;
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use cloud::metrics::Metrics;
 use cloud::outbound::{OutboundEvent, WebhookDelivery};
 use lambda_runtime::Error;

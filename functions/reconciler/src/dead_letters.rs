@@ -59,7 +59,7 @@ impl Reconciler {
             let rows = batch.rows.len();
             let reason = format!(
                 "A batch of {rows} rows failed {deliveries} × 5 times. \
-                 Find the cause in the sender's log and remove it, then resume: every open row is sent again."
+                 Find the cause in the sender's log and remove it, then resume: every row without a final state is sent again."
             );
             self.campaigns.pause(&batch.campaign, &reason).await?;
         }

@@ -2,10 +2,11 @@
 //! twice what the ledger costs now; reading a million rows costs two cents, and happens only while a campaign is idle.
 
 use campaign::delivery::ledger::{SENDER_DIED, State, Transition, repair_transition};
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::{Disposition, disposition};
 use campaign::id::{RowNumber, partition_of};
 use campaign::lifecycle::campaign::Campaign;
+use campaign::time::Millis;
 use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -70,7 +71,7 @@ impl Reconciler {
         Ok(stats)
     }
 
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, row = %row.row, number = row.attempt))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, row = %row.row, attempt = row.attempt))]
     async fn repair_row(
         &self,
         campaign: &Campaign,

@@ -11,7 +11,7 @@
 //! | canary rows that succeeded, or failed | releases the other rows, or pauses the campaign |
 //! | jobs that wait in the table, for a lease that is free or a campaign that is over | puts them into their queues |
 //! | dead letters | records them and puts them back into the queue; the third time it pauses their campaign |
-//! | a campaign without open rows | closes it |
+//! | a campaign without unsettled rows | closes it |
 //!
 //! Every step may be repeated without harm, and a run stops when its time is over. Campaigns are checked in random order,
 //! so the next run begins with others.
@@ -35,7 +35,7 @@ mod repair;
 mod run;
 mod waiting_jobs;
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
 use cloud::counters::CounterTable;

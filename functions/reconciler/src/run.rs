@@ -1,7 +1,7 @@
 //! The time and the results of a run.
 
-use campaign::delivery::outcome::Millis;
 use campaign::lifecycle::repair::Snapshot;
+use campaign::time::Millis;
 use cloud::metrics::Metrics;
 
 /// The time that is left for the step in progress when a run stops.

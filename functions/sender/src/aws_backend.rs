@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use campaign::delivery::backoff::exponential_delay;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::Sendability;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::BatchQueue;
 use cloud::ledger::Claim;
@@ -32,6 +34,10 @@ const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 /// batch is delivered again after this time. If it takes longer all the same, a second sender receives it, too, and finds
 /// its rows claimed or settled.
 pub(crate) const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// When a batch that failed is delivered again. Each further delay is three times as long, up to the maximum.
+const FIRST_REDELIVERY_DELAY: Duration = Duration::from_secs(5);
+const MAX_REDELIVERY_DELAY: Duration = Duration::from_secs(1_215);
 
 /// How long a transition without a send is tried. The row is claimed and was not sent: if that is not recorded while the
 /// claim lives, it looks as if it might have been. Nothing is sent meanwhile.
@@ -72,7 +78,7 @@ impl SendBackend for AwsBackend {
             return Ok(SendGate::Stopped);
         };
         Ok(match campaign.sendability(cloud::now()) {
-            Sendability::Now => SendGate::Open(campaign, secret?.access_token.clone()),
+            Sendability::Now => SendGate::Allowed(campaign, secret?.access_token.clone()),
             Sendability::NotBefore(until) => SendGate::CoolingDown(until),
             Sendability::Expired => SendGate::Expired,
             Sendability::Stopped => SendGate::Stopped,
@@ -114,13 +120,13 @@ impl SendBackend for AwsBackend {
         &self,
         campaign: &CampaignId,
         row: &Row,
-        number: u32,
+        attempt: u32,
         transition: Transition,
         error: &ErrorInfo,
     ) -> Result<(), Error> {
         let ledger = &self.clients.ledger;
         persist(self.now() + TRANSITION_RETRY_MS, || {
-            ledger.record_outcome(campaign, row.row, number, transition, error)
+            ledger.record_outcome(campaign, row.row, attempt, transition, error)
         })
         .await
         .map(drop)
@@ -180,9 +186,10 @@ impl SendBackend for AwsBackend {
     }
 
     async fn delay_redelivery(&self, handle: &MessageHandle) -> Result<(), Error> {
-        let seconds = 5 * 3u64.pow(handle.receive_count.clamp(1, 6) - 1);
+        let (first, max) = (FIRST_REDELIVERY_DELAY, MAX_REDELIVERY_DELAY);
+        let delay = exponential_delay(first, 3, max, handle.receive_count);
         self.queue_of(handle.priority)
-            .set_visibility_timeout(&handle.receipt, Duration::from_secs(seconds))
+            .set_visibility_timeout(&handle.receipt, delay)
             .await
     }
 

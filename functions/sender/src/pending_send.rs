@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::{
-    Acceptance, ErrorClass, ErrorInfo, Millis, NextAction, Outcome, PauseScope, RetryContext,
+    Acceptance, ErrorClass, ErrorInfo, NextAction, Outcome, PauseScope, RetryContext,
     ThrottleScope, next_action,
 };
 use campaign::id::{CampaignId, CorrelationId};
-use campaign::lifecycle::campaign::{Cooldown, MessageChoice};
+use campaign::lifecycle::campaign::Cooldown;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::campaign_cache::CampaignCache;
 use cloud::contacts::Contacts;
@@ -40,7 +41,7 @@ pub(crate) struct SendClients {
 impl SendClients {
     /// Sends the message and records the outcome. If the record fails to the end, the row stays claimed: it is visible
     /// there, and it is not sent again unless the operator chose that for unconfirmed rows.
-    #[instrument(skip_all, fields(campaign.id = %pending.campaign.id, row = pending.row.row, number = pending.number))]
+    #[instrument(skip_all, fields(campaign.id = %pending.campaign.id, row = pending.row.row, attempt = pending.attempt))]
     pub(crate) async fn send(
         &self,
         pending: PendingSend,
@@ -68,14 +69,10 @@ impl SendClients {
         let correlation_id = CorrelationId {
             campaign: pending.campaign.id.clone(),
             row: pending.row.row,
-            attempt: pending.number,
+            attempt: pending.attempt,
         };
-        let (message, fallback) = pending.campaign.messages();
-        let message = match (pending.message_choice, fallback) {
-            (MessageChoice::Fallback, Some(fallback)) => fallback,
-            _ => message,
-        };
-        let filled = message.fill(&pending.row.values);
+        let (choice, values) = (pending.message_choice, &pending.row.values);
+        let filled = pending.campaign.fill_message(choice, values);
         let request = message::build_request(filled, pending.row.to, &correlation_id);
         let departure = departure.clone();
         let on_departure = Arc::new(move || departure.send(Departure::OnTheWire));
@@ -132,7 +129,7 @@ impl SendClients {
         let (id, row) = (&pending.campaign.id, pending.row.row);
         persist(pending.record_until, || {
             self.ledger
-                .record_acceptance(id, row, pending.number, &acceptance)
+                .record_acceptance(id, row, pending.attempt, &acceptance)
         })
         .await?;
         self.link_user_id(pending, acceptance.user_id).await;
@@ -213,7 +210,7 @@ impl SendClients {
             self.start_cooldown(&pending, not_before, error, scope),
             persist(pending.record_until, || {
                 self.ledger
-                    .schedule_retry(id, row, pending.number, not_before, error)
+                    .schedule_retry(id, row, pending.attempt, not_before, error)
             })
         );
         if let Err(error) = cooling_down {
@@ -260,7 +257,7 @@ impl SendClients {
         let (id, row) = (&pending.campaign.id, pending.row.row);
         persist(pending.record_until, || {
             self.ledger
-                .record_outcome(id, row, pending.number, transition, error)
+                .record_outcome(id, row, pending.attempt, transition, error)
         })
         .await
         .map(drop)
@@ -290,13 +287,10 @@ fn result_of(outcome: SendOutcome) -> SendResult {
 }
 
 fn retry_context(pending: &PendingSend) -> RetryContext {
-    let message = match (pending.message_choice, &pending.campaign.fallback) {
-        (MessageChoice::Fallback, Some(fallback)) => fallback,
-        _ => &pending.campaign.message,
-    };
+    let message = pending.campaign.chosen_message(pending.message_choice);
     RetryContext {
         has_acceptance: pending.campaign.has_acceptance,
         jitter: rand::random(),
-        ..message::retry_context(message, pending.number, cloud::now())
+        ..message::retry_context(message, pending.attempt, cloud::now())
     }
 }

@@ -1,7 +1,7 @@
 //! Writes that must not be given up while there is time: outcomes of sends.
 
-use campaign::delivery::outcome::Millis;
 use campaign::delivery::recording::delay_before_retry;
+use campaign::time::Millis;
 use cloud::Error;
 use tracing::warn;
 

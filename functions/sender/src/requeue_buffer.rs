@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, MAX_BATCH_ROWS, Row};
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::MAX_DELAY;
 

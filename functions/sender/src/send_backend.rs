@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, MessageChoice};
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::ledger::Claim;
 use secrecy::SecretString;
@@ -23,7 +24,7 @@ use crate::send_stats::{SendOutcome, SendStats};
 #[derive(Clone, Debug)]
 pub enum SendGate {
     /// It may, with this token. The token is fetched before the tick, so the request leaves on the tick.
-    Open(Arc<Campaign>, SecretString),
+    Allowed(Arc<Campaign>, SecretString),
     /// Not before this time.
     CoolingDown(Millis),
     /// The campaign's time has run out.
@@ -37,7 +38,7 @@ pub enum SendGate {
 /// A recipient may be messaged.
 #[derive(Clone, Debug, Default)]
 pub struct SendPermission {
-    /// Whether the customer service window is open, so that free-form messages may be sent too.
+    /// Whether the recipient is in the customer service window, so that free-form messages may be sent, too.
     pub in_service_window: bool,
     /// The recipient's business-scoped id, if known.
     pub user_id: Option<String>,
@@ -51,7 +52,7 @@ pub struct PendingSend {
     /// The row.
     pub row: Row,
     /// The number of the attempt, from 1.
-    pub number: u32,
+    pub attempt: u32,
     /// Which of the campaign's messages is sent.
     pub message_choice: MessageChoice,
     /// The recipient's business-scoped id, if known.
@@ -179,12 +180,12 @@ pub trait SendBackend: Send + Sync + 'static {
         &self,
         campaign: &CampaignId,
         row: &Row,
-        number: u32,
+        attempt: u32,
         transition: Transition,
         error: &ErrorInfo,
     ) -> impl Future<Output = Result<(), Error>>;
 
-    /// Records that a row is not sent. Returns whether the row was open until now.
+    /// Records that a row is not sent. Returns whether the row was unsettled until now.
     fn skip_row(
         &self,
         campaign: &CampaignId,

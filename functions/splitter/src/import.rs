@@ -1,7 +1,7 @@
 //! What to do about a campaign's files: requeue if the job says so, then validate and enqueue the next file.
 
-use campaign::delivery::outcome::Millis;
 use campaign::lifecycle::campaign::{Campaign, CampaignState, Canary, FileStage};
+use campaign::time::Millis;
 use cloud::files::Upload;
 use cloud::import_queue::{ImportJob, Position};
 use cloud::imports::RowSet;

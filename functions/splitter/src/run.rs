@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use campaign::delivery::outcome::Millis;
 use campaign::import::header::FileProblem;
 use campaign::lifecycle::campaign::Campaign;
+use campaign::time::Millis;
 use lambda_runtime::Error;
 use recipients::ReadError;
 

@@ -1,7 +1,7 @@
 //! Notifications about templates, the phone number and the account: stored for the operator, and campaigns pause.
 
-use campaign::delivery::outcome::Millis;
 use campaign::lifecycle::campaign::Campaign;
+use campaign::time::Millis;
 use cloud::account_events::StoredAccountEvent;
 use tracing::{instrument, warn};
 use whatsapp::account_notification::{AccountNotification, PauseTarget};

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use campaign::contacts::contact::{ConsentEvent, ConsentSource};
 use campaign::delivery::outcome::{
-    ErrorClass, ErrorInfo, GiveUpRule, Millis, NextAction, Outcome, Refusal, next_action,
+    ErrorClass, ErrorInfo, GiveUpRule, NextAction, Outcome, Refusal, next_action,
 };
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
+use campaign::time::Millis;
 use tracing::{error, instrument};
 use whatsapp::error_code::{
     ErrorOrigin, TEMPLATE_PAUSED_CODE, classify_error, explain_dropped, explain_pause,
@@ -34,7 +35,7 @@ impl Webhook {
     #[instrument(skip_all, fields(
         campaign.id = %row.correlation_id.campaign,
         row = row.correlation_id.row,
-        number = row.correlation_id.attempt,
+        attempt = row.correlation_id.attempt,
         code = error.code,
     ))]
     pub(crate) async fn on_failure(

@@ -5,9 +5,9 @@ use campaign::contacts::contact::{
     ConsentEvent, ConsentSource, Contact, OPT_OUT_EFFECTIVE_AFTER_MS,
 };
 use campaign::contacts::settings::Settings;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CorrelationId;
 use campaign::import::phone::{self, Phone};
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::contacts::ContactKey;
 use cloud::inbox::InboundMessage;

@@ -25,7 +25,7 @@ mod updates;
 
 use std::sync::Arc;
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use cloud::account_events::AccountEvents;
 use cloud::batch_queue::BatchQueue;
 use cloud::callbacks::Callbacks;

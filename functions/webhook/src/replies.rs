@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
-use campaign::delivery::outcome::Millis;
 use campaign::id::{CampaignId, InvalidCampaignId};
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::message::Message;
+use campaign::time::Millis;
 use cloud::Error;
 use sha2::{Digest, Sha256};
 use tracing::instrument;

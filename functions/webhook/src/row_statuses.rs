@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use campaign::delivery::outcome::Millis;
 use campaign::id::CorrelationId;
+use campaign::time::Millis;
 use cloud::ledger::StatusUpdate;
 use whatsapp::callback::{Event, Update};
 use whatsapp::contact::ContactIds;

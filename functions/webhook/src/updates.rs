@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::callbacks::RawCallback;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -78,7 +78,7 @@ impl Webhook {
     #[instrument(skip_all, fields(
         campaign.id = %row.correlation_id.campaign,
         row = row.correlation_id.row,
-        number = row.correlation_id.attempt,
+        attempt = row.correlation_id.attempt,
     ))]
     async fn apply_statuses(&self, row: RowStatusUpdate) -> Result<(), Error> {
         let RowStatusUpdate {

@@ -176,7 +176,7 @@ impl Clients {
             import_queue: self.import_queue(),
             secrets: self.secrets(),
             account,
-            messages_per_second: self.rate.budget(),
+            tps_budget: self.rate.budget(),
         });
         Rc::new(move |event, _| {
             let router = router.clone();

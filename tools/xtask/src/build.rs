@@ -34,7 +34,7 @@ pub(crate) fn build_programs() -> Result<()> {
     // A test among the targets turns on the tests' features: a later test run then has nothing to build anew.
     let targets = ["--bins", "--test", "ceiling"];
     build(
-        "build the functions and the simulator",
+        "build the Lambda functions and the WhatsApp simulator",
         &targets,
         "normal,build",
     )
@@ -44,7 +44,7 @@ pub(crate) fn build_programs() -> Result<()> {
 pub(crate) fn build_tests() -> Result<()> {
     let targets = ["--bins", "--tests"];
     build(
-        "build the programs and the tests",
+        "build the Lambda functions, the WhatsApp simulator and the tests",
         &targets,
         "normal,build,dev",
     )

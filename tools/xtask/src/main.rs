@@ -12,6 +12,7 @@
 
 mod bench;
 mod broadcast;
+mod budget_change;
 mod build;
 mod chaos;
 mod client;

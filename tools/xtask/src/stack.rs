@@ -1,4 +1,4 @@
-//! The deployed whole: the template, deployed by the SAM CLI as it would be on AWS.
+//! The deployed stack: the template, deployed by the SAM CLI as it would be on AWS.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -80,6 +80,8 @@ pub(crate) struct Stack {
     pub(crate) outputs: BTreeMap<String, String>,
     pub(crate) simulator: Simulator,
     pub(crate) emulator: Emulator,
+    template: PathBuf,
+    logs: PathBuf,
 }
 
 impl Stack {
@@ -112,9 +114,24 @@ impl Stack {
             outputs,
             simulator,
             emulator,
+            template,
+            logs,
         };
         stack.configure(options.tps)?;
         Ok(stack)
+    }
+
+    /// Deploys the stack again with other parameters, while it runs.
+    pub(crate) fn redeploy(&self, options: &StackOptions<'_>) -> Result<()> {
+        let Self {
+            template,
+            emulator,
+            simulator,
+            logs,
+            ..
+        } = self;
+        deploy(template, emulator, simulator, options, logs)?;
+        self.repair_concurrency()
     }
 
     /// An output of the template.

@@ -1,4 +1,4 @@
-//! Every test: units and properties, real services, the deployed whole, the release.
+//! Every test: units and properties, real services, the deployed stack, the release.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -53,7 +53,7 @@ enum Part {
     Services,
     /// The API against its own OpenAPI description
     Api,
-    /// The deployed whole
+    /// The deployed stack
     Deployed,
     /// What `sam build` makes for AWS: built, deployed and sent through; only when asked for
     Release,
@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     report(outcomes, started)
 }
 
-/// What computes and what waits runs at the same time; the deployed whole, whose pace is measured, runs alone.
+/// What computes and what waits runs at the same time; the deployed stack, whose pace is measured, runs alone.
 fn run_all() -> Result<Vec<Outcome>> {
     let mut outcomes = thread::scope(|scope| {
         // Tools are installed and the emulators start while Rust compiles.

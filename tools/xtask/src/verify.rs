@@ -1,10 +1,15 @@
 //! Checks of Crier's guarantees that take longer than tests: a million sends below the ceiling, every state of the
-//! protocol, and broadcasts on a deployed stack: over slow and dying connections, in chaos, and with throttled tables.
+//! protocol, and broadcasts on a deployed stack: over slow and dying connections, with a new budget, in chaos, and with
+//! throttled tables.
+
+use std::process::Command;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
+use crate::budget_change;
 use crate::chaos;
+use crate::paths::dev;
 use crate::process::{cargo, catch_interrupts, run_shown};
 use crate::wire;
 
@@ -24,6 +29,8 @@ enum Part {
     Ledger,
     /// Broadcasts over TLS, with connections that take time and die
     Wire,
+    /// Broadcasts while another budget is deployed
+    BudgetChange,
     /// Broadcasts while senders are killed and responses are lost
     Chaos,
     /// A broadcast while DynamoDB refuses writes
@@ -42,25 +49,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         )?;
     }
     if wanted(Part::Ceiling) {
-        let mut ceiling = cargo();
-        ceiling
-            .envs([
-                ("CARGO_PROFILE_RELEASE_LTO", "off"),
-                ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
-            ])
-            .args([
-                "test",
-                "--release",
-                "--package",
-                "sender",
-                "--test",
-                "ceiling",
-            ])
-            .args(IGNORED);
-        run_shown(&mut ceiling)?;
+        run_shown(ceiling_test("million_sends").args(IGNORED))?;
     }
     if wanted(Part::Wire) {
+        // A minute of real time for each of six runs; the deployed stack needs more than a small machine has.
+        let authority = dev().join("wire-authority.pem");
+        let mut real_time = ceiling_test("sends_over_tls");
+        run_shown(real_time.env("SSL_CERT_FILE", authority).args(IGNORED))?;
         wire::run()?;
+    }
+    if wanted(Part::BudgetChange) {
+        budget_change::run()?;
     }
     if wanted(Part::Chaos) {
         chaos::run()?;
@@ -69,6 +68,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         chaos::run_throttled()?;
     }
     Ok(())
+}
+
+/// The ceiling's tests whose names begin with this, in a release build.
+fn ceiling_test(names: &str) -> Command {
+    let mut test = cargo();
+    test.envs([
+        ("CARGO_PROFILE_RELEASE_LTO", "off"),
+        ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ])
+    .args(["test", "--release", "--package", "sender"])
+    .args(["--test", "ceiling", names]);
+    test
 }
 
 const IGNORED: [&str; 5] = ["--", "--ignored", "--nocapture", "--test-threads", "1"];

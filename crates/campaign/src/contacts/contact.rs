@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::outcome::Millis;
 use crate::id::{CampaignId, RowNumber};
 use crate::import::phone::Phone;
+use crate::time::Millis;
 
 /// How long a recipient who wrote or called may be sent free-form messages (Meta, "Customer service windows").
 const SERVICE_WINDOW_MS: Millis = 24 * 3_600_000;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contacts::consent::{OptOutKeywords, normalize_keyword};
-use crate::delivery::outcome::Millis;
 use crate::message::Message;
+use crate::time::Millis;
 
 /// The keyword of a reply to all messages that no other reply matches.
 const CATCH_ALL: &str = "*";

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
-use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{OnUnconfirmed, Policy};
+use crate::time::Millis;
 
 /// The state of a row. A row that is not in the ledger yet is waiting.
 #[derive(

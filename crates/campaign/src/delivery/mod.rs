@@ -4,10 +4,12 @@
 //! - [`pacing`]: when a slot may send
 //! - [`rate_change`]: what senders do when the budget changes
 //! - [`outcome`]: what the sender knows after a send, and what it does next
+//! - [`backoff`]: how delays grow from failure to failure
 //! - [`recording`]: when a sender tries again to record it
 //! - [`ledger`]: the states of a row, and which transitions are allowed
 //! - [`requeue`]: which rows go into the queue again
 
+pub mod backoff;
 pub mod batch;
 pub mod ledger;
 pub mod outcome;

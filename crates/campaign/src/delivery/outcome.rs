@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds since the Unix epoch.
-pub type Millis = u64;
+use super::backoff::exponential_delay;
+use crate::time::Millis;
 
 /// What the sender knows after a send.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +113,8 @@ pub enum ThrottleScope {
     Campaign,
 }
 
-/// Exponential delays: `first_seconds`, `first_seconds × factor`, …, at most `max_seconds` each.
+/// Exponential delays: `first_seconds`, `first_seconds × factor`, …, at most `max_seconds` each. Jitter makes a delay
+/// longer, never shorter: Meta documents how long to wait at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// What waits.
@@ -306,12 +307,9 @@ fn give_up(rule: GiveUpRule, error: ErrorInfo, context: RetryContext) -> NextAct
 impl Backoff {
     /// The delay after the given attempt, from 1.
     pub fn delay_after(self, attempt: u32) -> Duration {
-        let growth = self.factor.saturating_pow(attempt.saturating_sub(1));
-        let seconds = self
-            .first_seconds
-            .saturating_mul(growth)
-            .min(self.max_seconds);
-        Duration::from_secs(u64::from(seconds))
+        let seconds = |seconds| Duration::from_secs(u64::from(seconds));
+        let (first, max) = (seconds(self.first_seconds), seconds(self.max_seconds));
+        exponential_delay(first, self.factor, max, attempt)
     }
 }
 

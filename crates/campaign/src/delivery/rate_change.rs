@@ -16,8 +16,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::outcome::Millis;
 use super::pacing::Rate;
+use crate::time::Millis;
 
 /// The greatest age of what a sender knows of the record when it sends, in milliseconds. It is that of the campaign's
 /// state, so that a pause and a new rate take effect within the same time.

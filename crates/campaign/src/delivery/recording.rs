@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
-use crate::delivery::outcome::Millis;
+use crate::delivery::backoff::exponential_delay;
+use crate::time::Millis;
 
 /// The delay after the first failure. The SDK has tried three times by then.
-const FIRST_DELAY_MS: Millis = 200;
+const FIRST_DELAY: Duration = Duration::from_millis(200);
 
 /// The longest delay.
-const MAX_DELAY_MS: Millis = 5_000;
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
 /// How long to wait before the next try, after `failures` tries that failed; `None` from `until` on, where the last try
 /// is. The delay doubles up to its maximum. `jitter`, a random number from 0 to 1, takes away up to half of it, so that
@@ -27,10 +28,9 @@ pub fn delay_before_retry(
     if time_left == 0 {
         return None;
     }
-    let growth = 2u64.saturating_pow(failures.saturating_sub(1));
-    let full = FIRST_DELAY_MS.saturating_mul(growth).min(MAX_DELAY_MS);
-    let delay = full as f64 * (1.0 - 0.5 * jitter.clamp(0.0, 1.0));
-    Some(Duration::from_millis((delay as Millis).min(time_left)))
+    let delay = exponential_delay(FIRST_DELAY, 2, MAX_DELAY, failures);
+    let with_jitter = delay.mul_f64(1.0 - 0.5 * jitter.clamp(0.0, 1.0));
+    Some(with_jitter.min(Duration::from_millis(time_left)))
 }
 
 #[cfg(test)]

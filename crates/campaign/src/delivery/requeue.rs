@@ -2,11 +2,11 @@
 //!
 //! Queue messages may be lost, so a campaign's rows are put into the queue again after a pause or a loss. A duplicate
 //! does no harm: only one sender can claim a row. Rows of a campaign that will not be sent are settled here, so that no
-//! row stays open.
+//! row stays unsettled.
 
 use crate::delivery::ledger::{RowStatus, State};
-use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{Campaign, CampaignState, Sendability};
+use crate::time::Millis;
 
 /// Retries that are due within this time go into the queue: SQS delays messages by 15 minutes at most.
 const DUE_SOON_MS: Millis = 10 * 60_000;
@@ -81,7 +81,7 @@ pub fn decide_requeue(
     disposition: Disposition,
     now: Millis,
 ) -> RequeueDecision {
-    if !row.is_none_or(is_open) {
+    if !row.is_none_or(is_unsettled) {
         return RequeueDecision::Leave;
     }
     match disposition {
@@ -97,7 +97,7 @@ pub fn decide_requeue(
     }
 }
 
-fn is_open(row: RowStatus) -> bool {
+fn is_unsettled(row: RowStatus) -> bool {
     matches!(row.state, State::Retry | State::Held)
 }
 
@@ -134,14 +134,14 @@ mod tests {
         }
 
         #[test]
-        fn cancelled_campaign_leaves_no_open_row(row in any_status(), due in prop::option::of(0u64..9), now in 0u64..9) {
+        fn cancelled_campaign_leaves_no_unsettled_row(row in any_status(), due in prop::option::of(0u64..9), now in 0u64..9) {
             let disposition = Disposition::Skip(SkipReason::Cancelled);
             let end = match decide_requeue(row, due, disposition, now) {
                 RequeueDecision::Skip(_) => apply(row, Transition::Skip, 0),
                 RequeueDecision::Abandon => apply(row, Transition::Abandon, 0),
                 RequeueDecision::Enqueue | RequeueDecision::Leave => row,
             };
-            prop_assert!(!end.is_none_or(is_open), "{row:?} {end:?}");
+            prop_assert!(!end.is_none_or(is_unsettled), "{row:?} {end:?}");
         }
     }
 }

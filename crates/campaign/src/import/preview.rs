@@ -57,12 +57,12 @@ pub struct Preview {
     pub in_service_window: u64,
 }
 
-/// How many people the account may message in 24 hours outside of service windows (Meta, "Messaging limits").
+/// How many recipients the account may message in 24 hours outside of service windows (Meta, "Messaging limits").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DailyLimit {
     /// This many.
-    People(u64),
+    Recipients(u64),
     /// As many as there are.
     Unlimited,
     /// Meta does not say.
@@ -178,7 +178,7 @@ impl PreviewBuilder {
     }
 }
 
-/// What the operator should know before the campaign starts. `elsewhere` is how many people other campaigns message in
+/// What the operator should know before the campaign starts. `elsewhere` is how many recipients other campaigns message in
 /// these 24 hours.
 pub fn collect_warnings(
     campaign: &Campaign,
@@ -188,7 +188,7 @@ pub fn collect_warnings(
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     warnings.extend(warn_of_us_marketing(campaign, preview));
-    // Without a message for people outside of their window, nobody counts.
+    // Without a message for recipients outside of their window, nobody counts.
     if campaign.message_choice(false) != MessageChoice::Nothing {
         warnings.extend(warn_of_daily_limit(preview, daily_limit, elsewhere));
     }
@@ -234,20 +234,20 @@ fn warn_of_daily_limit(
 ) -> Option<String> {
     let recipients = preview.counts.enqueued;
     let outside = recipients.saturating_sub(preview.in_service_window);
-    let people = match elsewhere {
+    let subject = match elsewhere {
         0 => format!("{outside} recipients outside of their service window are"),
         _ => format!(
             "{outside} recipients outside of their service window, and up to {elsewhere} of other campaigns, are"
         ),
     };
     match daily_limit {
-        DailyLimit::People(limit) if outside + elsewhere > limit => Some(format!(
-            "{people} more than the {limit} people your account may begin to message in 24 hours: WhatsApp will not deliver to the others. Send in parts, or have the limit raised."
+        DailyLimit::Recipients(limit) if outside + elsewhere > limit => Some(format!(
+            "{subject} more than the {limit} people your account may begin to message in 24 hours: WhatsApp will not deliver to the others. Send in parts, or have the limit raised."
         )),
         DailyLimit::Unknown if outside + elsewhere > LOWEST_DAILY_LIMIT => Some(format!(
-            "Meta does not say how many people your account may begin to message in 24 hours. {people} more than the {LOWEST_DAILY_LIMIT} of new accounts: check the limit in WhatsApp Manager."
+            "Meta does not say how many people your account may begin to message in 24 hours. {subject} more than the {LOWEST_DAILY_LIMIT} of new accounts: check the limit in WhatsApp Manager."
         )),
-        DailyLimit::People(_) | DailyLimit::Unlimited | DailyLimit::Unknown => None,
+        DailyLimit::Recipients(_) | DailyLimit::Unlimited | DailyLimit::Unknown => None,
     }
 }
 
@@ -350,7 +350,7 @@ mod tests {
         };
         preview.format.encoding = "UTF-8".into();
         assert_eq!(
-            collect_warnings(&campaign, &preview, DailyLimit::People(1000), 0),
+            collect_warnings(&campaign, &preview, DailyLimit::Recipients(1000), 0),
             Vec::<String>::new()
         );
         campaign.template = Some(TemplateFacts {
@@ -360,7 +360,7 @@ mod tests {
         preview.excluded_unreadable = 2;
         preview.repeated = vec!["name".into()];
         preview.counts.rejected = 201;
-        let warnings = collect_warnings(&campaign, &preview, DailyLimit::People(250), 0);
+        let warnings = collect_warnings(&campaign, &preview, DailyLimit::Recipients(250), 0);
         for (warning, words) in warnings.iter().zip([
             "12 recipients have US",
             "250 people",
@@ -386,7 +386,7 @@ mod tests {
             };
             warn_of_daily_limit(&preview, limit, elsewhere)
         };
-        let limit = DailyLimit::People(2000);
+        let limit = DailyLimit::Recipients(2000);
         assert_eq!(warning(2000, 0, limit, 0), None);
         assert_eq!(warning(2500, 500, limit, 0), None, "500 do not count");
         assert_eq!(warning(1500, 0, limit, 500), None);

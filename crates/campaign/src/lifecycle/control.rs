@@ -1,7 +1,7 @@
-//! The operator's commands to a campaign, and in which states each one is allowed.
+//! The operator's commands to a campaign, its start and further files, and in which states each one is allowed.
 
-use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage};
+use crate::time::Millis;
 
 /// A command of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +84,58 @@ fn resume(
     }
 }
 
+/// Decides what the start of a campaign does that was created with `manual_start`. A campaign that enqueues already enters
+/// that state again, since the job of the first start may have been lost.
+pub fn apply_start(campaign: &Campaign, now: Millis) -> Result<CommandEffect, String> {
+    use CampaignState::{
+        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
+        Validating,
+    };
+    match campaign.state {
+        Ready if !campaign.schedule.has_begun(now) => Ok(CommandEffect::Enter(Scheduled)),
+        Ready | Enqueuing => Ok(CommandEffect::Enter(Enqueuing)),
+        Scheduled | Canary | Sending => Ok(CommandEffect::AlreadyDone),
+        AwaitingUpload | Validating => Err(
+            "the file has not been read yet; POST /v1/campaigns/{id}/preview shows how far it is"
+                .to_owned(),
+        ),
+        Paused | Cancelled | Failed => {
+            let reason = campaign.reason.as_deref().unwrap_or_default();
+            Err(format!(
+                "the campaign is {}: {reason}",
+                campaign.state.name()
+            ))
+        }
+    }
+}
+
+/// The index of a file that is added: behind the last one, or in the place of one that was never uploaded.
+pub fn index_of_added_file(campaign: &Campaign) -> Result<usize, Conflict> {
+    use CampaignState::{
+        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
+        Validating,
+    };
+    match campaign.state {
+        AwaitingUpload | Failed | Ready | Paused | Sending => {}
+        Canary | Scheduled => {
+            return Err(
+                "the rows of the campaign's file wait to be sent; add another file once they are being sent",
+            );
+        }
+        Validating | Enqueuing => {
+            return Err("a file of this campaign is being read; try again when it has been read");
+        }
+        Cancelled => return Err("the campaign is cancelled; create a new one for this file"),
+    }
+    match campaign.next_file_index() {
+        Some(index) if campaign.files[index].stage == FileStage::Pending => Ok(index),
+        Some(_) => Err(
+            "the previous file has been read and waits for its start; POST /v1/campaigns/{id}/start first",
+        ),
+        None => Ok(campaign.files.len()),
+    }
+}
+
 /// Every row is requeued after a pause, so an unread file is validated first; before its schedule begins, the campaign
 /// waits.
 fn state_after_resume(campaign: &Campaign, now: Millis) -> CampaignState {
@@ -146,6 +198,43 @@ mod tests {
         for (command, expected) in effects {
             assert_eq!(effects_by_state(command).join(" "), expected, "{command:?}");
         }
+    }
+
+    #[test]
+    fn start_has_defined_effect_in_every_state() {
+        let effect = |&state| match apply_start(&sample(state), 0) {
+            Ok(CommandEffect::Enter(next)) => next.name(),
+            Ok(CommandEffect::AlreadyDone) => "=",
+            Err(_) => "!",
+        };
+        let effects: Vec<_> = CampaignState::VARIANTS.iter().map(effect).collect();
+        assert_eq!(effects.join(" "), "! ! enqueuing = enqueuing = = ! ! !");
+        let mut campaign = sample(CampaignState::Ready);
+        campaign.schedule.not_before = Some(10);
+        for (now, state) in [
+            (9, CampaignState::Scheduled),
+            (10, CampaignState::Enqueuing),
+        ] {
+            assert_eq!(apply_start(&campaign, now), Ok(CommandEffect::Enter(state)));
+        }
+    }
+
+    #[test]
+    fn added_file_follows_the_last_or_replaces_one_that_was_never_uploaded() {
+        let states = CampaignState::VARIANTS.iter();
+        let allowed: Vec<_> = states
+            .filter(|&&state| index_of_added_file(&sample(state)) == Ok(1))
+            .map(|state| state.name())
+            .collect();
+        assert_eq!(
+            allowed,
+            ["awaiting_upload", "ready", "sending", "paused", "failed"]
+        );
+        let mut campaign = sample(CampaignState::Sending);
+        campaign.files[0].stage = FileStage::Pending;
+        assert_eq!(index_of_added_file(&campaign), Ok(0));
+        campaign.files[0].stage = FileStage::Validated;
+        assert!(index_of_added_file(&campaign).is_err());
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::delivery::outcome::Millis;
 use crate::delivery::requeue::{Disposition, disposition};
 use crate::lifecycle::campaign::{Campaign, CampaignState, OnUnconfirmed};
 use crate::lifecycle::counters::Counters;
+use crate::time::Millis;
 
 /// A campaign's numbers. They are balanced where `rows = rejected_at_import + duplicates + suppressed + enqueued` and
 /// `enqueued = waiting + claimed + retry + held + accepted + rejected + unconfirmed + skipped`.
@@ -26,7 +26,7 @@ pub struct Progress {
     /// Enqueued rows without an attempt.
     pub waiting: i64,
     /// Rows that are not settled: they wait for a first or a further attempt, or for its outcome.
-    pub open: i64,
+    pub unsettled: i64,
     /// What the counter function counted in the ledger.
     pub counters: Counters,
     /// Whether both sums are correct.
@@ -55,32 +55,32 @@ pub fn compute_progress(
     ]
     .map(|count| count as i64);
     let waiting = enqueued - counters.in_ledger();
-    let open = enqueued - counters.settled() + open_unconfirmed(campaign, &counters, now);
+    let unsettled = enqueued - counters.settled() + unconfirmed_to_resend(campaign, &counters, now);
     let rate = counters.attempts_per_second(now);
     let is_sent = campaign.state == CampaignState::Sending && campaign.is_enqueued();
-    let has_end = campaign.state.may_send() && open > 0;
+    let has_end = campaign.state.may_send() && unsettled > 0;
     Progress {
-        finished: is_sent && open == 0,
+        finished: is_sent && unsettled == 0,
         rows,
         rejected_at_import,
         duplicates,
         suppressed,
         enqueued,
         waiting,
-        open,
+        unsettled,
         balanced: rows == rejected_at_import + duplicates + suppressed + enqueued && waiting >= 0,
         rate,
-        estimated_end: has_end.then(|| now + remaining_ms(open, rate, budget)),
+        estimated_end: has_end.then(|| now + remaining_ms(unsettled, rate, budget)),
         counters,
     }
 }
 
-/// The time over which Meta counts people (Meta, "Messaging limits").
+/// The time over which Meta counts recipients (Meta, "Messaging limits").
 const DAY_MS: Millis = 24 * 3_600_000;
 
-/// How many people a campaign messages within the 24 hours around `now`, at most: those it messaged, and those it is
-/// going to message. People inside a service window, and in several campaigns, are not told apart, so they count.
-pub fn people_in_a_day(campaign: &Campaign, progress: &Progress, now: Millis) -> u64 {
+/// How many recipients a campaign messages within the 24 hours around `now`, at most: those it messaged, and those it is
+/// going to message. Recipients inside a service window, and in several campaigns, are not told apart, so they count.
+pub fn recipients_in_a_day(campaign: &Campaign, progress: &Progress, now: Millis) -> u64 {
     let counters = &progress.counters;
     let is_recent = counters.last_attempt_at.is_some_and(|at| at + DAY_MS > now);
     let messaged = match is_recent {
@@ -88,7 +88,7 @@ pub fn people_in_a_day(campaign: &Campaign, progress: &Progress, now: Millis) ->
         false => 0,
     };
     let to_come = match disposition(campaign, now) {
-        Disposition::Send => progress.open,
+        Disposition::Send => progress.unsettled,
         Disposition::Skip(_) | Disposition::Wait => 0,
     };
     u64::try_from(messaged + to_come).unwrap_or_default()
@@ -96,7 +96,7 @@ pub fn people_in_a_day(campaign: &Campaign, progress: &Progress, now: Millis) ->
 
 /// Unconfirmed rows that are sent again after their timeout, unless a callback settles them before. There are none where
 /// the campaign will not send again: those rows stay unconfirmed.
-pub fn open_unconfirmed(campaign: &Campaign, counters: &Counters, now: Millis) -> i64 {
+pub fn unconfirmed_to_resend(campaign: &Campaign, counters: &Counters, now: Millis) -> i64 {
     match (campaign.policy.on_unconfirmed, disposition(campaign, now)) {
         (OnUnconfirmed::Leave, _) | (_, Disposition::Skip(_)) => 0,
         (OnUnconfirmed::Resend, Disposition::Send | Disposition::Wait) => {
@@ -106,9 +106,9 @@ pub fn open_unconfirmed(campaign: &Campaign, counters: &Counters, now: Millis) -
 }
 
 /// At the current rate, or at the budget's before the first sends.
-fn remaining_ms(open: i64, rate: f64, budget: u32) -> Millis {
+fn remaining_ms(unsettled: i64, rate: f64, budget: u32) -> Millis {
     let rate = if rate > 0.0 { rate } else { f64::from(budget) };
-    (open as f64 / rate * 1000.0) as Millis
+    (unsettled as f64 / rate * 1000.0) as Millis
 }
 
 #[cfg(test)]
@@ -133,9 +133,9 @@ mod tests {
             claimed: 1,
             ..Counters::default()
         };
-        let open = compute_progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
-        assert!(!open.finished && open.balanced);
-        assert_eq!(open.estimated_end, Some(25));
+        let progress = compute_progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
+        assert!(!progress.finished && progress.balanced);
+        assert_eq!(progress.estimated_end, Some(25));
         (counters.claimed, counters.unconfirmed) = (0, 1);
         let finished = compute_progress(&campaign(CampaignState::Sending), counters.clone(), 40, 0);
         assert!(finished.finished && finished.balanced && finished.estimated_end.is_none());
@@ -143,9 +143,9 @@ mod tests {
         assert!(!paused.finished);
         let mut resending = campaign(CampaignState::Sending);
         resending.policy.on_unconfirmed = OnUnconfirmed::Resend;
-        let open = compute_progress(&resending, counters.clone(), 40, 0);
+        let progress = compute_progress(&resending, counters.clone(), 40, 0);
         assert!(
-            !open.finished && open.open == 1,
+            !progress.finished && progress.unsettled == 1,
             "an unconfirmed row is sent again"
         );
         counters.final_unconfirmed = 1;
@@ -153,10 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn people_of_a_day_are_those_who_were_and_will_be_messaged() {
+    fn recipients_of_a_day_are_those_who_were_and_will_be_messaged() {
         let now = 10 * DAY_MS;
         // 90 rows: 60 were messaged, 30 wait.
-        let people = |state, last_attempt_at| {
+        let recipients = |state, last_attempt_at| {
             let campaign = campaign(state);
             let counters = Counters {
                 accepted: 55,
@@ -165,13 +165,13 @@ mod tests {
                 ..Counters::default()
             };
             let progress = compute_progress(&campaign, counters, 40, now);
-            people_in_a_day(&campaign, &progress, now)
+            recipients_in_a_day(&campaign, &progress, now)
         };
         let an_hour_ago = Some(now - 3_600_000);
-        assert_eq!(people(CampaignState::Sending, an_hour_ago), 90);
-        assert_eq!(people(CampaignState::Paused, an_hour_ago), 60);
-        assert_eq!(people(CampaignState::Paused, Some(now - DAY_MS)), 0);
-        assert_eq!(people(CampaignState::Cancelled, an_hour_ago), 60);
+        assert_eq!(recipients(CampaignState::Sending, an_hour_ago), 90);
+        assert_eq!(recipients(CampaignState::Paused, an_hour_ago), 60);
+        assert_eq!(recipients(CampaignState::Paused, Some(now - DAY_MS)), 0);
+        assert_eq!(recipients(CampaignState::Cancelled, an_hour_ago), 60);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //!
 //! Every repair may be repeated without harm, so the reconciler may stop at any point.
 
-use crate::delivery::outcome::Millis;
 use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, Sendability};
-use crate::lifecycle::progress::{Progress, open_unconfirmed};
+use crate::lifecycle::progress::{Progress, unconfirmed_to_resend};
+use crate::time::Millis;
 
 /// After this long without any activity, a campaign with an empty queue has lost its messages.
 const IDLE_MS: Millis = 120_000;
@@ -30,7 +30,7 @@ pub enum RepairAction {
     Close,
     /// The splitter continues with the campaign's files.
     ResumeImport,
-    /// The splitter puts every open row into the queue again, or settles it.
+    /// The splitter puts every unsettled row into the queue again, or settles it.
     Requeue,
     /// The schedule ended while the campaign was not sending: its rows are settled.
     Expire,
@@ -58,7 +58,7 @@ impl Snapshot<'_> {
     /// read long ago.
     pub fn needs_ledger_scan(&self) -> bool {
         let counters = &self.progress.counters;
-        let unconfirmed = open_unconfirmed(self.campaign, counters, self.now);
+        let unconfirmed = unconfirmed_to_resend(self.campaign, counters, self.now);
         let has_candidates = counters.claimed > 0 || counters.retry > 0 || unconfirmed > 0;
         let last_scan = self
             .campaign
@@ -142,7 +142,7 @@ impl Snapshot<'_> {
     }
 
     /// Requeues a campaign in which nothing happens, where rows should be in the queue: `missing` rows that are not in
-    /// the ledger, held rows, overdue retries, and after the schedule's end every open row.
+    /// the ledger, held rows, overdue retries, and after the schedule's end every unsettled row.
     fn requeue_if_idle(&self, missing: i64, overdue: usize) -> Option<RepairAction> {
         let has_rows = missing > 0 || self.progress.counters.held > 0 || overdue > 0;
         let has_expired = self.campaign.sendability(self.now) == Sendability::Expired;

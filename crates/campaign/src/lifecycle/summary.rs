@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::ledger::State;
-use crate::delivery::outcome::{ErrorInfo, Millis};
+use crate::delivery::outcome::ErrorInfo;
 use crate::import::phone::Phone;
+use crate::time::Millis;
 
 /// The status of a recipient.
 #[derive(

@@ -1,11 +1,11 @@
 //! A campaign's files, and the lease under which one invocation at a time reads them.
 
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignFile, ImportOptions};
+use campaign::time::Millis;
 
-use super::{Campaigns, OPEN, state_value};
+use super::{Campaigns, OPEN_CAMPAIGN, state_value};
 use crate::Error;
 use crate::dynamodb::{Update, from_item, number, send_if, text, to_attribute, update_if};
 
@@ -90,11 +90,10 @@ impl Campaigns {
         let action = "add a file to the campaign";
         let update = self
             .update(&campaign.id)
-            .update_expression(format!("SET files[{index}] = :file, #open = :open"))
+            .update_expression(format!("SET files[{index}] = :file, reconcile_key = :open"))
             .condition_expression("size(files) = :files AND #state = :state")
             .expression_attribute_names("#state", "state")
-            .expression_attribute_names("#open", OPEN)
-            .expression_attribute_values(":open", text(OPEN))
+            .expression_attribute_values(":open", text(OPEN_CAMPAIGN))
             .expression_attribute_values(":file", to_attribute(action, file)?)
             .expression_attribute_values(":files", number(campaign.files.len() as u64))
             .expression_attribute_values(":state", state_value(campaign.state));

@@ -1,9 +1,9 @@
 //! Changes of a campaign's state, its cooldown and its canary.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use campaign::delivery::outcome::Millis;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{CampaignState, Canary, Cooldown};
+use campaign::time::Millis;
 
 use super::{Campaigns, state_value};
 use crate::Error;
@@ -35,11 +35,7 @@ impl Campaigns {
     /// this call paused it; if so, it is logged and counted, and the alarm on the metric notifies the
     /// operator.
     pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
-        let from = [
-            CampaignState::Enqueuing,
-            CampaignState::Canary,
-            CampaignState::Sending,
-        ];
+        let from = CampaignState::all_that_may_send();
         let paused = self
             .transition(id, CampaignState::Paused, &from, Some(reason))
             .await?;

@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use campaign::contacts::contact::{ConsentEvent, Contact};
-use campaign::delivery::outcome::Millis;
 use campaign::import::phone::Phone;
+use campaign::time::Millis;
 
 use super::{ContactKey, Contacts, NEVER_EXPIRES_SECONDS};
 use crate::Error;

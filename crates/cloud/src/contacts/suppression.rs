@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use campaign::contacts::contact::Contact;
-use campaign::delivery::outcome::Millis;
 use campaign::import::phone::CanonicalPhone;
+use campaign::time::Millis;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 

@@ -2,8 +2,8 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use campaign::delivery::ledger::{State, Transition};
-use campaign::delivery::outcome::Millis;
 use campaign::id::{CampaignId, RowNumber};
+use campaign::time::Millis;
 
 use super::Ledger;
 use super::row::{LedgerRow, PastAttempt};

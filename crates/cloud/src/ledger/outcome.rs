@@ -2,8 +2,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{Acceptance, ErrorInfo, Millis};
+use campaign::delivery::outcome::{Acceptance, ErrorInfo};
 use campaign::id::{CampaignId, RowNumber};
+use campaign::time::Millis;
 
 use super::Ledger;
 use super::transition::{with_acceptance_condition, with_attempt_condition};
@@ -12,7 +13,7 @@ use crate::dynamodb::{number, optional_text, send_if, text, to_attribute};
 
 impl Ledger {
     /// Records that the API accepted the message. That may come late, after others took the row for unconfirmed.
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, attempt))]
     pub async fn record_acceptance(
         &self,
         campaign: &CampaignId,
@@ -35,7 +36,7 @@ impl Ledger {
     }
 
     /// Records an attempt that ended otherwise: rejected, held, or unconfirmed, as `transition` says.
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt, ?transition))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, attempt, ?transition))]
     pub async fn record_outcome(
         &self,
         campaign: &CampaignId,
@@ -60,7 +61,7 @@ impl Ledger {
     }
 
     /// Records an attempt that sent nothing; the next one is due at `not_before`.
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, attempt))]
     pub async fn schedule_retry(
         &self,
         campaign: &CampaignId,

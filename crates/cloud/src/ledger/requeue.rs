@@ -2,9 +2,10 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::{CampaignId, RowNumber};
+use campaign::time::Millis;
 
 use super::Ledger;
 use super::transition::{with_attempt_condition, with_transition};
@@ -13,7 +14,7 @@ use crate::{Error, ttl};
 
 impl Ledger {
     /// Makes an unconfirmed row due at once: no callback came in time, and the operator chose to resend.
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, attempt))]
     pub async fn schedule_resend(
         &self,
         campaign: &CampaignId,
@@ -28,7 +29,7 @@ impl Ledger {
 
     /// Schedules another attempt at a row that was accepted and then not delivered; it is due at
     /// `not_before`.
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, attempt))]
     pub async fn requeue_undelivered(
         &self,
         campaign: &CampaignId,

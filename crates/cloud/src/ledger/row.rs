@@ -1,9 +1,10 @@
 //! A row of the ledger as it is stored.
 
 use campaign::delivery::ledger::{RowStatus, State};
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::id::{CampaignId, RowNumber};
 use campaign::lifecycle::counters::RowFacts;
+use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;

@@ -2,8 +2,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::id::{CampaignId, RowNumber};
+use campaign::time::Millis;
 
 use super::Ledger;
 use super::transition::with_acceptance_condition;
@@ -31,7 +32,7 @@ pub struct StatusUpdate {
 impl Ledger {
     /// Applies callbacks for an attempt. They prove that the API accepted it. Their order does not matter,
     /// and repeats change nothing.
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, number = attempt))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, attempt))]
     pub async fn apply_status(
         &self,
         campaign: &CampaignId,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use campaign::delivery::outcome::Millis;
+use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind, sqs};

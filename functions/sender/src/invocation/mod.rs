@@ -15,10 +15,10 @@ use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::CLAIM_LEASE_MS;
-use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Slot;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::MAX_DELAY;
 use tokio::sync::oneshot::Receiver;
@@ -38,7 +38,8 @@ use crate::send_stats::{SendStats, StatsRecorder};
 const REQUEUE_RESERVE_MS: Millis = 10_000;
 
 /// Time that an invocation needs after its last claim: whatever happens, it can record the outcome for as long as the claim
-/// lives. Normally the last response arrives within two seconds; then the invocation ends, and the next one begins.
+/// lives. Normally the last response arrives within two seconds; then the invocation ends, and the next one begins. The
+/// function's timeout must be longer (`tools/xtask/src/template/capacity.rs`).
 const SHUTDOWN_RESERVE_MS: Millis = CLAIM_LEASE_MS + REQUEUE_RESERVE_MS;
 
 /// An invocation receives a further batch only if so much time is left before [`SHUTDOWN_RESERVE_MS`] begins.
@@ -217,7 +218,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
             let max_age = CLAIM_GATE_MAX_AGE.min(self.slot.interval());
             match self.backend.check_gate(&campaign, max_age).await? {
                 // On the heap: the futures below are large, and each level would copy them to the stack.
-                SendGate::Open(campaign, _) => {
+                SendGate::Allowed(campaign, _) => {
                     Box::pin(self.try_row(&campaign, row, batch_ref)).await?;
                 }
                 SendGate::Expired => self.skip_row(&campaign, &row, SkipReason::Expired).await?,

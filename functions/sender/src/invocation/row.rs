@@ -48,7 +48,7 @@ const YIELDS_UNTIL_WRITTEN: usize = 4;
 #[derive(Debug)]
 struct ClaimedRow {
     row: Row,
-    number: u32,
+    attempt: u32,
     batch: BatchRef,
     message_choice: MessageChoice,
     user_id: Option<String>,
@@ -82,10 +82,10 @@ impl<B: SendBackend> Invocation<'_, B> {
         }
         let claimed_at = Instant::now();
         match self.claim_row(id, &row).await? {
-            Claim::Won(number) => {
+            Claim::Won(attempt) => {
                 let claimed = ClaimedRow {
                     row,
-                    number,
+                    attempt,
                     batch,
                     message_choice,
                     user_id: permission.user_id,
@@ -112,7 +112,7 @@ impl<B: SendBackend> Invocation<'_, B> {
     }
 
     /// Marks the row as unconfirmed if the lease of the other sender has expired; else tries it again after that.
-    #[instrument(skip_all, fields(campaign.id = %campaign, row = row.row, number = other.attempt))]
+    #[instrument(skip_all, fields(campaign.id = %campaign, row = row.row, attempt = other.attempt))]
     async fn check_other_claim(
         &mut self,
         campaign: &CampaignId,
@@ -140,14 +140,14 @@ impl<B: SendBackend> Invocation<'_, B> {
         reason: SkipReason,
     ) -> Result<(), Error> {
         let owner = &self.limits.owner;
-        let was_open = self.backend.skip_row(campaign, row, owner, reason).await?;
-        self.stats.current.skipped += usize::from(was_open);
+        let was_unsettled = self.backend.skip_row(campaign, row, owner, reason).await?;
+        self.stats.current.skipped += usize::from(was_unsettled);
         Ok(())
     }
 
     /// Sends on the next tick at which a connection is open. The tick counts from when the request has left: what happens
     /// before, above all on a busy machine, would otherwise bring two requests closer together than the rate allows.
-    #[instrument(skip_all, fields(campaign.id = %id, row = claimed.row.row, number = claimed.number))]
+    #[instrument(skip_all, fields(campaign.id = %id, row = claimed.row.row, attempt = claimed.attempt))]
     async fn send_on_tick(
         &mut self,
         id: &CampaignId,
@@ -170,7 +170,7 @@ impl<B: SendBackend> Invocation<'_, B> {
             let pending = PendingSend {
                 campaign,
                 row: claimed.row,
-                number: claimed.number,
+                attempt: claimed.attempt,
                 message_choice: claimed.message_choice,
                 user_id: claimed.user_id,
                 token,
@@ -226,7 +226,7 @@ impl<B: SendBackend> Invocation<'_, B> {
             if let SendGate::RateChanged = gate {
                 return Err(rate_changed());
             }
-            let SendGate::Open(campaign, token) = gate else {
+            let SendGate::Allowed(campaign, token) = gate else {
                 self.hold_row(id, claimed, "the campaign stopped before the send")
                     .await?;
                 return Ok(None);
@@ -264,9 +264,9 @@ impl<B: SendBackend> Invocation<'_, B> {
         reason: &str,
     ) -> Result<(), Error> {
         let error = ErrorInfo::transport(reason);
-        let (row, number) = (&claimed.row, claimed.number);
+        let (row, attempt) = (&claimed.row, claimed.attempt);
         self.backend
-            .record_transition(campaign, row, number, Transition::Hold, &error)
+            .record_transition(campaign, row, attempt, Transition::Hold, &error)
             .await
     }
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::outcome::{ErrorInfo, Millis};
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateRecord, Role};
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::ledger::Claim;
 use sender::send_backend::{
@@ -19,11 +20,13 @@ use sender::send_backend::{
 };
 use sender::send_stats::SendStats;
 use tokio::time::{Instant, sleep};
+use whatsapp::client::Client;
 use whatsapp::connection_pool::{
     ConnectionPool, ConnectionState, NotReady, Opened, PooledConnection,
 };
 
 use crate::virtual_aws::{Gate, VirtualAws};
+use crate::wire;
 
 /// A connection, and the requests after which the other end closes it.
 #[derive(Clone)]
@@ -41,10 +44,30 @@ impl VirtualConnection {
     }
 }
 
+/// How a process reaches the Cloud API.
+enum Internet {
+    Virtual(ConnectionPool<VirtualConnection>),
+    Real(Client),
+}
+
+/// What became of a message.
+pub(crate) enum Answer {
+    /// Nothing: no connection was ready.
+    NoConnection,
+    /// Certainly not sent.
+    NotSent,
+    Accepted,
+    Refused {
+        throttled: bool,
+    },
+    /// Perhaps sent.
+    Unconfirmed,
+}
+
 /// A process of the sender.
 pub(crate) struct VirtualProcess {
     pub(crate) aws: Arc<VirtualAws>,
-    connections: ConnectionPool<VirtualConnection>,
+    internet: Internet,
     pub(crate) rate: Rate,
     started: Millis,
     registered: Mutex<Option<RateRecord>>,
@@ -54,14 +77,13 @@ pub(crate) struct VirtualProcess {
 
 impl VirtualProcess {
     pub(crate) fn new(aws: &Arc<VirtualAws>, rate: Rate) -> Arc<Self> {
-        let internet = Arc::clone(aws);
-        let open = move || {
-            let aws = Arc::clone(&internet);
-            Box::pin(async move { aws.open_connection().await }) as _
+        let internet = match &aws.api_url {
+            Some(url) => Internet::Real(wire::new_client(url, rate)),
+            None => Internet::Virtual(virtual_connections(aws, rate)),
         };
         Arc::new(Self {
             aws: Arc::clone(aws),
-            connections: ConnectionPool::new(rate.per_slot, open),
+            internet,
             rate,
             started: aws.to_millis(aws.elapsed()),
             registered: Mutex::new(None),
@@ -89,15 +111,41 @@ impl VirtualProcess {
         is_current.then(|| self.aws.gate())
     }
 
-    /// An open connection. Those that turn out to be closed are thrown away, as the real client does.
-    fn take_connection(&self) -> Result<PooledConnection<VirtualConnection>, NotReady> {
-        loop {
-            let pooled = self.connections.take()?;
-            if pooled.may_open || pooled.connection.carries_request() {
-                return Ok(pooled);
-            }
-            pooled.discard(true);
+    /// Sends a message over a virtual connection.
+    async fn send_virtually(
+        &self,
+        connections: &ConnectionPool<VirtualConnection>,
+        pending: &PendingSend,
+        departure: &DepartureSignal,
+    ) -> Answer {
+        let aws = &self.aws;
+        let connection = match take_connection(connections) {
+            Ok(connection) => connection,
+            Err(NotReady::Failed(_)) => return Answer::NotSent,
+            Err(NotReady::Opening) => return Answer::NoConnection,
+        };
+        if connection.may_open {
+            sleep(aws.random_handshake()).await;
         }
+        if Instant::now() > pending.leave_by {
+            return Answer::NotSent;
+        }
+        aws.record_send(pending.row.row);
+        departure.send(Departure::OnTheWire);
+        sleep(aws.random_response_time()).await;
+        drop(connection);
+        match aws.happens(aws.scenario.error_share) {
+            true => Answer::Refused {
+                throttled: aws.happens(aws.scenario.throttle_share),
+            },
+            false => Answer::Accepted,
+        }
+    }
+
+    /// Records an outcome that is final.
+    fn settle(&self, pending: &PendingSend, transition: Transition) {
+        self.aws
+            .apply_transition(pending.row.row, transition, pending.attempt, 0);
     }
 
     /// Schedules another attempt of a row that was certainly not sent.
@@ -105,12 +153,33 @@ impl VirtualProcess {
         let delay = self.aws.random_duration(1000, 8000).as_millis() as Millis;
         let due = self.now() + delay;
         self.aws
-            .apply_transition(pending.row.row, Transition::Retry, pending.number, due);
+            .apply_transition(pending.row.row, Transition::Retry, pending.attempt, due);
         SendResult {
             pace_signal,
             retry: Some((due, pending.row)),
             outcome: None,
         }
+    }
+}
+
+fn virtual_connections(aws: &Arc<VirtualAws>, rate: Rate) -> ConnectionPool<VirtualConnection> {
+    let aws = Arc::clone(aws);
+    ConnectionPool::new(rate.per_slot, move || {
+        let aws = Arc::clone(&aws);
+        Box::pin(async move { aws.open_connection().await })
+    })
+}
+
+/// An open connection. Those that turn out to be closed are thrown away, as the real client does.
+fn take_connection(
+    connections: &ConnectionPool<VirtualConnection>,
+) -> Result<PooledConnection<VirtualConnection>, NotReady> {
+    loop {
+        let pooled = connections.take()?;
+        if pooled.may_open || pooled.connection.carries_request() {
+            return Ok(pooled);
+        }
+        pooled.discard(true);
     }
 }
 
@@ -161,7 +230,7 @@ impl SendBackend for VirtualProcess {
         };
         Ok(match gate {
             None => SendGate::RateChanged,
-            Some(Gate::Open) => SendGate::Open(Arc::clone(&self.aws.campaign), "".into()),
+            Some(Gate::Open) => SendGate::Allowed(Arc::clone(&self.aws.campaign), "".into()),
             Some(Gate::Paused) => SendGate::Stopped,
             Some(Gate::CoolingDown(until)) => SendGate::CoolingDown(self.aws.to_millis(until)),
         })
@@ -184,12 +253,12 @@ impl SendBackend for VirtualProcess {
         &self,
         _: &CampaignId,
         row: &Row,
-        number: u32,
+        attempt: u32,
         transition: Transition,
         _: &ErrorInfo,
     ) -> Result<(), Error> {
         self.aws.request(2, 12).await?;
-        self.aws.apply_transition(row.row, transition, number, 0);
+        self.aws.apply_transition(row.row, transition, attempt, 0);
         Ok(())
     }
 
@@ -204,11 +273,17 @@ impl SendBackend for VirtualProcess {
     }
 
     fn renew_connections(&self) {
-        self.connections.renew();
+        match &self.internet {
+            Internet::Virtual(connections) => connections.renew(),
+            Internet::Real(client) => client.renew_connections(),
+        }
     }
 
     async fn wait_for_connection(&self) -> ConnectionState {
-        self.connections.wait_until_ready().await
+        match &self.internet {
+            Internet::Virtual(connections) => connections.wait_until_ready().await,
+            Internet::Real(client) => client.wait_until_ready().await,
+        }
     }
 
     async fn send_message(
@@ -216,42 +291,35 @@ impl SendBackend for VirtualProcess {
         pending: PendingSend,
         departure: DepartureSignal,
     ) -> SendResult {
-        let aws = &self.aws;
-        let connection = match self.take_connection() {
-            Ok(connection) => connection,
-            Err(NotReady::Failed(_)) => return self.retry(pending, PaceSignal::None),
-            Err(NotReady::Opening) => {
+        let answer = match &self.internet {
+            Internet::Virtual(connections) => {
+                self.send_virtually(connections, &pending, &departure).await
+            }
+            Internet::Real(client) => wire::send(client, &self.aws, &pending, &departure).await,
+        };
+        let pace_signal = match answer {
+            Answer::NoConnection => {
                 departure.send(Departure::NoConnection(Box::new(pending)));
                 return SendResult::default();
             }
+            Answer::NotSent => return self.retry(pending, PaceSignal::None),
+            Answer::Accepted => PaceSignal::Accepted,
+            Answer::Refused { throttled: true } => PaceSignal::Throttled,
+            Answer::Refused { throttled: false } | Answer::Unconfirmed => PaceSignal::None,
         };
-        if connection.may_open {
-            sleep(aws.random_handshake()).await;
+        sleep(self.aws.random_duration(2, 12)).await;
+        match answer {
+            Answer::Refused { .. } => {
+                self.aws.record_refusal(pending.row.row);
+                return self.retry(pending, pace_signal);
+            }
+            Answer::Accepted => self.settle(&pending, Transition::Accept),
+            _ => self.settle(&pending, Transition::MarkUnconfirmed),
         }
-        if Instant::now() > pending.leave_by {
-            return self.retry(pending, PaceSignal::None);
+        SendResult {
+            pace_signal,
+            ..SendResult::default()
         }
-        let (row, number) = (pending.row.row, pending.number);
-        aws.record_send(row);
-        departure.send(Departure::OnTheWire);
-        sleep(aws.random_response_time()).await;
-        drop(connection);
-        let failed = aws.happens(aws.scenario.error_share);
-        sleep(aws.random_duration(2, 12)).await;
-        if !failed {
-            aws.apply_transition(row, Transition::Accept, number, 0);
-            return SendResult {
-                pace_signal: PaceSignal::Accepted,
-                ..SendResult::default()
-            };
-        }
-        aws.record_refusal(row);
-        let throttled = aws.happens(aws.scenario.throttle_share);
-        let pace_signal = match throttled {
-            true => PaceSignal::Throttled,
-            false => PaceSignal::None,
-        };
-        self.retry(pending, pace_signal)
     }
 
     async fn requeue(

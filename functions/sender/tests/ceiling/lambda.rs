@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::{Rate, Slot};
 use campaign::delivery::rate_change::Role;
+use campaign::time::Millis;
 use sender::invocation::{Invocation, InvocationLimits};
 use sender::send_backend::{Priority, ReceivedBatch, SendBackend};
 use tokio::task::LocalSet;

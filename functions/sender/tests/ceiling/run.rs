@@ -29,7 +29,7 @@ pub(crate) fn run(scenario: Scenario) -> Measurement {
         .build()
         .unwrap();
     let (sends, rate_changed_at) = runtime.block_on(async {
-        let aws = VirtualAws::new(scenario);
+        let aws = VirtualAws::new(scenario, None);
         lambda::run_until_all_settled(Arc::clone(&aws)).await;
         (aws.take_sends(), aws.rate_visible_at())
     });
@@ -56,11 +56,7 @@ pub(crate) fn run(scenario: Scenario) -> Measurement {
 fn measure(scenario: &Scenario, sends: &[Duration]) -> Measurement {
     let budget = scenario.rate.budget();
     let (first, last) = (sends[0], *sends.last().unwrap());
-    let use_since = |start: Duration| {
-        let count = sends.iter().filter(|at| **at >= start).count();
-        let span = last.checked_sub(start).filter(|span| !span.is_zero())?;
-        Some(count as f64 / (f64::from(budget) * span.as_secs_f64()))
-    };
+    let use_since = |start| share_of_budget(scenario.rate, sends, start);
     let measured = Measurement {
         sends: sends.len(),
         busiest_second: busiest_second(sends),
@@ -83,7 +79,15 @@ fn measure(scenario: &Scenario, sends: &[Duration]) -> Measurement {
     measured
 }
 
-fn busiest_second(sends: &[Duration]) -> usize {
+/// Share of the budget that is used from `start` to the last send; `None` if that is no time.
+pub(crate) fn share_of_budget(rate: Rate, sends: &[Duration], start: Duration) -> Option<f64> {
+    let count = sends.iter().filter(|at| **at >= start).count();
+    let span = sends.last()?.checked_sub(start)?;
+    let possible = f64::from(rate.budget()) * span.as_secs_f64();
+    (possible > 0.0).then(|| count as f64 / possible)
+}
+
+pub(crate) fn busiest_second(sends: &[Duration]) -> usize {
     let mut first = 0;
     let mut most = 0;
     for (last, at) in sends.iter().enumerate() {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Batcher, Row};
 use campaign::delivery::ledger::{RowStatus, State, Transition, apply};
-use campaign::delivery::outcome::Millis;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
 use campaign::id::CampaignId;
 use campaign::import::phone;
 use campaign::lifecycle::campaign::{Campaign, FileInfo};
 use campaign::message::Message;
+use campaign::time::Millis;
 use cloud::Error;
 use cloud::ledger::{Claim, OtherClaim};
 use rand::rngs::SmallRng;
@@ -35,6 +35,8 @@ pub(crate) struct VirtualAws {
     started: Instant,
     pub(crate) scenario: Scenario,
     pub(crate) campaign: Arc<Campaign>,
+    /// The URL of a Cloud API that is real, and runs in real time; without one, it is virtual, too.
+    pub(crate) api_url: Option<String>,
     state: Mutex<VirtualState>,
 }
 
@@ -93,7 +95,7 @@ impl LedgerEntry {
 
 impl VirtualAws {
     /// A campaign whose rows are all in the queue.
-    pub(crate) fn new(scenario: Scenario) -> Arc<Self> {
+    pub(crate) fn new(scenario: Scenario, api_url: Option<String>) -> Arc<Self> {
         let file = FileInfo {
             name: "a.csv".into(),
             size: 1,
@@ -118,6 +120,7 @@ impl VirtualAws {
             started: Instant::now(),
             scenario,
             campaign: Arc::new(Campaign::new(id, "Test".into(), message, file, 0)),
+            api_url,
             state: Mutex::new(state),
         };
         aws.enqueue_all_rows();
@@ -467,7 +470,7 @@ impl VirtualAws {
 fn row(number: u32) -> Row {
     Row {
         row: number,
-        to: phone::parse("+5511987654321", None).unwrap(),
+        to: phone::parse(&format!("+55119{}", 80_000_000 + number), None).unwrap(),
         values: Vec::new(),
     }
 }

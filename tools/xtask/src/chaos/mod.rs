@@ -1,4 +1,4 @@
-//! Broadcasts in chaos, on the deployed whole: a sender is killed every second, every queue message arrives twice, the
+//! Broadcasts in chaos, on the deployed stack: a sender is killed every second, every queue message arrives twice, the
 //! API answers with 5xx, not at all, too late or only half, callbacks arrive shuffled, doubled and late, and an operator
 //! pauses, resumes and cancels. Each row's outcome is compared with the simulator's call log.
 //!

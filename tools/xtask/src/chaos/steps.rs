@@ -43,12 +43,12 @@ pub(super) fn settle(
         std::thread::sleep(Duration::from_secs(5));
         let campaign = client.get_campaign(id).ok()?;
         let rows = &campaign["rows"];
-        let open: i64 = ["waiting", "claimed", "retry", "held"]
+        let unsettled: i64 = ["waiting", "claimed", "retry", "held"]
             .iter()
             .filter_map(|state| rows[state].as_i64())
             .sum();
         let over = campaign["state"] == "finished" || campaign["state"] == "cancelled";
-        (over && open == 0).then_some(())
+        (over && unsettled == 0).then_some(())
     })?;
     wait_for("every callback arrives", TIMEOUT, || {
         let stats = stack.simulator.stats().ok()?;

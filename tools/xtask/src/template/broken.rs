@@ -149,6 +149,11 @@ const CAPACITY: &[Broken] = &[
         "Sender: 2 event sources",
     ),
     (
+        "sender_has_time_to_send",
+        |checked| of(checked, "Sender")["Timeout"] = json!(160),
+        "Sender: may run for 160 s, but claims no row in its last 160 s",
+    ),
+    (
         "reservations_can_be_turned_off",
         |checked| {
             of(checked, "Webhook")["ReservedConcurrentExecutions"] = json!({"Ref": "TpsBudget"})

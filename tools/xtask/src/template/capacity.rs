@@ -85,6 +85,25 @@ pub(super) fn sender_runs_as_many_slots_as_the_budget(checked: &Checked) -> Find
     findings
 }
 
+/// The last seconds of an invocation, in which the sender claims no row: `SHUTDOWN_RESERVE_MS` in
+/// `functions/sender/src/invocation/mod.rs`.
+const SHUTDOWN_RESERVE: u64 = 160;
+
+/// An invocation that may run no longer than its reserve puts every row back into the queue and sends nothing. AWS,
+/// "Configure Lambda function timeout": the maximum is 900 s.
+pub(super) fn sender_has_time_to_send(checked: &Checked) -> Findings {
+    let timeout = &checked.template.properties("Sender")["Timeout"];
+    let has_time = timeout
+        .as_u64()
+        .is_some_and(|seconds| seconds > SHUTDOWN_RESERVE && seconds <= 900);
+    if has_time {
+        return Vec::new();
+    }
+    vec![format!(
+        "Sender: may run for {timeout} s, but claims no row in its last {SHUTDOWN_RESERVE} s; the maximum is 900 s"
+    )]
+}
+
 /// Functions that others must not starve.
 const RESERVED: [&str; 3] = ["Api", "Webhook", "Counter"];
 

@@ -34,6 +34,7 @@ const FACTS: &[Fact] = facts![
     capacity::parameters_refuse_what_aws_refuses,
     capacity::emulator_is_never_meta,
     capacity::sender_runs_as_many_slots_as_the_budget,
+    capacity::sender_has_time_to_send,
     capacity::reservations_can_be_turned_off,
     rights::each_function_has_a_role_of_its_own,
     rights::rights_name_actions_and_resources,

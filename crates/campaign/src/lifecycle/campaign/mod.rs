@@ -14,16 +14,17 @@ mod schedule;
 mod state;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use self::canary::{AfterCanary, Canary};
 pub use self::file::{CampaignFile, FileInfo, FileStage, ImportOptions};
 pub use self::policy::{OnUnconfirmed, OutsideServiceWindow, Policy};
 pub use self::schedule::{Cooldown, Schedule, Sendability};
 pub use self::state::CampaignState;
-use crate::delivery::outcome::Millis;
 use crate::id::CampaignId;
 use crate::import::row::ImportCounts;
 use crate::message::Message;
+use crate::time::Millis;
 
 /// An invocation that reads a campaign's files renews its lease every few seconds. A lease that was not renewed for this
 /// long has expired: the invocation died.
@@ -89,9 +90,9 @@ pub struct Campaign {
     /// Whether any row was accepted.
     #[serde(default)]
     pub has_acceptance: bool,
-    /// Present while the reconciler still checks it; only `cloud::campaigns` writes it.
+    /// Present while the campaign is open, that is, while the reconciler visits it; only `cloud::campaigns` writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub open: Option<String>,
+    pub reconcile_key: Option<String>,
 }
 
 impl Campaign {
@@ -125,7 +126,7 @@ impl Campaign {
             reason: None,
             created_at: now,
             has_acceptance: false,
-            open: None,
+            reconcile_key: None,
         }
     }
 
@@ -148,12 +149,32 @@ impl Campaign {
 
     /// The message and its fallback with the same columns, so that the values of a row fit both.
     pub fn messages(&self) -> (Message, Option<Message>) {
-        let Some(fallback) = &self.fallback else {
-            return (self.message.clone(), None);
-        };
-        let message = self.message.clone().merge_columns(fallback);
-        let fallback = fallback.clone().merge_columns(&message);
-        (message, Some(fallback))
+        let fallback = self.fallback.as_ref();
+        let fallback = fallback.map(|fallback| self.with_every_column(fallback));
+        (self.with_every_column(&self.message), fallback)
+    }
+
+    fn with_every_column(&self, message: &Message) -> Message {
+        let message = message.clone().merge_columns(&self.message);
+        match &self.fallback {
+            Some(fallback) => message.merge_columns(fallback),
+            None => message,
+        }
+    }
+
+    /// The message of this choice, as the operator wrote it.
+    pub fn chosen_message(&self, choice: MessageChoice) -> &Message {
+        match (choice, &self.fallback) {
+            (MessageChoice::Fallback, Some(fallback)) => fallback,
+            (MessageChoice::Fallback, None)
+            | (MessageChoice::Message | MessageChoice::Nothing, _) => &self.message,
+        }
+    }
+
+    /// The message of this choice for one row. `values` are in the order of the columns of [`Campaign::messages`].
+    pub fn fill_message(&self, choice: MessageChoice, values: &[String]) -> Value {
+        self.with_every_column(self.chosen_message(choice))
+            .fill(values)
     }
 
     /// What a recipient inside or outside the service window is sent.
@@ -172,7 +193,7 @@ impl Campaign {
     pub fn is_over(&self) -> bool {
         match self.state {
             CampaignState::Cancelled | CampaignState::Failed | CampaignState::Sending => {
-                self.open.is_none()
+                self.reconcile_key.is_none()
             }
             CampaignState::AwaitingUpload
             | CampaignState::Validating

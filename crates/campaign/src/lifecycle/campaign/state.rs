@@ -1,6 +1,7 @@
 //! A campaign's states.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 /// The state of a campaign. `finished` is not stored: it follows from the counters ([`crate::lifecycle::progress`]).
 #[derive(
@@ -45,6 +46,12 @@ impl CampaignState {
         self.into()
     }
 
+    /// The states in which sends may start.
+    pub fn all_that_may_send() -> Vec<Self> {
+        let states = Self::VARIANTS.iter().copied();
+        states.filter(|state| state.may_send()).collect()
+    }
+
     /// Whether sends may start.
     pub fn may_send(self) -> bool {
         match self {
@@ -63,7 +70,6 @@ impl CampaignState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use strum::VariantArray;
 
     #[test]
     fn names_match_json() {

@@ -15,7 +15,7 @@ pub use self::circuit_breaker::CircuitBreaker;
 pub use self::delta_stats::DeltaStats;
 pub use self::row_facts::RowFacts;
 use crate::delivery::ledger::{State, may_resend};
-use crate::delivery::outcome::Millis;
+use crate::time::Millis;
 
 /// Width of the time buckets from which the send rate is computed.
 pub const BUCKET_MS: Millis = 5_000;

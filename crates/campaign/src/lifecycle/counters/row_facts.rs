@@ -1,7 +1,7 @@
 //! What the counters need to know of a row.
 
 use crate::delivery::ledger::State;
-use crate::delivery::outcome::Millis;
+use crate::time::Millis;
 
 /// What the counters need to know of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
