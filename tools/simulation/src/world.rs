@@ -13,7 +13,7 @@ use crate::aws::{Aws, Resources};
 use crate::checker::{self, Evidence, Violation};
 use crate::clock;
 use crate::lambda::{Lambda, ProcessFaults};
-use crate::lambda::sources::{EventFaults, Sources};
+use crate::lambda::sources::{EventFaults, RECONCILE_INTERVAL, Sources};
 use crate::meta::{Meta, MetaFaults};
 use crate::operator::{API_TOKEN, Operator};
 use crate::profile::Profile;
@@ -23,11 +23,17 @@ use crate::record::Record;
 /// Virtual time begins here: 1 December 2026.
 pub const BASE_MS: u64 = 1_796_083_200_000;
 
-/// Once nothing goes wrong any more, everything ends within this time.
-const PATIENCE: Duration = Duration::from_secs(12 * 3_600);
+/// Once nothing goes wrong any more, everything ends within this time: messages that were not delivered are sent again after
+/// 1, 3 and 7 days.
+const PATIENCE: Duration = Duration::from_secs(15 * 86_400);
 
-/// How often operators look whether their campaigns are over.
+/// How often operators look whether their campaigns are over, at first and later.
 const LOOK_INTERVAL: Duration = Duration::from_secs(120);
+const LATER_LOOK_INTERVAL: Duration = Duration::from_secs(3 * 3_600);
+
+/// What is not over after this time waits for something that takes days. The reconciler then runs seldom, so that a life
+/// does not take minutes; it may be late, but it may not be needed more often.
+const SOON: Duration = Duration::from_secs(3 * 3_600);
 
 /// What became of a world.
 #[derive(Clone, Debug)]
@@ -93,6 +99,7 @@ impl World {
             aws: aws.clone(),
             random: random.fork("sources"),
             faults: Cell::default(),
+            reconcile_interval: Cell::new(RECONCILE_INTERVAL),
         });
         sources.start();
         for (service, rates) in &profile.services {
@@ -179,8 +186,14 @@ impl World {
             if over && self.meta.state().has_no_statuses() {
                 break;
             }
-            sleep(LOOK_INTERVAL).await;
+            if calm.elapsed() > SOON {
+                self.sources.reconcile_interval.set(LATER_LOOK_INTERVAL);
+                sleep(LATER_LOOK_INTERVAL).await;
+            } else {
+                sleep(LOOK_INTERVAL).await;
+            }
         }
+        self.sources.reconcile_interval.set(RECONCILE_INTERVAL);
         // Counters follow the ledger within seconds, and the reconciler closes what is over.
         sleep(Duration::from_secs(900)).await;
     }

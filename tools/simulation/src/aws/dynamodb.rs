@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use super::message::Response;
 use super::resources::{Resources, TableSpec};
+use tokio::sync::Notify;
+
 use crate::clock;
 use crate::random::hash;
 
@@ -28,6 +30,7 @@ struct State {
     tables: BTreeMap<String, Table>,
     /// The number of requests that may have written something.
     writes: u64,
+    written: Arc<Notify>,
 }
 
 struct Table {
@@ -65,6 +68,13 @@ impl Clock for VirtualClock {
     }
 }
 
+impl State {
+    fn count_write(&mut self) {
+        self.writes += 1;
+        self.written.notify_waiters();
+    }
+}
+
 impl fmt::Debug for DynamoDb {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("DynamoDb")
@@ -84,12 +94,28 @@ impl DynamoDb {
             database,
             tables,
             writes: 1,
+            written: Arc::default(),
         })))
     }
 
     /// The shards of a table's stream are numbered from 0; this is their number.
     pub fn shards(&self) -> usize {
         SHARDS
+    }
+
+    /// Waits until there are more than `seen` requests that may have written something; returns their number.
+    pub async fn wait_for_write(&self, seen: u64) -> u64 {
+        loop {
+            let (writes, written) = {
+                let state = self.lock();
+                (state.writes, Arc::clone(&state.written))
+            };
+            let written = written.notified();
+            if writes > seen {
+                return writes;
+            }
+            written.await;
+        }
     }
 
     /// The records of a shard after the position `after` (0: all).
@@ -108,7 +134,7 @@ impl DynamoDb {
     /// Deletes the items that have expired. The real service does this within a few days.
     pub fn sweep_ttl(&self) -> usize {
         let mut state = self.lock();
-        state.writes += 1;
+        state.count_write();
         must(state.database.sweep_ttl())
     }
 
@@ -144,7 +170,7 @@ impl DynamoDb {
         };
         let state = &mut *self.lock();
         if !matches!(operation, "GetItem" | "Query" | "Scan" | "BatchGetItem") {
-            state.writes += 1;
+            state.count_write();
         }
         let database = &state.database;
         match operation {

@@ -24,7 +24,7 @@ const STREAM_RETRIES: u32 = 100;
 const STREAM_WINDOW: Duration = Duration::from_secs(1);
 
 /// How often the reconciler runs (the template).
-const RECONCILE_INTERVAL: Duration = Duration::from_secs(300);
+pub const RECONCILE_INTERVAL: Duration = Duration::from_secs(300);
 
 /// A queue that invokes a function.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +85,8 @@ pub struct Sources {
     pub random: Random,
     /// What goes wrong with events.
     pub faults: std::cell::Cell<EventFaults>,
+    /// How often the reconciler runs.
+    pub reconcile_interval: std::cell::Cell<Duration>,
 }
 
 impl Sources {
@@ -178,8 +180,9 @@ impl Sources {
 
     /// The ledger's stream invokes the counter; Lambda names the shard because of the tumbling window.
     async fn count_ledger(&self, shard: usize) {
-        let mut position = 0;
+        let (mut position, mut seen) = (0, 0);
         loop {
+            seen = self.aws.dynamodb().wait_for_write(seen).await;
             sleep(STREAM_WINDOW).await;
             let records = self
                 .aws
@@ -201,8 +204,9 @@ impl Sources {
 
     /// The callbacks' stream invokes the forwarder with what was inserted.
     async fn forward_callbacks(&self, shard: usize) {
-        let mut position = 0;
+        let (mut position, mut seen) = (0, 0);
         loop {
+            seen = self.aws.dynamodb().wait_for_write(seen).await;
             sleep(STREAM_WINDOW).await;
             let records = self
                 .aws
@@ -277,7 +281,7 @@ impl Sources {
         loop {
             // Its error does not matter: the next run repeats what this one left.
             let _ = self.lambda.invoke(Function::Reconciler, json!({})).await;
-            sleep(RECONCILE_INTERVAL).await;
+            sleep(self.reconcile_interval.get()).await;
         }
     }
 }

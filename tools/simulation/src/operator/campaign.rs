@@ -88,19 +88,24 @@ impl Operator {
             .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
             .collect();
         let url = upload["url"].as_str().unwrap_or_default();
-        for attempt in 0..if self.random.chance(0.1) { 2 } else { 1 } {
+        for _ in 0..if self.random.chance(0.1) { 2 } else { 1 } {
             let headers = headers.iter().map(|(name, value)| (name, value));
             let answer = self.aws.s3().send_presigned("PUT", url, headers, &file.bytes);
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
-            let is_first = attempt == 0;
-            if is_first && answer.status != 200 {
-                self.record.violation(format!("an upload to {id} was refused: {} {text}", answer.status));
+            match answer.status {
+                200 => {
+                    let notes = file.notes.clone();
+                    self.record.update(id, |campaign| campaign.uploads.push(notes));
+                }
+                // There is a file already: this one again, or a colleague's.
+                412 => {}
+                status => {
+                    let text = String::from_utf8_lossy(&answer.body).into_owned();
+                    self.record.violation(format!("an upload to {id} was refused: {status} {text}"));
+                }
             }
             let what = format!("upload {id} {} bytes: {}", file.bytes.len(), answer.status);
             self.note_step(&what, None);
         }
-        let notes = file.notes.clone();
-        self.record.update(id, |campaign| campaign.uploads.push(notes));
     }
 
     /// Something that an operator may do at any time.
