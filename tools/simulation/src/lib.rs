@@ -8,6 +8,7 @@
 //! - [`profile`]: what a seed's world is like
 //! - [`world`]: one life from the deployment to the judgement
 //! - [`checker`]: the judgement
+//! - [`known`]: faults that are known and not removed yet
 //! - [`fork`]: a process for each seed
 
 pub mod aws;
@@ -15,6 +16,7 @@ pub mod checker;
 pub mod clock;
 pub mod fork;
 pub mod functions;
+pub mod known;
 pub mod lambda;
 pub mod meta;
 pub mod operator;

@@ -27,6 +27,7 @@ struct Summary {
     seed: u64,
     kind: String,
     violations: Vec<String>,
+    known: Vec<String>,
     trace: String,
     requests: usize,
     calls: usize,
@@ -104,6 +105,7 @@ fn summary(seed: u64, life: &Life) -> String {
         seed,
         kind: life.kind.into(),
         violations: life.violations.iter().map(ToString::to_string).collect(),
+        known: life.known.iter().map(ToString::to_string).collect(),
         trace: life.trace.clone(),
         requests: life.requests,
         calls: life.calls,
@@ -121,6 +123,7 @@ struct Results {
     requests: usize,
     virtual_seconds: u64,
     by_promise: BTreeMap<String, Vec<u64>>,
+    known: BTreeMap<String, Vec<u64>>,
 }
 
 impl Results {
@@ -138,6 +141,9 @@ impl Results {
         self.calls += summary.calls;
         self.requests += summary.requests;
         self.virtual_seconds += summary.virtual_seconds;
+        for fault in summary.known {
+            self.known.entry(fault).or_default().push(seed);
+        }
         if summary.violations.is_empty() {
             return;
         }
@@ -167,6 +173,9 @@ impl Results {
         );
         for (promise, seeds) in &self.by_promise {
             text.push_str(&format!("\n  {promise}: {} seeds, first {}", seeds.len(), seeds[0]));
+        }
+        for (fault, seeds) in &self.known {
+            text.push_str(&format!("\n  known, {fault}: {} seeds, first {}", seeds.len(), seeds[0]));
         }
         text
     }

@@ -1,8 +1,10 @@
 //! What the operators did and were told: their own notes, which the checker believes.
 
 use std::cell::{Ref, RefCell, RefMut};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+
+use crate::checker::Violation;
 
 /// The notes. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +25,10 @@ pub struct Notes {
     pub replies: bool,
     /// Every step, for people.
     pub steps: Vec<String>,
-    /// What an operator saw that must never be.
-    pub violations: Vec<String>,
+    /// Campaigns whose rows were counted anew.
+    pub recounts: BTreeSet<String>,
+    /// What an operator saw that must never be, the first of each promise.
+    pub violations: Vec<Violation>,
 }
 
 /// A campaign as its operator knows it.
@@ -89,7 +93,10 @@ impl Record {
     }
 
     /// Notes something that must never be.
-    pub fn violation(&self, what: String) {
-        self.write().violations.push(what);
+    pub fn violation(&self, promise: &'static str, what: String) {
+        let mut notes = self.write();
+        if notes.violations.iter().all(|seen| seen.promise != promise) {
+            notes.violations.push(Violation { promise, what });
+        }
     }
 }

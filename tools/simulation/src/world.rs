@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::aws::{Aws, Resources};
 use crate::checker::{self, Evidence, Violation};
 use crate::clock;
+use crate::known::known_fault;
 use crate::lambda::{Lambda, ProcessFaults};
 use crate::lambda::sources::{EventFaults, RECONCILE_INTERVAL, Sources};
 use crate::meta::{Meta, MetaFaults};
@@ -40,6 +41,8 @@ const SOON: Duration = Duration::from_secs(3 * 3_600);
 pub struct Life {
     /// What must never happen, and happened.
     pub violations: Vec<Violation>,
+    /// Known faults that showed.
+    pub known: Vec<&'static str>,
     /// A hash of everything that happened.
     pub trace: String,
     /// Everything that happened, as text.
@@ -221,8 +224,13 @@ impl World {
             had_deaths: profile.processes.killed > 0.0 || profile.processes.stalled > 0.0
                 || profile.services.iter().any(|(_, rates)| *rates != Default::default()),
         });
+        let is_new = |violation: &Violation| known_fault(violation, &notes).is_none();
+        let (violations, known): (Vec<_>, Vec<_>) = violations.into_iter().partition(is_new);
+        let mut known: Vec<_> = known.iter().filter_map(|violation| known_fault(violation, &notes)).collect();
+        known.dedup();
         Life {
             violations,
+            known,
             trace: history.hash(),
             history: history.render(),
             steps: notes.steps.clone(),

@@ -23,6 +23,14 @@ pub struct Violation {
     pub what: String,
 }
 
+impl Violation {
+    /// The campaign that it is about: ids are 36 characters long and have dashes.
+    pub fn campaign(&self) -> Option<&str> {
+        let mut words = self.what.split(|other: char| !(other.is_ascii_alphanumeric() || other == '-'));
+        words.find(|word| word.len() == 36 && word.matches('-').count() == 4)
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.promise, self.what)
@@ -53,10 +61,6 @@ pub struct Evidence<'a> {
 pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = calls::check(evidence);
     violations.extend(outcome::check(evidence));
-    let seen = evidence.notes.violations.iter();
-    violations.extend(seen.map(|what| Violation {
-        promise: "what an operator sees",
-        what: what.clone(),
-    }));
+    violations.extend(evidence.notes.violations.iter().cloned());
     violations
 }

@@ -100,7 +100,7 @@ impl Operator {
                 412 => {}
                 status => {
                     let text = String::from_utf8_lossy(&answer.body).into_owned();
-                    self.record.violation(format!("an upload to {id} was refused: {status} {text}"));
+                    self.record.violation("an upload works", format!("an upload to {id} was refused: {status} {text}"));
                 }
             }
             let what = format!("upload {id} {} bytes: {}", file.bytes.len(), answer.status);
@@ -122,7 +122,11 @@ impl Operator {
             9 => self.suppress(&self.some_recipient(first)).await,
             10 => self.write(&self.some_recipient(first)).await,
             11 => {
-                let path = format!("/v1/campaigns/{id}/{}", self.random.pick(&["report", "recount"]));
+                let job = *self.random.pick(&["report", "recount"]);
+                if job == "recount" {
+                    self.record.write().recounts.insert(id.to_owned());
+                }
+                let path = format!("/v1/campaigns/{id}/{job}");
                 let answer = self.persist("POST", &path, &json!({})).await;
                 self.note_step(&format!("POST {path}"), answer.as_ref());
             }
@@ -208,7 +212,7 @@ impl Operator {
         let campaign = self.read(&format!("/v1/campaigns/{id}")).await?;
         if campaign["rows"]["balanced"] != true {
             let rows = &campaign["rows"];
-            self.record.violation(format!("campaign {id} is not balanced: {rows}"));
+            self.record.violation("numbers add up", format!("campaign {id} is not balanced: {rows}"));
         }
         Some(campaign)
     }

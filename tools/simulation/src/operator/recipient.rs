@@ -79,6 +79,6 @@ impl Operator {
             }
             sleep(self.random.millis(1_000..5_000 + 2_000 * attempt.min(300))).await;
         }
-        self.record.violation("a callback was never accepted".into());
+        self.record.violation("callbacks are not lost", "a callback was never accepted".into());
     }
 }

@@ -1,0 +1,37 @@
+//! Faults that are known and not removed yet. A life in which nothing but these shows has not failed; a fault that is removed
+//! is taken from this list, so that it is found if it comes back.
+
+use crate::checker::Violation;
+use crate::record::Notes;
+
+/// A fault that is known.
+pub struct KnownFault {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is, and where it is removed.
+    pub about: &'static str,
+    shows: fn(&Violation, &Notes) -> bool,
+}
+
+/// The faults that are known.
+pub const KNOWN_FAULTS: [KnownFault; 2] = [
+    KnownFault {
+        name: "attribution",
+        about: "the contact names a row before its claim is won, so a redelivered batch of an older campaign takes the answers",
+        shows: |violation, _| violation.promise == "an answer belongs to the last message",
+    },
+    KnownFault {
+        name: "recount",
+        about: "a recount while the ledger's stream lags more than 15 seconds corrects what is counted later",
+        shows: |violation, notes| {
+            let counts = ["counters equal the ledger", "everything ends", "numbers add up"];
+            counts.contains(&violation.promise) && violation.campaign().is_some_and(|id| notes.recounts.contains(id))
+        },
+    },
+];
+
+/// The known fault that a violation shows.
+pub fn known_fault(violation: &Violation, notes: &Notes) -> Option<&'static str> {
+    let found = KNOWN_FAULTS.iter().find(|fault| (fault.shows)(violation, notes));
+    found.map(|fault| fault.name)
+}
