@@ -126,7 +126,7 @@ pub async fn list_campaigns(
     let limit = query.limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
     let campaigns = api.campaigns.list_latest(limit as i32).await?;
     let views = stream::iter(campaigns)
-        .map(|campaign| campaign_view(&api, campaign))
+        .map(async |campaign| campaign_view(&api, &campaign.id).await)
         .buffered(CONCURRENT_READS);
     Ok(Json(CampaignList {
         campaigns: views.try_collect().await?,
@@ -144,8 +144,7 @@ pub async fn get_campaign(
     State(api): State<Arc<Api>>,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignView>, Problem> {
-    let campaign = api.find_campaign(&id).await?;
-    Ok(Json(campaign_view(&api, campaign).await?))
+    Ok(Json(campaign_view(&api, &id).await?))
 }
 
 impl Api {
@@ -156,8 +155,10 @@ impl Api {
     }
 }
 
-async fn campaign_view(api: &Api, campaign: Campaign) -> Result<CampaignView, Problem> {
-    let counters = api.counters.sum(&campaign.id).await?;
+/// Counters are read first: rows that are counted must be among those that the campaign has enqueued.
+async fn campaign_view(api: &Api, id: &CampaignId) -> Result<CampaignView, Problem> {
+    let counters = api.counters.sum(id).await?;
+    let campaign = api.find_campaign(id).await?;
     let now = cloud::now();
     let progress = compute_progress(&campaign, counters, api.tps_budget, now);
     Ok(CampaignView::new(campaign, progress, api.tps_budget, now))

@@ -1,5 +1,7 @@
 //! Contacts: whether a recipient may be messaged, and the history of their consent.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -110,6 +112,12 @@ pub async fn update_contact(
         .contacts
         .record_consent(&ContactKey::Phone(phone), event)
         .await?;
+    if suppressed {
+        // The answer says that no send starts any more.
+        let effective_at = contact.opt_out_effective_at().unwrap_or_default();
+        let wait = effective_at.saturating_sub(cloud::now());
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
     Ok(Json(contact_view(phone, contact)))
 }
 

@@ -47,10 +47,11 @@ async fn read_campaign(
     api: &Api,
     id: CampaignId,
 ) -> Result<Option<(Campaign, Progress)>, cloud::Error> {
+    // Counters first: rows that are counted must be among those that the campaign has enqueued.
+    let counters = api.counters.sum(&id).await?;
     let Some(campaign) = api.campaigns.get(&id).await? else {
         return Ok(None);
     };
-    let counters = api.counters.sum(&id).await?;
     let progress = compute_progress(&campaign, counters, api.tps_budget, cloud::now());
     Ok(Some((campaign, progress)))
 }

@@ -20,10 +20,11 @@ impl Reconciler {
         id: &CampaignId,
         run: &mut Run,
     ) -> Result<(), cloud::Error> {
+        // Counters first: rows that are counted must be among those that the campaign has enqueued.
+        let counters = self.counters.sum(id).await?;
         let Some(campaign) = self.campaigns.get(id).await? else {
             return Ok(());
         };
-        let counters = self.counters.sum(id).await?;
         let progress = compute_progress(&campaign, counters, ANY_BUDGET, run.now);
         let snapshot = Snapshot {
             campaign: &campaign,

@@ -2,7 +2,7 @@
 
 use campaign::contacts::consent::ConsentIntent;
 use campaign::contacts::contact::{
-    ConsentEvent, ConsentSource, Contact, OPT_OUT_EFFECTIVE_AFTER_MS,
+    ConsentEvent, ConsentSource, Contact,
 };
 use campaign::contacts::settings::Settings;
 use campaign::id::CorrelationId;
@@ -94,7 +94,7 @@ impl Webhook {
             preference.at.unwrap_or(now),
         );
         let contact = self.contacts.record_consent(&key, event).await?;
-        Ok(opt_out_effective_at(&contact, preference.opted_out))
+        Ok(contact.opt_out_effective_at().filter(|_| preference.opted_out))
     }
 
     async fn record_consent_intent(
@@ -112,7 +112,7 @@ impl Webhook {
         let text = message.text.clone().or_else(|| message.payload.clone());
         let event = consent_event(opted_out, source, text, message.at.unwrap_or(now));
         let contact = self.contacts.record_consent(key, event).await?;
-        Ok(opt_out_effective_at(&contact, opted_out))
+        Ok(contact.opt_out_effective_at().filter(|_| opted_out))
     }
 
     /// Opens the service window and links the sender's number to the business-scoped id. Returns the contact.
@@ -263,12 +263,4 @@ fn consent_event(
         source,
         text,
     }
-}
-
-/// When an opt-out takes effect: a send whose permission was checked before the opt-out has started by then.
-fn opt_out_effective_at(contact: &Contact, opted_out: bool) -> Option<Millis> {
-    let effective_at = contact
-        .last_messaged_at
-        .map(|at| at + OPT_OUT_EFFECTIVE_AFTER_MS);
-    effective_at.filter(|_| opted_out)
 }

@@ -14,11 +14,20 @@ pub struct KnownFault {
 }
 
 /// The faults that are known.
-pub const KNOWN_FAULTS: [KnownFault; 2] = [
+pub const KNOWN_FAULTS: [KnownFault; 3] = [
     KnownFault {
         name: "attribution",
         about: "the contact names a row before its claim is won, so a redelivered batch of an older campaign takes the answers",
         shows: |violation, _| violation.promise == "an answer belongs to the last message",
+    },
+    KnownFault {
+        name: "hold",
+        about: "a pause before the start and a resume start a campaign that waits for its start",
+        shows: |violation, notes| {
+            let campaign = violation.campaign().and_then(|id| notes.campaigns.get(id));
+            let has = |name: &str| campaign.is_some_and(|campaign| campaign.commands.iter().any(|command| command.name == name));
+            violation.promise == "nothing before the start" && has("pause") && has("resume")
+        },
     },
     KnownFault {
         name: "recount",

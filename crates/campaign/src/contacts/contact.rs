@@ -120,6 +120,13 @@ impl Contact {
         Some(contact)
     }
 
+    /// When an opt-out that was just recorded takes effect: a send whose permission was checked before it has started by
+    /// then. `None` if that is now.
+    pub fn opt_out_effective_at(&self) -> Option<Millis> {
+        let last_messaged_at = self.last_messaged_at?;
+        Some(last_messaged_at + OPT_OUT_EFFECTIVE_AFTER_MS)
+    }
+
     /// The consent event that decides.
     pub fn last_consent(&self) -> Option<&ConsentEvent> {
         self.consent.last()
