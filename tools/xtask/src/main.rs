@@ -28,6 +28,7 @@ mod report;
 mod sample;
 mod schemathesis;
 mod setup;
+mod simulate;
 mod simulator;
 mod stack;
 mod template;
@@ -60,6 +61,8 @@ enum Command {
     Test(test::Options),
     /// Formatting, clippy, documentation, links, dependencies, the template
     Lint,
+    /// Whole lives of Crier in one process, with faults, from seeds: no promise is broken
+    Simulate(simulate::Options),
     /// Feeds arbitrary bytes to the import: no panic, no hang, no growth
     Fuzz(fuzz::Options),
     /// Longer checks of the guarantees: the ceiling, the protocol, the wire, throttled tables, broadcasts with faults
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Down => up::down(),
         Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),
+        Command::Simulate(options) => simulate::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Bench => bench::run(),

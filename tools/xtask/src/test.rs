@@ -21,7 +21,7 @@ use crate::process::{cargo, catch_interrupts, check_interrupted, run_shown, wait
 use crate::progress::{Step, print_line};
 use crate::setup::{DEPLOY, PHONES};
 use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack, StackOptions};
-use crate::{broadcast, schemathesis};
+use crate::{broadcast, schemathesis, simulate};
 
 /// Messages per second in the deployed test.
 const TPS: u32 = 40;
@@ -31,6 +31,9 @@ const ERASURE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Tests of services mostly wait for them, so that many run at once, whatever the number of cores.
 const WAITING_THREADS: &str = "8";
+
+/// How long new lives are lived.
+const SIMULATION_MINUTES: u64 = 2;
 
 /// Lines of a failed part that are shown; all of them are in its log.
 const SHOWN_LINES: usize = 400;
@@ -49,6 +52,8 @@ enum Part {
     Units,
     /// Phone numbers beside Google's libphonenumber
     Phones,
+    /// Whole lives of Crier in one process, from seeds
+    Simulation,
     /// Real services: S3 and SQS of LocalStack, DynamoDB of `MiniStack`
     Services,
     /// The API against its own OpenAPI description
@@ -105,6 +110,7 @@ fn run_all() -> Result<Vec<Outcome>> {
                 let waiting = scope.spawn(move || measure("services", || test_services(&services)));
                 let mut outcomes = run_part(Part::Units);
                 outcomes.extend(run_part(Part::Phones));
+                outcomes.extend(run_part(Part::Simulation));
                 let waited = waiting
                     .join()
                     .unwrap_or_else(|_| bail!("the services' tests panicked"));
@@ -127,6 +133,10 @@ fn run_part(part: Part) -> Vec<Outcome> {
             )
         })],
         Part::Phones => vec![measure("phones", test_phones)],
+        Part::Simulation => vec![measure("simulation", || {
+            simulate::test(SIMULATION_MINUTES)?;
+            Ok(Counts { passed: 1, failed: 0 })
+        })],
         Part::Services => vec![measure("services", || test_services(&start_services()?))],
         Part::Api => on_stack(&[("api", schemathesis_counts)]),
         Part::Deployed => on_stack(&[("deployed", test_deployed), ("api", schemathesis_counts)]),
