@@ -2,6 +2,7 @@
 //! is taken from this list, so that it is found if it comes back.
 
 use crate::checker::Violation;
+use crate::checker::outcome::{FAILED_FILE, FORGOTTEN};
 use crate::record::Notes;
 
 /// A fault that is known.
@@ -14,7 +15,7 @@ pub struct KnownFault {
 }
 
 /// The faults that are known.
-pub const KNOWN_FAULTS: [KnownFault; 3] = [
+pub const KNOWN_FAULTS: [KnownFault; 5] = [
     KnownFault {
         name: "attribution",
         about: "the contact names a row before its claim is won, so a redelivered batch of an older campaign takes the answers",
@@ -28,6 +29,16 @@ pub const KNOWN_FAULTS: [KnownFault; 3] = [
             let has = |name: &str| campaign.is_some_and(|campaign| campaign.commands.iter().any(|command| command.name == name));
             violation.promise == "nothing before the start" && has("pause") && has("resume")
         },
+    },
+    KnownFault {
+        name: "forgotten",
+        about: "a file that is added while a campaign ends is sent without the reconciler, which has closed the campaign",
+        shows: |violation, _| violation.what.contains(FORGOTTEN),
+    },
+    KnownFault {
+        name: "failed file",
+        about: "what was counted of a file that failed stays, and the campaign never finishes",
+        shows: |violation, _| violation.what.contains(FAILED_FILE),
     },
     KnownFault {
         name: "recount",

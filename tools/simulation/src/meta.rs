@@ -131,6 +131,22 @@ impl Meta {
         self.log().faults = faults;
     }
 
+    /// Lets every message be refused with a code, or none.
+    pub fn refuse(&self, code: Option<i64>) {
+        self.change_settings(&json!({"refuse": code}));
+    }
+
+    /// From now on Meta answers at once and as it should.
+    pub fn be_quiet(&self) {
+        self.change_settings(&json!({"fault_share": 0.0, "slow_share": 0.0, "refuse": null}));
+    }
+
+    fn change_settings(&self, changes: &Value) {
+        if let Err(error) = self.state().update_settings(changes) {
+            panic!("{changes}: {error}");
+        }
+    }
+
     /// The way from a process to Meta.
     pub fn transport(&self, host: &Host) -> Arc<dyn Transport> {
         Arc::new(Way {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use campaign::delivery::pacing::Rate;
 use simulator::settings::Settings;
 
+use crate::checker::calls::ACCOUNT_ERRORS;
 use crate::aws::{Rates, SERVICES, Service};
 use crate::lambda::ProcessFaults;
 use crate::lambda::sources::EventFaults;
@@ -34,6 +35,10 @@ pub struct Profile {
     pub events: EventFaults,
     /// Faults on the way to Meta.
     pub meta: MetaFaults,
+    /// The account's error that Meta answers with for a while.
+    pub account_error: Option<i64>,
+    /// How long the campaigns are paused after the storm, so that retention passes.
+    pub absence: Option<Duration>,
     /// Meta's own behaviour.
     pub settings: Settings,
 }
@@ -79,6 +84,8 @@ impl Profile {
                 lost_after: share(meta, 80),
                 short_connections: share(meta, 500),
             },
+            account_error: random.chance(0.1).then(|| *random.pick(&ACCOUNT_ERRORS)),
+            absence: random.chance(0.04).then(|| Duration::from_secs(86_400 * random.range(20..50))),
             settings: Settings {
                 webhook_url: "http://webhook.simulation".into(),
                 throughput: 100_000,

@@ -59,6 +59,8 @@ pub struct CampaignNotes {
 pub struct UploadNotes {
     /// The recipients that a person would find in it, with the name in their row.
     pub recipients: BTreeMap<String, String>,
+    /// The same for its second column of phone numbers, if it has one.
+    pub others: BTreeMap<String, String>,
     /// Whether it can be used.
     pub is_usable: bool,
 }

@@ -71,6 +71,9 @@ async fn live(seed: u64, resources: &Resources) -> Life {
     world.storm(&profile).await;
     world.be_quiet();
     let operators = world.operators(&profile);
+    if let Some(absence) = profile.absence {
+        world.pass(&operators[0], absence).await;
+    }
     world.bring_to_end(&operators[0]).await;
     world.judge(&profile, &operators[0]).await
 }
@@ -148,6 +151,15 @@ impl World {
             let steps = profile.steps;
             campaigns.spawn_local(async move { operator.run_campaign(first, steps).await });
         }
+        if let Some(code) = profile.account_error {
+            let (meta, random) = (self.meta.clone(), self.random.fork("account"));
+            spawn_local(async move {
+                sleep(random.millis(60_000..240_000)).await;
+                meta.refuse(Some(code));
+                sleep(random.millis(20_000..200_000)).await;
+                meta.refuse(None);
+            });
+        }
         if let Some(rate) = profile.next_rate {
             let (lambda, sources) = (self.lambda.clone(), Rc::clone(&self.sources));
             let delay = self.random.fork("deployment").millis(30_000..600_000);
@@ -164,6 +176,21 @@ impl World {
         while campaigns.join_next().await.is_some() {}
     }
 
+    /// Campaigns are paused for so long, and what expires is deleted.
+    async fn pass(&self, operator: &Operator, absence: Duration) {
+        let ids: Vec<String> = self.record.read().campaigns.keys().cloned().collect();
+        for id in &ids {
+            operator.command(id, "pause").await;
+        }
+        self.sources.reconcile_interval.set(LATER_LOOK_INTERVAL);
+        let days = absence.as_secs() / 86_400;
+        for _ in 0..days {
+            sleep(Duration::from_secs(86_400)).await;
+            self.aws.dynamodb().sweep_ttl();
+        }
+        self.sources.reconcile_interval.set(RECONCILE_INTERVAL);
+    }
+
     /// Nothing goes wrong any more.
     fn be_quiet(&self) {
         self.aws.faults().quiet();
@@ -171,10 +198,7 @@ impl World {
         self.lambda.set_faults(ProcessFaults { skew_ms, ..ProcessFaults::default() });
         self.sources.faults.set(EventFaults::default());
         self.meta.set_faults(MetaFaults::default());
-        let calm = json!({"fault_share": 0.0, "slow_share": 0.0, "refuse": null});
-        if let Err(error) = self.meta.state().update_settings(&calm) {
-            panic!("{error}");
-        }
+        self.meta.be_quiet();
     }
 
     /// Operators bring every campaign to its end, as long as patience lasts.
@@ -208,6 +232,7 @@ impl World {
             campaigns.extend(operator.observe(&id).await);
         }
         let calls = self.meta.calls();
+        let campaign_items = self.aws.dynamodb().all_items("CampaignsTable");
         let contacts = self.aws.dynamodb().all_items("ContactsTable");
         let ledger: Vec<Value> = self.aws.dynamodb().all_items("MessagesTable");
         let budget = profile.next_rate.map_or(0, |rate| rate.budget()).max(profile.rate.budget());
@@ -218,6 +243,7 @@ impl World {
             notes: &notes,
             ledger: &ledger,
             contacts: &contacts,
+            campaign_items: &campaign_items,
             campaigns: &campaigns,
             budget: budget as usize,
             skew_ms: 2 * profile.processes.skew_ms,

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{Evidence, Violation};
 use crate::meta::{Call, Told};
-use crate::record::{CampaignNotes, Command};
+use crate::record::{CampaignNotes, Command, UploadNotes};
 
 /// A pause or a cancellation holds from so long after its answer on (the documentation).
 const PAUSE_MS: u64 = 2_000;
+
+/// Errors of the account, and how long it may take until all of its campaigns are paused.
+pub const ACCOUNT_ERRORS: [i64; 3] = [131_042, 131_031, 368];
+const ACCOUNT_PAUSE_MS: u64 = 30_000;
 
 /// Endings of magic numbers whose messages are accepted and fail later.
 const FAIL_LATER: std::ops::RangeInclusive<u32> = 60..=67;
@@ -15,6 +19,7 @@ const FAIL_LATER: std::ops::RangeInclusive<u32> = 60..=67;
 pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     violations.extend(ceiling(evidence));
+    violations.extend(account_errors(evidence));
     let mut by_campaign: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     for call in evidence.calls {
         by_campaign.entry(&call.campaign).or_default().push(call);
@@ -39,6 +44,7 @@ fn check_campaign(
 ) {
     violations.extend(repeats(id, notes, calls));
     violations.extend(recipients(id, notes, calls));
+    violations.extend(readings(id, notes, calls));
     let skew = evidence.skew_ms;
     for call in calls {
         let at = call.at_ms;
@@ -127,7 +133,10 @@ fn recipients(id: &str, notes: &CampaignNotes, calls: &[&Call]) -> Vec<Violation
             violations.push(Violation { promise: "nobody is messaged twice", what });
         }
         let mut uploads = notes.uploads.iter();
-        let names: Vec<&String> = uploads.by_ref().filter_map(|upload| upload.recipients.get(&call.to)).collect();
+        let names: Vec<&String> = uploads
+            .by_ref()
+            .filter_map(|upload| upload.recipients.get(&call.to).or_else(|| upload.others.get(&call.to)))
+            .collect();
         if names.is_empty() {
             let what = format!("{} is in no file of {id}", call.to);
             violations.push(Violation { promise: "only recipients of the file", what });
@@ -137,6 +146,44 @@ fn recipients(id: &str, notes: &CampaignNotes, calls: &[&Call]) -> Vec<Violation
         }
     }
     violations
+}
+
+/// A file is read in one way: its recipients come from one column, whatever options were tried before the start.
+fn readings(id: &str, notes: &CampaignNotes, calls: &[&Call]) -> Option<Violation> {
+    let is_in = |column: fn(&UploadNotes) -> &BTreeMap<String, String>| {
+        calls.iter().any(|call| {
+            let mut uploads = notes.uploads.iter().take(1);
+            uploads.any(|upload| column(upload).contains_key(&call.to))
+        })
+    };
+    let both = is_in(|upload| &upload.recipients) && is_in(|upload| &upload.others);
+    (both && notes.uploads.len() == 1).then(|| Violation {
+        promise: "a file is read in one way",
+        what: format!("recipients of {id} come from two columns"),
+    })
+}
+
+/// An error of the account pauses every campaign that sends.
+fn account_errors(evidence: &Evidence<'_>) -> Option<Violation> {
+    let is_account = |call: &&Call| matches!(call.told, Told::Refused(code) if ACCOUNT_ERRORS.contains(&code));
+    let refused = evidence.calls.iter().find(is_account)?;
+    let at = refused.at_ms;
+    for (id, notes) in &evidence.notes.campaigns {
+        let calls = evidence.calls.iter().filter(|call| call.campaign == *id);
+        let was_sending = calls.clone().any(|call| (at.saturating_sub(10_000)..=at).contains(&call.at_ms));
+        let goes_on = |command: &Command| command.name != "pause" && command.answered_ms.is_none_or(|answered| answered + 1 >= at);
+        let late = calls.clone().find(|call| call.at_ms > at + ACCOUNT_PAUSE_MS);
+        if let Some(late) = late
+            && was_sending
+            && !notes.commands.iter().any(goes_on)
+        {
+            return Some(Violation {
+                promise: "an error of the account pauses all campaigns",
+                what: format!("refused at {at}, row {} of {id} at {}", late.row, late.at_ms),
+            });
+        }
+    }
+    None
 }
 
 fn fails_later(to: &str) -> bool {

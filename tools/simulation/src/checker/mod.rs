@@ -47,6 +47,8 @@ pub struct Evidence<'a> {
     pub ledger: &'a [Value],
     /// The items of the contacts' table.
     pub contacts: &'a [Value],
+    /// The items of the campaigns' table.
+    pub campaign_items: &'a [Value],
     /// Each campaign as the API shows it at the end, by id.
     pub campaigns: &'a [Value],
     /// The larger of the budgets that were deployed.

@@ -29,7 +29,13 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
             continue;
         };
         if notes.end.is_none() && notes.uploads.iter().any(|upload| upload.is_usable) {
-            broken("everything ends", format!("still {}: {}", shown["state"], shown["rows"]));
+            let forgotten = match is_visited(evidence, id) {
+                true => "",
+                false => FORGOTTEN,
+            };
+            let has_failed_file = shown["files"].as_array().is_some_and(|files| files.iter().any(|file| file["stage"] == "failed"));
+            let failed_file = if has_failed_file { FAILED_FILE } else { "" };
+            broken("everything ends", format!("still {}{forgotten}{failed_file}: {}", shown["state"], shown["rows"]));
         }
         let rows = rows_of(evidence.ledger, id);
         for (promise, what) in counters(shown, &rows)
@@ -41,6 +47,18 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
         }
     }
     violations
+}
+
+/// What is said of a campaign that nobody repairs any more.
+pub const FORGOTTEN: &str = ", and the reconciler does not visit it";
+
+/// What is said of a campaign with a file that cannot be used.
+pub const FAILED_FILE: &str = ", with a failed file";
+
+/// Whether the reconciler still visits a campaign.
+fn is_visited(evidence: &Evidence<'_>, id: &str) -> bool {
+    let mut items = evidence.campaign_items.iter();
+    items.any(|item| item["id"] == id && item["part"] == "campaign" && !item["reconcile_key"].is_null())
 }
 
 /// The rows of a campaign in the ledger: number → item.
@@ -160,6 +178,11 @@ fn everybody(evidence: &Evidence<'_>, id: &str, notes: &CampaignNotes, shown: &V
     let stages = shown["files"].as_array().into_iter().flatten();
     let all_read = stages.clone().count() == notes.uploads.len() && stages.clone().all(|file| file["stage"] == "enqueued");
     if !is_finished || !is_sure || !all_read || maybe_commanded(notes, "cancel") {
+        return Vec::new();
+    }
+    let calls_of = |phone: &String| evidence.calls.iter().any(|call| call.campaign == id && call.to == *phone);
+    // Whoever asked for the second column meant it.
+    if notes.uploads.iter().any(|upload| upload.others.keys().any(calls_of)) {
         return Vec::new();
     }
     let recipients: BTreeSet<&String> = notes.uploads.iter().flat_map(|upload| upload.recipients.keys()).collect();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::file::{self, File};
+use super::file::{self, File, OTHER_COLUMN};
 use super::{Answer, Operator};
 use crate::clock;
 use crate::record::{CampaignNotes, Command};
@@ -173,7 +173,7 @@ impl Operator {
         let body = match self.random.range(0..4) {
             0 => json!({"options": {"delimiter": ";"}}),
             1 => json!({"options": {"delimiter": ","}}),
-            2 => json!({"options": {"phone_column": "Phone"}}),
+            2 => json!({"options": {"phone_column": *self.random.pick(&["Phone", OTHER_COLUMN])}}),
             _ => json!({}),
         };
         let path = format!("/v1/campaigns/{id}/preview");

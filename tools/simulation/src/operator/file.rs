@@ -16,6 +16,9 @@ pub struct File {
     pub notes: UploadNotes,
 }
 
+/// The second column of phone numbers, for those who ask for it.
+pub const OTHER_COLUMN: &str = "Reserve";
+
 /// Endings of magic numbers that a campaign may have: none stops it for good, however often it is resumed.
 const MAGIC: [u32; 38] = [
     1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 24, 25, 26, 27, 60, 62, 63, 65, 66,
@@ -29,18 +32,24 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
     }
     let rows = random.range(3..24) as u32;
     let delimiter = if random.chance(0.2) { ';' } else { ',' };
-    let mut text = match random.chance(0.5) {
-        true => format!("Name{delimiter}Phone{delimiter}Amount\n"),
-        false => format!("Amount{delimiter}Phone{delimiter}Name\n"),
+    let header = match random.chance(0.5) {
+        true => ["Name", "Phone", "Amount"],
+        false => ["Amount", "Phone", "Name"],
     };
-    let name_first = text.starts_with("Name");
-    let mut recipients = BTreeMap::new();
+    let name_first = header[0] == "Name";
+    let has_others = random.chance(0.3);
+    let join = |cells: &[&str], other: &str| match has_others {
+        true => [cells, &[other]].concat().join(&delimiter.to_string()) + "\n",
+        false => cells.join(&delimiter.to_string()) + "\n",
+    };
+    let mut text = join(&header, OTHER_COLUMN);
+    let (mut recipients, mut others) = (BTreeMap::new(), BTreeMap::new());
     for row in 1..=rows {
         let phone = draw_phone(random, first, row, is_second);
         let name = format!("N{first}-{row}-{}", u32::from(is_second));
         let (name_cell, amount) = (name.clone(), format!("{row} EUR"));
         let cells = match random.chance(0.05) {
-            true => ["".to_owned(), "12".to_owned(), "x".to_owned()],
+            true => ["".to_owned(), "12".to_owned(), "N".to_owned()],
             false => {
                 recipients.entry(phone.clone()).or_insert(name);
                 match name_first {
@@ -49,8 +58,12 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
                 }
             }
         };
-        text.push_str(&cells.join(&delimiter.to_string()));
-        text.push('\n');
+        let other = format!("+34620{:06}", first + row);
+        if has_others {
+            others.insert(other.clone(), format!("N{first}-{row}-{}", u32::from(is_second)));
+        }
+        let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+        text.push_str(&join(&cells, &other));
     }
     let is_usable = !recipients.is_empty();
     File {
@@ -58,6 +71,7 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
         bytes: text.into_bytes(),
         notes: UploadNotes {
             recipients,
+            others,
             is_usable,
         },
     }
