@@ -2,7 +2,7 @@
 //! is taken from this list, so that it is found if it comes back.
 
 use crate::checker::Violation;
-use crate::checker::outcome::{FAILED_FILE, FORGOTTEN};
+use crate::checker::outcome::{FAILED_FILE, FORGOTTEN, GONE, HELD_FOR_EVER};
 use crate::record::Notes;
 
 /// A fault that is known.
@@ -15,7 +15,7 @@ pub struct KnownFault {
 }
 
 /// The faults that are known.
-pub const KNOWN_FAULTS: [KnownFault; 5] = [
+pub const KNOWN_FAULTS: [KnownFault; 7] = [
     KnownFault {
         name: "attribution",
         about: "the contact names a row before its claim is won, so a redelivered batch of an older campaign takes the answers",
@@ -39,6 +39,16 @@ pub const KNOWN_FAULTS: [KnownFault; 5] = [
         name: "failed file",
         about: "what was counted of a file that failed stays, and the campaign never finishes",
         shows: |violation, _| violation.what.contains(FAILED_FILE),
+    },
+    KnownFault {
+        name: "retention",
+        about: "a campaign that is not over is deleted when its retention has passed",
+        shows: |violation, _| violation.what.contains(GONE),
+    },
+    KnownFault {
+        name: "replies",
+        about: "a reply or a test that an error of the account has paused is repaired by nobody",
+        shows: |violation, _| violation.what.contains(HELD_FOR_EVER),
     },
     KnownFault {
         name: "recount",

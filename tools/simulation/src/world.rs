@@ -180,7 +180,13 @@ impl World {
     async fn pass(&self, operator: &Operator, absence: Duration) {
         let ids: Vec<String> = self.record.read().campaigns.keys().cloned().collect();
         for id in &ids {
-            operator.command(id, "pause").await;
+            // What is over, or was never begun, may be deleted.
+            let never_uploaded = self.record.read().campaigns[id].uploads.is_empty();
+            if operator.is_over(id).await || never_uploaded {
+                self.record.write().campaigns.remove(id);
+            } else {
+                operator.command(id, "pause").await;
+            }
         }
         self.sources.reconcile_interval.set(LATER_LOOK_INTERVAL);
         let days = absence.as_secs() / 86_400;

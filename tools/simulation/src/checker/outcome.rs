@@ -25,7 +25,7 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
         };
         let shown = evidence.campaigns.iter().find(|campaign| campaign["id"] == id.as_str());
         let Some(shown) = shown else {
-            broken("nobody is lost", "the campaign is gone".into());
+            broken("nobody is lost", GONE.into());
             continue;
         };
         if notes.end.is_none() && notes.uploads.iter().any(|upload| upload.is_usable) {
@@ -48,6 +48,12 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     }
     violations
 }
+
+/// What is said of a campaign that was deleted before it was over.
+pub const GONE: &str = "the campaign is gone";
+
+/// What is said of the message of a test or a reply that is held.
+pub const HELD_FOR_EVER: &str = "a test or a reply, is held";
 
 /// What is said of a campaign that nobody repairs any more.
 pub const FORGOTTEN: &str = ", and the reconciler does not visit it";

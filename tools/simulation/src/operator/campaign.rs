@@ -217,6 +217,12 @@ impl Operator {
         Some(campaign)
     }
 
+    /// Whether a campaign is over.
+    pub async fn is_over(&self, id: &str) -> bool {
+        let campaign = self.observe(id).await;
+        campaign.is_some_and(|campaign| matches!(campaign["state"].as_str(), Some("finished" | "cancelled" | "failed")))
+    }
+
     /// Brings a campaign to its end: what an operator does who wants everybody messaged. Returns whether it is over.
     pub async fn bring_to_end(&self, id: &str) -> bool {
         let Some(campaign) = self.observe(id).await else {
