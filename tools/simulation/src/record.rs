@@ -17,7 +17,7 @@ pub struct Notes {
     pub campaigns: BTreeMap<String, CampaignNotes>,
     /// Opt-outs that are in force, by phone number: from when on, in milliseconds since the Unix epoch.
     pub opt_outs: BTreeMap<String, u64>,
-    /// Numbers whose consent changed in some other way; nothing is claimed about them.
+    /// Numbers that may have been suppressed or erased: the request was never answered.
     pub unclear_consent: Vec<String>,
     /// Numbers that were erased, and when the answer came.
     pub erased: BTreeMap<String, u64>,
@@ -50,6 +50,8 @@ pub struct CampaignNotes {
     pub commands: Vec<Command>,
     /// The campaigns of one row that test messages are.
     pub tests: Vec<String>,
+    /// Whether it was over when retention began to pass, so that it may be deleted.
+    pub may_be_deleted: bool,
     /// Whether it is over as far as its operator knows, and in which state.
     pub end: Option<String>,
 }

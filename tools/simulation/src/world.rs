@@ -183,7 +183,7 @@ impl World {
             // What is over, or was never begun, may be deleted.
             let never_uploaded = self.record.read().campaigns[id].uploads.is_empty();
             if operator.is_over(id).await || never_uploaded {
-                self.record.write().campaigns.remove(id);
+                self.record.update(id, |campaign| campaign.may_be_deleted = true);
             } else {
                 operator.command(id, "pause").await;
             }
@@ -210,7 +210,7 @@ impl World {
     /// Operators bring every campaign to its end, as long as patience lasts.
     async fn bring_to_end(&self, operator: &Operator) {
         let calm = tokio::time::Instant::now();
-        let ids: Vec<String> = self.record.read().campaigns.keys().cloned().collect();
+        let ids = self.campaigns_to_end();
         while calm.elapsed() < PATIENCE {
             let mut over = true;
             for id in &ids {
@@ -231,10 +231,16 @@ impl World {
         sleep(Duration::from_secs(900)).await;
     }
 
+    fn campaigns_to_end(&self) -> Vec<String> {
+        let notes = self.record.read();
+        let campaigns = notes.campaigns.iter();
+        let kept = campaigns.filter(|(_, campaign)| !campaign.may_be_deleted);
+        kept.map(|(id, _)| id.clone()).collect()
+    }
+
     async fn judge(&self, profile: &Profile, operator: &Operator) -> Life {
         let mut campaigns = Vec::new();
-        let ids: Vec<String> = self.record.read().campaigns.keys().cloned().collect();
-        for id in ids {
+        for id in self.campaigns_to_end() {
             campaigns.extend(operator.observe(&id).await);
         }
         let calls = self.meta.calls();
@@ -253,6 +259,7 @@ impl World {
             campaigns: &campaigns,
             budget: budget as usize,
             skew_ms: 2 * profile.processes.skew_ms,
+            has_expired: profile.absence.is_some(),
             had_deaths: profile.processes.killed > 0.0 || profile.processes.stalled > 0.0
                 || profile.services.iter().any(|(_, rates)| *rates != Default::default()),
         });

@@ -55,6 +55,8 @@ pub struct Evidence<'a> {
     pub budget: usize,
     /// The most that a clock was wrong by, in milliseconds.
     pub skew_ms: u64,
+    /// Whether retention has passed, so that rows are deleted.
+    pub has_expired: bool,
     /// Whether any process died or stood still.
     pub had_deaths: bool,
 }

@@ -20,6 +20,9 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     violations.extend(small_campaigns(evidence));
     violations.extend(attribution(evidence));
     for (id, notes) in &evidence.notes.campaigns {
+        if notes.may_be_deleted {
+            continue;
+        }
         let mut broken = |promise, what: String| {
             violations.push(Violation { promise, what: format!("{what} ({id})") });
         };
@@ -93,7 +96,10 @@ fn small_campaigns(evidence: &Evidence<'_>) -> Vec<Violation> {
         }
     }
     for test in notes.campaigns.values().flat_map(|campaign| &campaign.tests) {
-        if !evidence.calls.iter().any(|call| call.campaign == *test) {
+        // A sender that died before the message left leaves it unconfirmed, visibly.
+        let is_settled = rows_of(evidence.ledger, test).values().any(|row| FINAL.iter().any(|state| row["state"] == *state));
+        let is_sent = evidence.calls.iter().any(|call| call.campaign == *test);
+        if !is_sent && !is_settled && !evidence.has_expired {
             let what = format!("the test {test} was promised and never sent");
             violations.push(Violation { promise: "nobody is lost", what });
         }
@@ -116,7 +122,8 @@ fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
             continue;
         };
         let campaign = contact["last_campaign"].as_str().unwrap_or_default();
-        if evidence.notes.erased.contains_key(&call.to) || campaign.is_empty() {
+        let may_be_erased = evidence.notes.erased.contains_key(&call.to) || evidence.notes.unclear_consent.contains(&call.to);
+        if may_be_erased || campaign.is_empty() {
             continue;
         }
         if campaign != call.campaign || contact["last_row"] != call.row {
@@ -204,7 +211,7 @@ fn everybody(evidence: &Evidence<'_>, id: &str, notes: &CampaignNotes, shown: &V
     let called: BTreeSet<&String> = evidence.calls.iter().filter(|call| call.campaign == id).map(|call| &call.to).collect();
     let excused = |phone: &&&String| {
         let notes = evidence.notes;
-        notes.opt_outs.contains_key(**phone) || notes.erased.contains_key(**phone) || **phone == STOPPED_MARKETING
+        notes.opt_outs.contains_key(**phone) || notes.erased.contains_key(**phone) || notes.unclear_consent.contains(phone) || **phone == STOPPED_MARKETING
     };
     let lost = recipients.iter().filter(|phone| !called.contains(**phone)).filter(|phone| !excused(phone));
     let lost: Vec<_> = lost.collect();

@@ -20,7 +20,6 @@ impl Operator {
 
     /// A recipient asks to stop. Meta repeats the callback until it is accepted; from then on the opt-out is in force.
     pub async fn opt_out_by_message(&self, phone: &str) {
-        self.record.write().unclear_consent.retain(|other| other != phone);
         self.receive_text(phone, "STOP").await;
         let now = clock::now_ms();
         self.record.write().opt_outs.entry(phone.to_owned()).or_insert(now);
@@ -41,6 +40,8 @@ impl Operator {
         if answer.as_ref().is_some_and(|answer| answer.status == 200) {
             let now = clock::now_ms();
             self.record.write().opt_outs.entry(phone.to_owned()).or_insert(now);
+        } else {
+            self.record.write().unclear_consent.push(phone.to_owned());
         }
         self.note_step(&format!("suppress {phone}"), answer.as_ref());
     }
@@ -52,6 +53,8 @@ impl Operator {
         if answer.as_ref().is_some_and(|answer| answer.status == 202) {
             let now = clock::now_ms();
             self.record.write().erased.insert(phone.to_owned(), now);
+        } else {
+            self.record.write().unclear_consent.push(phone.to_owned());
         }
         self.note_step(&format!("erase {phone}"), answer.as_ref());
     }
