@@ -1,9 +1,7 @@
 //! Messages and calls of recipients: their consent, the service window, the inbox, automatic replies.
 
 use campaign::contacts::consent::ConsentIntent;
-use campaign::contacts::contact::{
-    ConsentEvent, ConsentSource, Contact,
-};
+use campaign::contacts::contact::{ConsentEvent, ConsentSource, Contact};
 use campaign::contacts::settings::Settings;
 use campaign::id::CorrelationId;
 use campaign::import::phone::{self, Phone};
@@ -94,7 +92,9 @@ impl Webhook {
             preference.at.unwrap_or(now),
         );
         let contact = self.contacts.record_consent(&key, event).await?;
-        Ok(contact.opt_out_effective_at().filter(|_| preference.opted_out))
+        Ok(contact
+            .opt_out_effective_at()
+            .filter(|_| preference.opted_out))
     }
 
     async fn record_consent_intent(

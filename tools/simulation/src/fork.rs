@@ -27,7 +27,8 @@ impl Fork {
         let process = unsafe { libc::fork() };
         assert!(process >= 0, "no process");
         // SAFETY: nobody else owns these descriptors.
-        let (output, mut input) = unsafe { (File::from_raw_fd(pipe[0]), File::from_raw_fd(pipe[1])) };
+        let (output, mut input) =
+            unsafe { (File::from_raw_fd(pipe[0]), File::from_raw_fd(pipe[1])) };
         if process == 0 {
             drop(output);
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));

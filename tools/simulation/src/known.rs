@@ -26,7 +26,11 @@ pub const KNOWN_FAULTS: [KnownFault; 7] = [
         about: "a pause before the start and a resume start a campaign that waits for its start",
         shows: |violation, notes| {
             let campaign = violation.campaign().and_then(|id| notes.campaigns.get(id));
-            let has = |name: &str| campaign.is_some_and(|campaign| campaign.commands.iter().any(|command| command.name == name));
+            let has = |name: &str| {
+                campaign.is_some_and(|campaign| {
+                    campaign.commands.iter().any(|command| command.name == name)
+                })
+            };
             violation.promise == "nothing before the start" && has("pause") && has("resume")
         },
     },
@@ -54,14 +58,23 @@ pub const KNOWN_FAULTS: [KnownFault; 7] = [
         name: "recount",
         about: "a recount while the ledger's stream lags more than 15 seconds corrects what is counted later",
         shows: |violation, notes| {
-            let counts = ["counters equal the ledger", "everything ends", "numbers add up"];
-            counts.contains(&violation.promise) && violation.campaign().is_some_and(|id| notes.recounts.contains(id))
+            let counts = [
+                "counters equal the ledger",
+                "everything ends",
+                "numbers add up",
+            ];
+            counts.contains(&violation.promise)
+                && violation
+                    .campaign()
+                    .is_some_and(|id| notes.recounts.contains(id))
         },
     },
 ];
 
 /// The known fault that a violation shows.
 pub fn known_fault(violation: &Violation, notes: &Notes) -> Option<&'static str> {
-    let found = KNOWN_FAULTS.iter().find(|fault| (fault.shows)(violation, notes));
+    let found = KNOWN_FAULTS
+        .iter()
+        .find(|fault| (fault.shows)(violation, notes));
     found.map(|fault| fault.name)
 }

@@ -19,7 +19,8 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// A seed whose life makes everything that is made once per process.
 const WARM_UP_SEED: u64 = 4;
 
-const USAGE: &str = "usage: simulation run <first seed> <last seed> [minutes]\n       simulation replay <seed>";
+const USAGE: &str =
+    "usage: simulation run <first seed> <last seed> [minutes]\n       simulation replay <seed>";
 
 /// What is kept of a life.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,7 +37,11 @@ struct Summary {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |index: usize| arguments.get(index).and_then(|text| text.parse::<u64>().ok());
+    let number = |index: usize| {
+        arguments
+            .get(index)
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     let failed = match (arguments.first().map(String::as_str), number(1), number(2)) {
         (Some("run"), Some(first), Some(last)) => run(first, last, number(3)),
         (Some("replay"), Some(seed), _) => replay(seed),
@@ -62,7 +67,10 @@ fn run(first: u64, last: u64, minutes: Option<u64>) -> bool {
         if running.len() == PROCESSES {
             results.take(&mut running);
         }
-        running.push_back((seed, Fork::run(|| summary(seed, &world::run(seed, &resources)))));
+        running.push_back((
+            seed,
+            Fork::run(|| summary(seed, &world::run(seed, &resources))),
+        ));
         if shown.elapsed() >= PROGRESS_INTERVAL {
             shown = Instant::now();
             say(&results.progress(started.elapsed()));
@@ -80,11 +88,18 @@ fn replay(seed: u64) -> bool {
     let resources = prepare();
     let text = Fork::run(|| {
         let life = world::run(seed, &resources);
-        let mut text = format!("{}\n\nSteps of the operators:\n{}\n", life.history, life.steps.join("\n"));
+        let mut text = format!(
+            "{}\n\nSteps of the operators:\n{}\n",
+            life.history,
+            life.steps.join("\n")
+        );
         for violation in &life.violations {
             text.push_str(&format!("\n✗ {violation}\n"));
         }
-        text.push_str(&format!("\nseed {seed} ({}), trace {}", life.kind, life.trace));
+        text.push_str(&format!(
+            "\nseed {seed} ({}), trace {}",
+            life.kind, life.trace
+        ));
         text
     });
     let text = text.wait();
@@ -134,8 +149,13 @@ impl Results {
         self.lives += 1;
         let Ok(summary) = serde_json::from_str::<Summary>(&fork.wait()) else {
             self.failed += 1;
-            self.by_promise.entry("no panic".into()).or_default().push(seed);
-            say(&format!("✗ seed {seed} panicked\n  cargo xtask simulate --seed {seed}"));
+            self.by_promise
+                .entry("no panic".into())
+                .or_default()
+                .push(seed);
+            say(&format!(
+                "✗ seed {seed} panicked\n  cargo xtask simulate --seed {seed}"
+            ));
             return;
         };
         self.calls += summary.calls;
@@ -148,7 +168,10 @@ impl Results {
             return;
         }
         self.failed += 1;
-        say(&format!("✗ seed {seed} ({}), {} calls", summary.kind, summary.calls));
+        say(&format!(
+            "✗ seed {seed} ({}), {} calls",
+            summary.kind, summary.calls
+        ));
         for violation in &summary.violations {
             say(&format!("  {violation}"));
             let promise = violation.split(':').next().unwrap_or_default();
@@ -172,10 +195,18 @@ impl Results {
             self.virtual_seconds as f64 / 86_400.0
         );
         for (promise, seeds) in &self.by_promise {
-            text.push_str(&format!("\n  {promise}: {} seeds, first {}", seeds.len(), seeds[0]));
+            text.push_str(&format!(
+                "\n  {promise}: {} seeds, first {}",
+                seeds.len(),
+                seeds[0]
+            ));
         }
         for (fault, seeds) in &self.known {
-            text.push_str(&format!("\n  known, {fault}: {} seeds, first {}", seeds.len(), seeds[0]));
+            text.push_str(&format!(
+                "\n  known, {fault}: {} seeds, first {}",
+                seeds.len(),
+                seeds[0]
+            ));
         }
         text
     }

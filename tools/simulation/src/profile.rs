@@ -5,8 +5,8 @@ use std::time::Duration;
 use campaign::delivery::pacing::Rate;
 use simulator::settings::Settings;
 
-use crate::checker::calls::ACCOUNT_ERRORS;
 use crate::aws::{Rates, SERVICES, Service};
+use crate::checker::calls::ACCOUNT_ERRORS;
 use crate::lambda::ProcessFaults;
 use crate::lambda::sources::EventFaults;
 use crate::meta::MetaFaults;
@@ -43,7 +43,9 @@ pub struct Profile {
     pub settings: Settings,
 }
 
-const KINDS: [&str; 8] = ["quiet", "storm", "storm", "aws", "kills", "meta", "skew", "events"];
+const KINDS: [&str; 8] = [
+    "quiet", "storm", "storm", "aws", "kills", "meta", "skew", "events",
+];
 
 const RATES: [(u32, u32); 6] = [(1, 1), (4, 1), (2, 3), (10, 1), (3, 10), (20, 1)];
 
@@ -53,7 +55,13 @@ impl Profile {
         let random = random.fork("profile");
         let kind = *random.pick(&KINDS);
         let is = |name: &str| kind == name || kind == "storm";
-        let share = |on: bool, most: u64| if on { random.range(0..most + 1) as f64 / 1_000.0 } else { 0.0 };
+        let share = |on: bool, most: u64| {
+            if on {
+                random.range(0..most + 1) as f64 / 1_000.0
+            } else {
+                0.0
+            }
+        };
         let services = SERVICES
             .map(|service| (service, rates(&random, is("aws"))))
             .to_vec();
@@ -71,7 +79,11 @@ impl Profile {
                 killed: share(is("kills"), 400),
                 stalled: share(is("kills"), 50),
                 throttled: share(is("kills"), 50),
-                skew_ms: if is("skew") { *random.pick(&[0, 500, 5_000, 120_000]) } else { 0 },
+                skew_ms: if is("skew") {
+                    *random.pick(&[0, 500, 5_000, 120_000])
+                } else {
+                    0
+                },
             },
             events: EventFaults {
                 duplicated: share(is("events"), 500),
@@ -85,7 +97,9 @@ impl Profile {
                 short_connections: share(meta, 500),
             },
             account_error: random.chance(0.1).then(|| *random.pick(&ACCOUNT_ERRORS)),
-            absence: random.chance(0.04).then(|| Duration::from_secs(86_400 * random.range(20..50))),
+            absence: random
+                .chance(0.04)
+                .then(|| Duration::from_secs(86_400 * random.range(20..50))),
             settings: Settings {
                 webhook_url: "http://webhook.simulation".into(),
                 throughput: 100_000,

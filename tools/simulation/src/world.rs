@@ -13,8 +13,8 @@ use crate::aws::{Aws, Resources};
 use crate::checker::{self, Evidence, Violation};
 use crate::clock;
 use crate::known::known_fault;
-use crate::lambda::{Lambda, ProcessFaults};
 use crate::lambda::sources::{EventFaults, RECONCILE_INTERVAL, Sources};
+use crate::lambda::{Lambda, ProcessFaults};
 use crate::meta::{Meta, MetaFaults};
 use crate::operator::{API_TOKEN, Operator};
 use crate::profile::Profile;
@@ -147,7 +147,8 @@ impl World {
         let mut campaigns = JoinSet::new();
         for (index, operator) in self.operators(profile).into_iter().enumerate() {
             // Two campaigns of a world may have recipients in common.
-            let first = 100 * (index as u64 / if self.random.chance(0.3) { 2 } else { 1 }) as u32 + 1;
+            let first =
+                100 * (index as u64 / if self.random.chance(0.3) { 2 } else { 1 }) as u32 + 1;
             let steps = profile.steps;
             campaigns.spawn_local(async move { operator.run_campaign(first, steps).await });
         }
@@ -183,7 +184,8 @@ impl World {
             // What is over, or was never begun, may be deleted.
             let never_uploaded = self.record.read().campaigns[id].uploads.is_empty();
             if operator.is_over(id).await || never_uploaded {
-                self.record.update(id, |campaign| campaign.may_be_deleted = true);
+                self.record
+                    .update(id, |campaign| campaign.may_be_deleted = true);
             } else {
                 operator.command(id, "pause").await;
             }
@@ -201,7 +203,10 @@ impl World {
     fn be_quiet(&self) {
         self.aws.faults().quiet();
         let skew_ms = 0;
-        self.lambda.set_faults(ProcessFaults { skew_ms, ..ProcessFaults::default() });
+        self.lambda.set_faults(ProcessFaults {
+            skew_ms,
+            ..ProcessFaults::default()
+        });
         self.sources.faults.set(EventFaults::default());
         self.meta.set_faults(MetaFaults::default());
         self.meta.be_quiet();
@@ -247,7 +252,10 @@ impl World {
         let campaign_items = self.aws.dynamodb().all_items("CampaignsTable");
         let contacts = self.aws.dynamodb().all_items("ContactsTable");
         let ledger: Vec<Value> = self.aws.dynamodb().all_items("MessagesTable");
-        let budget = profile.next_rate.map_or(0, |rate| rate.budget()).max(profile.rate.budget());
+        let budget = profile
+            .next_rate
+            .map_or(0, |rate| rate.budget())
+            .max(profile.rate.budget());
         let history = self.aws.history();
         let notes = self.record.read();
         let violations = checker::check(&Evidence {
@@ -260,12 +268,19 @@ impl World {
             budget: budget as usize,
             skew_ms: 2 * profile.processes.skew_ms,
             has_expired: profile.absence.is_some(),
-            had_deaths: profile.processes.killed > 0.0 || profile.processes.stalled > 0.0
-                || profile.services.iter().any(|(_, rates)| *rates != Default::default()),
+            had_deaths: profile.processes.killed > 0.0
+                || profile.processes.stalled > 0.0
+                || profile
+                    .services
+                    .iter()
+                    .any(|(_, rates)| *rates != Default::default()),
         });
         let is_new = |violation: &Violation| known_fault(violation, &notes).is_none();
         let (violations, known): (Vec<_>, Vec<_>) = violations.into_iter().partition(is_new);
-        let mut known: Vec<_> = known.iter().filter_map(|violation| known_fault(violation, &notes)).collect();
+        let mut known: Vec<_> = known
+            .iter()
+            .filter_map(|violation| known_fault(violation, &notes))
+            .collect();
         known.dedup();
         Life {
             violations,

@@ -33,7 +33,13 @@ pub(crate) struct Options {
 /// Runs lives in a build for speed; fails where a promise was broken.
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
-    run_shown(cargo().args(["build", "--profile", "simulation", "--package", "simulation"]))?;
+    run_shown(cargo().args([
+        "build",
+        "--profile",
+        "simulation",
+        "--package",
+        "simulation",
+    ]))?;
     let program = root().join("target/simulation/simulation");
     if let Some(seed) = options.seed {
         return simulate(&program, &["replay", &seed.to_string()]);
@@ -70,19 +76,28 @@ fn simulate(program: &PathBuf, arguments: &[&str]) -> Result<()> {
         .stdout(Stdio::null())
         .status();
     let status = status.with_context(|| format!("start {}", program.display()))?;
-    ensure!(status.success(), "a promise was broken; the lines above say how to see it again");
+    ensure!(
+        status.success(),
+        "a promise was broken; the lines above say how to see it again"
+    );
     Ok(())
 }
 
 fn kept_seeds() -> Result<Vec<u64>> {
     let text = std::fs::read_to_string(root().join(KEPT_SEEDS))?;
-    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.is_empty());
     let first_word = |line: &str| line.split(' ').next().unwrap_or_default().parse();
     Ok(lines.map(first_word).collect::<Result<_, _>>()?)
 }
 
 /// Another number every minute, with room for the seeds of a minute.
 fn seed_of_now() -> u64 {
-    let minutes = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
+    let minutes = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+        / 60;
     minutes * 10_000
 }

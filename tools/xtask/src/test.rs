@@ -135,7 +135,10 @@ fn run_part(part: Part) -> Vec<Outcome> {
         Part::Phones => vec![measure("phones", test_phones)],
         Part::Simulation => vec![measure("simulation", || {
             simulate::test(SIMULATION_MINUTES)?;
-            Ok(Counts { passed: 1, failed: 0 })
+            Ok(Counts {
+                passed: 1,
+                failed: 0,
+            })
         })],
         Part::Services => vec![measure("services", || test_services(&start_services()?))],
         Part::Api => on_stack(&[("api", schemathesis_counts)]),

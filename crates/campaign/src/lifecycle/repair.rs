@@ -272,7 +272,11 @@ mod tests {
             late.schedule.not_after = Some(HOUR);
             let action = |now| action_for(&late, accepted(89, 0), true, now);
             let by_every_clock = HOUR + CLOCK_MARGIN_MS;
-            assert_eq!(action(by_every_clock), Some(RepairAction::Expire), "{state:?}");
+            assert_eq!(
+                action(by_every_clock),
+                Some(RepairAction::Expire),
+                "{state:?}"
+            );
             assert_eq!(action(by_every_clock - 1), None, "{state:?}");
         }
         let mut late = sample(CampaignState::Sending);

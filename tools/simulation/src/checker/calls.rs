@@ -58,7 +58,10 @@ fn check_campaign(
         if notes.not_before.is_some_and(|from| at + skew < from) {
             broken("nothing before its time", "before not_before");
         }
-        if notes.not_after.is_some_and(|end| at > end + PAUSE_MS + skew) {
+        if notes
+            .not_after
+            .is_some_and(|end| at > end + PAUSE_MS + skew)
+        {
             broken("nothing after its time", "after not_after");
         }
         if is_paused(&notes.commands, at) {
@@ -75,7 +78,10 @@ fn ceiling(evidence: &Evidence<'_>) -> Option<Violation> {
     let mut times: Vec<u64> = evidence.calls.iter().map(|call| call.at_ms).collect();
     times.sort_unstable();
     let in_second = |(index, first): (usize, &u64)| {
-        (times[index..].partition_point(|at| *at < first + 1_000), *first)
+        (
+            times[index..].partition_point(|at| *at < first + 1_000),
+            *first,
+        )
     };
     let (most, at) = times.iter().enumerate().map(in_second).max()?;
     (most > evidence.budget).then(|| Violation {
@@ -104,7 +110,8 @@ fn repeats(id: &str, notes: &CampaignNotes, calls: &[&Call]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (row, calls) in by_row {
         for (index, call) in calls.iter().enumerate() {
-            let maybe_sent = |earlier: &&&Call| earlier.accepted || !matches!(earlier.told, Told::Refused(_));
+            let maybe_sent =
+                |earlier: &&&Call| earlier.accepted || !matches!(earlier.told, Told::Refused(_));
             let Some(earlier) = calls[..index].iter().find(maybe_sent) else {
                 continue;
             };
@@ -113,10 +120,19 @@ fn repeats(id: &str, notes: &CampaignNotes, calls: &[&Call]) -> Vec<Violation> {
             }
             let what = format!(
                 "row {row} of {id}: attempt {} at {} by {} ({:?}, accepted: {}), and again attempt {} at {} by {}",
-                earlier.attempt, earlier.at_ms, earlier.host, earlier.told, earlier.accepted,
-                call.attempt, call.at_ms, call.host
+                earlier.attempt,
+                earlier.at_ms,
+                earlier.host,
+                earlier.told,
+                earlier.accepted,
+                call.attempt,
+                call.at_ms,
+                call.host
             );
-            violations.push(Violation { promise: "nobody is messaged twice", what });
+            violations.push(Violation {
+                promise: "nobody is messaged twice",
+                what,
+            });
         }
     }
     violations
@@ -130,19 +146,36 @@ fn recipients(id: &str, notes: &CampaignNotes, calls: &[&Call]) -> Vec<Violation
         let row = *row_of.entry(&call.to).or_insert(call.row);
         if row != call.row {
             let what = format!("{} is in rows {row} and {} of {id}", call.to, call.row);
-            violations.push(Violation { promise: "nobody is messaged twice", what });
+            violations.push(Violation {
+                promise: "nobody is messaged twice",
+                what,
+            });
         }
         let mut uploads = notes.uploads.iter();
         let names: Vec<&String> = uploads
             .by_ref()
-            .filter_map(|upload| upload.recipients.get(&call.to).or_else(|| upload.others.get(&call.to)))
+            .filter_map(|upload| {
+                upload
+                    .recipients
+                    .get(&call.to)
+                    .or_else(|| upload.others.get(&call.to))
+            })
             .collect();
         if names.is_empty() {
             let what = format!("{} is in no file of {id}", call.to);
-            violations.push(Violation { promise: "only recipients of the file", what });
+            violations.push(Violation {
+                promise: "only recipients of the file",
+                what,
+            });
         } else if !names.contains(&&call.name) {
-            let what = format!("{} of {id} got the values of {}, not of {names:?}", call.to, call.name);
-            violations.push(Violation { promise: "each recipient gets the values of the row", what });
+            let what = format!(
+                "{} of {id} got the values of {}, not of {names:?}",
+                call.to, call.name
+            );
+            violations.push(Violation {
+                promise: "each recipient gets the values of the row",
+                what,
+            });
         }
     }
     violations
@@ -165,21 +198,34 @@ fn readings(id: &str, notes: &CampaignNotes, calls: &[&Call]) -> Option<Violatio
 
 /// An error of the account pauses every campaign that sends.
 fn account_errors(evidence: &Evidence<'_>) -> Option<Violation> {
-    let is_account = |call: &&Call| matches!(call.told, Told::Refused(code) if ACCOUNT_ERRORS.contains(&code));
+    let is_account =
+        |call: &&Call| matches!(call.told, Told::Refused(code) if ACCOUNT_ERRORS.contains(&code));
     let refused = evidence.calls.iter().find(is_account)?;
     let at = refused.at_ms;
     for (id, notes) in &evidence.notes.campaigns {
         let calls = evidence.calls.iter().filter(|call| call.campaign == *id);
-        let was_sending = calls.clone().any(|call| (at.saturating_sub(10_000)..=at).contains(&call.at_ms));
-        let goes_on = |command: &Command| command.name != "pause" && command.answered_ms.is_none_or(|answered| answered + 1 >= at);
-        let late = calls.clone().find(|call| call.at_ms > at + ACCOUNT_PAUSE_MS);
+        let was_sending = calls
+            .clone()
+            .any(|call| (at.saturating_sub(10_000)..=at).contains(&call.at_ms));
+        let goes_on = |command: &Command| {
+            command.name != "pause"
+                && command
+                    .answered_ms
+                    .is_none_or(|answered| answered + 1 >= at)
+        };
+        let late = calls
+            .clone()
+            .find(|call| call.at_ms > at + ACCOUNT_PAUSE_MS);
         if let Some(late) = late
             && was_sending
             && !notes.commands.iter().any(goes_on)
         {
             return Some(Violation {
                 promise: "an error of the account pauses all campaigns",
-                what: format!("refused at {at}, row {} of {id} at {}", late.row, late.at_ms),
+                what: format!(
+                    "refused at {at}, row {} of {id} at {}",
+                    late.row, late.at_ms
+                ),
             });
         }
     }
@@ -187,7 +233,9 @@ fn account_errors(evidence: &Evidence<'_>) -> Option<Violation> {
 }
 
 fn fails_later(to: &str) -> bool {
-    let ending = to.strip_prefix("+120255501").and_then(|ending| ending.parse().ok());
+    let ending = to
+        .strip_prefix("+120255501")
+        .and_then(|ending| ending.parse().ok());
     ending.is_some_and(|ending| FAIL_LATER.contains(&ending))
 }
 
@@ -197,26 +245,45 @@ fn may_have_succeeded(command: &&Command) -> bool {
 }
 
 fn was_started(notes: &CampaignNotes, at: u64) -> bool {
-    let mut starts = notes.commands.iter().filter(|command| command.name == "start");
+    let mut starts = notes
+        .commands
+        .iter()
+        .filter(|command| command.name == "start");
     // An answer that says it did not work may follow one that was lost and says it did.
     starts.any(|start| start.asked_ms <= at)
 }
 
 /// Whether a pause took effect before `at`, and nothing that ends it may have done so since. Commands may overlap.
 fn is_paused(commands: &[Command], at: u64) -> bool {
-    let holds = |pause: &&Command| pause.succeeded && pause.answered_ms.is_some_and(|answered| answered + PAUSE_MS < at);
+    let holds = |pause: &&Command| {
+        pause.succeeded
+            && pause
+                .answered_ms
+                .is_some_and(|answered| answered + PAUSE_MS < at)
+    };
     let ends = |pause: &Command, command: &Command| {
         matches!(command.name, "resume" | "start" | "continue")
             && command.asked_ms <= at
-            && command.answered_ms.is_none_or(|answered| answered >= pause.asked_ms)
+            && command
+                .answered_ms
+                .is_none_or(|answered| answered >= pause.asked_ms)
     };
-    let mut pauses = commands.iter().filter(|command| command.name == "pause").filter(holds);
+    let mut pauses = commands
+        .iter()
+        .filter(|command| command.name == "pause")
+        .filter(holds);
     pauses.any(|pause| !commands.iter().any(|command| ends(pause, command)))
 }
 
 fn is_cancelled(commands: &[Command], at: u64) -> bool {
-    let mut cancels = commands.iter().filter(|command| command.name == "cancel" && command.succeeded);
-    cancels.any(|cancel| cancel.answered_ms.is_some_and(|answered| answered + PAUSE_MS < at))
+    let mut cancels = commands
+        .iter()
+        .filter(|command| command.name == "cancel" && command.succeeded);
+    cancels.any(|cancel| {
+        cancel
+            .answered_ms
+            .is_some_and(|answered| answered + PAUSE_MS < at)
+    })
 }
 
 /// Whether a command of this name may have taken effect.

@@ -26,7 +26,9 @@ pub struct Violation {
 impl Violation {
     /// The campaign that it is about: ids are 36 characters long and have dashes.
     pub fn campaign(&self) -> Option<&str> {
-        let mut words = self.what.split(|other: char| !(other.is_ascii_alphanumeric() || other == '-'));
+        let mut words = self
+            .what
+            .split(|other: char| !(other.is_ascii_alphanumeric() || other == '-'));
         words.find(|word| word.len() == 36 && word.matches('-').count() == 4)
     }
 }

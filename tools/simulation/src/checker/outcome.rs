@@ -24,9 +24,15 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
             continue;
         }
         let mut broken = |promise, what: String| {
-            violations.push(Violation { promise, what: format!("{what} ({id})") });
+            violations.push(Violation {
+                promise,
+                what: format!("{what} ({id})"),
+            });
         };
-        let shown = evidence.campaigns.iter().find(|campaign| campaign["id"] == id.as_str());
+        let shown = evidence
+            .campaigns
+            .iter()
+            .find(|campaign| campaign["id"] == id.as_str());
         let Some(shown) = shown else {
             broken("nobody is lost", GONE.into());
             continue;
@@ -36,9 +42,17 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
                 true => "",
                 false => FORGOTTEN,
             };
-            let has_failed_file = shown["files"].as_array().is_some_and(|files| files.iter().any(|file| file["stage"] == "failed"));
+            let has_failed_file = shown["files"]
+                .as_array()
+                .is_some_and(|files| files.iter().any(|file| file["stage"] == "failed"));
             let failed_file = if has_failed_file { FAILED_FILE } else { "" };
-            broken("everything ends", format!("still {}{forgotten}{failed_file}: {}", shown["state"], shown["rows"]));
+            broken(
+                "everything ends",
+                format!(
+                    "still {}{forgotten}{failed_file}: {}",
+                    shown["state"], shown["rows"]
+                ),
+            );
         }
         let rows = rows_of(evidence.ledger, id);
         for (promise, what) in counters(shown, &rows)
@@ -67,7 +81,9 @@ pub const FAILED_FILE: &str = ", with a failed file";
 /// Whether the reconciler still visits a campaign.
 fn is_visited(evidence: &Evidence<'_>, id: &str) -> bool {
     let mut items = evidence.campaign_items.iter();
-    items.any(|item| item["id"] == id && item["part"] == "campaign" && !item["reconcile_key"].is_null())
+    items.any(|item| {
+        item["id"] == id && item["part"] == "campaign" && !item["reconcile_key"].is_null()
+    })
 }
 
 /// The rows of a campaign in the ledger: number → item.
@@ -77,7 +93,8 @@ fn rows_of<'a>(ledger: &'a [Value], id: &str) -> BTreeMap<u32, &'a Value> {
         key.split('#').next() == Some(id)
     };
     let rows = ledger.iter().filter(is_of_campaign);
-    rows.filter_map(|item| Some((item["row"].as_str()?.parse().ok()?, item))).collect()
+    rows.filter_map(|item| Some((item["row"].as_str()?.parse().ok()?, item)))
+        .collect()
 }
 
 type Broken = (&'static str, String);
@@ -92,16 +109,28 @@ fn small_campaigns(evidence: &Evidence<'_>) -> Vec<Violation> {
         let state = row["state"].as_str().unwrap_or_default();
         if !notes.campaigns.contains_key(id) && !FINAL.contains(&state) {
             let what = format!("the message of {id}, a test or a reply, is {state}");
-            violations.push(Violation { promise: "everything ends", what });
+            violations.push(Violation {
+                promise: "everything ends",
+                what,
+            });
         }
     }
-    for test in notes.campaigns.values().flat_map(|campaign| &campaign.tests) {
+    for test in notes
+        .campaigns
+        .values()
+        .flat_map(|campaign| &campaign.tests)
+    {
         // A sender that died before the message left leaves it unconfirmed, visibly.
-        let is_settled = rows_of(evidence.ledger, test).values().any(|row| FINAL.iter().any(|state| row["state"] == *state));
+        let is_settled = rows_of(evidence.ledger, test)
+            .values()
+            .any(|row| FINAL.iter().any(|state| row["state"] == *state));
         let is_sent = evidence.calls.iter().any(|call| call.campaign == *test);
         if !is_sent && !is_settled && !evidence.has_expired {
             let what = format!("the test {test} was promised and never sent");
-            violations.push(Violation { promise: "nobody is lost", what });
+            violations.push(Violation {
+                promise: "nobody is lost",
+                what,
+            });
         }
     }
     violations
@@ -122,7 +151,8 @@ fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
             continue;
         };
         let campaign = contact["last_campaign"].as_str().unwrap_or_default();
-        let may_be_erased = evidence.notes.erased.contains_key(&call.to) || evidence.notes.unclear_consent.contains(&call.to);
+        let may_be_erased = evidence.notes.erased.contains_key(&call.to)
+            || evidence.notes.unclear_consent.contains(&call.to);
         if may_be_erased || campaign.is_empty() {
             continue;
         }
@@ -131,7 +161,10 @@ fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
                 "{} was messaged last by row {} of {}, and answers count for row {} of {campaign}",
                 call.to, call.row, call.campaign, contact["last_row"]
             );
-            violations.push(Violation { promise: "an answer belongs to the last message", what });
+            violations.push(Violation {
+                promise: "an answer belongs to the last message",
+                what,
+            });
         }
     }
     violations
@@ -140,11 +173,22 @@ fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
 /// What the API counts is what the ledger holds.
 fn counters(shown: &Value, rows: &BTreeMap<u32, &Value>) -> Vec<Broken> {
     let mut broken = Vec::new();
-    for state in ["claimed", "retry", "held", "accepted", "rejected", "unconfirmed", "skipped"] {
+    for state in [
+        "claimed",
+        "retry",
+        "held",
+        "accepted",
+        "rejected",
+        "unconfirmed",
+        "skipped",
+    ] {
         let held = rows.values().filter(|row| row["state"] == state).count() as u64;
         let counted = shown["rows"][state].as_u64().unwrap_or_default();
         if held != counted {
-            broken.push(("counters equal the ledger", format!("{held} rows are {state}, {counted} are counted")));
+            broken.push((
+                "counters equal the ledger",
+                format!("{held} rows are {state}, {counted} are counted"),
+            ));
         }
     }
     broken
@@ -162,63 +206,127 @@ fn truth(evidence: &Evidence<'_>, id: &str, rows: &BTreeMap<u32, &Value>) -> Vec
         let calls = calls.get(number).unwrap_or(&none);
         let accepted = calls.iter().any(|call| call.accepted);
         let state = row["state"].as_str().unwrap_or_default();
-        let was_failed = !row["failed_at"].is_null() || row["history"].as_array().is_some_and(|past| !past.is_empty());
+        let was_failed = !row["failed_at"].is_null()
+            || row["history"]
+                .as_array()
+                .is_some_and(|past| !past.is_empty());
         match state {
-            "accepted" if !accepted => broken.push(("what is shown happened", format!("row {number} is accepted, which it is not"))),
+            "accepted" if !accepted => broken.push((
+                "what is shown happened",
+                format!("row {number} is accepted, which it is not"),
+            )),
             "rejected" | "skipped" if accepted && !was_failed => {
-                broken.push(("what is shown happened", format!("row {number} is {state}, and was accepted")));
+                broken.push((
+                    "what is shown happened",
+                    format!("row {number} is {state}, and was accepted"),
+                ));
             }
             "unconfirmed" if calls.is_empty() && !evidence.had_deaths => {
-                broken.push(("unconfirmed only where it is not known", format!("row {number} was never sent")));
+                broken.push((
+                    "unconfirmed only where it is not known",
+                    format!("row {number} was never sent"),
+                ));
             }
-            "unconfirmed" if !evidence.had_deaths && calls.iter().all(|call| matches!(call.told, Told::Refused(_))) && !calls.is_empty() => {
-                broken.push(("unconfirmed only where it is not known", format!("row {number} was refused")));
+            "unconfirmed"
+                if !evidence.had_deaths
+                    && calls
+                        .iter()
+                        .all(|call| matches!(call.told, Told::Refused(_)))
+                    && !calls.is_empty() =>
+            {
+                broken.push((
+                    "unconfirmed only where it is not known",
+                    format!("row {number} was refused"),
+                ));
             }
             _ if FINAL.contains(&state) => {}
             _ => broken.push(("everything ends", format!("row {number} is {state}"))),
         }
     }
     for number in calls.keys().filter(|number| !rows.contains_key(number)) {
-        broken.push(("what is shown happened", format!("row {number} was sent and is not in the ledger")));
+        broken.push((
+            "what is shown happened",
+            format!("row {number} was sent and is not in the ledger"),
+        ));
     }
     broken
 }
 
 /// Every recipient of the files was messaged, or it is said why not.
-fn everybody(evidence: &Evidence<'_>, id: &str, notes: &CampaignNotes, shown: &Value) -> Vec<Broken> {
+fn everybody(
+    evidence: &Evidence<'_>,
+    id: &str,
+    notes: &CampaignNotes,
+    shown: &Value,
+) -> Vec<Broken> {
     let is_finished = shown["state"] == "finished";
     let is_sure = notes.uploads.iter().all(|upload| upload.is_usable) && !notes.uploads.is_empty();
     let stages = shown["files"].as_array().into_iter().flatten();
-    let all_read = stages.clone().count() == notes.uploads.len() && stages.clone().all(|file| file["stage"] == "enqueued");
+    let all_read = stages.clone().count() == notes.uploads.len()
+        && stages.clone().all(|file| file["stage"] == "enqueued");
     if !is_finished || !is_sure || !all_read || maybe_commanded(notes, "cancel") {
         return Vec::new();
     }
-    let calls_of = |phone: &String| evidence.calls.iter().any(|call| call.campaign == id && call.to == *phone);
+    let calls_of = |phone: &String| {
+        evidence
+            .calls
+            .iter()
+            .any(|call| call.campaign == id && call.to == *phone)
+    };
     // Whoever asked for the second column meant it.
-    if notes.uploads.iter().any(|upload| upload.others.keys().any(calls_of)) {
+    if notes
+        .uploads
+        .iter()
+        .any(|upload| upload.others.keys().any(calls_of))
+    {
         return Vec::new();
     }
-    let recipients: BTreeSet<&String> = notes.uploads.iter().flat_map(|upload| upload.recipients.keys()).collect();
+    let recipients: BTreeSet<&String> = notes
+        .uploads
+        .iter()
+        .flat_map(|upload| upload.recipients.keys())
+        .collect();
     let count = |name: &str| shown["rows"][name].as_u64().unwrap_or_default() as usize;
     let known = count("enqueued") + count("suppressed");
     let mut broken = Vec::new();
     if known != recipients.len() {
-        broken.push(("nobody is lost", format!("{} recipients, {known} known: {}", recipients.len(), shown["rows"])));
+        broken.push((
+            "nobody is lost",
+            format!(
+                "{} recipients, {known} known: {}",
+                recipients.len(),
+                shown["rows"]
+            ),
+        ));
     }
     if notes.not_after.is_some() {
         return broken;
     }
-    let called: BTreeSet<&String> = evidence.calls.iter().filter(|call| call.campaign == id).map(|call| &call.to).collect();
+    let called: BTreeSet<&String> = evidence
+        .calls
+        .iter()
+        .filter(|call| call.campaign == id)
+        .map(|call| &call.to)
+        .collect();
     let excused = |phone: &&&String| {
         let notes = evidence.notes;
-        notes.opt_outs.contains_key(**phone) || notes.erased.contains_key(**phone) || notes.unclear_consent.contains(phone) || **phone == STOPPED_MARKETING
+        notes.opt_outs.contains_key(**phone)
+            || notes.erased.contains_key(**phone)
+            || notes.unclear_consent.contains(phone)
+            || **phone == STOPPED_MARKETING
     };
-    let lost = recipients.iter().filter(|phone| !called.contains(**phone)).filter(|phone| !excused(phone));
+    let lost = recipients
+        .iter()
+        .filter(|phone| !called.contains(**phone))
+        .filter(|phone| !excused(phone));
     let lost: Vec<_> = lost.collect();
     // A row whose sender died before the message left is unconfirmed, and nobody may send it.
     let unconfirmed = count("unconfirmed");
     if lost.len() > unconfirmed {
-        broken.push(("nobody is lost", format!("{lost:?} were never messaged, {unconfirmed} are unconfirmed")));
+        broken.push((
+            "nobody is lost",
+            format!("{lost:?} were never messaged, {unconfirmed} are unconfirmed"),
+        ));
     }
     broken
 }

@@ -184,7 +184,10 @@ impl Lambda {
         let context = self.context(deployed.timeout);
         let handler = Rc::clone(&process.handler);
         // A process is one program: all of its tasks see its clock.
-        let invocation = with_skew(process.skew_ms, async move { handler(event, context).await });
+        let invocation = with_skew(
+            process.skew_ms,
+            async move { handler(event, context).await },
+        );
         let answer = tokio::select! {
             biased;
             () = process.host.died() => Err(NoAnswer::Died),

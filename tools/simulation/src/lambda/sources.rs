@@ -255,10 +255,13 @@ impl Sources {
                         true => self.random.millis(1_000..600_000),
                         false => self.random.millis(20..1_000),
                     };
-                    let (sources, event) = (Rc::clone(&self), json!({"Records": [upload.to_record()]}));
+                    let (sources, event) =
+                        (Rc::clone(&self), json!({"Records": [upload.to_record()]}));
                     spawn_local(async move {
                         sleep(delay).await;
-                        sources.invoke_asynchronously(Function::Splitter, event).await;
+                        sources
+                            .invoke_asynchronously(Function::Splitter, event)
+                            .await;
                     });
                 }
             }

@@ -46,8 +46,12 @@ impl Operator {
             manual_start: random.chance(0.4),
             resends: random.chance(0.25),
             retries_undelivered: random.chance(0.15),
-            not_before: random.chance(0.2).then(|| whole(now + random.range(60_000..900_000))),
-            not_after: random.chance(0.1).then(|| whole(now + random.range(900_000..7_200_000))),
+            not_before: random
+                .chance(0.2)
+                .then(|| whole(now + random.range(60_000..900_000))),
+            not_after: random
+                .chance(0.1)
+                .then(|| whole(now + random.range(900_000..7_200_000))),
             ..CampaignNotes::default()
         };
         let mut body = json!({
@@ -90,17 +94,24 @@ impl Operator {
         let url = upload["url"].as_str().unwrap_or_default();
         for _ in 0..if self.random.chance(0.1) { 2 } else { 1 } {
             let headers = headers.iter().map(|(name, value)| (name, value));
-            let answer = self.aws.s3().send_presigned("PUT", url, headers, &file.bytes);
+            let answer = self
+                .aws
+                .s3()
+                .send_presigned("PUT", url, headers, &file.bytes);
             match answer.status {
                 200 => {
                     let notes = file.notes.clone();
-                    self.record.update(id, |campaign| campaign.uploads.push(notes));
+                    self.record
+                        .update(id, |campaign| campaign.uploads.push(notes));
                 }
                 // There is a file already: this one again, or a colleague's.
                 412 => {}
                 status => {
                     let text = String::from_utf8_lossy(&answer.body).into_owned();
-                    self.record.violation("an upload works", format!("an upload to {id} was refused: {status} {text}"));
+                    self.record.violation(
+                        "an upload works",
+                        format!("an upload to {id} was refused: {status} {text}"),
+                    );
                 }
             }
             let what = format!("upload {id} {} bytes: {}", file.bytes.len(), answer.status);
@@ -112,7 +123,9 @@ impl Operator {
     async fn step(&self, id: &str, first: u32) {
         match self.random.range(0..14) {
             0..=4 => {
-                let command = *self.random.pick(&COMMANDS[..if self.random.chance(0.15) { 5 } else { 4 }]);
+                let command = *self
+                    .random
+                    .pick(&COMMANDS[..if self.random.chance(0.15) { 5 } else { 4 }]);
                 self.command(id, command).await;
             }
             5 => self.preview(id).await,
@@ -204,7 +217,8 @@ impl Operator {
         self.note_step(&format!("test {id}"), answer.as_ref());
         let test = answer.filter(|answer| answer.status == 202);
         let test = test.and_then(|answer| Some(answer.body["id"].as_str()?.to_owned()));
-        self.record.update(id, |campaign| campaign.tests.extend(test));
+        self.record
+            .update(id, |campaign| campaign.tests.extend(test));
     }
 
     /// Looks at a campaign; its numbers must add up whenever that is.
@@ -212,7 +226,10 @@ impl Operator {
         let campaign = self.read(&format!("/v1/campaigns/{id}")).await?;
         if campaign["rows"]["balanced"] != true {
             let rows = &campaign["rows"];
-            self.record.violation("numbers add up", format!("campaign {id} is not balanced: {rows}"));
+            self.record.violation(
+                "numbers add up",
+                format!("campaign {id} is not balanced: {rows}"),
+            );
         }
         Some(campaign)
     }
@@ -220,7 +237,12 @@ impl Operator {
     /// Whether a campaign is over.
     pub async fn is_over(&self, id: &str) -> bool {
         let campaign = self.observe(id).await;
-        campaign.is_some_and(|campaign| matches!(campaign["state"].as_str(), Some("finished" | "cancelled" | "failed")))
+        campaign.is_some_and(|campaign| {
+            matches!(
+                campaign["state"].as_str(),
+                Some("finished" | "cancelled" | "failed")
+            )
+        })
     }
 
     /// Brings a campaign to its end: what an operator does who wants everybody messaged. Returns whether it is over.
@@ -245,7 +267,8 @@ impl Operator {
             "finished" | "cancelled" | "failed" => true,
             _ => false,
         };
-        self.record.update(id, |campaign| campaign.end = is_over.then_some(state));
+        self.record
+            .update(id, |campaign| campaign.end = is_over.then_some(state));
         is_over
     }
 }

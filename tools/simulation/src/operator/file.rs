@@ -60,7 +60,10 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
         };
         let other = format!("+34620{:06}", first + row);
         if has_others {
-            others.insert(other.clone(), format!("N{first}-{row}-{}", u32::from(is_second)));
+            others.insert(
+                other.clone(),
+                format!("N{first}-{row}-{}", u32::from(is_second)),
+            );
         }
         let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
         text.push_str(&join(&cells, &other));

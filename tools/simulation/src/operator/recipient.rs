@@ -22,7 +22,11 @@ impl Operator {
     pub async fn opt_out_by_message(&self, phone: &str) {
         self.receive_text(phone, "STOP").await;
         let now = clock::now_ms();
-        self.record.write().opt_outs.entry(phone.to_owned()).or_insert(now);
+        self.record
+            .write()
+            .opt_outs
+            .entry(phone.to_owned())
+            .or_insert(now);
         self.note_step(&format!("{phone} writes STOP"), None);
     }
 
@@ -39,7 +43,11 @@ impl Operator {
         let answer = self.persist("PUT", &path, &body).await;
         if answer.as_ref().is_some_and(|answer| answer.status == 200) {
             let now = clock::now_ms();
-            self.record.write().opt_outs.entry(phone.to_owned()).or_insert(now);
+            self.record
+                .write()
+                .opt_outs
+                .entry(phone.to_owned())
+                .or_insert(now);
         } else {
             self.record.write().unclear_consent.push(phone.to_owned());
         }
@@ -61,7 +69,10 @@ impl Operator {
 
     async fn receive_text(&self, phone: &str, text: &str) {
         let from = phone.trim_start_matches('+');
-        let (id, at) = (self.meta.state().next_inbound_wamid(), clock::now_ms() / 1000);
+        let (id, at) = (
+            self.meta.state().next_inbound_wamid(),
+            clock::now_ms() / 1000,
+        );
         let message = json!({"from": from, "id": id, "timestamp": at.to_string(), "type": "text",
             "text": {"body": text}});
         let contacts = json!([{"profile": {"name": "Ana"}, "wa_id": from}]);
@@ -82,6 +93,9 @@ impl Operator {
             }
             sleep(self.random.millis(1_000..5_000 + 2_000 * attempt.min(300))).await;
         }
-        self.record.violation("callbacks are not lost", "a callback was never accepted".into());
+        self.record.violation(
+            "callbacks are not lost",
+            "a callback was never accepted".into(),
+        );
     }
 }
