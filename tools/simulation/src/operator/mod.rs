@@ -2,7 +2,7 @@
 //!
 //! - this file: requests to the API, repeated as a program of the operator's would
 //! - [`campaign`]: one campaign from its creation to its end
-//! - [`file`]: files as operators upload them
+//! - [`mod@file`]: files as operators upload them
 //! - [`recipient`]: what recipients write, and how their consent changes
 
 pub mod campaign;

@@ -333,8 +333,10 @@ async fn store_counters(target: &Target) -> Results {
     let counters = CounterTable::new(dynamodb(target), table.clone(), 90);
     let id = &campaign_id();
     let set = async |shard: &str, expected: &str, sequence: &str, accepted| {
-        let mut counted = ShardCounters::default();
-        counted.last_sequence = sequence.into();
+        let mut counted = ShardCounters {
+            last_sequence: sequence.into(),
+            ..ShardCounters::default()
+        };
         counted.counters.accepted = accepted;
         let set = counters.compare_and_set(id, shard, expected, &counted, NOW);
         set.await
