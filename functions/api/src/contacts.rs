@@ -114,7 +114,9 @@ pub async fn update_contact(
         .await?;
     if suppressed {
         // The answer says that no send starts any more.
-        let effective_at = contact.opt_out_effective_at().unwrap_or_default();
+        let effective_at = contact
+            .opt_out_effective_at(cloud::now())
+            .unwrap_or_default();
         let wait = effective_at.saturating_sub(cloud::now());
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }

@@ -93,7 +93,7 @@ impl Webhook {
         );
         let contact = self.contacts.record_consent(&key, event).await?;
         Ok(contact
-            .opt_out_effective_at()
+            .opt_out_effective_at(cloud::now())
             .filter(|_| preference.opted_out))
     }
 
@@ -112,7 +112,9 @@ impl Webhook {
         let text = message.text.clone().or_else(|| message.payload.clone());
         let event = consent_event(opted_out, source, text, message.at.unwrap_or(now));
         let contact = self.contacts.record_consent(key, event).await?;
-        Ok(contact.opt_out_effective_at().filter(|_| opted_out))
+        Ok(contact
+            .opt_out_effective_at(cloud::now())
+            .filter(|_| opted_out))
     }
 
     /// Opens the service window and links the sender's number to the business-scoped id. Returns the contact.

@@ -2,7 +2,7 @@
 //! is taken from this list, so that it is found if it comes back.
 
 use crate::checker::Violation;
-use crate::checker::outcome::{FAILED_FILE, FORGOTTEN, GONE, HELD_FOR_EVER};
+use crate::checker::outcome::{FAILED_FILE, FORGOTTEN, GONE, HELD_FOR_EVER, ONLY_READ};
 use crate::record::Notes;
 
 /// A fault that is known.
@@ -15,7 +15,7 @@ pub struct KnownFault {
 }
 
 /// The faults that are known.
-pub const KNOWN_FAULTS: [KnownFault; 7] = [
+pub const KNOWN_FAULTS: [KnownFault; 8] = [
     KnownFault {
         name: "attribution",
         about: "the contact names a row before its claim is won, so a redelivered batch of an older campaign takes the answers",
@@ -53,6 +53,11 @@ pub const KNOWN_FAULTS: [KnownFault; 7] = [
         name: "replies",
         about: "a reply or a test that an error of the account has paused is repaired by nobody",
         shows: |violation, _| violation.what.contains(HELD_FOR_EVER),
+    },
+    KnownFault {
+        name: "late write",
+        about: "a write of an import that arrives late, after its repetition, undoes what came in between: it has no version",
+        shows: |violation, _| violation.what.contains(ONLY_READ),
     },
     KnownFault {
         name: "recount",

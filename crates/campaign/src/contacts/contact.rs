@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{CampaignId, RowNumber};
 use crate::import::phone::Phone;
-use crate::time::Millis;
+use crate::time::{CLOCK_MARGIN_MS, Millis};
 
 /// How long a recipient who wrote or called may be sent free-form messages (Meta, "Customer service windows").
 const SERVICE_WINDOW_MS: Millis = 24 * 3_600_000;
@@ -120,11 +120,13 @@ impl Contact {
         Some(contact)
     }
 
-    /// When an opt-out that was just recorded takes effect: a send whose permission was checked before it has started by
-    /// then. `None` if that is now.
-    pub fn opt_out_effective_at(&self) -> Option<Millis> {
-        let last_messaged_at = self.last_messaged_at?;
-        Some(last_messaged_at + OPT_OUT_EFFECTIVE_AFTER_MS)
+    /// When an opt-out that was recorded at `now` takes effect: a send whose permission was checked before it has started by
+    /// then. `None` if that is at once. The sender's clock may differ from ours, so a send that seems to be minutes old may
+    /// just be starting.
+    pub fn opt_out_effective_at(&self, now: Millis) -> Option<Millis> {
+        let may_be_starting =
+            self.last_messaged_at? + OPT_OUT_EFFECTIVE_AFTER_MS + CLOCK_MARGIN_MS > now;
+        may_be_starting.then_some(now + OPT_OUT_EFFECTIVE_AFTER_MS)
     }
 
     /// The consent event that decides.

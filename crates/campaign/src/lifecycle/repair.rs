@@ -5,7 +5,7 @@
 
 use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, Sendability};
 use crate::lifecycle::progress::{Progress, unconfirmed_to_resend};
-use crate::time::Millis;
+use crate::time::{CLOCK_MARGIN_MS, Millis};
 
 /// After this long without any activity, a campaign with an empty queue has lost its messages.
 const IDLE_MS: Millis = 120_000;
@@ -22,10 +22,6 @@ const CANARY_CALLBACK_MS: Millis = 180_000;
 /// How long after its creation a campaign is checked for an upload whose event was lost: longer than an upload's
 /// signature is valid.
 const UPLOAD_WATCH_MS: Millis = 2 * 3_600_000;
-
-/// The clocks of two processes may differ by so much. A campaign that does not send, because nobody started it, is settled by
-/// letting it send after its schedule's end: only when the schedule has ended by everybody's clock.
-const CLOCK_MARGIN_MS: Millis = 5 * 60_000;
 
 /// What is to be done about a campaign.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +79,7 @@ impl Snapshot<'_> {
             Failed => Some(RepairAction::Close),
             Cancelled if self.unsent_rows() == 0 => Some(RepairAction::Close),
             Cancelled => self.import_is_dead().then_some(RepairAction::Requeue),
+            // They are settled by letting them send: only when the schedule has ended by everybody's clock.
             Ready | Scheduled | Paused
                 if schedule.has_ended(self.now.saturating_sub(CLOCK_MARGIN_MS)) =>
             {

@@ -38,21 +38,9 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
             continue;
         };
         if notes.end.is_none() && notes.uploads.iter().any(|upload| upload.is_usable) {
-            let forgotten = match is_visited(evidence, id) {
-                true => "",
-                false => FORGOTTEN,
-            };
-            let has_failed_file = shown["files"]
-                .as_array()
-                .is_some_and(|files| files.iter().any(|file| file["stage"] == "failed"));
-            let failed_file = if has_failed_file { FAILED_FILE } else { "" };
-            broken(
-                "everything ends",
-                format!(
-                    "still {}{forgotten}{failed_file}: {}",
-                    shown["state"], shown["rows"]
-                ),
-            );
+            let why = why_unfinished(evidence, id, shown);
+            let what = format!("still {}{why}: {}", shown["state"], shown["rows"]);
+            broken("everything ends", what);
         }
         let rows = rows_of(evidence.ledger, id);
         for (promise, what) in counters(shown, &rows)
@@ -77,6 +65,26 @@ pub const FORGOTTEN: &str = ", and the reconciler does not visit it";
 
 /// What is said of a campaign with a file that cannot be used.
 pub const FAILED_FILE: &str = ", with a failed file";
+
+/// What is said of a campaign that sends a file whose import seems to have only read it.
+pub const ONLY_READ: &str = ", with a file that was only read";
+
+/// What is known about a campaign that does not end.
+fn why_unfinished(evidence: &Evidence<'_>, id: &str, shown: &Value) -> &'static str {
+    let has_file = |stage: &str| {
+        let mut files = shown["files"].as_array().into_iter().flatten();
+        files.any(|file| file["stage"] == stage)
+    };
+    if !is_visited(evidence, id) {
+        FORGOTTEN
+    } else if has_file("failed") {
+        FAILED_FILE
+    } else if shown["state"] == "sending" && has_file("validated") {
+        ONLY_READ
+    } else {
+        ""
+    }
+}
 
 /// Whether the reconciler still visits a campaign.
 fn is_visited(evidence: &Evidence<'_>, id: &str) -> bool {
