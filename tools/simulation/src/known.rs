@@ -1,9 +1,9 @@
 //! Faults that are known and not removed yet. A life in which nothing but these shows has not failed; a fault that is removed
 //! is taken from this list, so that it is found if it comes back.
 
-use crate::checker::Violation;
 use crate::checker::outcome::{FAILED_FILE, FORGOTTEN, GONE, HELD_FOR_EVER, ONLY_READ};
 use crate::record::Notes;
+use crate::violation::Violation;
 
 /// A fault that is known.
 pub struct KnownFault {

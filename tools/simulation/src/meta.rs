@@ -18,6 +18,7 @@ use whatsapp::transport::{
 };
 
 use crate::aws::Host;
+use crate::call::{Call, Told, told};
 use crate::clock;
 use crate::random::Random;
 
@@ -33,11 +34,6 @@ pub const WABA_ID: &str = "200000000000001";
 /// The other end closes an idle connection after this time.
 const IDLE_LIMIT: Duration = Duration::from_secs(60);
 
-/// Codes that come with HTTP 5xx and do not say whether the message was sent (Meta, "Error codes"); those that Meta does not
-/// document say nothing either.
-const UNCERTAIN_SERVER_ERRORS: [i64; 5] = [1, 2, 131_000, 131_016, 133_004];
-const UNDOCUMENTED: i64 = 999_999;
-
 /// What goes wrong between a sender and Meta, and at Meta. Shares are from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MetaFaults {
@@ -49,40 +45,6 @@ pub struct MetaFaults {
     pub lost_after: f64,
     /// A connection carries few requests.
     pub short_connections: f64,
-}
-
-/// What a caller was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// That the message was accepted.
-    Accepted,
-    /// That it was certainly not.
-    Refused(i64),
-    /// Nothing that says whether it was.
-    Nothing,
-}
-
-/// A message that left a sender.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// When it left, in milliseconds since the Unix epoch.
-    pub at_ms: u64,
-    /// Campaign, row and attempt, as the callback data names them.
-    pub campaign: String,
-    /// The row.
-    pub row: u32,
-    /// The attempt, from 1.
-    pub attempt: u32,
-    /// The recipient, with `+`.
-    pub to: String,
-    /// The first value of the message's text.
-    pub name: String,
-    /// The process.
-    pub host: String,
-    /// Whether Meta accepted it.
-    pub accepted: bool,
-    /// What the caller was told.
-    pub told: Told,
 }
 
 /// Meta. Clones are the same.
@@ -351,29 +313,15 @@ async fn deliver(
 fn read_answer(response: &SendResponse) -> Option<(Response, Told)> {
     match &response.body {
         ResponseBody::Json(body) => {
-            let told = told(response.status, body);
-            let body = body.to_string().into_bytes();
-            Some((respond(response.status, body, false), told))
+            let bytes = body.to_string().into_bytes();
+            let answer = respond(response.status, bytes, false);
+            Some((answer, told(response.status, body)))
         }
         ResponseBody::Text(text) => Some((
             respond(response.status, text.as_bytes().to_vec(), true),
             Told::Nothing,
         )),
         ResponseBody::Truncated | ResponseBody::NoResponse => None,
-    }
-}
-
-/// What a response says, by Meta's documentation.
-fn told(status: u16, body: &Value) -> Told {
-    let code = body
-        .pointer("/error/code")
-        .and_then(Value::as_i64)
-        .unwrap_or(UNDOCUMENTED);
-    let is_uncertain = UNCERTAIN_SERVER_ERRORS.contains(&code) || code == UNDOCUMENTED;
-    match status {
-        200..300 => Told::Accepted,
-        500.. if is_uncertain => Told::Nothing,
-        _ => Told::Refused(code),
     }
 }
 

@@ -100,18 +100,12 @@ impl Profile {
             absence: random
                 .chance(0.04)
                 .then(|| Duration::from_secs(86_400 * random.range(20..50))),
-            settings: Settings {
-                webhook_url: "http://webhook.simulation".into(),
-                throughput: 100_000,
-                median_ms: *random.pick(&[20.0, 300.0, 2_000.0]),
-                p99_ms: 6_000.0,
-                fault_share: share(meta, 150),
-                slow_share: share(meta, 50),
-                duplicate_share: share(is("events"), 300),
-                shuffle: random.chance(0.5),
-                batch_size: *random.pick(&[1, 5, 100]),
-                ..Settings::default()
-            },
+            settings: settings(
+                &random,
+                share(meta, 150),
+                share(meta, 50),
+                share(is("events"), 300),
+            ),
         }
     }
 }
@@ -136,5 +130,21 @@ fn rates(random: &Random, on: bool) -> Rates {
         duplicated: share(60),
         reordered: share(300),
         missed: share(100),
+    }
+}
+
+/// How Meta behaves.
+fn settings(random: &Random, fault_share: f64, slow_share: f64, duplicate_share: f64) -> Settings {
+    Settings {
+        webhook_url: "http://webhook.simulation".into(),
+        throughput: 100_000,
+        median_ms: *random.pick(&[20.0, 300.0, 2_000.0]),
+        p99_ms: 6_000.0,
+        fault_share,
+        slow_share,
+        duplicate_share,
+        shuffle: random.chance(0.5),
+        batch_size: *random.pick(&[1, 5, 100]),
+        ..Settings::default()
     }
 }

@@ -4,7 +4,7 @@ use std::cell::{Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use crate::checker::Violation;
+use crate::violation::Violation;
 
 /// The notes. Clones are the same.
 #[derive(Clone, Debug, Default)]

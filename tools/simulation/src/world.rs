@@ -10,7 +10,7 @@ use tokio::task::{JoinSet, spawn_local};
 use tokio::time::sleep;
 
 use crate::aws::{Aws, Resources};
-use crate::checker::{self, Evidence, Violation};
+use crate::checker::{self, Evidence};
 use crate::clock;
 use crate::known::known_fault;
 use crate::lambda::sources::{EventFaults, RECONCILE_INTERVAL, Sources};
@@ -20,6 +20,7 @@ use crate::operator::{API_TOKEN, Operator};
 use crate::profile::Profile;
 use crate::random::Random;
 use crate::record::Record;
+use crate::violation::Violation;
 
 /// Virtual time begins here: 1 December 2026.
 pub const BASE_MS: u64 = 1_796_083_200_000;

@@ -85,6 +85,7 @@ impl Snapshot<'_> {
             {
                 Some(RepairAction::Expire)
             }
+            Ready | Scheduled | Paused if schedule.has_ended(self.now) => None,
             Scheduled => schedule
                 .has_begun(self.now)
                 .then_some(RepairAction::ResumeImport),

@@ -1,6 +1,9 @@
 //! DynamoDB: dynoxide in memory, and what it lacks: streams of several shards, without updates that changed
 //! nothing.
 
+mod plain;
+mod request_text;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +18,7 @@ use super::message::Response;
 use super::resources::{Resources, TableSpec};
 use tokio::sync::Notify;
 
+use self::plain::to_plain_item;
 use crate::clock;
 use crate::random::hash;
 
@@ -236,32 +240,14 @@ impl Stream {
     }
 }
 
-/// What a request is about: the table, and the key or the values of the query.
+/// What a request is about.
 pub(super) fn describe(dynamodb: &DynamoDb, request: &Value) -> String {
-    let Some(table) = request["TableName"].as_str() else {
-        let requests = request["RequestItems"].as_object().into_iter().flatten();
-        let tables = requests.map(|(table, entries)| {
-            let entries = entries.get("Keys").unwrap_or(entries);
-            format!("{table}*{}", entries.as_array().map_or(0, Vec::len))
-        });
-        return tables.collect::<Vec<_>>().join(" ");
+    let state = dynamodb.lock();
+    let key_of = |table: &str| match state.tables.get(table) {
+        Some(table) => table.spec.key.clone(),
+        None => Vec::new(),
     };
-    let mut parts = vec![table.to_owned()];
-    if let Some(item) = request.get("Key").or_else(|| request.get("Item")) {
-        let state = dynamodb.lock();
-        let key = state.tables.get(table).map(|table| &table.spec.key);
-        let key = key.into_iter().flatten();
-        parts.extend(key.map(|name| plain_text(&item[name])));
-    } else if request.get("KeyConditionExpression").is_some() {
-        parts.extend(request["IndexName"].as_str().map(str::to_owned));
-        let values = request["ExpressionAttributeValues"].as_object();
-        let values = values.into_iter().flatten();
-        let mut values: Vec<_> = values.map(|(_, value)| plain_text(value)).collect();
-        // The order of the SDK's hash map says nothing.
-        values.sort();
-        parts.extend(values);
-    }
-    parts.join("/")
+    request_text::describe(request, key_of)
 }
 
 /// Creates a table; the stream's iterator, if it has one.
@@ -350,39 +336,6 @@ fn with_undone(response: Response, name: &str, undone: Value) -> Response {
     let mut answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
     answer[name] = undone;
     Response::json(&answer)
-}
-
-/// An item as plain JSON.
-fn to_plain_item(item: &Value) -> Value {
-    let fields = item.as_object().into_iter().flatten();
-    fields
-        .map(|(name, value)| (name.clone(), to_plain(value)))
-        .collect()
-}
-
-/// The plain JSON of an attribute's value, such as `{"N": "1"}`.
-fn to_plain(value: &Value) -> Value {
-    let kind = value.as_object().and_then(|value| value.iter().next());
-    match kind {
-        Some((kind, Value::String(number))) if kind == "N" => {
-            serde_json::from_str(number).unwrap_or_default()
-        }
-        Some((kind, _)) if kind == "NULL" => Value::Null,
-        Some((kind, items)) if kind == "L" => {
-            let items = items.as_array().into_iter().flatten();
-            items.map(to_plain).collect()
-        }
-        Some((kind, fields)) if kind == "M" => to_plain_item(fields),
-        Some((_, plain)) => plain.clone(),
-        None => Value::Null,
-    }
-}
-
-fn plain_text(value: &Value) -> String {
-    match to_plain(value) {
-        Value::String(text) => text,
-        other => other.to_string(),
-    }
 }
 
 fn get<'t>(tables: &'t mut BTreeMap<String, Table>, name: &str) -> &'t mut Table {

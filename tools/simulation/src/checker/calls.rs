@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Evidence, Violation};
-use crate::meta::{Call, Told};
+use super::Evidence;
+use crate::call::{Call, Told};
 use crate::record::{CampaignNotes, Command, UploadNotes};
+use crate::violation::Violation;
 
 /// A pause or a cancellation holds from so long after its answer on (the documentation).
 const PAUSE_MS: u64 = 2_000;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::Evidence;
 use super::calls::maybe_commanded;
-use super::{Evidence, Violation};
-use crate::meta::{Call, Told};
+use crate::call::{Call, Told};
 use crate::record::CampaignNotes;
+use crate::violation::Violation;
 
 /// Meta says of this number that it wants no marketing messages (131050). That is an opt-out, for other campaigns too.
 const STOPPED_MARKETING: &str = "+12025550163";
@@ -267,74 +268,68 @@ fn everybody(
     notes: &CampaignNotes,
     shown: &Value,
 ) -> Vec<Broken> {
-    let is_finished = shown["state"] == "finished";
-    let is_sure = notes.uploads.iter().all(|upload| upload.is_usable) && !notes.uploads.is_empty();
-    let stages = shown["files"].as_array().into_iter().flatten();
-    let all_read = stages.clone().count() == notes.uploads.len()
-        && stages.clone().all(|file| file["stage"] == "enqueued");
-    if !is_finished || !is_sure || !all_read || maybe_commanded(notes, "cancel") {
+    let Some(recipients) = certain_recipients(evidence, id, notes, shown) else {
         return Vec::new();
-    }
-    let calls_of = |phone: &String| {
-        evidence
-            .calls
-            .iter()
-            .any(|call| call.campaign == id && call.to == *phone)
     };
-    // Whoever asked for the second column meant it.
-    if notes
-        .uploads
-        .iter()
-        .any(|upload| upload.others.keys().any(calls_of))
-    {
-        return Vec::new();
-    }
-    let recipients: BTreeSet<&String> = notes
-        .uploads
-        .iter()
-        .flat_map(|upload| upload.recipients.keys())
-        .collect();
     let count = |name: &str| shown["rows"][name].as_u64().unwrap_or_default() as usize;
     let known = count("enqueued") + count("suppressed");
     let mut broken = Vec::new();
     if known != recipients.len() {
-        broken.push((
-            "nobody is lost",
-            format!(
-                "{} recipients, {known} known: {}",
-                recipients.len(),
-                shown["rows"]
-            ),
-        ));
+        let (recipients, rows) = (recipients.len(), &shown["rows"]);
+        let what = format!("{recipients} recipients, {known} known: {rows}");
+        broken.push(("nobody is lost", what));
     }
     if notes.not_after.is_some() {
         return broken;
     }
-    let called: BTreeSet<&String> = evidence
-        .calls
-        .iter()
-        .filter(|call| call.campaign == id)
-        .map(|call| &call.to)
-        .collect();
-    let excused = |phone: &&&String| {
-        let notes = evidence.notes;
-        notes.opt_outs.contains_key(**phone)
-            || notes.erased.contains_key(**phone)
-            || notes.unclear_consent.contains(phone)
-            || **phone == STOPPED_MARKETING
+    let is_called = |phone: &&&String| {
+        let mut calls = evidence.calls.iter();
+        calls.any(|call| call.campaign == id && call.to == ***phone)
     };
-    let lost = recipients
-        .iter()
-        .filter(|phone| !called.contains(**phone))
-        .filter(|phone| !excused(phone));
-    let lost: Vec<_> = lost.collect();
+    let lost = recipients.iter().filter(|phone| !is_called(phone));
+    let lost: Vec<_> = lost.filter(|phone| !is_excused(evidence, phone)).collect();
     // A row whose sender died before the message left is unconfirmed, and nobody may send it.
     let unconfirmed = count("unconfirmed");
     if lost.len() > unconfirmed {
-        broken.push((
-            "nobody is lost",
-            format!("{lost:?} were never messaged, {unconfirmed} are unconfirmed"),
-        ));
+        let what = format!("{lost:?} were never messaged, {unconfirmed} are unconfirmed");
+        broken.push(("nobody is lost", what));
     }
     broken
+}
+
+/// The recipients that a finished campaign must have, if that is certain.
+fn certain_recipients<'a>(
+    evidence: &Evidence<'_>,
+    id: &str,
+    notes: &'a CampaignNotes,
+    shown: &Value,
+) -> Option<BTreeSet<&'a String>> {
+    let uploads = &notes.uploads;
+    let files: Vec<&Value> = shown["files"].as_array().into_iter().flatten().collect();
+    let all_read =
+        files.len() == uploads.len() && files.iter().all(|file| file["stage"] == "enqueued");
+    let all_usable = !uploads.is_empty() && uploads.iter().all(|upload| upload.is_usable);
+    let is_certain =
+        shown["state"] == "finished" && all_read && all_usable && !maybe_commanded(notes, "cancel");
+    // Whoever asked for the second column meant it.
+    let is_other = |call: &Call| {
+        uploads
+            .iter()
+            .any(|upload| upload.others.contains_key(&call.to))
+    };
+    let uses_others = evidence
+        .calls
+        .iter()
+        .any(|call| call.campaign == id && is_other(call));
+    let recipients = uploads.iter().flat_map(|upload| upload.recipients.keys());
+    (is_certain && !uses_others).then(|| recipients.collect())
+}
+
+/// Whether somebody need not be messaged.
+fn is_excused(evidence: &Evidence<'_>, phone: &String) -> bool {
+    let notes = evidence.notes;
+    notes.opt_outs.contains_key(phone)
+        || notes.erased.contains_key(phone)
+        || notes.unclear_consent.contains(phone)
+        || phone == STOPPED_MARKETING
 }

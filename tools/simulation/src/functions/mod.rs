@@ -1,51 +1,30 @@
 //! Each function of the stack: started in a process with the clients that its `from_env` makes, it handles events. Events
 //! and answers are JSON, as Lambda passes them.
 
+mod clients;
+
 use std::rc::Rc;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use axum::body::{Body, to_bytes};
-use campaign::delivery::pacing::Rate;
-use cloud::account_events::AccountEvents;
 use cloud::aws;
-use cloud::batch_queue::BatchQueue;
-use cloud::callbacks::Callbacks;
 use cloud::campaign_cache::CampaignCache;
-use cloud::campaigns::Campaigns;
-use cloud::contacts::Contacts;
-use cloud::counters::CounterTable;
 use cloud::dead_letters::DeadLetters;
-use cloud::erasure_queue::ErasureQueue;
-use cloud::files::Files;
-use cloud::import_queue::ImportQueue;
-use cloud::imports::Imports;
-use cloud::inbox::Inbox;
-use cloud::jobs::Jobs;
-use cloud::ledger::Ledger;
 use cloud::outbound::EventBus;
-use cloud::rates::RateKeeper;
 use cloud::schedules::Schedules;
-use cloud::secrets::Secrets;
-use cloud::settings::SettingsStore;
-use cloud::waiting_jobs::WaitingJobs;
 use futures::future::LocalBoxFuture;
 use lambda_runtime::Context;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::aws::{Aws, Host, queue_arn, queue_url};
-use crate::meta::{GRAPH_URL, GRAPH_VERSION, Meta, PHONE_NUMBER_ID, WABA_ID};
+use self::clients::Clients;
+pub use self::clients::{Environment, RETENTION_DAYS};
+use crate::aws::queue_arn;
+use crate::meta::{GRAPH_URL, GRAPH_VERSION, PHONE_NUMBER_ID, WABA_ID};
 
 /// Handles one event.
 pub type Handler = Rc<dyn Fn(Value, Context) -> LocalBoxFuture<'static, Result<Value, String>>>;
-
-/// Rows and contacts are kept for so many days.
-pub const RETENTION_DAYS: u32 = 30;
-
-/// Raw callbacks and inbound messages are kept for so many days.
-const CALLBACK_RETENTION_DAYS: u32 = 90;
 
 /// The name of the bus that callbacks are forwarded to.
 const FORWARD_BUS: &str = "forwarded";
@@ -93,19 +72,6 @@ impl Function {
     }
 }
 
-/// What a process of a function gets from its environment.
-#[derive(Clone, Debug)]
-pub struct Environment {
-    /// AWS.
-    pub aws: Aws,
-    /// Meta.
-    pub meta: Meta,
-    /// The deployed rate.
-    pub rate: Rate,
-    /// The process.
-    pub host: Host,
-}
-
 /// Starts a function in a process. Fails as its `from_env` would.
 pub async fn start(function: Function, environment: Environment) -> Result<Handler, String> {
     let clients = Clients::new(&environment);
@@ -122,33 +88,7 @@ pub async fn start(function: Function, environment: Environment) -> Result<Handl
     }
 }
 
-/// The clients of one process.
-struct Clients {
-    config: SdkConfig,
-    dynamodb: aws_sdk_dynamodb::Client,
-    sqs: aws_sdk_sqs::Client,
-    meta: Meta,
-    host: Host,
-    rate: Rate,
-    bucket: String,
-    secret: String,
-}
-
 impl Clients {
-    fn new(environment: &Environment) -> Self {
-        let config = environment.aws.config(&environment.host);
-        Self {
-            dynamodb: aws::dynamodb(&config),
-            sqs: aws::sqs(&config),
-            config,
-            meta: environment.meta.clone(),
-            host: environment.host.clone(),
-            rate: environment.rate,
-            bucket: environment.aws.s3().bucket().to_owned(),
-            secret: environment.aws.secrets().name().to_owned(),
-        }
-    }
-
     fn api(self) -> Handler {
         let transport = self.meta.transport(&self.host);
         let base = format!("{GRAPH_URL}/{GRAPH_VERSION}");
@@ -328,115 +268,6 @@ impl Clients {
             let forwarder = Rc::clone(&forwarder);
             Box::pin(async move { answer(forwarder.handle(parse(event)?).await) })
         })
-    }
-}
-
-/// One table, queue or bucket each.
-impl Clients {
-    fn campaigns(&self) -> Campaigns {
-        Campaigns::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            RETENTION_DAYS,
-        )
-    }
-
-    fn counters(&self) -> CounterTable {
-        CounterTable::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            RETENTION_DAYS,
-        )
-    }
-
-    fn imports(&self) -> Imports {
-        Imports::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            RETENTION_DAYS,
-        )
-    }
-
-    fn account_events(&self) -> AccountEvents {
-        AccountEvents::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            RETENTION_DAYS,
-        )
-    }
-
-    fn settings(&self) -> SettingsStore {
-        SettingsStore::new(self.dynamodb.clone(), "CampaignsTable".into())
-    }
-
-    fn waiting_jobs(&self) -> WaitingJobs {
-        WaitingJobs::new(self.dynamodb.clone(), "CampaignsTable".into())
-    }
-
-    fn rate_keeper(&self) -> RateKeeper {
-        RateKeeper::new(self.dynamodb.clone(), "CampaignsTable".into(), self.rate)
-    }
-
-    fn contacts(&self) -> Contacts {
-        Contacts::new(
-            self.dynamodb.clone(),
-            "ContactsTable".into(),
-            RETENTION_DAYS,
-        )
-    }
-
-    fn ledger(&self) -> Ledger {
-        Ledger::new(
-            self.dynamodb.clone(),
-            "MessagesTable".into(),
-            RETENTION_DAYS,
-        )
-    }
-
-    fn callbacks(&self) -> Callbacks {
-        Callbacks::new(
-            self.dynamodb.clone(),
-            "CallbacksTable".into(),
-            CALLBACK_RETENTION_DAYS,
-        )
-    }
-
-    fn inbox(&self) -> Inbox {
-        Inbox::new(
-            self.dynamodb.clone(),
-            "InboxTable".into(),
-            CALLBACK_RETENTION_DAYS,
-        )
-    }
-
-    fn jobs(&self) -> Jobs {
-        Jobs::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            RETENTION_DAYS,
-            self.sqs.clone(),
-            queue_url("JobsQueue"),
-        )
-    }
-
-    fn queue(&self, name: &str) -> BatchQueue {
-        BatchQueue::new(self.sqs.clone(), queue_url(name))
-    }
-
-    fn import_queue(&self) -> ImportQueue {
-        ImportQueue::new(self.sqs.clone(), queue_url("ImportQueue"))
-    }
-
-    fn erasures(&self) -> ErasureQueue {
-        ErasureQueue::new(self.sqs.clone(), queue_url("ErasureQueue"))
-    }
-
-    fn files(&self) -> Files {
-        Files::new(aws::s3(&self.config), self.bucket.clone())
-    }
-
-    fn secrets(&self) -> Secrets {
-        Secrets::new(aws::secrets_manager(&self.config), self.secret.clone())
     }
 }
 

@@ -1,0 +1,181 @@
+//! The clients of one process, as each function's `from_env` makes them.
+
+use aws_config::SdkConfig;
+use campaign::delivery::pacing::Rate;
+use cloud::account_events::AccountEvents;
+use cloud::aws;
+use cloud::batch_queue::BatchQueue;
+use cloud::callbacks::Callbacks;
+use cloud::campaigns::Campaigns;
+use cloud::contacts::Contacts;
+use cloud::counters::CounterTable;
+use cloud::erasure_queue::ErasureQueue;
+use cloud::files::Files;
+use cloud::import_queue::ImportQueue;
+use cloud::imports::Imports;
+use cloud::inbox::Inbox;
+use cloud::jobs::Jobs;
+use cloud::ledger::Ledger;
+use cloud::rates::RateKeeper;
+use cloud::secrets::Secrets;
+use cloud::settings::SettingsStore;
+use cloud::waiting_jobs::WaitingJobs;
+
+use crate::aws::{Aws, Host, queue_url};
+use crate::meta::Meta;
+
+/// Rows and contacts are kept for so many days.
+pub const RETENTION_DAYS: u32 = 30;
+
+/// Raw callbacks and inbound messages are kept for so many days.
+const CALLBACK_RETENTION_DAYS: u32 = 90;
+
+/// What a process of a function gets from its environment.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// AWS.
+    pub aws: Aws,
+    /// Meta.
+    pub meta: Meta,
+    /// The deployed rate.
+    pub rate: Rate,
+    /// The process.
+    pub host: Host,
+}
+
+/// The clients of one process.
+pub(super) struct Clients {
+    pub(super) config: SdkConfig,
+    pub(super) dynamodb: aws_sdk_dynamodb::Client,
+    pub(super) sqs: aws_sdk_sqs::Client,
+    pub(super) meta: Meta,
+    pub(super) host: Host,
+    pub(super) rate: Rate,
+    pub(super) bucket: String,
+    pub(super) secret: String,
+}
+
+impl Clients {
+    pub(super) fn new(environment: &Environment) -> Self {
+        let config = environment.aws.config(&environment.host);
+        Self {
+            dynamodb: aws::dynamodb(&config),
+            sqs: aws::sqs(&config),
+            config,
+            meta: environment.meta.clone(),
+            host: environment.host.clone(),
+            rate: environment.rate,
+            bucket: environment.aws.s3().bucket().to_owned(),
+            secret: environment.aws.secrets().name().to_owned(),
+        }
+    }
+}
+
+/// One table, queue or bucket each.
+impl Clients {
+    pub(super) fn campaigns(&self) -> Campaigns {
+        Campaigns::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    pub(super) fn counters(&self) -> CounterTable {
+        CounterTable::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    pub(super) fn imports(&self) -> Imports {
+        Imports::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    pub(super) fn account_events(&self) -> AccountEvents {
+        AccountEvents::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    pub(super) fn settings(&self) -> SettingsStore {
+        SettingsStore::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    pub(super) fn waiting_jobs(&self) -> WaitingJobs {
+        WaitingJobs::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    pub(super) fn rate_keeper(&self) -> RateKeeper {
+        RateKeeper::new(self.dynamodb.clone(), "CampaignsTable".into(), self.rate)
+    }
+
+    pub(super) fn contacts(&self) -> Contacts {
+        Contacts::new(
+            self.dynamodb.clone(),
+            "ContactsTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    pub(super) fn ledger(&self) -> Ledger {
+        Ledger::new(
+            self.dynamodb.clone(),
+            "MessagesTable".into(),
+            RETENTION_DAYS,
+        )
+    }
+
+    pub(super) fn callbacks(&self) -> Callbacks {
+        Callbacks::new(
+            self.dynamodb.clone(),
+            "CallbacksTable".into(),
+            CALLBACK_RETENTION_DAYS,
+        )
+    }
+
+    pub(super) fn inbox(&self) -> Inbox {
+        Inbox::new(
+            self.dynamodb.clone(),
+            "InboxTable".into(),
+            CALLBACK_RETENTION_DAYS,
+        )
+    }
+
+    pub(super) fn jobs(&self) -> Jobs {
+        Jobs::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            RETENTION_DAYS,
+            self.sqs.clone(),
+            queue_url("JobsQueue"),
+        )
+    }
+
+    pub(super) fn queue(&self, name: &str) -> BatchQueue {
+        BatchQueue::new(self.sqs.clone(), queue_url(name))
+    }
+
+    pub(super) fn import_queue(&self) -> ImportQueue {
+        ImportQueue::new(self.sqs.clone(), queue_url("ImportQueue"))
+    }
+
+    pub(super) fn erasures(&self) -> ErasureQueue {
+        ErasureQueue::new(self.sqs.clone(), queue_url("ErasureQueue"))
+    }
+
+    pub(super) fn files(&self) -> Files {
+        Files::new(aws::s3(&self.config), self.bucket.clone())
+    }
+
+    pub(super) fn secrets(&self) -> Secrets {
+        Secrets::new(aws::secrets_manager(&self.config), self.secret.clone())
+    }
+}
