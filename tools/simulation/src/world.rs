@@ -27,7 +27,7 @@ pub const BASE_MS: u64 = 1_796_083_200_000;
 
 /// Once nothing goes wrong any more, everything ends within this time: messages that were not delivered are sent again after
 /// 1, 3 and 7 days.
-const PATIENCE: Duration = Duration::from_secs(15 * 86_400);
+const LONGEST_WAIT: Duration = Duration::from_secs(15 * 86_400);
 
 /// How often operators look whether their campaigns are over, at first and later.
 const LOOK_INTERVAL: Duration = Duration::from_secs(120);
@@ -213,11 +213,11 @@ impl World {
         self.meta.be_quiet();
     }
 
-    /// Operators bring every campaign to its end, as long as patience lasts.
+    /// Operators bring every campaign to its end, for so long.
     async fn bring_to_end(&self, operator: &Operator) {
         let calm = tokio::time::Instant::now();
         let ids = self.campaigns_to_end();
-        while calm.elapsed() < PATIENCE {
+        while calm.elapsed() < LONGEST_WAIT {
             let mut over = true;
             for id in &ids {
                 over &= operator.bring_to_end(id).await;
