@@ -5,8 +5,14 @@ use std::future::pending;
 use std::io;
 use std::time::Duration;
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
@@ -18,11 +24,34 @@ use super::faults::{Draw, Fault, Service};
 use super::history::Entry;
 use super::host::{Host, KillPoint};
 use super::message::{Request, Response};
+use super::resources::REGION;
 use super::{Aws, dynamodb, s3, scheduler, sqs};
 use crate::clock;
 
+/// The endpoint of all services; nothing resolves it.
+const ENDPOINT: &str = "http://aws.simulation";
+
 /// When a connection breaks on which nothing arrives, if the client has no limit of its own.
 const DEAD_CONNECTION: Duration = Duration::from_secs(120);
+
+impl Aws {
+    /// What a process's clients are made of, as [`cloud::aws::load_config`] does on Lambda.
+    pub fn config(&self, host: &Host) -> SdkConfig {
+        let credentials = Credentials::new("AKIDSIMULATION", "secret", None, None, "simulation");
+        let client = Connector::new(self.clone(), host.clone());
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            // The SDK's quota of retries is one per service and region of a program. Each process has its own.
+            .region(Region::new(format!("{REGION}-{}", host.id())))
+            .endpoint_url(ENDPOINT)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .time_source(SharedTimeSource::new(SystemTimeSource::new()))
+            .timeout_config(cloud::aws::timeouts())
+            .http_client(SharedHttpClient::new(client))
+            .build()
+    }
+}
 
 /// The HTTP client of one process.
 #[derive(Clone)]
@@ -93,7 +122,7 @@ struct Exchange {
 impl Exchange {
     fn new(aws: Aws, host: Host, request: Request) -> Self {
         let (number, kill_point) = host.count_request();
-        let (service, operation) = request.target();
+        let (service, operation) = target(&request);
         let draw = aws.faults().draw(service, &operation);
         let json = match service {
             Service::S3 | Service::Scheduler => Value::Null,
@@ -231,4 +260,23 @@ impl Exchange {
 
 fn broken(kind: io::ErrorKind) -> ConnectorError {
     ConnectorError::io(io::Error::from(kind).into())
+}
+
+/// The service and the operation that a request asks for.
+fn target(request: &Request) -> (Service, String) {
+    if let Some(target) = request.header("x-amz-target") {
+        let (service, operation) = target.split_once('.').unwrap_or((target, ""));
+        let service = match service {
+            "DynamoDB_20120810" => Service::DynamoDb,
+            "AmazonSQS" => Service::Sqs,
+            "secretsmanager" => Service::SecretsManager,
+            "AWSEvents" => Service::EventBridge,
+            _ => panic!("the simulation has no service {target}"),
+        };
+        return (service, operation.to_owned());
+    }
+    if request.path.starts_with("/schedules/") {
+        return (Service::Scheduler, scheduler::operation(request).into());
+    }
+    (Service::S3, s3::operation(request).into())
 }

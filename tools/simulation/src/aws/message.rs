@@ -110,25 +110,6 @@ impl Request {
         }
         decoded
     }
-
-    /// The service and the operation it asks for.
-    pub(super) fn target(&self) -> (Service, String) {
-        if let Some(target) = self.header("x-amz-target") {
-            let (service, operation) = target.split_once('.').unwrap_or((target, ""));
-            let service = match service {
-                "DynamoDB_20120810" => Service::DynamoDb,
-                "AmazonSQS" => Service::Sqs,
-                "secretsmanager" => Service::SecretsManager,
-                "AWSEvents" => Service::EventBridge,
-                _ => panic!("the simulation has no service {target}"),
-            };
-            return (service, operation.to_owned());
-        }
-        if self.path.starts_with("/schedules/") {
-            return (Service::Scheduler, super::scheduler::operation(self).into());
-        }
-        (Service::S3, super::s3::operation(self).into())
-    }
 }
 
 /// A body that ends with an error.

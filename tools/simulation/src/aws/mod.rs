@@ -18,13 +18,6 @@ mod sqs;
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
-
 pub use self::dynamodb::{DynamoDb, StreamRecord};
 pub use self::event_bus::{BusEvent, EventBus};
 pub use self::faults::{Fault, Faults, Rates, SERVICES, Service};
@@ -38,9 +31,6 @@ pub use self::scheduler::{Schedule, Scheduler};
 pub use self::secrets::Secrets;
 pub use self::sqs::{ReceivedMessage, Sqs};
 use crate::random::Random;
-
-/// The endpoint of all services; nothing resolves it.
-const ENDPOINT: &str = "http://aws.simulation";
 
 /// AWS with the resources of one stack. Clones are the same.
 #[derive(Clone, Debug)]
@@ -73,23 +63,6 @@ impl Aws {
             faults,
             history: History::default(),
         }))
-    }
-
-    /// What a process's clients are made of, as [`cloud::aws::load_config`] does on Lambda.
-    pub fn config(&self, host: &Host) -> SdkConfig {
-        let credentials = Credentials::new("AKIDSIMULATION", "secret", None, None, "simulation");
-        let client = connector::Connector::new(self.clone(), host.clone());
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            // The SDK's quota of retries is one per service and region of a program. Each process has its own.
-            .region(Region::new(format!("{REGION}-{}", host.id())))
-            .endpoint_url(ENDPOINT)
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .time_source(SharedTimeSource::new(SystemTimeSource::new()))
-            .timeout_config(cloud::aws::timeouts())
-            .http_client(SharedHttpClient::new(client))
-            .build()
     }
 
     /// DynamoDB, without faults and latency.

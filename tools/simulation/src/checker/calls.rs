@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Evidence;
+use super::evidence::Evidence;
 use crate::call::{Call, Told};
 use crate::record::{CampaignNotes, Command, UploadNotes};
 use crate::violation::Violation;

@@ -5,37 +5,11 @@
 //! - [`outcome`]: whether everything ended, and whether what is shown is what happened
 
 pub mod calls;
+mod evidence;
 pub mod outcome;
 
-use serde_json::Value;
-
-use crate::call::Call;
-use crate::record::Notes;
+pub use self::evidence::Evidence;
 use crate::violation::Violation;
-
-/// Everything that is judged.
-pub struct Evidence<'a> {
-    /// The messages that left, in order.
-    pub calls: &'a [Call],
-    /// What the operators did and were told.
-    pub notes: &'a Notes,
-    /// The items of the ledger.
-    pub ledger: &'a [Value],
-    /// The items of the contacts' table.
-    pub contacts: &'a [Value],
-    /// The items of the campaigns' table.
-    pub campaign_items: &'a [Value],
-    /// Each campaign as the API shows it at the end, by id.
-    pub campaigns: &'a [Value],
-    /// The larger of the budgets that were deployed.
-    pub budget: usize,
-    /// The most that a clock was wrong by, in milliseconds.
-    pub skew_ms: u64,
-    /// Whether retention has passed, so that rows are deleted.
-    pub has_expired: bool,
-    /// Whether any process died or stood still.
-    pub had_deaths: bool,
-}
 
 /// Judges.
 pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Evidence;
 use super::calls::maybe_commanded;
+use super::evidence::Evidence;
 use crate::call::{Call, Told};
 use crate::record::CampaignNotes;
 use crate::violation::Violation;
