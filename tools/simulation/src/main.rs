@@ -19,8 +19,10 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// A seed whose life makes everything that is made once per process.
 const WARM_UP_SEED: u64 = 4;
 
-const USAGE: &str =
-    "usage: simulation run <first seed> <last seed> [minutes]\n       simulation replay <seed>";
+const USAGE: &str = "usage: simulation run <first seed> <last seed> [minutes] [--first-failure]\n       simulation replay <seed>";
+
+/// Ends a run with the first seed that fails.
+const FIRST_FAILURE: &str = "--first-failure";
 
 /// What is kept of a life.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,14 +38,16 @@ struct Summary {
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (flags, arguments): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|argument| argument == FIRST_FAILURE);
     let number = |index: usize| {
         arguments
             .get(index)
             .and_then(|text| text.parse::<u64>().ok())
     };
     let failed = match (arguments.first().map(String::as_str), number(1), number(2)) {
-        (Some("run"), Some(first), Some(last)) => run(first, last, number(3)),
+        (Some("run"), Some(first), Some(last)) => run(first, last, number(3), !flags.is_empty()),
         (Some("replay"), Some(seed), _) => replay(seed),
         _ => {
             say(USAGE);
@@ -53,8 +57,8 @@ fn main() {
     std::process::exit(i32::from(failed));
 }
 
-/// Runs a range of seeds; returns whether one failed.
-fn run(first: u64, last: u64, minutes: Option<u64>) -> bool {
+/// Runs a range of seeds, or as many as it takes until the first failure; returns whether one failed.
+fn run(first: u64, last: u64, minutes: Option<u64>, ends_at_failure: bool) -> bool {
     let resources = prepare();
     let started = Instant::now();
     let limit = minutes.map(|minutes| Duration::from_secs(60 * minutes));
@@ -66,6 +70,9 @@ fn run(first: u64, last: u64, minutes: Option<u64>) -> bool {
         }
         if running.len() == PROCESSES {
             results.take(&mut running);
+        }
+        if ends_at_failure && results.failed > 0 {
+            break;
         }
         running.push_back((
             seed,

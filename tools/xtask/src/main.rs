@@ -8,7 +8,8 @@
 //! - [`client`], [`broadcast`], [`sample`], [`report`]: a campaign through the API, and its outcome
 //! - [`demo`], [`up`]: the demonstration, and a stack that stays
 //! - [`mod@test`], [`schemathesis`], [`lint`], [`mod@template`], [`features`]: what CI runs
-//! - [`mod@bench`], [`verify`], [`wire`], [`chaos`], [`fuzz`]: benchmarks, and checks that take longer than tests
+//! - [`mod@bench`], [`verify`], [`wire`], [`chaos`], [`fuzz`], [`mutants`]: benchmarks, and checks that take longer
+//!   than tests
 
 mod bench;
 mod broadcast;
@@ -21,6 +22,7 @@ mod emulator;
 mod features;
 mod fuzz;
 mod lint;
+mod mutants;
 mod paths;
 mod process;
 mod progress;
@@ -65,6 +67,8 @@ enum Command {
     Simulate(simulate::Options),
     /// Feeds arbitrary bytes to the import: no panic, no hang, no growth
     Fuzz(fuzz::Options),
+    /// Puts known bugs into the product, one after the other: the simulation must find each of them
+    Mutants(mutants::Options),
     /// Longer checks of the guarantees: the ceiling, the protocol, the wire, throttled tables, broadcasts with faults
     Verify(verify::Options),
     /// Benchmarks: import, enqueueing, memory, callbacks, sizes, starts
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         Command::Lint => lint::run(),
         Command::Simulate(options) => simulate::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Mutants(options) => mutants::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Bench => bench::run(),
         Command::Features => features::write(),
