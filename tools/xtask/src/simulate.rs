@@ -54,13 +54,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     run_seeds(&program, first, last, minutes)
 }
 
-/// The seeds that failed once, and then new ones for some minutes, in the build that the tests have.
+/// The seeds that failed once, and then those from 1 on for some minutes, in the build that the tests have. The seeds are
+/// always the same: a test that fails must have a cause in the change. New ones are for `cargo xtask simulate`.
 pub(crate) fn test(minutes: u64) -> Result<()> {
     let program = root().join("target/debug/simulation");
     for seed in kept_seeds()? {
         run_seeds(&program, seed, seed, minutes)?;
     }
-    run_seeds(&program, seed_of_now(), u64::MAX, minutes)
+    run_seeds(&program, 1, u64::MAX, minutes)
 }
 
 fn run_seeds(program: &PathBuf, first: u64, last: u64, minutes: u64) -> Result<()> {

@@ -32,7 +32,7 @@ const ERASURE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Tests of services mostly wait for them, so that many run at once, whatever the number of cores.
 const WAITING_THREADS: &str = "8";
 
-/// How long new lives are lived.
+/// How long lives are lived, besides those that failed once.
 const SIMULATION_MINUTES: u64 = 2;
 
 /// Lines of a failed part that are shown; all of them are in its log.
