@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::BuilderVerifierExt;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
 use tower::{BoxError, Layer, Service};
 
 use crate::connection_pool::Opened;
@@ -52,6 +53,8 @@ pub(crate) struct Network {
     tls: ClientConfig,
     /// The API's root, to which no message can go.
     root: String,
+    /// Gets the pages of one list, and all lists, over the same connections. It sends no messages, so it opens them itself.
+    management: OnceCell<reqwest::Client>,
 }
 
 impl Network {
@@ -66,7 +69,11 @@ impl Network {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let root = format!("{base}/");
         reqwest::Url::parse(&root).map_err(|error| ConnectError(error.to_string()))?;
-        Ok(Self { tls, root })
+        Ok(Self {
+            tls,
+            root,
+            management: OnceCell::new(),
+        })
     }
 
     /// Opens a connection and proves it with a request that sends nothing.
@@ -97,6 +104,15 @@ impl Network {
             .no_proxy()
             .build()
     }
+
+    fn management_client(&self) -> Result<reqwest::Client, reqwest::Error> {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls.clone())
+            .timeout(GET_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+    }
 }
 
 impl Transport for Network {
@@ -111,10 +127,10 @@ impl Transport for Network {
     ) -> TransportFuture<'a, Result<Response, GetError>> {
         let no_response = |_| GetError("no response");
         Box::pin(async move {
-            let client = self.client().map_err(no_response)?;
+            let client = self.management.get_or_try_init(async || self.management_client());
+            let client = client.await.map_err(no_response)?;
             let request = client.get(url).bearer_auth(token.expose_secret());
-            let request = request.timeout(GET_TIMEOUT).send();
-            let response = may_connect(request).await.map_err(no_response)?;
+            let response = request.send().await.map_err(no_response)?;
             read_response(response, MAX_PAGE_BYTES)
                 .await
                 .map_err(|error| match error {
