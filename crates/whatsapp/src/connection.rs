@@ -127,7 +127,9 @@ impl Transport for Network {
     ) -> TransportFuture<'a, Result<Response, GetError>> {
         let no_response = |_| GetError("no response");
         Box::pin(async move {
-            let client = self.management.get_or_try_init(async || self.management_client());
+            let client = self
+                .management
+                .get_or_try_init(async || self.management_client());
             let client = client.await.map_err(no_response)?;
             let request = client.get(url).bearer_auth(token.expose_secret());
             let response = request.send().await.map_err(no_response)?;

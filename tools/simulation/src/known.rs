@@ -15,7 +15,7 @@ pub struct KnownFault {
 }
 
 /// The faults that are known.
-pub const KNOWN_FAULTS: [KnownFault; 8] = [
+pub const KNOWN_FAULTS: &[KnownFault] = &[
     KnownFault {
         name: "attribution",
         about: "the contact names a row before its claim is won, so a redelivered batch of an older campaign takes the answers",

@@ -301,7 +301,7 @@ async fn deliver(
     };
     let latency = Duration::from_secs_f64(state.settings().sample_latency_ms() / 1000.0);
     let response = state.handle_send(request, latency);
-    let accepted = state.calls().last().is_some_and(|call| call.accepted);
+    let accepted = state.accepted_last_call();
     meta.log().calls[call].accepted = accepted;
     sleep(response.delay).await;
     if meta.happens(|faults| faults.lost_after) {

@@ -4,6 +4,7 @@ use std::cell::{Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use crate::clock;
 use crate::violation::Violation;
 
 /// The notes. Clones are the same.
@@ -21,8 +22,6 @@ pub struct Notes {
     pub unclear_consent: Vec<String>,
     /// Numbers that were erased, and when the answer came.
     pub erased: BTreeMap<String, u64>,
-    /// Whether messages are answered automatically.
-    pub replies: bool,
     /// Every step, for people.
     pub steps: Vec<String>,
     /// Campaigns whose rows were counted anew.
@@ -94,6 +93,13 @@ impl Record {
     /// Changes what is noted about a campaign.
     pub fn update(&self, id: &str, change: impl FnOnce(&mut CampaignNotes)) {
         change(self.write().campaigns.entry(id.to_owned()).or_default());
+    }
+
+    /// Notes that an opt-out is in force from now on.
+    pub fn opted_out(&self, phone: &str) {
+        let mut notes = self.write();
+        let since = notes.opt_outs.entry(phone.to_owned());
+        since.or_insert_with(clock::now_ms);
     }
 
     /// Notes something that must never be.

@@ -131,6 +131,16 @@ impl State {
         self.lock().call_log.calls().to_vec()
     }
 
+    /// Whether the latest call was accepted.
+    pub fn accepted_last_call(&self) -> bool {
+        let model = self.lock();
+        model
+            .call_log
+            .calls()
+            .last()
+            .is_some_and(|call| call.accepted)
+    }
+
     /// The callback POSTs in numbers.
     pub fn post_summary(&self) -> PostSummary {
         let model = self.lock();

@@ -33,6 +33,23 @@ impl Broadcast {
             message: sample::message(),
         }
     }
+
+    /// Creates a campaign of this name and uploads its file; gives its id.
+    pub(crate) fn upload(&self, client: &Client, name: &str) -> Result<String> {
+        let campaign = json!({
+            "name": name, "message": self.message,
+            "file": {"name": self.file_name, "size": self.file.len()},
+        });
+        client.upload_campaign(&campaign, &self.file)
+    }
+}
+
+/// Waits until so many messages were sent.
+pub(crate) fn wait_until_sending(stack: &Stack, calls: u32) -> Result<()> {
+    wait_for("sending is under way", Duration::from_secs(120), || {
+        let sent = stack.simulator.stats().ok()?["sends"]["calls"].as_u64()?;
+        (sent > u64::from(calls)).then_some(())
+    })
 }
 
 /// Sends the sample file, and fails where a promise of Crier did not hold.
@@ -45,11 +62,7 @@ pub(crate) fn send_sample(stack: &Stack, rows: u32) -> Result<()> {
 /// whole run began, for the time until the first message.
 pub(crate) fn send(stack: &Stack, broadcast: &Broadcast, started: Instant) -> Result<Outcome> {
     let client = Client::new(&stack.api, API_TOKEN);
-    let campaign = json!({
-        "name": "Demonstration", "message": broadcast.message,
-        "file": {"name": broadcast.file_name, "size": broadcast.file.len()},
-    });
-    let id = client.upload_campaign(&campaign, &broadcast.file)?;
+    let id = broadcast.upload(&client, "Demonstration")?;
     let uploaded_at = now_ms();
     eprintln!(
         "  ✓ uploaded {} bytes to campaign {id}",

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::broadcast::Broadcast;
+use crate::broadcast::{Broadcast, wait_until_sending};
 use crate::client::Client;
 use crate::process::wait_for;
 use crate::progress::Step;
 use crate::stack::{API_TOKEN, Stack, StackOptions};
+use crate::wire;
 
 /// Enough to send from before the deployment until after it.
 const ROWS: u32 = 12_000;
@@ -91,19 +92,8 @@ fn measure(old: Budget, new: Budget) -> Result<Change> {
         .simulator
         .change_settings(&json!({"throughput": 1_000}))?;
     let client = Client::new(&stack.api, API_TOKEN);
-    let Broadcast {
-        file_name,
-        file,
-        message,
-    } = Broadcast::sample(ROWS);
-    let campaign = json!({
-        "name": "Budget", "message": message, "file": {"name": file_name, "size": file.len()},
-    });
-    let id = client.upload_campaign(&campaign, &file)?;
-    wait_for("sending is under way", Duration::from_secs(120), || {
-        let calls = stack.simulator.stats().ok()?["sends"]["calls"].as_u64();
-        calls.filter(|calls| *calls > u64::from(10 * old.0))
-    })?;
+    let id = Broadcast::sample(ROWS).upload(&client, "Budget")?;
+    wait_until_sending(&stack, 10 * old.0)?;
     let first_record = published_at(&stack)?;
     stack.redeploy(&options(new))?;
     let published = wait_for("the new rate is published", Duration::from_secs(60), || {
@@ -130,17 +120,12 @@ fn published_at(stack: &Stack) -> Result<u64> {
     Ok(changed_at.context("no rate is published")?.parse()?)
 }
 
+/// When calls arrived, in order, in milliseconds since the Unix epoch.
 fn call_times(stack: &Stack) -> Result<Vec<u64>> {
-    let calls = stack.simulator.calls()?;
-    let first_us = calls
-        .iter()
-        .filter_map(|call| call["at_us"].as_u64())
-        .min()
-        .context("no calls")?;
+    let times = wire::call_times(stack)?;
+    let first = *times.first().context("no calls")?;
     let first_at = stack.simulator.stats()?["sends"]["first_call_at"].as_u64();
     let first_at = first_at.context("no first call")?;
-    let to_epoch_ms = |call: &Value| Some(first_at + (call["at_us"].as_u64()? - first_us) / 1_000);
-    let mut times: Vec<u64> = calls.iter().filter_map(to_epoch_ms).collect();
-    times.sort_unstable();
-    Ok(times)
+    let to_epoch_ms = |at: Duration| first_at + (at - first).as_millis() as u64;
+    Ok(times.into_iter().map(to_epoch_ms).collect())
 }

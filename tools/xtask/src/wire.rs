@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::broadcast::{self, Broadcast};
 use crate::client::Client;
-use crate::process::{now_ms, wait_for};
+use crate::process::now_ms;
 use crate::progress::Step;
 use crate::stack::{API_TOKEN, Stack, StackOptions};
 
@@ -120,7 +120,7 @@ fn measure(stack: &Stack, handshake_ms: u32) -> Result<Measurement> {
 }
 
 /// When each request arrived, in order, since the simulator's start.
-fn call_times(stack: &Stack) -> Result<Vec<Duration>> {
+pub(crate) fn call_times(stack: &Stack) -> Result<Vec<Duration>> {
     let calls = stack.simulator.calls()?;
     let at = |call: &Value| Duration::from_micros(call["at_us"].as_u64().unwrap_or_default());
     let mut times: Vec<_> = calls.iter().map(at).collect();
@@ -148,19 +148,8 @@ fn measure_pause(stack: &Stack) -> Result<i64> {
     let step = Step::begin("pause while sending");
     stack.simulator.clear_call_log()?;
     let client = Client::new(&stack.api, API_TOKEN);
-    let Broadcast {
-        file_name,
-        file,
-        message,
-    } = Broadcast::sample(ROWS);
-    let campaign = json!({
-        "name": "Pause", "message": message, "file": {"name": file_name, "size": file.len()},
-    });
-    let id = client.upload_campaign(&campaign, &file)?;
-    let call_count = || stack.simulator.stats().ok()?["sends"]["calls"].as_u64();
-    wait_for("sending is under way", Duration::from_secs(120), || {
-        call_count().filter(|calls| *calls > u64::from(10 * TPS))
-    })?;
+    let id = Broadcast::sample(ROWS).upload(&client, "Pause")?;
+    broadcast::wait_until_sending(stack, 10 * TPS)?;
     client.control(&id, "pause")?;
     let answered_at = now_ms();
     // Whatever is still to come would come within this time.

@@ -73,36 +73,29 @@ impl Clients {
 
 /// One table, queue or bucket each.
 impl Clients {
+    fn table<T>(
+        &self,
+        new: impl Fn(aws_sdk_dynamodb::Client, String, u32) -> T,
+        name: &str,
+        retention_days: u32,
+    ) -> T {
+        new(self.dynamodb.clone(), name.into(), retention_days)
+    }
+
     pub(super) fn campaigns(&self) -> Campaigns {
-        Campaigns::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            RETENTION_DAYS,
-        )
+        self.table(Campaigns::new, "CampaignsTable", RETENTION_DAYS)
     }
 
     pub(super) fn counters(&self) -> CounterTable {
-        CounterTable::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            RETENTION_DAYS,
-        )
+        self.table(CounterTable::new, "CampaignsTable", RETENTION_DAYS)
     }
 
     pub(super) fn imports(&self) -> Imports {
-        Imports::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            RETENTION_DAYS,
-        )
+        self.table(Imports::new, "CampaignsTable", RETENTION_DAYS)
     }
 
     pub(super) fn account_events(&self) -> AccountEvents {
-        AccountEvents::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            RETENTION_DAYS,
-        )
+        self.table(AccountEvents::new, "CampaignsTable", RETENTION_DAYS)
     }
 
     pub(super) fn settings(&self) -> SettingsStore {
@@ -118,35 +111,19 @@ impl Clients {
     }
 
     pub(super) fn contacts(&self) -> Contacts {
-        Contacts::new(
-            self.dynamodb.clone(),
-            "ContactsTable".into(),
-            RETENTION_DAYS,
-        )
+        self.table(Contacts::new, "ContactsTable", RETENTION_DAYS)
     }
 
     pub(super) fn ledger(&self) -> Ledger {
-        Ledger::new(
-            self.dynamodb.clone(),
-            "MessagesTable".into(),
-            RETENTION_DAYS,
-        )
+        self.table(Ledger::new, "MessagesTable", RETENTION_DAYS)
     }
 
     pub(super) fn callbacks(&self) -> Callbacks {
-        Callbacks::new(
-            self.dynamodb.clone(),
-            "CallbacksTable".into(),
-            CALLBACK_RETENTION_DAYS,
-        )
+        self.table(Callbacks::new, "CallbacksTable", CALLBACK_RETENTION_DAYS)
     }
 
     pub(super) fn inbox(&self) -> Inbox {
-        Inbox::new(
-            self.dynamodb.clone(),
-            "InboxTable".into(),
-            CALLBACK_RETENTION_DAYS,
-        )
+        self.table(Inbox::new, "InboxTable", CALLBACK_RETENTION_DAYS)
     }
 
     pub(super) fn jobs(&self) -> Jobs {

@@ -75,6 +75,13 @@ pub struct EventFaults {
     pub lost: f64,
 }
 
+/// How far a shard of a stream was read.
+#[derive(Default)]
+struct StreamPlace {
+    position: usize,
+    writes_seen: u64,
+}
+
 /// Everything that invokes functions.
 pub struct Sources {
     /// The functions.
@@ -180,51 +187,44 @@ impl Sources {
 
     /// The ledger's stream invokes the counter; Lambda names the shard because of the tumbling window.
     async fn count_ledger(&self, shard: usize) {
-        let (mut position, mut seen) = (0, 0);
+        let mut place = StreamPlace::default();
         loop {
-            seen = self.aws.dynamodb().wait_for_write(seen).await;
-            sleep(STREAM_WINDOW).await;
-            let records = self
-                .aws
-                .dynamodb()
-                .take_records("MessagesTable", shard, position);
-            let Some(last) = records.last() else {
-                continue;
-            };
-            let last = last.position;
-            let records: Vec<&Value> = records.iter().map(|record| &record.record).collect();
+            let records = self.next_records("MessagesTable", shard, &mut place).await;
             let event = json!({"Records": records, "shardId": format!("shardId-{shard}"), "state": {},
                 "window": {"start": "2026-12-01T00:00:00Z", "end": "2026-12-01T00:01:00Z"},
                 "isFinalInvokeForWindow": false, "isWindowTerminatedEarly": false,
                 "eventSourceARN": "arn:aws:dynamodb:stream"});
             self.repeat(Function::Counter, event).await;
-            position = last;
         }
     }
 
     /// The callbacks' stream invokes the forwarder with what was inserted.
     async fn forward_callbacks(&self, shard: usize) {
-        let (mut position, mut seen) = (0, 0);
+        let mut place = StreamPlace::default();
         loop {
-            seen = self.aws.dynamodb().wait_for_write(seen).await;
-            sleep(STREAM_WINDOW).await;
-            let records = self
-                .aws
-                .dynamodb()
-                .take_records("CallbacksTable", shard, position);
-            let Some(last) = records.last() else {
-                continue;
-            };
-            let last = last.position;
-            let inserted = records.iter().map(|record| &record.record);
-            let inserted: Vec<&Value> = inserted
-                .filter(|record| record["eventName"] == "INSERT")
-                .collect();
+            let records = self.next_records("CallbacksTable", shard, &mut place).await;
+            let inserted = records
+                .iter()
+                .filter(|record| record["eventName"] == "INSERT");
+            let inserted: Vec<&Value> = inserted.collect();
             if !inserted.is_empty() {
                 let event = json!({"Records": inserted});
                 self.repeat(Function::Forward, event).await;
             }
-            position = last;
+        }
+    }
+
+    /// Waits for records of a shard that were not read yet, and collects them for a while.
+    async fn next_records(&self, table: &str, shard: usize, place: &mut StreamPlace) -> Vec<Value> {
+        let dynamodb = self.aws.dynamodb();
+        loop {
+            place.writes_seen = dynamodb.wait_for_write(place.writes_seen).await;
+            sleep(STREAM_WINDOW).await;
+            let records = dynamodb.take_records(table, shard, place.position);
+            if let Some(last) = records.last() {
+                place.position = last.position;
+                return records.into_iter().map(|record| record.record).collect();
+            }
         }
     }
 

@@ -9,24 +9,17 @@ use crate::clock;
 use crate::functions::Function;
 
 impl Operator {
-    /// Lets every message be answered, and more words mean an opt-out.
+    /// Lets every message be answered.
     pub async fn set_replies(&self) {
         let body = json!({"replies": [{"keywords": ["*"], "message": {"type": "text", "text": {"body": "Thank you!"}}}]});
         let answer = self.persist("PUT", "/v1/settings", &body).await;
-        let succeeded = answer.as_ref().is_some_and(|answer| answer.status == 200);
-        self.record.write().replies |= succeeded;
         self.note_step("set automatic replies", answer.as_ref());
     }
 
     /// A recipient asks to stop. Meta repeats the callback until it is accepted; from then on the opt-out is in force.
     pub async fn opt_out_by_message(&self, phone: &str) {
         self.receive_text(phone, "STOP").await;
-        let now = clock::now_ms();
-        self.record
-            .write()
-            .opt_outs
-            .entry(phone.to_owned())
-            .or_insert(now);
+        self.record.opted_out(phone);
         self.note_step(&format!("{phone} writes STOP"), None);
     }
 
@@ -42,12 +35,7 @@ impl Operator {
         let body = json!({"suppressed": true, "reason": "asked on the phone"});
         let answer = self.persist("PUT", &path, &body).await;
         if answer.as_ref().is_some_and(|answer| answer.status == 200) {
-            let now = clock::now_ms();
-            self.record
-                .write()
-                .opt_outs
-                .entry(phone.to_owned())
-                .or_insert(now);
+            self.record.opted_out(phone);
         } else {
             self.record.write().unclear_consent.push(phone.to_owned());
         }
