@@ -7,11 +7,16 @@ use super::model::Checked;
 /// A fact, a change that breaks it, and a part of what it then finds.
 pub(super) type Broken = (&'static str, fn(&mut Checked), &'static str);
 
-/// The properties of a resource.
-fn of<'c>(checked: &'c mut Checked, id: &str) -> &'c mut Value {
+/// A resource.
+fn resource<'c>(checked: &'c mut Checked, id: &str) -> &'c mut Value {
     let resource = &mut checked.template.0["Resources"][id];
     assert!(resource.is_object(), "no {id}");
-    &mut resource["Properties"]
+    resource
+}
+
+/// The properties of a resource.
+fn of<'c>(checked: &'c mut Checked, id: &str) -> &'c mut Value {
+    &mut resource(checked, id)["Properties"]
 }
 
 /// The statements of a role.
@@ -45,19 +50,12 @@ fn remove_resource(checked: &mut Checked, id: &str) {
 const STORAGE: &[Broken] = &[
     (
         "data_is_kept_or_deleted_on_purpose",
-        |checked| {
-            checked.template.0["Resources"]["MessagesTable"]["DeletionPolicy"] = json!("Retain")
-        },
+        |checked| resource(checked, "MessagesTable")["DeletionPolicy"] = json!("Retain"),
         "MessagesTable: DeletionPolicy is Retain",
     ),
     (
         "data_is_kept_or_deleted_on_purpose",
-        |checked| {
-            remove(
-                &mut checked.template.0["Resources"]["CallbacksTable"],
-                "DeletionPolicy",
-            )
-        },
+        |checked| remove(resource(checked, "CallbacksTable"), "DeletionPolicy"),
         "CallbacksTable: DeletionPolicy is nothing",
     ),
     (
@@ -142,7 +140,7 @@ const CAPACITY: &[Broken] = &[
     (
         "sender_runs_as_many_slots_as_the_budget",
         |checked| {
-            let mut second = checked.template.0["Resources"]["SenderSends"].clone();
+            let mut second = resource(checked, "SenderSends").clone();
             second["Properties"]["EventSourceArn"] = json!({"Fn::GetAtt": ["UrgentQueue", "Arn"]});
             checked.template.0["Resources"]["SenderUrgent"] = second;
         },
@@ -377,9 +375,7 @@ const WATCHING: &[Broken] = &[
     ),
     (
         "alarms_reach_the_operator_and_end",
-        |checked| {
-            checked.template.0["Resources"]["ApiErrorsAlarm"]["Condition"] = json!("IsTraced")
-        },
+        |checked| resource(checked, "ApiErrorsAlarm")["Condition"] = json!("IsTraced"),
         "ApiErrorsAlarm: is not in every stack",
     ),
     (
