@@ -104,9 +104,18 @@ impl Tools {
     }
 }
 
-/// `$1`: Python, `$2`: the folder, the rest: packages.
-const INSTALL: &str = "python=$1 folder=$2; shift 2; \"$python\" -m venv \"$folder\" && \
-    \"$folder/bin/python\" -m pip install --quiet --disable-pip-version-check \"$@\"";
+/// `$1`: Python, `$2`: the folder, the rest: packages. pip trusts its own list of certificates
+/// unless it is told otherwise; behind a company's proxy only the machine's list knows the proxy.
+/// A registry that fails is asked three times in all.
+const INSTALL: &str = "python=$1 folder=$2; shift 2
+    machine=/etc/ssl/certs/ca-certificates.crt
+    if [ -z \"$PIP_CERT$REQUESTS_CA_BUNDLE\" ] && [ -f $machine ]; then export PIP_CERT=$machine; fi
+    \"$python\" -m venv \"$folder\" || exit
+    for pause in 10 30 0; do
+        \"$folder/bin/python\" -m pip install --quiet --disable-pip-version-check \"$@\" && exit
+        sleep $pause
+    done
+    exit 1";
 
 /// A Python of 3.11 or newer.
 fn python() -> Result<&'static str> {
