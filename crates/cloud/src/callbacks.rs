@@ -87,6 +87,7 @@ impl Callbacks {
             if writes.is_empty() {
                 return Ok(());
             }
+            crate::sometimes!("the table left callbacks unprocessed");
             tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
         }
         Err(Error::with_kind(

@@ -87,6 +87,7 @@ impl CampaignCache {
 
     /// Pauses every campaign that sends. It may be repeated.
     pub async fn pause_open_campaigns(&self, reason: &str) -> Result<(), Error> {
+        crate::sometimes!("an error of the account pauses every campaign");
         for id in self.campaigns.list_open_ids().await? {
             self.campaigns.pause(&id, reason).await?;
         }
@@ -95,6 +96,7 @@ impl CampaignCache {
 
     /// Starts a cooldown that the API asked for.
     pub async fn start_cooldown(&self, id: &CampaignId, cooldown: &Cooldown) -> Result<(), Error> {
+        crate::sometimes!("the cooldown of a campaign begins");
         warn!(campaign.id = %id, until = cooldown.until, "cooldown: {}", cooldown.reason);
         self.campaigns.set_cooldown(id, cooldown).await?;
         self.invalidate(id).await;

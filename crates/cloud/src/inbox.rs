@@ -89,7 +89,10 @@ impl Inbox {
             .table_name(&self.table)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(id)");
-        put_if(action, put).await.map(drop)
+        if !put_if(action, put).await? {
+            crate::sometimes!("a message that came again is in the inbox already");
+        }
+        Ok(())
     }
 
     /// Messages behind `after`, in order of arrival, up to `now`; `limit` at most.

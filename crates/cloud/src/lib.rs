@@ -3,7 +3,7 @@
 //!
 //! | part | modules |
 //! |---|---|
-//! | the process | [`env`](mod@env): environment variables · [`aws`]: the SDK's clients · [`metrics`] for `CloudWatch` |
+//! | the process | [`env`](mod@env): environment variables · [`aws`]: the SDK's clients · [`metrics`] for `CloudWatch` · [`sometimes!`]: marks for the simulation |
 //! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`], [`rates`] |
 //! | other tables | [`ledger`], [`callbacks`], [`contacts`], [`inbox`] |
 //! | the bucket | [`files`], [`multipart`] |
@@ -41,6 +41,8 @@ mod scan;
 pub mod schedules;
 pub mod secrets;
 pub mod settings;
+#[doc(hidden)]
+pub mod sometimes;
 mod sqs;
 pub mod waiting_jobs;
 

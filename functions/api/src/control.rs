@@ -124,6 +124,7 @@ async fn execute_command(
             CommandEffect::AlreadyDone => campaign.state,
             CommandEffect::Enter(to) => {
                 if !apply_transition(api, &campaign, command, to).await? {
+                    cloud::sometimes!("a command that lost a race is decided again");
                     continue;
                 }
                 to

@@ -39,6 +39,9 @@ impl Counter {
                 updated.circuit_breaker = CircuitBreaker::default();
             }
             let seen = &stored.last_sequence;
+            if updated.last_sequence == *seen {
+                cloud::sometimes!("a batch of the stream that was counted before is ignored");
+            }
             if updated.last_sequence == *seen
                 || self
                     .counters
@@ -51,6 +54,7 @@ impl Counter {
                 cache.insert(key, updated);
                 return Ok(());
             }
+            cloud::sometimes!("the counters of a shard changed while they were updated");
         }
     }
 
@@ -74,6 +78,7 @@ impl Counter {
         if !breaker.exceeds(max_ratio) {
             return Ok(false);
         }
+        cloud::sometimes!("too many failures pause a campaign");
         let reason = format!(
             "{failures} of the latest {outcomes} rows failed, more than the {:.0} % that max_failure_ratio allows. \
              Check why (GET /v1/campaigns/{{id}}/rows?state=rejected, or unconfirmed), then resume or cancel.",

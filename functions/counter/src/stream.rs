@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_lambda_events::dynamodb::EventRecord;
+use campaign::delivery::ledger::State;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::RowFacts;
 use campaign::time::Millis;
@@ -99,5 +100,25 @@ fn parse_change(record: EventRecord) -> Result<Option<(CampaignId, Change)>, Err
         old: old.map(|row| row.row_facts()),
         new: new.row_facts(),
     };
+    if let Some(old) = change.old {
+        mark_acceptance(old, change.new);
+    }
     Ok(Some((campaign, change)))
+}
+
+/// Marks an acceptance that became known another way than from the response in time. Who records it does not see that.
+fn mark_acceptance(old: RowFacts, new: RowFacts) {
+    let is_reported = new.sent || new.delivered || new.read || new.failed;
+    match (old.state, new.state, is_reported) {
+        (State::Claimed, State::Accepted, true) => {
+            cloud::sometimes!("a status came before the response was recorded");
+        }
+        (State::Unconfirmed, State::Accepted, true) => {
+            cloud::sometimes!("a status settled an unconfirmed row");
+        }
+        (State::Unconfirmed, State::Accepted, false) => {
+            cloud::sometimes!("a response that was recorded late settled an unconfirmed row");
+        }
+        _ => {}
+    }
 }

@@ -34,6 +34,7 @@ impl Eraser {
             }
         }
         if !uploads.is_empty() && !campaign.is_over() {
+            cloud::sometimes!("an erasure waits for the end of a campaign");
             return Ok(CampaignErasure::Deferred);
         }
         let exclude_list = self.exclude_list_without(campaign, subject).await?;

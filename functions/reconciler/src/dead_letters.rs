@@ -54,6 +54,7 @@ impl Reconciler {
         let first_row = batch.rows.first().map(|row| row.row);
         tracing::error!(row = first_row, deliveries, "a batch failed too often");
         if deliveries < MAX_DEAD_DELIVERIES {
+            cloud::sometimes!("a dead letter goes back into the queue");
             self.send_queue.enqueue(&[batch], Duration::ZERO).await?;
         } else {
             let rows = batch.rows.len();

@@ -84,10 +84,12 @@ impl Reconciler {
             return Ok(());
         };
         if transition == Transition::Resend {
+            cloud::sometimes!("the reconciler has an unconfirmed row sent again");
             let is_repaired = self.ledger.schedule_resend(id, row, attempt).await?;
             stats.resent += usize::from(is_repaired);
             stats.overdue += usize::from(is_repaired);
         } else {
+            cloud::sometimes!("the reconciler finds the row of a dead sender");
             let error = ErrorInfo::transport(SENDER_DIED);
             let is_repaired = self
                 .ledger

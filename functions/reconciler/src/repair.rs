@@ -39,7 +39,12 @@ impl Reconciler {
             0
         };
         match snapshot.repair_action(overdue) {
-            Some(action) => self.execute(&campaign, action, run).await,
+            Some(action) => {
+                if action == RepairAction::Requeue && !snapshot.queue_is_empty {
+                    cloud::sometimes!("a campaign is requeued although the queue is not empty");
+                }
+                self.execute(&campaign, action, run).await
+            }
             None => Ok(()),
         }
     }
@@ -60,10 +65,17 @@ impl Reconciler {
                     self.wake_jobs(id, run).await?;
                 }
             }
-            RepairAction::ResumeImport => self.resume_import(id, run).await?,
-            RepairAction::Requeue => self.requeue(id, run).await?,
+            RepairAction::ResumeImport => {
+                cloud::sometimes!("the reconciler resumes an import");
+                self.resume_import(id, run).await?;
+            }
+            RepairAction::Requeue => {
+                cloud::sometimes!("the reconciler requeues the rows of an idle campaign");
+                self.requeue(id, run).await?;
+            }
             RepairAction::Expire => self.expire(campaign, run).await?,
             RepairAction::ReleaseCanary => {
+                cloud::sometimes!("the reconciler releases the rows behind the canary");
                 self.campaigns.release_remainder(id).await?;
                 self.resume_import(id, run).await?;
             }
@@ -98,6 +110,7 @@ impl Reconciler {
             .transition(id, CampaignState::Enqueuing, &from, reason)
             .await?;
         if entered {
+            cloud::sometimes!("a campaign that was not sending expires");
             self.requeue(id, run).await?;
         }
         Ok(())

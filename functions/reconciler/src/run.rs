@@ -27,7 +27,11 @@ impl Run {
 
     /// Whether no further step may begin.
     pub(crate) fn is_over(&self) -> bool {
-        cloud::now() + SHUTDOWN_RESERVE_MS > self.deadline
+        let is_over = cloud::now() + SHUTDOWN_RESERVE_MS > self.deadline;
+        if is_over {
+            cloud::sometimes!("a run of the reconciler ends because its time is over");
+        }
+        is_over
     }
 }
 

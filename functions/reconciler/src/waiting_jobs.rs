@@ -41,11 +41,13 @@ impl Reconciler {
             }
             match stored.job.clone() {
                 WaitingJob::Import(job) if may_import => {
+                    cloud::sometimes!("the reconciler wakes an import");
                     may_import = false;
                     let job = ImportJob { hops: 0, ..job };
                     self.import_queue.enqueue(&job).await?;
                 }
                 WaitingJob::Erasure(job) if is_over => {
+                    cloud::sometimes!("the reconciler wakes an erasure");
                     let job = ErasureJob { hops: 0, ..job };
                     self.erasure_queue.enqueue(&job).await?;
                 }

@@ -95,6 +95,9 @@ impl Reporter {
         let started_at = cloud::now();
         let progress = self.jobs.get_progress(id, request.job).await?;
         let progress = progress.unwrap_or_else(|| JobProgress::requested(started_at));
+        if progress.stage != JobStage::Requested {
+            cloud::sometimes!("a job runs again");
+        }
         let mut run = JobRun::new(self, request, progress);
         run.set_stage(JobStage::Running, None).await?;
         let result = self.execute(&campaign, request.job, &mut run).await;

@@ -91,6 +91,7 @@ impl Reporter {
         if correction.is_zero() {
             return Ok("The counters were right.".into());
         }
+        cloud::sometimes!("a recount corrects the counters");
         let mut shard = counters.get_shard(id, CORRECTION_SHARD).await?;
         let previous_sequence = shard.last_sequence.clone();
         // The shard is written only if it has not changed since it was read; any other sequence number will do.

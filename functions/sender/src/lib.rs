@@ -217,6 +217,9 @@ impl Sender {
             return Ok(false);
         };
         let wait = not_before.saturating_sub(cloud::now());
+        if wait > 0 {
+            cloud::sometimes!("a sender waits until those of the earlier rate have stopped");
+        }
         tokio::time::sleep(Duration::from_millis(wait)).await;
         Ok(true)
     }

@@ -51,6 +51,9 @@ impl SendClients {
             departure.send(Departure::NoConnection(Box::new(pending)));
             return SendResult::default();
         };
+        if let Outcome::NotSent(_) = &outcome {
+            cloud::sometimes!("a send ended before its request was written");
+        }
         let action = self.decide(&pending, outcome).await;
         match self.record(pending, action).await {
             Ok(result) => result,
@@ -127,11 +130,14 @@ impl SendClients {
         acceptance: Acceptance,
     ) -> Result<SendResult, Error> {
         let (id, row) = (&pending.campaign.id, pending.row.row);
-        persist(pending.record_until, || {
+        let is_recorded = persist(pending.record_until, || {
             self.ledger
                 .record_acceptance(id, row, pending.attempt, &acceptance)
         })
         .await?;
+        if !is_recorded {
+            cloud::sometimes!("an acceptance finds that its row has moved on");
+        }
         self.link_user_id(pending, acceptance.user_id).await;
         if !pending.campaign.has_acceptance {
             self.mark_accepted(id).await;
@@ -255,12 +261,15 @@ impl SendClients {
         error: &ErrorInfo,
     ) -> Result<(), Error> {
         let (id, row) = (&pending.campaign.id, pending.row.row);
-        persist(pending.record_until, || {
+        let is_recorded = persist(pending.record_until, || {
             self.ledger
                 .record_outcome(id, row, pending.attempt, transition, error)
         })
-        .await
-        .map(drop)
+        .await?;
+        if !is_recorded {
+            cloud::sometimes!("an outcome finds that its row is no longer claimed");
+        }
+        Ok(())
     }
 
     /// Whether the secret holds another token by now: then the refused one was rotated, not revoked.

@@ -14,7 +14,12 @@ where
     loop {
         let error = match write().await {
             Err(error) if error.kind.is_transient() => error,
-            result => return result,
+            result => {
+                if failures > 0 && result.is_ok() {
+                    cloud::sometimes!("a write of a sender succeeds after it has failed");
+                }
+                return result;
+            }
         };
         failures += 1;
         let jitter = rand::random();

@@ -60,6 +60,8 @@ impl RequeueBuffer {
                 row,
                 hops,
             });
+        } else {
+            cloud::sometimes!("a retry is due later than a queue can delay it");
         }
     }
 

@@ -164,6 +164,7 @@ impl<'a> BatchEnqueuer<'a> {
     /// Adds a row. Returns whether batches were sent.
     async fn push(&mut self, row: Row) -> Result<bool, Error> {
         if row.row <= self.enqueued_up_to {
+            cloud::sometimes!("an import continues from a checkpoint");
             return Ok(false);
         }
         self.ready.extend(self.batcher.push(row));

@@ -56,6 +56,7 @@ impl Splitter {
         let campaign = match self.acquire_or_wait(job, owner).await? {
             Lease::Acquired(campaign) => campaign,
             Lease::HeldByOther => {
+                cloud::sometimes!("an import job waits for the import at work");
                 tracing::info!("another invocation reads the campaign's files: the job waits");
                 return Ok(true);
             }
@@ -70,6 +71,7 @@ impl Splitter {
             Remaining::Import => ImportJob::resume(id.clone()),
             Remaining::Requeue(position) => ImportJob::requeue(id.clone(), position),
         };
+        cloud::sometimes!("an import is handed over to the next invocation");
         next.hops = run.message_hops();
         tracing::info!("time runs out: handed over to the next invocation");
         self.import_queue.enqueue(&next).await?;
@@ -107,6 +109,7 @@ impl Splitter {
     async fn wake_next(&self, job: &ImportJob) -> Result<(), cloud::Error> {
         for stored in self.waiting_jobs.list(&job.campaign).await? {
             if let WaitingJob::Import(waiting) = &stored.job {
+                cloud::sometimes!("an import wakes the job that waits for it");
                 let hops = 1 + waiting.hops.max(job.hops);
                 let woken = ImportJob {
                     hops,

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batcher, Row};
+use campaign::delivery::ledger::State;
 use campaign::delivery::requeue::{Disposition, RequeueDecision, SkipReason, decide_requeue};
 use campaign::id::{RowNumber, partition_of};
 use campaign::lifecycle::campaign::Campaign;
@@ -95,6 +96,9 @@ impl<'a> Requeuer<'a> {
             let decision = decide_requeue(status, due, self.disposition, now);
             match (decision, self.disposition) {
                 (RequeueDecision::Enqueue, _) => {
+                    if entry.is_some_and(|entry| entry.state == State::Held) {
+                        cloud::sometimes!("a row that was held is requeued");
+                    }
                     self.stats.enqueued += 1;
                     batches.extend(self.batcher.push(row));
                 }
@@ -103,6 +107,7 @@ impl<'a> Requeuer<'a> {
                     to_settle.push((row.row, reason));
                 }
                 (RequeueDecision::Abandon, Disposition::Skip(reason)) => {
+                    cloud::sometimes!("a row that may have been sent is abandoned");
                     self.stats.abandoned += 1;
                     to_settle.push((row.row, reason));
                 }

@@ -104,9 +104,13 @@ impl Webhook {
             return Ok(());
         }
         let id = &row.correlation_id;
-        self.ledger
+        let is_requeued = self
+            .ledger
             .requeue_undelivered(&id.campaign, id.row, id.attempt, not_before)
             .await?;
+        if is_requeued {
+            cloud::sometimes!("a message that was not delivered is scheduled again");
+        }
         // Even if the row was requeued before: that process may have died before it opened the campaign.
         self.campaign_cache
             .campaigns()

@@ -44,6 +44,7 @@ impl Webhook {
         let ((), effective_times, ()) = tokio::try_join!(statuses, others, stored)?;
         // A send may have been in progress when a recipient opted out. The response tells Meta that no send follows.
         if let Some(effective_at) = effective_times.into_iter().flatten().max() {
+            cloud::sometimes!("an opt-out waits until a send in progress has finished");
             let wait = effective_at.saturating_sub(cloud::now());
             tokio::time::sleep(Duration::from_millis(wait)).await;
         }
@@ -86,9 +87,13 @@ impl Webhook {
             update,
             ..
         } = &row;
-        self.ledger
+        let is_applied = self
+            .ledger
             .apply_status(&id.campaign, id.row, id.attempt, update)
             .await?;
+        if !is_applied {
+            cloud::sometimes!("a status no longer applies to its row");
+        }
         match &update.failed {
             Some((at, error)) => self.on_failure(&row, *at, error).await,
             None => Ok(()),

@@ -122,7 +122,10 @@ impl Ledger {
 fn claim_of(row: &LedgerRow, owner: &str, now: Millis) -> Option<Claim> {
     match row.state {
         // The SDK repeats a request if it received no response: the existing claim may be the caller's own.
-        State::Claimed if is_claimed_by(row, owner) => Some(Claim::Won(row.attempt)),
+        State::Claimed if is_claimed_by(row, owner) => {
+            crate::sometimes!("a claim whose response was lost is recognised");
+            Some(Claim::Won(row.attempt))
+        }
         State::Claimed => Some(Claim::HeldByOther(other_claim(row))),
         State::Retry => row
             .not_before

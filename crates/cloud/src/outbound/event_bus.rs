@@ -68,6 +68,7 @@ impl EventBus {
             if entries.is_empty() {
                 return Ok(());
             }
+            crate::sometimes!("the event bus refused some events of a request");
             tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
         }
         Err(Error::with_kind(

@@ -210,6 +210,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
             }
             let wait = self.slot.prepare_at().saturating_sub(self.elapsed());
             if !self.has_time(wait.as_millis() as Millis) {
+                cloud::sometimes!("an invocation runs out of time within a batch");
                 let remaining = std::iter::once(row).chain(rows);
                 remaining.for_each(|row| self.schedule_retry(batch_ref, &campaign, 0, row));
                 return Ok(());
@@ -228,7 +229,10 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
                     remaining.for_each(|row| self.schedule_retry(batch_ref, &campaign, due, row));
                     return Ok(());
                 }
-                SendGate::RateChanged => return Err(rate_changed()),
+                SendGate::RateChanged => {
+                    cloud::sometimes!("a batch is returned because the rate changed");
+                    return Err(rate_changed());
+                }
                 SendGate::Stopped => {
                     self.stats.current.dropped += 1 + rows.len();
                     return Ok(());
@@ -246,6 +250,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
         }
         self.next_urgent_poll = now + self.limits.urgent_poll_interval;
         while let Some(urgent) = self.backend.receive_urgent().await? {
+            cloud::sometimes!("an urgent batch is processed between the rows of a campaign");
             // An error of the urgent batch must not end the batch in progress.
             if let Err(error) = Box::pin(self.process_batch(urgent)).await {
                 error!("an urgent batch will be delivered again: {error}");

@@ -121,10 +121,12 @@ impl<B: SendBackend> Invocation<'_, B> {
         other: OtherClaim,
     ) -> Result<(), Error> {
         if !ledger::lease_expired(other.claimed_at, self.backend.now()) {
+            cloud::sometimes!("a row that another sender holds is put back");
             let due = other.claimed_at + ledger::CLAIM_LEASE_MS;
             self.schedule_retry(batch, campaign, due, row);
             return Ok(());
         }
+        cloud::sometimes!("a sender finds the row of a dead sender");
         let error = ErrorInfo::transport(ledger::SENDER_DIED);
         let unconfirmed = Transition::MarkUnconfirmed;
         self.backend
@@ -227,6 +229,7 @@ impl<B: SendBackend> Invocation<'_, B> {
                 return Err(rate_changed());
             }
             let SendGate::Allowed(campaign, token) = gate else {
+                cloud::sometimes!("a campaign stopped between claim and send");
                 self.hold_row(id, claimed, "the campaign stopped before the send")
                     .await?;
                 return Ok(None);
@@ -235,8 +238,10 @@ impl<B: SendBackend> Invocation<'_, B> {
                 return Ok(Some((campaign, token, began + limit)));
             }
             // The tick was delayed, or the claim took long: the recipient may have opted out in the meantime.
+            cloud::sometimes!("the permission to message a recipient is checked again");
             reserved_at = Instant::now();
             if self.backend.reserve_send(id, row).await?.is_none() {
+                cloud::sometimes!("a recipient opted out between claim and send");
                 self.hold_row(id, claimed, SkipReason::Suppressed.text())
                     .await?;
                 self.skip_row(id, row, SkipReason::Suppressed).await?;
