@@ -3,6 +3,7 @@
 use campaign::id::CampaignId;
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::FileInfo;
+use cloud::campaigns::Lease;
 use cloud::files::Upload;
 use serde_json::{Value, json};
 
@@ -109,6 +110,35 @@ async fn erasure_suppresses_at_once_and_waits_for_open_campaigns() {
     assert_eq!(wake_jobs(&env).await, 0);
     let dump = env.dump().await;
     assert!(!dump.contains("610000002"), "{dump}");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn erasure_waits_for_an_upload_that_was_not_read_yet() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let id = env.create_campaign_with(|_| {}).await.id;
+    env.upload_to(&id, Upload::File(0), FILE).await;
+    api.delete(CONTACT).await.expect(202);
+    assert!(!env.run_next_erasure().await);
+    assert_eq!(env.waiting_jobs().list(&id).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn erasure_waits_while_another_one_changes_the_same_files() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let id = send_campaign(&env, &api).await;
+    close_campaign(&env, &id).await;
+    let lease = env.campaigns.acquire_lease(&id, "another", cloud::now(), 0);
+    assert!(matches!(lease.await.unwrap(), Lease::Acquired(_)));
+    api.delete(CONTACT).await.expect(202);
+    assert!(!env.run_next_erasure().await);
+
+    env.campaigns.release_lease(&id, "another").await.unwrap();
+    assert_eq!(wake_jobs(&env).await, 1);
+    assert!(env.run_next_erasure().await);
 }
 
 #[tokio::test]

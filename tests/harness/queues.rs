@@ -179,8 +179,9 @@ impl TestEnv {
             .await;
         let message = message.expect("an erasure");
         let job = parse_body(&message);
+        let (id, owner) = (message.message_id(), message.receipt_handle());
         self.eraser()
-            .erase(&job, message.message_id().unwrap())
+            .erase(&job, id.unwrap(), owner.unwrap())
             .await
             .unwrap()
     }

@@ -1,11 +1,18 @@
 //! What is stored about one campaign: its files, and the files and the preview made of them.
 
-use campaign::lifecycle::campaign::Campaign;
-use cloud::files::{rejects_key, report_key, summary_key};
+use std::time::Duration;
+
+use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::{Campaign, FileStage, IMPORT_LEASE_MS};
+use cloud::campaigns::Lease;
+use cloud::files::{Upload, rejects_key, report_key, summary_key};
 use lambda_runtime::Error;
 
 use crate::Eraser;
 use crate::subject::DataSubject;
+
+/// How often an erasure renews its lease on a campaign's files.
+const RENEWAL_INTERVAL: Duration = Duration::from_millis(IMPORT_LEASE_MS / 3);
 
 /// The result for one campaign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,15 +21,59 @@ pub(crate) enum CampaignErasure {
     NotFound,
     /// The recipient was erased.
     Erased,
-    /// The recipient is in a file whose campaign is not over.
+    /// The recipient is, or may be, in a file whose campaign is not over; or another invocation works on its files.
     Deferred,
 }
 
 impl Eraser {
-    /// Erases the recipient from a campaign. The uploads come last: if an invocation dies, the next one finds the recipient
-    /// in them and starts over.
+    /// Erases the recipient from a campaign. If it is over, this takes the lease on its files: of two erasures that rewrite
+    /// the same file at the same time, one would bring back the recipient of the other.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id))]
     pub(crate) async fn erase_from_campaign(
+        &self,
+        campaign: &Campaign,
+        subject: &DataSubject,
+        owner: &str,
+    ) -> Result<CampaignErasure, Error> {
+        if !campaign.is_over() {
+            return self.erase_from_files(campaign, subject).await;
+        }
+        let (id, now) = (&campaign.id, cloud::now());
+        let expired_before = now.saturating_sub(IMPORT_LEASE_MS);
+        let lease = self
+            .campaigns
+            .acquire_lease(id, owner, now, expired_before)
+            .await?;
+        let campaign = match lease {
+            Lease::Acquired(campaign) => campaign,
+            Lease::HeldByOther => {
+                cloud::sometimes!("an erasure waits for another one");
+                return Ok(CampaignErasure::Deferred);
+            }
+            Lease::UnknownCampaign => return Ok(CampaignErasure::NotFound),
+        };
+        let result = tokio::select! {
+            result = self.erase_from_files(&campaign, subject) => result,
+            error = self.keep_lease(id, owner) => Err(error),
+        };
+        self.campaigns.release_lease(id, owner).await?;
+        result
+    }
+
+    /// Renews the lease until that fails.
+    async fn keep_lease(&self, id: &CampaignId, owner: &str) -> Error {
+        loop {
+            tokio::time::sleep(RENEWAL_INTERVAL).await;
+            match self.campaigns.renew_lease(id, owner, cloud::now()).await {
+                Ok(true) => {}
+                Ok(false) => return "another invocation took the lease".into(),
+                Err(error) => return error.into(),
+            }
+        }
+    }
+
+    /// The uploads come last: if an invocation dies, the next one finds the recipient in them and starts over.
+    async fn erase_from_files(
         &self,
         campaign: &Campaign,
         subject: &DataSubject,
@@ -33,7 +84,7 @@ impl Eraser {
                 uploads.push(index);
             }
         }
-        if !uploads.is_empty() && !campaign.is_over() {
+        if !campaign.is_over() && (!uploads.is_empty() || self.has_unread_upload(campaign).await?) {
             cloud::sometimes!("an erasure waits for the end of a campaign");
             return Ok(CampaignErasure::Deferred);
         }
@@ -54,6 +105,19 @@ impl Eraser {
             self.replace_exclude_list(campaign, &content).await?;
         }
         Ok(CampaignErasure::Erased)
+    }
+
+    /// Whether a file was uploaded that no import has read: nobody knows yet whether the recipient is in it.
+    async fn has_unread_upload(&self, campaign: &Campaign) -> Result<bool, Error> {
+        for (index, file) in campaign.files.iter().enumerate() {
+            let upload = Upload::File(index);
+            if file.stage == FileStage::Pending
+                && self.files.upload_exists(&campaign.id, upload).await?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn delete_reports(&self, campaign: &Campaign) -> Result<(), Error> {

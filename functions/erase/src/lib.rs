@@ -16,8 +16,10 @@
 //! | for good | the dead-letter queue with its alarm |
 //! | after the job is stored, before its message is deleted | the job's message: the job runs twice, which is harmless |
 //!
-//! A file cannot be rewritten before its campaign is over, because rows are identified by their position in it. Until then
-//! the job waits in the campaigns table ([`cloud::waiting_jobs`]), and the reconciler puts it back into the queue.
+//! A file cannot be rewritten before its campaign is over, because rows are identified by their position in it, and before
+//! it was read nobody knows who is in it. Until then the job waits in the campaigns table ([`cloud::waiting_jobs`]), and the
+//! reconciler puts it back into the queue. Only one invocation at a time changes the files of a campaign: it has the lease
+//! on them, as an import has; another one waits in the same way.
 //!
 //! - `subject`: the recipient, and how to recognize their data
 //! - `campaign_data`: what is stored about one campaign; `upload`, `exclude_list`: its files
@@ -92,16 +94,23 @@ impl Eraser {
         for message in event.records {
             let job = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
             let id = message.message_id.ok_or("the queue message has no id")?;
+            // A queue may deliver a message twice at the same time; each delivery has its own handle.
+            let owner = message.receipt_handle.unwrap_or_else(|| id.clone());
             // Boxed, because the compiler limits how deeply futures may be nested.
-            Box::pin(self.erase(&job, &id)).await?;
+            Box::pin(self.erase(&job, &id, &owner)).await?;
         }
         Ok(())
     }
 
-    /// Erases a recipient as far as campaigns are over, as the message of this id asks for. Returns whether everything is
-    /// erased; if not, the job waits for a campaign.
+    /// Erases a recipient as far as campaigns are over, as the message of this id asks for; `owner` is this delivery of it.
+    /// Returns whether everything is erased; if not, the job waits for a campaign.
     #[tracing::instrument(skip_all, fields(hops = job.hops))]
-    pub async fn erase(&self, job: &ErasureJob, message_id: &str) -> Result<bool, Error> {
+    pub async fn erase(
+        &self,
+        job: &ErasureJob,
+        message_id: &str,
+        owner: &str,
+    ) -> Result<bool, Error> {
         if let Some(id) = self.unfinished_campaign(job).await? {
             self.store_waiting(id, job, message_id).await?;
             return Ok(false);
@@ -112,7 +121,7 @@ impl Eraser {
             phone: job.phone.canonical(),
             user_id: contact.user_id,
         };
-        let (campaigns, unfinished) = self.erase_from_campaigns(&subject).await?;
+        let (campaigns, unfinished) = self.erase_from_campaigns(&subject, owner).await?;
         let mentions = |text: &str| subject.is_mentioned_in(text);
         let rows = self.ledger.erase(mentions).await?;
         let callbacks = self.callbacks.erase(mentions).await?;
@@ -147,13 +156,14 @@ impl Eraser {
     async fn erase_from_campaigns(
         &self,
         subject: &DataSubject,
+        owner: &str,
     ) -> Result<(usize, Option<CampaignId>), Error> {
         let (mut erased, mut unfinished) = (0, None);
         for id in self.campaigns.list_ids().await? {
             let Some(campaign) = self.campaigns.get(&id).await? else {
                 continue;
             };
-            match self.erase_from_campaign(&campaign, subject).await? {
+            match self.erase_from_campaign(&campaign, subject, owner).await? {
                 CampaignErasure::NotFound => {}
                 CampaignErasure::Erased => erased += 1,
                 CampaignErasure::Deferred => unfinished = Some(id),

@@ -73,7 +73,7 @@ impl Reconciler {
                 cloud::sometimes!("the reconciler requeues the rows of an idle campaign");
                 self.requeue(id, run).await?;
             }
-            RepairAction::Expire => self.expire(campaign, run).await?,
+            RepairAction::Expire(state) => self.expire(campaign, state, run).await?,
             RepairAction::ReleaseCanary => {
                 cloud::sometimes!("the reconciler releases the rows behind the canary");
                 self.campaigns.release_remainder(id).await?;
@@ -101,14 +101,16 @@ impl Reconciler {
     }
 
     /// The rows of an expired campaign are settled while they are requeued.
-    async fn expire(&self, campaign: &Campaign, run: &mut Run) -> Result<(), cloud::Error> {
+    async fn expire(
+        &self,
+        campaign: &Campaign,
+        state: CampaignState,
+        run: &mut Run,
+    ) -> Result<(), cloud::Error> {
         let id = &campaign.id;
         let from = [campaign.state];
         let reason = Some("The schedule (not_after) has ended.");
-        let entered = self
-            .campaigns
-            .transition(id, CampaignState::Enqueuing, &from, reason)
-            .await?;
+        let entered = self.campaigns.transition(id, state, &from, reason).await?;
         if entered {
             cloud::sometimes!("a campaign that was not sending expires");
             self.requeue(id, run).await?;

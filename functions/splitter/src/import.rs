@@ -1,5 +1,6 @@
 //! What to do about a campaign's files: requeue if the job says so, then validate and enqueue the next file.
 
+use campaign::delivery::requeue::{Disposition, disposition};
 use campaign::lifecycle::campaign::{Campaign, CampaignState, Canary, FileStage};
 use campaign::time::Millis;
 use cloud::files::Upload;
@@ -106,6 +107,23 @@ impl Splitter {
         }
         if !campaign.state.may_send() {
             return Ok(Remaining::Nothing);
+        }
+        self.enqueue_or_settle(campaign, index, run).await
+    }
+
+    /// Enqueues the rows of a validated file, unless none of the campaign's rows is sent any more. An invocation that settled
+    /// them may have died: what it skipped would be counted again as suppressed.
+    async fn enqueue_or_settle(
+        &self,
+        mut campaign: Campaign,
+        index: usize,
+        run: &mut ImportRun<'_>,
+    ) -> Result<Remaining, Error> {
+        if let Disposition::Skip(_) = disposition(&campaign, cloud::now()) {
+            cloud::sometimes!("an import settles the rows of a campaign that has expired");
+            let start = Position::default();
+            let remaining = self.requeue_from(&mut campaign, start, run).await?;
+            return Ok(remaining.unwrap_or(Remaining::Import));
         }
         self.enqueue_file(&mut campaign, index, run).await
     }

@@ -136,16 +136,11 @@ pub fn index_of_added_file(campaign: &Campaign) -> Result<usize, Conflict> {
     }
 }
 
-/// Every row is requeued after a pause, so an unread file is validated first; before its schedule begins, the campaign
-/// waits.
+/// Every row is requeued after a pause; before its schedule begins, the campaign waits.
 fn state_after_resume(campaign: &Campaign, now: Millis) -> CampaignState {
-    let is_read = |stage| matches!(stage, FileStage::Validated | FileStage::Enqueued);
-    if !campaign.files.iter().any(|file| is_read(file.stage)) {
-        CampaignState::Validating
-    } else if !campaign.schedule.has_begun(now) {
-        CampaignState::Scheduled
-    } else {
-        CampaignState::Enqueuing
+    match campaign.state_to_go_on() {
+        CampaignState::Enqueuing if !campaign.schedule.has_begun(now) => CampaignState::Scheduled,
+        state => state,
     }
 }
 

@@ -32,8 +32,8 @@ pub enum RepairAction {
     ResumeImport,
     /// The splitter puts every unsettled row into the queue again, or settles it.
     Requeue,
-    /// The schedule ended while the campaign was not sending: its rows are settled.
-    Expire,
+    /// The schedule ended while the campaign was not sending: its rows are settled, in this state.
+    Expire(CampaignState),
     /// The canary rows succeeded: the others follow.
     ReleaseCanary,
     /// The canary rows failed: the campaign pauses, for this reason.
@@ -83,7 +83,7 @@ impl Snapshot<'_> {
             Ready | Scheduled | Paused
                 if schedule.has_ended(self.now.saturating_sub(CLOCK_MARGIN_MS)) =>
             {
-                Some(RepairAction::Expire)
+                Some(RepairAction::Expire(self.campaign.state_to_go_on()))
             }
             Ready | Scheduled | Paused if schedule.has_ended(self.now) => None,
             Scheduled => schedule
@@ -184,6 +184,7 @@ impl Snapshot<'_> {
 mod tests {
     use super::*;
     use crate::lifecycle::campaign;
+    use crate::lifecycle::campaign::FileStage;
     use crate::lifecycle::campaign::tests::sample;
     use crate::lifecycle::counters::Counters;
     use crate::lifecycle::progress::compute_progress;
@@ -272,10 +273,17 @@ mod tests {
             let by_every_clock = HOUR + CLOCK_MARGIN_MS;
             assert_eq!(
                 action(by_every_clock),
-                Some(RepairAction::Expire),
+                Some(RepairAction::Expire(CampaignState::Enqueuing)),
                 "{state:?}"
             );
             assert_eq!(action(by_every_clock - 1), None, "{state:?}");
+            let mut unread = late.clone();
+            unread.files[0].stage = FileStage::Pending;
+            assert_eq!(
+                action_for(&unread, Counters::default(), true, by_every_clock),
+                Some(RepairAction::Expire(CampaignState::Validating)),
+                "a file that nobody has read is read first"
+            );
         }
         let mut late = sample(CampaignState::Sending);
         late.schedule.not_after = Some(HOUR);

@@ -19,9 +19,11 @@ pub use rlibphonenumber::enums::Region;
 /// The least number of digits that is taken for an international number without a `+`.
 const MIN_BARE_DIGITS: usize = 8;
 
-/// The region with this ISO 3166-1 alpha-2 code, such as `BR`.
+/// The region with this ISO 3166-1 alpha-2 code, such as `BR`. Codes without phone numbers, such as `ZZ` for an unknown
+/// region, are none.
 pub fn parse_region(code: &str) -> Option<Region> {
-    code.to_ascii_uppercase().parse().ok()
+    let region = code.to_ascii_uppercase().parse().ok();
+    region.filter(|region| numbering_plan::has_numbers(*region))
 }
 
 /// Reads the number in a cell. `region` is the region of numbers without a country code.
@@ -67,6 +69,14 @@ fn parse_bare_digits(number: &str) -> Result<Phone, PhoneProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn regions_have_two_letters_and_numbers() {
+        assert!(parse_region("br").is_some());
+        for code in ["", "ZZ", "XX", "B", "BRA", "001"] {
+            assert!(parse_region(code).is_none(), "{code}");
+        }
+    }
 
     #[test]
     fn usable_numbers_become_e164() {

@@ -25,6 +25,13 @@ pub(super) fn parse(text: &str, region: Option<Region>) -> Result<Phone, PhonePr
     parse_former_format(&number).ok_or_else(|| explain_invalid(&number))
 }
 
+/// Whether a region has a country code of its own or shares one.
+pub(super) fn has_numbers(region: Region) -> bool {
+    PHONE_NUMBER_UTIL
+        .get_country_code_for_region(region)
+        .is_some()
+}
+
 fn to_e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {
     let formatted = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164);
     let digits = formatted

@@ -264,6 +264,15 @@ impl Campaign {
         self.canary.filter(|_| is_first_usable)
     }
 
+    /// The state in which it goes on once its rows may be sent or settled: a file that nobody has read is read first.
+    pub fn state_to_go_on(&self) -> CampaignState {
+        let is_read = |stage| matches!(stage, FileStage::Validated | FileStage::Enqueued);
+        match self.files.iter().any(|file| is_read(file.stage)) {
+            true => CampaignState::Enqueuing,
+            false => CampaignState::Validating,
+        }
+    }
+
     /// The index of the file that is to be uploaded or read next.
     pub fn next_file_index(&self) -> Option<usize> {
         self.files
