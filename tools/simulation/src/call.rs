@@ -1,5 +1,7 @@
 //! A message that left a sender, and what the sender was told about it.
 
+use std::fmt;
+
 use serde_json::Value;
 
 /// Codes that come with HTTP 5xx and do not say whether the message was sent (Meta, "Error codes"); those that Meta does not
@@ -35,10 +37,32 @@ pub struct Call {
     pub name: String,
     /// The process.
     pub host: String,
+    /// Its invocation.
+    pub invocation: String,
     /// Whether Meta accepted it.
     pub accepted: bool,
     /// What the caller was told.
     pub told: Told,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Call {
+            at_ms,
+            campaign,
+            row,
+            attempt,
+            to,
+            host,
+            invocation,
+            ..
+        } = self;
+        write!(
+            formatter,
+            "{at_ms} {host} {invocation} meta.send {campaign}/{row} attempt {attempt} to {to}: {:?}, accepted: {}",
+            self.told, self.accepted
+        )
+    }
 }
 
 /// What a response says, by Meta's documentation.

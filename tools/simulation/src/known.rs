@@ -1,6 +1,8 @@
 //! Faults that are known and not removed yet. A life in which nothing but these shows has not failed; a fault that is removed
 //! is taken from this list, so that it is found if it comes back.
 
+use crate::checker::account::DIED_PAUSING;
+use crate::checker::erased::UNREAD;
 use crate::checker::outcome::{FAILED_FILE, FORGOTTEN, GONE, HELD_FOR_EVER, ONLY_READ};
 use crate::record::Notes;
 use crate::violation::Violation;
@@ -58,6 +60,26 @@ pub const KNOWN_FAULTS: &[KnownFault] = &[
         name: "late write",
         about: "a write of an import that arrives late, after its repetition, undoes what came in between: it has no version",
         shows: |violation, _| violation.what.contains(ONLY_READ),
+    },
+    KnownFault {
+        name: "account pause",
+        about: "a sender that dies while it pauses all campaigns leaves some of them sending",
+        shows: |violation, _| violation.what.contains(DIED_PAUSING),
+    },
+    KnownFault {
+        name: "options",
+        about: "other options while a file is read: what was enqueued has the old ones, later steps use the new ones",
+        shows: |violation, _| {
+            violation.promise == "a file is read in one way"
+                || violation
+                    .what
+                    .contains("cannot be read again: the file has no phone column")
+        },
+    },
+    KnownFault {
+        name: "unread files",
+        about: "an erasure leaves files that cannot be used, or were not read when it began, and their preview",
+        shows: |violation, _| violation.what.contains(UNREAD),
     },
     KnownFault {
         name: "recount",

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use simulator::send::{ResponseBody, SendRequest, SendResponse};
 use simulator::settings::Settings;
 use simulator::state::State;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use whatsapp::client::RESPONSE_TIMEOUT;
 use whatsapp::connection_pool::Opened;
@@ -55,6 +56,7 @@ pub struct Meta(Arc<Shared>);
 struct Shared {
     state: State,
     log: Mutex<Log>,
+    departed: Notify,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Meta {
         Self(Arc::new(Shared {
             state: State::new(settings),
             log: Mutex::new(log),
+            departed: Notify::new(),
         }))
     }
 
@@ -86,6 +89,18 @@ impl Meta {
     /// Every message that left a sender.
     pub fn calls(&self) -> Vec<Call> {
         self.log().calls.clone()
+    }
+
+    /// Waits until more messages than `seen` have left; returns the new ones.
+    pub async fn wait_for_calls(&self, seen: usize) -> Vec<Call> {
+        loop {
+            let departed = self.0.departed.notified();
+            let new = self.log().calls[seen..].to_vec();
+            if !new.is_empty() {
+                return new;
+            }
+            departed.await;
+        }
     }
 
     /// Sets what goes wrong.
@@ -103,7 +118,8 @@ impl Meta {
         self.change_settings(&json!({"fault_share": 0.0, "slow_share": 0.0, "refuse": null}));
     }
 
-    fn change_settings(&self, changes: &Value) {
+    /// Changes how Meta behaves.
+    pub(crate) fn change_settings(&self, changes: &Value) {
         if let Err(error) = self.state().update_settings(changes) {
             panic!("{changes}: {error}");
         }
@@ -121,9 +137,9 @@ impl Meta {
         self.0.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn happens(&self, share: impl FnOnce(&MetaFaults) -> f64) -> bool {
+    fn happens(&self, kind: &'static str, share: impl FnOnce(&MetaFaults) -> f64) -> bool {
         let log = self.log();
-        log.random.chance(share(&log.faults))
+        log.random.fault(kind, share(&log.faults))
     }
 
     fn millis(&self, range: std::ops::Range<u64>) -> Duration {
@@ -141,15 +157,13 @@ impl Meta {
             row: next().parse().unwrap_or_default(),
             attempt: next().parse().unwrap_or_default(),
             to: body["to"].as_str().unwrap_or_default().to_owned(),
-            name: body
-                .pointer("/template/components/0/parameters/0/text")
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned(),
+            invocation: host.invocation(),
+            name: first_value(body),
             host: host.label().to_owned(),
             accepted: false,
             told: Told::Nothing,
         };
+        self.0.departed.notify_waiters();
         let mut log = self.log();
         log.calls.push(call);
         log.calls.len() - 1
@@ -167,10 +181,16 @@ impl Transport for Way {
         Box::pin(async move {
             sleep(self.meta.millis(10..300)).await;
             live(&self.host).await;
-            if self.meta.happens(|faults| faults.not_connected) {
+            if self
+                .meta
+                .happens("no connection to Meta", |faults| faults.not_connected)
+            {
                 return Err(ErrorInfo::transport("could not connect: connection failed"));
             }
-            let requests = match self.meta.happens(|faults| faults.short_connections) {
+            let is_short = self
+                .meta
+                .happens("short connection", |faults| faults.short_connections);
+            let requests = match is_short {
                 true => self.meta.log().random.range(0..5) as u32,
                 false => 50,
             };
@@ -195,7 +215,10 @@ impl Transport for Way {
         Box::pin(async move {
             sleep(self.meta.millis(20..200)).await;
             live(&self.host).await;
-            if self.meta.happens(|faults| faults.lost_after) {
+            if self
+                .meta
+                .happens("lost response", |faults| faults.lost_after)
+            {
                 return Err(GetError("no response"));
             }
             let authorization = format!("Bearer {}", token.expose_secret());
@@ -257,6 +280,7 @@ impl Connection for Line {
             if kill_point.is_some_and(|point| !point.is_applied) {
                 return die(&self.host).await;
             }
+            self.host.goes_on().await;
             let Some(bytes) = request.body.depart() else {
                 return Err(PostError::Failed(failed("not sent")));
             };
@@ -280,6 +304,15 @@ impl Connection for Line {
     }
 }
 
+/// The first value of a message's text.
+fn first_value(body: &Value) -> String {
+    let template = body.pointer("/template/components/0/parameters/0/text");
+    let text = body["text"]["body"].as_str();
+    let text = text.and_then(|text| text.strip_prefix("Hello "));
+    let value = template.and_then(Value::as_str).or(text);
+    value.unwrap_or_default().to_owned()
+}
+
 /// What happens to a message that has left. `None` if no response arrives.
 async fn deliver(
     meta: Meta,
@@ -288,7 +321,7 @@ async fn deliver(
     body: Value,
 ) -> Option<(Response, Told)> {
     sleep(meta.millis(1..30)).await;
-    if meta.happens(|faults| faults.lost_before) {
+    if meta.happens("lost message", |faults| faults.lost_before) {
         return None;
     }
     let state = meta.state();
@@ -304,7 +337,7 @@ async fn deliver(
     let accepted = state.accepted_last_call();
     meta.log().calls[call].accepted = accepted;
     sleep(response.delay).await;
-    if meta.happens(|faults| faults.lost_after) {
+    if meta.happens("lost response", |faults| faults.lost_after) {
         return None;
     }
     read_answer(&response)
@@ -339,8 +372,9 @@ fn failed(what: &str) -> ErrorInfo {
     ErrorInfo::transport(what)
 }
 
-/// Goes on only if the process lives.
+/// Goes on only if the process lives, and once it does not stand still.
 async fn live(host: &Host) {
+    host.goes_on().await;
     if host.is_dead() {
         std::future::pending::<()>().await;
     }

@@ -6,10 +6,11 @@ use campaign::delivery::pacing::Rate;
 use simulator::settings::Settings;
 
 use crate::aws::{Rates, SERVICES, Service};
-use crate::checker::calls::ACCOUNT_ERRORS;
 use crate::lambda::ProcessFaults;
 use crate::lambda::sources::EventFaults;
 use crate::meta::MetaFaults;
+use crate::outage::Outage;
+use crate::parts::Parts;
 use crate::random::Random;
 
 /// The conditions of a world until the storm is over.
@@ -35,19 +36,30 @@ pub struct Profile {
     pub events: EventFaults,
     /// Faults on the way to Meta.
     pub meta: MetaFaults,
-    /// The account's error that Meta answers with for a while.
+    /// The error that Meta refuses every message with for a while.
     pub account_error: Option<i64>,
+    /// A service that is not available for a while.
+    pub outage: Option<Outage>,
+    /// Whether the access token is replaced.
+    pub replaces_token: bool,
     /// How long the campaigns are paused after the storm, so that retention passes.
     pub absence: Option<Duration>,
+    /// The share of messages that are answered with an opt-out at once.
+    pub stops: f64,
+    /// The share of posts of statuses that are late, by up to days.
+    pub late_callbacks: f64,
     /// Meta's own behaviour.
     pub settings: Settings,
 }
 
-const KINDS: [&str; 8] = [
-    "quiet", "storm", "storm", "aws", "kills", "meta", "skew", "events",
+const KINDS: [&str; 9] = [
+    "quiet", "storm", "storm", "aws", "partial", "kills", "meta", "skew", "events",
 ];
 
 const RATES: [(u32, u32); 6] = [(1, 1), (4, 1), (2, 3), (10, 1), (3, 10), (20, 1)];
+
+/// Errors that Meta refuses every message with for a while: of the account, and two that ask for fewer messages.
+const REFUSALS: [i64; 6] = [131_042, 131_031, 368, 80_007, 80_007, 130_429];
 
 impl Profile {
     /// The world of this stream.
@@ -55,15 +67,9 @@ impl Profile {
         let random = random.fork("profile");
         let kind = *random.pick(&KINDS);
         let is = |name: &str| kind == name || kind == "storm";
-        let share = |on: bool, most: u64| {
-            if on {
-                random.range(0..most + 1) as f64 / 1_000.0
-            } else {
-                0.0
-            }
-        };
+        let share = |on: bool, most: u64| share(&random, on, most);
         let services = SERVICES
-            .map(|service| (service, rates(&random, is("aws"))))
+            .map(|service| (service, rates(&random, is("aws"), kind == "partial")))
             .to_vec();
         let rate = draw_rate(&random);
         let meta = is("meta");
@@ -75,16 +81,7 @@ impl Profile {
             steps: random.range(0..9),
             storm: random.millis(600_000..5_400_000),
             services,
-            processes: ProcessFaults {
-                killed: share(is("kills"), 400),
-                stalled: share(is("kills"), 50),
-                throttled: share(is("kills"), 50),
-                skew_ms: if is("skew") {
-                    *random.pick(&[0, 500, 5_000, 120_000])
-                } else {
-                    0
-                },
-            },
+            processes: process_faults(&random, is("kills"), is("skew")),
             events: EventFaults {
                 duplicated: share(is("events"), 500),
                 late: share(is("events"), 300),
@@ -96,7 +93,9 @@ impl Profile {
                 lost_after: share(meta, 80),
                 short_connections: share(meta, 500),
             },
-            account_error: random.chance(0.1).then(|| *random.pick(&ACCOUNT_ERRORS)),
+            account_error: random.chance(0.2).then(|| *random.pick(&REFUSALS)),
+            outage: (is("aws") && random.chance(0.4)).then(|| Outage::draw(&random)),
+            replaces_token: random.chance(0.1),
             absence: random
                 .chance(0.04)
                 .then(|| Duration::from_secs(86_400 * random.range(20..50))),
@@ -106,7 +105,77 @@ impl Profile {
                 share(meta, 50),
                 share(is("events"), 300),
             ),
+            stops: if random.chance(0.3) {
+                share(true, 200)
+            } else {
+                0.0
+            },
+            late_callbacks: share(is("events"), 100),
         }
+        .without_omitted(random.parts())
+    }
+
+    /// Whether nothing goes wrong that could make a message late.
+    pub fn is_calm(&self) -> bool {
+        matches!(self.kind, "quiet" | "partial")
+            && self.next_rate.is_none()
+            && self.account_error.is_none()
+            && self.absence.is_none()
+            && !self.replaces_token
+    }
+
+    /// The world without what a life is to lack.
+    fn without_omitted(mut self, parts: &Parts) -> Self {
+        let is_omitted = |is_there: bool, name: &str| is_there && !parts.has(name.to_owned());
+        if is_omitted(self.next_rate.is_some(), "the deployment") {
+            self.next_rate = None;
+        }
+        if is_omitted(self.account_error.is_some(), "Meta's refusals") {
+            self.account_error = None;
+        }
+        if is_omitted(self.absence.is_some(), "the absence") {
+            self.absence = None;
+        }
+        if is_omitted(self.outage.is_some(), "the outage") {
+            self.outage = None;
+        }
+        if is_omitted(self.replaces_token, "the new token") {
+            self.replaces_token = false;
+        }
+        if is_omitted(self.processes.skew_ms > 0, "wrong clocks") {
+            self.processes.skew_ms = 0;
+        }
+        if is_omitted(self.settings.fault_share > 0.0, "Meta's errors") {
+            self.settings.fault_share = 0.0;
+        }
+        if is_omitted(self.settings.slow_share > 0.0, "Meta's slowness") {
+            self.settings.slow_share = 0.0;
+        }
+        if is_omitted(self.settings.duplicate_share > 0.0, "repeated callbacks") {
+            self.settings.duplicate_share = 0.0;
+        }
+        self
+    }
+}
+
+/// A probability of at most so many thousandths.
+fn share(random: &Random, on: bool, most: u64) -> f64 {
+    match on {
+        true => random.range(0..most + 1) as f64 / 1_000.0,
+        false => 0.0,
+    }
+}
+
+fn process_faults(random: &Random, die: bool, have_wrong_clocks: bool) -> ProcessFaults {
+    ProcessFaults {
+        killed: share(random, die, 400),
+        stalled: share(random, die, 50),
+        throttled: share(random, die, 50),
+        hasty: share(random, die, 200),
+        skew_ms: match have_wrong_clocks {
+            true => *random.pick(&[0, 500, 5_000, 120_000]),
+            false => 0,
+        },
     }
 }
 
@@ -115,11 +184,19 @@ fn draw_rate(random: &Random) -> Rate {
     Rate { slots, per_slot }
 }
 
-fn rates(random: &Random, on: bool) -> Rates {
-    if !on {
+fn rates(random: &Random, has_all: bool, is_partial: bool) -> Rates {
+    let share = |most: u64| share(random, true, most);
+    if is_partial {
+        return Rates {
+            partial: share(200),
+            duplicated: share(60),
+            reordered: share(300),
+            ..Rates::default()
+        };
+    }
+    if !has_all {
         return Rates::default();
     }
-    let share = |most: u64| random.range(0..most + 1) as f64 / 1_000.0;
     Rates {
         refused: share(40),
         answer_lost: share(40),

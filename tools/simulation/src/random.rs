@@ -4,23 +4,42 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::parts::Parts;
+
 /// A stream of random numbers. Streams with different names are independent, so that one more draw in one of
 /// them changes nothing in the others.
 #[derive(Clone, Debug)]
 pub struct Random {
     seed: u64,
     state: Cell<u64>,
+    parts: Parts,
 }
 
 impl Random {
     /// The stream of this seed.
     pub fn new(seed: u64) -> Self {
+        Self::with_parts(seed, Parts::default())
+    }
+
+    /// The stream of this seed, for a life that may lack some parts.
+    pub fn with_parts(seed: u64, parts: Parts) -> Self {
         // Seeds are small numbers; the first draws of close seeds would be alike.
         let state = hash(seed, b"");
         Self {
             seed: state,
             state: Cell::new(state),
+            parts,
         }
+    }
+
+    /// The parts of the life.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Whether a fault of this kind happens, which it does with this probability.
+    pub fn fault(&self, kind: &'static str, probability: f64) -> bool {
+        self.chance(probability) && self.parts.next(kind)
     }
 
     /// A stream of its own. It depends on the seed and the name, not on the numbers drawn so far: the same name
@@ -30,6 +49,7 @@ impl Random {
         Self {
             seed: state,
             state: Cell::new(state),
+            parts: self.parts.clone(),
         }
     }
 

@@ -16,12 +16,18 @@ pub struct Record(Rc<RefCell<Notes>>);
 pub struct Notes {
     /// Campaigns by id, in the order of their creation.
     pub campaigns: BTreeMap<String, CampaignNotes>,
-    /// Opt-outs that are in force, by phone number: from when on, in milliseconds since the Unix epoch.
-    pub opt_outs: BTreeMap<String, u64>,
+    /// Opt-outs by phone number.
+    pub opt_outs: BTreeMap<String, Vec<OptOut>>,
+    /// When opt-outs were lifted, by phone number.
+    pub opt_ins: BTreeMap<String, Vec<Span>>,
     /// Numbers that may have been suppressed or erased: the request was never answered.
     pub unclear_consent: Vec<String>,
     /// Numbers that were erased, and when the answer came.
     pub erased: BTreeMap<String, u64>,
+    /// What Meta posted.
+    pub updates: Vec<Update>,
+    /// When a number was last named to Crier by a message of the recipient's or a suppression.
+    pub named: BTreeMap<String, u64>,
     /// Every step, for people.
     pub steps: Vec<String>,
     /// Campaigns whose rows were counted anew.
@@ -43,6 +49,10 @@ pub struct CampaignNotes {
     pub not_before: Option<u64>,
     /// Nothing is sent from this time on.
     pub not_after: Option<u64>,
+    /// Who is on its list of people who are not messaged.
+    pub excluded: BTreeSet<String>,
+    /// So many rows are sent first.
+    pub canary: Option<Canary>,
     /// The files that were uploaded, in order.
     pub uploads: Vec<UploadNotes>,
     /// The commands.
@@ -53,17 +63,69 @@ pub struct CampaignNotes {
     pub may_be_deleted: bool,
     /// Whether it is over as far as its operator knows, and in which state.
     pub end: Option<String>,
+    /// When its operator first saw that it was over.
+    pub end_ms: Option<u64>,
+}
+
+/// The rows that are sent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// How many.
+    pub rows: usize,
+    /// Whether the others wait for the operator.
+    pub waits: bool,
+}
+
+/// A time in which something takes effect, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// When it was asked for.
+    pub asked_ms: u64,
+    /// When it was answered, if it was.
+    pub answered_ms: Option<u64>,
+}
+
+/// An opt-out. Times are milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OptOut {
+    /// It is certainly in force from this time on.
+    pub since_ms: u64,
+    /// Until this time; to the end if there is none.
+    pub until_ms: Option<u64>,
+}
+
+/// An update that Meta posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The id of the message that it is about.
+    pub wamid: String,
+    /// What happened to the message, such as `delivered`; `inbound` for a message of a recipient.
+    pub status: String,
+    /// Campaign, row and attempt, as the callback data names them.
+    pub data: String,
+    /// The other side, without `+`.
+    pub phone: String,
+    /// When it was first posted.
+    pub posted_ms: u64,
+    /// Whether the webhook acknowledged it.
+    pub is_acknowledged: bool,
 }
 
 /// An uploaded file.
 #[derive(Clone, Debug, Default)]
 pub struct UploadNotes {
+    /// When it was there, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
     /// The recipients that a person would find in it, with the name in their row.
     pub recipients: BTreeMap<String, String>,
     /// The same for its second column of phone numbers, if it has one.
     pub others: BTreeMap<String, String>,
     /// Whether it can be used.
     pub is_usable: bool,
+    /// Its content.
+    pub text: String,
+    /// Its number among the campaign's files, from 1.
+    pub number: usize,
 }
 
 /// A command and its answer.
@@ -95,11 +157,47 @@ impl Record {
         change(self.write().campaigns.entry(id.to_owned()).or_default());
     }
 
-    /// Notes that an opt-out is in force from now on.
-    pub fn opted_out(&self, phone: &str) {
-        let mut notes = self.write();
-        let since = notes.opt_outs.entry(phone.to_owned());
-        since.or_insert_with(clock::now_ms);
+    /// Notes that an opt-out that was asked for at this time is in force from now on.
+    pub fn opted_out(&self, phone: &str, asked_ms: u64) {
+        let (mut notes, now) = (self.write(), clock::now_ms());
+        let opt_ins = notes.opt_ins.get(phone).into_iter().flatten();
+        // It may have taken effect before an opt-in whose answer came later.
+        let is_unclear = opt_ins
+            .clone()
+            .any(|opt_in| opt_in.answered_ms.is_none_or(|at| at >= asked_ms));
+        let opt_out = OptOut {
+            since_ms: now,
+            until_ms: is_unclear.then_some(now),
+        };
+        let opt_outs = notes.opt_outs.entry(phone.to_owned()).or_default();
+        opt_outs.push(opt_out);
+    }
+
+    /// Notes that an opt-in is asked for: from now on an opt-out need not be in force.
+    pub fn opting_in(&self, phone: &str) {
+        let (notes, now) = (&mut *self.write(), clock::now_ms());
+        let opt_outs = notes.opt_outs.get_mut(phone);
+        for opt_out in opt_outs.into_iter().flatten() {
+            opt_out.until_ms.get_or_insert(now);
+        }
+        let opt_ins = notes.opt_ins.entry(phone.to_owned()).or_default();
+        opt_ins.push(Span {
+            asked_ms: now,
+            answered_ms: None,
+        });
+    }
+
+    /// Notes that the latest opt-in was answered.
+    pub fn opted_in(&self, phone: &str) {
+        let opt_ins = &mut self.write().opt_ins;
+        if let Some(last) = opt_ins.get_mut(phone).and_then(|spans| spans.last_mut()) {
+            last.answered_ms = Some(clock::now_ms());
+        }
+    }
+
+    /// Notes that a number was named to Crier until now.
+    pub fn named(&self, phone: &str) {
+        self.write().named.insert(phone.to_owned(), clock::now_ms());
     }
 
     /// Notes something that must never be.

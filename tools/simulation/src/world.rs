@@ -1,17 +1,16 @@
-//! One life of Crier: deployed, used, disturbed, left in peace, and judged.
+//! Where Crier lives: deployed, used, disturbed, and left in peace.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::task::{JoinSet, spawn_local};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::aws::{Aws, Resources};
-use crate::checker::{self, Evidence};
-use crate::clock;
+use crate::checker::{Budgets, Sends, calls};
 use crate::known::known_fault;
 use crate::lambda::sources::{EventFaults, RECONCILE_INTERVAL, Sources};
 use crate::lambda::{Lambda, ProcessFaults};
@@ -19,11 +18,8 @@ use crate::meta::{Meta, MetaFaults};
 use crate::operator::{API_TOKEN, Operator};
 use crate::profile::Profile;
 use crate::random::Random;
-use crate::record::Record;
+use crate::record::{Notes, Record};
 use crate::violation::Violation;
-
-/// Virtual time begins here: 1 December 2026.
-pub const BASE_MS: u64 = 1_796_083_200_000;
 
 /// Once nothing goes wrong any more, everything ends within this time: messages that were not delivered are sent again after
 /// 1, 3 and 7 days.
@@ -37,60 +33,40 @@ const LATER_LOOK_INTERVAL: Duration = Duration::from_secs(3 * 3_600);
 /// does not take minutes; it may be late, but it may not be needed more often.
 const SOON: Duration = Duration::from_secs(3 * 3_600);
 
-/// What became of a world.
-#[derive(Clone, Debug)]
-pub struct Life {
-    /// What must never happen, and happened.
-    pub violations: Vec<Violation>,
-    /// Known faults that showed.
-    pub known: Vec<&'static str>,
-    /// A hash of everything that happened.
-    pub trace: String,
-    /// Everything that happened, as text.
-    pub history: String,
-    /// What the operators did.
-    pub steps: Vec<String>,
-    /// The kind of its profile.
-    pub kind: &'static str,
-    /// Requests to AWS.
-    pub requests: usize,
-    /// Messages that left.
-    pub calls: usize,
-    /// How much virtual time passed.
-    pub virtual_time: Duration,
+/// More requests than any life needs: one that goes on for ever has failed.
+const MOST_REQUESTS: usize = 100_000;
+
+/// How late statuses may be, if they are: minutes, hours, days.
+const LATE_CALLBACKS: [std::ops::Range<u64>; 3] = [
+    60_000..600_000,
+    600_000..21_600_000,
+    21_600_000..259_200_000,
+];
+
+/// Crier, those who use it, and what it runs on.
+pub struct World {
+    pub(crate) aws: Aws,
+    pub(crate) meta: Meta,
+    pub(crate) lambda: Lambda,
+    pub(crate) record: Record,
+    pub(crate) started: Instant,
+    pub(crate) random: Random,
+    pub(crate) sources: Rc<Sources>,
+    callbacks: Rc<CallbackPosts>,
 }
 
-/// Runs the world of a seed, on a thread of its own.
-pub fn run(seed: u64, resources: &Resources) -> Life {
-    clock::run(seed, BASE_MS, move || live(seed, resources))
-}
-
-async fn live(seed: u64, resources: &Resources) -> Life {
-    let random = Random::new(seed);
-    let profile = Profile::draw(&random);
-    let world = World::deploy(&random, &profile, resources);
-    world.storm(&profile).await;
-    world.be_quiet();
-    let operators = world.operators(&profile);
-    if let Some(absence) = profile.absence {
-        world.pass(&operators[0], absence).await;
-    }
-    world.bring_to_end(&operators[0]).await;
-    world.judge(&profile, &operators[0]).await
-}
-
-struct World {
-    random: Random,
-    aws: Aws,
-    meta: Meta,
-    lambda: Lambda,
-    sources: Rc<Sources>,
-    record: Record,
-    started: tokio::time::Instant,
+/// Meta's posts of statuses.
+#[derive(Default)]
+struct CallbackPosts {
+    /// How many were not acknowledged yet.
+    waiting: Cell<usize>,
+    /// The share of those that are late.
+    late: Cell<f64>,
 }
 
 impl World {
-    fn deploy(random: &Random, profile: &Profile, resources: &Resources) -> Self {
+    /// Deploys Crier.
+    pub fn deploy(random: &Random, profile: &Profile, resources: &Resources) -> Self {
         let aws = Aws::new(random, resources);
         let meta = Meta::new(random, profile.settings.clone());
         let settings = meta.state().settings();
@@ -122,12 +98,15 @@ impl World {
             lambda,
             sources,
             record: Record::default(),
-            started: tokio::time::Instant::now(),
+            started: Instant::now(),
+            callbacks: Rc::default(),
         }
     }
 
-    fn operators(&self, profile: &Profile) -> Vec<Operator> {
+    /// The operators, one for each campaign.
+    pub fn operators(&self, profile: &Profile) -> Vec<Operator> {
         let operator = |index: u64| Operator {
+            name: format!("operator {}", index + 1),
             lambda: self.lambda.clone(),
             aws: self.aws.clone(),
             meta: self.meta.clone(),
@@ -137,49 +116,120 @@ impl World {
         (0..profile.campaigns.max(1)).map(operator).collect()
     }
 
-    /// Everybody does what they do, and whatever can goes wrong, until the storm is over.
-    async fn storm(&self, profile: &Profile) {
-        let callbacks = self.operators(profile)[0].clone();
-        spawn_local(post_statuses(callbacks.clone()));
-        if self.random.fork("replies").chance(0.4) {
-            let operator = callbacks.clone();
-            spawn_local(async move { operator.set_replies().await });
-        }
+    /// Everybody does what they do, and whatever can goes wrong, until the storm is over; false if a promise was broken.
+    pub async fn storm(&self, profile: &Profile, operators: &[Operator]) -> bool {
+        self.start_recipients(profile, &operators[0]);
         let mut campaigns = JoinSet::new();
-        for (index, operator) in self.operators(profile).into_iter().enumerate() {
+        for (index, operator) in operators.iter().cloned().enumerate() {
             // Two campaigns of a world may have recipients in common.
             let first =
                 100 * (index as u64 / if self.random.chance(0.3) { 2 } else { 1 }) as u32 + 1;
             let steps = profile.steps;
-            campaigns.spawn_local(async move { operator.run_campaign(first, steps).await });
+            if self.random.parts().has(format!("campaign {}", index + 1)) {
+                campaigns.spawn_local(async move { operator.run_campaign(first, steps).await });
+            }
         }
-        if let Some(code) = profile.account_error {
-            let (meta, random) = (self.meta.clone(), self.random.fork("account"));
-            spawn_local(async move {
-                sleep(random.millis(60_000..240_000)).await;
-                meta.refuse(Some(code));
-                sleep(random.millis(20_000..200_000)).await;
-                meta.refuse(None);
-            });
+        if !self.watch(profile).await {
+            return false;
         }
-        if let Some(rate) = profile.next_rate {
-            let (lambda, sources) = (self.lambda.clone(), Rc::clone(&self.sources));
-            let delay = self.random.fork("deployment").millis(30_000..600_000);
-            spawn_local(async move {
-                sleep(delay).await;
-                let old = lambda.rate();
-                lambda.deploy(rate);
-                sources.start_senders(old.slots, rate);
-            });
-        }
-        sleep(profile.storm).await;
         self.be_quiet();
         // An operator whose requests failed for long may still be at work.
         while campaigns.join_next().await.is_some() {}
+        true
+    }
+
+    /// Meta posts what becomes of messages, and recipients answer.
+    pub(crate) fn start_recipients(&self, profile: &Profile, operator: &Operator) {
+        self.callbacks.late.set(profile.late_callbacks);
+        spawn_local(post_statuses(operator.clone(), Rc::clone(&self.callbacks)));
+        if self.random.fork("replies").chance(0.4)
+            && self.random.parts().has("automatic replies".to_owned())
+        {
+            let operator = operator.clone();
+            spawn_local(async move { operator.set_replies().await });
+        }
+        if profile.stops > 0.0 {
+            let (recipient, share) = (operator.clone(), profile.stops);
+            spawn_local(async move { recipient.stop_soon(share).await });
+        }
+    }
+
+    /// Lets the storm pass; false as soon as a promise was broken that nothing can repair.
+    async fn watch(&self, profile: &Profile) -> bool {
+        let end = Instant::now() + profile.storm;
+        while Instant::now() < end {
+            let rest = end.saturating_duration_since(Instant::now());
+            sleep(rest.min(LOOK_INTERVAL)).await;
+            if self.is_broken(profile) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether a promise was broken that nothing can repair, apart from known faults.
+    fn is_broken(&self, profile: &Profile) -> bool {
+        let (violations, notes) = (self.broken_promises(profile), self.record.read());
+        let mut violations = violations.iter();
+        violations.any(|violation| known_fault(violation, &notes).is_none())
+    }
+
+    /// What was broken so far, at any time: messages that should not have been sent, answers that no operator should get,
+    /// and work without end.
+    pub(crate) fn broken_promises(&self, profile: &Profile) -> Vec<Violation> {
+        let (notes, requests) = (self.record.read(), self.aws.history().len());
+        let mut violations = calls::check(&self.sends(profile, &notes));
+        violations.extend(notes.violations.iter().cloned());
+        if requests > MOST_REQUESTS {
+            violations.push(Violation {
+                promise: "everything ends",
+                what: format!("{requests} requests, and no end in sight"),
+            });
+        }
+        violations
+    }
+
+    /// What was sent so far.
+    pub(crate) fn sends<'n>(&self, profile: &Profile, notes: &'n Notes) -> Sends<'n> {
+        let changes = self.aws.history().find(|entry| {
+            entry.operation == "dynamodb.UpdateItem"
+                && entry.host.starts_with("sender")
+                && entry.key.starts_with("CampaignsTable/")
+        });
+        let changes = changes.into_iter().map(|entry| (entry.at_ms, entry.host));
+        Sends {
+            calls: self.meta.calls(),
+            notes,
+            budgets: self.budgets(profile),
+            skew_ms: 2 * profile.processes.skew_ms,
+            lost: self.lambda.lost_invocations(),
+            changes: changes.collect(),
+        }
+    }
+
+    /// How many messages may leave in a second: a new rate holds from two seconds after its record (the documentation).
+    fn budgets(&self, profile: &Profile) -> Budgets {
+        let deployed = profile.rate.budget();
+        let next = profile.next_rate.map(|rate| rate.budget());
+        let records = self.aws.history().find(|entry| {
+            entry.operation == "dynamodb.PutItem"
+                && entry.key == "CampaignsTable/rate/rate"
+                && entry.outcome == "200"
+        });
+        let known_ms = records.last().map(|entry| entry.at_ms);
+        let skew_ms = 2 * profile.processes.skew_ms;
+        Budgets {
+            largest: deployed.max(next.unwrap_or_default()) as usize,
+            // The first record is that of the first deployment.
+            next: next
+                .zip(known_ms)
+                .filter(|_| records.len() > 1)
+                .map(|(budget, at)| (at + 2_000 + skew_ms, budget as usize)),
+        }
     }
 
     /// Campaigns are paused for so long, and what expires is deleted.
-    async fn pass(&self, operator: &Operator, absence: Duration) {
+    pub async fn pass(&self, operator: &Operator, absence: Duration) {
         let ids: Vec<String> = self.record.read().campaigns.keys().cloned().collect();
         for id in &ids {
             // What is over, or was never begun, may be deleted.
@@ -201,7 +251,8 @@ impl World {
     }
 
     /// Nothing goes wrong any more.
-    fn be_quiet(&self) {
+    pub fn be_quiet(&self) {
+        self.callbacks.late.set(0.0);
         self.aws.faults().quiet();
         let skew_ms = 0;
         self.lambda.set_faults(ProcessFaults {
@@ -213,17 +264,21 @@ impl World {
         self.meta.be_quiet();
     }
 
-    /// Operators bring every campaign to its end, for so long.
-    async fn bring_to_end(&self, operator: &Operator) {
-        let calm = tokio::time::Instant::now();
+    /// Operators bring every campaign to its end, for so long; false if a promise was broken.
+    pub async fn bring_to_end(&self, profile: &Profile, operator: &Operator) -> bool {
+        let calm = Instant::now();
         let ids = self.campaigns_to_end();
         while calm.elapsed() < LONGEST_WAIT {
             let mut over = true;
             for id in &ids {
                 over &= operator.bring_to_end(id).await;
             }
-            if over && self.meta.state().has_no_statuses() {
+            let is_posting = self.callbacks.waiting.get() > 0;
+            if over && !is_posting && self.meta.state().has_no_statuses() {
                 break;
+            }
+            if self.is_broken(profile) {
+                return false;
             }
             if calm.elapsed() > SOON {
                 self.sources.reconcile_interval.set(LATER_LOOK_INTERVAL);
@@ -235,79 +290,39 @@ impl World {
         self.sources.reconcile_interval.set(RECONCILE_INTERVAL);
         // Counters follow the ledger within seconds, and the reconciler closes what is over.
         sleep(Duration::from_secs(900)).await;
+        !self.is_broken(profile)
     }
 
-    fn campaigns_to_end(&self) -> Vec<String> {
+    /// The campaigns that must be there at the end.
+    pub(crate) fn campaigns_to_end(&self) -> Vec<String> {
         let notes = self.record.read();
         let campaigns = notes.campaigns.iter();
         let kept = campaigns.filter(|(_, campaign)| !campaign.may_be_deleted);
         kept.map(|(id, _)| id.clone()).collect()
     }
-
-    async fn judge(&self, profile: &Profile, operator: &Operator) -> Life {
-        let mut campaigns = Vec::new();
-        for id in self.campaigns_to_end() {
-            campaigns.extend(operator.observe(&id).await);
-        }
-        let calls = self.meta.calls();
-        let campaign_items = self.aws.dynamodb().all_items("CampaignsTable");
-        let contacts = self.aws.dynamodb().all_items("ContactsTable");
-        let ledger: Vec<Value> = self.aws.dynamodb().all_items("MessagesTable");
-        let budget = profile
-            .next_rate
-            .map_or(0, |rate| rate.budget())
-            .max(profile.rate.budget());
-        let history = self.aws.history();
-        let notes = self.record.read();
-        let violations = checker::check(&Evidence {
-            calls: &calls,
-            notes: &notes,
-            ledger: &ledger,
-            contacts: &contacts,
-            campaign_items: &campaign_items,
-            campaigns: &campaigns,
-            budget: budget as usize,
-            skew_ms: 2 * profile.processes.skew_ms,
-            has_expired: profile.absence.is_some(),
-            had_deaths: profile.processes.killed > 0.0
-                || profile.processes.stalled > 0.0
-                || profile
-                    .services
-                    .iter()
-                    .any(|(_, rates)| *rates != Default::default()),
-        });
-        let is_new = |violation: &Violation| known_fault(violation, &notes).is_none();
-        let (violations, known): (Vec<_>, Vec<_>) = violations.into_iter().partition(is_new);
-        let mut known: Vec<_> = known
-            .iter()
-            .filter_map(|violation| known_fault(violation, &notes))
-            .collect();
-        known.dedup();
-        Life {
-            violations,
-            known,
-            trace: history.hash(),
-            history: history.render(),
-            steps: notes.steps.clone(),
-            kind: profile.kind,
-            requests: history.len(),
-            calls: calls.len(),
-            virtual_time: self.started.elapsed(),
-        }
-    }
 }
 
 /// Meta posts what became of messages, a POST at a time or several at once.
-async fn post_statuses(meta: Operator) {
+async fn post_statuses(meta: Operator, posts: Rc<CallbackPosts>) {
     loop {
         if meta.meta.state().has_no_statuses() {
             meta.meta.state().callbacks_scheduled.notified().await;
         }
         sleep(Duration::from_millis(500)).await;
         for statuses in meta.meta.state().take_due_statuses() {
-            let poster = meta.clone();
-            let value = json!({"statuses": statuses});
-            spawn_local(async move { poster.post_callback("messages", value).await });
+            let (poster, posts) = (meta.clone(), Rc::clone(&posts));
+            let delay = match meta.random.fault("late callback", posts.late.get()) {
+                true => meta
+                    .random
+                    .millis(meta.random.pick(&LATE_CALLBACKS).clone()),
+                false => Duration::ZERO,
+            };
+            posts.waiting.set(posts.waiting.get() + 1);
+            spawn_local(async move {
+                sleep(delay).await;
+                poster.post_statuses(statuses).await;
+                posts.waiting.set(posts.waiting.get() - 1);
+            });
         }
     }
 }

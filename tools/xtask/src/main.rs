@@ -8,8 +8,8 @@
 //! - [`client`], [`broadcast`], [`sample`], [`report`]: a campaign through the API, and its outcome
 //! - [`demo`], [`up`]: the demonstration, and a stack that stays
 //! - [`mod@test`], [`schemathesis`], [`lint`], [`mod@template`], [`features`]: what CI runs
-//! - [`mod@bench`], [`verify`], [`wire`], [`chaos`], [`fuzz`], [`mutants`]: benchmarks, and checks that take longer
-//!   than tests
+//! - [`mod@bench`], [`verify`], [`wire`], [`chaos`], [`fuzz`], [`mutants`], [`coverage`]: benchmarks, and checks that
+//!   take longer than tests
 
 mod bench;
 mod broadcast;
@@ -17,6 +17,7 @@ mod budget_change;
 mod build;
 mod chaos;
 mod client;
+mod coverage;
 mod demo;
 mod emulator;
 mod features;

@@ -293,7 +293,8 @@ fn test_services(services: &Services) -> Result<Counts> {
     let mut tests = cargo_test();
     aws_environment(&mut tests, &services.buckets_and_queues)
         .env("AWS_ENDPOINT_URL_DYNAMODB", &services.tables)
-        .args(["--test", "integration", "--"])
+        // The simulation's own services are compared with the emulators, too.
+        .args(["--test", "integration", "--test", "conformance", "--"])
         .args(["--ignored", "--skip", "deployed::"])
         .args(["--test-threads", WAITING_THREADS]);
     run_tests("services", &mut tests)

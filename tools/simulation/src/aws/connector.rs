@@ -84,11 +84,15 @@ impl HttpConnector for Connector {
         let Self { aws, host } = self.clone();
         HttpConnectorFuture::new(async move {
             let request = Request::read(request).await?;
+            host.goes_on().await;
             if host.is_dead() {
                 return pending().await;
             }
             // A task of its own: a request that is on its way arrives, whether or not its client still waits.
-            match tokio::spawn(Exchange::new(aws, host, request).run()).await {
+            let exchange = Exchange::new(aws, host.clone(), request).run();
+            let result = tokio::spawn(exchange).await;
+            host.goes_on().await;
+            match result {
                 Ok(result) => result,
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                 Err(_) => pending().await,

@@ -1,14 +1,19 @@
 //! DynamoDB: dynoxide in memory, and what it lacks: streams of several shards, without updates that changed
 //! nothing.
+//!
+//! - [`database`]: dynoxide with the tables
+//! - [`stream`]: the streams
+//! - [`plain`], [`request_text`]: items and requests for people and the checker
 
+mod database;
 mod plain;
 mod request_text;
+mod stream;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dynoxide::storage_backend::Clock;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,12 +23,10 @@ use super::message::Response;
 use super::resources::{Resources, TableSpec};
 use tokio::sync::Notify;
 
+use self::database::{from_value, must, scan, to_value};
 use self::plain::to_plain_item;
-use crate::clock;
-use crate::random::hash;
-
-/// Shards of a stream: several, so that nobody relies on an order across partition keys.
-const SHARDS: usize = 2;
+pub use self::stream::StreamRecord;
+use self::stream::{SHARDS, Stream};
 
 /// DynamoDB. Clones are the same.
 #[derive(Clone)]
@@ -42,40 +45,95 @@ struct Table {
     stream: Option<Stream>,
 }
 
-#[derive(Default)]
-struct Stream {
-    iterator: String,
-    /// The number of writes when the stream was last read: nothing is new if there are no more.
-    read_at: u64,
-    shards: [Vec<StreamRecord>; SHARDS],
-}
-
-/// A record of a table's stream.
-#[derive(Clone, Debug)]
-pub struct StreamRecord {
-    /// Its position in its shard, from 1.
-    pub position: usize,
-    /// The record as Lambda's event has it.
-    pub record: Value,
-}
-
-/// Virtual time without skew.
-struct VirtualClock;
-
-impl Clock for VirtualClock {
-    fn now_unix_secs(&self) -> u64 {
-        clock::now_ms() / 1000
-    }
-
-    fn now_unix_secs_f64(&self) -> f64 {
-        clock::now_ms() as f64 / 1000.0
-    }
-}
-
 impl State {
     fn count_write(&mut self) {
         self.writes += 1;
         self.written.notify_waiters();
+    }
+
+    /// Executes a write, and notes in the streams what it changed.
+    fn write(&mut self, operation: &str, request: Value) -> Response {
+        if operation == "UpdateItem" {
+            return self.update(request);
+        }
+        let writes = self.writes_of(operation, &request);
+        let database = &self.database;
+        let response = match operation {
+            "PutItem" => execute(request, |request| database.put_item(request)),
+            "DeleteItem" => execute(request, |request| database.delete_item(request)),
+            _ => execute(request, |request| database.batch_write_item(request)),
+        };
+        if response.status == 200 {
+            for (table, key, item) in writes {
+                if let Some(stream) = self.stream(&table) {
+                    stream.written(key, item);
+                }
+            }
+        }
+        response
+    }
+
+    /// What a request writes into tables with a stream: table, key, and the item unless it is deleted.
+    fn writes_of(
+        &mut self,
+        operation: &str,
+        request: &Value,
+    ) -> Vec<(String, Value, Option<Value>)> {
+        let mut writes = Vec::new();
+        let mut add = |table: &str, key: &Value, item: Option<&Value>| {
+            if let Some(stream) = self.stream(table) {
+                let key = stream.key_of(item.unwrap_or(key));
+                writes.push((table.to_owned(), key, item.cloned()));
+            }
+        };
+        let table = request["TableName"].as_str().unwrap_or_default();
+        match operation {
+            "PutItem" => add(table, &Value::Null, request.get("Item")),
+            "DeleteItem" => add(table, &request["Key"], None),
+            _ => {
+                for (table, entries) in request["RequestItems"].as_object().into_iter().flatten() {
+                    for entry in entries.as_array().into_iter().flatten() {
+                        let (put, delete) = (entry.get("PutRequest"), &entry["DeleteRequest"]);
+                        add(table, &delete["Key"], put.map(|put| &put["Item"]));
+                    }
+                }
+            }
+        }
+        writes
+    }
+
+    /// Executes `UpdateItem`, and notes what the item is now.
+    fn update(&mut self, mut request: Value) -> Response {
+        let database = &self.database;
+        let table = request["TableName"].as_str().unwrap_or_default().to_owned();
+        let Some(stream) = get(&mut self.tables, &table).stream.as_mut() else {
+            return execute(request, |request| database.update_item(request));
+        };
+        let key = request["Key"].clone();
+        let wanted = request["ReturnValues"]
+            .as_str()
+            .unwrap_or("NONE")
+            .to_owned();
+        assert!(
+            matches!(&*wanted, "NONE" | "ALL_NEW"),
+            "UpdateItem returns {wanted}"
+        );
+        request["ReturnValues"] = json!("ALL_NEW");
+        execute(request, |request| {
+            let mut answer = database.update_item(request)?;
+            stream.written(
+                stream.key_of(&key),
+                answer.attributes.as_ref().map(to_value),
+            );
+            if wanted == "NONE" {
+                answer.attributes = None;
+            }
+            Ok(answer)
+        })
+    }
+
+    fn stream(&mut self, table: &str) -> Option<&mut Stream> {
+        self.tables.get_mut(table)?.stream.as_mut()
     }
 }
 
@@ -87,19 +145,22 @@ impl fmt::Debug for DynamoDb {
 
 impl DynamoDb {
     pub(super) fn new(resources: &Resources) -> Self {
-        let database = must(Database::memory_with_clock(Arc::new(VirtualClock)));
         let tables = resources.tables.iter().map(|(name, spec)| {
-            let spec = spec.clone();
-            let stream = create_table(&database, name, &spec);
+            let (spec, stream) = (spec.clone(), Stream::of(spec));
             (name.clone(), Table { spec, stream })
         });
         let tables = tables.collect();
         Self(Arc::new(Mutex::new(State {
-            database,
+            database: database::open(resources),
             tables,
             writes: 1,
             written: Arc::default(),
         })))
+    }
+
+    /// Makes the tables of the next world, once for all processes that are forked afterwards.
+    pub fn prepare(resources: &Resources) {
+        database::prepare(resources);
     }
 
     /// The shards of a table's stream are numbered from 0; this is their number.
@@ -125,38 +186,40 @@ impl DynamoDb {
     /// The records of a shard after the position `after` (0: all).
     pub fn take_records(&self, table: &str, shard: usize, after: usize) -> Vec<StreamRecord> {
         let state = &mut *self.lock();
-        let (database, table) = (&state.database, get(&mut state.tables, table));
-        let stream = table.stream.as_mut();
+        let stream = get(&mut state.tables, table).stream.as_ref();
         let stream = stream.unwrap_or_else(|| panic!("a table without a stream"));
-        if stream.read_at < state.writes {
-            stream.read_new_records(database, &table.spec);
-            stream.read_at = state.writes;
-        }
-        stream.shards[shard][after..].to_vec()
+        stream.records(shard, after).to_vec()
     }
 
     /// Deletes the items that have expired. The real service does this within a few days.
     pub fn sweep_ttl(&self) -> usize {
-        let mut state = self.lock();
+        let state = &mut *self.lock();
         state.count_write();
-        must(state.database.sweep_ttl())
+        let expired = must(state.database.sweep_ttl());
+        if expired > 0 {
+            for (name, table) in &mut state.tables {
+                let items = table.stream.as_ref().map(|_| scan(&state.database, name));
+                if let (Some(stream), Some(items)) = (&mut table.stream, items) {
+                    let keys = items.iter().map(|item| stream.key_of(item).to_string());
+                    let keys: BTreeSet<String> = keys.collect();
+                    stream.expired(&keys);
+                }
+            }
+        }
+        expired
+    }
+
+    /// The names of all tables, in order.
+    pub fn tables(&self) -> Vec<String> {
+        self.lock().tables.keys().cloned().collect()
     }
 
     /// Every item of a table as plain JSON, such as `{"attempt": 1}`, in the order of their keys.
     pub fn all_items(&self, table: &str) -> Vec<Value> {
         let mut state = self.lock();
         let key = get(&mut state.tables, table).spec.key.clone();
-        let mut items = Vec::new();
-        let mut request = json!({"TableName": table});
-        loop {
-            let page = to_value(&must(state.database.scan(from_value(request.clone()))));
-            let found = page["Items"].as_array().into_iter().flatten();
-            items.extend(found.map(to_plain_item));
-            let Some(last) = page.get("LastEvaluatedKey") else {
-                break;
-            };
-            request["ExclusiveStartKey"] = last.clone();
-        }
+        let items = scan(&state.database, table);
+        let mut items: Vec<Value> = items.iter().map(to_plain_item).collect();
         items.sort_by_cached_key(|item| {
             key.iter()
                 .map(|name| item[name].to_string())
@@ -176,22 +239,21 @@ impl DynamoDb {
         if !matches!(operation, "GetItem" | "Query" | "Scan" | "BatchGetItem") {
             state.count_write();
         }
+        if matches!(
+            operation,
+            "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem"
+        ) {
+            let response = state.write(operation, request);
+            return with_undone(response, "UnprocessedItems", undone);
+        }
         let database = &state.database;
         match operation {
             "GetItem" => execute(request, |request| database.get_item(request)),
-            "PutItem" => execute(request, |request| database.put_item(request)),
-            "UpdateItem" => execute(request, |request| database.update_item(request)),
-            "DeleteItem" => execute(request, |request| database.delete_item(request)),
             "Query" => execute(request, |request| database.query(request)),
             "Scan" => execute(request, |request| database.scan(request)),
             "BatchGetItem" => with_undone(
                 execute(request, |request| database.batch_get_item(request)),
                 "UnprocessedKeys",
-                undone,
-            ),
-            "BatchWriteItem" => with_undone(
-                execute(request, |request| database.batch_write_item(request)),
-                "UnprocessedItems",
                 undone,
             ),
             other => panic!("the simulation's DynamoDB has no {other}"),
@@ -203,43 +265,6 @@ impl DynamoDb {
     }
 }
 
-impl Stream {
-    fn read_new_records(&mut self, database: &Database, spec: &TableSpec) {
-        loop {
-            let request = json!({"ShardIterator": self.iterator});
-            let page = to_value(&must(database.get_records(from_value(request))));
-            let records = page["Records"].as_array().cloned().unwrap_or_default();
-            let next = page["NextShardIterator"].as_str();
-            self.iterator = next.unwrap_or(&self.iterator).to_owned();
-            if records.is_empty() {
-                return;
-            }
-            for record in records {
-                self.push(record, spec);
-            }
-        }
-    }
-
-    fn push(&mut self, mut record: Value, spec: &TableSpec) {
-        let images = &mut record["dynamodb"];
-        // An update that changed nothing has no record (AWS, "Change data capture for DynamoDB Streams").
-        if images["NewImage"] == images["OldImage"] {
-            return;
-        }
-        let view = &spec.create["StreamSpecification"]["StreamViewType"];
-        if view == "NEW_IMAGE" {
-            images
-                .as_object_mut()
-                .map(|images| images.remove("OldImage"));
-        }
-        images["StreamViewType"] = view.clone();
-        let partition_key = images["Keys"][&spec.key[0]].to_string();
-        let shard = hash(0, partition_key.as_bytes()) as usize % SHARDS;
-        let position = self.shards[shard].len() + 1;
-        self.shards[shard].push(StreamRecord { position, record });
-    }
-}
-
 /// What a request is about.
 pub(super) fn describe(dynamodb: &DynamoDb, request: &Value) -> String {
     let state = dynamodb.lock();
@@ -248,34 +273,6 @@ pub(super) fn describe(dynamodb: &DynamoDb, request: &Value) -> String {
         None => Vec::new(),
     };
     request_text::describe(request, key_of)
-}
-
-/// Creates a table; the stream's iterator, if it has one.
-fn create_table(database: &Database, name: &str, spec: &TableSpec) -> Option<Stream> {
-    let mut create = spec.create.clone();
-    create["TableName"] = json!(name);
-    if spec.has_stream {
-        // Both images, to find the updates that changed nothing.
-        create["StreamSpecification"]["StreamViewType"] = json!("NEW_AND_OLD_IMAGES");
-    }
-    let created = to_value(&must(database.create_table(from_value(create))));
-    if let Some(time_to_live) = &spec.time_to_live {
-        let update = json!({"TableName": name, "TimeToLiveSpecification": time_to_live});
-        must(database.update_time_to_live(from_value(update)));
-    }
-    let stream = created["TableDescription"]["LatestStreamArn"].as_str()?;
-    let described = database.describe_stream(from_value(json!({"StreamArn": stream})));
-    let described = to_value(&must(described));
-    let request = json!({
-        "StreamArn": stream,
-        "ShardId": described["StreamDescription"]["Shards"][0]["ShardId"],
-        "ShardIteratorType": "TRIM_HORIZON",
-    });
-    let iterator = to_value(&must(database.get_shard_iterator(from_value(request))));
-    Some(Stream {
-        iterator: iterator["ShardIterator"].as_str()?.to_owned(),
-        ..Stream::default()
-    })
 }
 
 fn execute<Q: DeserializeOwned, A: Serialize>(
@@ -342,16 +339,4 @@ fn get<'t>(tables: &'t mut BTreeMap<String, Table>, name: &str) -> &'t mut Table
     tables
         .get_mut(name)
         .unwrap_or_else(|| panic!("the simulation has no table {name}"))
-}
-
-fn must<T>(result: Result<T, DynoxideError>) -> T {
-    result.unwrap_or_else(|error| panic!("dynoxide: {error}"))
-}
-
-fn to_value<T: Serialize>(answer: &T) -> Value {
-    serde_json::to_value(answer).unwrap_or_else(|error| panic!("dynoxide's answer: {error}"))
-}
-
-fn from_value<T: DeserializeOwned>(request: Value) -> T {
-    serde_json::from_value(request).unwrap_or_else(|error| panic!("dynoxide's request: {error}"))
 }

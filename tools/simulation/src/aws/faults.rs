@@ -61,6 +61,21 @@ pub enum Fault {
     Partial,
 }
 
+impl Fault {
+    /// The name of all such faults.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Fault::Refused => "refused request",
+            Fault::AnswerLost | Fault::NoAnswer | Fault::BodyCut => "lost answer",
+            Fault::RequestDelayed(_) => "late request",
+            Fault::AnswerDelayed(_) => "late answer",
+            Fault::Throttled => "throttled request",
+            Fault::InternalError { .. } => "failed request",
+            Fault::Partial => "partial batch",
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -139,7 +154,7 @@ impl Rates {
         } else {
             return None;
         };
-        Some(fault)
+        random.parts().next(fault.kind()).then_some(fault)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every request, in the order in which the services executed them.
 
 use std::fmt::{self, Write as _};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -46,9 +46,9 @@ impl fmt::Display for Entry {
     }
 }
 
-/// The requests so far.
-#[derive(Debug, Default)]
-pub struct History(Mutex<Vec<Entry>>);
+/// The requests so far. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct History(Arc<Mutex<Vec<Entry>>>);
 
 impl History {
     /// Appends an entry.
@@ -98,7 +98,14 @@ impl History {
 
     /// A hash of that text: equal for runs that did the same.
     pub fn hash(&self) -> String {
-        hex::encode(&Sha256::digest(self.render())[..8])
+        let (mut hash, mut line) = (Sha256::new(), String::new());
+        for entry in self.lock().iter() {
+            line.clear();
+            // Writing into a string does not fail.
+            let _ = writeln!(line, "{entry}");
+            hash.update(&line);
+        }
+        hex::encode(&hash.finalize()[..8])
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {

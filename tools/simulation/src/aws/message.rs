@@ -36,9 +36,15 @@ impl Request {
         let headers = headers.collect();
         let method = request.method().to_owned();
         let uri = request.uri().to_owned();
-        let body = ByteStream::new(request.into_body()).collect().await;
-        let body = body.map_err(|error| ConnectorError::other(error.into(), None))?;
-        Ok(Self::parse(method, &uri, headers, body.to_vec()))
+        let body = match request.body().bytes() {
+            Some(bytes) => bytes.to_vec(),
+            None => {
+                let body = ByteStream::new(request.into_body()).collect().await;
+                let body = body.map_err(|error| ConnectorError::other(error.into(), None))?;
+                body.to_vec()
+            }
+        };
+        Ok(Self::parse(method, &uri, headers, body))
     }
 
     /// A request to that URL.
@@ -217,9 +223,10 @@ impl Response {
     }
 
     /// As the SDK reads it.
-    pub(super) fn into_http(self) -> HttpResponse {
-        let body = SdkBody::from(self.body.clone());
-        self.with_body(body)
+    pub(super) fn into_http(mut self) -> HttpResponse {
+        let body = std::mem::take(&mut self.body);
+        let length = body.len();
+        self.with_body(SdkBody::from(body), length)
     }
 
     /// As the SDK reads it if the connection breaks in the middle of the body.
@@ -227,13 +234,13 @@ impl Response {
         let mut half = self.body.clone();
         half.truncate(half.len() / 2);
         let body = SdkBody::from_body_1_x(CutBody(Some(half.into())));
-        self.with_body(body)
+        let length = self.body.len();
+        self.with_body(body, length)
     }
 
-    fn with_body(self, body: SdkBody) -> HttpResponse {
+    fn with_body(self, body: SdkBody, length: usize) -> HttpResponse {
         let status = StatusCode::try_from(self.status)
             .unwrap_or_else(|error| panic!("status {}: {error}", self.status));
-        let length = self.body.len();
         let mut response = HttpResponse::new(status, body);
         let headers = response.headers_mut();
         for (name, value) in self.headers {

@@ -22,7 +22,7 @@ pub use self::dynamodb::{DynamoDb, StreamRecord};
 pub use self::event_bus::{BusEvent, EventBus};
 pub use self::faults::{Fault, Faults, Rates, SERVICES, Service};
 pub use self::history::{Entry, History};
-pub use self::host::{Host, KillPoint};
+pub use self::host::{Host, KillPoint, StallPoint};
 pub use self::resources::{
     BucketSpec, QueueSpec, REGION, Resources, TableSpec, queue_arn, queue_name, queue_url,
 };

@@ -77,6 +77,15 @@ impl S3 {
         bucket.get(key, None).map(|object| object.bytes.clone())
     }
 
+    /// Every version of every object: its key, its version, its bytes.
+    pub fn all_versions(&self) -> Vec<(String, String, Vec<u8>)> {
+        let bucket = self.lock();
+        let versions = bucket.versions("").into_iter();
+        versions
+            .map(|(key, object, _)| (key.to_owned(), object.version.clone(), object.bytes.clone()))
+            .collect()
+    }
+
     /// Puts an object, as somebody does without this system.
     pub fn put(&self, key: &str, bytes: &[u8]) {
         self.lock().put(key, bytes.to_vec(), None);

@@ -27,6 +27,12 @@ impl Secrets {
         &self.name
     }
 
+    /// The secret's value.
+    pub fn get(&self) -> String {
+        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner);
+        value.clone()
+    }
+
     /// Sets the secret's value, as an operator does who rotates it.
     pub fn set(&self, value: &str) {
         *self.value.lock().unwrap_or_else(PoisonError::into_inner) = value.into();

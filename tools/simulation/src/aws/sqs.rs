@@ -273,7 +273,7 @@ impl Sqs {
 
     fn misses(&self) -> bool {
         let rate = self.faults.rates(Service::Sqs).missed;
-        self.lock().random.chance(rate)
+        self.lock().random.fault("empty receive", rate)
     }
 
     fn get_attributes(&self, queue: &str, request: &Value) -> Response {

@@ -1,58 +1,60 @@
 //! What was sent, to whom, and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::evidence::Evidence;
-use crate::call::{Call, Told};
-use crate::record::{CampaignNotes, Command, UploadNotes};
+use super::evidence::Sends;
+use super::{account, repeats};
+use crate::call::Call;
+use crate::record::{CampaignNotes, Command, OptOut, UploadNotes};
 use crate::violation::Violation;
 
 /// A pause or a cancellation holds from so long after its answer on (the documentation).
 const PAUSE_MS: u64 = 2_000;
 
-/// Errors of the account, and how long it may take until all of its campaigns are paused.
-pub const ACCOUNT_ERRORS: [i64; 3] = [131_042, 131_031, 368];
-const ACCOUNT_PAUSE_MS: u64 = 30_000;
+/// With `continue_if_clean`, callbacks are awaited for so long after the last canary row (the documentation).
+const CANARY_WAIT_MS: u64 = 180_000;
 
-/// Endings of magic numbers whose messages are accepted and fail later.
-const FAIL_LATER: std::ops::RangeInclusive<u32> = 60..=67;
-
-pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
+/// Judges what was sent. It can be judged at any time.
+pub fn check(sends: &Sends<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    violations.extend(ceiling(evidence));
-    violations.extend(account_errors(evidence));
+    violations.extend(ceiling(sends));
+    violations.extend(account::check(sends));
     let mut by_campaign: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
-    for call in evidence.calls {
+    for call in &sends.calls {
         by_campaign.entry(&call.campaign).or_default().push(call);
-        violations.extend(opt_out(evidence, call));
+        violations.extend(opt_out(sends, call));
     }
     for (id, calls) in by_campaign {
-        match evidence.notes.campaigns.get(id) {
-            Some(notes) => check_campaign(evidence, id, notes, &calls, &mut violations),
+        match sends.notes.campaigns.get(id) {
+            Some(notes) => check_campaign(sends, id, notes, &calls, &mut violations),
             // Test messages and replies are campaigns of their own.
-            None => violations.extend(repeats(id, &CampaignNotes::default(), &calls)),
+            None => violations.extend(repeats::check(sends, id, &CampaignNotes::default(), &calls)),
         }
     }
     violations
 }
 
 fn check_campaign(
-    evidence: &Evidence<'_>,
+    sends: &Sends<'_>,
     id: &str,
     notes: &CampaignNotes,
     calls: &[&Call],
     violations: &mut Vec<Violation>,
 ) {
-    violations.extend(repeats(id, notes, calls));
+    violations.extend(repeats::check(sends, id, notes, calls));
     violations.extend(recipients(id, notes, calls));
     violations.extend(readings(id, notes, calls));
-    let skew = evidence.skew_ms;
+    violations.extend(canary(sends, id, notes, calls));
+    let skew = sends.skew_ms;
     for call in calls {
         let at = call.at_ms;
         let mut broken = |promise, why: &str| {
             let what = format!("row {} of {id} at {at} by {}, {why}", call.row, call.host);
             violations.push(Violation { promise, what });
         };
+        if notes.excluded.contains(&call.to) {
+            broken("nobody on the exclude list", "which is on the list");
+        }
         if notes.manual_start && !was_started(notes, at) {
             broken("nothing before the start", "which nobody had started");
         }
@@ -75,68 +77,81 @@ fn check_campaign(
 }
 
 /// The most messages that left within a half-open second.
-fn ceiling(evidence: &Evidence<'_>) -> Option<Violation> {
-    let mut times: Vec<u64> = evidence.calls.iter().map(|call| call.at_ms).collect();
+fn ceiling(sends: &Sends<'_>) -> Option<Violation> {
+    let mut times: Vec<u64> = sends.calls.iter().map(|call| call.at_ms).collect();
     times.sort_unstable();
-    let in_second = |(index, first): (usize, &u64)| {
-        (
-            times[index..].partition_point(|at| *at < first + 1_000),
-            *first,
-        )
-    };
-    let (most, at) = times.iter().enumerate().map(in_second).max()?;
-    (most > evidence.budget).then(|| Violation {
-        promise: "the rate is a ceiling",
-        what: format!("{most} of {} in the second from {at}", evidence.budget),
-    })
+    for (index, first) in times.iter().enumerate() {
+        let sent = times[index..].partition_point(|at| *at < first + 1_000);
+        let budget = match sends.budgets.next {
+            Some((from, budget)) if *first >= from => budget,
+            _ => sends.budgets.largest,
+        };
+        if sent > budget {
+            return Some(Violation {
+                promise: "the rate is a ceiling",
+                what: format!("{sent} of {budget} in the second from {first}"),
+            });
+        }
+    }
+    None
 }
 
-fn opt_out(evidence: &Evidence<'_>, call: &Call) -> Option<Violation> {
-    let since = *evidence.notes.opt_outs.get(&call.to)?;
-    (call.at_ms > since).then(|| Violation {
+fn opt_out(sends: &Sends<'_>, call: &Call) -> Option<Violation> {
+    let opt_outs = sends.notes.opt_outs.get(&call.to)?;
+    let is_in_force = |opt_out: &&OptOut| {
+        opt_out.since_ms < call.at_ms && opt_out.until_ms.is_none_or(|until| call.at_ms < until)
+    };
+    let opt_out = opt_outs.iter().find(is_in_force)?;
+    Some(Violation {
         promise: "nobody after an opt-out",
         what: format!(
-            "{} opted out at {since}, row {} of {} at {} by {}",
-            call.to, call.row, call.campaign, call.at_ms, call.host
+            "{} opted out at {}, row {} of {} at {} by {}",
+            call.to, opt_out.since_ms, call.row, call.campaign, call.at_ms, call.host
         ),
     })
 }
 
-/// No message of a row after one that may have been accepted.
-fn repeats(id: &str, notes: &CampaignNotes, calls: &[&Call]) -> Vec<Violation> {
-    let mut by_row: BTreeMap<u32, Vec<&Call>> = BTreeMap::new();
-    for call in calls {
-        by_row.entry(call.row).or_default().push(call);
+/// Before the operator lets the others follow, only so many recipients get a message. They follow by themselves only some
+/// time after the last of the first.
+fn canary(
+    sends: &Sends<'_>,
+    id: &str,
+    notes: &CampaignNotes,
+    calls: &[&Call],
+) -> Option<Violation> {
+    let canary = notes.canary?;
+    // The rows of a further file are not held back.
+    if notes.uploads.len() != 1 {
+        return None;
     }
-    let mut violations = Vec::new();
-    for (row, calls) in by_row {
-        for (index, call) in calls.iter().enumerate() {
-            let maybe_sent =
-                |earlier: &&&Call| earlier.accepted || !matches!(earlier.told, Told::Refused(_));
-            let Some(earlier) = calls[..index].iter().find(maybe_sent) else {
-                continue;
-            };
-            if notes.resends || (notes.retries_undelivered && fails_later(&call.to)) {
-                continue;
-            }
-            let what = format!(
-                "row {row} of {id}: attempt {} at {} by {} ({:?}, accepted: {}), and again attempt {} at {} by {}",
-                earlier.attempt,
-                earlier.at_ms,
-                earlier.host,
-                earlier.told,
-                earlier.accepted,
-                call.attempt,
-                call.at_ms,
-                call.host
-            );
-            violations.push(Violation {
-                promise: "nobody is messaged twice",
-                what,
+    let continues = notes
+        .commands
+        .iter()
+        .filter(|command| command.name == "continue");
+    let released_ms = continues.map(|command| command.asked_ms).min();
+    let mut rows = BTreeSet::new();
+    let mut last_ms = 0;
+    for call in calls {
+        if released_ms.is_some_and(|released| released <= call.at_ms) {
+            return None;
+        }
+        let may_follow = call.at_ms + sends.skew_ms >= last_ms + CANARY_WAIT_MS;
+        if !canary.waits && !rows.is_empty() && may_follow {
+            return None;
+        }
+        rows.insert(call.row);
+        if rows.len() > canary.rows {
+            return Some(Violation {
+                promise: "the canary goes first",
+                what: format!(
+                    "row {} of {id} at {} by {}, behind {} canary rows, the last at {last_ms}",
+                    call.row, call.at_ms, call.host, canary.rows
+                ),
             });
         }
+        last_ms = call.at_ms;
     }
-    violations
+    None
 }
 
 /// Each recipient belongs to one row of a campaign, and gets the values of a row in which the recipient is.
@@ -195,49 +210,6 @@ fn readings(id: &str, notes: &CampaignNotes, calls: &[&Call]) -> Option<Violatio
         promise: "a file is read in one way",
         what: format!("recipients of {id} come from two columns"),
     })
-}
-
-/// An error of the account pauses every campaign that sends.
-fn account_errors(evidence: &Evidence<'_>) -> Option<Violation> {
-    let is_account =
-        |call: &&Call| matches!(call.told, Told::Refused(code) if ACCOUNT_ERRORS.contains(&code));
-    let refused = evidence.calls.iter().find(is_account)?;
-    let at = refused.at_ms;
-    for (id, notes) in &evidence.notes.campaigns {
-        let calls = evidence.calls.iter().filter(|call| call.campaign == *id);
-        let was_sending = calls
-            .clone()
-            .any(|call| (at.saturating_sub(10_000)..=at).contains(&call.at_ms));
-        let goes_on = |command: &Command| {
-            command.name != "pause"
-                && command
-                    .answered_ms
-                    .is_none_or(|answered| answered + 1 >= at)
-        };
-        let late = calls
-            .clone()
-            .find(|call| call.at_ms > at + ACCOUNT_PAUSE_MS);
-        if let Some(late) = late
-            && was_sending
-            && !notes.commands.iter().any(goes_on)
-        {
-            return Some(Violation {
-                promise: "an error of the account pauses all campaigns",
-                what: format!(
-                    "refused at {at}, row {} of {id} at {}",
-                    late.row, late.at_ms
-                ),
-            });
-        }
-    }
-    None
-}
-
-fn fails_later(to: &str) -> bool {
-    let ending = to
-        .strip_prefix("+120255501")
-        .and_then(|ending| ending.parse().ok());
-    ending.is_some_and(|ending| FAIL_LATER.contains(&ending))
 }
 
 /// A command that may have taken effect.

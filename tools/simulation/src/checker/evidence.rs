@@ -1,30 +1,68 @@
 //! Everything that is judged.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::call::Call;
+use crate::operator::reading::Shown;
 use crate::record::Notes;
+
+/// What was sent, and what is known of those who sent it and of those who asked for it.
+pub struct Sends<'a> {
+    /// The messages that left, in order.
+    pub calls: Vec<Call>,
+    /// What the operators did and were told.
+    pub notes: &'a Notes,
+    /// How many may leave in a second.
+    pub budgets: Budgets,
+    /// The most that two clocks differed by, in milliseconds.
+    pub skew_ms: u64,
+    /// The invocations that died, took too long or stood still.
+    pub lost: BTreeSet<String>,
+    /// When senders changed a campaign, and which processes they were.
+    pub changes: Vec<(u64, String)>,
+}
+
+/// How many messages may leave in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budgets {
+    /// At any time.
+    pub largest: usize,
+    /// From this time on, in milliseconds since the Unix epoch, if another budget was deployed and became known.
+    pub next: Option<(u64, usize)>,
+}
 
 /// Everything that is judged.
 pub struct Evidence<'a> {
-    /// The messages that left, in order.
-    pub calls: &'a [Call],
-    /// What the operators did and were told.
-    pub notes: &'a Notes,
+    /// What was sent.
+    pub sends: Sends<'a>,
     /// The items of the ledger.
     pub ledger: &'a [Value],
     /// The items of the contacts' table.
     pub contacts: &'a [Value],
     /// The items of the campaigns' table.
     pub campaign_items: &'a [Value],
+    /// The items of the callbacks' table.
+    pub callbacks: &'a [Value],
     /// Each campaign as the API shows it at the end, by id.
     pub campaigns: &'a [Value],
-    /// The larger of the budgets that were deployed.
-    pub budget: usize,
-    /// The most that a clock was wrong by, in milliseconds.
-    pub skew_ms: u64,
+    /// What operators read at the end, and what was stored then.
+    pub shown: &'a Shown,
     /// Whether retention has passed, so that rows are deleted.
     pub has_expired: bool,
-    /// Whether any process died or stood still.
-    pub had_deaths: bool,
+    /// Whether nothing happened that could make a message late.
+    pub is_calm: bool,
+    /// Whether a service was not available for so long that outcomes could not be recorded.
+    pub had_outage: bool,
+    /// When everything went well again.
+    pub calm_ms: u64,
+}
+
+impl Evidence<'_> {
+    /// Whether somebody was erased, or may have been.
+    pub fn may_be_erased(&self, phone: &str) -> bool {
+        let notes = self.sends.notes;
+        notes.erased.contains_key(phone) || notes.unclear_consent.iter().any(|other| other == phone)
+    }
 }

@@ -2,19 +2,40 @@
 //! shares no rule with the product.
 //!
 //! - [`calls`]: what was sent, to whom, and when
-//! - [`outcome`]: whether everything ended, and whether what is shown is what happened
+//! - [`account`]: an error of the account pauses all campaigns
+//! - `repeats`: nobody is messaged twice, and nobody is tried without end
+//! - [`outcome`]: whether everything ended, and whether nobody was lost
+//! - `rows`: what is shown about a row is what happened to it
+//! - `counters`: what is counted is what the ledger holds
+//! - `callbacks`: what the webhook acknowledged is kept
+//! - `lateness`: nobody waits longer than needed
+//! - [`shown`]: whether lists of rows, reports and rejects files say what the ledger holds; `lines`: a report's lines
+//! - [`erased`]: what is left of people who were erased
 
+pub mod account;
+mod callbacks;
 pub mod calls;
+mod counters;
+pub mod erased;
 mod evidence;
+mod lateness;
+mod lines;
 pub mod outcome;
+mod repeats;
+mod rows;
+pub mod shown;
 
-pub use self::evidence::Evidence;
+pub use self::evidence::{Budgets, Evidence, Sends};
 use crate::violation::Violation;
 
 /// Judges.
 pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
-    let mut violations = calls::check(evidence);
+    let mut violations = calls::check(&evidence.sends);
     violations.extend(outcome::check(evidence));
-    violations.extend(evidence.notes.violations.iter().cloned());
+    violations.extend(callbacks::check(evidence));
+    violations.extend(lateness::check(evidence));
+    violations.extend(shown::check(evidence));
+    violations.extend(erased::check(evidence));
+    violations.extend(evidence.sends.notes.violations.iter().cloned());
     violations
 }

@@ -5,22 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::calls::maybe_commanded;
+use super::counters::counters;
 use super::evidence::Evidence;
-use crate::call::{Call, Told};
+use super::rows::{self, Broken, FINAL, rows_of};
+use crate::call::Call;
 use crate::record::CampaignNotes;
 use crate::violation::Violation;
 
 /// Meta says of this number that it wants no marketing messages (131050). That is an opt-out, for other campaigns too.
 const STOPPED_MARKETING: &str = "+12025550163";
 
-/// States of a row that are final.
-const FINAL: [&str; 4] = ["accepted", "rejected", "unconfirmed", "skipped"];
-
 pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     violations.extend(small_campaigns(evidence));
     violations.extend(attribution(evidence));
-    for (id, notes) in &evidence.notes.campaigns {
+    for (id, notes) in &evidence.sends.notes.campaigns {
         if notes.may_be_deleted {
             continue;
         }
@@ -44,9 +43,9 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
             broken("everything ends", what);
         }
         let rows = rows_of(evidence.ledger, id);
-        for (promise, what) in counters(shown, &rows)
+        for (promise, what) in counters(notes, shown, &rows)
             .into_iter()
-            .chain(truth(evidence, id, &rows))
+            .chain(rows::truth(evidence, id, notes, &rows))
             .chain(everybody(evidence, id, notes, shown))
         {
             broken(promise, what);
@@ -95,23 +94,10 @@ fn is_visited(evidence: &Evidence<'_>, id: &str) -> bool {
     })
 }
 
-/// The rows of a campaign in the ledger: number → item.
-fn rows_of<'a>(ledger: &'a [Value], id: &str) -> BTreeMap<u32, &'a Value> {
-    let is_of_campaign = |item: &&Value| {
-        let key = item["partition_key"].as_str().unwrap_or_default();
-        key.split('#').next() == Some(id)
-    };
-    let rows = ledger.iter().filter(is_of_campaign);
-    rows.filter_map(|item| Some((item["row"].as_str()?.parse().ok()?, item)))
-        .collect()
-}
-
-type Broken = (&'static str, String);
-
 /// Test messages and replies end, too; a test that was promised is sent.
 fn small_campaigns(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let notes = evidence.notes;
+    let notes = evidence.sends.notes;
     for row in evidence.ledger {
         let key = row["partition_key"].as_str().unwrap_or_default();
         let id = key.split('#').next().unwrap_or_default();
@@ -133,7 +119,11 @@ fn small_campaigns(evidence: &Evidence<'_>) -> Vec<Violation> {
         let is_settled = rows_of(evidence.ledger, test)
             .values()
             .any(|row| FINAL.iter().any(|state| row["state"] == *state));
-        let is_sent = evidence.calls.iter().any(|call| call.campaign == *test);
+        let is_sent = evidence
+            .sends
+            .calls
+            .iter()
+            .any(|call| call.campaign == *test);
         if !is_sent && !is_settled && !evidence.has_expired {
             let what = format!("the test {test} was promised and never sent");
             violations.push(Violation {
@@ -148,7 +138,7 @@ fn small_campaigns(evidence: &Evidence<'_>) -> Vec<Violation> {
 /// What a recipient writes belongs to the message that was sent last.
 fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut last: BTreeMap<&str, &Call> = BTreeMap::new();
-    for call in evidence.calls {
+    for call in &evidence.sends.calls {
         let known = last.entry(&call.to).or_insert(call);
         if known.at_ms <= call.at_ms {
             *known = call;
@@ -160,8 +150,8 @@ fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
             continue;
         };
         let campaign = contact["last_campaign"].as_str().unwrap_or_default();
-        let may_be_erased = evidence.notes.erased.contains_key(&call.to)
-            || evidence.notes.unclear_consent.contains(&call.to);
+        let may_be_erased = evidence.sends.notes.erased.contains_key(&call.to)
+            || evidence.sends.notes.unclear_consent.contains(&call.to);
         if may_be_erased || campaign.is_empty() {
             continue;
         }
@@ -177,88 +167,6 @@ fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
         }
     }
     violations
-}
-
-/// What the API counts is what the ledger holds.
-fn counters(shown: &Value, rows: &BTreeMap<u32, &Value>) -> Vec<Broken> {
-    let mut broken = Vec::new();
-    for state in [
-        "claimed",
-        "retry",
-        "held",
-        "accepted",
-        "rejected",
-        "unconfirmed",
-        "skipped",
-    ] {
-        let held = rows.values().filter(|row| row["state"] == state).count() as u64;
-        let counted = shown["rows"][state].as_u64().unwrap_or_default();
-        if held != counted {
-            broken.push((
-                "counters equal the ledger",
-                format!("{held} rows are {state}, {counted} are counted"),
-            ));
-        }
-    }
-    broken
-}
-
-/// What is shown about each row is what happened to it.
-fn truth(evidence: &Evidence<'_>, id: &str, rows: &BTreeMap<u32, &Value>) -> Vec<Broken> {
-    let mut broken = Vec::new();
-    let mut calls: BTreeMap<u32, Vec<&Call>> = BTreeMap::new();
-    for call in evidence.calls.iter().filter(|call| call.campaign == id) {
-        calls.entry(call.row).or_default().push(call);
-    }
-    let none = Vec::new();
-    for (number, row) in rows {
-        let calls = calls.get(number).unwrap_or(&none);
-        let accepted = calls.iter().any(|call| call.accepted);
-        let state = row["state"].as_str().unwrap_or_default();
-        let was_failed = !row["failed_at"].is_null()
-            || row["history"]
-                .as_array()
-                .is_some_and(|past| !past.is_empty());
-        match state {
-            "accepted" if !accepted => broken.push((
-                "what is shown happened",
-                format!("row {number} is accepted, which it is not"),
-            )),
-            "rejected" | "skipped" if accepted && !was_failed => {
-                broken.push((
-                    "what is shown happened",
-                    format!("row {number} is {state}, and was accepted"),
-                ));
-            }
-            "unconfirmed" if calls.is_empty() && !evidence.had_deaths => {
-                broken.push((
-                    "unconfirmed only where it is not known",
-                    format!("row {number} was never sent"),
-                ));
-            }
-            "unconfirmed"
-                if !evidence.had_deaths
-                    && calls
-                        .iter()
-                        .all(|call| matches!(call.told, Told::Refused(_)))
-                    && !calls.is_empty() =>
-            {
-                broken.push((
-                    "unconfirmed only where it is not known",
-                    format!("row {number} was refused"),
-                ));
-            }
-            _ if FINAL.contains(&state) => {}
-            _ => broken.push(("everything ends", format!("row {number} is {state}"))),
-        }
-    }
-    for number in calls.keys().filter(|number| !rows.contains_key(number)) {
-        broken.push((
-            "what is shown happened",
-            format!("row {number} was sent and is not in the ledger"),
-        ));
-    }
-    broken
 }
 
 /// Every recipient of the files was messaged, or it is said why not.
@@ -283,11 +191,13 @@ fn everybody(
         return broken;
     }
     let is_called = |phone: &&&String| {
-        let mut calls = evidence.calls.iter();
+        let mut calls = evidence.sends.calls.iter();
         calls.any(|call| call.campaign == id && call.to == ***phone)
     };
     let lost = recipients.iter().filter(|phone| !is_called(phone));
-    let lost: Vec<_> = lost.filter(|phone| !is_excused(evidence, phone)).collect();
+    let lost: Vec<_> = lost
+        .filter(|phone| !notes.excluded.contains(**phone) && !is_excused(evidence, phone))
+        .collect();
     // A row whose sender died before the message left is unconfirmed, and nobody may send it.
     let unconfirmed = count("unconfirmed");
     if lost.len() > unconfirmed {
@@ -318,6 +228,7 @@ fn certain_recipients<'a>(
             .any(|upload| upload.others.contains_key(&call.to))
     };
     let uses_others = evidence
+        .sends
         .calls
         .iter()
         .any(|call| call.campaign == id && is_other(call));
@@ -326,8 +237,8 @@ fn certain_recipients<'a>(
 }
 
 /// Whether somebody need not be messaged.
-fn is_excused(evidence: &Evidence<'_>, phone: &String) -> bool {
-    let notes = evidence.notes;
+pub(super) fn is_excused(evidence: &Evidence<'_>, phone: &String) -> bool {
+    let notes = evidence.sends.notes;
     notes.opt_outs.contains_key(phone)
         || notes.erased.contains_key(phone)
         || notes.unclear_consent.contains(phone)

@@ -3,6 +3,7 @@
 
 mod clients;
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use cloud::dead_letters::DeadLetters;
 use cloud::outbound::EventBus;
 use cloud::schedules::Schedules;
 use futures::future::LocalBoxFuture;
+use lambda_http::RequestExt;
 use lambda_runtime::Context;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -148,6 +150,11 @@ impl Clients {
             let webhook = Rc::clone(&webhook);
             Box::pin(async move {
                 let request = http_request(&event).map(lambda_http::Body::from);
+                let query = request.uri().query().unwrap_or_default();
+                let query: HashMap<String, String> = form_urlencoded::parse(query.as_bytes())
+                    .into_owned()
+                    .collect();
+                let request = request.with_query_string_parameters(query);
                 let response = webhook.handle(request).await.map_err(|e| e.to_string())?;
                 Ok(json!({"status": response.status().as_u16(), "body": ""}))
             })

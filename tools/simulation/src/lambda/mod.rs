@@ -1,11 +1,14 @@
 //! Lambda: processes that are started, reused, frozen and killed, and what invokes them.
 //!
 //! - this file: one function, its processes and its invocations
+//! - `stalling`: an invocation whose process stands still now and then
 //! - [`sources`]: queues, streams, uploads and schedules that invoke functions
 
 pub mod sources;
+mod stalling;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +19,8 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
-use crate::aws::{Aws, Host, KillPoint};
+use self::stalling::Stalling;
+use crate::aws::{Aws, Host, KillPoint, StallPoint};
 use crate::clock::{self, with_skew};
 use crate::functions::{self, Environment, Function, Handler};
 use crate::meta::Meta;
@@ -27,8 +31,10 @@ use crate::random::Random;
 pub struct ProcessFaults {
     /// A process dies during an invocation, at one of its requests.
     pub killed: f64,
-    /// A process stands still for a while before an invocation goes on.
+    /// A process stands still for a while, before an invocation or in the middle of it.
     pub stalled: f64,
+    /// An invocation has little time, as if it had worked for long.
+    pub hasty: f64,
     /// An invocation is throttled although there is room.
     pub throttled: f64,
     /// The most that the clock of a process is wrong by, in milliseconds.
@@ -60,6 +66,7 @@ struct Shared {
     faults: Cell<ProcessFaults>,
     processes: Cell<u64>,
     invocations: Cell<u64>,
+    lost: RefCell<BTreeSet<String>>,
     functions: RefCell<Vec<Rc<Deployed>>>,
 }
 
@@ -119,6 +126,7 @@ impl Lambda {
             faults: Cell::default(),
             processes: Cell::new(0),
             invocations: Cell::new(0),
+            lost: RefCell::default(),
             functions: RefCell::new(functions.to_vec()),
         }))
     }
@@ -126,6 +134,11 @@ impl Lambda {
     /// Sets what goes wrong with processes.
     pub fn set_faults(&self, faults: ProcessFaults) {
         self.0.faults.set(faults);
+    }
+
+    /// The invocations that died, took too long or stood still.
+    pub fn lost_invocations(&self) -> BTreeSet<String> {
+        self.0.lost.borrow().clone()
     }
 
     /// The deployed rate.
@@ -157,18 +170,27 @@ impl Lambda {
             return Err(NoAnswer::Throttled);
         };
         let faults = self.0.faults.get();
-        if self.0.random.chance(faults.throttled) {
+        if self
+            .0
+            .random
+            .fault("throttled invocation", faults.throttled)
+        {
             return Err(NoAnswer::Throttled);
         }
         let process = self.take_process(&deployed).await?;
-        self.0.invocations.set(self.0.invocations.get() + 1);
-        if self.0.random.chance(faults.killed) {
+        if self.0.random.fault("death", faults.killed) {
             process.host.kill_at(KillPoint {
                 request: process.host.requests() + 1 + self.0.random.range(0..40),
                 is_applied: self.0.random.chance(0.5),
             });
         }
-        if self.0.random.chance(faults.stalled) {
+        if self.0.random.fault("stall", faults.stalled) {
+            process.host.stall_at(StallPoint {
+                request: process.host.requests() + 1 + self.0.random.range(0..40),
+                duration: self.0.random.millis(1_000..300_000),
+            });
+        }
+        if self.0.random.fault("late start", faults.stalled) {
             sleep(self.0.random.millis(1_000..300_000)).await;
         }
         self.run(&deployed, process, event).await
@@ -181,22 +203,33 @@ impl Lambda {
         event: Value,
     ) -> Result<Value, NoAnswer> {
         let name = deployed.function.name();
-        let context = self.context(deployed.timeout);
+        let hasty = self.0.faults.get().hasty;
+        let timeout = match self.0.random.fault("little time", hasty) {
+            true => self.0.random.millis(20_000..300_000).min(deployed.timeout),
+            false => deployed.timeout,
+        };
+        let context = self.context(timeout);
+        let id = context.request_id.clone();
+        process.host.begin_invocation(&id);
         let handler = Rc::clone(&process.handler);
         // A process is one program: all of its tasks see its clock.
         let invocation = with_skew(
             process.skew_ms,
             async move { handler(event, context).await },
         );
+        let invocation = Stalling::new(process.host.clone(), invocation);
         let answer = tokio::select! {
             biased;
             () = process.host.died() => Err(NoAnswer::Died),
             answer = invocation => answer.map_err(NoAnswer::Failed),
-            () = sleep(deployed.timeout) => {
+            () = sleep(timeout) => {
                 process.host.kill();
                 Err(NoAnswer::TimedOut)
             }
         };
+        if process.host.is_dead() || process.host.has_stalled() {
+            self.0.lost.borrow_mut().insert(id);
+        }
         let label = process.host.label().to_owned();
         let history = self.0.aws.history();
         match &answer {
@@ -243,7 +276,9 @@ impl Lambda {
 
     fn context(&self, timeout: Duration) -> Context {
         let mut context = Context::default();
-        context.request_id = format!("invocation-{}", self.0.invocations.get());
+        let number = self.0.invocations.get() + 1;
+        self.0.invocations.set(number);
+        context.request_id = format!("invocation-{number}");
         context.deadline = clock::now_ms() + timeout.as_millis() as u64;
         context.env_config = Arc::default();
         context

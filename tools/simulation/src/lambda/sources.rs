@@ -245,13 +245,16 @@ impl Sources {
             for upload in self.aws.s3().take_events() {
                 let faults = self.faults.get();
                 let mut deliveries = 1;
-                if self.random.chance(faults.lost) {
+                if self.random.fault("lost upload event", faults.lost) {
                     deliveries = 0;
-                } else if self.random.chance(faults.duplicated) {
+                } else if self
+                    .random
+                    .fault("duplicated upload event", faults.duplicated)
+                {
                     deliveries = 2;
                 }
                 for _ in 0..deliveries {
-                    let delay = match self.random.chance(faults.late) {
+                    let delay = match self.random.fault("late upload event", faults.late) {
                         true => self.random.millis(1_000..600_000),
                         false => self.random.millis(20..1_000),
                     };

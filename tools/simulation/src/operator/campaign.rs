@@ -1,12 +1,14 @@
 //! One campaign from its creation to its end.
 
 use serde_json::{Value, json};
+use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::file::{self, File, OTHER_COLUMN};
 use super::{Answer, Operator};
+use crate::aws::PresignedAnswer;
 use crate::clock;
-use crate::record::{CampaignNotes, Command};
+use crate::record::{Command, UploadNotes};
 
 /// Commands that end in `POST …/{name}`.
 const COMMANDS: [&str; 5] = ["start", "pause", "resume", "continue", "cancel"];
@@ -16,11 +18,12 @@ impl Operator {
     pub async fn run_campaign(&self, first: u32, steps: u64) {
         sleep(self.random.millis(0..120_000)).await;
         let file = file::draw(&self.random, first, false);
-        let Some((id, upload)) = self.create(&file).await else {
+        let Some((id, upload)) = self.create(first, &file).await else {
             return;
         };
         // Somebody else is at work on the same campaign, perhaps before its file is there.
         let colleague = Operator {
+            name: format!("{}'s colleague", self.name),
             random: self.random.fork("colleague"),
             ..self.clone()
         };
@@ -33,74 +36,34 @@ impl Operator {
 
     /// Takes steps, each after a pause of at most `pace` milliseconds.
     async fn work(&self, id: &str, first: u32, steps: u64, pace: u64) {
-        for _ in 0..steps {
-            sleep(self.random.millis(0..self.random.range(500..pace))).await;
-            self.step(id, first).await;
+        for number in 1..=steps {
+            let name = format!("step {number} of {}", self.name);
+            // A step has chance of its own, so that it stays the same if others are left out.
+            let at_work = Operator {
+                random: self.random.fork(&name),
+                ..self.clone()
+            };
+            let pause = at_work.random.range(500..pace);
+            sleep(at_work.random.millis(0..pause)).await;
+            if self.random.parts().has(name) {
+                at_work.step(id, first).await;
+            }
         }
-    }
-
-    async fn create(&self, file: &File) -> Option<(String, Value)> {
-        let random = &self.random;
-        let now = clock::now_ms();
-        let notes = CampaignNotes {
-            manual_start: random.chance(0.4),
-            resends: random.chance(0.25),
-            retries_undelivered: random.chance(0.15),
-            not_before: random
-                .chance(0.2)
-                .then(|| whole(now + random.range(60_000..900_000))),
-            not_after: random
-                .chance(0.1)
-                .then(|| whole(now + random.range(900_000..7_200_000))),
-            ..CampaignNotes::default()
-        };
-        let mut body = json!({
-            "name": "Order updates", "message": message(),
-            "file": {"name": file.name, "size": file.bytes.len()},
-            "manual_start": notes.manual_start,
-            "on_unconfirmed": if notes.resends { "resend" } else { "leave" },
-            "unconfirmed_timeout_seconds": random.range(30..1_200),
-            "retry_undelivered": notes.retries_undelivered,
-            "check_template": random.chance(0.3),
-            "max_failure_ratio": 1,
-        });
-        if let Some(at) = notes.not_before {
-            body["not_before"] = timestamp(at).into();
-        }
-        if let Some(at) = notes.not_after {
-            body["not_after"] = timestamp(at).into();
-        }
-        if random.chance(0.2) {
-            body["canary"] = random.range(1..6).into();
-            body["after_canary"] = (*random.pick(&["wait", "continue_if_clean"])).into();
-        }
-        let answer = self.persist("POST", "/v1/campaigns", &body).await;
-        self.note_step(&format!("create {body}"), answer.as_ref());
-        let answer = answer.filter(|answer| answer.status == 201)?;
-        let id = answer.body["id"].as_str()?.to_owned();
-        self.record.update(&id, |campaign| *campaign = notes);
-        Some((id, answer.body["upload"].clone()))
     }
 
     /// Uploads a file, now and then twice.
     async fn upload(&self, id: &str, upload: &Value, file: &File) {
         sleep(self.random.millis(100..30_000)).await;
-        let headers: Vec<(String, String)> = upload["headers"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-            .collect();
-        let url = upload["url"].as_str().unwrap_or_default();
         for _ in 0..if self.random.chance(0.1) { 2 } else { 1 } {
-            let headers = headers.iter().map(|(name, value)| (name, value));
-            let answer = self
-                .aws
-                .s3()
-                .send_presigned("PUT", url, headers, &file.bytes);
+            let answer = self.put(upload, &file.bytes);
             match answer.status {
                 200 => {
-                    let notes = file.notes.clone();
+                    let url = upload["url"].as_str().unwrap_or_default();
+                    let notes = UploadNotes {
+                        number: file_number(url),
+                        at_ms: clock::now_ms(),
+                        ..file.notes.clone()
+                    };
                     self.record
                         .update(id, |campaign| campaign.uploads.push(notes));
                 }
@@ -114,14 +77,34 @@ impl Operator {
                     );
                 }
             }
+            if self.random.chance(0.15) {
+                // Somebody looks at the file while it is read.
+                let looks = self.clone();
+                let (id, delay) = (id.to_owned(), self.random.millis(100..2_000));
+                spawn_local(async move {
+                    sleep(delay).await;
+                    looks.preview(&id).await;
+                });
+            }
             let what = format!("upload {id} {} bytes: {}", file.bytes.len(), answer.status);
             self.note_step(&what, None);
         }
     }
 
+    /// Uploads something, as the API said.
+    pub(super) fn put(&self, upload: &Value, bytes: &[u8]) -> PresignedAnswer {
+        let headers = upload["headers"].as_object().into_iter().flatten();
+        let headers: Vec<(String, String)> = headers
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect();
+        let headers = headers.iter().map(|(name, value)| (name, value));
+        let url = upload["url"].as_str().unwrap_or_default();
+        self.aws.s3().send_presigned("PUT", url, headers, bytes)
+    }
+
     /// Something that an operator may do at any time.
     async fn step(&self, id: &str, first: u32) {
-        match self.random.range(0..14) {
+        match self.random.range(0..24) {
             0..=4 => {
                 let command = *self
                     .random
@@ -144,6 +127,12 @@ impl Operator {
                 self.note_step(&format!("POST {path}"), answer.as_ref());
             }
             12 if self.random.chance(0.3) => self.erase(&self.some_recipient(first)).await,
+            13 => self.opt_in_by_message(&self.some_recipient(first)).await,
+            14 => self.lift(&self.some_recipient(first)).await,
+            15..=17 => self.look(id, &self.some_recipient(first)).await,
+            18 | 19 => self.mistake(id).await,
+            20 => self.ask_as_stranger(id).await,
+            21 | 22 => self.receive_something(&self.some_recipient(first)).await,
             _ => drop(self.observe(id).await),
         }
     }
@@ -267,29 +256,19 @@ impl Operator {
             "finished" | "cancelled" | "failed" => true,
             _ => false,
         };
-        self.record
-            .update(id, |campaign| campaign.end = is_over.then_some(state));
+        let end_ms = is_over.then(clock::now_ms);
+        self.record.update(id, |campaign| {
+            campaign.end = is_over.then_some(state);
+            campaign.end_ms = campaign.end_ms.or(end_ms);
+        });
         is_over
     }
 }
 
-fn message() -> Value {
-    json!({"type": "template", "template": {
-        "name": "order_update", "language": {"code": "en"},
-        "components": [
-            {"type": "body", "parameters": [
-                {"type": "text", "text": "{{Name}}"}, {"type": "text", "text": "{{Amount}}"}]},
-            {"type": "button", "sub_type": "url", "index": "0", "parameters": [{"type": "text", "text": "{{Name}}"}]},
-        ],
-    }})
-}
-
-/// Whole seconds, as the API shows times.
-fn whole(at_ms: u64) -> u64 {
-    at_ms / 1_000 * 1_000
-}
-
-fn timestamp(at_ms: u64) -> String {
-    let time = jiff::Timestamp::from_millisecond(at_ms as i64);
-    time.map(|time| time.to_string()).unwrap_or_default()
+/// The template message of every campaign.
+/// The number of the file that a URL uploads: the first one has no folder of its own.
+fn file_number(url: &str) -> usize {
+    let (_, folder) = url.split_once("/files/").unwrap_or_default();
+    let number = folder.split('/').next();
+    number.and_then(|number| number.parse().ok()).unwrap_or(1)
 }

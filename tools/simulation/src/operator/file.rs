@@ -30,7 +30,11 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
     if random.chance(0.06) {
         return unusable(random);
     }
-    let rows = random.range(3..24) as u32;
+    let rows = match random.chance(0.02) {
+        // The circuit breaker needs a hundred rows.
+        true => random.range(100..200) as u32,
+        false => random.range(3..24) as u32,
+    };
     let delimiter = if random.chance(0.2) { ';' } else { ',' };
     let header = match random.chance(0.5) {
         true => ["Name", "Phone", "Amount"],
@@ -51,7 +55,10 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
         let cells = match random.chance(0.05) {
             true => ["".to_owned(), "12".to_owned(), "N".to_owned()],
             false => {
-                recipients.entry(phone.clone()).or_insert(name);
+                recipients
+                    .entry(phone.clone())
+                    .or_insert_with(|| name.clone());
+                let phone = spell(random, &phone);
                 match name_first {
                     true => [name_cell, phone, amount],
                     false => [amount, phone, name_cell],
@@ -60,10 +67,7 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
         };
         let other = format!("+34620{:06}", first + row);
         if has_others {
-            others.insert(
-                other.clone(),
-                format!("N{first}-{row}-{}", u32::from(is_second)),
-            );
+            others.insert(other.clone(), name);
         }
         let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
         text.push_str(&join(&cells, &other));
@@ -71,11 +75,14 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
     let is_usable = !recipients.is_empty();
     File {
         name: "people.csv",
-        bytes: text.into_bytes(),
+        bytes: text.clone().into_bytes(),
         notes: UploadNotes {
+            at_ms: 0,
             recipients,
             others,
             is_usable,
+            text,
+            ..UploadNotes::default()
         },
     }
 }
@@ -90,6 +97,17 @@ fn draw_phone(random: &Random, first: u32, row: u32, is_second: bool) -> String 
         false => row + if is_second { 40 } else { 0 },
     };
     format!("+34610{:06}", first + row)
+}
+
+/// A number as people write it.
+fn spell(random: &Random, phone: &str) -> String {
+    match random.range(0..20) {
+        0 => format!("{} {} {}", &phone[..3], &phone[3..6], &phone[6..]),
+        1 => format!("{}-{}", &phone[..6], &phone[6..]),
+        2 => format!(" {phone} "),
+        3 => phone.trim_start_matches('+').to_owned(),
+        _ => phone.to_owned(),
+    }
 }
 
 fn unusable(random: &Random) -> File {

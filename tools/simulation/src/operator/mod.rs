@@ -2,12 +2,20 @@
 //!
 //! - this file: requests to the API, repeated as a program of the operator's would
 //! - [`campaign`]: one campaign from its creation to its end
+//! - [`creation`]: the campaigns that they create
 //! - [`mod@file`]: files as operators upload them
+//! - `look`: what they look at, and what they get wrong
+//! - `update`: what Meta posts besides statuses and texts
+//! - [`reading`]: what operators read at the end
 //! - [`recipient`]: what recipients write, and how their consent changes
 
 pub mod campaign;
+pub mod creation;
 pub mod file;
+mod look;
+pub mod reading;
 pub mod recipient;
+mod update;
 
 use std::time::Duration;
 
@@ -37,6 +45,8 @@ pub struct Answer {
 /// An operator. Clones draw independently.
 #[derive(Clone)]
 pub struct Operator {
+    /// The name, which no other one has.
+    pub name: String,
     /// The API.
     pub lambda: Lambda,
     /// The bucket that files are uploaded to.
@@ -51,13 +61,13 @@ pub struct Operator {
 
 impl Operator {
     /// One request. `None` if it is not known whether it took effect.
-    async fn request(&self, method: &str, path: &str, body: &Value) -> Option<Answer> {
-        let text = match body {
-            Value::Null => String::new(),
-            body => body.to_string(),
-        };
-        let event = json!({"method": method, "path": path, "body": text,
-            "headers": {"authorization": format!("Bearer {API_TOKEN}"), "content-type": "application/json"}});
+    async fn request(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
+        self.send(json!({"method": method, "path": path, "body": body,
+            "headers": {"authorization": format!("Bearer {API_TOKEN}"), "content-type": "application/json"}}))
+            .await
+    }
+
+    async fn send(&self, event: Value) -> Option<Answer> {
         let answer = self.lambda.invoke(Function::Api, event).await.ok()?;
         let status = answer["status"].as_u64()? as u16;
         let text = answer["body"].as_str().unwrap_or_default();
@@ -67,6 +77,14 @@ impl Operator {
 
     /// Repeats a request until it is answered, as often as patience lasts.
     async fn persist(&self, method: &str, path: &str, body: &Value) -> Option<Answer> {
+        let text = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        self.persist_text(method, path, &text).await
+    }
+
+    async fn persist_text(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
         for _ in 0..self.random.range(1..8) {
             if let Some(answer) = self.request(method, path, body).await {
                 return Some(answer);
@@ -79,7 +97,7 @@ impl Operator {
     /// A request that only reads, repeated for long.
     async fn read(&self, path: &str) -> Option<Value> {
         for _ in 0..50 {
-            if let Some(answer) = self.request("GET", path, &Value::Null).await {
+            if let Some(answer) = self.request("GET", path, "").await {
                 return (answer.status == 200).then_some(answer.body);
             }
             sleep(Duration::from_secs(10)).await;

@@ -141,7 +141,7 @@ impl Queue {
         let visible = self.messages.values();
         let visible = visible.filter(|message| message.visible_at <= now);
         let mut ids: Vec<u64> = visible.map(|message| message.id).collect();
-        if random.chance(rates.reordered) {
+        if random.fault("reordered messages", rates.reordered) {
             random.shuffle(&mut ids);
         }
         let timeout = visibility_timeout.unwrap_or(self.spec.visibility_timeout);
@@ -159,7 +159,7 @@ impl Queue {
             };
             message.receive_count += 1;
             message.first_received_at.get_or_insert(now);
-            if !random.chance(rates.duplicated) {
+            if !random.fault("duplicated message", rates.duplicated) {
                 message.visible_at = now + timeout.as_millis() as u64;
             }
             received.push(message.to_received());
