@@ -106,7 +106,8 @@ impl State {
     fn update(&mut self, mut request: Value) -> Response {
         let database = &self.database;
         let table = request["TableName"].as_str().unwrap_or_default().to_owned();
-        let Some(stream) = get(&mut self.tables, &table).stream.as_mut() else {
+        let stream = self.tables.get_mut(&table);
+        let Some(stream) = stream.and_then(|table| table.stream.as_mut()) else {
             return execute(request, |request| database.update_item(request));
         };
         let key = request["Key"].clone();

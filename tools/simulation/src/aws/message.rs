@@ -36,15 +36,10 @@ impl Request {
         let headers = headers.collect();
         let method = request.method().to_owned();
         let uri = request.uri().to_owned();
-        let body = match request.body().bytes() {
-            Some(bytes) => bytes.to_vec(),
-            None => {
-                let body = ByteStream::new(request.into_body()).collect().await;
-                let body = body.map_err(|error| ConnectorError::other(error.into(), None))?;
-                body.to_vec()
-            }
-        };
-        Ok(Self::parse(method, &uri, headers, body))
+        // Read to its end, as a connection does: the SDK watches that, and takes a body that nobody reads for a stalled one.
+        let body = ByteStream::new(request.into_body()).collect().await;
+        let body = body.map_err(|error| ConnectorError::other(error.into(), None))?;
+        Ok(Self::parse(method, &uri, headers, body.to_vec()))
     }
 
     /// A request to that URL.
