@@ -3,7 +3,7 @@
 
 use crate::checker::account::DIED_PAUSING;
 use crate::checker::erased::UNREAD;
-use crate::checker::outcome::{FAILED_FILE, FORGOTTEN, GONE, HELD_FOR_EVER, ONLY_READ};
+use crate::checker::outcome::{FAILED_FILE, FORGOTTEN, GONE, ONLY_READ, UNREPAIRED};
 use crate::record::Notes;
 use crate::violation::Violation;
 
@@ -53,8 +53,8 @@ pub const KNOWN_FAULTS: &[KnownFault] = &[
     },
     KnownFault {
         name: "replies",
-        about: "a reply or a test that an error of the account has paused is repaired by nobody",
-        shows: |violation, _| violation.what.contains(HELD_FOR_EVER),
+        about: "a reply or a test that an error of the account has paused, or whose sender died, is repaired by nobody",
+        shows: |violation, _| violation.what.contains(UNREPAIRED),
     },
     KnownFault {
         name: "late write",

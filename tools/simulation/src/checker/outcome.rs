@@ -57,8 +57,8 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
 /// What is said of a campaign that was deleted before it was over.
 pub const GONE: &str = "the campaign is gone";
 
-/// What is said of the message of a test or a reply that is held.
-pub const HELD_FOR_EVER: &str = "a test or a reply, is held";
+/// What is said of the message of a test or a reply that is not settled.
+pub const UNREPAIRED: &str = "a test or a reply, is";
 
 /// What is said of a campaign that nobody repairs any more.
 pub const FORGOTTEN: &str = ", and the reconciler does not visit it";
@@ -103,7 +103,7 @@ fn small_campaigns(evidence: &Evidence<'_>) -> Vec<Violation> {
         let id = key.split('#').next().unwrap_or_default();
         let state = row["state"].as_str().unwrap_or_default();
         if !notes.campaigns.contains_key(id) && !FINAL.contains(&state) {
-            let what = format!("the message of {id}, a test or a reply, is {state}");
+            let what = format!("the message of {id}, {UNREPAIRED} {state}");
             violations.push(Violation {
                 promise: "everything ends",
                 what,
