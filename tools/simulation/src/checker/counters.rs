@@ -5,17 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::rows::Broken;
+use crate::operator::reading::ROW_STATES;
 use crate::record::CampaignNotes;
-
-const STATES: [&str; 7] = [
-    "claimed",
-    "retry",
-    "held",
-    "accepted",
-    "rejected",
-    "unconfirmed",
-    "skipped",
-];
 
 /// What a callback said of a row: the name of the counter and the row's field.
 const DELIVERY: [(&str, &str); 4] = [
@@ -40,7 +31,7 @@ pub(super) fn counters(
             broken.push(("counters equal the ledger", what));
         }
     };
-    for state in STATES {
+    for state in ROW_STATES {
         let held = rows.values().filter(|row| row["state"] == state).count();
         compare(state, held as u64, &shown["rows"][state]);
     }
