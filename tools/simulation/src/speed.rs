@@ -10,13 +10,12 @@ use simulator::settings::Settings;
 use crate::aws::Resources;
 use crate::clock;
 use crate::fork::{Fork, cpu_time_of_children};
-use crate::functions::Function;
 use crate::lambda::ProcessFaults;
 use crate::lambda::sources::EventFaults;
 use crate::life::{BASE_MS, judge};
 use crate::meta::MetaFaults;
+use crate::operator::Operator;
 use crate::operator::creation::message;
-use crate::operator::{API_TOKEN, Operator};
 use crate::profile::Profile;
 use crate::random::Random;
 use crate::record::{CampaignNotes, UploadNotes};
@@ -135,25 +134,9 @@ async fn create_and_upload(operator: &Operator) {
     let (file, recipients) = file();
     let body = json!({"name": "Speed", "message": message(), "max_failure_ratio": 1,
         "file": {"name": "people.csv", "size": file.len()}});
-    let event = json!({"method": "POST", "path": "/v1/campaigns", "body": body.to_string(),
-        "headers": {"authorization": format!("Bearer {API_TOKEN}"), "content-type": "application/json"}});
-    let answer = operator.lambda.invoke(Function::Api, event).await;
-    let answer = answer.unwrap_or_else(|error| panic!("no campaign: {error:?}"));
-    let answer: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default())
-        .unwrap_or_else(|error| panic!("{answer}: {error}"));
-    let (id, upload) = (&answer["id"], &answer["upload"]);
-    let headers: Vec<(String, String)> = upload["headers"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-        .collect();
-    let headers = headers.iter().map(|(name, value)| (name, value));
-    let url = upload["url"].as_str().unwrap_or_default();
-    let stored = operator
-        .aws
-        .s3()
-        .send_presigned("PUT", url, headers, file.as_bytes());
+    let answer = operator.persist("POST", "/v1/campaigns", &body).await;
+    let answer = answer.unwrap_or_else(|| panic!("no campaign")).body;
+    let stored = operator.put(&answer["upload"], file.as_bytes());
     assert_eq!(stored.status, 200, "the upload");
     let uploaded = UploadNotes {
         at_ms: clock::now_ms(),
@@ -167,7 +150,7 @@ async fn create_and_upload(operator: &Operator) {
         uploads: vec![uploaded],
         ..CampaignNotes::default()
     };
-    let id = id.as_str().unwrap_or_default();
+    let id = answer["id"].as_str().unwrap_or_default();
     operator.record.update(id, |campaign| *campaign = notes);
 }
 

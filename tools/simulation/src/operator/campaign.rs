@@ -92,7 +92,7 @@ impl Operator {
     }
 
     /// Uploads something, as the API said.
-    pub(super) fn put(&self, upload: &Value, bytes: &[u8]) -> PresignedAnswer {
+    pub(crate) fn put(&self, upload: &Value, bytes: &[u8]) -> PresignedAnswer {
         let headers = upload["headers"].as_object().into_iter().flatten();
         let headers: Vec<(String, String)> = headers
             .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))

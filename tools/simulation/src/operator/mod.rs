@@ -76,7 +76,7 @@ impl Operator {
     }
 
     /// Repeats a request until it is answered, as often as patience lasts.
-    async fn persist(&self, method: &str, path: &str, body: &Value) -> Option<Answer> {
+    pub(crate) async fn persist(&self, method: &str, path: &str, body: &Value) -> Option<Answer> {
         let text = match body {
             Value::Null => String::new(),
             body => body.to_string(),
