@@ -122,34 +122,20 @@ impl DeployedStack {
         id
     }
 
-    /// Waits until the campaign shows `condition`; fails where nothing changes for long.
+    /// Waits until the campaign shows `condition`.
     pub(super) async fn wait_for_campaign(
         &self,
         id: &str,
         condition: impl Fn(&Value) -> bool,
     ) -> Value {
-        let (mut last, mut since) = (Value::Null, Instant::now());
-        loop {
-            let mut seen = self.get_json(&format!("/v1/campaigns/{id}")).await;
-            if condition(&seen) {
-                return seen;
-            }
-            // These change with the clock, not with the work.
-            seen["sending"] = Value::Null;
-            if seen != last {
-                (last, since) = (seen, Instant::now());
-            }
-            assert!(
-                since.elapsed() < TIMEOUT,
-                "nothing changes any more: {last}"
-            );
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
+        self.wait_for(&format!("/v1/campaigns/{id}"), condition)
+            .await
     }
 
     /// Waits until `path` shows `condition`.
     pub(super) async fn wait_for(&self, path: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        wait_until(path, async || self.get_json(path).await, condition).await
+        self.wait_until(async || self.get_json(path).await, condition)
+            .await
     }
 
     /// Waits until the simulator's control interface shows `condition` at `path`.
@@ -158,7 +144,38 @@ impl DeployedStack {
         path: &str,
         condition: impl Fn(&Value) -> bool,
     ) -> Value {
-        wait_until(path, async || self.get_control(path).await, condition).await
+        self.wait_until(async || self.get_control(path).await, condition)
+            .await
+    }
+
+    /// Waits until `condition`; fails where neither what is seen changes for long nor any message is sent, since a
+    /// campaign may wait behind those of other tests.
+    async fn wait_until(
+        &self,
+        get: impl AsyncFn() -> Value,
+        condition: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let (mut last, mut since) = ((Value::Null, Value::Null), Instant::now());
+        loop {
+            let mut seen = get().await;
+            if condition(&seen) {
+                return seen;
+            }
+            // The pace changes with the clock, not with the work.
+            if let Some(pace) = seen.get_mut("sending") {
+                *pace = Value::Null;
+            }
+            let progress = (seen, self.get_control("stats").await["calls"].clone());
+            if progress != last {
+                (last, since) = (progress, Instant::now());
+            }
+            let (seen, _) = &last;
+            assert!(
+                since.elapsed() < TIMEOUT,
+                "nothing changes any more: {seen}"
+            );
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
     }
 
     /// Posts a callback as Meta would; gives whether it was accepted.
@@ -169,21 +186,5 @@ impl DeployedStack {
         let post = post.header("x-hub-signature-256", signature);
         let response = post.body(body).send().await;
         response.is_ok_and(|response| response.status().is_success())
-    }
-}
-
-async fn wait_until(
-    what: &str,
-    get: impl AsyncFn() -> Value,
-    condition: impl Fn(&Value) -> bool,
-) -> Value {
-    let began = Instant::now();
-    loop {
-        let seen = get().await;
-        if condition(&seen) {
-            return seen;
-        }
-        assert!(began.elapsed() < TIMEOUT, "{what}: {seen}");
-        tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }

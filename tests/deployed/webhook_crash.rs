@@ -1,17 +1,19 @@
 //! Webhooks that Lambda's host kills between their writes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use campaign::id::CampaignId;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::stack::DeployedStack;
-use crate::harness::TIMEOUT;
 use crate::harness::json::assert_has;
 use crate::harness::meta::{row_status, statuses_body};
 
-const ROWS: u32 = 1000;
+const ROWS: u32 = 500;
+
+/// Posts after the last kill: one that meets a function's timeout has recorded a part of its statuses.
+const MOST_ATTEMPTS: u32 = 20;
 
 #[tokio::test]
 #[ignore = "needs a deployed stack: cargo xtask test"]
@@ -63,9 +65,10 @@ async fn post_while_webhooks_are_killed(stack: &DeployedStack, body: &Value) {
         kills += killed;
     }
     assert!(kills > 0, "no process was killed: the test shows nothing");
-    let began = Instant::now();
+    let mut attempts = 0;
     while !stack.post_callback(body).await {
-        assert!(began.elapsed() < TIMEOUT, "the POST is never accepted");
+        attempts += 1;
+        assert!(attempts < MOST_ATTEMPTS, "the POST is never accepted");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use campaign::delivery::batch::{Batch, Row};
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::CampaignState;
@@ -107,7 +107,7 @@ impl TestEnv {
         let mut batches = Vec::new();
         loop {
             let messages = self.receive_up_to(sends, 10).await;
-            if messages.is_empty() {
+            if messages.is_empty() && self.visible_messages(sends).await == 0 {
                 return batches;
             }
             for message in messages {
@@ -263,13 +263,23 @@ impl TestEnv {
         receive.send().await.unwrap().messages.unwrap_or_default()
     }
 
+    /// Messages that could be received now.
+    async fn visible_messages(&self, url: &str) -> u32 {
+        let visible = QueueAttributeName::ApproximateNumberOfMessages;
+        let request = self.aws.sqs.get_queue_attributes().queue_url(url);
+        let response = request.attribute_names(visible.clone()).send().await;
+        let attributes = response.unwrap().attributes.unwrap_or_default();
+        attributes[&visible].parse().unwrap()
+    }
+
     async fn receive(&self, url: &str, wait: Duration) -> Option<Message> {
         let deadline = Instant::now() + wait;
         loop {
             if let Some(message) = self.receive_up_to(url, 1).await.pop() {
                 return Some(message);
             }
-            if Instant::now() >= deadline {
+            // A receive of SQS may find nothing although there is something.
+            if Instant::now() >= deadline && self.visible_messages(url).await == 0 {
                 return None;
             }
         }
