@@ -38,7 +38,7 @@ pub mod test_send;
 pub mod time;
 pub mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
@@ -51,17 +51,22 @@ pub use crate::body::MAX_BODY_BYTES;
 use crate::problem::Problem;
 pub use crate::state::Api;
 
+/// The routes with their description, which takes longer to make than a request takes: once per process is enough.
+static ROUTES: LazyLock<Router<Arc<Api>>> = LazyLock::new(|| {
+    let (routes, mut description) = described_routes().split_for_parts();
+    openapi::link_campaign_operations(&mut description);
+    let description = Arc::new(description);
+    routes.route(
+        "/openapi.json",
+        get(|| async { Json(description) }).route_layer(middleware::from_fn(extract::reject_query)),
+    )
+});
+
 /// Every route. All but `/health` need a token.
 pub fn router(api: Api) -> Router {
     let api = Arc::new(api);
-    let (routes, mut description) = described_routes().split_for_parts();
-    openapi::link_campaign_operations(&mut description);
-    routes
-        .route(
-            "/openapi.json",
-            get(|| async { Json(description) })
-                .route_layer(middleware::from_fn(extract::reject_query)),
-        )
+    ROUTES
+        .clone()
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .fallback(|| async { Problem::unknown_route() })
         .layer(middleware::from_fn_with_state(
