@@ -18,9 +18,9 @@ const PATCHES: &str = "tools/simulation/mutants";
 /// Which mutants to run, and how long.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Mutants whose name contains this
+    /// Mutants whose name contains this; may be given several times
     #[arg(long)]
-    only: Option<String>,
+    only: Vec<String>,
     /// Seeds within which each mutant must be found
     #[arg(long, default_value_t = 2_000)]
     seeds: u32,
@@ -41,31 +41,31 @@ struct Found {
 /// Builds and runs each mutant; fails if the simulation does not find one of them.
 pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
-    let mutants = list_mutants(options.only.as_deref())?;
+    let mutants = list_mutants(&options.only)?;
     let tree = WorkingTree::create()?;
     let mut results = Vec::new();
-    for mutant in &mutants {
-        results.push((mutant, tree.find(mutant, options.seeds)?));
-    }
     print_line("| mutant | found after seeds | broken promise |\n|---|---|---|");
-    for (Mutant { name, .. }, found) in &results {
-        print_line(&match found {
+    for mutant in &mutants {
+        let found = tree.find(mutant, options.seeds)?;
+        let name = &mutant.name;
+        print_line(&match &found {
             Some(Found { seed, promise }) => format!("| {name} | {seed} | {promise} |"),
             None => format!("| {name} | not found | |"),
         });
+        results.push(found);
     }
-    let survivors = results.iter().filter(|(_, found)| found.is_none()).count();
+    let survivors = results.iter().filter(|found| found.is_none()).count();
     if survivors > 0 {
         bail!("{survivors} of {} mutants were not found", results.len());
     }
     Ok(())
 }
 
-fn list_mutants(only: Option<&str>) -> Result<Vec<Mutant>> {
+fn list_mutants(only: &[String]) -> Result<Vec<Mutant>> {
     let mut mutants = Vec::new();
     for path in files(&root().join(PATCHES), "patch")? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        if only.is_none_or(|only| name.contains(only)) {
+        if only.is_empty() || only.iter().any(|only| name.contains(only.as_str())) {
             let name = name.into_owned();
             mutants.push(Mutant { name, path });
         }
@@ -115,10 +115,16 @@ impl WorkingTree {
         build
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", &target)
-            .args(["build", "--package", "simulation"]);
+            .args([
+                "build",
+                "--profile",
+                "simulation",
+                "--package",
+                "simulation",
+            ]);
         let log = dev().join("mutants.log");
         run_logged(&format!("{}: build", mutant.name), &mut build, &log)?;
-        let found = run_seeds(&mutant.name, &target.join("debug/simulation"), seeds)?;
+        let found = run_seeds(&mutant.name, &target.join("simulation/simulation"), seeds)?;
         run_shown(
             git(&self.folder)
                 .args(["apply", "--reverse"])
