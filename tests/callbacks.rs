@@ -1,11 +1,11 @@
 //! The webhook: handshake, signature, storage, statuses in any order.
 
 use campaign::delivery::ledger::State;
+use campaign::delivery::ledger::{Claim, LedgerRow};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use cloud::callbacks::Callbacks;
-use cloud::ledger::{Claim, LedgerRow};
 use lambda_http::Request;
 use secrecy::SecretString;
 use serde_json::{Value, json};

@@ -30,11 +30,11 @@ async fn send_throttled(
 async fn throttled_ledger_changes_no_outcome() {
     let env = TestEnv::new().await;
     for (to, text, expected) in [
-        (ACCEPTED, "wamid = :wamid", State::Accepted),
-        ("+12025550120", "\"rejected\"", State::Rejected),
-        ("+12025550110", "not_before = :due", State::Retry),
-        ("+12025550102", "was_unconfirmed = :yes", State::Unconfirmed),
-        ("+12025550140", "\"held\"", State::Held),
+        (ACCEPTED, "state = :accepted", State::Accepted),
+        ("+12025550120", "state = :rejected", State::Rejected),
+        ("+12025550110", "state = :retry", State::Retry),
+        ("+12025550102", "state = :unconfirmed", State::Unconfirmed),
+        ("+12025550140", "state = :held", State::Held),
     ] {
         let (state, _) = send_throttled(&env, to, text, REFUSALS).await;
         assert_eq!(state, expected, "{to}");

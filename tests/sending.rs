@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use campaign::delivery::batch::Row;
 use campaign::delivery::ledger::State;
+use campaign::delivery::ledger::{Claim, LedgerRow};
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
-use cloud::ledger::{Claim, LedgerRow};
 use serde_json::json;
 
 use crate::harness::{TIMEOUT, TestEnv, batch_row, invoke_sender};

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::ledger::State;
-use campaign::id::{CampaignId, partition_of};
+use campaign::id::CampaignId;
 use campaign::import::phone::{self, Phone};
 use campaign::lifecycle::campaign::{Campaign, CampaignState, FileInfo, FileStage};
 use campaign::lifecycle::counters::Counters;
 use campaign::message::Message;
 use cloud::files::Upload;
-use cloud::ledger::LedgerRow;
+use futures::TryStreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -143,13 +144,9 @@ impl TestEnv {
         self.ledger_rows_up_to(id, last.max(64)).await
     }
 
-    /// Every row up to the partition of `last` that is in the ledger.
+    /// Every row up to `last` that is in the ledger.
     pub(crate) async fn ledger_rows_up_to(&self, id: &CampaignId, last: u32) -> Vec<LedgerRow> {
-        let mut rows = Vec::new();
-        for partition in 0..=partition_of(last) {
-            rows.extend(self.ledger.list_partition(id, partition).await.unwrap());
-        }
-        rows
+        self.ledger.rows(id, 1..=last).try_collect().await.unwrap()
     }
 
     /// How many rows of an imported campaign are in each state, without the states that no row is in.

@@ -12,11 +12,6 @@ pub type RowNumber = u32;
 /// DynamoDB's servers; the number does not depend on the size of batches.
 pub const ROWS_PER_PARTITION: RowNumber = 64;
 
-/// The partition of the ledger that holds `row`.
-pub fn partition_of(row: RowNumber) -> RowNumber {
-    row / ROWS_PER_PARTITION
-}
-
 /// The longest campaign id.
 const MAX_CAMPAIGN_ID_BYTES: usize = 64;
 

@@ -2,30 +2,34 @@
 //! its keys.
 //!
 //! The partition key `partition_key` is `{campaign}#{row / 64}`, the sort key `row` is the zero-padded row
-//! number. Each write is conditional on the states its transition may start from. If the row has moved on,
+//! number. Each write is rendered from the rule of its transition, in `ledger/transition.rs`. If the row has moved on,
 //! the write returns `false`, which is not an error.
 //!
-//! This file reads and erases rows; `ledger/row.rs` has their form, `ledger/claim.rs` claims them for a
-//! sender, `ledger/outcome.rs` records how an attempt ended, `ledger/status.rs` what callbacks report later,
-//! and `ledger/requeue.rs` what the reconciler and the splitter decide about rows that are not sent yet.
+//! This file reads and erases rows; `ledger/claim.rs` claims them for a sender, `ledger/outcome.rs` records how an
+//! attempt ended, `ledger/status.rs` what callbacks report later, and `ledger/requeue.rs` what the reconciler and the
+//! splitter decide about rows that are not sent yet.
 
 mod claim;
 mod outcome;
 mod requeue;
-mod row;
 mod status;
 mod transition;
 
+use std::ops::RangeInclusive;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use campaign::id::{CampaignId, RowNumber, partition_of};
+use campaign::delivery::ledger::LedgerRow;
+use campaign::id::{CampaignId, ROWS_PER_PARTITION, RowNumber};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 
-use crate::dynamodb::{Item, get_value, query_values, text};
+use crate::dynamodb::{Item, from_item, get_value, query_values, text};
 use crate::{Error, scan};
 
-pub use claim::{Claim, OtherClaim};
-pub use row::{LedgerRow, PastAttempt};
 pub use status::StatusUpdate;
+
+/// Partitions that are read at once: a thousand rows.
+const CONCURRENT_READS: usize = 16;
 
 /// The ledger.
 #[derive(Clone, Debug)]
@@ -55,8 +59,26 @@ impl Ledger {
         get_value("read a row", get.set_key(Some(key(campaign, row)))).await
     }
 
-    /// The rows of one partition that are in the ledger. The read is eventually consistent.
-    pub async fn list_partition(
+    /// The rows of this range that are in the ledger, in order. They are read ahead, eventually consistent.
+    pub fn rows<'a>(
+        &'a self,
+        campaign: &'a CampaignId,
+        range: RangeInclusive<RowNumber>,
+    ) -> impl Stream<Item = Result<LedgerRow, Error>> + 'a {
+        let partitions = partition_of(*range.start())..=partition_of(*range.end());
+        let is_wanted =
+            move |row: &LedgerRow| row.row_number().is_some_and(|row| range.contains(&row));
+        stream::iter(partitions)
+            .map(|partition| self.read_partition(campaign, partition))
+            .buffered(CONCURRENT_READS)
+            .map_ok(move |rows| {
+                let rows: Vec<_> = rows.into_iter().filter(&is_wanted).map(Ok).collect();
+                stream::iter(rows)
+            })
+            .try_flatten()
+    }
+
+    async fn read_partition(
         &self,
         campaign: &CampaignId,
         partition: RowNumber,
@@ -106,6 +128,15 @@ impl Ledger {
             .table_name(&self.table)
             .set_key(Some(key(campaign, row)))
     }
+}
+
+/// Parses an item of the table, or an image of its stream.
+fn parse_row(item: Item) -> Result<LedgerRow, Error> {
+    from_item("parse a row of the ledger", item)
+}
+
+fn partition_of(row: RowNumber) -> RowNumber {
+    row / ROWS_PER_PARTITION
 }
 
 fn partition_key(campaign: &CampaignId, partition: RowNumber) -> String {

@@ -1,14 +1,14 @@
 //! The rows of a campaign, one by one: every unconfirmed one, every rejection.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use campaign::delivery::ledger::State as RowState;
+use campaign::delivery::ledger::{LedgerRow, State as RowState};
 use campaign::delivery::outcome::ErrorInfo;
-use campaign::id::{CampaignId, ROWS_PER_PARTITION, RowNumber, partition_of};
-use cloud::ledger::LedgerRow;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use campaign::id::{CampaignId, RowNumber};
+use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -22,9 +22,8 @@ use crate::time::format_time;
 const DEFAULT_LIMIT: u32 = 100;
 const MAX_LIMIT: u32 = 1000;
 
-/// Partitions of the ledger that one request reads, and how many of them at once.
-const MAX_PARTITIONS_PER_REQUEST: u32 = 512;
-const CONCURRENT_READS: usize = 32;
+/// Rows of the file that one request looks through.
+const MAX_ROWS_READ: u32 = 512 * 64;
 
 /// The query of `GET /v1/campaigns/{id}/rows`.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -116,30 +115,19 @@ async fn matching_rows(
     state: Option<RowState>,
     RowRange { after, last, limit }: RowRange,
 ) -> Result<RowList, cloud::Error> {
-    let first = partition_of(after.saturating_add(1));
-    let final_partition = partition_of(last).min(first + MAX_PARTITIONS_PER_REQUEST - 1);
-    let mut partitions = stream::iter(first..=final_partition)
-        .map(|partition| async move {
-            let rows = api.ledger.list_partition(id, partition).await?;
-            Ok::<_, cloud::Error>((partition, rows))
-        })
-        .buffered(CONCURRENT_READS);
+    let end = last.min(after.saturating_add(MAX_ROWS_READ));
+    let mut rows = pin!(api.ledger.rows(id, after.saturating_add(1)..=end));
     let mut found: Vec<RowView> = Vec::new();
-    while let Some((partition, rows)) = partitions.try_next().await? {
-        let is_wanted = |row: &LedgerRow| state.is_none_or(|state| row.state == state);
-        let views = rows.into_iter().filter(is_wanted).filter_map(row_view);
-        found.extend(views.filter(|row| row.row > after));
-        if found.len() >= limit {
-            found.truncate(limit);
+    while let Some(row) = rows.try_next().await? {
+        if state.is_none_or(|state| row.state == state) {
+            found.extend(row_view(row));
+        }
+        if found.len() == limit {
             let next = found.last().map(|row| row.row);
             return Ok(RowList { rows: found, next });
         }
-        if partition == final_partition && final_partition < partition_of(last) {
-            let next = Some((partition + 1) * ROWS_PER_PARTITION - 1);
-            return Ok(RowList { rows: found, next });
-        }
     }
-    let next = None;
+    let next = (end < last).then_some(end);
     Ok(RowList { rows: found, next })
 }
 

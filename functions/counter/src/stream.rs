@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use aws_lambda_events::dynamodb::EventRecord;
+use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::ledger::State;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::RowFacts;
 use campaign::time::Millis;
-use cloud::ledger::LedgerRow;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
 

@@ -1,27 +1,31 @@
 //! Repairs of rows. The ledger is read partition by partition. An index of due rows would cost two more writes a row,
 //! twice what the ledger costs now; reading a million rows costs two cents, and happens only while a campaign is idle.
 
-use campaign::delivery::ledger::{SENDER_DIED, State, Transition, repair_transition};
+use campaign::delivery::ledger::{LedgerRow, SENDER_DIED, State, Transition, repair_transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::{Disposition, disposition};
-use campaign::id::{RowNumber, partition_of};
+use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::time::Millis;
-use cloud::ledger::LedgerRow;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt};
 
 use crate::Reconciler;
 use crate::run::Run;
 
-/// Partitions read at once.
-const CONCURRENT_PARTITIONS: usize = 16;
+/// Rows that are repaired at once.
+const CONCURRENT_REPAIRS: usize = 16;
 
-/// What was found and repaired in a partition.
-#[derive(Clone, Copy, Debug, Default)]
-struct PartitionStats {
-    unconfirmed: usize,
-    resent: usize,
-    overdue: usize,
+/// What is found in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finding {
+    /// Nothing to do.
+    Fine,
+    /// Its sender died; it is unconfirmed now.
+    Unconfirmed,
+    /// A retry that is due.
+    Overdue,
+    /// It was unconfirmed; a retry is due now.
+    Resent,
 }
 
 impl Reconciler {
@@ -33,14 +37,16 @@ impl Reconciler {
     ) -> Result<usize, cloud::Error> {
         let now = run.now;
         let last_row = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
-        let mut partitions = stream::iter(0..=partition_of(last_row))
-            .map(|partition| self.repair_partition(campaign, partition, now))
-            .buffer_unordered(CONCURRENT_PARTITIONS);
+        let mut findings = self
+            .ledger
+            .rows(&campaign.id, 1..=last_row)
+            .map(|row| async { self.repair_row(campaign, &row?, now).await })
+            .buffer_unordered(CONCURRENT_REPAIRS);
         let mut overdue = 0;
-        while let Some(repaired) = partitions.try_next().await? {
-            run.stats.unconfirmed += repaired.unconfirmed;
-            run.stats.resent += repaired.resent;
-            overdue += repaired.overdue;
+        while let Some(finding) = findings.try_next().await? {
+            run.stats.unconfirmed += usize::from(finding == Finding::Unconfirmed);
+            run.stats.resent += usize::from(finding == Finding::Resent);
+            overdue += usize::from(matches!(finding, Finding::Overdue | Finding::Resent));
             if run.is_over() {
                 tracing::warn!("the run's time is over before the ledger was read to its end");
                 return Ok(overdue);
@@ -50,53 +56,38 @@ impl Reconciler {
         Ok(overdue)
     }
 
-    async fn repair_partition(
-        &self,
-        campaign: &Campaign,
-        partition: RowNumber,
-        now: Millis,
-    ) -> Result<PartitionStats, cloud::Error> {
-        let sends = disposition(campaign, now) == Disposition::Send;
-        let mut stats = PartitionStats::default();
-        for row in self.ledger.list_partition(&campaign.id, partition).await? {
-            let is_due = row.not_before.is_none_or(|not_before| not_before <= now);
-            stats.overdue += usize::from(row.state == State::Retry && is_due);
-            let transition =
-                repair_transition(row.status(), row.claimed_at, campaign.policy, sends, now);
-            if let Some(transition) = transition {
-                self.repair_row(campaign, &row, transition, &mut stats)
-                    .await?;
-            }
-        }
-        Ok(stats)
-    }
-
+    /// Repairs a row in which nothing happens any more.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id, row = %row.row, attempt = row.attempt))]
     async fn repair_row(
         &self,
         campaign: &Campaign,
         row: &LedgerRow,
-        transition: Transition,
-        stats: &mut PartitionStats,
-    ) -> Result<(), cloud::Error> {
-        let (id, attempt) = (&campaign.id, row.attempt);
-        let Some(row) = row.row_number() else {
-            return Ok(());
+        now: Millis,
+    ) -> Result<Finding, cloud::Error> {
+        let (id, policy) = (&campaign.id, campaign.policy);
+        let sends = disposition(campaign, now) == Disposition::Send;
+        let transition = repair_transition(row.status(), row.claimed_at, policy, sends, now);
+        let (Some(transition), Some(number)) = (transition, row.row_number()) else {
+            let is_due = row.not_before.is_none_or(|not_before| not_before <= now);
+            let is_overdue = row.state == State::Retry && is_due;
+            return Ok(if is_overdue {
+                Finding::Overdue
+            } else {
+                Finding::Fine
+            });
         };
-        if transition == Transition::Resend {
+        let (is_repaired, finding) = if transition == Transition::Resend {
             cloud::sometimes!("the reconciler has an unconfirmed row sent again");
-            let is_repaired = self.ledger.schedule_resend(id, row, attempt).await?;
-            stats.resent += usize::from(is_repaired);
-            stats.overdue += usize::from(is_repaired);
+            let resend = self.ledger.schedule_resend(id, number, row.attempt);
+            (resend.await?, Finding::Resent)
         } else {
             cloud::sometimes!("the reconciler finds the row of a dead sender");
             let error = ErrorInfo::transport(SENDER_DIED);
-            let is_repaired = self
+            let record = self
                 .ledger
-                .record_outcome(id, row, attempt, transition, &error)
-                .await?;
-            stats.unconfirmed += usize::from(is_repaired);
-        }
-        Ok(())
+                .record_outcome(id, number, row.attempt, transition, &error);
+            (record.await?, Finding::Unconfirmed)
+        };
+        Ok(if is_repaired { finding } else { Finding::Fine })
     }
 }

@@ -1,10 +1,10 @@
 //! Lines of a report: the operator's own bytes, then the outcome of the row.
 
+use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::import::row::{RowVerdict, escape_formula};
 use campaign::lifecycle::summary::{DeliveryRecord, RecipientStatus};
 use campaign::time::Millis;
-use cloud::ledger::LedgerRow;
 use jiff::Timestamp;
 use recipients::RecipientReader;
 use recipients::csv_line::format_line;

@@ -5,18 +5,16 @@
 //! correction is computed: two snapshots of the ledger and the counters, taken some time apart, must be equal.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
 
-use campaign::id::{RowNumber, partition_of};
+use campaign::delivery::ledger::LedgerRow;
+use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::counters::Counters;
-use cloud::ledger::LedgerRow;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 
 use crate::Reporter;
 use crate::job::{JobError, JobRun};
-
-/// Partitions read at once.
-const MAX_CONCURRENT_READS: usize = 16;
 
 /// Snapshots to take before giving up.
 const MAX_SNAPSHOTS: usize = 8;
@@ -60,17 +58,13 @@ impl Reporter {
         run: &mut JobRun<'_>,
     ) -> Result<LedgerSnapshot, JobError> {
         let last = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
-        let mut partitions = stream::iter(0..=partition_of(last))
-            .map(|partition| self.ledger.list_partition(&campaign.id, partition))
-            .buffer_unordered(MAX_CONCURRENT_READS);
+        let mut rows = pin!(self.ledger.rows(&campaign.id, 1..=last));
         let (mut ledger_counters, mut fingerprints) = (Counters::default(), 0u64);
         run.reset_rows();
-        while let Some(rows) = partitions.try_next().await? {
-            for row in rows {
-                ledger_counters.apply_change(None, row.row_facts());
-                fingerprints = fingerprints.wrapping_add(fingerprint(&row));
-                run.count_row().await?;
-            }
+        while let Some(row) = rows.try_next().await? {
+            ledger_counters.apply_change(None, row.row_facts());
+            fingerprints = fingerprints.wrapping_add(fingerprint(&row));
+            run.count_row().await?;
         }
         Ok(LedgerSnapshot {
             ledger_counters,

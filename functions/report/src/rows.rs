@@ -1,42 +1,26 @@
-//! The ledger in the order of a file. Partitions are read ahead, in order, so that a row is usually there when it is needed.
+//! The ledger in the order of a file.
 
-use std::collections::HashMap;
+use std::pin::Pin;
 
-use campaign::id::{RowNumber, partition_of};
+use campaign::delivery::ledger::LedgerRow;
+use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
-use cloud::ledger::{Ledger, LedgerRow};
-use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
-
-/// Partitions read at once: a thousand rows.
-const MAX_CONCURRENT_READS: usize = 16;
-
-type LedgerPartition = (RowNumber, Vec<LedgerRow>);
+use cloud::ledger::Ledger;
+use futures::stream::{BoxStream, Peekable, StreamExt};
 
 /// Reads the rows of one file in ascending order.
 pub(crate) struct LedgerReader<'a> {
-    partitions: BoxStream<'a, Result<LedgerPartition, cloud::Error>>,
-    current_partition: Option<RowNumber>,
-    /// What is left of the current partition.
-    rows: HashMap<RowNumber, LedgerRow>,
+    rows: Peekable<BoxStream<'a, Result<LedgerRow, cloud::Error>>>,
 }
 
 impl<'a> LedgerReader<'a> {
     /// For the file at `index`.
     pub(crate) fn new(ledger: &'a Ledger, campaign: &'a Campaign, index: usize) -> Self {
         let number = |rows: u64| RowNumber::try_from(rows).unwrap_or(RowNumber::MAX);
-        let first = partition_of(number(campaign.rows_before(index) + 1));
-        let last = partition_of(number(campaign.rows_before(index + 1)));
-        let read = move |partition| async move {
-            let rows = ledger.list_partition(&campaign.id, partition).await?;
-            Ok((partition, rows))
-        };
+        let first = number(campaign.rows_before(index) + 1);
+        let last = number(campaign.rows_before(index + 1));
         Self {
-            partitions: stream::iter(first..=last)
-                .map(read)
-                .buffered(MAX_CONCURRENT_READS)
-                .boxed(),
-            current_partition: None,
-            rows: HashMap::new(),
+            rows: ledger.rows(&campaign.id, first..=last).boxed().peekable(),
         }
     }
 
@@ -46,20 +30,11 @@ impl<'a> LedgerReader<'a> {
         &mut self,
         row: RowNumber,
     ) -> Result<Option<LedgerRow>, cloud::Error> {
-        let wanted = partition_of(row);
-        while self
-            .current_partition
-            .is_none_or(|current| current < wanted)
-        {
-            let Some((partition, rows)) = self.partitions.try_next().await? else {
-                return Ok(None);
-            };
-            self.current_partition = Some(partition);
-            self.rows = rows
-                .into_iter()
-                .filter_map(|row| Some((row.row_number()?, row)))
-                .collect();
-        }
-        Ok(self.rows.remove(&row))
+        let mut rows = Pin::new(&mut self.rows);
+        let is_before =
+            |read: &Result<LedgerRow, _>| matches!(read, Ok(read) if read.row_number() < Some(row));
+        while rows.as_mut().next_if(is_before).await.is_some() {}
+        let is_wanted = |read: &Result<LedgerRow, _>| !matches!(read, Ok(read) if read.row_number() > Some(row));
+        rows.next_if(is_wanted).await.transpose()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use campaign::delivery::backoff::exponential_delay;
 use campaign::delivery::batch::{Batch, Row};
-use campaign::delivery::ledger::Transition;
+use campaign::delivery::ledger::{Claim, Transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
@@ -13,7 +13,6 @@ use campaign::lifecycle::campaign::Sendability;
 use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::BatchQueue;
-use cloud::ledger::Claim;
 use cloud::metrics::Metrics;
 use cloud::rates::RateKeeper;
 

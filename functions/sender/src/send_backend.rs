@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
-use campaign::delivery::ledger::Transition;
+use campaign::delivery::ledger::{Claim, Transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use campaign::time::Millis;
 use cloud::Error;
-use cloud::ledger::Claim;
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 use tokio::time::Instant;

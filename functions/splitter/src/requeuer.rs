@@ -1,14 +1,14 @@
 //! Requeues rows of one file, a few thousand at a time: looks them up in the ledger, then sends or settles each one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batcher, Row};
+use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::ledger::State;
 use campaign::delivery::requeue::{Disposition, RequeueDecision, SkipReason, decide_requeue};
-use campaign::id::{RowNumber, partition_of};
+use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
-use cloud::ledger::LedgerRow;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 
@@ -122,19 +122,18 @@ impl<'a> Requeuer<'a> {
             .await
     }
 
-    /// Reads the ledger partitions of the rows.
+    /// Reads what the ledger has of the rows, which are in the order of the file.
     async fn load_ledger_rows(&self, rows: &[Row]) -> Result<HashMap<RowNumber, LedgerRow>, Error> {
-        let partitions: BTreeSet<_> = rows.iter().map(|row| partition_of(row.row)).collect();
-        let ledger = &self.splitter.ledger;
-        let reads = stream::iter(partitions)
-            .map(|partition| ledger.list_partition(&self.campaign.id, partition));
-        let partitions: Vec<Vec<LedgerRow>> = reads
-            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
-            .try_collect()
-            .await?;
-        Ok(partitions
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return Ok(HashMap::new());
+        };
+        let found = self
+            .splitter
+            .ledger
+            .rows(&self.campaign.id, first.row..=last.row);
+        let found: Vec<LedgerRow> = found.try_collect().await?;
+        Ok(found
             .into_iter()
-            .flatten()
             .filter_map(|row| Some((row.row_number()?, row)))
             .collect())
     }

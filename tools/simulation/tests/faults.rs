@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use campaign::delivery::ledger::Claim;
+use campaign::delivery::outcome::ErrorInfo;
 use campaign::id::CampaignId;
 use cloud::files::Files;
-use cloud::ledger::{Claim, Ledger};
+use cloud::ledger::Ledger;
 use cloud::{Error, ErrorKind};
 use simulation::aws::{Aws, Fault, Host, KillPoint, Rates, Resources};
 use simulation::clock;
@@ -92,6 +94,21 @@ fn claim_whose_answer_was_lost_is_recognised() {
         assert_eq!(claim.expect("claim"), Claim::Won(1), "{fault}");
         assert_eq!(requests, 2, "{fault}");
     }
+}
+
+#[test]
+fn write_whose_answer_was_lost_is_recognised() {
+    run(1, async |aws| {
+        let (ledger, id) = (ledger(&aws, &Host::new("sender", 1)), campaign());
+        ledger.claim(&id, 1, "me", NOW).await.expect("claim");
+        let retry = async || {
+            let error = ErrorInfo::transport("busy");
+            ledger.schedule_retry(&id, 1, 1, NOW, &error).await
+        };
+        aws.faults().force("UpdateItem", &[Fault::AnswerLost]);
+        assert!(retry().await.expect("retry"), "its own success");
+        assert!(!retry().await.expect("retry"), "another one's success");
+    });
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn is_unsettled(row: RowStatus) -> bool {
 mod tests {
     use super::*;
     use crate::delivery::ledger::tests::any_status;
-    use crate::delivery::ledger::{Transition, apply};
+    use crate::delivery::ledger::{Transition, apply, next_attempt};
     use proptest::prelude::*;
 
     fn any_disposition() -> impl Strategy<Value = Disposition> {
@@ -126,7 +126,7 @@ mod tests {
             now in 0u64..2_000_000,
         ) {
             match decide_requeue(row, due, disposition, now) {
-                RequeueDecision::Enqueue => prop_assert!(apply(row, Transition::Claim, 0).is_some()),
+                RequeueDecision::Enqueue => prop_assert!(apply(row, Transition::Claim, next_attempt(row)).is_some()),
                 RequeueDecision::Skip(_) => prop_assert!(apply(row, Transition::Skip, 0).is_some()),
                 RequeueDecision::Abandon => prop_assert!(apply(row, Transition::Abandon, 0).is_some()),
                 RequeueDecision::Leave => {}

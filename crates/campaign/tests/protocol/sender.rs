@@ -1,6 +1,6 @@
 //! The sender's steps: claim a row, send, record the outcome.
 
-use campaign::delivery::ledger::{State, Transition};
+use campaign::delivery::ledger::{State, Transition, next_attempt};
 use campaign::delivery::outcome::NextAction;
 
 use crate::api::ApiResponse;
@@ -19,9 +19,9 @@ impl System {
             }
             return;
         }
-        if self.apply(row, Transition::Claim, 0) {
+        let attempt = next_attempt(self.rows[row].status);
+        if self.apply(row, Transition::Claim, attempt) {
             self.rows[row].owner = Some(sender);
-            let attempt = self.rows[row].status.map_or(0, |status| status.attempt);
             self.senders[sender] = Sender::Claimed { row, attempt };
             return;
         }

@@ -1,6 +1,5 @@
 //! Decisions about rows that nobody is sending: send them once more, or not at all.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
@@ -8,8 +7,7 @@ use campaign::id::{CampaignId, RowNumber};
 use campaign::time::Millis;
 
 use super::Ledger;
-use super::transition::{with_attempt_condition, with_transition};
-use crate::dynamodb::{number, send_if, text, to_attribute};
+use crate::dynamodb::{number, text, to_attribute};
 use crate::{Error, ttl};
 
 impl Ledger {
@@ -21,10 +19,10 @@ impl Ledger {
         row: RowNumber,
         attempt: u32,
     ) -> Result<bool, Error> {
-        let update =
-            with_attempt_condition(self.update(campaign, row), Transition::Resend, attempt)
-                .update_expression("SET #state = :to REMOVE not_before");
-        send_if("schedule a resend", update).await
+        self.transition(campaign, row, Transition::Resend, attempt)
+            .remove(&["not_before"])
+            .send_if("schedule a resend")
+            .await
     }
 
     /// Schedules another attempt at a row that was accepted and then not delivered; it is due at
@@ -37,16 +35,11 @@ impl Ledger {
         attempt: u32,
         not_before: Millis,
     ) -> Result<bool, Error> {
-        let (update, states) =
-            with_transition(self.update(campaign, row), Transition::RequeueUndelivered);
-        let update = update
-            .update_expression("SET #state = :to, not_before = :due, error_info = failure")
-            .condition_expression(format!(
-                "attempt = :attempt AND #state IN ({states}) AND attribute_exists(failed_at)"
-            ))
-            .expression_attribute_values(":attempt", number(attempt.into()))
-            .expression_attribute_values(":due", number(not_before));
-        send_if("requeue an undelivered row", update).await
+        self.transition(campaign, row, Transition::RequeueUndelivered, attempt)
+            .set("not_before", number(not_before))
+            .copy("error_info", "failure")
+            .send_if("requeue an undelivered row")
+            .await
     }
 
     /// Ends a row that is not to be sent: it is skipped, or abandoned if an earlier attempt may have been
@@ -77,23 +70,13 @@ impl Ledger {
         now: Millis,
     ) -> Result<bool, Error> {
         let action = "skip a row";
-        let (update, states) = with_transition(self.update(campaign, row), Transition::Skip);
-        let update = update
-            .update_expression(
-                "SET #state = :to, error_info = :error_info, attempt = if_not_exists(attempt, :none), \
-                 #owner = if_not_exists(#owner, :owner), claimed_at = if_not_exists(claimed_at, :now), \
-                 expires_at = :expires_at",
-            )
-            .condition_expression(format!(
-                "attribute_not_exists(#state) OR #state IN ({states}) AND attribute_not_exists(was_unconfirmed)"
-            ))
-            .expression_attribute_names("#owner", "owner")
-            .expression_attribute_values(":error_info", to_attribute(action, error)?)
-            .expression_attribute_values(":none", number(0))
-            .expression_attribute_values(":owner", text(owner))
-            .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":expires_at", number(ttl(now, self.retention_days)));
-        send_if(action, update).await
+        self.transition(campaign, row, Transition::Skip, 0)
+            .set("error_info", to_attribute(action, error)?)
+            .set_first("owner", text(owner))
+            .set_first("claimed_at", number(now))
+            .set("expires_at", number(ttl(now, self.retention_days)))
+            .send_if(action)
+            .await
     }
 
     async fn abandon(
@@ -103,14 +86,9 @@ impl Ledger {
         error: &ErrorInfo,
     ) -> Result<bool, Error> {
         let action = "abandon a row";
-        let (update, states) = with_transition(self.update(campaign, row), Transition::Abandon);
-        let update = update
-            .update_expression("SET #state = :to, error_info = :error_info, abandoned = :yes")
-            .condition_expression(format!(
-                "#state IN ({states}) AND attribute_exists(was_unconfirmed)"
-            ))
-            .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            .expression_attribute_values(":error_info", to_attribute(action, error)?);
-        send_if(action, update).await
+        self.transition(campaign, row, Transition::Abandon, 0)
+            .set("error_info", to_attribute(action, error)?)
+            .send_if(action)
+            .await
     }
 }

@@ -7,9 +7,8 @@ use campaign::id::{CampaignId, RowNumber};
 use campaign::time::Millis;
 
 use super::Ledger;
-use super::transition::with_acceptance_condition;
 use crate::Error;
-use crate::dynamodb::{number, send_if, text, to_attribute};
+use crate::dynamodb::{number, text, to_attribute};
 
 /// What the callbacks for one attempt at one row say together. The ledger keeps the first value of each
 /// field.
@@ -41,18 +40,15 @@ impl Ledger {
         status: &StatusUpdate,
     ) -> Result<bool, Error> {
         let action = "apply a status callback";
-        let update = self.update(campaign, row);
-        let mut update = with_acceptance_condition(update, Transition::ApplyStatus, attempt);
-        let mut assignments = vec!["#state = :to".to_owned()];
+        let transition = match status.failed {
+            Some(_) => Transition::ApplyFailure,
+            None => Transition::ApplyStatus,
+        };
+        let mut write = self.transition(campaign, row, transition, attempt);
         for (name, value) in status_attributes(action, status)? {
-            assignments.push(format!("{name} = if_not_exists({name}, :{name})"));
-            update = update.expression_attribute_values(format!(":{name}"), value);
+            write = write.set_first(name, value);
         }
-        let update = update.update_expression(format!(
-            "SET {} REMOVE was_unconfirmed",
-            assignments.join(", ")
-        ));
-        send_if(action, update).await
+        write.send_if(action).await
     }
 }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use campaign::contacts::contact::CONSENT_MAX_AGE_MS;
 use campaign::delivery::batch::Row;
-use campaign::delivery::ledger::{self, Transition};
+use campaign::delivery::ledger::{self, Claim, OtherClaim, Transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use cloud::Error;
-use cloud::ledger::{Claim, OtherClaim};
 use secrecy::SecretString;
 use tokio::time::Instant;
 use tracing::instrument;

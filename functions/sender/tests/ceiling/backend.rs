@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
-use campaign::delivery::ledger::Transition;
+use campaign::delivery::ledger::{Claim, Transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateRecord, Role};
@@ -13,7 +13,6 @@ use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use campaign::time::Millis;
 use cloud::Error;
-use cloud::ledger::Claim;
 use sender::send_backend::{
     Departure, DepartureSignal, MessageHandle, PaceSignal, PendingSend, Priority, ReceivedBatch,
     SendBackend, SendGate, SendPermission, SendResult,

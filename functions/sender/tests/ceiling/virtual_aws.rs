@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Batcher, Row};
-use campaign::delivery::ledger::{RowStatus, State, Transition, apply};
+use campaign::delivery::ledger::{
+    Claim, OtherClaim, RowStatus, State, Transition, apply, next_attempt,
+};
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
 use campaign::id::CampaignId;
@@ -15,7 +17,6 @@ use campaign::lifecycle::campaign::{Campaign, FileInfo};
 use campaign::message::Message;
 use campaign::time::Millis;
 use cloud::Error;
-use cloud::ledger::{Claim, OtherClaim};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use sender::send_backend::Priority;
@@ -341,7 +342,7 @@ impl VirtualAws {
             }
         }
         let status = entry.map(|entry| entry.status);
-        let Some(status) = apply(status, Transition::Claim, 0) else {
+        let Some(status) = apply(status, Transition::Claim, next_attempt(status)) else {
             return Claim::Settled;
         };
         let entry = LedgerEntry {

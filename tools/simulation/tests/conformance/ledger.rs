@@ -4,6 +4,7 @@ use campaign::delivery::ledger::Transition;
 use campaign::delivery::outcome::{Acceptance, ErrorInfo};
 use campaign::delivery::requeue::SkipReason;
 use cloud::ledger::{Ledger, StatusUpdate};
+use futures::TryStreamExt;
 
 use crate::case;
 use crate::tables::{dynamodb, line};
@@ -83,7 +84,7 @@ case!(
         "resend: true",
         "skipped: false",
         "abandoned: true",
-        "partition: [1, 2, 3]",
+        "rows: [1, 2, 3]",
         "erased: 1",
     ]
 );
@@ -129,9 +130,9 @@ async fn apply_statuses(target: &Target) -> Results {
     results.push(line("skipped", skip(3).await));
     let row = ledger.get_row(id, 3).await.expect("read").expect("row");
     results.push(format!("abandoned: {}", row.abandoned));
-    let rows = ledger.list_partition(id, 0).await.expect("read");
+    let rows: Vec<_> = ledger.rows(id, 1..=9).try_collect().await.expect("read");
     let rows: Vec<_> = rows.iter().filter_map(|row| row.row_number()).collect();
-    results.push(format!("partition: {rows:?}"));
+    results.push(format!("rows: {rows:?}"));
     let acceptance = Acceptance {
         wamid: "wamid.4".into(),
         wa_id: Some("5511".into()),

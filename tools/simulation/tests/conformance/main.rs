@@ -1,7 +1,7 @@
 //! The fakes do what AWS does: the same requests of Crier's own clients to the fakes and to the emulators have the
 //! same results.
 //!
-//! `target.rs` makes the resources; `ledger.rs`, `tables.rs`, `queues.rs` and `objects.rs` have the requests, and the
+//! `target.rs` makes the resources; `ledger.rs`, `transitions.rs`, `tables.rs`, `queues.rs` and `objects.rs` have the requests, and the
 //! results that are expected.
 
 mod ledger;
@@ -9,6 +9,7 @@ mod objects;
 mod queues;
 mod tables;
 mod target;
+mod transitions;
 
 /// Two tests of one case: that the fakes' results are the expected ones, and that the emulators' are too.
 macro_rules! case {

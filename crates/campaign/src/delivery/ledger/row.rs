@@ -1,14 +1,12 @@
-//! A row of the ledger as it is stored.
+//! A row of the ledger, with everything that is known of it.
 
-use campaign::delivery::ledger::{RowStatus, State};
-use campaign::delivery::outcome::ErrorInfo;
-use campaign::id::{CampaignId, RowNumber};
-use campaign::lifecycle::counters::RowFacts;
-use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-use crate::dynamodb::{Item, from_item};
+use super::state::{RowStatus, State};
+use crate::delivery::outcome::ErrorInfo;
+use crate::id::{CampaignId, RowNumber};
+use crate::lifecycle::counters::RowFacts;
+use crate::time::Millis;
 
 /// A row as stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,12 +72,20 @@ pub struct PastAttempt {
     pub error_info: Option<ErrorInfo>,
 }
 
-impl LedgerRow {
-    /// Parses an item of the table, or an image of its stream.
-    pub fn from_item(item: Item) -> Result<Self, Error> {
-        from_item("parse a row of the ledger", item)
+impl PastAttempt {
+    /// The latest attempt at a row, which is about to become the one before.
+    pub fn of(row: &LedgerRow) -> Self {
+        Self {
+            attempt: row.attempt,
+            state: row.state,
+            claimed_at: row.claimed_at,
+            wamid: row.wamid.clone(),
+            error_info: row.error_info.clone(),
+        }
     }
+}
 
+impl LedgerRow {
     /// What the counters count.
     pub fn row_facts(&self) -> RowFacts {
         RowFacts {

@@ -1,0 +1,101 @@
+//! What the rule of a transition says. It is data: [`super::apply`] interprets it, and `cloud::ledger` renders it into the
+//! one conditional write that does the same in the table.
+
+use super::state::{RowStatus, State};
+
+/// When a transition may happen, and what it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The state afterwards.
+    pub to: State,
+    /// The attempt of a row that is not in the ledger yet; `None` if the transition needs a row that is.
+    pub first_attempt: Option<u32>,
+    /// Of a row in the ledger, one of these must hold.
+    pub from: &'static [From],
+    /// Which attempt it is about.
+    pub attempt: AttemptRule,
+    /// What becomes of [`RowStatus::was_unconfirmed`].
+    pub was_unconfirmed: Flag,
+    /// What becomes of [`RowStatus::failed`].
+    pub failed: Flag,
+    /// What becomes of [`RowStatus::abandoned`].
+    pub abandoned: Flag,
+}
+
+/// What must hold of a row before a transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct From {
+    /// Its state is one of these.
+    pub states: &'static [State],
+    /// [`RowStatus::was_unconfirmed`] is this, unless it does not matter.
+    pub was_unconfirmed: Option<bool>,
+    /// [`RowStatus::failed`] is this, unless it does not matter.
+    pub failed: Option<bool>,
+}
+
+impl From {
+    /// A row in one of these states.
+    pub(super) const fn states(states: &'static [State]) -> Self {
+        Self {
+            states,
+            was_unconfirmed: None,
+            failed: None,
+        }
+    }
+
+    /// Whether it holds of this row.
+    pub(super) fn holds(&self, row: RowStatus) -> bool {
+        self.states.contains(&row.state)
+            && self
+                .was_unconfirmed
+                .is_none_or(|flag| flag == row.was_unconfirmed)
+            && self.failed.is_none_or(|flag| flag == row.failed)
+    }
+}
+
+/// Which attempt a transition is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptRule {
+    /// The latest one, for which it was made.
+    Latest,
+    /// The next one, which it begins.
+    Next,
+    /// None: it happens whatever the latest attempt is.
+    Any,
+}
+
+/// What becomes of a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag {
+    /// It stays as it is.
+    Keep,
+    /// It is set.
+    Set,
+    /// It is removed.
+    Clear,
+}
+
+impl Flag {
+    /// The flag afterwards.
+    pub(super) fn change(self, flag: bool) -> bool {
+        match self {
+            Flag::Keep => flag,
+            Flag::Set => true,
+            Flag::Clear => false,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether a row that is not in the ledger yet may be put there, for this attempt.
+    pub fn may_be_first(&self, attempt: u32) -> bool {
+        self.first_attempt
+            .is_some_and(|first| self.attempt == AttemptRule::Any || first == attempt)
+    }
+
+    /// Whether the same transition may happen again right after it: then its repetition changes nothing.
+    pub fn may_be_repeated(&self) -> bool {
+        let is_from_there = |from: &From| from.states.contains(&self.to);
+        self.attempt == AttemptRule::Latest && self.from.iter().any(is_from_there)
+    }
+}

@@ -1,0 +1,119 @@
+//! What may happen to a row.
+
+use super::rule::{AttemptRule, Flag, From, Rule};
+use super::state::State;
+
+/// A change of a row from one state to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::VariantArray)]
+pub enum Transition {
+    /// The sender claims the row before it sends; a new attempt begins. A retry must be due: see [`super::Claim::of`].
+    Claim,
+    /// The API answered with 200 and a message id.
+    Accept,
+    /// The API refused the message, and a further attempt would be refused, too.
+    Reject,
+    /// The sender knows that nothing was sent, and another attempt is due.
+    Retry,
+    /// The API refused the message with an error that pauses the campaign.
+    Hold,
+    /// The response was lost, or the sender died.
+    MarkUnconfirmed,
+    /// The recipient is not to be messaged after all.
+    Skip,
+    /// No further attempt is made, but an earlier one may have been sent: the row stays visible as unconfirmed.
+    Abandon,
+    /// A callback reports a status of this attempt, so the API accepted it.
+    ApplyStatus,
+    /// A callback reports that this attempt was accepted, but not delivered.
+    ApplyFailure,
+    /// The timeout of an unconfirmed row has passed, and the operator chose to send it again.
+    Resend,
+    /// The message was not delivered, a later attempt may succeed, and the operator chose to make one.
+    RequeueUndelivered,
+}
+
+const CLAIMED: &[From] = &[From::states(&[State::Claimed])];
+
+/// Not sent by the latest attempt, and not given up.
+const OPEN: From = From::states(&[State::Retry, State::Held]);
+
+const NEVER_SENT: &[From] = &[From {
+    was_unconfirmed: Some(false),
+    ..OPEN
+}];
+
+const MAY_HAVE_BEEN_SENT: &[From] = &[From {
+    was_unconfirmed: Some(true),
+    ..OPEN
+}];
+
+const UNCONFIRMED: &[From] = &[From::states(&[State::Unconfirmed])];
+
+const UNDELIVERED: &[From] = &[From {
+    failed: Some(true),
+    ..From::states(&[State::Accepted])
+}];
+
+/// Where the proof that an attempt was accepted may find its row: a callback may come before the sender records the
+/// response, or after the row became unconfirmed. The sender may record it after that, too, if it could not for longer than
+/// its lease. It also settles a row that waits to be sent again because it was unconfirmed, but not one that was undelivered.
+const ATTEMPTED: &[From] = &[
+    From::states(&[State::Claimed, State::Unconfirmed, State::Accepted]),
+    From {
+        states: &[State::Retry],
+        was_unconfirmed: Some(true),
+        failed: Some(false),
+    },
+];
+
+impl Transition {
+    /// Its rule.
+    pub fn rule(self) -> Rule {
+        let rule = |to, from| Rule {
+            to,
+            first_attempt: None,
+            from,
+            attempt: AttemptRule::Latest,
+            was_unconfirmed: Flag::Keep,
+            failed: Flag::Keep,
+            abandoned: Flag::Keep,
+        };
+        match self {
+            Transition::Claim => Rule {
+                first_attempt: Some(1),
+                attempt: AttemptRule::Next,
+                failed: Flag::Clear,
+                ..rule(State::Claimed, &[OPEN])
+            },
+            Transition::Accept | Transition::ApplyStatus => Rule {
+                was_unconfirmed: Flag::Clear,
+                ..rule(State::Accepted, ATTEMPTED)
+            },
+            Transition::ApplyFailure => Rule {
+                was_unconfirmed: Flag::Clear,
+                failed: Flag::Set,
+                ..rule(State::Accepted, ATTEMPTED)
+            },
+            Transition::Reject => rule(State::Rejected, CLAIMED),
+            Transition::Retry => rule(State::Retry, CLAIMED),
+            Transition::Hold => rule(State::Held, CLAIMED),
+            Transition::MarkUnconfirmed => Rule {
+                was_unconfirmed: Flag::Set,
+                ..rule(State::Unconfirmed, CLAIMED)
+            },
+            // A row that may have been sent must not be shown as skipped.
+            Transition::Skip => Rule {
+                first_attempt: Some(0),
+                attempt: AttemptRule::Any,
+                ..rule(State::Skipped, NEVER_SENT)
+            },
+            Transition::Abandon => Rule {
+                attempt: AttemptRule::Any,
+                abandoned: Flag::Set,
+                ..rule(State::Unconfirmed, MAY_HAVE_BEEN_SENT)
+            },
+            Transition::Resend => rule(State::Retry, UNCONFIRMED),
+            Transition::RequeueUndelivered => rule(State::Retry, UNDELIVERED),
+        }
+    }
+}
