@@ -1,7 +1,6 @@
 //! The webhook: handshake, signature, storage, statuses in any order.
 
-use campaign::delivery::ledger::State;
-use campaign::delivery::ledger::{Claim, LedgerRow};
+use campaign::delivery::ledger::{Claim, LedgerRow, State};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};

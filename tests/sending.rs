@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use campaign::delivery::batch::Row;
-use campaign::delivery::ledger::State;
-use campaign::delivery::ledger::{Claim, LedgerRow};
+use campaign::delivery::ledger::{Claim, LedgerRow, State};
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use serde_json::json;
 
-use crate::harness::{TIMEOUT, TestEnv, batch_row, invoke_sender};
+use crate::harness::{TIMEOUT, TestEnv, batch_row, invoke_sender, phone};
 
 /// The simulator fails a send to `+1 202 555 01xx` as its last two digits say (see `simulator::magic_numbers`).
 fn magic_row(ending: u32) -> Row {
@@ -24,6 +23,20 @@ async fn send_one_row(env: &TestEnv, ending: u32, has_acceptance: bool) -> (Camp
     env.enqueue_rows(&id, vec![magic_row(ending)]).await;
     env.deliver_next(&env.sender()).await;
     (env.load_campaign(&id).await, env.ledger_row(&id, 1).await)
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn batch_that_comes_again_does_not_take_the_answers_of_a_later_campaign() {
+    let env = TestEnv::new().await;
+    let (to, row) = ("+34610000001", || vec![batch_row(1, "+34610000001")]);
+    let earlier = env.enqueue_row_to(to).await;
+    env.send_all().await;
+    let later = env.enqueue_row_to(to).await;
+    env.send_all().await;
+    env.enqueue_rows(&earlier, row()).await;
+    env.send_all().await;
+    assert_eq!(env.contact(phone(to)).await.last_campaign, Some(later));
 }
 
 #[tokio::test]

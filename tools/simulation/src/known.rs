@@ -19,11 +19,6 @@ pub struct KnownFault {
 /// The faults that are known.
 pub const KNOWN_FAULTS: &[KnownFault] = &[
     KnownFault {
-        name: "attribution",
-        about: "the contact names a row before its claim is won, so a redelivered batch of an older campaign takes the answers",
-        shows: |violation, _| violation.promise == "an answer belongs to the last message",
-    },
-    KnownFault {
         name: "hold",
         about: "a pause before the start and a resume start a campaign that waits for its start",
         shows: |violation, notes| {

@@ -60,8 +60,9 @@ struct ClaimedRow {
 type Clearance = (Arc<Campaign>, SecretString, Instant);
 
 impl<B: SendBackend> Invocation<'_, B> {
-    /// Checks the permission, claims the row and sends on the next tick. The checks come before the wait, so they do not
-    /// delay the tick. The import checked the suppression list, too, but the recipient may have opted out since.
+    /// Claims the row, checks the permission and sends on the next tick. Both come before the wait, so they do not delay the
+    /// tick. The claim comes first: the contact names the row from the permission on, and what the recipient answers belongs
+    /// to it, so a batch that is delivered again must not get that far.
     #[instrument(skip_all, fields(campaign.id = %campaign.id, row = row.row))]
     pub(super) async fn try_row(
         &mut self,
@@ -70,24 +71,20 @@ impl<B: SendBackend> Invocation<'_, B> {
         batch: BatchRef,
     ) -> Result<(), Error> {
         let id = &campaign.id;
-        let reserved_at = Instant::now();
-        let Some(permission) = self.backend.reserve_send(id, &row).await? else {
-            return self.skip_row(id, &row, SkipReason::Suppressed).await;
-        };
-        let message_choice = campaign.message_choice(permission.in_service_window);
-        if message_choice == MessageChoice::Nothing {
-            let reason = SkipReason::OutsideServiceWindow;
-            return self.skip_row(id, &row, reason).await;
-        }
         let claimed_at = Instant::now();
         match self.claim_row(id, &row).await? {
             Claim::Won(attempt) => {
+                let reserved_at = Instant::now();
+                let permission = self.reserve_send(campaign, &row, attempt).await?;
+                let Some((message_choice, user_id)) = permission else {
+                    return Ok(());
+                };
                 let claimed = ClaimedRow {
                     row,
                     attempt,
                     batch,
                     message_choice,
-                    user_id: permission.user_id,
+                    user_id,
                     reserved_at,
                     claimed_at,
                 };
@@ -100,6 +97,32 @@ impl<B: SendBackend> Invocation<'_, B> {
             }
             Claim::HeldByOther(other) => self.check_other_claim(id, row, batch, other).await,
         }
+    }
+
+    /// Checks that the recipient may be messaged, and with what. `None` if not; the row is settled then. The import checked
+    /// the suppression list, too, but the recipient may have opted out since.
+    async fn reserve_send(
+        &mut self,
+        campaign: &Campaign,
+        row: &Row,
+        attempt: u32,
+    ) -> Result<Option<(MessageChoice, Option<String>)>, Error> {
+        let id = &campaign.id;
+        let reason = match self.backend.reserve_send(id, row).await {
+            Ok(Some(permission)) => match campaign.message_choice(permission.in_service_window) {
+                MessageChoice::Nothing => SkipReason::OutsideServiceWindow,
+                choice => return Ok(Some((choice, permission.user_id))),
+            },
+            Ok(None) => SkipReason::Suppressed,
+            Err(error) => {
+                // Nothing was sent. If the row stayed claimed, it would look as if it might have been.
+                self.hold_row(id, row, attempt, "an error before the send")
+                    .await?;
+                return Err(error);
+            }
+        };
+        self.skip_claimed_row(id, row, attempt, reason).await?;
+        Ok(None)
     }
 
     /// Claims a row under a name of its own: the same row may come twice in one invocation, and the second claim must not
@@ -161,8 +184,9 @@ impl<B: SendBackend> Invocation<'_, B> {
                 Ok(Some(clearance)) => clearance,
                 Ok(None) => return Ok(()),
                 Err(error) => {
-                    // Nothing was sent. If the row stayed claimed, it would look as if it might have been.
-                    self.hold_row(id, &claimed, "an error before the send")
+                    // As above.
+                    let (row, attempt) = (&claimed.row, claimed.attempt);
+                    self.hold_row(id, row, attempt, "an error before the send")
                         .await?;
                     return Err(error);
                 }
@@ -229,8 +253,8 @@ impl<B: SendBackend> Invocation<'_, B> {
             }
             let SendGate::Allowed(campaign, token) = gate else {
                 cloud::sometimes!("a campaign stopped between claim and send");
-                self.hold_row(id, claimed, "the campaign stopped before the send")
-                    .await?;
+                let reason = "the campaign stopped before the send";
+                self.hold_row(id, row, claimed.attempt, reason).await?;
                 return Ok(None);
             };
             if reserved_at.elapsed() <= CONSENT_MAX_AGE {
@@ -241,9 +265,8 @@ impl<B: SendBackend> Invocation<'_, B> {
             reserved_at = Instant::now();
             if self.backend.reserve_send(id, row).await?.is_none() {
                 cloud::sometimes!("a recipient opted out between claim and send");
-                self.hold_row(id, claimed, SkipReason::Suppressed.text())
+                self.skip_claimed_row(id, row, claimed.attempt, SkipReason::Suppressed)
                     .await?;
-                self.skip_row(id, row, SkipReason::Suppressed).await?;
                 return Ok(None);
             }
         }
@@ -261,14 +284,26 @@ impl<B: SendBackend> Invocation<'_, B> {
         }
     }
 
+    /// Gives a claim up and skips the row.
+    async fn skip_claimed_row(
+        &mut self,
+        campaign: &CampaignId,
+        row: &Row,
+        attempt: u32,
+        reason: SkipReason,
+    ) -> Result<(), Error> {
+        self.hold_row(campaign, row, attempt, reason.text()).await?;
+        self.skip_row(campaign, row, reason).await
+    }
+
     async fn hold_row(
         &self,
         campaign: &CampaignId,
-        claimed: &ClaimedRow,
+        row: &Row,
+        attempt: u32,
         reason: &str,
     ) -> Result<(), Error> {
         let error = ErrorInfo::transport(reason);
-        let (row, attempt) = (&claimed.row, claimed.attempt);
         self.backend
             .record_transition(campaign, row, attempt, Transition::Hold, &error)
             .await

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use strum::VariantArray;
 
+use super::apply;
 use super::state::{RowStatus, State};
 use super::transition::Transition;
-use super::apply;
 
 /// Any row, or none.
 pub(crate) fn any_status() -> impl Strategy<Value = Option<RowStatus>> {
