@@ -112,6 +112,32 @@ async fn callback_is_delivered_signed_and_retried_until_accepted() {
     assert_eq!(posts[0].0["webhook-id"], posts[1].0["webhook-id"]);
 }
 
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn unreadable_delivery_does_not_fail_its_neighbours() {
+    let env = TestEnv::new().await;
+    let (url, receiver) = WebhookReceiver::start().await;
+    let forwarder = env.forwarder(None, &url);
+    let key = "message#wamid.1".to_owned();
+    let raw = RawCallback {
+        key: key.clone(),
+        json: r#"{"message": {"id": "wamid.1"}}"#.into(),
+    };
+    env.callbacks.store(vec![raw], 1).await.unwrap();
+    let delivery = |id: &str, body: &str| json!({"eventSource": "aws:sqs", "messageId": id, "body": body, "attributes": {}});
+    let readable = json!({"key": key, "received_at": 1, "hops": 0}).to_string();
+    let records = [
+        delivery("unreadable", "not JSON"),
+        delivery("readable", &readable),
+    ];
+    let event = serde_json::from_value(json!({"Records": records})).unwrap();
+    let response = forwarder.handle(event).await.unwrap();
+    let failures = response.batch_item_failures.iter();
+    let failed: Vec<_> = failures.map(|failure| &*failure.item_identifier).collect();
+    assert_eq!(failed, ["unreadable"]);
+    assert_eq!(receiver.posts().len(), 1);
+}
+
 fn assert_is_signed_callback((headers, body): &(HeaderMap, String)) {
     let sent: Value = serde_json::from_str(body).unwrap();
     assert_eq!(sent["type"], "whatsapp.message");

@@ -78,22 +78,21 @@ impl WebhookEndpoint {
 }
 
 impl Forwarder {
-    /// Delivers one callback. If the endpoint does not accept it, returns the message's id, so that SQS keeps the message.
-    #[tracing::instrument(skip_all, fields(attempt = receive_count(&message)))]
-    pub(crate) async fn deliver(&self, message: SqsMessage) -> Result<Option<String>, Error> {
-        let attempt = receive_count(&message);
-        let id = message.message_id.ok_or("a queue message without an id")?;
+    /// Delivers one callback. Returns whether that is done; if not, SQS must keep the message.
+    #[tracing::instrument(skip_all, fields(attempt = receive_count(message)))]
+    pub(crate) async fn deliver(&self, message: &SqsMessage) -> Result<bool, Error> {
+        let attempt = receive_count(message);
         let Some(endpoint) = &self.endpoint else {
-            return Ok(None);
+            return Ok(true);
         };
         let delivery: WebhookDelivery =
             serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
         let Some(raw) = self.callbacks.get(&delivery.key).await? else {
             // The callback has expired or was erased.
-            return Ok(None);
+            return Ok(true);
         };
         let Err(problem) = endpoint.post(&delivery, &raw).await else {
-            return Ok(None);
+            return Ok(true);
         };
         let delay = retry_delay(attempt);
         Metrics::for_function("forward")
@@ -104,10 +103,10 @@ impl Forwarder {
             retry_in_seconds = delay.as_secs(),
             "the webhook endpoint did not accept a callback: {problem}"
         );
-        if let Some(receipt) = message.receipt_handle {
-            endpoint.deliveries.postpone(&receipt, delay).await?;
+        if let Some(receipt) = &message.receipt_handle {
+            endpoint.deliveries.postpone(receipt, delay).await?;
         }
-        Ok(Some(id))
+        Ok(false)
     }
 }
 

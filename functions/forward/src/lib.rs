@@ -83,8 +83,8 @@ impl Forwarder {
         })
     }
 
-    /// Forwards the callbacks of an event. Deliveries that failed are reported and come again; a batch of the stream that
-    /// failed comes again as a whole.
+    /// Forwards the callbacks of an event. Deliveries that failed are reported, and they alone come again; a batch of the
+    /// stream that failed comes again as a whole.
     pub async fn handle(&self, event: Event) -> Result<SqsBatchResponse, Error> {
         let mut response = SqsBatchResponse::default();
         let mut changes = Vec::new();
@@ -93,9 +93,15 @@ impl Forwarder {
                 Record::Change(record) => changes.push(*record),
                 Record::Delivery(message) => {
                     // Boxed, because the compiler limits how deeply futures may be nested.
-                    if let Some(failed) = Box::pin(self.deliver(*message)).await? {
+                    let is_done = Box::pin(self.deliver(&message)).await;
+                    let is_done = is_done.unwrap_or_else(|error| {
+                        tracing::error!("a delivery failed: {error}");
+                        false
+                    });
+                    if !is_done {
+                        let id = message.message_id.ok_or("a queue message without an id")?;
                         let mut failure = BatchItemFailure::default();
-                        failure.item_identifier = failed;
+                        failure.item_identifier = id;
                         response.batch_item_failures.push(failure);
                     }
                 }
