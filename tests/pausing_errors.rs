@@ -93,6 +93,36 @@ async fn account_error_pauses_every_campaign() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
+async fn account_error_pauses_every_campaign_although_its_sender_dies() {
+    let env = TestEnv::new().await;
+    let other = env.import_campaign(3, |_| {}).await;
+    let first = env.import_campaign(3, |_| {}).await;
+    // The first write of a sender, which then dies.
+    let campaigns = &env.campaigns;
+    campaigns
+        .pause_for_account(&first.id, "131031")
+        .await
+        .unwrap();
+    let reconcile = async || {
+        let now = cloud::now();
+        env.reconciler().run(now, now + 60_000).await.unwrap();
+    };
+    reconcile().await;
+    let campaign = env.load_campaign(&other.id).await;
+    assert_eq!(campaign.state, CampaignState::Paused);
+    assert_says(&campaign.reason.unwrap(), &["131031"]);
+    // Once: what the operator resumes goes on.
+    let resume = format!("/v1/campaigns/{}/resume", other.id);
+    ApiClient::new(&env)
+        .post(&resume, Value::Null)
+        .await
+        .expect(200);
+    reconcile().await;
+    assert_ne!(env.campaign_state(&other.id).await, CampaignState::Paused);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
 async fn account_limit_starts_a_cooldown_and_loses_no_row() {
     let env = TestEnv::new().await;
     env.configure_simulator(json!({"refuse": 80007}));

@@ -71,27 +71,32 @@ impl CampaignCache {
         scope: PauseScope,
         reason: &str,
     ) -> Result<(), Error> {
-        let is_first = self.pause_campaign(id, reason).await?;
-        if is_first && scope == PauseScope::Account {
-            self.pause_open_campaigns(reason).await?;
+        if self.pause_campaign(id, scope, reason).await? && scope == PauseScope::Account {
+            self.pause_others(id, reason).await?;
         }
         Ok(())
     }
 
-    /// Pauses the campaign for `reason`. Returns whether this call paused it.
-    pub async fn pause_campaign(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
-        let is_first = self.campaigns.pause(id, reason).await?;
+    /// Pauses the campaign for `reason`. Returns whether this call paused it; if so, and if `scope` is the account, the
+    /// others follow by [`CampaignCache::pause_others`].
+    pub async fn pause_campaign(
+        &self,
+        id: &CampaignId,
+        scope: PauseScope,
+        reason: &str,
+    ) -> Result<bool, Error> {
+        let is_first = match scope {
+            PauseScope::Campaign => self.campaigns.pause(id, reason).await?,
+            PauseScope::Account => self.campaigns.pause_for_account(id, reason).await?,
+        };
         self.invalidate(id).await;
         Ok(is_first)
     }
 
-    /// Pauses every campaign that sends. It may be repeated.
-    pub async fn pause_open_campaigns(&self, reason: &str) -> Result<(), Error> {
+    /// Pauses every campaign that sends, because of what paused `first`. It may be repeated.
+    pub async fn pause_others(&self, first: &CampaignId, reason: &str) -> Result<(), Error> {
         crate::sometimes!("an error of the account pauses every campaign");
-        for id in self.campaigns.list_open_ids().await? {
-            self.campaigns.pause(&id, reason).await?;
-        }
-        Ok(())
+        self.campaigns.pause_others(first, reason).await
     }
 
     /// Starts a cooldown that the API asked for.

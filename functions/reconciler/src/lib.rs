@@ -9,6 +9,7 @@
 //! | a splitter that died, a schedule that did not start | has the splitter resume the import |
 //! | a campaign that expired or was cancelled | has the splitter settle its rows as skipped |
 //! | canary rows that succeeded, or failed | releases the other rows, or pauses the campaign |
+//! | a campaign that an error of the account has paused, by a process that died before it paused the others | pauses them |
 //! | jobs that wait in the table, for a lease that is free or a campaign that is over | puts them into their queues |
 //! | dead letters | records them and puts them back into the queue; the third time it pauses their campaign |
 //! | a campaign without unsettled rows | closes it |

@@ -25,6 +25,11 @@ impl Reconciler {
         let Some(campaign) = self.campaigns.get(id).await? else {
             return Ok(());
         };
+        if campaign.pauses_account {
+            cloud::sometimes!("the reconciler pauses the campaigns that a dead process did not");
+            let reason = campaign.reason.as_deref().unwrap_or_default();
+            self.campaigns.pause_others(id, reason).await?;
+        }
         let progress = compute_progress(&campaign, counters, ANY_BUDGET, run.now);
         let snapshot = Snapshot {
             campaign: &campaign,

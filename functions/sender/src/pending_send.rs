@@ -197,9 +197,10 @@ impl SendClients {
     ) -> Result<(), Error> {
         let (id, reason) = (&pending.campaign.id, explain_pause(error));
         let until = pending.record_until;
-        let is_first = persist(until, || self.campaign_cache.pause_campaign(id, &reason)).await?;
+        let campaigns = &self.campaign_cache;
+        let is_first = persist(until, || campaigns.pause_campaign(id, scope, &reason)).await?;
         if is_first && scope == PauseScope::Account {
-            persist(until, || self.campaign_cache.pause_open_campaigns(&reason)).await?;
+            persist(until, || campaigns.pause_others(id, &reason)).await?;
         }
         Ok(())
     }

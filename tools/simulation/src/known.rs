@@ -1,7 +1,6 @@
 //! Faults that are known and not removed yet. A life in which nothing but these shows has not failed; a fault that is removed
 //! is taken from this list, so that it is found if it comes back.
 
-use crate::checker::account::DIED_PAUSING;
 use crate::checker::erased::UNREAD;
 use crate::checker::outcome::{FAILED_FILE, FORGOTTEN, GONE, ONLY_READ, UNREPAIRED};
 use crate::record::Notes;
@@ -55,11 +54,6 @@ pub const KNOWN_FAULTS: &[KnownFault] = &[
         name: "late write",
         about: "a write of an import that arrives late, after its repetition, undoes what came in between: it has no version",
         shows: |violation, _| violation.what.contains(ONLY_READ),
-    },
-    KnownFault {
-        name: "account pause",
-        about: "a sender that dies while it pauses all campaigns leaves some of them sending",
-        shows: |violation, _| violation.what.contains(DIED_PAUSING),
     },
     KnownFault {
         name: "options",

@@ -1,5 +1,6 @@
 //! Changes of a campaign's state, its cooldown and its canary.
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{CampaignState, Canary, Cooldown};
@@ -20,14 +21,9 @@ impl Campaigns {
         from: &[CampaignState],
         reason: Option<&str>,
     ) -> Result<bool, Error> {
-        let update = self
-            .update(id)
-            .update_expression("SET #state = :to, reason = :reason")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":to", state_value(to))
-            .expression_attribute_values(":reason", optional_text(reason));
-        let (update, states) = in_list(update, from.iter().map(|state| state.name()));
-        let update = update.condition_expression(format!("#state IN ({states})"));
+        let update = self.transition_update(id, to, from, reason);
+        let update =
+            update.update_expression("SET #state = :to, reason = :reason REMOVE pauses_account");
         send_if("change the campaign's state", update).await
     }
 
@@ -40,10 +36,54 @@ impl Campaigns {
             .transition(id, CampaignState::Paused, &from, Some(reason))
             .await?;
         if paused {
-            tracing::error!(campaign.id = %id, "campaign paused: {reason}");
-            count_pause();
+            report_pause(id, reason);
         }
         Ok(paused)
+    }
+
+    /// Pauses a campaign, and notes in the same write that all others must be paused, too: see
+    /// [`Campaigns::pause_others`]. If the process dies between the two, the reconciler goes on.
+    pub async fn pause_for_account(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
+        let from = CampaignState::all_that_may_send();
+        let update = self.transition_update(id, CampaignState::Paused, &from, Some(reason));
+        let update = update
+            .update_expression("SET #state = :to, reason = :reason, pauses_account = :yes")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        let paused = send_if("pause a campaign", update).await?;
+        if paused {
+            report_pause(id, reason);
+        }
+        Ok(paused)
+    }
+
+    /// Pauses every campaign that sends, because of what paused `first`. It may be repeated.
+    pub async fn pause_others(&self, first: &CampaignId, reason: &str) -> Result<(), Error> {
+        for id in self.list_open_ids().await? {
+            self.pause(&id, reason).await?;
+        }
+        let update = self
+            .update(first)
+            .update_expression("REMOVE pauses_account")
+            .condition_expression("attribute_exists(id)");
+        send_if("store that all campaigns are paused", update)
+            .await
+            .map(drop)
+    }
+
+    fn transition_update(
+        &self,
+        id: &CampaignId,
+        to: CampaignState,
+        from: &[CampaignState],
+        reason: Option<&str>,
+    ) -> UpdateItemFluentBuilder {
+        let update = self
+            .update(id)
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":to", state_value(to))
+            .expression_attribute_values(":reason", optional_text(reason));
+        let (update, states) = in_list(update, from.iter().map(|state| state.name()));
+        update.condition_expression(format!("#state IN ({states})"))
     }
 
     /// Starts a cooldown that the API asked for. A shorter one does not end a longer one early.
@@ -122,4 +162,9 @@ impl Campaigns {
             .expression_attribute_values(":now", number(now));
         send_if("store a time", update).await.map(drop)
     }
+}
+
+fn report_pause(id: &CampaignId, reason: &str) {
+    tracing::error!(campaign.id = %id, "campaign paused: {reason}");
+    count_pause();
 }

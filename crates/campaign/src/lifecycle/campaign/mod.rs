@@ -85,6 +85,10 @@ pub struct Campaign {
     /// Why it is `failed` or `paused`, as a sentence with what to do.
     #[serde(default)]
     pub reason: Option<String>,
+    /// An error of the account has paused it, and the other campaigns are being paused. It stays if the process that does
+    /// that dies, and the reconciler goes on.
+    #[serde(default)]
+    pub pauses_account: bool,
     /// When it was created.
     pub created_at: Millis,
     /// Whether any row was accepted.
@@ -124,6 +128,7 @@ impl Campaign {
             template: None,
             state: CampaignState::AwaitingUpload,
             reason: None,
+            pauses_account: false,
             created_at: now,
             has_acceptance: false,
             reconcile_key: None,
