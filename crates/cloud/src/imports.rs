@@ -5,8 +5,10 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use campaign::id::{CampaignId, RowNumber};
 use campaign::import::preview::Preview;
+use campaign::lifecycle::campaign::Campaign;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
@@ -73,18 +75,29 @@ impl Imports {
         item.map(|item| from_item(action, item)).transpose()
     }
 
-    /// Stores the checkpoint of the file at `index`.
+    /// Stores the checkpoint of the file at `index`, under the lease with which the campaign was read. Fails with
+    /// [`ErrorKind::ConditionFailed`] if a later invocation has stored one, or this one has stored one that is further.
     pub async fn write_checkpoint(
         &self,
-        id: &CampaignId,
+        campaign: &Campaign,
         index: usize,
         row_set: RowSet,
         checkpoint: &Checkpoint,
     ) -> Result<(), Error> {
         let action = "store a checkpoint";
-        let item = to_item(action, checkpoint)?;
-        self.put_part(action, id, &checkpoint_part(index, row_set), item)
-            .await
+        let mut item = to_item(action, checkpoint)?;
+        item.insert("epoch".into(), number(campaign.lease_epoch));
+        let part = checkpoint_part(index, row_set);
+        let put = self
+            .put(&campaign.id, &part, item)
+            .condition_expression(
+                "attribute_not_exists(id) OR epoch < :epoch \
+                 OR epoch = :epoch AND completed_row <= :completed AND started_row <= :started",
+            )
+            .expression_attribute_values(":epoch", number(campaign.lease_epoch))
+            .expression_attribute_values(":completed", number(checkpoint.completed_row.into()))
+            .expression_attribute_values(":started", number(checkpoint.started_row.into()));
+        put.send().await.map(drop).map_err(Error::from_sdk(action))
     }
 
     /// The preview of the file that was validated last.
@@ -162,18 +175,19 @@ impl Imports {
         action: &'static str,
         id: &CampaignId,
         part: &str,
-        mut item: Item,
+        item: Item,
     ) -> Result<(), Error> {
+        let put = self.put(id, part, item).send().await;
+        put.map(drop).map_err(Error::from_sdk(action))
+    }
+
+    fn put(&self, id: &CampaignId, part: &str, mut item: Item) -> PutItemFluentBuilder {
         item.insert("id".into(), text(id.as_str()));
         item.insert("part".into(), text(part));
         let expires_at = ttl(now(), self.retention_days);
         item.insert("expires_at".into(), number(expires_at));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item));
-        put.send().await.map(drop).map_err(Error::from_sdk(action))
+        let put = self.client.put_item().table_name(&self.table);
+        put.set_item(Some(item))
     }
 }
 

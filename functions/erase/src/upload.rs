@@ -57,10 +57,11 @@ impl Eraser {
         if options.encoding.take().is_some() {
             self.campaigns.set_options(id, &options).await?;
         }
-        let mut file = campaign.files[index].clone();
-        file.version = self.files.latest_version(&key).await?;
-        self.campaigns.update_file(id, index, &file).await?;
-        let version = file.version.as_deref();
+        let version = self.files.latest_version(&key).await?;
+        let mut campaign = campaign.clone();
+        campaign.files[index].version = version.clone();
+        self.campaigns.update_file(&mut campaign, index).await?;
+        let version = version.as_deref();
         Ok(self.files.delete_versions(&key, version).await?)
     }
 

@@ -13,9 +13,9 @@ use campaign::lifecycle::campaign::Sendability;
 use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::BatchQueue;
+use cloud::contacts::ContactKey;
 use cloud::metrics::Metrics;
 use cloud::rates::RateKeeper;
-
 use whatsapp::connection_pool::ConnectionState;
 
 use crate::pending_send::SendClients;
@@ -82,6 +82,12 @@ impl SendBackend for AwsBackend {
             Sendability::Expired => SendGate::Expired,
             Sendability::Stopped => SendGate::Stopped,
         })
+    }
+
+    async fn is_in_service_window(&self, row: &Row) -> Result<bool, Error> {
+        let key = ContactKey::Phone(row.to);
+        let contact = self.clients.contacts.get(&key).await?.unwrap_or_default();
+        Ok(contact.service_window_end(cloud::now()).is_some())
     }
 
     async fn reserve_send(

@@ -158,6 +158,9 @@ pub trait SendBackend: Send + Sync + 'static {
         max_age: Duration,
     ) -> impl Future<Output = Result<SendGate, Error>>;
 
+    /// Whether the recipient is inside the customer service window.
+    fn is_in_service_window(&self, row: &Row) -> impl Future<Output = Result<bool, Error>>;
+
     /// Checks that the recipient may be messaged and notes that a send follows, in one step. `None` if the recipient is
     /// suppressed.
     fn reserve_send(

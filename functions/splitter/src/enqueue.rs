@@ -237,7 +237,7 @@ impl<'a> BatchEnqueuer<'a> {
         };
         let imports = &self.splitter.imports;
         Ok(imports
-            .write_checkpoint(&self.campaign.id, self.index, self.row_set, &checkpoint)
+            .write_checkpoint(self.campaign, self.index, self.row_set, &checkpoint)
             .await?)
     }
 

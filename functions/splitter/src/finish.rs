@@ -18,10 +18,9 @@ impl Splitter {
         canary: Canary,
     ) -> Result<(), Error> {
         use CampaignState::{Canary as CanaryState, Enqueuing};
+        campaign.files[index].counts = counts;
+        self.campaigns.update_file(campaign, index).await?;
         let id = &campaign.id;
-        let file = &mut campaign.files[index];
-        file.counts = counts;
-        self.campaigns.update_file(id, index, file).await?;
         self.campaigns.set_canary(id, canary).await?;
         self.campaigns.mark_enqueued(id, cloud::now()).await?;
         self.campaigns
@@ -39,9 +38,10 @@ impl Splitter {
         counts: ImportCounts,
     ) -> Result<(), Error> {
         use CampaignState::{Enqueuing, Sending};
-        let (id, file) = (&campaign.id, &mut campaign.files[index]);
+        let file = &mut campaign.files[index];
         (file.stage, file.counts) = (FileStage::Enqueued, counts);
-        self.campaigns.update_file(id, index, file).await?;
+        self.campaigns.update_file(campaign, index).await?;
+        let id = &campaign.id;
         self.campaigns.mark_enqueued(id, cloud::now()).await?;
         // A campaign that was paused or cancelled meanwhile stays so.
         self.campaigns
@@ -102,11 +102,11 @@ impl Splitter {
             ImportError::File(problem) => to_sentence(&problem),
             ImportError::Io(error) => return Err(error),
         };
-        let id = &campaign.id;
-        tracing::warn!(campaign.id = %id, file = index + 1, "the file is unusable: {problem}");
+        tracing::warn!(campaign.id = %campaign.id, file = index + 1, "the file is unusable: {problem}");
         let file = &mut campaign.files[index];
         (file.stage, file.problem) = (FileStage::Failed, Some(problem.clone()));
-        self.campaigns.update_file(id, index, file).await?;
+        self.campaigns.update_file(campaign, index).await?;
+        let id = &campaign.id;
         let mut files = campaign.files.iter();
         if files.all(|file| file.stage == FileStage::Failed) {
             self.campaigns

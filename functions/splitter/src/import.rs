@@ -155,9 +155,7 @@ impl Splitter {
         (file.stage, file.counts, file.version, file.problem) =
             (FileStage::Validated, counts, version, None);
         file.usable = counts.enqueued;
-        self.campaigns
-            .update_file(&campaign.id, index, file)
-            .await?;
+        self.campaigns.update_file(campaign, index).await?;
         tracing::info!(campaign.id = %campaign.id, file = index + 1, rows = counts.rows, rejected = counts.rejected, "file validated");
         let (from, to) = transition_after_validation(campaign, is_first, cloud::now());
         campaign.state = to;

@@ -84,7 +84,7 @@ impl Splitter {
             let suppressed = self.imports.get_suppressed_rows(id, index).await?;
             file.counts = counts.with_suppressed(suppressed.len() as u64);
             file.stage = FileStage::Enqueued;
-            self.campaigns.update_file(id, index, file).await?;
+            self.campaigns.update_file(campaign, index).await?;
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use campaign::lifecycle::campaign::{Campaign, CampaignFile, ImportOptions};
 use campaign::time::Millis;
 
 use super::{Campaigns, OPEN_CAMPAIGN, state_value};
-use crate::Error;
 use crate::dynamodb::{Update, from_item, number, send_if, text, to_attribute, update_if};
+use crate::{Error, ErrorKind};
 
 /// The result of asking for the lease on a campaign's files.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,10 @@ impl Campaigns {
         let action = "acquire the lease on the campaign's files";
         let update = self
             .update(id)
-            .update_expression("SET lease_owner = :owner, lease_renewed_at = :now")
+            .update_expression(
+                "SET lease_owner = :owner, lease_renewed_at = :now, \
+                 lease_epoch = if_not_exists(lease_epoch, :none) + :one",
+            )
             .condition_expression(
                 "attribute_exists(id) AND (attribute_not_exists(lease_owner) \
                  OR lease_owner = :owner OR lease_renewed_at < :expired)",
@@ -42,6 +45,8 @@ impl Campaigns {
             .expression_attribute_values(":owner", text(owner))
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":expired", number(expired_before))
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":one", number(1))
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match update_if(action, update).await? {
@@ -100,20 +105,38 @@ impl Campaigns {
         send_if(action, update).await
     }
 
-    /// Stores the progress of a file.
-    pub async fn update_file(
-        &self,
-        id: &CampaignId,
-        index: usize,
-        file: &CampaignFile,
-    ) -> Result<(), Error> {
+    /// Stores the progress of a file, under the lease with which the campaign was read. Fails with
+    /// [`ErrorKind::ConditionFailed`] if another invocation has acquired the lease since, or has stored the file.
+    pub async fn update_file(&self, campaign: &mut Campaign, index: usize) -> Result<(), Error> {
         let action = "store the progress of a file";
+        let file = &mut campaign.files[index];
+        let former = file.revision;
+        file.revision += 1;
         let update = self
-            .update(id)
+            .update(&campaign.id)
             .update_expression(format!("SET files[{index}] = :file"))
-            .condition_expression("attribute_exists(id)")
-            .expression_attribute_values(":file", to_attribute(action, file)?);
-        send_if(action, update).await.map(drop)
+            .condition_expression(format!(
+                "lease_epoch = :epoch AND files[{index}].revision = :former"
+            ))
+            .expression_attribute_values(":file", to_attribute(action, &*file)?)
+            .expression_attribute_values(":epoch", number(campaign.lease_epoch))
+            .expression_attribute_values(":former", number(former))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Update::ConditionFailed(item) = update_if(action, update).await? else {
+            return Ok(());
+        };
+        let stored: Option<Campaign> = item.map(|item| from_item(action, item)).transpose()?;
+        // The SDK repeats a request if it received no response.
+        if stored.is_some_and(|stored| stored.files.get(index) == Some(&*file)) {
+            crate::sometimes!("a file whose response was lost is recognised");
+            return Ok(());
+        }
+        let problem = "another invocation has taken over the campaign's files";
+        Err(Error::with_kind(
+            action,
+            ErrorKind::ConditionFailed,
+            problem,
+        ))
     }
 
     /// Changes how files are parsed. Files that were validated must be validated again.

@@ -71,6 +71,12 @@ impl<B: SendBackend> Invocation<'_, B> {
         batch: BatchRef,
     ) -> Result<(), Error> {
         let id = &campaign.id;
+        // Of some campaigns most rows are skipped: they should not count as attempts, nor cost a claim.
+        let needs_window = campaign.message_choice(false) == MessageChoice::Nothing;
+        if needs_window && !self.backend.is_in_service_window(&row).await? {
+            let reason = SkipReason::OutsideServiceWindow;
+            return self.skip_row(id, &row, reason).await;
+        }
         let claimed_at = Instant::now();
         match self.claim_row(id, &row).await? {
             Claim::Won(attempt) => {

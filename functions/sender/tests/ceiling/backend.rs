@@ -235,6 +235,11 @@ impl SendBackend for VirtualProcess {
         })
     }
 
+    async fn is_in_service_window(&self, _: &Row) -> Result<bool, Error> {
+        self.aws.request(2, 12).await?;
+        Ok(true)
+    }
+
     async fn reserve_send(&self, _: &CampaignId, _: &Row) -> Result<Option<SendPermission>, Error> {
         self.aws.request(2, 12).await?;
         Ok(Some(SendPermission {

@@ -8,7 +8,7 @@ use campaign::lifecycle::campaign::{Campaign, CampaignFile, CampaignState, Coold
 use campaign::message::Message;
 use cloud::Error;
 use cloud::callbacks::{Callbacks, RawCallback};
-use cloud::campaigns::Campaigns;
+use cloud::campaigns::{Campaigns, Lease};
 use cloud::contacts::{ContactKey, Contacts};
 use cloud::counters::{CounterTable, ShardCounters};
 use cloud::dead_letters::DeadLetters;
@@ -29,7 +29,7 @@ pub(crate) fn dynamodb(target: &Target) -> aws_sdk_dynamodb::Client {
     cloud::aws::dynamodb(&target.config)
 }
 
-fn campaign(id: &str, created_at: u64) -> Campaign {
+pub(crate) fn campaign(id: &str, created_at: u64) -> Campaign {
     let message = Message::new(serde_json::json!({})).expect("message");
     let info = FileInfo {
         name: "a.csv".into(),
@@ -54,7 +54,9 @@ case!(
         "add a file: true",
         "add it again: false",
         "files: 2",
-        "no file 9: rejected",
+        "stale: condition failed",
+        "leased: ()",
+        "late: condition failed",
         "pause: false",
         "cancel: true",
         "cooldown: ()",
@@ -98,9 +100,21 @@ async fn change_campaigns(target: &Target) -> Results {
     results.push(line("add it again", add().await));
     let read = async || campaigns.get(id).await.expect("read").expect("campaign");
     results.push(format!("files: {}", read().await.files.len()));
+    let lease = async || match campaigns.acquire_lease(id, "me", NOW, NOW).await {
+        Ok(Lease::Acquired(campaign)) => *campaign,
+        other => panic!("no lease: {other:?}"),
+    };
+    let (mut stale, mut leased) = (lease().await, lease().await);
+    let mut late = leased.clone();
+    late.files[1].usable = 5;
+    for (what, campaign) in [
+        ("stale", &mut stale),
+        ("leased", &mut leased),
+        ("late", &mut late),
+    ] {
+        results.push(line(what, campaigns.update_file(campaign, 1).await));
+    }
     let nowhere = "nothing".parse().expect("id");
-    let missing = campaigns.update_file(&nowhere, 9, &file).await;
-    results.push(line("no file 9", missing).replace("()", "rejected"));
     results.push(line("pause", campaigns.pause(id, "why").await));
     let from = [first.state];
     let cancel = campaigns.transition(id, CampaignState::Cancelled, &from, None);
@@ -128,48 +142,6 @@ async fn change_campaigns(target: &Target) -> Results {
         "reopen nothing",
         campaigns.reopen(&nowhere, NOW).await,
     ));
-    results
-}
-
-case!(
-    leases,
-    lease_files,
-    [
-        "unknown: UnknownCampaign",
-        "a: acquired",
-        "a again: acquired",
-        "b: HeldByOther",
-        "b renews: false",
-        "b, expired: acquired",
-        "a renews: false",
-        "released: ()",
-        "c: acquired",
-    ]
-);
-
-async fn lease_files(target: &Target) -> Results {
-    let table = target.table("CampaignsTable");
-    let campaigns = Campaigns::new(dynamodb(target), table, 90);
-    let id = &campaign_id();
-    let acquire = async |who: &str, owner: &str, expired| {
-        let lease = campaigns.acquire_lease(id, owner, NOW, expired).await;
-        let line = line(who, lease);
-        let acquired = line.split_once("Acquired");
-        acquired.map_or(line.clone(), |(who, _)| format!("{who}acquired"))
-    };
-    let mut results = vec![acquire("unknown", "a", NOW).await];
-    campaigns
-        .create(&campaign("c1", NOW))
-        .await
-        .expect("created");
-    results.push(acquire("a", "a", NOW).await);
-    results.push(acquire("a again", "a", NOW).await);
-    results.push(acquire("b", "b", NOW).await);
-    results.push(line("b renews", campaigns.renew_lease(id, "b", NOW).await));
-    results.push(acquire("b, expired", "b", NOW + 1).await);
-    results.push(line("a renews", campaigns.renew_lease(id, "a", NOW).await));
-    results.push(line("released", campaigns.release_lease(id, "b").await));
-    results.push(acquire("c", "c", NOW).await);
     results
 }
 

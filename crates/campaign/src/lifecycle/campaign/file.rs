@@ -25,6 +25,9 @@ pub struct CampaignFile {
     /// Why the whole file cannot be used.
     #[serde(default)]
     pub problem: Option<String>,
+    /// How often this was stored. A write that arrives late, after the ones that followed it, is refused.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 impl CampaignFile {
@@ -37,6 +40,7 @@ impl CampaignFile {
             counts: ImportCounts::default(),
             usable: 0,
             problem: None,
+            revision: 0,
         }
     }
 }

@@ -71,6 +71,9 @@ pub struct Campaign {
     /// When the invocation that reads its files last renewed its lease.
     #[serde(default)]
     pub lease_renewed_at: Option<Millis>,
+    /// How often that lease was acquired. What an invocation writes after it has lost the lease is refused.
+    #[serde(default)]
+    pub lease_epoch: u64,
     /// When its rows were last put into the queue.
     #[serde(default)]
     pub enqueued_at: Option<Millis>,
@@ -123,6 +126,7 @@ impl Campaign {
             canary: None,
             cooldown: None,
             lease_renewed_at: None,
+            lease_epoch: 0,
             enqueued_at: None,
             reconciled_at: None,
             template: None,
