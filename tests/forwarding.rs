@@ -114,7 +114,7 @@ async fn callback_is_delivered_signed_and_retried_until_accepted() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn unreadable_delivery_does_not_fail_its_neighbours() {
+async fn unreadable_delivery_fails_alone() {
     let env = TestEnv::new().await;
     let (url, receiver) = WebhookReceiver::start().await;
     let forwarder = env.forwarder(None, &url);

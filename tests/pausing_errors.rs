@@ -111,7 +111,7 @@ async fn account_error_pauses_every_campaign_although_its_sender_dies() {
     let campaign = env.load_campaign(&other.id).await;
     assert_eq!(campaign.state, CampaignState::Paused);
     assert_says(&campaign.reason.unwrap(), &["131031"]);
-    // Once: what the operator resumes goes on.
+    // Only once: a resumed campaign stays resumed.
     let resume = format!("/v1/campaigns/{}/resume", other.id);
     ApiClient::new(&env)
         .post(&resume, Value::Null)

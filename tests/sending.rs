@@ -27,14 +27,14 @@ async fn send_one_row(env: &TestEnv, ending: u32, has_acceptance: bool) -> (Camp
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
-async fn batch_that_comes_again_does_not_take_the_answers_of_a_later_campaign() {
+async fn redelivered_batch_leaves_answers_with_the_later_campaign() {
     let env = TestEnv::new().await;
-    let (to, row) = ("+34610000001", || vec![batch_row(1, "+34610000001")]);
+    let to = "+34610000001";
     let earlier = env.enqueue_row_to(to).await;
     env.send_all().await;
     let later = env.enqueue_row_to(to).await;
     env.send_all().await;
-    env.enqueue_rows(&earlier, row()).await;
+    env.enqueue_rows(&earlier, vec![batch_row(1, to)]).await;
     env.send_all().await;
     assert_eq!(env.contact(phone(to)).await.last_campaign, Some(later));
 }

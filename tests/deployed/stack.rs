@@ -161,7 +161,7 @@ impl DeployedStack {
             if condition(&seen) {
                 return seen;
             }
-            // The pace changes with the clock, not with the work.
+            // The pace is ignored: it changes with time alone.
             if let Some(pace) = seen.get_mut("sending") {
                 *pace = Value::Null;
             }

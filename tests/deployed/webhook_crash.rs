@@ -13,7 +13,7 @@ use crate::harness::meta::{row_status, statuses_body};
 const ROWS: u32 = 500;
 
 /// Posts after the last kill: one that meets a function's timeout has recorded a part of its statuses.
-const MOST_ATTEMPTS: u32 = 20;
+const MAX_ATTEMPTS: u32 = 20;
 
 #[tokio::test]
 #[ignore = "needs a deployed stack: cargo xtask test"]
@@ -68,7 +68,7 @@ async fn post_while_webhooks_are_killed(stack: &DeployedStack, body: &Value) {
     let mut attempts = 0;
     while !stack.post_callback(body).await {
         attempts += 1;
-        assert!(attempts < MOST_ATTEMPTS, "the POST is never accepted");
+        assert!(attempts < MAX_ATTEMPTS, "the POST is never accepted");
     }
 }
 

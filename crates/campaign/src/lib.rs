@@ -15,7 +15,7 @@
 //! - [`contacts`]: what is known of recipients beyond any campaign: consent, replies, settings
 //!
 //! The crates `cloud` and `whatsapp` store and send what this crate decides. A file there has the name of the
-//! file here whose rule it applies: `delivery/ledger.rs` has the rules of the ledger, `cloud/src/ledger.rs`
+//! file here whose rule it applies: `delivery/ledger` has the rules of the ledger, `cloud/src/ledger.rs`
 //! stores it.
 
 pub mod contacts;

@@ -93,7 +93,7 @@ impl CampaignCache {
         Ok(is_first)
     }
 
-    /// Pauses every campaign that sends, because of what paused `first`. It may be repeated.
+    /// Pauses every other campaign that sends, because of what paused `first`. It may be repeated.
     pub async fn pause_others(&self, first: &CampaignId, reason: &str) -> Result<(), Error> {
         crate::sometimes!("an error of the account pauses every campaign");
         self.campaigns.pause_others(first, reason).await

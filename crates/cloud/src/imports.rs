@@ -76,7 +76,7 @@ impl Imports {
     }
 
     /// Stores the checkpoint of the file at `index`, under the lease with which the campaign was read. Fails with
-    /// [`ErrorKind::ConditionFailed`] if a later invocation has stored one, or this one has stored one that is further.
+    /// [`crate::ErrorKind::ConditionFailed`] if a later invocation has stored one, or this one has stored one that is further.
     pub async fn write_checkpoint(
         &self,
         campaign: &Campaign,

@@ -1,8 +1,8 @@
-//! The ledger (messages table): stores what [`campaign::delivery::ledger`] decides. Only this module knows
-//! its keys.
+//! The ledger (messages table): stores what [`campaign::delivery::ledger`] decides. Only this module
+//! builds its keys.
 //!
 //! The partition key `partition_key` is `{campaign}#{row / 64}`, the sort key `row` is the zero-padded row
-//! number. Each write is rendered from the rule of its transition, in `ledger/transition.rs`. If the row has moved on,
+//! number. Each change of state is rendered from the rule of its transition, in `ledger/transition.rs`. If the row has moved on,
 //! the write returns `false`, which is not an error.
 //!
 //! This file reads and erases rows; `ledger/claim.rs` claims them for a sender, `ledger/outcome.rs` records how an
@@ -130,7 +130,7 @@ impl Ledger {
     }
 }
 
-/// Parses an item of the table, or an image of its stream.
+/// Parses an item of the table.
 fn parse_row(item: Item) -> Result<LedgerRow, Error> {
     from_item("parse a row of the ledger", item)
 }

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | putting events on the bus, or deliveries into the queue | the whole batch of the stream fails and is repeated | the stream, for one day; then the queue of failed events with its alarm |
 //! | the endpoint does not accept a callback | the delivery becomes visible again after 10 s, 30 s, 90 s … 6 h | the queue, twelve times in all (about a day) |
+//! | a delivery cannot be read | it alone comes again, and moves to the dead-letter queue in the end | the operator |
 //! | the last delivery of a callback | it moves to the dead-letter queue, with an alarm | the operator, who moves it back (SQS redrive) |
 //! | the invocation dies | the batch or delivery comes again | the stream, or the queue |
 //!

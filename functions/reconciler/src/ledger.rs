@@ -15,17 +15,17 @@ use crate::run::Run;
 /// Rows that are repaired at once.
 const CONCURRENT_REPAIRS: usize = 16;
 
-/// What is found in a row.
+/// What was done about a row, or is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Finding {
+enum RowRepair {
     /// Nothing to do.
-    Fine,
+    None,
     /// Its sender died; it is unconfirmed now.
-    Unconfirmed,
+    MarkedUnconfirmed,
     /// A retry that is due.
     Overdue,
     /// It was unconfirmed; a retry is due now.
-    Resent,
+    ResendScheduled,
 }
 
 impl Reconciler {
@@ -37,16 +37,19 @@ impl Reconciler {
     ) -> Result<usize, cloud::Error> {
         let now = run.now;
         let last_row = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
-        let mut findings = self
+        let mut repairs = self
             .ledger
             .rows(&campaign.id, 1..=last_row)
             .map(|row| async { self.repair_row(campaign, &row?, now).await })
             .buffer_unordered(CONCURRENT_REPAIRS);
         let mut overdue = 0;
-        while let Some(finding) = findings.try_next().await? {
-            run.stats.unconfirmed += usize::from(finding == Finding::Unconfirmed);
-            run.stats.resent += usize::from(finding == Finding::Resent);
-            overdue += usize::from(matches!(finding, Finding::Overdue | Finding::Resent));
+        while let Some(repair) = repairs.try_next().await? {
+            run.stats.unconfirmed += usize::from(repair == RowRepair::MarkedUnconfirmed);
+            run.stats.resent += usize::from(repair == RowRepair::ResendScheduled);
+            overdue += usize::from(matches!(
+                repair,
+                RowRepair::Overdue | RowRepair::ResendScheduled
+            ));
             if run.is_over() {
                 tracing::warn!("the run's time is over before the ledger was read to its end");
                 return Ok(overdue);
@@ -63,7 +66,7 @@ impl Reconciler {
         campaign: &Campaign,
         row: &LedgerRow,
         now: Millis,
-    ) -> Result<Finding, cloud::Error> {
+    ) -> Result<RowRepair, cloud::Error> {
         let (id, policy) = (&campaign.id, campaign.policy);
         let sends = disposition(campaign, now) == Disposition::Send;
         let transition = repair_transition(row.status(), row.claimed_at, policy, sends, now);
@@ -71,23 +74,23 @@ impl Reconciler {
             let is_due = row.not_before.is_none_or(|not_before| not_before <= now);
             let is_overdue = row.state == State::Retry && is_due;
             return Ok(if is_overdue {
-                Finding::Overdue
+                RowRepair::Overdue
             } else {
-                Finding::Fine
+                RowRepair::None
             });
         };
-        let (is_repaired, finding) = if transition == Transition::Resend {
+        let (is_repaired, repair) = if transition == Transition::Resend {
             cloud::sometimes!("the reconciler has an unconfirmed row sent again");
             let resend = self.ledger.schedule_resend(id, number, row.attempt);
-            (resend.await?, Finding::Resent)
+            (resend.await?, RowRepair::ResendScheduled)
         } else {
             cloud::sometimes!("the reconciler finds the row of a dead sender");
             let error = ErrorInfo::transport(SENDER_DIED);
             let record = self
                 .ledger
                 .record_outcome(id, number, row.attempt, transition, &error);
-            (record.await?, Finding::Unconfirmed)
+            (record.await?, RowRepair::MarkedUnconfirmed)
         };
-        Ok(if is_repaired { finding } else { Finding::Fine })
+        Ok(if is_repaired { repair } else { RowRepair::None })
     }
 }

@@ -22,6 +22,7 @@
 //! | before a repair | as before | the next run |
 //! | after a waiting job is enqueued, before it is removed | in the queue, and waiting | the next run: the job runs twice, which is harmless |
 //! | after a requeue is noted, before its job is enqueued | noted as requeued | a run half an hour later |
+//! | while it pauses the others because of an error of the account | marked as before | the next run |
 //! | after a dead letter is recorded, before it is deleted | recorded; its batch may be in the queue again | the next run, which sees the same message: it counts once, and a second batch does no harm |
 //!
 //! - `repair`: what is done about a campaign

@@ -25,7 +25,7 @@ impl Reconciler {
         let Some(campaign) = self.campaigns.get(id).await? else {
             return Ok(());
         };
-        if campaign.pauses_account {
+        if campaign.is_pausing_others {
             cloud::sometimes!("the reconciler pauses the campaigns that a dead process did not");
             let reason = campaign.reason.as_deref().unwrap_or_default();
             self.campaigns.pause_others(id, reason).await?;

@@ -1,6 +1,6 @@
 //! The report function runs two kinds of jobs. A report returns the operator's files with the outcome of each row, and a
-//! summary. A recount computes a campaign's counters again. Both read the whole ledger of the campaign, one partition at a
-//! time, so memory does not grow with it.
+//! summary. A recount computes a campaign's counters again. Both read the whole ledger of the campaign, a thousand rows at
+//! a time, so memory does not grow with it.
 //!
 //! | the invocation dies … | what is stored | repaired by |
 //! |---|---|---|

@@ -13,7 +13,8 @@
 //!
 //! Only one invocation at a time reads the files of a campaign: it acquires a lease, renews it and releases it. A job
 //! that finds the lease held waits in the campaigns table, and the invocation that releases the lease puts it back into the
-//! queue. Enqueuing a batch twice is harmless, because a row can be claimed only once.
+//! queue. Enqueuing a batch twice is harmless, because a row can be claimed only once. What an invocation stores of a file
+//! or in a checkpoint after it has lost the lease is refused.
 //!
 //! | a job that waits: the invocation dies … | the job is | repaired by |
 //! |---|---|---|

@@ -1,5 +1,5 @@
 //! Requeuing: rows that were in the queue before and are not settled are put into it again. If the campaign is cancelled
-//! or expired, they are settled here instead. The ledger is read one partition at a time, so a settled row costs no queue
+//! or expired, they are settled here instead. The ledger is read 2,000 rows at a time, so a settled row costs no queue
 //! message.
 
 use std::collections::HashSet;

@@ -18,7 +18,7 @@ use crate::enqueue::to_batches;
 /// Rows looked up in the ledger together: about thirty partitions.
 const ROWS_PER_LOOKUP: usize = 2_000;
 
-/// Concurrent requests to the ledger.
+/// Rows that are settled at once.
 const MAX_CONCURRENT_REQUESTS: usize = 16;
 
 /// Collects rows that are looked up together.

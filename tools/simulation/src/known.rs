@@ -52,7 +52,7 @@ pub const KNOWN_FAULTS: &[KnownFault] = &[
     },
     KnownFault {
         name: "late write",
-        about: "a write of an import that arrives late, after its repetition, undoes what came in between: it has no version",
+        about: "a change of a campaign's state that arrives late, after its repetition, undoes what came in between: it has no version",
         shows: |violation, _| violation.what.contains(ONLY_READ),
     },
     KnownFault {

@@ -12,7 +12,8 @@ use crate::dynamodb::{in_list, number, optional_text, send_if, to_attribute};
 use crate::metrics::count_pause;
 
 impl Campaigns {
-    /// Moves the campaign to `to` if it is in one of the states `from`; returns whether it was.
+    /// Moves the campaign to `to` if it is in one of the states `from`; returns whether it was. Whatever the operator then
+    /// wants of it, the other campaigns are not paused because of it any more.
     #[tracing::instrument(skip_all, fields(campaign.id = %id, to = to.name()))]
     pub async fn transition(
         &self,
@@ -23,7 +24,7 @@ impl Campaigns {
     ) -> Result<bool, Error> {
         let update = self.transition_update(id, to, from, reason);
         let update =
-            update.update_expression("SET #state = :to, reason = :reason REMOVE pauses_account");
+            update.update_expression("SET #state = :to, reason = :reason REMOVE is_pausing_others");
         send_if("change the campaign's state", update).await
     }
 
@@ -47,7 +48,7 @@ impl Campaigns {
         let from = CampaignState::all_that_may_send();
         let update = self.transition_update(id, CampaignState::Paused, &from, Some(reason));
         let update = update
-            .update_expression("SET #state = :to, reason = :reason, pauses_account = :yes")
+            .update_expression("SET #state = :to, reason = :reason, is_pausing_others = :yes")
             .expression_attribute_values(":yes", AttributeValue::Bool(true));
         let paused = send_if("pause a campaign", update).await?;
         if paused {
@@ -56,14 +57,15 @@ impl Campaigns {
         Ok(paused)
     }
 
-    /// Pauses every campaign that sends, because of what paused `first`. It may be repeated.
+    /// Pauses every other campaign that sends, because of what paused `first`. It may be repeated.
     pub async fn pause_others(&self, first: &CampaignId, reason: &str) -> Result<(), Error> {
-        for id in self.list_open_ids().await? {
-            self.pause(&id, reason).await?;
+        let open = self.list_open_ids().await?;
+        for id in open.iter().filter(|&id| id != first) {
+            self.pause(id, reason).await?;
         }
         let update = self
             .update(first)
-            .update_expression("REMOVE pauses_account")
+            .update_expression("REMOVE is_pausing_others")
             .condition_expression("attribute_exists(id)");
         send_if("store that all campaigns are paused", update)
             .await

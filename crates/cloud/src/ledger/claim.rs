@@ -5,12 +5,12 @@ use campaign::id::{CampaignId, RowNumber};
 use campaign::time::Millis;
 
 use super::Ledger;
-use super::transition::Written;
+use super::transition::TransitionResult;
 use crate::dynamodb::{number, text, to_attribute};
 use crate::{Error, ErrorKind, ttl};
 
-/// What a new attempt removes from the item; the former attempt goes into the history.
-const OF_ONE_ATTEMPT: &[&str] = &[
+/// What a new attempt removes from the item, beside what the rule does; the former attempt goes into the history.
+const ATTEMPT_ATTRIBUTES: &[&str] = &[
     "not_before",
     "wamid",
     "wa_id",
@@ -37,7 +37,7 @@ impl Ledger {
         loop {
             let attempt = next_attempt(known.as_deref().map(LedgerRow::status));
             let begun = self.begin_attempt(campaign, row, known.as_deref(), owner, now);
-            let Written::Refused(found) = begun.await? else {
+            let TransitionResult::Refused(found) = begun.await? else {
                 return Ok(Claim::Won(attempt));
             };
             let found = found.ok_or_else(|| {
@@ -57,7 +57,7 @@ impl Ledger {
         }
     }
 
-    /// Begins the first attempt at a row, or the one after those that are `known`.
+    /// Begins the first attempt at a row, or the one after the attempt in `known`.
     async fn begin_attempt(
         &self,
         campaign: &CampaignId,
@@ -65,7 +65,7 @@ impl Ledger {
         known: Option<&LedgerRow>,
         owner: &str,
         now: Millis,
-    ) -> Result<Written, Error> {
+    ) -> Result<TransitionResult, Error> {
         let action = "claim a row";
         let attempt = next_attempt(known.map(LedgerRow::status));
         let write = self
@@ -76,7 +76,7 @@ impl Ledger {
             None => write.set("expires_at", number(ttl(now, self.retention_days))),
             Some(row) => write
                 .append("history", to_attribute(action, [PastAttempt::of(row)])?)
-                .remove(OF_ONE_ATTEMPT),
+                .remove(ATTEMPT_ATTRIBUTES),
         };
         write.send(action).await
     }

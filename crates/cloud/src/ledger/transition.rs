@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use campaign::delivery::ledger::rule::{AttemptRule, Flag, From, Rule};
+use campaign::delivery::ledger::rule::{AttemptRule, FlagChange, Precondition, Rule};
 use campaign::delivery::ledger::{LedgerRow, State, Transition};
 use campaign::id::{CampaignId, RowNumber};
 
@@ -17,16 +17,16 @@ use uuid::Uuid;
 const WRITE_ID: &str = "write_id";
 
 /// What became of a transition.
-pub(super) enum Written {
+pub(super) enum TransitionResult {
     /// It happened.
     Applied,
     /// It is not allowed for the row as it is, which is not an error: the row has moved on. `None` if it is not there.
     Refused(Option<Box<LedgerRow>>),
 }
 
-impl Written {
+impl TransitionResult {
     pub(super) fn is_applied(&self) -> bool {
-        matches!(self, Written::Applied)
+        matches!(self, TransitionResult::Applied)
     }
 }
 
@@ -38,8 +38,7 @@ pub(super) struct TransitionWrite {
     condition: String,
     set: Vec<String>,
     remove: Vec<&'static str>,
-    /// The SDK repeats a write whose response was lost. This tells a row that refuses the repetition because the write
-    /// happened from one that has moved on.
+    /// The SDK repeats a write whose response was lost. If the row refuses it and has this id, the write has happened.
     id: Option<String>,
 }
 
@@ -94,7 +93,7 @@ impl TransitionWrite {
         condition
     }
 
-    fn condition_from(&mut self, from: &From) -> String {
+    fn condition_from(&mut self, from: &Precondition) -> String {
         let states: Vec<String> = from.states.iter().map(|&state| self.state(state)).collect();
         let mut condition = format!("{} IN ({})", self.name("state"), states.join(", "));
         for (attribute, flag) in [
@@ -127,12 +126,13 @@ impl TransitionWrite {
             ("abandoned", rule.abandoned),
         ] {
             self = match flag {
-                Flag::Keep => self,
-                Flag::Set => self.set(attribute, AttributeValue::Bool(true)),
-                Flag::Clear => self.remove(&[attribute]),
+                FlagChange::Keep => self,
+                FlagChange::Set => self.set(attribute, AttributeValue::Bool(true)),
+                FlagChange::Clear => self.remove(&[attribute]),
             };
         }
-        if rule.failed == Flag::Clear {
+        // Where it is set, the caller sets `failed_at` and `failure`.
+        if rule.failed == FlagChange::Clear {
             self = self.remove(&["failed_at", "failure"]);
         }
         if rule.may_be_repeated() {
@@ -184,7 +184,7 @@ impl TransitionWrite {
     }
 
     /// Writes it.
-    pub(super) async fn send(self, action: &'static str) -> Result<Written, Error> {
+    pub(super) async fn send(self, action: &'static str) -> Result<TransitionResult, Error> {
         let mut expression = format!("SET {}", self.set.join(", "));
         if !self.remove.is_empty() {
             let names: Vec<String> = self.remove.iter().map(|name| format!("#{name}")).collect();
@@ -202,14 +202,14 @@ impl TransitionWrite {
             update = update.expression_attribute_values(format!(":{name}"), value);
         }
         match update_if(action, update).await? {
-            Update::Written(_) => Ok(Written::Applied),
+            Update::Written(_) => Ok(TransitionResult::Applied),
             Update::ConditionFailed(Some(item)) if has_id(&item, self.id.as_deref()) => {
                 crate::sometimes!("a write whose response was lost is recognised");
-                Ok(Written::Applied)
+                Ok(TransitionResult::Applied)
             }
             Update::ConditionFailed(item) => {
                 let row = item.map(parse_row).transpose()?;
-                Ok(Written::Refused(row.map(Box::new)))
+                Ok(TransitionResult::Refused(row.map(Box::new)))
             }
         }
     }

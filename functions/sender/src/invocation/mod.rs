@@ -6,7 +6,7 @@
 //! not once per batch.
 //!
 //! - this file: the batches, the sends in flight
-//! - `row`: one row, from the permission to the send
+//! - `row`: one row, from the claim to the send
 
 mod row;
 

@@ -1,4 +1,4 @@
-//! One row of a batch: permission, claim, and the send on its tick.
+//! One row of a batch: claim, permission, and the send on its tick.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,8 +61,8 @@ type Clearance = (Arc<Campaign>, SecretString, Instant);
 
 impl<B: SendBackend> Invocation<'_, B> {
     /// Claims the row, checks the permission and sends on the next tick. Both come before the wait, so they do not delay the
-    /// tick. The claim comes first: the contact names the row from the permission on, and what the recipient answers belongs
-    /// to it, so a batch that is delivered again must not get that far.
+    /// tick. The claim comes first: replies belong to the row that the contact names, so a batch that is delivered again must
+    /// fail at its claim.
     #[instrument(skip_all, fields(campaign.id = %campaign.id, row = row.row))]
     pub(super) async fn try_row(
         &mut self,
@@ -71,9 +71,9 @@ impl<B: SendBackend> Invocation<'_, B> {
         batch: BatchRef,
     ) -> Result<(), Error> {
         let id = &campaign.id;
-        // Of some campaigns most rows are skipped: they should not count as attempts, nor cost a claim.
-        let needs_window = campaign.message_choice(false) == MessageChoice::Nothing;
-        if needs_window && !self.backend.is_in_service_window(&row).await? {
+        // Free-form campaigns may skip most rows: those should not count as attempts, nor cost a claim.
+        let requires_service_window = campaign.message_choice(false) == MessageChoice::Nothing;
+        if requires_service_window && !self.backend.is_in_service_window(&row).await? {
             let reason = SkipReason::OutsideServiceWindow;
             return self.skip_row(id, &row, reason).await;
         }
@@ -81,7 +81,7 @@ impl<B: SendBackend> Invocation<'_, B> {
         match self.claim_row(id, &row).await? {
             Claim::Won(attempt) => {
                 let reserved_at = Instant::now();
-                let permission = self.reserve_send(campaign, &row, attempt).await?;
+                let permission = self.reserve_or_skip(campaign, &row, attempt).await?;
                 let Some((message_choice, user_id)) = permission else {
                     return Ok(());
                 };
@@ -107,7 +107,7 @@ impl<B: SendBackend> Invocation<'_, B> {
 
     /// Checks that the recipient may be messaged, and with what. `None` if not; the row is settled then. The import checked
     /// the suppression list, too, but the recipient may have opted out since.
-    async fn reserve_send(
+    async fn reserve_or_skip(
         &mut self,
         campaign: &Campaign,
         row: &Row,
@@ -190,7 +190,7 @@ impl<B: SendBackend> Invocation<'_, B> {
                 Ok(Some(clearance)) => clearance,
                 Ok(None) => return Ok(()),
                 Err(error) => {
-                    // As above.
+                    // Nothing was sent. If the row stayed claimed, it would look as if it might have been.
                     let (row, attempt) = (&claimed.row, claimed.attempt);
                     self.hold_row(id, row, attempt, "an error before the send")
                         .await?;
@@ -266,7 +266,7 @@ impl<B: SendBackend> Invocation<'_, B> {
             if reserved_at.elapsed() <= CONSENT_MAX_AGE {
                 return Ok(Some((campaign, token, began + limit)));
             }
-            // The tick was delayed, or the claim took long: the recipient may have opted out in the meantime.
+            // The tick or the checks took long: the recipient may have opted out in the meantime.
             cloud::sometimes!("the permission to message a recipient is checked again");
             reserved_at = Instant::now();
             if self.backend.reserve_send(id, row).await?.is_none() {

@@ -63,7 +63,7 @@ case!(
     ]
 );
 
-/// What an import stores that has lost its lease, or a request that arrives late, changes nothing.
+/// A checkpoint that arrives late, or of an import that has lost its lease, is refused.
 async fn store_checkpoints(target: &Target) -> Results {
     let imports = Imports::new(dynamodb(target), target.table("CampaignsTable"), 90);
     let (id, row_set) = (&campaign_id(), RowSet::Remainder);

@@ -1,8 +1,8 @@
 //! The fakes do what AWS does: the same requests of Crier's own clients to the fakes and to the emulators have the
 //! same results.
 //!
-//! `target.rs` makes the resources; `ledger.rs`, `transitions.rs`, `tables.rs`, `imports.rs`, `queues.rs` and `objects.rs` have the requests, and the
-//! results that are expected.
+//! `target.rs` makes the resources; `ledger.rs`, `transitions.rs`, `tables.rs`, `imports.rs`, `queues.rs` and `objects.rs`
+//! have the requests, and the results that are expected.
 
 mod imports;
 mod ledger;

@@ -1,4 +1,4 @@
-//! DynamoDB, with the expressions that Crier uses, except for the ledger's.
+//! DynamoDB, with the expressions that Crier uses, except for the ledger's and those of imports.
 
 use std::fmt::Debug;
 

@@ -1,5 +1,5 @@
-//! What is proven is what runs: for each row that the ledger may have, each transition and each attempt that it may be
-//! about, the table has afterwards what [`apply`] says.
+//! The table does what the rules say that are proven: for each row that the ledger may have, each transition and each
+//! attempt that it may be about, the row afterwards is what [`apply`] makes of it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::ledger::{Claim, RowStatus, State, Transition, apply, next_attempt};
@@ -28,7 +28,7 @@ case!(
 
 /// What is called: a transition, or the two of which the table chooses one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
+enum Operation {
     Transition(Transition),
     SkipOrAbandon,
 }
@@ -38,16 +38,16 @@ enum Call {
 struct Case {
     row: RowNumber,
     before: Option<RowStatus>,
-    call: Call,
+    operation: Operation,
     attempt: u32,
 }
 
 impl Case {
     /// The row afterwards, by the rules.
     fn expected(&self) -> Option<RowStatus> {
-        let after = match self.call {
-            Call::Transition(transition) => apply(self.before, transition, self.attempt),
-            Call::SkipOrAbandon => apply(self.before, Transition::Skip, self.attempt)
+        let after = match self.operation {
+            Operation::Transition(transition) => apply(self.before, transition, self.attempt),
+            Operation::SkipOrAbandon => apply(self.before, Transition::Skip, self.attempt)
                 .or_else(|| apply(self.before, Transition::Abandon, self.attempt)),
         };
         after.or(self.before)
@@ -68,7 +68,7 @@ async fn apply_transitions(target: &Target) -> Results {
         .await;
     let last = cases.last().expect("cases").row;
     let rows: Vec<_> = ledger.rows(id, 0..=last).try_collect().await.expect("read");
-    let differ = cases.iter().filter(|case| {
+    let wrong = cases.iter().filter(|case| {
         let row = rows.iter().find(|row| row.row_number() == Some(case.row));
         let after = row.map(|row| row.status());
         if after != case.expected() {
@@ -76,9 +76,9 @@ async fn apply_transitions(target: &Target) -> Results {
         }
         after != case.expected()
     });
-    let differ = differ.count();
+    let wrong = wrong.count();
     vec![format!(
-        "{} cases, {differ} differ from the rules",
+        "{} cases, {wrong} differ from the rules",
         cases.len()
     )]
 }
@@ -98,22 +98,26 @@ fn cases() -> Vec<Case> {
     }
     let mut cases = Vec::new();
     for before in rows {
-        for (call, attempts) in calls(before) {
-            cases.extend(attempts.into_iter().map(|attempt| (before, call, attempt)));
+        for (operation, attempts) in operations(before) {
+            cases.extend(
+                attempts
+                    .into_iter()
+                    .map(|attempt| (before, operation, attempt)),
+            );
         }
     }
     let numbered = (0..).zip(cases);
-    let case = |(row, (before, call, attempt))| Case {
+    let case = |(row, (before, operation, attempt))| Case {
         row,
         before,
-        call,
+        operation,
         attempt,
     };
     numbered.map(case).collect()
 }
 
 /// What may be called, and about which attempts: the one before, the latest, and the next.
-fn calls(before: Option<RowStatus>) -> Vec<(Call, Vec<u32>)> {
+fn operations(before: Option<RowStatus>) -> Vec<(Operation, Vec<u32>)> {
     let transitions = [
         Transition::Accept,
         Transition::Reject,
@@ -126,15 +130,15 @@ fn calls(before: Option<RowStatus>) -> Vec<(Call, Vec<u32>)> {
         Transition::RequeueUndelivered,
     ];
     let attempts = [LATEST - 1, LATEST, LATEST + 1];
-    let mut calls: Vec<_> = transitions
+    let mut operations: Vec<_> = transitions
         .into_iter()
-        .map(|transition| (Call::Transition(transition), attempts.to_vec()))
+        .map(|transition| (Operation::Transition(transition), attempts.to_vec()))
         .collect();
     // A claim is always about the next attempt; the others are about none.
-    let claim = Call::Transition(Transition::Claim);
-    calls.push((claim, vec![next_attempt(before)]));
-    calls.push((Call::SkipOrAbandon, vec![0]));
-    calls
+    let claim = Operation::Transition(Transition::Claim);
+    operations.push((claim, vec![next_attempt(before)]));
+    operations.push((Operation::SkipOrAbandon, vec![0]));
+    operations
 }
 
 /// Puts the row into the table.
@@ -173,13 +177,13 @@ async fn store(target: &Target, id: &CampaignId, case: &Case) {
 async fn call(ledger: &Ledger, id: &CampaignId, case: &Case) -> Result<bool, Error> {
     let Case { row, attempt, .. } = *case;
     let error = &ErrorInfo::transport("reason");
-    let transition = match case.call {
-        Call::SkipOrAbandon => {
+    let transition = match case.operation {
+        Operation::SkipOrAbandon => {
             let reason = SkipReason::Cancelled;
             ledger.skip_or_abandon(id, row, "me", reason, NOW).await?;
             return Ok(true);
         }
-        Call::Transition(transition) => transition,
+        Operation::Transition(transition) => transition,
     };
     match transition {
         Transition::Claim => {

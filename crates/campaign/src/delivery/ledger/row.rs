@@ -19,7 +19,7 @@ pub struct LedgerRow {
     pub state: State,
     /// The latest attempt, from 1; 0 if there was none.
     pub attempt: u32,
-    /// The request id of the invocation that claimed the row last.
+    /// Who claimed the row last: an invocation's request id and the number of its claim, `{id}/{number}`.
     pub owner: String,
     /// The time of that claim.
     pub claimed_at: Millis,

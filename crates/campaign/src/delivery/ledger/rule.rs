@@ -1,4 +1,4 @@
-//! What the rule of a transition says. It is data: [`super::apply`] interprets it, and `cloud::ledger` renders it into the
+//! What the rule of a transition says. It is data: [`super::apply()`] interprets it, and `cloud::ledger` renders it into the
 //! one conditional write that does the same in the table.
 
 use super::state::{RowStatus, State};
@@ -8,23 +8,23 @@ use super::state::{RowStatus, State};
 pub struct Rule {
     /// The state afterwards.
     pub to: State,
-    /// The attempt of a row that is not in the ledger yet; `None` if the transition needs a row that is.
+    /// The attempt number given to a row that is not in the ledger yet; `None` if the row must be there.
     pub first_attempt: Option<u32>,
     /// Of a row in the ledger, one of these must hold.
-    pub from: &'static [From],
+    pub from: &'static [Precondition],
     /// Which attempt it is about.
     pub attempt: AttemptRule,
     /// What becomes of [`RowStatus::was_unconfirmed`].
-    pub was_unconfirmed: Flag,
+    pub was_unconfirmed: FlagChange,
     /// What becomes of [`RowStatus::failed`].
-    pub failed: Flag,
+    pub failed: FlagChange,
     /// What becomes of [`RowStatus::abandoned`].
-    pub abandoned: Flag,
+    pub abandoned: FlagChange,
 }
 
 /// What must hold of a row before a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct From {
+pub struct Precondition {
     /// Its state is one of these.
     pub states: &'static [State],
     /// [`RowStatus::was_unconfirmed`] is this, unless it does not matter.
@@ -33,7 +33,7 @@ pub struct From {
     pub failed: Option<bool>,
 }
 
-impl From {
+impl Precondition {
     /// A row in one of these states.
     pub(super) const fn states(states: &'static [State]) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl From {
 /// Which attempt a transition is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttemptRule {
-    /// The latest one, for which it was made.
+    /// The latest one; about another one it is refused.
     Latest,
     /// The next one, which it begins.
     Next,
@@ -66,7 +66,7 @@ pub enum AttemptRule {
 
 /// What becomes of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flag {
+pub enum FlagChange {
     /// It stays as it is.
     Keep,
     /// It is set.
@@ -75,13 +75,13 @@ pub enum Flag {
     Clear,
 }
 
-impl Flag {
+impl FlagChange {
     /// The flag afterwards.
     pub(super) fn change(self, flag: bool) -> bool {
         match self {
-            Flag::Keep => flag,
-            Flag::Set => true,
-            Flag::Clear => false,
+            FlagChange::Keep => flag,
+            FlagChange::Set => true,
+            FlagChange::Clear => false,
         }
     }
 }
@@ -95,7 +95,7 @@ impl Rule {
 
     /// Whether the same transition may happen again right after it: then its repetition changes nothing.
     pub fn may_be_repeated(&self) -> bool {
-        let is_from_there = |from: &From| from.states.contains(&self.to);
+        let is_from_there = |from: &Precondition| from.states.contains(&self.to);
         self.attempt == AttemptRule::Latest && self.from.iter().any(is_from_there)
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use strum::VariantArray;
 
 use super::apply;
+use super::rule::AttemptRule;
 use super::state::{RowStatus, State};
 use super::transition::Transition;
 
@@ -54,12 +55,13 @@ proptest! {
     }
 
     #[test]
-    fn old_attempt_changes_nothing(row in any_status(), transition in any_transition(), attempt in 0u32..5) {
-        let ignores_attempt =
-            [Transition::Claim, Transition::Skip, Transition::Abandon].contains(&transition);
-        if let (Some(after), false) = (apply(row, transition, attempt), ignores_attempt) {
-            prop_assert_eq!(row.map(|row| row.attempt), Some(attempt));
-            prop_assert_eq!(after.attempt, attempt);
+    fn other_attempt_is_refused(row in any_status(), transition in any_transition(), attempt in 0u32..5) {
+        if let (Some(before), Some(after)) = (row, apply(row, transition, attempt)) {
+            match transition.rule().attempt {
+                AttemptRule::Latest => prop_assert_eq!((before.attempt, after.attempt), (attempt, attempt)),
+                AttemptRule::Next => prop_assert_eq!((before.attempt + 1, after.attempt), (attempt, attempt)),
+                AttemptRule::Any => prop_assert_eq!(before.attempt, after.attempt),
+            }
         }
     }
 

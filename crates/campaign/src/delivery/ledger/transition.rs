@@ -1,6 +1,6 @@
 //! What may happen to a row.
 
-use super::rule::{AttemptRule, Flag, From, Rule};
+use super::rule::{AttemptRule, FlagChange, Precondition, Rule};
 use super::state::State;
 
 /// A change of a row from one state to another.
@@ -32,34 +32,34 @@ pub enum Transition {
     RequeueUndelivered,
 }
 
-const CLAIMED: &[From] = &[From::states(&[State::Claimed])];
+const CLAIMED: &[Precondition] = &[Precondition::states(&[State::Claimed])];
 
 /// Not sent by the latest attempt, and not given up.
-const OPEN: From = From::states(&[State::Retry, State::Held]);
+const OPEN: Precondition = Precondition::states(&[State::Retry, State::Held]);
 
-const NEVER_SENT: &[From] = &[From {
+const NEVER_SENT: &[Precondition] = &[Precondition {
     was_unconfirmed: Some(false),
     ..OPEN
 }];
 
-const MAY_HAVE_BEEN_SENT: &[From] = &[From {
+const MAY_HAVE_BEEN_SENT: &[Precondition] = &[Precondition {
     was_unconfirmed: Some(true),
     ..OPEN
 }];
 
-const UNCONFIRMED: &[From] = &[From::states(&[State::Unconfirmed])];
+const UNCONFIRMED: &[Precondition] = &[Precondition::states(&[State::Unconfirmed])];
 
-const UNDELIVERED: &[From] = &[From {
+const UNDELIVERED: &[Precondition] = &[Precondition {
     failed: Some(true),
-    ..From::states(&[State::Accepted])
+    ..Precondition::states(&[State::Accepted])
 }];
 
-/// Where the proof that an attempt was accepted may find its row: a callback may come before the sender records the
+/// The states in which proof that an attempt was accepted is applied: a callback may come before the sender records the
 /// response, or after the row became unconfirmed. The sender may record it after that, too, if it could not for longer than
 /// its lease. It also settles a row that waits to be sent again because it was unconfirmed, but not one that was undelivered.
-const ATTEMPTED: &[From] = &[
-    From::states(&[State::Claimed, State::Unconfirmed, State::Accepted]),
-    From {
+const ATTEMPTED: &[Precondition] = &[
+    Precondition::states(&[State::Claimed, State::Unconfirmed, State::Accepted]),
+    Precondition {
         states: &[State::Retry],
         was_unconfirmed: Some(true),
         failed: Some(false),
@@ -74,31 +74,31 @@ impl Transition {
             first_attempt: None,
             from,
             attempt: AttemptRule::Latest,
-            was_unconfirmed: Flag::Keep,
-            failed: Flag::Keep,
-            abandoned: Flag::Keep,
+            was_unconfirmed: FlagChange::Keep,
+            failed: FlagChange::Keep,
+            abandoned: FlagChange::Keep,
         };
         match self {
             Transition::Claim => Rule {
                 first_attempt: Some(1),
                 attempt: AttemptRule::Next,
-                failed: Flag::Clear,
+                failed: FlagChange::Clear,
                 ..rule(State::Claimed, &[OPEN])
             },
             Transition::Accept | Transition::ApplyStatus => Rule {
-                was_unconfirmed: Flag::Clear,
+                was_unconfirmed: FlagChange::Clear,
                 ..rule(State::Accepted, ATTEMPTED)
             },
             Transition::ApplyFailure => Rule {
-                was_unconfirmed: Flag::Clear,
-                failed: Flag::Set,
+                was_unconfirmed: FlagChange::Clear,
+                failed: FlagChange::Set,
                 ..rule(State::Accepted, ATTEMPTED)
             },
             Transition::Reject => rule(State::Rejected, CLAIMED),
             Transition::Retry => rule(State::Retry, CLAIMED),
             Transition::Hold => rule(State::Held, CLAIMED),
             Transition::MarkUnconfirmed => Rule {
-                was_unconfirmed: Flag::Set,
+                was_unconfirmed: FlagChange::Set,
                 ..rule(State::Unconfirmed, CLAIMED)
             },
             // A row that may have been sent must not be shown as skipped.
@@ -109,7 +109,7 @@ impl Transition {
             },
             Transition::Abandon => Rule {
                 attempt: AttemptRule::Any,
-                abandoned: Flag::Set,
+                abandoned: FlagChange::Set,
                 ..rule(State::Unconfirmed, MAY_HAVE_BEEN_SENT)
             },
             Transition::Resend => rule(State::Retry, UNCONFIRMED),

@@ -91,7 +91,7 @@ pub struct Campaign {
     /// An error of the account has paused it, and the other campaigns are being paused. It stays if the process that does
     /// that dies, and the reconciler goes on.
     #[serde(default)]
-    pub pauses_account: bool,
+    pub is_pausing_others: bool,
     /// When it was created.
     pub created_at: Millis,
     /// Whether any row was accepted.
@@ -132,7 +132,7 @@ impl Campaign {
             template: None,
             state: CampaignState::AwaitingUpload,
             reason: None,
-            pauses_account: false,
+            is_pausing_others: false,
             created_at: now,
             has_acceptance: false,
             reconcile_key: None,
