@@ -98,8 +98,10 @@ impl Eraser {
         }
         self.delete_reports(campaign).await?;
         self.erase_from_preview(campaign, subject).await?;
+        // What is read of a file depends on those before it, in the versions that the campaign names.
+        let mut rewritten = campaign.clone();
         for index in uploads {
-            self.rewrite_upload(campaign, index, subject).await?;
+            self.rewrite_upload(&mut rewritten, index, subject).await?;
         }
         if let Some(content) = exclude_list {
             self.replace_exclude_list(campaign, &content).await?;

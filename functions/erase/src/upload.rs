@@ -46,7 +46,7 @@ impl Eraser {
     /// older ones are deleted.
     pub(crate) async fn rewrite_upload(
         &self,
-        campaign: &Campaign,
+        campaign: &mut Campaign,
         index: usize,
         subject: &DataSubject,
     ) -> Result<(), Error> {
@@ -57,11 +57,9 @@ impl Eraser {
         if options.encoding.take().is_some() {
             self.campaigns.set_options(id, &options).await?;
         }
-        let version = self.files.latest_version(&key).await?;
-        let mut campaign = campaign.clone();
-        campaign.files[index].version = version.clone();
-        self.campaigns.update_file(&mut campaign, index).await?;
-        let version = version.as_deref();
+        campaign.files[index].version = self.files.latest_version(&key).await?;
+        self.campaigns.update_file(campaign, index).await?;
+        let version = campaign.files[index].version.as_deref();
         Ok(self.files.delete_versions(&key, version).await?)
     }
 

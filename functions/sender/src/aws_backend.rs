@@ -42,6 +42,9 @@ const MAX_REDELIVERY_DELAY: Duration = Duration::from_secs(1_215);
 /// claim lives, it looks as if it might have been. Nothing is sent meanwhile.
 const TRANSITION_RETRY_MS: Millis = 140_000;
 
+/// How long a reservation is tried, within [`CLAIM_RETRY_MS`] of the claim.
+const RESERVE_RETRY_MS: Millis = 30_000;
+
 /// How long a claim is tried. It waits less than a row may be claimed before its send.
 const CLAIM_RETRY_MS: Millis = 60_000;
 
@@ -95,14 +98,14 @@ impl SendBackend for AwsBackend {
         campaign: &CampaignId,
         row: &Row,
     ) -> Result<Option<SendPermission>, Error> {
-        let now = cloud::now();
-        let contact = self
-            .clients
-            .contacts
-            .reserve_send(row.to, campaign, row.row, now)
-            .await?;
+        // Given up, the claim was for nothing: it would count among the row's attempts.
+        let contact = persist(cloud::now() + RESERVE_RETRY_MS, || {
+            let contacts = &self.clients.contacts;
+            contacts.reserve_send(row.to, campaign, row.row, cloud::now())
+        })
+        .await?;
         Ok(contact.map(|contact| SendPermission {
-            in_service_window: contact.service_window_end(now).is_some(),
+            in_service_window: contact.service_window_end(cloud::now()).is_some(),
             user_id: contact.user_id,
         }))
     }
@@ -135,6 +138,20 @@ impl SendBackend for AwsBackend {
         })
         .await
         .map(drop)
+    }
+
+    async fn skip_claimed_row(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+        attempt: u32,
+        reason: SkipReason,
+    ) -> Result<bool, Error> {
+        persist(self.now() + TRANSITION_RETRY_MS, || {
+            let ledger = &self.clients.ledger;
+            ledger.skip_or_abandon_claimed(campaign, row.row, attempt, reason)
+        })
+        .await
     }
 
     async fn skip_row(

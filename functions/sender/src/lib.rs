@@ -6,7 +6,6 @@
 //! |---|---|---|
 //! | before the claim | as before | the queue: it delivers the message again |
 //! | between the claim and the recorded outcome, or the ledger takes no writes until then | `claimed` | a callback; else the next delivery of the message or the reconciler, which mark it `unconfirmed` |
-//! | after a claim was given up, before its row is skipped | `held` | the next delivery of the message, which claims it again |
 //! | after the outcome | settled | nothing to repair; the next delivery of the message costs one read per row |
 //! | after a retry was recorded, before the row was requeued | `retry` | the queue: it delivers the message again |
 //!

@@ -195,12 +195,25 @@ impl SendClients {
         error: &ErrorInfo,
         scope: PauseScope,
     ) -> Result<(), Error> {
-        let (id, reason) = (&pending.campaign.id, explain_pause(error));
-        let until = pending.record_until;
-        let campaigns = &self.campaign_cache;
-        let is_first = persist(until, || campaigns.pause_campaign(id, scope, &reason)).await?;
-        if is_first && scope == PauseScope::Account {
-            persist(until, || campaigns.pause_others(id, &reason)).await?;
+        let (id, reason) = (&pending.campaign.id, &explain_pause(error));
+        let (until, campaigns) = (pending.record_until, &self.campaign_cache);
+        let pause_others = || persist(until, move || campaigns.pause_others(id, reason));
+        let pause = |scope| persist(until, move || campaigns.pause_campaign(id, scope, reason));
+        let is_visited = pending.campaign.reconcile_key.is_some();
+        match scope {
+            // The reconciler does not visit tests and replies, so it would not go on where this process dies.
+            PauseScope::Account if !is_visited => {
+                pause_others().await?;
+                pause(PauseScope::Campaign).await?;
+            }
+            PauseScope::Account => {
+                if pause(scope).await? {
+                    pause_others().await?;
+                }
+            }
+            PauseScope::Campaign => {
+                pause(scope).await?;
+            }
         }
         Ok(())
     }

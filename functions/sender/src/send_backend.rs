@@ -187,7 +187,17 @@ pub trait SendBackend: Send + Sync + 'static {
         error: &ErrorInfo,
     ) -> impl Future<Output = Result<(), Error>>;
 
-    /// Records that a row is not sent. Returns whether the row was unsettled until now.
+    /// Gives the claim of an attempt up: the row is not sent. Returns whether it is skipped; a row that may have been sent
+    /// stays unconfirmed.
+    fn skip_claimed_row(
+        &self,
+        campaign: &CampaignId,
+        row: &Row,
+        attempt: u32,
+        reason: SkipReason,
+    ) -> impl Future<Output = Result<bool, Error>>;
+
+    /// Records that a row that nobody has claimed is not sent. Returns whether the row was unsettled until now.
     fn skip_row(
         &self,
         campaign: &CampaignId,

@@ -54,6 +54,10 @@ impl Splitter {
             .get_checkpoint(&campaign.id, index, row_set)
             .await?
             .unwrap_or_default();
+        // From here on, an invocation that has lost its lease can store none any more.
+        self.imports
+            .write_checkpoint(campaign, index, row_set, &checkpoint)
+            .await?;
         let selector = RowSetSelector::for_file(campaign, index);
         let batch_hops = run.message_hops();
         let mut enqueuer =

@@ -18,6 +18,11 @@ pub struct KnownFault {
 /// The faults that are known.
 pub const KNOWN_FAULTS: &[KnownFault] = &[
     KnownFault {
+        name: "attribution",
+        about: "the note of a send that reaches the contact late, after its repetition and another campaign's message, takes the answers",
+        shows: |violation, _| violation.promise == "an answer belongs to the last message",
+    },
+    KnownFault {
         name: "hold",
         about: "a pause before the start and a resume start a campaign that waits for its start",
         shows: |violation, notes| {

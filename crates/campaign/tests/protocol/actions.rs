@@ -46,7 +46,7 @@ pub(crate) fn regular_actions(system: &System) -> Vec<Action> {
                     actions.push(Action::HoldFirst(sender));
                 }
             }
-            Sender::PausedCampaign { .. } | Sender::HeldRow { .. } => {
+            Sender::PausedCampaign { .. } | Sender::HeldRow { .. } | Sender::Suppressed { .. } => {
                 actions.push(Action::Record(sender));
             }
         }

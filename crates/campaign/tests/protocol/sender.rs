@@ -13,16 +13,13 @@ impl System {
         if self.campaign != Phase::Sending {
             return;
         }
-        if self.rows[row].suppressed {
-            if !self.apply(row, Transition::Skip, 0) {
-                self.apply(row, Transition::Abandon, 0);
-            }
-            return;
-        }
         let attempt = next_attempt(self.rows[row].status);
         if self.apply(row, Transition::Claim, attempt) {
             self.rows[row].owner = Some(sender);
-            self.senders[sender] = Sender::Claimed { row, attempt };
+            self.senders[sender] = match self.rows[row].suppressed {
+                true => Sender::Suppressed { row, attempt },
+                false => Sender::Claimed { row, attempt },
+            };
             return;
         }
         self.check_other_claim(row);
@@ -66,6 +63,12 @@ impl System {
                 self.apply(row, Transition::Hold, attempt);
             }
             Sender::HeldRow { .. } => self.pause(),
+            Sender::Suppressed { row, attempt } => {
+                self.release(sender, row);
+                if !self.apply(row, Transition::SkipClaimed, attempt) {
+                    self.apply(row, Transition::AbandonClaimed, attempt);
+                }
+            }
             Sender::Idle | Sender::HoldsMessage { .. } | Sender::Claimed { .. } => {}
         }
     }
@@ -125,9 +128,9 @@ impl System {
     /// Whether a sender has an outcome to record for a row that is still claimed by it.
     pub(crate) fn holds_outcome_under_lease(&self, sender: usize) -> bool {
         match self.senders[sender] {
-            Sender::Responded { row, .. } | Sender::PausedCampaign { row, .. } => {
-                self.rows[row].owner == Some(sender)
-            }
+            Sender::Responded { row, .. }
+            | Sender::PausedCampaign { row, .. }
+            | Sender::Suppressed { row, .. } => self.rows[row].owner == Some(sender),
             Sender::Idle
             | Sender::HoldsMessage { .. }
             | Sender::Claimed { .. }
@@ -137,8 +140,9 @@ impl System {
 
     /// The lease of a sender's claim expires while the sender still tries to record the outcome.
     pub(crate) fn expire_lease(&mut self, sender: usize) {
-        if let Sender::Responded { row, .. } | Sender::PausedCampaign { row, .. } =
-            self.senders[sender]
+        if let Sender::Responded { row, .. }
+        | Sender::PausedCampaign { row, .. }
+        | Sender::Suppressed { row, .. } = self.senders[sender]
         {
             self.release(sender, row);
         }
@@ -152,7 +156,8 @@ impl System {
             | Sender::Claimed { row, .. }
             | Sender::Responded { row, .. }
             | Sender::PausedCampaign { row, .. }
-            | Sender::HeldRow { row } => row,
+            | Sender::HeldRow { row }
+            | Sender::Suppressed { row, .. } => row,
         };
         self.senders[sender] = Sender::Idle;
         for row in &mut self.rows {

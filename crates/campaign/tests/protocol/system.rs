@@ -76,6 +76,11 @@ pub(crate) enum Sender {
     HeldRow {
         row: usize,
     },
+    /// It claimed the row and found that the recipient has opted out.
+    Suppressed {
+        row: usize,
+        attempt: u32,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,14 +1,14 @@
 //! Changes of a campaign's state, its cooldown and its canary.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{CampaignState, Canary, Cooldown};
 use campaign::time::Millis;
 
 use super::{Campaigns, state_value};
 use crate::Error;
-use crate::dynamodb::{in_list, number, optional_text, send_if, to_attribute};
+use crate::dynamodb::{Update, in_list, number, optional_text, send_if, to_attribute, update_if};
 use crate::metrics::count_pause;
 
 impl Campaigns {
@@ -43,18 +43,26 @@ impl Campaigns {
     }
 
     /// Pauses a campaign, and notes in the same write that all others must be paused, too: see
-    /// [`Campaigns::pause_others`]. If the process dies between the two, the reconciler goes on.
+    /// [`Campaigns::pause_others`]. If the process dies between the two, the reconciler goes on. Returns whether the others
+    /// are to be paused.
     pub async fn pause_for_account(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
         let from = CampaignState::all_that_may_send();
         let update = self.transition_update(id, CampaignState::Paused, &from, Some(reason));
         let update = update
             .update_expression("SET #state = :to, reason = :reason, is_pausing_others = :yes")
-            .expression_attribute_values(":yes", AttributeValue::Bool(true));
-        let paused = send_if("pause a campaign", update).await?;
-        if paused {
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let is_paused = match update_if("pause a campaign", update).await? {
+            Update::Written(_) => true,
+            // This call's own success whose response was lost, or that of a process that is at it or has died.
+            Update::ConditionFailed(item) => item.is_some_and(|item| {
+                item.get("is_pausing_others") == Some(&AttributeValue::Bool(true))
+            }),
+        };
+        if is_paused {
             report_pause(id, reason);
         }
-        Ok(paused)
+        Ok(is_paused)
     }
 
     /// Pauses every other campaign that sends, because of what paused `first`. It may be repeated.

@@ -61,6 +61,28 @@ impl Ledger {
         Ok(skipped)
     }
 
+    /// The same for a row that the caller has claimed for this attempt, and for which it sends nothing.
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, attempt, ?reason))]
+    pub async fn skip_or_abandon_claimed(
+        &self,
+        campaign: &CampaignId,
+        row: RowNumber,
+        attempt: u32,
+        reason: SkipReason,
+    ) -> Result<bool, Error> {
+        let action = "give a claim up";
+        let error = to_attribute(action, ErrorInfo::transport(reason.text()))?;
+        let write = async |transition| {
+            let write = self.transition(campaign, row, transition, attempt);
+            write.set("error_info", error.clone()).send_if(action).await
+        };
+        let skipped = write(Transition::SkipClaimed).await?;
+        if !skipped {
+            write(Transition::AbandonClaimed).await?;
+        }
+        Ok(skipped)
+    }
+
     async fn skip(
         &self,
         campaign: &CampaignId,

@@ -298,8 +298,12 @@ impl<B: SendBackend> Invocation<'_, B> {
         attempt: u32,
         reason: SkipReason,
     ) -> Result<(), Error> {
-        self.hold_row(campaign, row, attempt, reason.text()).await?;
-        self.skip_row(campaign, row, reason).await
+        let skipped = self
+            .backend
+            .skip_claimed_row(campaign, row, attempt, reason)
+            .await?;
+        self.stats.current.skipped += usize::from(skipped);
+        Ok(())
     }
 
     async fn hold_row(

@@ -266,6 +266,16 @@ impl SendBackend for VirtualProcess {
         Ok(())
     }
 
+    async fn skip_claimed_row(
+        &self,
+        _: &CampaignId,
+        _: &Row,
+        _: u32,
+        _: SkipReason,
+    ) -> Result<bool, Error> {
+        Ok(false)
+    }
+
     async fn skip_row(
         &self,
         _: &CampaignId,

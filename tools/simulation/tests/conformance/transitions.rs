@@ -23,7 +23,7 @@ const CONCURRENCY: usize = 8;
 case!(
     transitions,
     apply_transitions,
-    ["1653 cases, 0 differ from the rules"]
+    ["1824 cases, 0 differ from the rules"]
 );
 
 /// What is called: a transition, or the two of which the table chooses one.
@@ -31,6 +31,7 @@ case!(
 enum Operation {
     Transition(Transition),
     SkipOrAbandon,
+    SkipOrAbandonClaimed,
 }
 
 /// One row, and what is to happen to it.
@@ -49,6 +50,10 @@ impl Case {
             Operation::Transition(transition) => apply(self.before, transition, self.attempt),
             Operation::SkipOrAbandon => apply(self.before, Transition::Skip, self.attempt)
                 .or_else(|| apply(self.before, Transition::Abandon, self.attempt)),
+            Operation::SkipOrAbandonClaimed => {
+                apply(self.before, Transition::SkipClaimed, self.attempt)
+                    .or_else(|| apply(self.before, Transition::AbandonClaimed, self.attempt))
+            }
         };
         after.or(self.before)
     }
@@ -138,6 +143,7 @@ fn operations(before: Option<RowStatus>) -> Vec<(Operation, Vec<u32>)> {
     let claim = Operation::Transition(Transition::Claim);
     operations.push((claim, vec![next_attempt(before)]));
     operations.push((Operation::SkipOrAbandon, vec![0]));
+    operations.push((Operation::SkipOrAbandonClaimed, attempts.to_vec()));
     operations
 }
 
@@ -181,6 +187,13 @@ async fn call(ledger: &Ledger, id: &CampaignId, case: &Case) -> Result<bool, Err
         Operation::SkipOrAbandon => {
             let reason = SkipReason::Cancelled;
             ledger.skip_or_abandon(id, row, "me", reason, NOW).await?;
+            return Ok(true);
+        }
+        Operation::SkipOrAbandonClaimed => {
+            let reason = SkipReason::Suppressed;
+            ledger
+                .skip_or_abandon_claimed(id, row, attempt, reason)
+                .await?;
             return Ok(true);
         }
         Operation::Transition(transition) => transition,

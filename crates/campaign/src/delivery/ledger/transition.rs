@@ -22,6 +22,10 @@ pub enum Transition {
     Skip,
     /// No further attempt is made, but an earlier one may have been sent: the row stays visible as unconfirmed.
     Abandon,
+    /// As [`Transition::Skip`], by the sender that has claimed the row and sends nothing.
+    SkipClaimed,
+    /// As [`Transition::Abandon`], by the sender that has claimed the row and sends nothing.
+    AbandonClaimed,
     /// A callback reports a status of this attempt, so the API accepted it.
     ApplyStatus,
     /// A callback reports that this attempt was accepted, but not delivered.
@@ -33,6 +37,18 @@ pub enum Transition {
 }
 
 const CLAIMED: &[Precondition] = &[Precondition::states(&[State::Claimed])];
+
+/// Claimed, and no attempt before may have been sent.
+const CLAIMED_NEVER_SENT: &[Precondition] = &[Precondition {
+    was_unconfirmed: Some(false),
+    ..Precondition::states(&[State::Claimed])
+}];
+
+/// Claimed, and an attempt before may have been sent.
+const CLAIMED_MAY_HAVE_BEEN_SENT: &[Precondition] = &[Precondition {
+    was_unconfirmed: Some(true),
+    ..Precondition::states(&[State::Claimed])
+}];
 
 /// Not sent by the latest attempt, and not given up.
 const OPEN: Precondition = Precondition::states(&[State::Retry, State::Held]);
@@ -111,6 +127,11 @@ impl Transition {
                 attempt: AttemptRule::Any,
                 abandoned: FlagChange::Set,
                 ..rule(State::Unconfirmed, MAY_HAVE_BEEN_SENT)
+            },
+            Transition::SkipClaimed => rule(State::Skipped, CLAIMED_NEVER_SENT),
+            Transition::AbandonClaimed => Rule {
+                abandoned: FlagChange::Set,
+                ..rule(State::Unconfirmed, CLAIMED_MAY_HAVE_BEEN_SENT)
             },
             Transition::Resend => rule(State::Retry, UNCONFIRMED),
             Transition::RequeueUndelivered => rule(State::Retry, UNDELIVERED),
