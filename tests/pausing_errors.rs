@@ -1,12 +1,14 @@
 //! Errors of a campaign or the account pause it, hold its rows and lose none; limits of the account start a cooldown.
 
+use std::time::Instant;
+
 use campaign::delivery::ledger::State;
 use campaign::lifecycle::campaign::CampaignState;
 use serde_json::{Value, json};
 
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_says, text};
-use crate::harness::{TestEnv, batch_row};
+use crate::harness::{TIMEOUT, TestEnv, batch_row};
 
 /// Every code that concerns all rows, of a campaign and of the account.
 const PAUSING_CODES: [i64; 34] = [
@@ -54,9 +56,12 @@ async fn assert_code_pauses_and_resume_sends_all(env: &TestEnv, code: i64) {
     let campaign = env.load_campaign(&id).await;
     assert_eq!(campaign.state, CampaignState::Paused, "{code}");
     assert_says(&campaign.reason.unwrap(), &[&code.to_string()]);
+    // A row whose request did not leave in time, as happens on a busy machine, was not sent and is tried again.
     let rows = env.ledger_rows(&id).await;
-    let all_held = rows.iter().all(|row| row.state == State::Held);
-    assert!(all_held && rows.len() >= calls.len(), "{code} {rows:?}");
+    let count = |state| rows.iter().filter(|row| row.state == state).count();
+    let (held, retried) = (count(State::Held), count(State::Retry));
+    assert!(held >= calls.len(), "{code} {rows:?}");
+    assert_eq!(held + retried, rows.len(), "{code} {rows:?}");
 
     env.configure_simulator(json!({"refuse": null}));
     let resume = format!("/v1/campaigns/{id}/resume");
@@ -65,9 +70,12 @@ async fn assert_code_pauses_and_resume_sends_all(env: &TestEnv, code: i64) {
         .await
         .expect(200);
     env.run_queued_imports().await;
-    env.send_all().await;
     let expected = [(State::Accepted, ROWS as usize)];
-    assert_eq!(env.row_states(&id).await, expected, "{code}");
+    let began = Instant::now();
+    while env.row_states(&id).await != expected {
+        assert!(began.elapsed() < TIMEOUT, "{code}: a row is not accepted");
+        env.send_all().await;
+    }
     assert_eq!(env.simulator.state.stats().repeats, 0);
 }
 

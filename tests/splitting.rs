@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use campaign::import::row::ImportCounts;
-use campaign::lifecycle::campaign::CampaignState;
+use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use cloud::files::rejects_key;
 
 use crate::harness::json::assert_says;
@@ -52,7 +52,16 @@ async fn usable_rows_are_enqueued_once() {
     // The same event again changes nothing.
     env.run_import(event).await;
     assert!(env.drain_batches().await.is_empty());
-    assert_eq!(env.load_campaign(&id).await, campaign);
+    let again = env.load_campaign(&id).await;
+    assert_eq!(again.lease_epoch, campaign.lease_epoch + 1);
+    let lease_epoch = campaign.lease_epoch;
+    assert_eq!(
+        Campaign {
+            lease_epoch,
+            ..again
+        },
+        campaign
+    );
 }
 
 #[tokio::test]
