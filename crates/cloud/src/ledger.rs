@@ -1,9 +1,8 @@
-//! The ledger (messages table): stores what [`campaign::delivery::ledger`] decides. Only this module
-//! builds its keys.
+//! The ledger (messages table): stores what [`campaign::delivery::ledger`] decides. Only this module builds its keys.
 //!
 //! The partition key `partition_key` is `{campaign}#{row / 64}`, the sort key `row` is the zero-padded row
-//! number. Each change of state is rendered from the rule of its transition, in `ledger/transition.rs`. If the row has moved on,
-//! the write returns `false`, which is not an error.
+//! number. Each change of state is rendered from the rule of its transition, in `ledger/transition.rs`. If the
+//! row has moved on, the write returns `false`, which is not an error.
 //!
 //! This file reads and erases rows; `ledger/claim.rs` claims them for a sender, `ledger/outcome.rs` records how an
 //! attempt ended, `ledger/status.rs` what callbacks report later, and `ledger/requeue.rs` what the reconciler and the

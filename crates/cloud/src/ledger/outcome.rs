@@ -30,7 +30,7 @@ impl Ledger {
             .await
     }
 
-    /// Records an attempt that ended otherwise: rejected, held, or unconfirmed, as `transition` says.
+    /// Records an attempt that ended otherwise, or a row that is given up, as `transition` says, and why.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row, attempt, ?transition))]
     pub async fn record_outcome(
         &self,

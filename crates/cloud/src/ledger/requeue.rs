@@ -56,7 +56,9 @@ impl Ledger {
         let error = ErrorInfo::transport(reason.text());
         let skipped = self.skip(campaign, row, owner, &error, now).await?;
         if !skipped {
-            self.abandon(campaign, row, &error).await?;
+            // About no attempt in particular.
+            self.record_outcome(campaign, row, 0, Transition::Abandon, &error)
+                .await?;
         }
         Ok(skipped)
     }
@@ -70,15 +72,14 @@ impl Ledger {
         attempt: u32,
         reason: SkipReason,
     ) -> Result<bool, Error> {
-        let action = "give a claim up";
-        let error = to_attribute(action, ErrorInfo::transport(reason.text()))?;
-        let write = async |transition| {
-            let write = self.transition(campaign, row, transition, attempt);
-            write.set("error_info", error.clone()).send_if(action).await
+        let error = ErrorInfo::transport(reason.text());
+        let record = async |transition| {
+            self.record_outcome(campaign, row, attempt, transition, &error)
+                .await
         };
-        let skipped = write(Transition::SkipClaimed).await?;
+        let skipped = record(Transition::SkipClaimed).await?;
         if !skipped {
-            write(Transition::AbandonClaimed).await?;
+            record(Transition::AbandonClaimed).await?;
         }
         Ok(skipped)
     }
@@ -97,19 +98,6 @@ impl Ledger {
             .set_first("owner", text(owner))
             .set_first("claimed_at", number(now))
             .set("expires_at", number(ttl(now, self.retention_days)))
-            .send_if(action)
-            .await
-    }
-
-    async fn abandon(
-        &self,
-        campaign: &CampaignId,
-        row: RowNumber,
-        error: &ErrorInfo,
-    ) -> Result<bool, Error> {
-        let action = "abandon a row";
-        self.transition(campaign, row, Transition::Abandon, 0)
-            .set("error_info", to_attribute(action, error)?)
             .send_if(action)
             .await
     }
