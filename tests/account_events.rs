@@ -7,10 +7,10 @@ use campaign::lifecycle::campaign::CampaignState;
 use campaign::message::Message;
 use serde_json::{Value, json};
 
-use crate::harness::TestEnv;
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_says, list, text};
 use crate::harness::meta::{MetaClient, change_body, row_status, statuses_body};
+use crate::harness::{TestEnv, set_state};
 
 async fn import_with_template(env: &TestEnv, name: &str) -> CampaignId {
     let template = json!({"name": name, "language": {"code": "en"}});
@@ -45,8 +45,11 @@ async fn paused_template_pauses_its_campaigns_unless_the_event_is_outdated() {
     }
     meta.post(&template_event("PAUSED")).await;
     let paused = env.load_campaign(&sale).await;
-    assert_eq!(paused.state, CampaignState::Paused);
-    assert_says(&paused.reason.unwrap(), &["sale (en)", "Too many people"]);
+    assert_eq!(paused.state(cloud::now()), CampaignState::Paused);
+    assert_says(
+        paused.reason(cloud::now()).unwrap(),
+        &["sale (en)", "Too many people"],
+    );
     assert_eq!(env.campaign_state(&update).await, CampaignState::Sending);
 }
 
@@ -75,8 +78,11 @@ async fn template_that_becomes_marketing_is_announced_and_then_pauses_its_campai
     assert_says(notice, &["from UTILITY to MARKETING", "24 hours"]);
     post(json!({"new_category": "MARKETING", "previous_category": "UTILITY"})).await;
     let paused = env.load_campaign(&sale).await;
-    assert_eq!(paused.state, CampaignState::Paused);
-    assert_says(&paused.reason.unwrap(), &["sale", "now MARKETING"]);
+    assert_eq!(paused.state(cloud::now()), CampaignState::Paused);
+    assert_says(
+        paused.reason(cloud::now()).unwrap(),
+        &["sale", "now MARKETING"],
+    );
 }
 
 #[tokio::test]
@@ -91,7 +97,7 @@ async fn held_message_that_is_dropped_pauses_every_campaign_and_is_not_sent_agai
         let other = env.create_campaign(CampaignState::Sending).await.id;
         let id = env
             .create_campaign_with(|campaign| {
-                campaign.state = CampaignState::Sending;
+                set_state(campaign, CampaignState::Sending);
                 campaign.policy.retry_undelivered = true;
             })
             .await
@@ -159,7 +165,7 @@ async fn failed_delivery_pauses_the_campaign_like_a_failed_send() {
         let message = Message::new(message).unwrap();
         let campaign = env
             .create_campaign_with(|campaign| {
-                campaign.state = CampaignState::Sending;
+                set_state(campaign, CampaignState::Sending);
                 campaign.message = message;
             })
             .await;
@@ -171,7 +177,11 @@ async fn failed_delivery_pauses_the_campaign_like_a_failed_send() {
         status["errors"][0]["code"] = json!(code);
         meta.post(&statuses_body(&[status])).await;
         let campaign = env.load_campaign(&campaign.id).await;
-        let reason = campaign.reason;
-        assert_eq!(campaign.state, expected, "{link} {code} {reason:?}");
+        let reason = campaign.reason(cloud::now());
+        assert_eq!(
+            campaign.state(cloud::now()),
+            expected,
+            "{link} {code} {reason:?}"
+        );
     }
 }

@@ -13,7 +13,7 @@ use whatsapp::signature;
 
 use crate::harness::json::{assert_has, sample_event};
 use crate::harness::meta::{MetaClient, row_status, statuses_body};
-use crate::harness::{TestEnv, VERIFY_TOKEN};
+use crate::harness::{TestEnv, VERIFY_TOKEN, set_state};
 
 const DAY_MS: u64 = 24 * 3_600_000;
 
@@ -238,7 +238,7 @@ async fn undelivered_row_is_retried_a_day_later_if_the_policy_says_so() {
         (true, 131_026, None, State::Accepted),
     ] {
         let change = |campaign: &mut Campaign| {
-            campaign.state = CampaignState::Sending;
+            set_state(campaign, CampaignState::Sending);
             campaign.policy.retry_undelivered = retry_undelivered;
             let end = days_left.map(|days| cloud::now() + days * DAY_MS - 60_000);
             campaign.schedule.not_after = end;

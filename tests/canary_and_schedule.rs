@@ -31,13 +31,13 @@ async fn send_canary(env: &TestEnv) -> CampaignId {
         rows: 20,
         after: AfterCanary::Wait,
         released: false,
-        enqueued: 0,
+        enqueued: None,
     };
     let campaign = env
         .import_campaign(200, |campaign| campaign.canary = Some(canary))
         .await;
-    assert_eq!(campaign.state, CampaignState::Canary);
-    assert_eq!(campaign.canary.unwrap().enqueued, 20);
+    assert_eq!(campaign.state(cloud::now()), CampaignState::Canary);
+    assert_eq!(campaign.canary.unwrap().enqueued, Some(20));
     env.send_all().await;
     campaign.id
 }
@@ -83,7 +83,7 @@ async fn campaign_does_not_start_before_its_time() {
         campaign.schedule.not_before = Some(cloud::now() + HOUR_MS);
     };
     let early = env.import_campaign(5, change).await;
-    assert_eq!(early.state, CampaignState::Scheduled);
+    assert_eq!(early.state(cloud::now()), CampaignState::Scheduled);
     resume_import(&env, &early.id).await;
     assert_eq!(
         env.campaign_state(&early.id).await,
@@ -106,7 +106,7 @@ async fn campaign_starts_at_its_time() {
         campaign.schedule.not_before = Some(cloud::now() + 2500);
     };
     let due = env.import_campaign(5, change).await;
-    assert_eq!(due.state, CampaignState::Scheduled);
+    assert_eq!(due.state(cloud::now()), CampaignState::Scheduled);
     while !due.schedule.has_begun(cloud::now()) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_has, assert_says, text};
-use crate::harness::{TestEnv, phone, recipients_csv};
+use crate::harness::{TestEnv, phone, recipients_csv, set_state};
 
 /// Posts a command of a campaign, which must be accepted; gives the campaign as the answer shows it.
 async fn command(api: &ApiClient, id: &CampaignId, command: &str) -> Value {
@@ -25,7 +25,7 @@ async fn post_command(api: &ApiClient, id: &CampaignId, command: &str, status: u
 /// A campaign of 300 rows whose first two batches were sent, then paused; gives how many rows were sent.
 async fn pause_after_two_batches(env: &TestEnv, api: &ApiClient) -> (Campaign, usize) {
     let campaign = env.import_campaign(300, |_| {}).await;
-    assert_eq!(campaign.state, CampaignState::Sending);
+    assert_eq!(campaign.state(cloud::now()), CampaignState::Sending);
     let mut batches = env.drain_batches().await;
     // The queue keeps no order.
     batches.sort_by_key(|queued| queued.batch.rows[0].row);
@@ -191,7 +191,7 @@ async fn campaign_can_be_cancelled_before_its_upload() {
 async fn campaign_can_be_paused_during_its_import() {
     let env = TestEnv::new().await;
     let api = ApiClient::new(&env);
-    let validating = |campaign: &mut Campaign| campaign.state = CampaignState::Validating;
+    let validating = |campaign: &mut Campaign| set_state(campaign, CampaignState::Validating);
     let id = env.create_campaign_with(validating).await.id;
     let event = env.upload_file(&id, recipients_csv(5).as_bytes()).await;
     command(&api, &id, "pause").await;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use campaign::lifecycle::counters::Counters;
+use campaign::lifecycle::event::Event;
 use counter::{Counter, StreamEvent};
 use serde_json::{Value, json};
 
@@ -110,29 +111,32 @@ async fn circuit_breaker_pauses_campaign_and_starts_anew_after_resume() {
     };
     after(1, 79, "accepted").await;
     let few = after(80, 20, "rejected").await;
-    assert_eq!(few.state, CampaignState::Sending, "too few outcomes");
+    assert_eq!(
+        few.state(cloud::now()),
+        CampaignState::Sending,
+        "too few outcomes"
+    );
     let allowed = after(100, 1, "accepted").await;
     assert_eq!(
-        allowed.state,
+        allowed.state(cloud::now()),
         CampaignState::Sending,
         "20 of 100 are allowed"
     );
     let paused = after(101, 1, "unconfirmed").await;
-    assert_eq!(paused.state, CampaignState::Paused);
-    assert_says(&paused.reason.unwrap(), &["21 of the latest 101", "20 %"]);
+    assert_eq!(paused.state(cloud::now()), CampaignState::Paused);
+    assert_says(
+        paused.reason(cloud::now()).unwrap(),
+        &["21 of the latest 101", "20 %"],
+    );
 
     // The operator resumes: the same rows do not pause the campaign again.
-    let from = [CampaignState::Paused];
-    let resumed = env
-        .campaigns
-        .transition(&id, CampaignState::Sending, &from, None);
-    assert!(resumed.await.unwrap());
+    env.apply(&id, Event::Resume).await;
     assert_eq!(
-        after(102, 50, "rejected").await.state,
+        after(102, 50, "rejected").await.state(cloud::now()),
         CampaignState::Sending
     );
     assert_eq!(
-        after(152, 50, "rejected").await.state,
+        after(152, 50, "rejected").await.state(cloud::now()),
         CampaignState::Paused
     );
 }

@@ -3,6 +3,7 @@
 use campaign::id::CampaignId;
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::FileInfo;
+use campaign::lifecycle::event::Event;
 use cloud::campaigns::Lease;
 use cloud::files::Upload;
 use serde_json::{Value, json};
@@ -149,9 +150,7 @@ async fn erasure_is_woken_even_if_the_reconciler_died_after_it_closed_the_campai
     let id = send_campaign(&env, &api).await;
     api.delete(CONTACT).await.expect(202);
     assert!(!env.run_next_erasure().await);
-    let campaign = env.load_campaign(&id).await;
-    let closed = env.campaigns.close(&campaign, cloud::now()).await;
-    assert!(closed.unwrap());
+    env.apply(&id, Event::Settle).await;
 
     assert_eq!(wake_jobs(&env).await, 1);
     assert_eq!(wake_jobs(&env).await, 0, "it was woken once");

@@ -151,7 +151,7 @@ async fn assert_is_imported(env: &TestEnv, id: &CampaignId, rows: u32) {
     let campaign = env.load_campaign(id).await;
     let enqueued = campaign.import_counts().enqueued;
     let expected = (CampaignState::Sending, u64::from(rows));
-    assert_eq!((campaign.state, enqueued), expected);
+    assert_eq!((campaign.state(cloud::now()), enqueued), expected);
 }
 
 /// The set of batches, whatever their order and repeats.

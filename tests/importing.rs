@@ -212,7 +212,7 @@ async fn corrected_rejects_file_sends_only_unsent_rows() {
         [(8, "+34612345600".to_owned())]
     );
     let campaign = env.load_campaign(&id).await;
-    assert_eq!(campaign.state, CampaignState::Sending);
+    assert_eq!(campaign.state(cloud::now()), CampaignState::Sending);
     let counts = campaign.files[1].counts;
     assert_eq!((counts.rows, counts.duplicates, counts.enqueued), (2, 1, 1));
     assert_eq!((counts.rejected, counts.suppressed), (0, 0));

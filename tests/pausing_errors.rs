@@ -54,8 +54,12 @@ async fn assert_code_pauses_and_resume_sends_all(env: &TestEnv, code: i64) {
         "{code}: {later} calls after the first response"
     );
     let campaign = env.load_campaign(&id).await;
-    assert_eq!(campaign.state, CampaignState::Paused, "{code}");
-    assert_says(&campaign.reason.unwrap(), &[&code.to_string()]);
+    assert_eq!(
+        campaign.state(cloud::now()),
+        CampaignState::Paused,
+        "{code}"
+    );
+    assert_says(campaign.reason(cloud::now()).unwrap(), &[&code.to_string()]);
     // A row whose request did not leave in time, as happens on a busy machine, was not sent and is tried again.
     let rows = env.ledger_rows(&id).await;
     let count = |state| rows.iter().filter(|row| row.state == state).count();
@@ -94,8 +98,8 @@ async fn account_error_pauses_every_campaign() {
     env.send_all().await;
     for id in [&first.id, &other.id] {
         let campaign = env.load_campaign(id).await;
-        assert_eq!(campaign.state, CampaignState::Paused);
-        assert_says(&campaign.reason.unwrap(), &["131031"]);
+        assert_eq!(campaign.state(cloud::now()), CampaignState::Paused);
+        assert_says(campaign.reason(cloud::now()).unwrap(), &["131031"]);
     }
 }
 
@@ -117,8 +121,8 @@ async fn account_error_pauses_every_campaign_although_its_sender_dies() {
     };
     reconcile().await;
     let campaign = env.load_campaign(&other.id).await;
-    assert_eq!(campaign.state, CampaignState::Paused);
-    assert_says(&campaign.reason.unwrap(), &["131031"]);
+    assert_eq!(campaign.state(cloud::now()), CampaignState::Paused);
+    assert_says(campaign.reason(cloud::now()).unwrap(), &["131031"]);
     // Only once: a resumed campaign stays resumed.
     let resume = format!("/v1/campaigns/{}/resume", other.id);
     ApiClient::new(&env)

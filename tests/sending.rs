@@ -81,13 +81,21 @@ async fn permanent_recipient_errors_reject_the_row_only() {
     let rejected = (CampaignState::Sending, State::Rejected);
     for ending in [20, 21, 22, 23, 24, 25, 26, 27] {
         let (campaign, row) = send_one_row(&env, ending, false).await;
-        assert_eq!((campaign.state, row.state), rejected, "{ending}");
+        assert_eq!(
+            (campaign.state(cloud::now()), row.state),
+            rejected,
+            "{ending}"
+        );
         assert!(row.error_info.unwrap().code.is_some());
     }
     // These concern the row only once another row was accepted.
     for ending in [30, 31, 32, 35] {
         let (campaign, row) = send_one_row(&env, ending, true).await;
-        assert_eq!((campaign.state, row.state), rejected, "{ending}");
+        assert_eq!(
+            (campaign.state(cloud::now()), row.state),
+            rejected,
+            "{ending}"
+        );
     }
 }
 
@@ -100,10 +108,17 @@ async fn campaign_and_account_errors_pause_the_campaign_and_hold_the_row() {
     for ending in of_campaign.chain(of_account) {
         let (campaign, row) = send_one_row(&env, ending, true).await;
         let expected = (CampaignState::Paused, State::Held);
-        assert_eq!((campaign.state, row.state), expected, "{ending}");
+        assert_eq!(
+            (campaign.state(cloud::now()), row.state),
+            expected,
+            "{ending}"
+        );
         let code = row.error_info.unwrap().code.unwrap();
         assert!(
-            campaign.reason.unwrap().contains(&code.to_string()),
+            campaign
+                .reason(cloud::now())
+                .unwrap()
+                .contains(&code.to_string()),
             "{ending}"
         );
     }
@@ -116,7 +131,11 @@ async fn temporary_errors_are_scheduled_for_retry() {
     for ending in [10, 11, 13, 14, 15, 16, 17, 18, 19, 30] {
         let (campaign, row) = send_one_row(&env, ending, false).await;
         let expected = (CampaignState::Sending, State::Retry);
-        assert_eq!((campaign.state, row.state), expected, "{ending}");
+        assert_eq!(
+            (campaign.state(cloud::now()), row.state),
+            expected,
+            "{ending}"
+        );
         assert!(row.not_before.unwrap() > cloud::now() - 60_000, "{ending}");
     }
 }
@@ -145,7 +164,11 @@ async fn possibly_sent_row_is_unconfirmed_and_never_resent() {
     for ending in [1, 2, 3, 4] {
         let (campaign, row) = send_one_row(&env, ending, false).await;
         let expected = (CampaignState::Sending, State::Unconfirmed);
-        assert_eq!((campaign.state, row.state), expected, "{ending}");
+        assert_eq!(
+            (campaign.state(cloud::now()), row.state),
+            expected,
+            "{ending}"
+        );
         env.enqueue_rows(&campaign.id, vec![magic_row(ending)])
             .await;
         env.deliver_next(&env.sender()).await;
@@ -162,7 +185,11 @@ async fn server_error_is_unconfirmed_unless_its_code_says_that_nothing_was_sent(
     for ending in 70..=74 {
         let (campaign, row) = send_one_row(&env, ending, true).await;
         let expected = (sending, State::Unconfirmed);
-        assert_eq!((campaign.state, row.state), expected, "{ending}");
+        assert_eq!(
+            (campaign.state(cloud::now()), row.state),
+            expected,
+            "{ending}"
+        );
         assert!(row.error_info.unwrap().code.is_some(), "{ending}");
         env.enqueue_rows(&campaign.id, vec![magic_row(ending)])
             .await;
@@ -180,7 +207,11 @@ async fn server_error_is_unconfirmed_unless_its_code_says_that_nothing_was_sent(
     ] {
         let (campaign, row) = send_one_row(&env, ending, true).await;
         let expected = (campaign_state, row_state);
-        assert_eq!((campaign.state, row.state), expected, "{ending}");
+        assert_eq!(
+            (campaign.state(cloud::now()), row.state),
+            expected,
+            "{ending}"
+        );
     }
     assert_eq!(env.simulator.state.stats().repeats, 0);
 }

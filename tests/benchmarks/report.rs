@@ -10,7 +10,7 @@ use cloud::ledger::Ledger;
 use report::Reporter;
 use tokio::process::Command;
 
-use crate::harness::TestEnv;
+use crate::harness::{TestEnv, set_state};
 use crate::import::upload_rows;
 use crate::{fake_dynamodb, peak_memory_mb};
 
@@ -25,7 +25,7 @@ pub(crate) async fn measure() {
     };
     let campaign = env
         .create_campaign_with(|campaign| {
-            campaign.state = CampaignState::Sending;
+            set_state(campaign, CampaignState::Sending);
             campaign.files[0].stage = FileStage::Enqueued;
             campaign.files[0].counts = counts;
         })

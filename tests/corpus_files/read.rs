@@ -18,7 +18,7 @@ pub(super) fn campaign_with(message: &Value, options: &ImportOptions) -> Campaig
     };
     let message = Message::new(message.clone()).unwrap();
     let mut campaign = Campaign::new("c1".parse().unwrap(), "Corpus".into(), message, file, 0);
-    campaign.options = options.clone();
+    campaign.files[0].options = options.clone();
     campaign
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn read_file(bytes: Vec<u8>, campaign: &Campaign) -> Expected {
 }
 
 async fn read_rows(bytes: Vec<u8>, campaign: &Campaign, seen: &mut Expected) -> Result<(), String> {
-    let open = RecipientReader::open(Cursor::new(bytes), campaign, SeenNumbers::default(), 0);
+    let open = RecipientReader::open(Cursor::new(bytes), campaign, 0, SeenNumbers::default(), 0);
     let mut reader = open.await.map_err(|error| error.to_string())?;
     while let Some(verdict) = reader
         .next_verdict()

@@ -4,10 +4,12 @@ use api::{Api, router};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
+use campaign::lifecycle::campaign::sendable_for;
 use serde_json::Value;
 use tower::ServiceExt;
 use whatsapp::account::AccountClient;
 
+use super::env::RETENTION_DAYS;
 use super::{API_TOKEN, TestEnv};
 
 /// The API over the environment's tables, with the simulator as Meta.
@@ -58,6 +60,7 @@ impl ApiClient {
             secrets: env.secrets(),
             account: account.unwrap(),
             tps_budget: 40,
+            sendable_for: sendable_for(RETENTION_DAYS, RETENTION_DAYS),
         }))
     }
 

@@ -6,8 +6,11 @@ use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::ledger::State;
 use campaign::id::CampaignId;
 use campaign::import::phone::{self, Phone};
-use campaign::lifecycle::campaign::{Campaign, CampaignState, FileInfo, FileStage};
+use campaign::lifecycle::campaign::{
+    Campaign, CampaignState, FileInfo, FileStage, Pause, PausedBy,
+};
 use campaign::lifecycle::counters::Counters;
+use campaign::lifecycle::event::Event;
 use campaign::message::Message;
 use cloud::files::Upload;
 use futures::TryStreamExt;
@@ -31,15 +34,39 @@ pub(crate) fn recipients_csv(rows: u32) -> String {
     file
 }
 
+/// Puts a campaign into a state: into each one that follows from a file with its rows in the queue, if there is one.
+pub(crate) fn set_state(campaign: &mut Campaign, state: CampaignState) {
+    let stage = match state {
+        CampaignState::AwaitingUpload | CampaignState::Cancelled => FileStage::Pending,
+        CampaignState::Validating => FileStage::Reading,
+        CampaignState::Ready
+        | CampaignState::Scheduled
+        | CampaignState::Enqueuing
+        | CampaignState::Canary => FileStage::Validated,
+        CampaignState::Sending | CampaignState::Paused => FileStage::Enqueued,
+        CampaignState::Failed => FileStage::Failed,
+    };
+    campaign.files[0].stage = stage;
+    campaign.manual_start = state == CampaignState::Ready;
+    campaign.paused = (state == CampaignState::Paused).then(|| Pause {
+        reason: "A test.".into(),
+        by: PausedBy::Operator,
+        at: cloud::now(),
+        is_pausing_others: false,
+    });
+    campaign.cancelled_at = (state == CampaignState::Cancelled).then(cloud::now);
+    assert!(
+        matches!(state, CampaignState::Scheduled | CampaignState::Canary)
+            || campaign.state(cloud::now()) == state
+    );
+}
+
 /// Campaigns and their files.
 impl TestEnv {
-    /// Creates a campaign in `state`, with a template that names `{{name}}`. If it may send, its file counts as enqueued.
+    /// Creates a campaign in `state`, with a template that names `{{name}}`.
     pub(crate) async fn create_campaign(&self, state: CampaignState) -> Campaign {
         self.create_campaign_with(|campaign| {
-            campaign.state = state;
-            if state.may_send() {
-                campaign.files[0].stage = FileStage::Enqueued;
-            }
+            set_state(campaign, state);
         })
         .await
     }
@@ -115,8 +142,14 @@ impl TestEnv {
         self.campaigns.get(id).await.unwrap().unwrap()
     }
 
+    /// Applies an event that must be allowed.
+    pub(crate) async fn apply(&self, id: &CampaignId, event: Event) -> Campaign {
+        let applied = self.campaigns.apply_to(id, &event, cloud::now()).await;
+        applied.unwrap().unwrap().campaign
+    }
+
     pub(crate) async fn campaign_state(&self, id: &CampaignId) -> CampaignState {
-        self.load_campaign(id).await.state
+        self.load_campaign(id).await.state(cloud::now())
     }
 }
 

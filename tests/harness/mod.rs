@@ -30,7 +30,7 @@ mod throttled;
 
 use std::time::Duration;
 
-pub(crate) use campaigns::{phone, recipients_csv};
+pub(crate) use campaigns::{phone, recipients_csv, set_state};
 pub(crate) use env::TestEnv;
 pub(crate) use functions::lambda_context;
 pub(crate) use queues::{QueuedBatch, batch_row, invoke_sender, row_numbers};

@@ -25,6 +25,7 @@ impl TestEnv {
                 ("URGENT_QUEUE_URL", self.queue_urls.urgent.clone()),
                 ("SECRET_ARN", self.name.clone()),
                 ("RETENTION_DAYS", "7".into()),
+                ("FILE_RETENTION_DAYS", "7".into()),
                 ("CALLBACK_RETENTION_DAYS", "7".into()),
                 ("INBOX_RETENTION_DAYS", "7".into()),
             ])

@@ -2,11 +2,14 @@
 //! its counters ([`crate::counters`]), the state of its imports ([`crate::imports`]), its jobs, jobs that wait
 //! for it ([`crate::waiting_jobs`]) and its dead letters.
 //!
-//! This file creates, reads and lists campaigns; `campaigns/state.rs` changes their state,
-//! `campaigns/files.rs` the lease on their files and the files themselves.
+//! This file creates, reads and lists campaigns. `campaigns/change.rs` stores what [`campaign::lifecycle::apply`] decides,
+//! and is the only way to change what was decided; `campaigns/pause.rs` is that for pauses. `campaigns/facts.rs` stores facts
+//! that merely grow, `campaigns/lease.rs` the lease under which one invocation at a time reads the files.
 
-mod files;
-mod state;
+mod change;
+mod facts;
+mod lease;
+mod pause;
 
 use std::collections::BTreeSet;
 
@@ -14,13 +17,13 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{Campaign, CampaignState};
-use campaign::time::Millis;
+use campaign::lifecycle::campaign::Campaign;
 
-use crate::dynamodb::{Item, from_item, get_value, number, put_if, send_if, text, to_item};
-use crate::{Error, ttl};
+use crate::Error;
+use crate::dynamodb::{Item, from_item, get_value, put_if, text};
 
-pub use files::Lease;
+pub use change::Change;
+pub use lease::Lease;
 
 const PART: &str = "campaign";
 
@@ -35,9 +38,6 @@ pub(crate) const RECONCILE_KEY: &str = "reconcile_key";
 const OPEN_CAMPAIGN: &str = "open_campaign";
 pub(crate) const WAITING_JOB: &str = "waiting_job";
 
-/// The counters show a change of the ledger within this time.
-const COUNTER_LAG_MS: Millis = 600_000;
-
 /// The campaigns table.
 #[derive(Clone, Debug)]
 pub struct Campaigns {
@@ -47,7 +47,7 @@ pub struct Campaigns {
 }
 
 impl Campaigns {
-    /// The table of that name; campaigns expire after `retention_days`.
+    /// The table of that name; campaigns that are over expire `retention_days` after their creation.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
         Self {
             client,
@@ -77,15 +77,9 @@ impl Campaigns {
         campaign: &Campaign,
         kind: &str,
     ) -> Result<PutItemFluentBuilder, Error> {
-        let mut item = to_item(action, campaign)?;
+        let mut item = self.to_stored_item(action, campaign)?;
         item.insert("part".into(), text(PART));
         item.insert("kind".into(), text(kind));
-        // A test send has no file, so the reconciler could not requeue its row.
-        if campaign.files.iter().any(|file| file.info.size > 0) {
-            item.insert(RECONCILE_KEY.into(), text(OPEN_CAMPAIGN));
-        }
-        let expires_at = ttl(campaign.created_at, self.retention_days);
-        item.insert("expires_at".into(), number(expires_at));
         let put = self.client.put_item().table_name(&self.table);
         Ok(put
             .set_item(Some(item))
@@ -171,35 +165,6 @@ impl Campaigns {
         Ok(ids)
     }
 
-    /// Takes the campaign out of the reconciler's index, unless a file was added in the meantime, or the
-    /// campaign was reopened so recently that the counters may not show the row yet. Returns whether it is
-    /// closed.
-    pub async fn close(&self, campaign: &Campaign, now: Millis) -> Result<bool, Error> {
-        let close = self
-            .update(&campaign.id)
-            .update_expression("REMOVE reconcile_key")
-            .condition_expression(
-                "#state = :state AND size(files) = :files \
-                 AND (attribute_not_exists(reopened_at) OR reopened_at < :then)",
-            )
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":state", state_value(campaign.state))
-            .expression_attribute_values(":files", number(campaign.files.len() as u64))
-            .expression_attribute_values(":then", number(now.saturating_sub(COUNTER_LAG_MS)));
-        send_if("close the campaign", close).await
-    }
-
-    /// Puts the campaign back into the reconciler's index, such as when an undelivered row is retried later.
-    pub async fn reopen(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
-        let reopen = self
-            .update(id)
-            .update_expression("SET reconcile_key = :open, reopened_at = :now")
-            .condition_expression("attribute_exists(id)")
-            .expression_attribute_values(":open", text(OPEN_CAMPAIGN))
-            .expression_attribute_values(":now", number(now));
-        send_if("reopen the campaign", reopen).await.map(drop)
-    }
-
     fn update(&self, id: &CampaignId) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
@@ -214,8 +179,4 @@ fn key(id: &CampaignId) -> Item {
         ("part".into(), text(PART)),
     ]
     .into()
-}
-
-fn state_value(state: CampaignState) -> aws_sdk_dynamodb::types::AttributeValue {
-    text(state.name())
 }

@@ -16,3 +16,11 @@ pub fn now() -> Millis {
 pub(crate) fn ttl(now: Millis, days: u32) -> u64 {
     now / 1000 + u64::from(days) * 86_400
 }
+
+/// What belongs to a campaign outlives it by this time, so that no row is forgotten while it may still be sent.
+const DAYS_BEYOND_CAMPAIGN: u32 = 37;
+
+/// When something expires that belongs to a campaign and is written at `now`; campaigns are kept for `days`.
+pub(crate) fn part_ttl(now: Millis, days: u32) -> u64 {
+    ttl(now, days + DAYS_BEYOND_CAMPAIGN)
+}

@@ -9,7 +9,7 @@ use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::{Item, get_value, number, put_if, query_values, text, to_item};
-use crate::{Error, ttl};
+use crate::{Error, part_ttl};
 
 /// The items of the counters.
 #[derive(Clone, Debug)]
@@ -83,7 +83,10 @@ impl CounterTable {
         let action = "store the counters of a shard";
         let mut item = to_item(action, counters)?;
         item.extend(key(campaign, shard));
-        item.insert("expires_at".into(), number(ttl(now, self.retention_days)));
+        item.insert(
+            "expires_at".into(),
+            number(part_ttl(now, self.retention_days)),
+        );
         let put = self
             .client
             .put_item()

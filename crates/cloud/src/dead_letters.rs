@@ -7,7 +7,7 @@ use campaign::delivery::batch::Batch;
 use campaign::time::Millis;
 
 use crate::dynamodb::{number, text};
-use crate::{Error, ttl};
+use crate::{Error, part_ttl};
 
 /// The records.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl DeadLetters {
             )
             .expression_attribute_values(":rows", number(batch.rows.len() as u64))
             .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":expires_at", number(ttl(now, self.retention_days)))
+            .expression_attribute_values(":expires_at", number(part_ttl(now, self.retention_days)))
             .return_values(ReturnValue::AllNew);
         let response = update.send().await.map_err(Error::from_sdk(action))?;
         let item = response.attributes.unwrap_or_default();

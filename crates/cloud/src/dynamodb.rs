@@ -136,17 +136,3 @@ pub(crate) async fn put_if(action: &'static str, put: PutItemFluentBuilder) -> R
         Err(error) => Err(error),
     }
 }
-
-/// Sets the values `:from0`, `:from1` … and returns their names as a list for `IN`.
-pub(crate) fn in_list<'s>(
-    mut update: UpdateItemFluentBuilder,
-    values: impl Iterator<Item = &'s str>,
-) -> (UpdateItemFluentBuilder, String) {
-    let mut names = Vec::new();
-    for (index, value) in values.enumerate() {
-        let name = format!(":from{index}");
-        update = update.expression_attribute_values(&name, text(value));
-        names.push(name);
-    }
-    (update, names.join(", "))
-}

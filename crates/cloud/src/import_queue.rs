@@ -11,9 +11,6 @@ use crate::{Error, sqs};
 pub struct ImportJob {
     /// The campaign.
     pub campaign: CampaignId,
-    /// Whether to validate the last file again, for a new preview.
-    #[serde(default)]
-    pub validate: bool,
     /// From where to requeue rows that were in the queue before; `None` to enqueue only new ones.
     #[serde(default)]
     pub requeue: Option<Position>,
@@ -27,17 +24,8 @@ impl ImportJob {
     pub fn resume(campaign: CampaignId) -> Self {
         Self {
             campaign,
-            validate: false,
             requeue: None,
             hops: 0,
-        }
-    }
-
-    /// Validates the last file again.
-    pub fn validate(campaign: CampaignId) -> Self {
-        Self {
-            validate: true,
-            ..Self::resume(campaign)
         }
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
 use crate::dynamodb::{Item, from_item, get_item, number, query_values, text, to_item};
-use crate::{Error, now, ttl};
+use crate::{Error, now, part_ttl};
 
 /// How much of a file is in the queue. It is written before rows are enqueued, so that the next invocation
 /// knows which rows may be in the queue already, and which of them were suppressed at that time.
@@ -184,7 +184,7 @@ impl Imports {
     fn put(&self, id: &CampaignId, part: &str, mut item: Item) -> PutItemFluentBuilder {
         item.insert("id".into(), text(id.as_str()));
         item.insert("part".into(), text(part));
-        let expires_at = ttl(now(), self.retention_days);
+        let expires_at = part_ttl(now(), self.retention_days);
         item.insert("expires_at".into(), number(expires_at));
         let put = self.client.put_item().table_name(&self.table);
         put.set_item(Some(item))

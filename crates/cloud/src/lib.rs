@@ -49,4 +49,4 @@ pub mod waiting_jobs;
 pub use clock::now;
 pub use error::{Error, ErrorKind};
 
-use clock::ttl;
+use clock::{part_ttl, ttl};

@@ -32,7 +32,7 @@ pub async fn open_file<E>(
 where
     E: From<ReadError> + From<cloud::Error>,
 {
-    let (mut numbers, unreadable_lines) = open_exclude_list::<E>(files, campaign).await?;
+    let (mut numbers, unreadable_lines) = open_exclude_list::<E>(files, campaign, index).await?;
     let excluded_numbers = numbers.excluded.len() as u64;
     for earlier in 0..index {
         // Other stages have sent nothing, so their numbers make no duplicates.
@@ -53,8 +53,12 @@ where
     })
 }
 
-/// The excluded numbers, and how many lines of the list have none.
-async fn open_exclude_list<E>(files: &Files, campaign: &Campaign) -> Result<(SeenNumbers, u64), E>
+/// The excluded numbers, and how many lines of the list have none. The list is read with the options of the file.
+async fn open_exclude_list<E>(
+    files: &Files,
+    campaign: &Campaign,
+    index: usize,
+) -> Result<(SeenNumbers, u64), E>
 where
     E: From<ReadError> + From<cloud::Error>,
 {
@@ -65,7 +69,7 @@ where
     let (list, _) = files
         .open_upload(&campaign.id, Upload::Exclusions, None)
         .await?;
-    let (excluded, unreadable_lines) = read_exclude_list(list, &campaign.options)
+    let (excluded, unreadable_lines) = read_exclude_list(list, &campaign.files[index].options)
         .await
         .map_err(|error| ReadError::ExcludeList(Box::new(error)))?;
     numbers.excluded = excluded;
@@ -87,6 +91,6 @@ where
         .open_upload(&campaign.id, Upload::File(index), version)
         .await?;
     let rows_before = campaign.rows_before(index);
-    let reader = RecipientReader::open(file, campaign, numbers, rows_before).await?;
+    let reader = RecipientReader::open(file, campaign, index, numbers, rows_before).await?;
     Ok((reader, version))
 }

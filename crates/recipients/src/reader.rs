@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use campaign::import::header::{self, Columns, FileProblem};
 use campaign::import::phone::{self, CanonicalPhone, Region};
 use campaign::import::row::{ImportCounts, Importer, MAX_CAMPAIGN_ROWS, RowVerdict, SeenNumbers};
-use campaign::import::value::ValueValidator;
+use campaign::import::value::{OnBadValue, ValueValidator};
 use campaign::lifecycle::campaign::{Campaign, ImportOptions};
 use tabular::{ByteRecord, DetectedFormat, ReadOptions, RecordShape, Table};
 use tokio::io::AsyncRead;
@@ -23,15 +23,16 @@ pub struct RecipientReader {
 }
 
 impl RecipientReader {
-    /// Reads the header and finds the columns that the campaign needs. `numbers` is what the campaign's
+    /// Reads the header of the campaign's file at `index` and finds the columns that it needs. `numbers` is what the
     /// earlier files left, and `rows_before` how many rows those have.
     pub async fn open(
         file: impl AsyncRead + Send + Unpin + 'static,
         campaign: &Campaign,
+        index: usize,
         numbers: SeenNumbers,
         rows_before: u64,
     ) -> Result<Self, ReadError> {
-        let options = &campaign.options;
+        let options = &campaign.files[index].options;
         let table = Table::open(file, &read_options(options)).await?;
         let (message, _) = campaign.messages();
         let names = header_names(&table);
@@ -39,7 +40,7 @@ impl RecipientReader {
         let columns =
             header::find_columns(&names, options.phone_column.as_deref(), message.columns())?;
         let region = default_region(options);
-        let validator = value_validator(campaign);
+        let validator = value_validator(campaign, options.on_bad_value);
         let importer = Importer::new(columns.clone(), validator, region, numbers, rows_before);
         Ok(Self {
             table,
@@ -118,11 +119,11 @@ impl RecipientReader {
 }
 
 /// Checks values against what WhatsApp accepts in the campaign's message, and in its fallback if there is one.
-fn value_validator(campaign: &Campaign) -> ValueValidator {
+fn value_validator(campaign: &Campaign, on_bad_value: OnBadValue) -> ValueValidator {
     let (message, fallback) = campaign.messages();
     let template = campaign.template.as_ref();
     let limits = value_limits(&message, template);
-    let validator = ValueValidator::new(&message, &limits, campaign.options.on_bad_value);
+    let validator = ValueValidator::new(&message, &limits, on_bad_value);
     match fallback {
         Some(fallback) => {
             let limits = value_limits(&fallback, template);

@@ -58,7 +58,7 @@ pub async fn create_campaign(
     tracing::Span::current().record("campaign.id", tracing::field::display(&id));
     let now = cloud::now();
     let checks_template = new.checks_template();
-    let mut campaign = new.into_campaign(id, now)?;
+    let mut campaign = new.into_campaign(id, now, api.sendable_for)?;
     if checks_template {
         let (message, pointer) = match &campaign.fallback {
             Some(fallback) => (fallback, "/fallback"),
@@ -97,7 +97,7 @@ async fn sign_uploads(
     };
     Ok(CampaignUpload {
         id: campaign.id.to_string(),
-        state: campaign.state.name(),
+        state: campaign.state(now).name(),
         upload,
         exclude_upload,
     })

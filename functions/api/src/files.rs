@@ -7,8 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{CampaignFile, FileStage};
-use campaign::lifecycle::control::index_of_added_file;
+use campaign::lifecycle::campaign::FileStage;
+use campaign::lifecycle::event::Event;
 use campaign::time::Millis;
 use cloud::files::{Upload, rejects_key};
 use serde::Deserialize;
@@ -43,18 +43,17 @@ pub async fn add_file(
 ) -> Result<(StatusCode, Json<CampaignUpload>), Problem> {
     let campaign = api.find_campaign(&id).await?;
     let info = file.into_file_info()?;
-    let index = index_of_added_file(&campaign).map_err(Problem::conflict)?;
     let (now, size) = (cloud::now(), info.size);
-    let file = CampaignFile::pending(info);
-    if !api.campaigns.add_file(&campaign, index, &file).await? {
-        return Err(Problem::conflict(
-            "the campaign changed at the same moment; GET it and try again",
-        ));
-    }
+    let applied = api
+        .campaigns
+        .apply(&campaign, &Event::AddFile(info), now)
+        .await?;
+    let campaign = applied.map_err(Problem::from)?.campaign;
+    let index = campaign.files.len() - 1;
     let upload = api.sign_upload(&id, Upload::File(index), size, now).await?;
     let created = CampaignUpload {
         id: id.to_string(),
-        state: campaign.state.name(),
+        state: campaign.state(now).name(),
         upload,
         exclude_upload: None,
     };
@@ -94,7 +93,7 @@ pub async fn get_rejects(
     let last_read = campaign
         .files
         .iter()
-        .rposition(|file| file.stage != FileStage::Pending);
+        .rposition(|file| !matches!(file.stage, FileStage::Pending | FileStage::Reading));
     let index = query
         .file
         .map_or(last_read, |number| number.checked_sub(1))

@@ -184,7 +184,12 @@ mod tests {
     fn renders_one_value_a_line_and_rows_add_up() {
         let message = Message::new(json!({"type": "text"})).expect("a message");
         let id = "c1".parse().expect("an id");
-        let campaign = Campaign::single_row(id, "One".into(), message, 0);
+        let row = campaign::delivery::batch::Row {
+            row: 1,
+            to: campaign::import::phone::parse("+5511987654321", None).unwrap(),
+            values: Vec::new(),
+        };
+        let campaign = Campaign::single_row(id, "One".into(), message, row, 0);
         let counters = Counters {
             accepted: 1,
             attempts: 2,

@@ -15,7 +15,7 @@ use crate::new_file::{FileOptions, NewFile, parse_file, required_text};
 use crate::new_message::{parse_fallback, parse_message};
 use crate::openapi::{AfterCanaryName, OnUnconfirmedName, OutsideServiceWindowName};
 use crate::problem::Problem;
-use crate::time::parse_time_field;
+use crate::time::{format_time, parse_time_field};
 
 /// The most characters of a campaign's name.
 const MAX_NAME_CHARS: usize = 200;
@@ -92,9 +92,17 @@ fn default_true() -> bool {
 }
 
 impl NewCampaign {
-    /// The campaign, if every field of it can work; `now` in milliseconds since the Unix epoch.
-    pub fn into_campaign(self, id: CampaignId, now: Millis) -> Result<Campaign, Problem> {
-        let (schedule, policy, canary) = (self.schedule(now)?, self.policy()?, self.canary()?);
+    /// The campaign, if every field of it can work; `now` in milliseconds since the Unix epoch. It sends for the
+    /// milliseconds of `sendable_for` at most.
+    pub fn into_campaign(
+        self,
+        id: CampaignId,
+        now: Millis,
+        sendable_for: Millis,
+    ) -> Result<Campaign, Problem> {
+        let sendable_until = now + sendable_for;
+        let schedule = self.schedule(now, sendable_until)?;
+        let (policy, canary) = (self.policy()?, self.canary()?);
         let name = required_text(self.name, "/name")?;
         if name.chars().count() > MAX_NAME_CHARS {
             let detail = format!("must have at most {MAX_NAME_CHARS} characters; shorten it");
@@ -107,20 +115,22 @@ impl NewCampaign {
             .exclude
             .map(|list| parse_file(Some(list), "/exclude"))
             .transpose()?;
+        let mut campaign = Campaign::new(id, name, message, file, now);
+        campaign.files[0].options = self.options.into_options()?;
         Ok(Campaign {
             schedule,
+            sendable_until,
             policy,
             canary,
             fallback,
             outside_service_window: self.outside_service_window.unwrap_or_default(),
-            options: self.options.into_options()?,
             exclude,
             manual_start: self.manual_start,
-            ..Campaign::new(id, name, message, file, now)
+            ..campaign
         })
     }
 
-    fn schedule(&self, now: Millis) -> Result<Schedule, Problem> {
+    fn schedule(&self, now: Millis, sendable_until: Millis) -> Result<Schedule, Problem> {
         let schedule = Schedule {
             not_before: parse_time_field(self.not_before.as_deref(), "/not_before")?,
             not_after: parse_time_field(self.not_after.as_deref(), "/not_after")?,
@@ -129,6 +139,15 @@ impl NewCampaign {
             return Err(Problem::invalid_field(
                 "/not_after",
                 "must be in the future; write a later time, or leave it out",
+            ));
+        }
+        if !schedule.has_begun(sendable_until) {
+            return Err(Problem::invalid_field(
+                "/not_before",
+                format!(
+                    "must be before {}: later, what is stored of the campaign may expire (parameters RetentionDays and FileRetentionDays); create it later",
+                    format_time(sendable_until)
+                ),
             ));
         }
         match (schedule.not_before, schedule.not_after) {
@@ -178,7 +197,7 @@ impl NewCampaign {
                 rows,
                 after,
                 released: false,
-                enqueued: 0,
+                enqueued: None,
             })),
             None if self.after_canary.is_some() => Err(Problem::invalid_field(
                 "/canary",
@@ -204,8 +223,11 @@ mod tests {
     use serde_json::json;
 
     fn create(body: &Value) -> Result<Campaign, Problem> {
-        parse_body::<NewCampaign>(body.to_string().as_bytes())?
-            .into_campaign("c1".parse().unwrap(), 0)
+        parse_body::<NewCampaign>(body.to_string().as_bytes())?.into_campaign(
+            "c1".parse().unwrap(),
+            0,
+            Millis::MAX / 2,
+        )
     }
 
     fn good() -> Value {

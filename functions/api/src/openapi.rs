@@ -185,6 +185,7 @@ enum_schema!(
     "FileStage",
     FileStage {
         Pending,
+        Reading,
         Validated,
         Enqueued,
         Failed

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::id::CampaignId;
 use campaign::import::preview::{DailyLimit, Preview, collect_warnings};
-use campaign::lifecycle::campaign::{Campaign, CampaignState, FileStage};
+use campaign::lifecycle::campaign::{Campaign, CampaignState};
+use campaign::lifecycle::event::Event;
 use campaign::lifecycle::progress::{compute_progress, recipients_in_a_day};
 use campaign::time::Millis;
-use cloud::import_queue::ImportJob;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -75,15 +75,16 @@ pub async fn preview_campaign(
         validate_again(&api, &campaign, options).await?;
         return validating(CampaignState::Validating);
     }
-    match (campaign.state, api.imports.get_preview(&id).await?) {
+    let now = cloud::now();
+    match (campaign.state(now), api.imports.get_preview(&id).await?) {
         (CampaignState::AwaitingUpload, _) => Err(Problem::conflict(
             "the file has not been uploaded yet; PUT it to its upload URL first",
         )),
         (CampaignState::Failed, _) => Err(Problem::conflict(format!(
             "the file cannot be used: {} Send other options to have it read again, or POST /v1/campaigns/{{id}}/files for another file",
-            campaign.reason.unwrap_or_default()
+            campaign.reason(now).unwrap_or_default()
         ))),
-        (CampaignState::Validating, _) | (_, None) => validating(campaign.state),
+        (CampaignState::Validating, _) | (_, None) => validating(campaign.state(now)),
         (_, Some(preview)) => {
             let view = ready_preview(&api, &campaign, preview).await?;
             Ok((StatusCode::OK, Json(PreviewResponse::Ready(Box::new(view)))))
@@ -96,25 +97,10 @@ async fn validate_again(
     campaign: &Campaign,
     options: FileOptions,
 ) -> Result<(), Problem> {
-    use CampaignState::{Failed, Ready, Validating};
-    let options = options.into_options()?;
-    let is_started = campaign
-        .files
-        .iter()
-        .any(|file| file.stage == FileStage::Enqueued);
-    if is_started
-        || !api
-            .campaigns
-            .transition(&campaign.id, Validating, &[Ready, Failed, Validating], None)
-            .await?
-    {
-        return Err(Problem::conflict(
-            "options can be changed only after the file has been read and before the start; GET the campaign for its state",
-        ));
-    }
-    api.campaigns.set_options(&campaign.id, &options).await?;
-    let job = ImportJob::validate(campaign.id.clone());
-    Ok(api.import_queue.enqueue(&job).await?)
+    let event = Event::SetOptions(options.into_options()?);
+    let applied = api.campaigns.apply(campaign, &event, cloud::now()).await?;
+    let change = applied.map_err(Problem::from)?;
+    Ok(api.enqueue_job(&campaign.id, change.job).await?)
 }
 
 async fn ready_preview(

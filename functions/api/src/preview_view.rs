@@ -123,7 +123,7 @@ impl PreviewView {
         let name = campaign.files.last().map(|file| file.info.name.clone());
         let countries = preview.countries.iter();
         Self {
-            state: campaign.state.name(),
+            state: campaign.state(cloud::now()).name(),
             rows: PreviewCounts::new(&preview),
             countries: countries
                 .map(|(country, recipients)| CountryView {

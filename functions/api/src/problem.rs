@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use campaign::lifecycle::event::Conflict;
 use serde::Serialize;
 use utoipa::ToSchema;
 use whatsapp::account::AccountError;
@@ -128,6 +129,18 @@ impl Problem {
         Self {
             field: Some(pointer.into()),
             ..self
+        }
+    }
+}
+
+/// 409: the campaign's state does not allow the request.
+impl From<Conflict> for Problem {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::Gone => Self::unknown_campaign(),
+            Conflict::NotAllowed(_) | Conflict::Superseded | Conflict::NotOver => {
+                Self::conflict(conflict.to_string())
+            }
         }
     }
 }

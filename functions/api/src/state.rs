@@ -1,5 +1,7 @@
 //! The AWS resources and clients that the routes use, made once per process.
 
+use campaign::lifecycle::campaign::sendable_for;
+use campaign::time::Millis;
 use cloud::account_events::AccountEvents;
 use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
@@ -56,6 +58,8 @@ pub struct Api {
     pub account: AccountClient,
     /// The send budget.
     pub tps_budget: u32,
+    /// For how many milliseconds after its creation a campaign sends at most.
+    pub sendable_for: Millis,
 }
 
 impl Api {
@@ -103,6 +107,7 @@ impl Api {
             secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),
             account: account_client()?,
             tps_budget,
+            sendable_for: sendable_for(retention_days, env::parsed("FILE_RETENTION_DAYS")?),
         })
     }
 }

@@ -11,6 +11,7 @@ use campaign::id::CampaignId;
 use campaign::import::phone;
 use campaign::import::preview::Preview;
 use campaign::lifecycle::campaign::{Campaign, CampaignState, OutsideServiceWindow};
+use campaign::time::Millis;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -54,7 +55,10 @@ pub async fn send_test(
     let to = phone::parse(&request.to, None).map_err(|problem| {
         Problem::invalid_field("/to", format!("{problem}; {}", problem.fix()))
     })?;
-    let preview = match (campaign.state, api.imports.get_preview(&id).await?) {
+    let preview = match (
+        campaign.state(cloud::now()),
+        api.imports.get_preview(&id).await?,
+    ) {
         (CampaignState::Ready, Some(preview)) => preview,
         _ => {
             return Err(Problem::conflict(
@@ -63,19 +67,22 @@ pub async fn send_test(
         }
     };
     let sample = sample_row(&preview, request.row)?;
-    let test = test_campaign(&campaign)?;
+    let row = Row {
+        row: 1,
+        to,
+        values: sample.values.clone(),
+    };
+    let now = cloud::now();
+    let test = test_campaign(&campaign, row.clone(), now)?;
     api.campaigns.create(&test).await?;
     let batch = Batch {
         campaign: test.id.clone(),
-        rows: vec![Row {
-            row: 1,
-            to,
-            values: sample.values.clone(),
-        }],
+        rows: vec![row],
         hops: 0,
     };
+    // If the message is lost in between, the reconciler enqueues the row.
     api.queue.enqueue(&[batch], Duration::ZERO).await?;
-    let view = CampaignStateView::new(&test.id, test.state);
+    let view = CampaignStateView::new(&test.id, test.state(now));
     Ok((StatusCode::ACCEPTED, Json(view)))
 }
 
@@ -99,13 +106,13 @@ fn sample_row(preview: &Preview, number: Option<u32>) -> Result<&Row, Problem> {
 }
 
 /// A campaign of one row with the message of the campaign that is tested.
-fn test_campaign(campaign: &Campaign) -> Result<Campaign, Problem> {
+fn test_campaign(campaign: &Campaign, row: Row, now: Millis) -> Result<Campaign, Problem> {
     let random = Uuid::now_v7().simple().to_string();
     let id: CampaignId = format!("{}-test-{}", campaign.id, &random[random.len() - 8..])
         .parse()
         .map_err(|error| cloud::Error::new("make the id of a test campaign", error))?;
     let name = format!("Test of {}", campaign.name);
-    let mut test = Campaign::single_row(id, name, campaign.message.clone(), cloud::now());
+    let mut test = Campaign::single_row(id, name, campaign.message.clone(), row, now);
     test.template = campaign.template.clone();
     test.fallback = campaign.fallback.clone();
     test.outside_service_window = OutsideServiceWindow::Send;

@@ -238,8 +238,9 @@ impl CampaignView {
     pub fn new(campaign: Campaign, progress: Progress, budget: u32, now: Millis) -> Self {
         let state = match progress.finished {
             true => "finished",
-            false => campaign.state.name(),
+            false => campaign.state(now).name(),
         };
+        let reason = campaign.reason(now).map(str::to_owned);
         let cooldown = campaign
             .cooldown
             .filter(|cooldown| cooldown.until > now)
@@ -248,7 +249,7 @@ impl CampaignView {
             id: campaign.id.to_string(),
             name: campaign.name,
             state,
-            reason: campaign.reason,
+            reason,
             cooldown,
             not_before: campaign.schedule.not_before.map(format_time),
             not_after: campaign.schedule.not_after.map(format_time),
@@ -300,7 +301,7 @@ impl From<Canary> for CanaryView {
             rows: canary.rows,
             after: canary.after,
             released: canary.released,
-            enqueued: canary.enqueued,
+            enqueued: canary.enqueued.unwrap_or_default(),
         }
     }
 }

@@ -24,7 +24,8 @@ impl Eraser {
             return Ok(None);
         };
         let text = String::from_utf8_lossy(&bytes);
-        let region = campaign.options.default_region.as_deref();
+        let options = campaign.files.last().map(|file| &file.options);
+        let region = options.and_then(|options| options.default_region.as_deref());
         let region = region.and_then(phone::parse_region);
         let is_theirs = |cell: &str| {
             let phone = phone::parse(cell.trim().trim_matches('"'), region);

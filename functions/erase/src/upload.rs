@@ -1,6 +1,7 @@
 //! An uploaded file: whether it contains the recipient, and how it is rewritten without. Every row keeps its position.
 
 use campaign::lifecycle::campaign::{Campaign, FileStage};
+use campaign::lifecycle::event::FileChange;
 use cloud::files::{Upload, input_key};
 use cloud::multipart::MultipartWriter;
 use lambda_runtime::Error;
@@ -53,12 +54,11 @@ impl Eraser {
         let id = &campaign.id;
         let key = input_key(id, Upload::File(index));
         self.write_without(campaign, index, subject, &key).await?;
-        let mut options = campaign.options.clone();
-        if options.encoding.take().is_some() {
-            self.campaigns.set_options(id, &options).await?;
-        }
-        campaign.files[index].version = self.files.latest_version(&key).await?;
-        self.campaigns.update_file(campaign, index).await?;
+        let version = self.files.latest_version(&key).await?;
+        let change = FileChange::Rewritten { version };
+        self.campaigns
+            .change_file(campaign, index, change)
+            .await??;
         let version = campaign.files[index].version.as_deref();
         Ok(self.files.delete_versions(&key, version).await?)
     }

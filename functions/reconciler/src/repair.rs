@@ -1,7 +1,8 @@
 //! What is done about a campaign.
 
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{Campaign, CampaignState};
+use campaign::lifecycle::campaign::Campaign;
+use campaign::lifecycle::event::Event;
 use campaign::lifecycle::progress::compute_progress;
 use campaign::lifecycle::repair::{RepairAction, Snapshot};
 use cloud::import_queue::{ImportJob, Position};
@@ -25,10 +26,13 @@ impl Reconciler {
         let Some(campaign) = self.campaigns.get(id).await? else {
             return Ok(());
         };
-        if campaign.is_pausing_others {
+        if let Some(pause) = campaign
+            .paused
+            .as_ref()
+            .filter(|pause| pause.is_pausing_others)
+        {
             cloud::sometimes!("the reconciler pauses the campaigns that a dead process did not");
-            let reason = campaign.reason.as_deref().unwrap_or_default();
-            self.campaigns.pause_others(id, reason).await?;
+            self.campaigns.pause_others(id, &pause.reason).await?;
         }
         let progress = compute_progress(&campaign, counters, ANY_BUDGET, run.now);
         let snapshot = Snapshot {
@@ -64,7 +68,10 @@ impl Reconciler {
         tracing::info!(?action, "repair of a campaign");
         match action {
             RepairAction::Close => {
-                let is_closed = self.campaigns.close(campaign, run.now).await?;
+                let settle = self
+                    .campaigns
+                    .apply_if_unchanged(campaign, &Event::Settle, run.now);
+                let is_closed = settle.await?;
                 run.stats.closed += usize::from(is_closed);
                 if is_closed {
                     self.wake_jobs(id, run).await?;
@@ -78,10 +85,11 @@ impl Reconciler {
                 cloud::sometimes!("the reconciler requeues the rows of an idle campaign");
                 self.requeue(id, run).await?;
             }
-            RepairAction::Expire(state) => self.expire(campaign, state, run).await?,
             RepairAction::ReleaseCanary => {
                 cloud::sometimes!("the reconciler releases the rows behind the canary");
-                self.campaigns.release_remainder(id).await?;
+                self.campaigns
+                    .apply_if_unchanged(campaign, &Event::Continue, run.now)
+                    .await?;
                 self.resume_import(id, run).await?;
             }
             RepairAction::Pause(reason) => {
@@ -103,24 +111,6 @@ impl Reconciler {
         self.campaigns.mark_enqueued(id, run.now).await?;
         self.enqueue_job(ImportJob::requeue(id.clone(), Position::default()))
             .await
-    }
-
-    /// The rows of an expired campaign are settled while they are requeued.
-    async fn expire(
-        &self,
-        campaign: &Campaign,
-        state: CampaignState,
-        run: &mut Run,
-    ) -> Result<(), cloud::Error> {
-        let id = &campaign.id;
-        let from = [campaign.state];
-        let reason = Some("The schedule (not_after) has ended.");
-        let entered = self.campaigns.transition(id, state, &from, reason).await?;
-        if entered {
-            cloud::sometimes!("a campaign that was not sending expires");
-            self.requeue(id, run).await?;
-        }
-        Ok(())
     }
 
     async fn enqueue_job(&self, job: ImportJob) -> Result<(), cloud::Error> {

@@ -199,21 +199,9 @@ impl SendClients {
         let (until, campaigns) = (pending.record_until, &self.campaign_cache);
         let pause_others = || persist(until, move || campaigns.pause_others(id, reason));
         let pause = |scope| persist(until, move || campaigns.pause_campaign(id, scope, reason));
-        let is_visited = pending.campaign.reconcile_key.is_some();
-        match scope {
-            // The reconciler does not visit tests and replies, so it would not go on where this process dies.
-            PauseScope::Account if !is_visited => {
-                pause_others().await?;
-                pause(PauseScope::Campaign).await?;
-            }
-            PauseScope::Account => {
-                if pause(scope).await? {
-                    pause_others().await?;
-                }
-            }
-            PauseScope::Campaign => {
-                pause(scope).await?;
-            }
+        let is_paused = pause(scope).await?;
+        if is_paused && scope == PauseScope::Account {
+            pause_others().await?;
         }
         Ok(())
     }

@@ -83,6 +83,7 @@ async fn open(file: &Arc<[u8]>, campaign: &Campaign) -> RecipientReader {
     let opened = RecipientReader::open(
         Cursor::new(Arc::clone(file)),
         campaign,
+        0,
         SeenNumbers::default(),
         0,
     );

@@ -8,6 +8,7 @@ use campaign::delivery::requeue::{Disposition, disposition};
 use campaign::id::RowNumber;
 use campaign::import::row::{ImportCounts, RowVerdict};
 use campaign::lifecycle::campaign::{Campaign, FileStage};
+use campaign::lifecycle::event::FileChange;
 use cloud::import_queue::Position;
 use cloud::imports::RowSet;
 use lambda_runtime::Error;
@@ -47,10 +48,17 @@ impl Splitter {
             return Ok(RequeueOutcome::Complete);
         }
         run.allow_full_time();
+        if let Some(row) = &campaign.single_row {
+            let mut requeuer = Requeuer::new(self, campaign, disposition, run.message_hops());
+            requeuer.push(row.clone()).await?;
+            requeuer.finish().await?;
+        }
         for file in from.file..campaign.files.len() {
             let after = if file == from.file { from.after } else { 0 };
             let stage = campaign.files[file].stage;
-            if !matches!(stage, FileStage::Validated | FileStage::Enqueued) {
+            if !matches!(stage, FileStage::Validated | FileStage::Enqueued)
+                || campaign.files[file].info.size == 0
+            {
                 continue;
             }
             let outcome = self
@@ -79,12 +87,15 @@ impl Splitter {
         disposition: Disposition,
         counts: ImportCounts,
     ) -> Result<(), Error> {
-        let (id, file) = (&campaign.id, &mut campaign.files[index]);
-        if matches!(disposition, Disposition::Skip(_)) && file.stage == FileStage::Validated {
-            let suppressed = self.imports.get_suppressed_rows(id, index).await?;
-            file.counts = counts.with_suppressed(suppressed.len() as u64);
-            file.stage = FileStage::Enqueued;
-            self.campaigns.update_file(campaign, index).await?;
+        let stage = campaign.files[index].stage;
+        if matches!(disposition, Disposition::Skip(_)) && stage == FileStage::Validated {
+            let suppressed = self
+                .imports
+                .get_suppressed_rows(&campaign.id, index)
+                .await?;
+            let counts = counts.with_suppressed(suppressed.len() as u64);
+            let change = FileChange::Enqueued { counts };
+            self.change_file(campaign, index, change).await?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use campaign::delivery::outcome::{
 };
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
+use campaign::lifecycle::event::Event;
 use campaign::time::Millis;
 use tracing::{error, instrument};
 use whatsapp::error_code::{
@@ -100,7 +101,7 @@ impl Webhook {
         row: &RowStatusUpdate,
         not_before: Millis,
     ) -> Result<(), cloud::Error> {
-        if !campaign.policy.retry_undelivered || campaign.schedule.has_ended(not_before) {
+        if !campaign.policy.retry_undelivered || campaign.has_ended(not_before) {
             return Ok(());
         }
         let id = &row.correlation_id;
@@ -112,10 +113,9 @@ impl Webhook {
             cloud::sometimes!("a message that was not delivered is scheduled again");
         }
         // Even if the row was requeued before: that process may have died before it opened the campaign.
-        self.campaign_cache
-            .campaigns()
-            .reopen(&campaign.id, cloud::now())
-            .await
+        let campaigns = self.campaign_cache.campaigns();
+        let reopened = campaigns.apply_to(&campaign.id, &Event::Reopen, cloud::now());
+        reopened.await.map(drop)
     }
 
     async fn record_marketing_opt_out(

@@ -26,21 +26,21 @@ impl Webhook {
         now: Millis,
     ) -> Result<(), Error> {
         let id = reply_campaign_id(wamid).map_err(|error| Error::new("name a reply", error))?;
-        self.enqueue_reply(Campaign::single_row(id, "Reply".into(), message, now), to)
-            .await
-    }
-
-    #[instrument(skip_all, fields(campaign.id = %campaign.id, row = 1))]
-    async fn enqueue_reply(&self, campaign: Campaign, to: Phone) -> Result<(), Error> {
-        self.campaign_cache
-            .campaigns()
-            .create_reply(&campaign)
-            .await?;
         let row = Row {
             row: 1,
             to,
             values: Vec::new(),
         };
+        let campaign = Campaign::single_row(id, "Reply".into(), message, row.clone(), now);
+        self.enqueue_reply(campaign, row).await
+    }
+
+    #[instrument(skip_all, fields(campaign.id = %campaign.id, row = 1))]
+    async fn enqueue_reply(&self, campaign: Campaign, row: Row) -> Result<(), Error> {
+        self.campaign_cache
+            .campaigns()
+            .create_reply(&campaign)
+            .await?;
         let batch = Batch {
             campaign: campaign.id,
             rows: vec![row],

@@ -94,6 +94,7 @@ fn measure_start(program: &Path) -> Result<Duration> {
         ("TPS_BUDGET", "40"),
         ("SLOTS", "0"),
         ("RETENTION_DAYS", "7"),
+        ("FILE_RETENTION_DAYS", "7"),
         ("GRAPH_API_URL", "http://127.0.0.1:1"),
         ("GRAPH_API_VERSION", "v25.0"),
         ("PHONE_NUMBER_ID", "1"),

@@ -46,7 +46,9 @@ impl SkipReason {
                 "outside_service_window: the recipient has neither written nor called within the last 24 hours, and the message is not a template"
             }
             SkipReason::Cancelled => "cancelled: the operator cancelled the campaign",
-            SkipReason::Expired => "expired: the campaign's schedule (not_after) has ended",
+            SkipReason::Expired => {
+                "expired: the campaign's schedule (not_after), or the time for which campaigns are kept, has ended"
+            }
         }
     }
 }
@@ -64,7 +66,7 @@ pub enum Disposition {
 
 /// Decides for the whole campaign.
 pub fn disposition(campaign: &Campaign, now: Millis) -> Disposition {
-    if campaign.state == CampaignState::Cancelled {
+    if campaign.state(now) == CampaignState::Cancelled {
         return Disposition::Skip(SkipReason::Cancelled);
     }
     match campaign.sendability(now) {

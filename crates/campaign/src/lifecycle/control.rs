@@ -1,284 +1,201 @@
-//! The operator's commands to a campaign, its start and further files, and in which states each one is allowed.
+//! What the operator wants of a campaign: start, pause, resume, cancel, continue, further files, other options; and in which
+//! states each one is allowed.
 
-use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage};
+use crate::lifecycle::campaign::{
+    Campaign, CampaignFile, CampaignState, FileInfo, FileStage, ImportOptions, Pause, PausedBy,
+};
+use crate::lifecycle::event::{Conflict, Job};
 use crate::time::Millis;
 
-/// A command of the operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Start no new send until it is resumed.
-    Pause,
-    /// Send again after a pause.
-    Resume,
-    /// Never send the rows that were not sent yet.
-    Cancel,
-    /// Send the other rows after the canary rows.
-    Continue,
-}
-
-/// The effect of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommandEffect {
-    /// The campaign already is in that state.
-    AlreadyDone,
-    /// The campaign enters this state.
-    Enter(CampaignState),
-}
-
-/// Why a command is not allowed now, and what the operator can do instead.
-pub type Conflict = &'static str;
-
-/// Decides what a command does; `finished` says whether no row is left to send.
-pub fn apply_command(
-    campaign: &Campaign,
-    finished: bool,
-    command: Command,
-    now: Millis,
-) -> Result<CommandEffect, Conflict> {
-    use CampaignState::{Cancelled, Failed};
-    match (command, campaign.state) {
-        (_, Failed) => Err(
-            "its file cannot be used, so nothing is sent; upload another one with POST /v1/campaigns/{id}/files",
-        ),
-        (Command::Cancel, Cancelled) => Ok(CommandEffect::AlreadyDone),
-        (_, Cancelled) => Err("it was cancelled and cannot be resumed; create a new campaign"),
-        _ if finished => Err("it is finished: no row is left to send"),
-        (Command::Cancel, _) => Ok(CommandEffect::Enter(Cancelled)),
-        (Command::Pause, state) => pause(state),
-        (Command::Resume, state) => resume(campaign, state, now),
-        (Command::Continue, state) => continue_after_canary(campaign, state),
-    }
-}
-
-fn pause(state: CampaignState) -> Result<CommandEffect, Conflict> {
+/// A campaign that enqueues already has its job again, since that of the first start may have been lost.
+pub(super) fn start(campaign: &mut Campaign, now: Millis) -> Result<Job, Conflict> {
     use CampaignState::{
         AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
         Validating,
     };
-    match state {
-        Paused => Ok(CommandEffect::AlreadyDone),
-        Validating | Scheduled | Enqueuing | Canary | Sending => Ok(CommandEffect::Enter(Paused)),
-        AwaitingUpload => {
-            Err("its file is not uploaded yet, so nothing is sent; cancel it instead")
+    match campaign.state(now) {
+        Ready => {
+            campaign.started_at = Some(now);
+            Ok(Job::Import)
         }
-        Ready => Err("it waits for POST /v1/campaigns/{id}/start, so nothing is sent"),
-        Cancelled | Failed => Err("it is over"),
-    }
-}
-
-fn resume(
-    campaign: &Campaign,
-    state: CampaignState,
-    now: Millis,
-) -> Result<CommandEffect, Conflict> {
-    use CampaignState::{
-        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
-        Validating,
-    };
-    match state {
-        Validating | Scheduled | Enqueuing | Canary | Sending => Ok(CommandEffect::AlreadyDone),
-        Paused => Ok(CommandEffect::Enter(state_after_resume(campaign, now))),
-        AwaitingUpload => Err("its file is not uploaded yet"),
-        Ready => Err("it was not started yet: use POST /v1/campaigns/{id}/start"),
-        Cancelled | Failed => Err("it is over"),
-    }
-}
-
-/// Decides what the start of a campaign does that was created with `manual_start`. A campaign that enqueues already enters
-/// that state again, since the job of the first start may have been lost.
-pub fn apply_start(campaign: &Campaign, now: Millis) -> Result<CommandEffect, String> {
-    use CampaignState::{
-        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
-        Validating,
-    };
-    match campaign.state {
-        Ready if !campaign.schedule.has_begun(now) => Ok(CommandEffect::Enter(Scheduled)),
-        Ready | Enqueuing => Ok(CommandEffect::Enter(Enqueuing)),
-        Scheduled | Canary | Sending => Ok(CommandEffect::AlreadyDone),
+        Scheduled | Enqueuing | Canary | Sending => Ok(Job::Import),
         AwaitingUpload | Validating => Err(
             "the file has not been read yet; POST /v1/campaigns/{id}/preview shows how far it is"
-                .to_owned(),
+                .into(),
         ),
         Paused | Cancelled | Failed => {
-            let reason = campaign.reason.as_deref().unwrap_or_default();
-            Err(format!(
-                "the campaign is {}: {reason}",
-                campaign.state.name()
-            ))
+            let reason = campaign.reason(now).unwrap_or_default().to_owned();
+            Err(Conflict::NotAllowed(reason.into()))
         }
     }
 }
 
-/// The index of a file that is added: behind the last one, or in the place of one that was never uploaded.
-pub fn index_of_added_file(campaign: &Campaign) -> Result<usize, Conflict> {
+pub(super) fn pause(campaign: &mut Campaign, reason: &str, now: Millis) -> Result<(), Conflict> {
     use CampaignState::{
         AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
         Validating,
     };
-    match campaign.state {
+    refuse_if_over(campaign, now)?;
+    match campaign.state(now) {
+        Paused => Ok(()),
+        Validating | Scheduled | Enqueuing | Canary | Sending => {
+            campaign.paused = Some(Pause {
+                reason: reason.to_owned(),
+                by: PausedBy::Operator,
+                at: now,
+                is_pausing_others: false,
+            });
+            Ok(())
+        }
+        AwaitingUpload => {
+            Err("its file is not uploaded yet, so nothing is sent; cancel it instead".into())
+        }
+        Ready => Err("it waits for POST /v1/campaigns/{id}/start, so nothing is sent".into()),
+        Cancelled | Failed => Err("it is over".into()),
+    }
+}
+
+/// What follows is what would have followed without the pause: a campaign that waits for its start still waits for it.
+pub(super) fn resume(campaign: &mut Campaign, now: Millis) -> Result<Job, Conflict> {
+    use CampaignState::{
+        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
+        Validating,
+    };
+    refuse_if_over(campaign, now)?;
+    match campaign.state(now) {
+        Paused => {
+            campaign.paused = None;
+            Ok(Job::Requeue)
+        }
+        Validating | Scheduled | Enqueuing | Canary | Sending => Ok(Job::Requeue),
+        AwaitingUpload => Err("its file is not uploaded yet".into()),
+        Ready => Err("it was not started yet: use POST /v1/campaigns/{id}/start".into()),
+        Cancelled | Failed => Err("it is over".into()),
+    }
+}
+
+pub(super) fn cancel(campaign: &mut Campaign, now: Millis) -> Result<Job, Conflict> {
+    if campaign.state(now) != CampaignState::Cancelled {
+        refuse_if_over(campaign, now)?;
+        campaign.cancelled_at = Some(now);
+        campaign.paused = None;
+        campaign.settled_at = None;
+    }
+    Ok(Job::Requeue)
+}
+
+pub(super) fn continue_after_canary(campaign: &mut Campaign, now: Millis) -> Result<Job, Conflict> {
+    refuse_if_over(campaign, now)?;
+    let state = campaign.state(now);
+    match (&mut campaign.canary, state) {
+        (None, _) => Err("it has no canary: all of its rows are sent".into()),
+        (Some(canary), _) if canary.released => Ok(Job::Import),
+        (Some(canary), CampaignState::Canary) => {
+            canary.released = true;
+            Ok(Job::Import)
+        }
+        (Some(_), CampaignState::Paused) => {
+            Err("it is paused: use POST /v1/campaigns/{id}/resume, then continue".into())
+        }
+        (Some(_), _) => Err("its canary rows are not in the queue yet".into()),
+    }
+}
+
+/// Announces a file behind the last one, or in the place of one that was never uploaded.
+pub(super) fn add_file(
+    campaign: &mut Campaign,
+    info: &FileInfo,
+    now: Millis,
+) -> Result<(), Conflict> {
+    let index = index_of_added_file(campaign, now)?;
+    let options = campaign.files.last().map(|file| file.options.clone());
+    let mut file = CampaignFile::pending(info.clone(), options.unwrap_or_default(), now);
+    match campaign.files.get_mut(index) {
+        Some(never_uploaded) => {
+            file.revision = never_uploaded.revision + 1;
+            *never_uploaded = file;
+        }
+        None => campaign.files.push(file),
+    }
+    campaign.settled_at = None;
+    Ok(())
+}
+
+fn index_of_added_file(campaign: &Campaign, now: Millis) -> Result<usize, Conflict> {
+    use CampaignState::{
+        AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
+        Validating,
+    };
+    match campaign.state(now) {
+        Cancelled => {
+            return Err("the campaign is cancelled; create a new one for this file".into());
+        }
+        _ if campaign.has_ended(now) => {
+            return Err(
+                "the time for its sends has ended; create a new campaign for this file".into(),
+            );
+        }
         AwaitingUpload | Failed | Ready | Paused | Sending => {}
         Canary | Scheduled => {
             return Err(
-                "the rows of the campaign's file wait to be sent; add another file once they are being sent",
+                "the rows of the campaign's file wait to be sent; add another file once they are being sent".into(),
             );
         }
         Validating | Enqueuing => {
-            return Err("a file of this campaign is being read; try again when it has been read");
+            return Err(
+                "a file of this campaign is being read; try again when it has been read".into(),
+            );
         }
-        Cancelled => return Err("the campaign is cancelled; create a new one for this file"),
     }
-    match campaign.next_file_index() {
-        Some(index) if campaign.files[index].stage == FileStage::Pending => Ok(index),
-        Some(_) => Err(
-            "the previous file has been read and waits for its start; POST /v1/campaigns/{id}/start first",
+    let Some(index) = campaign.next_file_index() else {
+        return Ok(campaign.files.len());
+    };
+    match campaign.files[index].stage {
+        FileStage::Pending => Ok(index),
+        FileStage::Reading => {
+            Err("a file of this campaign is being read; try again when it has been read".into())
+        }
+        FileStage::Validated | FileStage::Enqueued | FileStage::Failed => Err(
+            "the previous file has been read and waits for its start; POST /v1/campaigns/{id}/start first".into(),
         ),
-        None => Ok(campaign.files.len()),
     }
 }
 
-/// Every row is requeued after a pause; before its schedule begins, the campaign waits.
-fn state_after_resume(campaign: &Campaign, now: Millis) -> CampaignState {
-    match campaign.state_to_go_on() {
-        CampaignState::Enqueuing if !campaign.schedule.has_begun(now) => CampaignState::Scheduled,
-        state => state,
+/// Has the last file read again from the start. What an import at work has found of it is of no use any more.
+pub(super) fn set_options(
+    campaign: &mut Campaign,
+    options: &ImportOptions,
+    now: Millis,
+) -> Result<Job, Conflict> {
+    use CampaignState::{Failed, Ready, Validating};
+    let is_unsent = matches!(campaign.state(now), Ready | Failed | Validating);
+    let file = campaign.files.last_mut();
+    match file.filter(|_| is_unsent) {
+        Some(file) if file.stage != FileStage::Enqueued => {
+            file.options = options.clone();
+            file.stage = FileStage::Reading;
+            file.revision += 1;
+            campaign.settled_at = None;
+            Ok(Job::Import)
+        }
+        _ => Err(
+            "options can be changed only after the file has been read and before the start; GET the campaign for its state".into(),
+        ),
     }
 }
 
-fn continue_after_canary(
-    campaign: &Campaign,
-    state: CampaignState,
-) -> Result<CommandEffect, Conflict> {
-    match (campaign.canary, state) {
-        (None, _) => Err("it has no canary: all of its rows are sent"),
-        (Some(canary), _) if canary.released => Ok(CommandEffect::AlreadyDone),
-        (Some(_), CampaignState::Canary) => Ok(CommandEffect::Enter(CampaignState::Enqueuing)),
-        (Some(_), CampaignState::Paused) => {
-            Err("it is paused: use POST /v1/campaigns/{id}/resume, then continue")
+/// A campaign without a row to send takes no command, though its counters may show that a little later.
+fn refuse_if_over(campaign: &Campaign, now: Millis) -> Result<(), Conflict> {
+    match campaign.state(now) {
+        CampaignState::Failed => Err(
+            "its file cannot be used, so nothing is sent; upload another one with POST /v1/campaigns/{id}/files".into(),
+        ),
+        CampaignState::Cancelled => {
+            Err("it was cancelled and cannot be resumed; create a new campaign".into())
         }
-        (Some(_), _) => Err("its canary rows are not in the queue yet"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lifecycle::campaign::tests::sample;
-    use crate::lifecycle::campaign::{AfterCanary, Canary};
-    use strum::VariantArray;
-
-    /// The effect of a command in each state: the next state, `=` for no change, `!` for a conflict.
-    fn effects_by_state(command: Command) -> Vec<&'static str> {
-        let effect = |&state| match apply_command(&sample(state), false, command, 0) {
-            Ok(CommandEffect::Enter(next)) => next.name(),
-            Ok(CommandEffect::AlreadyDone) => "=",
-            Err(_) => "!",
-        };
-        CampaignState::VARIANTS.iter().map(effect).collect()
-    }
-
-    #[test]
-    fn commands_have_defined_effect_in_every_state() {
-        let effects = [
-            (
-                Command::Pause,
-                "! paused ! paused paused paused paused = ! !",
-            ),
-            (Command::Resume, "! = ! = = = = enqueuing ! !"),
-            (
-                Command::Cancel,
-                "cancelled cancelled cancelled cancelled cancelled cancelled cancelled cancelled = !",
-            ),
-            (Command::Continue, "! ! ! ! ! ! ! ! ! !"),
-        ];
-        for (command, expected) in effects {
-            assert_eq!(effects_by_state(command).join(" "), expected, "{command:?}");
+        CampaignState::Sending if campaign.settled_at.is_some() => {
+            Err("it is finished: no row is left to send".into())
         }
-    }
-
-    #[test]
-    fn start_has_defined_effect_in_every_state() {
-        let effect = |&state| match apply_start(&sample(state), 0) {
-            Ok(CommandEffect::Enter(next)) => next.name(),
-            Ok(CommandEffect::AlreadyDone) => "=",
-            Err(_) => "!",
-        };
-        let effects: Vec<_> = CampaignState::VARIANTS.iter().map(effect).collect();
-        assert_eq!(effects.join(" "), "! ! enqueuing = enqueuing = = ! ! !");
-        let mut campaign = sample(CampaignState::Ready);
-        campaign.schedule.not_before = Some(10);
-        for (now, state) in [
-            (9, CampaignState::Scheduled),
-            (10, CampaignState::Enqueuing),
-        ] {
-            assert_eq!(apply_start(&campaign, now), Ok(CommandEffect::Enter(state)));
-        }
-    }
-
-    #[test]
-    fn added_file_follows_the_last_or_replaces_one_that_was_never_uploaded() {
-        let states = CampaignState::VARIANTS.iter();
-        let allowed: Vec<_> = states
-            .filter(|&&state| index_of_added_file(&sample(state)) == Ok(1))
-            .map(|state| state.name())
-            .collect();
-        assert_eq!(
-            allowed,
-            ["awaiting_upload", "ready", "sending", "paused", "failed"]
-        );
-        let mut campaign = sample(CampaignState::Sending);
-        campaign.files[0].stage = FileStage::Pending;
-        assert_eq!(index_of_added_file(&campaign), Ok(0));
-        campaign.files[0].stage = FileStage::Validated;
-        assert!(index_of_added_file(&campaign).is_err());
-    }
-
-    #[test]
-    fn canary_continues_once() {
-        let mut campaign = sample(CampaignState::Canary);
-        let canary = Canary {
-            rows: 5,
-            after: AfterCanary::Wait,
-            released: false,
-            enqueued: 5,
-        };
-        campaign.canary = Some(canary);
-        assert_eq!(
-            apply_command(&campaign, false, Command::Continue, 0),
-            Ok(CommandEffect::Enter(CampaignState::Enqueuing))
-        );
-        campaign.canary = Some(Canary {
-            released: true,
-            ..canary
-        });
-        assert_eq!(
-            apply_command(&campaign, false, Command::Continue, 0),
-            Ok(CommandEffect::AlreadyDone)
-        );
-    }
-
-    #[test]
-    fn finished_campaign_rejects_commands() {
-        for command in [Command::Pause, Command::Resume, Command::Cancel] {
-            assert!(apply_command(&sample(CampaignState::Sending), true, command, 0).is_err());
-        }
-    }
-
-    #[test]
-    fn resume_validates_unread_file_and_respects_schedule() {
-        let mut campaign = sample(CampaignState::Paused);
-        campaign.files[0].stage = FileStage::Pending;
-        assert_eq!(
-            apply_command(&campaign, false, Command::Resume, 0),
-            Ok(CommandEffect::Enter(CampaignState::Validating))
-        );
-        campaign.files[0].stage = FileStage::Validated;
-        campaign.schedule.not_before = Some(10);
-        for (now, state) in [
-            (9, CampaignState::Scheduled),
-            (10, CampaignState::Enqueuing),
-        ] {
-            let resumed = apply_command(&campaign, false, Command::Resume, now);
-            assert_eq!(resumed, Ok(CommandEffect::Enter(state)));
-        }
+        _ => Ok(()),
     }
 }

@@ -1,15 +1,23 @@
 //! Lifecycle: a campaign from its creation to its results.
 //!
 //! - [`campaign`]: the campaign itself, its files, states and schedule
-//! - [`control`]: pause, resume, cancel, continue, and when each one is allowed
+//! - [`apply`]: the only way to change a campaign: what each event does to it
+//! - [`event`]: the events, what follows from them, and why one may have no effect
+//! - `control`: what the operator wants, and when that is allowed
+//! - `import_progress`: what imports report about a file
 //! - [`counters`]: the numbers of a campaign, from changes of the ledger
 //! - [`progress`]: what an operator sees of these numbers
 //! - [`repair`]: what the reconciler does about a campaign
 //! - [`summary`]: the results, when all is over
 
+mod apply;
 pub mod campaign;
-pub mod control;
+mod control;
 pub mod counters;
+pub mod event;
+mod import_progress;
 pub mod progress;
 pub mod repair;
 pub mod summary;
+
+pub use self::apply::apply;

@@ -57,8 +57,9 @@ pub fn compute_progress(
     let waiting = enqueued - counters.in_ledger();
     let unsettled = enqueued - counters.settled() + unconfirmed_to_resend(campaign, &counters, now);
     let rate = counters.attempts_per_second(now);
-    let is_sent = campaign.state == CampaignState::Sending && campaign.is_enqueued();
-    let has_end = campaign.state.may_send() && unsettled > 0;
+    let state = campaign.state(now);
+    let is_sent = state == CampaignState::Sending && campaign.is_enqueued();
+    let has_end = state.may_send() && unsettled > 0;
     Progress {
         finished: is_sent && unsettled == 0,
         rows,

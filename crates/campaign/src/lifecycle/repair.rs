@@ -3,9 +3,10 @@
 //!
 //! Every repair may be repeated without harm, so the reconciler may stop at any point.
 
-use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, Sendability};
+use crate::lifecycle::apply::UPLOAD_WATCH_MS;
+use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, FileStage, Sendability};
 use crate::lifecycle::progress::{Progress, unconfirmed_to_resend};
-use crate::time::{CLOCK_MARGIN_MS, Millis};
+use crate::time::Millis;
 
 /// After this long without any activity, a campaign with an empty queue has lost its messages.
 const IDLE_MS: Millis = 120_000;
@@ -19,10 +20,6 @@ const STALLED_MS: Millis = 15 * 60_000;
 /// How long callbacks are awaited after the last canary row.
 const CANARY_CALLBACK_MS: Millis = 180_000;
 
-/// How long after its creation a campaign is checked for an upload whose event was lost: longer than an upload's
-/// signature is valid.
-const UPLOAD_WATCH_MS: Millis = 2 * 3_600_000;
-
 /// What is to be done about a campaign.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RepairAction {
@@ -32,8 +29,6 @@ pub enum RepairAction {
     ResumeImport,
     /// The splitter puts every unsettled row into the queue again, or settles it.
     Requeue,
-    /// The schedule ended while the campaign was not sending: its rows are settled, in this state.
-    Expire(CampaignState),
     /// The canary rows succeeded: the others follow.
     ReleaseCanary,
     /// The canary rows failed: the campaign pauses, for this reason.
@@ -74,29 +69,19 @@ impl Snapshot<'_> {
             AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled,
             Sending, Validating,
         };
-        let schedule = self.campaign.schedule;
-        match self.campaign.state {
-            Failed => Some(RepairAction::Close),
+        match self.campaign.state(self.now) {
+            AwaitingUpload | Failed if self.may_have_lost_upload() => {
+                Some(RepairAction::ResumeImport)
+            }
+            AwaitingUpload | Failed => Some(RepairAction::Close),
             Cancelled if self.unsent_rows() == 0 => Some(RepairAction::Close),
             Cancelled => self.import_is_dead().then_some(RepairAction::Requeue),
-            // They are settled by letting them send: only when the schedule has ended by everybody's clock.
-            Ready | Scheduled | Paused
-                if schedule.has_ended(self.now.saturating_sub(CLOCK_MARGIN_MS)) =>
-            {
-                Some(RepairAction::Expire(self.campaign.state_to_go_on()))
-            }
-            Ready | Scheduled | Paused if schedule.has_ended(self.now) => None,
-            Scheduled => schedule
-                .has_begun(self.now)
-                .then_some(RepairAction::ResumeImport),
-            AwaitingUpload => self
-                .may_have_lost_upload()
-                .then_some(RepairAction::ResumeImport),
             Validating | Enqueuing => self.import_is_dead().then_some(RepairAction::ResumeImport),
             Canary => self.canary_action(overdue),
+            Sending if self.further_file_waits() => Some(RepairAction::ResumeImport),
             Sending if self.progress.finished => Some(RepairAction::Close),
             Sending => self.requeue_if_idle(self.progress.waiting, overdue),
-            Ready | Paused => None,
+            Ready | Scheduled | Paused => None,
         }
     }
 
@@ -118,16 +103,26 @@ impl Snapshot<'_> {
         !self.campaign.is_importing(self.now) && self.idle_ms() >= IDLE_MS
     }
 
+    /// Whether a further file was uploaded and nobody reads it, or may have been without an event.
+    fn further_file_waits(&self) -> bool {
+        let is_dead = !self.campaign.is_importing(self.now);
+        is_dead && self.campaign.has_file_in(FileStage::Reading) || self.may_have_lost_upload()
+    }
+
+    /// Whether the event of an upload may have been lost.
     fn may_have_lost_upload(&self) -> bool {
-        let age = self.elapsed_ms(self.campaign.created_at);
-        (5 * IDLE_MS..UPLOAD_WATCH_MS).contains(&age)
+        self.campaign.files.iter().any(|file| {
+            let age = self.elapsed_ms(file.added_at);
+            file.stage == FileStage::Pending && (5 * IDLE_MS..UPLOAD_WATCH_MS).contains(&age)
+        })
     }
 
     fn canary_action(&self, overdue: usize) -> Option<RepairAction> {
         let canary = self.campaign.canary?;
         let counters = &self.progress.counters;
-        let missing = canary.enqueued as i64 - counters.in_ledger();
-        let unsettled = canary.enqueued as i64 - counters.settled();
+        let enqueued = canary.enqueued.unwrap_or_default();
+        let missing = enqueued as i64 - counters.in_ledger();
+        let unsettled = enqueued as i64 - counters.settled();
         if unsettled > 0 || canary.after == AfterCanary::Wait {
             return self.requeue_if_idle(missing, overdue);
         }
@@ -135,13 +130,12 @@ impl Snapshot<'_> {
             return None;
         }
         let failed = counters.rejected + counters.unconfirmed + counters.undelivered;
-        let max_failed = self.campaign.policy.max_failure_ratio * canary.enqueued as f64;
+        let max_failed = self.campaign.policy.max_failure_ratio * enqueued as f64;
         if failed as f64 <= max_failed {
             return Some(RepairAction::ReleaseCanary);
         }
         Some(RepairAction::Pause(format!(
-            "{failed} of the {} canary rows failed. Check why (GET /v1/campaigns/{{id}}/rows?state=rejected), then resume and continue, or cancel.",
-            canary.enqueued
+            "{failed} of the {enqueued} canary rows failed. Check why (GET /v1/campaigns/{{id}}/rows?state=rejected), then resume and continue, or cancel."
         )))
     }
 
@@ -183,10 +177,12 @@ impl Snapshot<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lifecycle::apply;
     use crate::lifecycle::campaign;
-    use crate::lifecycle::campaign::FileStage;
     use crate::lifecycle::campaign::tests::sample;
+    use crate::lifecycle::campaign::{CampaignFile, ImportOptions};
     use crate::lifecycle::counters::Counters;
+    use crate::lifecycle::event::{Conflict, Event};
     use crate::lifecycle::progress::compute_progress;
 
     const HOUR: Millis = 3_600_000;
@@ -262,55 +258,94 @@ mod tests {
 
     #[test]
     fn expired_campaign_is_settled_even_when_paused() {
-        for state in [
-            CampaignState::Paused,
-            CampaignState::Scheduled,
-            CampaignState::Ready,
+        for (state, stage, expected) in [
+            (
+                CampaignState::Paused,
+                FileStage::Enqueued,
+                RepairAction::Requeue,
+            ),
+            (
+                CampaignState::Scheduled,
+                FileStage::Validated,
+                RepairAction::ResumeImport,
+            ),
+            (
+                CampaignState::Ready,
+                FileStage::Validated,
+                RepairAction::ResumeImport,
+            ),
+            (
+                CampaignState::Paused,
+                FileStage::Reading,
+                RepairAction::ResumeImport,
+            ),
+            (
+                CampaignState::Sending,
+                FileStage::Enqueued,
+                RepairAction::Requeue,
+            ),
         ] {
             let mut late = sample(state);
+            late.files[0].stage = stage;
             late.schedule.not_after = Some(HOUR);
             let action = |now| action_for(&late, accepted(89, 0), true, now);
-            let by_every_clock = HOUR + CLOCK_MARGIN_MS;
-            assert_eq!(
-                action(by_every_clock),
-                Some(RepairAction::Expire(CampaignState::Enqueuing)),
-                "{state:?}"
-            );
-            assert_eq!(action(by_every_clock - 1), None, "{state:?}");
-            let mut unread = late.clone();
-            unread.files[0].stage = FileStage::Pending;
-            assert_eq!(
-                action_for(&unread, Counters::default(), true, by_every_clock),
-                Some(RepairAction::Expire(CampaignState::Validating)),
-                "a file that nobody has read is read first"
-            );
+            assert_eq!(action(HOUR), Some(expected), "{state:?} {stage:?}");
+            if state != CampaignState::Sending {
+                assert_eq!(action(HOUR - 1), None, "{state:?} {stage:?}");
+            }
         }
-        let mut late = sample(CampaignState::Sending);
-        late.schedule.not_after = Some(HOUR);
-        assert_eq!(
-            action_for(&late, accepted(89, 0), true, HOUR),
-            Some(RepairAction::Requeue)
-        );
         let mut early = sample(CampaignState::Scheduled);
         early.schedule.not_before = Some(HOUR);
+        let action = |now| action_for(&early, Counters::default(), true, now);
+        assert_eq!(action(HOUR - 1), None);
+        assert_eq!(action(HOUR), Some(RepairAction::ResumeImport));
+    }
+
+    #[test]
+    fn further_file_is_read_although_its_event_or_its_import_was_lost() {
+        let mut sending = sample(CampaignState::Sending);
+        let announced = |added_at| {
+            CampaignFile::pending(
+                sending.files[0].info.clone(),
+                ImportOptions::default(),
+                added_at,
+            )
+        };
+        let mut file = announced(HOUR);
+        sending.files.push(file.clone());
+        let settled = accepted(90, 0);
+        let action = |campaign: &Campaign, now| action_for(campaign, settled.clone(), true, now);
         assert_eq!(
-            action_for(&early, Counters::default(), true, HOUR - 1),
-            None
+            action(&sending, HOUR + 1),
+            Some(RepairAction::Close),
+            "it may still be uploaded"
         );
         assert_eq!(
-            action_for(&early, Counters::default(), true, HOUR),
+            apply(&sending, &Event::Settle, HOUR + 1),
+            Err(Conflict::NotOver)
+        );
+        assert_eq!(
+            action(&sending, HOUR + 5 * IDLE_MS),
             Some(RepairAction::ResumeImport)
         );
+        assert_eq!(
+            action(&sending, HOUR + UPLOAD_WATCH_MS),
+            Some(RepairAction::Close)
+        );
+        assert!(apply(&sending, &Event::Settle, HOUR + UPLOAD_WATCH_MS).is_ok());
+        file.stage = FileStage::Reading;
+        sending.files[1] = file;
+        assert_eq!(action(&sending, 9 * HOUR), Some(RepairAction::ResumeImport));
+        sending.lease_renewed_at = Some(9 * HOUR - 1000);
+        assert_eq!(action(&sending, 9 * HOUR), None, "it is being read");
     }
 
     #[test]
     fn clean_canary_is_released_and_failed_canary_pauses() {
         let mut canary = sample(CampaignState::Canary);
-        canary.canary = Some(campaign::Canary {
-            rows: 5,
+        canary.canary = canary.canary.map(|canary| campaign::Canary {
             after: AfterCanary::ContinueIfClean,
-            released: false,
-            enqueued: 5,
+            ..canary
         });
         let late = HOUR + CANARY_CALLBACK_MS;
         assert_eq!(

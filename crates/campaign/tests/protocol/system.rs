@@ -2,7 +2,9 @@
 
 use campaign::delivery::ledger::{RowStatus, State, Transition, apply};
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{Campaign, CampaignState, FileInfo, OnUnconfirmed, Policy};
+use campaign::lifecycle::campaign::{
+    Campaign, CampaignState, FileInfo, FileStage, OnUnconfirmed, Pause, PausedBy, Policy,
+};
 use campaign::lifecycle::counters::{Counters, RowFacts};
 use campaign::message::Message;
 use serde_json::json;
@@ -207,10 +209,23 @@ fn campaign_in(state: CampaignState) -> Campaign {
         size: 1,
     };
     let message = Message::new(json!({})).expect("message");
-    Campaign {
-        state,
-        ..Campaign::new(id, "Test".into(), message, file, 0)
+    let mut campaign = Campaign::new(id, "Test".into(), message, file, 0);
+    campaign.files[0].stage = FileStage::Enqueued;
+    match state {
+        CampaignState::Cancelled => campaign.cancelled_at = Some(0),
+        CampaignState::Paused => {
+            let reason = "Why.".into();
+            campaign.paused = Some(Pause {
+                reason,
+                by: PausedBy::Operator,
+                at: 0,
+                is_pausing_others: false,
+            });
+        }
+        _ => {}
     }
+    assert_eq!(campaign.state(0), state);
+    campaign
 }
 
 fn row_facts(row: RowStatus) -> RowFacts {

@@ -7,7 +7,7 @@ use campaign::time::Millis;
 use super::Ledger;
 use super::transition::TransitionResult;
 use crate::dynamodb::{number, text, to_attribute};
-use crate::{Error, ErrorKind, ttl};
+use crate::{Error, ErrorKind, part_ttl};
 
 /// What a new attempt removes from the item, beside what the rule does; the former attempt goes into the history.
 const ATTEMPT_ATTRIBUTES: &[&str] = &[
@@ -73,7 +73,7 @@ impl Ledger {
             .set("owner", text(owner))
             .set("claimed_at", number(now));
         let write = match known {
-            None => write.set("expires_at", number(ttl(now, self.retention_days))),
+            None => write.set("expires_at", number(part_ttl(now, self.retention_days))),
             Some(row) => write
                 .append("history", to_attribute(action, [PastAttempt::of(row)])?)
                 .remove(ATTEMPT_ATTRIBUTES),

@@ -8,7 +8,7 @@ use campaign::time::Millis;
 
 use super::Ledger;
 use crate::dynamodb::{number, text, to_attribute};
-use crate::{Error, ttl};
+use crate::{Error, part_ttl};
 
 impl Ledger {
     /// Makes an unconfirmed row due at once: no callback came in time, and the operator chose to resend.
@@ -97,7 +97,7 @@ impl Ledger {
             .set("error_info", to_attribute(action, error)?)
             .set_first("owner", text(owner))
             .set_first("claimed_at", number(now))
-            .set("expires_at", number(ttl(now, self.retention_days)))
+            .set("expires_at", number(part_ttl(now, self.retention_days)))
             .send_if(action)
             .await
     }

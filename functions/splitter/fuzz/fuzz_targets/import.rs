@@ -44,13 +44,13 @@ fn create_context() -> (Runtime, Campaign) {
         size: 1,
     };
     let mut campaign = Campaign::new("c1".parse().expect("id"), "Fuzz".into(), message, file, 0);
-    campaign.options.default_region = Some("BR".into());
+    campaign.files[0].options.default_region = Some("BR".into());
     (runtime, campaign)
 }
 
 async fn import(bytes: Vec<u8>, campaign: &Campaign) {
     let max_records = (bytes.len() as u64 + 1) * MAX_RECORDS_PER_BYTE;
-    let _ = read_exclude_list(Cursor::new(bytes.clone()), &campaign.options).await;
+    let _ = read_exclude_list(Cursor::new(bytes.clone()), &campaign.files[0].options).await;
     let file = Cursor::new(bytes);
     let opened = RecipientReader::open(file, campaign, SeenNumbers::default(), 0).await;
     let Ok(mut recipients) = opened else {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
+use campaign::lifecycle::campaign::sendable_for;
 use cloud::aws;
 use cloud::campaign_cache::CampaignCache;
 use cloud::dead_letters::DeadLetters;
@@ -119,6 +120,7 @@ impl Clients {
             secrets: self.secrets(),
             account,
             tps_budget: self.rate.budget(),
+            sendable_for: sendable_for(RETENTION_DAYS, RETENTION_DAYS),
         });
         Rc::new(move |event, _| {
             let router = router.clone();

@@ -2,13 +2,15 @@
 
 use std::fmt::Debug;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::import::phone;
-use campaign::lifecycle::campaign::{Campaign, CampaignFile, CampaignState, Cooldown, FileInfo};
+use campaign::lifecycle::campaign::{Campaign, Cooldown, FileInfo};
+use campaign::lifecycle::event::{Event, FileChange};
 use campaign::message::Message;
 use cloud::Error;
 use cloud::callbacks::{Callbacks, RawCallback};
-use cloud::campaigns::{Campaigns, Lease};
+use cloud::campaigns::{Campaigns, Change, Lease};
 use cloud::contacts::{ContactKey, Contacts};
 use cloud::counters::{CounterTable, ShardCounters};
 use cloud::dead_letters::DeadLetters;
@@ -50,30 +52,31 @@ case!(
         "reply again: ()",
         "latest: [\"c2\", \"c1\"]",
         "all: [CampaignId(\"c1\"), CampaignId(\"c2\")]",
-        "open: [CampaignId(\"c1\"), CampaignId(\"c2\")]",
-        "add a file: true",
-        "add it again: false",
-        "files: 2",
-        "stale: condition failed",
-        "leased: ()",
-        "late: condition failed",
+        "open: [CampaignId(\"c1\"), CampaignId(\"c2\"), CampaignId(\"r1\")]",
+        "not applied: the campaign is not over",
+        "reading, lease lost: condition failed",
+        "reading: Ok(())",
+        "reading, late: Err(Superseded)",
         "pause: false",
-        "cancel: true",
+        "cancel, of an old version: cancelled, version 2",
         "cooldown: ()",
         "shorter cooldown: ()",
         "until: Some(1900000009000)",
-        "close an old state: false",
-        "close: true",
-        "open: [CampaignId(\"c2\")]",
-        "reopen: ()",
-        "open: [CampaignId(\"c1\"), CampaignId(\"c2\")]",
-        "reopen nothing: ()",
+        "settle an old version: false",
+        "expires: false",
+        "settle: true",
+        "expires: true",
+        "open: [CampaignId(\"c2\"), CampaignId(\"r1\")]",
+        "reopen: cancelled, version 4",
+        "expires: false",
+        "open: [CampaignId(\"c1\"), CampaignId(\"c2\"), CampaignId(\"r1\")]",
+        "reopen nothing: there is no such campaign",
     ]
 );
 
 async fn change_campaigns(target: &Target) -> Results {
     let table = target.table("CampaignsTable");
-    let campaigns = Campaigns::new(dynamodb(target), table, 90);
+    let campaigns = Campaigns::new(dynamodb(target), table.clone(), 90);
     let (first, second) = (campaign("c1", NOW), campaign("c2", NOW + 1));
     let (id, reply) = (&first.id, campaign("r1", NOW));
     let sorted_open = async || {
@@ -92,33 +95,35 @@ async fn change_campaigns(target: &Target) -> Results {
     let latest: Vec<_> = latest.iter().map(|campaign| campaign.id.as_str()).collect();
     results.push(format!("latest: {latest:?}"));
     results.push(line("all", campaigns.list_ids().await));
-    campaigns.close(&reply, NOW).await.expect("closed");
     results.push(sorted_open().await);
-    let file = CampaignFile::pending(first.files[0].info.clone());
-    let add = async || campaigns.add_file(&first, 1, &file).await;
-    results.push(line("add a file", add().await));
-    results.push(line("add it again", add().await));
-    let read = async || campaigns.get(id).await.expect("read").expect("campaign");
-    results.push(format!("files: {}", read().await.files.len()));
+    let apply = async |what: &str, campaign: &Campaign, event: Event| match campaigns
+        .apply(campaign, &event, NOW)
+        .await
+    {
+        Ok(Ok(Change { campaign, .. })) => {
+            let (state, version) = (campaign.state(NOW).name(), campaign.version);
+            format!("{what}: {state}, version {version}")
+        }
+        Ok(Err(conflict)) => format!("{what}: {conflict}"),
+        Err(error) => format!("{what}: {}", error.kind),
+    };
+    results.push(apply("not applied", &first, Event::Settle).await);
     let lease = async || match campaigns.acquire_lease(id, "me", NOW, NOW).await {
         Ok(Lease::Acquired(campaign)) => *campaign,
         other => panic!("no lease: {other:?}"),
     };
     let (mut stale, mut leased) = (lease().await, lease().await);
     let mut late = leased.clone();
-    late.files[1].usable = 5;
     for (what, campaign) in [
-        ("stale", &mut stale),
-        ("leased", &mut leased),
-        ("late", &mut late),
+        ("reading, lease lost", &mut stale),
+        ("reading", &mut leased),
+        ("reading, late", &mut late),
     ] {
-        results.push(line(what, campaigns.update_file(campaign, 1).await));
+        let changed = campaigns.change_file(campaign, 0, FileChange::Reading);
+        results.push(line(what, changed.await));
     }
-    let nowhere = "nothing".parse().expect("id");
     results.push(line("pause", campaigns.pause(id, "why").await));
-    let from = [first.state];
-    let cancel = campaigns.transition(id, CampaignState::Cancelled, &from, None);
-    results.push(line("cancel", cancel.await));
+    results.push(apply("cancel, of an old version", &first, Event::Cancel).await);
     for (what, until) in [("cooldown", 9000), ("shorter cooldown", 8000)] {
         let cooldown = Cooldown {
             until: NOW + until,
@@ -127,21 +132,34 @@ async fn change_campaigns(target: &Target) -> Results {
         };
         results.push(line(what, campaigns.set_cooldown(id, &cooldown).await));
     }
+    let read = async || campaigns.get(id).await.expect("read").expect("campaign");
     let changed = read().await;
     let until = changed.cooldown.as_ref().map(|cooldown| cooldown.until);
     results.push(format!("until: {until:?}"));
-    results.push(line(
-        "close an old state",
-        campaigns.close(&first, NOW).await,
-    ));
-    results.push(line("close", campaigns.close(&changed, NOW).await));
+    let expires = async || {
+        let key = [("id", id.as_str()), ("part", "campaign")];
+        let get = key.into_iter().fold(
+            dynamodb(target).get_item().table_name(&table),
+            |get, (name, value)| get.key(name, AttributeValue::S(value.into())),
+        );
+        let item = get.send().await.expect("read").item.expect("item");
+        format!("expires: {}", item.contains_key("expires_at"))
+    };
+    let settle = async |campaign: &Campaign| {
+        campaigns
+            .apply_if_unchanged(campaign, &Event::Settle, NOW)
+            .await
+    };
+    results.push(line("settle an old version", settle(&first).await));
+    results.push(expires().await);
+    results.push(line("settle", settle(&changed).await));
+    results.push(expires().await);
     results.push(sorted_open().await);
-    results.push(line("reopen", campaigns.reopen(id, NOW).await));
+    results.push(apply("reopen", &changed, Event::Reopen).await);
+    results.push(expires().await);
     results.push(sorted_open().await);
-    results.push(line(
-        "reopen nothing",
-        campaigns.reopen(&nowhere, NOW).await,
-    ));
+    let nowhere = campaign("nothing", NOW);
+    results.push(apply("reopen nothing", &nowhere, Event::Reopen).await);
     results
 }
 

@@ -12,9 +12,9 @@ pub struct Canary {
     /// Whether the other rows may follow.
     #[serde(default)]
     pub released: bool,
-    /// How many canary rows are in the queue; 0 until all of them are.
+    /// How many canary rows are in the queue, once all of them are.
     #[serde(default)]
-    pub enqueued: u64,
+    pub enqueued: Option<u64>,
 }
 
 impl Canary {
@@ -44,7 +44,7 @@ mod tests {
     proptest! {
         #[test]
         fn canary_has_requested_size_and_even_spread(rows in 1u32..300, usable in 1u64..3000) {
-            let canary = Canary { rows, after: AfterCanary::Wait, released: false, enqueued: 0 };
+            let canary = Canary { rows, after: AfterCanary::Wait, released: false, enqueued: None };
             let chosen: Vec<u64> = (0..usable).filter(|&index| canary.includes(index, usable)).collect();
             prop_assert_eq!(chosen.len() as u64, u64::from(rows).min(usable));
             let widest_gap = chosen.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);

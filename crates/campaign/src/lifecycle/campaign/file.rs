@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::import::row::ImportCounts;
 use crate::import::value::OnBadValue;
+use crate::time::Millis;
 
 /// One of a campaign's files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +12,12 @@ pub struct CampaignFile {
     /// Name and size, as the upload was signed for.
     #[serde(flatten)]
     pub info: FileInfo,
+    /// When its upload was signed.
+    #[serde(default)]
+    pub added_at: Millis,
+    /// How it is read. Whatever changes them has it read again from the start.
+    #[serde(default)]
+    pub options: ImportOptions,
     /// How far it is.
     pub stage: FileStage,
     /// The S3 object version, so that every pass reads the same bytes.
@@ -25,16 +32,18 @@ pub struct CampaignFile {
     /// Why the whole file cannot be used.
     #[serde(default)]
     pub problem: Option<String>,
-    /// How often this was stored. A write that arrives late, after the ones that followed it, is refused.
+    /// How often this was changed. What an import has found of the file is stored only if nothing has changed it meanwhile.
     #[serde(default)]
     pub revision: u64,
 }
 
 impl CampaignFile {
-    /// A file that is not uploaded yet.
-    pub fn pending(info: FileInfo) -> Self {
+    /// A file whose upload is signed at `now`.
+    pub fn pending(info: FileInfo, options: ImportOptions, now: Millis) -> Self {
         Self {
             info,
+            added_at: now,
+            options,
             stage: FileStage::Pending,
             version: None,
             counts: ImportCounts::default(),
@@ -60,6 +69,8 @@ pub struct FileInfo {
 pub enum FileStage {
     /// An upload was signed for it.
     Pending,
+    /// It is uploaded and being read.
+    Reading,
     /// It was read to its end; none of its rows is in the queue.
     Validated,
     /// All of its rows are in the queue.

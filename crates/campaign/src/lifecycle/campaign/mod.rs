@@ -2,13 +2,15 @@
 //!
 //! - [`Campaign`]: its fields, and what follows from them
 //! - `file`: its files, how they are read and how far each one is
-//! - `state`: its states
+//! - `state`: its states, and how they follow from what was decided and what has happened
+//! - `pause`: who or what paused it
 //! - `policy`: what the operator chose for unconfirmed sends, for failures and outside the service window
 //! - `schedule`: when it may send
 //! - `canary`: the rows that are sent before the others
 
 mod canary;
 mod file;
+mod pause;
 mod policy;
 mod schedule;
 mod state;
@@ -18,9 +20,11 @@ use serde_json::Value;
 
 pub use self::canary::{AfterCanary, Canary};
 pub use self::file::{CampaignFile, FileInfo, FileStage, ImportOptions};
+pub use self::pause::{Pause, PausedBy};
 pub use self::policy::{OnUnconfirmed, OutsideServiceWindow, Policy};
-pub use self::schedule::{Cooldown, Schedule, Sendability};
+pub use self::schedule::{Cooldown, Schedule, Sendability, sendable_for};
 pub use self::state::CampaignState;
+use crate::delivery::batch::Row;
 use crate::id::CampaignId;
 use crate::import::row::ImportCounts;
 use crate::message::Message;
@@ -30,11 +34,28 @@ use crate::time::Millis;
 /// long has expired: the invocation died.
 pub const IMPORT_LEASE_MS: Millis = 60_000;
 
-/// A campaign.
+/// How many changes are remembered: more than can overtake a request while the SDK repeats it.
+const REMEMBERED_CHANGES: usize = 8;
+
+/// A campaign whose creator names no other time sends for this long at most.
+const DEFAULT_LIFETIME_MS: Millis = 90 * 24 * 3_600_000;
+
+/// A reply or a test is sent for this long at most: the time of a service window.
+const SINGLE_ROW_LIFETIME_MS: Millis = 24 * 3_600_000;
+
+/// A campaign: what somebody decided and what has happened, each stored once. Its state follows from that
+/// ([`Campaign::state`]). Only [`crate::lifecycle::apply`] changes it, but for the facts that merely grow: `has_acceptance`,
+/// `cooldown`, `enqueued_at`, `reconciled_at` and the lease.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
     /// Its id.
     pub id: CampaignId,
+    /// How often it was changed. A change is stored only if it was decided on the latest version.
+    #[serde(default)]
+    pub version: u64,
+    /// The ids of the latest changes: one whose response was lost is recognised by it.
+    #[serde(default)]
+    pub recent_changes: Vec<String>,
     /// Its name, for operators.
     pub name: String,
     /// The message that is sent.
@@ -45,20 +66,37 @@ pub struct Campaign {
     /// What happens to recipients outside that window, where there is no fallback.
     #[serde(default)]
     pub outside_service_window: OutsideServiceWindow,
-    /// How its files are read.
-    #[serde(default)]
-    pub options: ImportOptions,
     /// Its files, in the order in which their uploads were signed. Only the last one may be unread.
     pub files: Vec<CampaignFile>,
+    /// Its only row, where it has no file: until that row is settled.
+    #[serde(default)]
+    pub single_row: Option<Row>,
     /// A file of recipients who are not messaged, where there is one.
     #[serde(default)]
     pub exclude: Option<FileInfo>,
     /// Whether it waits for the operator to check the preview and start it.
     #[serde(default)]
     pub manual_start: bool,
+    /// When the operator started it.
+    #[serde(default)]
+    pub started_at: Option<Millis>,
+    /// Who or what paused it, and why.
+    #[serde(default)]
+    pub paused: Option<Pause>,
+    /// When the operator cancelled it.
+    #[serde(default)]
+    pub cancelled_at: Option<Millis>,
+    /// When the reconciler found that no row is left to send. It is visited until then, and not deleted before.
+    #[serde(default)]
+    pub settled_at: Option<Millis>,
+    /// When a settled row was last to be sent again.
+    #[serde(default)]
+    pub reopened_at: Option<Millis>,
     /// When it may be sent.
     #[serde(default)]
     pub schedule: Schedule,
+    /// No send starts from this time on, whatever the schedule says: later, what is stored of it may expire.
+    pub sendable_until: Millis,
     /// What the operator chose for unconfirmed sends and for failures.
     #[serde(default)]
     pub policy: Policy,
@@ -83,23 +121,11 @@ pub struct Campaign {
     /// Facts about the account's template, where the message is one and it was looked up.
     #[serde(default)]
     pub template: Option<TemplateFacts>,
-    /// Its state.
-    pub state: CampaignState,
-    /// Why it is `failed` or `paused`, as a sentence with what to do.
-    #[serde(default)]
-    pub reason: Option<String>,
-    /// An error of the account has paused it, and the other campaigns are being paused. It stays if the process that does
-    /// that dies, and the reconciler goes on.
-    #[serde(default)]
-    pub is_pausing_others: bool,
     /// When it was created.
     pub created_at: Millis,
     /// Whether any row was accepted.
     #[serde(default)]
     pub has_acceptance: bool,
-    /// Present while the campaign is open, that is, while the reconciler visits it; only `cloud::campaigns` writes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reconcile_key: Option<String>,
 }
 
 impl Campaign {
@@ -113,15 +139,23 @@ impl Campaign {
     ) -> Self {
         Self {
             id,
+            version: 0,
+            recent_changes: Vec::new(),
             name,
             message,
             fallback: None,
             outside_service_window: OutsideServiceWindow::default(),
-            options: ImportOptions::default(),
-            files: vec![CampaignFile::pending(file)],
+            files: vec![CampaignFile::pending(file, ImportOptions::default(), now)],
+            single_row: None,
             exclude: None,
             manual_start: false,
+            started_at: None,
+            paused: None,
+            cancelled_at: None,
+            settled_at: None,
+            reopened_at: None,
             schedule: Schedule::default(),
+            sendable_until: now.saturating_add(DEFAULT_LIFETIME_MS),
             policy: Policy::default(),
             canary: None,
             cooldown: None,
@@ -130,29 +164,32 @@ impl Campaign {
             enqueued_at: None,
             reconciled_at: None,
             template: None,
-            state: CampaignState::AwaitingUpload,
-            reason: None,
-            is_pausing_others: false,
             created_at: now,
             has_acceptance: false,
-            reconcile_key: None,
         }
     }
 
-    /// A campaign of one row without a file, which sends at once: a test send or a reply.
-    pub fn single_row(id: CampaignId, name: String, message: Message, now: Millis) -> Self {
+    /// A campaign of one row without a file, which sends at once: a test send or a reply. A day later nobody wants it.
+    pub fn single_row(
+        id: CampaignId,
+        name: String,
+        message: Message,
+        row: Row,
+        now: Millis,
+    ) -> Self {
         let info = FileInfo {
             name: "none".into(),
             size: 0,
         };
         let mut campaign = Self::new(id, name, message, info, now);
-        campaign.state = CampaignState::Sending;
         campaign.files[0].stage = FileStage::Enqueued;
         campaign.files[0].counts = ImportCounts {
             rows: 1,
             enqueued: 1,
             ..ImportCounts::default()
         };
+        campaign.single_row = Some(row);
+        campaign.sendable_until = now + SINGLE_ROW_LIFETIME_MS;
         campaign
     }
 
@@ -198,20 +235,16 @@ impl Campaign {
         }
     }
 
-    /// Whether its files will not be read again to be sent. Resuming a paused campaign reads them again.
+    /// Notes the id of a change that is about to be stored.
+    pub fn remember_change(&mut self, id: &str) {
+        let surplus = (self.recent_changes.len() + 1).saturating_sub(REMEMBERED_CHANGES);
+        self.recent_changes.drain(..surplus);
+        self.recent_changes.push(id.to_owned());
+    }
+
+    /// Whether nothing of it is sent any more, unless a file is added or a row reopened.
     pub fn is_over(&self) -> bool {
-        match self.state {
-            CampaignState::Cancelled | CampaignState::Failed | CampaignState::Sending => {
-                self.reconcile_key.is_none()
-            }
-            CampaignState::AwaitingUpload
-            | CampaignState::Validating
-            | CampaignState::Ready
-            | CampaignState::Scheduled
-            | CampaignState::Enqueuing
-            | CampaignState::Canary
-            | CampaignState::Paused => false,
-        }
+        self.settled_at.is_some()
     }
 
     /// Whether an invocation reads its files: one that has the lease and renewed it lately.
@@ -230,13 +263,14 @@ impl Campaign {
 
     /// Whether the rows of every uploaded file are in the queue.
     pub fn is_enqueued(&self) -> bool {
-        self.files
-            .iter()
-            .all(|file| file.stage != FileStage::Validated)
-            && self
-                .files
-                .iter()
-                .any(|file| file.stage == FileStage::Enqueued)
+        !self.has_file_in(FileStage::Reading)
+            && !self.has_file_in(FileStage::Validated)
+            && self.has_file_in(FileStage::Enqueued)
+    }
+
+    /// Whether one of its files is in that stage.
+    pub fn has_file_in(&self, stage: FileStage) -> bool {
+        self.files.iter().any(|file| file.stage == stage)
     }
 
     /// The number of rows in the files before the one at `index`: its own row numbers begin after it.
@@ -246,21 +280,6 @@ impl Campaign {
             .take(index)
             .map(|file| file.counts.rows)
             .sum()
-    }
-
-    /// Whether sends may start now.
-    pub fn sendability(&self, now: Millis) -> Sendability {
-        if !self.state.may_send() {
-            return Sendability::Stopped;
-        }
-        if self.schedule.has_ended(now) {
-            return Sendability::Expired;
-        }
-        let cooldown_end = self.cooldown.as_ref().map(|cooldown| cooldown.until);
-        match cooldown_end.max(self.schedule.not_before) {
-            Some(until) if until > now => Sendability::NotBefore(until),
-            Some(_) | None => Sendability::Now,
-        }
     }
 
     /// The canary, if the file at `index` has its rows: the first file that can be used.
@@ -273,20 +292,14 @@ impl Campaign {
         self.canary.filter(|_| is_first_usable)
     }
 
-    /// The state in which it goes on once its rows may be sent or settled: a file that nobody has read is read first.
-    pub fn state_to_go_on(&self) -> CampaignState {
-        let is_read = |stage| matches!(stage, FileStage::Validated | FileStage::Enqueued);
-        match self.files.iter().any(|file| is_read(file.stage)) {
-            true => CampaignState::Enqueuing,
-            false => CampaignState::Validating,
-        }
-    }
-
     /// The index of the file that is to be uploaded or read next.
     pub fn next_file_index(&self) -> Option<usize> {
-        self.files
-            .iter()
-            .position(|file| matches!(file.stage, FileStage::Pending | FileStage::Validated))
+        self.files.iter().position(|file| {
+            matches!(
+                file.stage,
+                FileStage::Pending | FileStage::Reading | FileStage::Validated
+            )
+        })
     }
 }
 
@@ -316,7 +329,7 @@ pub struct TemplateFacts {
 pub(crate) mod tests {
     use super::*;
 
-    /// A campaign with one file of 100 rows; its 90 usable rows are in the queue.
+    /// A campaign in that state with one file of 100 rows, of which 90 are usable.
     pub(crate) fn sample(state: CampaignState) -> Campaign {
         let info = FileInfo {
             name: "a.csv".into(),
@@ -325,15 +338,63 @@ pub(crate) mod tests {
         let message = Message::new(serde_json::json!({})).expect("message");
         let id = "c1".parse().expect("id");
         let mut campaign = Campaign::new(id, "Test".into(), message, info, 0);
-        campaign.state = state;
-        campaign.files[0].stage = FileStage::Enqueued;
-        campaign.files[0].counts = ImportCounts {
-            rows: 100,
-            rejected: 5,
-            duplicates: 3,
-            suppressed: 2,
-            enqueued: 90,
+        let file = &mut campaign.files[0];
+        file.stage = match state {
+            CampaignState::AwaitingUpload => FileStage::Pending,
+            CampaignState::Validating => FileStage::Reading,
+            CampaignState::Ready
+            | CampaignState::Scheduled
+            | CampaignState::Enqueuing
+            | CampaignState::Canary => FileStage::Validated,
+            CampaignState::Sending | CampaignState::Paused | CampaignState::Cancelled => {
+                FileStage::Enqueued
+            }
+            CampaignState::Failed => FileStage::Failed,
         };
+        if matches!(file.stage, FileStage::Validated | FileStage::Enqueued) {
+            file.counts = ImportCounts {
+                rows: 100,
+                rejected: 5,
+                duplicates: 3,
+                suppressed: 2,
+                enqueued: 90,
+            };
+        }
+        match state {
+            CampaignState::Ready => campaign.manual_start = true,
+            CampaignState::Scheduled => campaign.schedule.not_before = Some(FAR),
+            CampaignState::Canary => campaign.canary = Some(canary(Some(5))),
+            CampaignState::Paused => campaign.paused = Some(pause(PausedBy::Operator)),
+            CampaignState::Cancelled => campaign.cancelled_at = Some(0),
+            CampaignState::Failed => campaign.files[0].problem = Some("It is empty.".into()),
+            CampaignState::AwaitingUpload
+            | CampaignState::Validating
+            | CampaignState::Enqueuing
+            | CampaignState::Sending => {}
+        }
         campaign
+    }
+
+    /// A time after every other in the tests.
+    pub(crate) const FAR: Millis = 1_000_000_000_000;
+
+    /// Five canary rows that wait for the operator.
+    pub(crate) fn canary(enqueued: Option<u64>) -> Canary {
+        Canary {
+            rows: 5,
+            after: AfterCanary::Wait,
+            released: false,
+            enqueued,
+        }
+    }
+
+    /// A pause.
+    pub(crate) fn pause(by: PausedBy) -> Pause {
+        Pause {
+            reason: "Why.".into(),
+            by,
+            at: 0,
+            is_pausing_others: by == PausedBy::AccountError,
+        }
     }
 }

@@ -1,0 +1,380 @@
+//! The only way to change a campaign.
+//!
+//! [`apply`] decides what an event does to a campaign. `cloud::campaigns` stores the result if the campaign still has the
+//! version on which that was decided, and decides again where it has not. The operator's commands are in
+//! [`super::control`], what imports report in [`super::import_progress`].
+
+use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage, Pause, PausedBy};
+use crate::lifecycle::event::{Conflict, Effects, Event, Job};
+use crate::lifecycle::{control, import_progress};
+use crate::time::Millis;
+
+/// The counters show a change of the ledger within this time.
+const COUNTER_LAG_MS: Millis = 600_000;
+
+/// An upload may come for this long after its URL was signed: longer than the signature is valid.
+pub(super) const UPLOAD_WATCH_MS: Millis = 2 * 3_600_000;
+
+/// Decides what an event does at `now`.
+pub fn apply(campaign: &Campaign, event: &Event, now: Millis) -> Result<Effects, Conflict> {
+    let mut next = campaign.clone();
+    let job = change(&mut next, event, now)?;
+    if next != *campaign {
+        next.version += 1;
+    }
+    Ok(Effects {
+        campaign: next,
+        job,
+    })
+}
+
+fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<Job>, Conflict> {
+    match event {
+        Event::Start => control::start(campaign, now).map(Some),
+        Event::Pause {
+            reason,
+            by: PausedBy::Operator,
+        } => control::pause(campaign, reason, now).map(|()| None),
+        Event::Pause { reason, by } => {
+            pause_by_itself(campaign, reason, *by, now);
+            Ok(None)
+        }
+        Event::Resume => control::resume(campaign, now).map(Some),
+        Event::Cancel => control::cancel(campaign, now).map(Some),
+        Event::Continue => control::continue_after_canary(campaign, now).map(Some),
+        Event::AddFile(info) => control::add_file(campaign, info, now).map(|()| None),
+        Event::SetOptions(options) => control::set_options(campaign, options, now).map(Some),
+        Event::File {
+            index,
+            revision,
+            change,
+        } => import_progress::change_file(campaign, *index, *revision, change, now).map(|()| None),
+        Event::OthersPaused => {
+            if let Some(pause) = &mut campaign.paused {
+                pause.is_pausing_others = false;
+            }
+            Ok(None)
+        }
+        Event::Reopen => {
+            reopen(campaign, now);
+            Ok(None)
+        }
+        Event::Settle => settle(campaign, now).map(|()| None),
+    }
+}
+
+/// Pauses a campaign that cannot succeed until its operator has done something. One that does not send is not paused.
+fn pause_by_itself(campaign: &mut Campaign, reason: &str, by: PausedBy, now: Millis) {
+    if campaign.settled_at.is_none() && campaign.state(now).may_send() && campaign.paused.is_none()
+    {
+        campaign.paused = Some(Pause {
+            reason: reason.to_owned(),
+            by,
+            at: now,
+            is_pausing_others: by == PausedBy::AccountError,
+        });
+    }
+}
+
+/// Has the reconciler visit the campaign. Many rows are reopened at once, so the time is stored with a precision that costs
+/// few writes.
+fn reopen(campaign: &mut Campaign, now: Millis) {
+    let is_recent = |at: Millis| at + COUNTER_LAG_MS / 10 > now;
+    if campaign.settled_at.is_some() || !campaign.reopened_at.is_some_and(is_recent) {
+        campaign.reopened_at = Some(now);
+        campaign.settled_at = None;
+    }
+}
+
+/// Ends the reconciler's visits, where its counters say that no row is left to send, and nothing else can come: a file that is
+/// being read or may still be uploaded, or a row that the counters do not show yet.
+fn settle(campaign: &mut Campaign, now: Millis) -> Result<(), Conflict> {
+    if campaign.settled_at.is_some() {
+        return Ok(());
+    }
+    let may_be_uploaded = campaign.files.iter().any(|file| {
+        file.stage == FileStage::Pending && now.saturating_sub(file.added_at) < UPLOAD_WATCH_MS
+    });
+    let lags = campaign
+        .reopened_at
+        .is_some_and(|at| at + COUNTER_LAG_MS * 11 / 10 > now);
+    let is_over = match campaign.state(now) {
+        CampaignState::Cancelled => !lags,
+        CampaignState::AwaitingUpload | CampaignState::Failed => !may_be_uploaded,
+        CampaignState::Sending => campaign.is_enqueued() && !may_be_uploaded && !lags,
+        CampaignState::Validating
+        | CampaignState::Ready
+        | CampaignState::Scheduled
+        | CampaignState::Enqueuing
+        | CampaignState::Canary
+        | CampaignState::Paused => false,
+    };
+    if !is_over {
+        return Err(Conflict::NotOver);
+    }
+    campaign.settled_at = Some(now);
+    campaign.single_row = None;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use strum::VariantArray;
+
+    use super::*;
+    use crate::import::row::ImportCounts;
+    use crate::lifecycle::campaign::tests::{FAR, canary, sample};
+    use crate::lifecycle::campaign::{FileInfo, ImportOptions};
+    use crate::lifecycle::event::FileChange;
+
+    const LATE: Millis = UPLOAD_WATCH_MS;
+
+    fn info() -> FileInfo {
+        FileInfo {
+            name: "b.csv".into(),
+            size: 2,
+        }
+    }
+
+    fn pause_event(by: PausedBy) -> Event {
+        let reason = "Because.".into();
+        Event::Pause { reason, by }
+    }
+
+    fn file_event(change: FileChange) -> Event {
+        Event::File {
+            index: 0,
+            revision: 0,
+            change,
+        }
+    }
+
+    fn events() -> Vec<(&'static str, Event)> {
+        let counts = ImportCounts::default();
+        let problem = String::new();
+        vec![
+            ("start", Event::Start),
+            ("pause by operator", pause_event(PausedBy::Operator)),
+            ("pause by Crier", pause_event(PausedBy::Crier)),
+            ("pause of account", pause_event(PausedBy::AccountError)),
+            ("resume", Event::Resume),
+            ("cancel", Event::Cancel),
+            ("continue", Event::Continue),
+            ("add file", Event::AddFile(info())),
+            ("set options", Event::SetOptions(ImportOptions::default())),
+            ("reading", file_event(FileChange::Reading)),
+            (
+                "validated",
+                file_event(FileChange::Validated {
+                    counts,
+                    version: None,
+                }),
+            ),
+            (
+                "canary enqueued",
+                file_event(FileChange::CanaryEnqueued { counts, rows: 1 }),
+            ),
+            ("enqueued", file_event(FileChange::Enqueued { counts })),
+            ("failed", file_event(FileChange::Failed { problem })),
+            (
+                "rewritten",
+                file_event(FileChange::Rewritten { version: None }),
+            ),
+            ("others paused", Event::OthersPaused),
+            ("reopen", Event::Reopen),
+            ("settle", Event::Settle),
+        ]
+    }
+
+    /// What an event does in each state, hours after the campaign's creation: the next state, `=` where only other facts
+    /// change, `-` where nothing does, `!` for a conflict.
+    fn row(event: &Event) -> String {
+        let cell = |&state| match apply(&sample(state), event, LATE) {
+            Err(_) => "!",
+            Ok(effects) if effects.campaign == sample(state) => "-",
+            Ok(effects) if effects.campaign.state(LATE) == state => "=",
+            Ok(effects) => effects.campaign.state(LATE).name(),
+        };
+        let cells: Vec<_> = CampaignState::VARIANTS.iter().map(cell).collect();
+        cells.join(" ")
+    }
+
+    #[test]
+    fn every_event_has_defined_effect_in_every_state() {
+        // awaiting_upload validating ready scheduled enqueuing canary sending paused cancelled failed
+        let expected = [
+            ("start", "! ! enqueuing - - - - ! ! !"),
+            (
+                "pause by operator",
+                "! paused ! paused paused paused paused - ! !",
+            ),
+            ("pause by Crier", "- - - - paused paused paused - - -"),
+            ("pause of account", "- - - - paused paused paused - - -"),
+            ("resume", "! - ! - - - - sending ! !"),
+            (
+                "cancel",
+                "cancelled cancelled cancelled cancelled cancelled cancelled cancelled cancelled - !",
+            ),
+            ("continue", "! ! ! ! ! enqueuing ! ! ! !"),
+            ("add file", "= ! ! ! ! ! = = ! awaiting_upload"),
+            ("set options", "! = validating ! ! ! ! ! ! validating"),
+            ("reading", "validating - ! ! ! ! ! ! ! !"),
+            ("validated", "! enqueuing ! ! ! ! ! ! ! !"),
+            ("canary enqueued", "! ! = = = = ! ! ! !"),
+            ("enqueued", "! ! = = sending sending ! ! ! !"),
+            ("failed", "! failed ! ! ! ! ! ! ! !"),
+            ("rewritten", "= = = = = = = = = ="),
+            ("others paused", "- - - - - - - - - -"),
+            ("reopen", "= = = = = = = = = ="),
+            ("settle", "= ! ! ! ! ! = ! = ="),
+        ];
+        let rows: Vec<_> = events()
+            .iter()
+            .map(|(name, event)| (*name, row(event)))
+            .collect();
+        let expected = expected.map(|(name, row)| (name, row.to_owned()));
+        assert_eq!(rows, expected);
+    }
+
+    fn after(campaign: &Campaign, event: &Event) -> Campaign {
+        apply(campaign, event, LATE).expect("allowed").campaign
+    }
+
+    #[test]
+    fn whatever_may_be_sent_is_visited_again() {
+        let finished = after(&sample(CampaignState::Sending), &Event::Settle);
+        assert!(finished.is_over());
+        for (name, event) in events() {
+            let Ok(effects) = apply(&finished, &event, LATE) else {
+                continue;
+            };
+            let may_send = effects.campaign.next_file_index().is_some()
+                || effects.campaign.reopened_at.is_some();
+            assert!(
+                effects.campaign.is_over() != may_send,
+                "{name}: {:?}",
+                effects.campaign
+            );
+        }
+        let mut failed = after(&sample(CampaignState::Failed), &Event::Settle);
+        failed = after(&failed, &Event::SetOptions(ImportOptions::default()));
+        assert!(!failed.is_over(), "a file that failed is read again");
+    }
+
+    #[test]
+    fn pause_and_resume_do_not_start_a_campaign() {
+        let mut campaign = sample(CampaignState::Validating);
+        campaign.manual_start = true;
+        campaign = after(&campaign, &pause_event(PausedBy::Operator));
+        let counts = ImportCounts {
+            rows: 1,
+            enqueued: 1,
+            ..ImportCounts::default()
+        };
+        let version = None;
+        campaign = after(
+            &campaign,
+            &file_event(FileChange::Validated { counts, version }),
+        );
+        assert_eq!(campaign.state(LATE), CampaignState::Paused);
+        campaign = after(&campaign, &Event::Resume);
+        assert_eq!(campaign.state(LATE), CampaignState::Ready);
+        campaign.schedule.not_before = Some(FAR);
+        campaign = after(&campaign, &Event::Start);
+        assert_eq!(campaign.state(LATE), CampaignState::Scheduled);
+    }
+
+    #[test]
+    fn pause_of_a_campaign_that_expires_at_once_is_noted() {
+        let paused = after(
+            &sample(CampaignState::Sending),
+            &pause_event(PausedBy::AccountError),
+        );
+        assert!(
+            paused
+                .paused
+                .as_ref()
+                .is_some_and(|pause| pause.is_pausing_others)
+        );
+        let done = after(&paused, &Event::OthersPaused);
+        assert!(
+            done.paused
+                .as_ref()
+                .is_some_and(|pause| !pause.is_pausing_others)
+        );
+        let resumed = after(&paused, &Event::Resume);
+        assert_eq!(resumed.paused, None, "the others are not paused any more");
+    }
+
+    #[test]
+    fn options_that_change_while_a_file_is_read_win() {
+        let reading = sample(CampaignState::Validating);
+        let options = ImportOptions {
+            default_region: Some("BR".into()),
+            ..ImportOptions::default()
+        };
+        let changed = after(&reading, &Event::SetOptions(options.clone()));
+        let counts = ImportCounts::default();
+        for change in [
+            FileChange::Validated {
+                counts,
+                version: None,
+            },
+            FileChange::Failed {
+                problem: "It is empty.".into(),
+            },
+        ] {
+            let stale = apply(&changed, &file_event(change), LATE);
+            assert_eq!(stale, Err(Conflict::Superseded));
+        }
+        assert_eq!(changed.files[0].options, options);
+    }
+
+    #[test]
+    fn nothing_of_a_file_that_failed_counts() {
+        let ready = sample(CampaignState::Ready);
+        let reading = after(&ready, &Event::SetOptions(ImportOptions::default()));
+        let change = FileChange::Failed {
+            problem: "It is empty.".into(),
+        };
+        let event = Event::File {
+            index: 0,
+            revision: 1,
+            change,
+        };
+        let failed = after(&reading, &event);
+        assert_eq!(failed.import_counts(), ImportCounts::default());
+        assert_eq!(failed.reason(LATE), Some("It is empty."));
+    }
+
+    #[test]
+    fn canary_continues_once_and_expired_campaign_takes_no_file() {
+        let mut campaign = sample(CampaignState::Enqueuing);
+        campaign.canary = Some(canary(None));
+        assert!(apply(&campaign, &Event::Continue, LATE).is_err());
+        campaign.canary = Some(canary(Some(0)));
+        assert_eq!(campaign.state(LATE), CampaignState::Canary);
+        let released = after(&campaign, &Event::Continue);
+        assert_eq!(released.state(LATE), CampaignState::Enqueuing);
+        let again = apply(&released, &Event::Continue, LATE).expect("allowed");
+        assert_eq!((again.campaign, again.job), (released, Some(Job::Import)));
+        let mut ended = sample(CampaignState::Sending);
+        ended.sendable_until = LATE;
+        assert!(apply(&ended, &Event::AddFile(info()), LATE).is_err());
+        assert!(apply(&ended, &Event::AddFile(info()), LATE - 1).is_ok());
+    }
+
+    #[test]
+    fn reopened_campaign_settles_once_the_counters_show_its_row() {
+        let mut campaign = sample(CampaignState::Sending);
+        campaign = after(&campaign, &Event::Reopen);
+        assert_eq!(
+            apply(&campaign, &Event::Settle, LATE + COUNTER_LAG_MS),
+            Err(Conflict::NotOver)
+        );
+        let settled = apply(&campaign, &Event::Settle, LATE + 2 * COUNTER_LAG_MS);
+        assert!(settled.is_ok_and(|effects| effects.campaign.is_over()));
+        let soon = apply(&campaign, &Event::Reopen, LATE + 1).expect("allowed");
+        assert_eq!(soon.campaign, campaign, "no further write");
+    }
+}

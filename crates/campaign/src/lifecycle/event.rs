@@ -1,0 +1,122 @@
+//! What may happen to a campaign, and what follows from it.
+
+use std::borrow::Cow;
+
+use crate::import::row::ImportCounts;
+use crate::lifecycle::campaign::{Campaign, FileInfo, ImportOptions, PausedBy};
+
+/// Something that an operator wants of a campaign, or that happened to it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The operator starts a campaign that was created with `manual_start`.
+    Start,
+    /// No new send starts until the campaign is resumed.
+    Pause {
+        /// Why, as a sentence with what to do.
+        reason: String,
+        /// Who or what wants it.
+        by: PausedBy,
+    },
+    /// The campaign goes on after a pause.
+    Resume,
+    /// The rows that were not sent yet are never sent.
+    Cancel,
+    /// The other rows follow the canary rows.
+    Continue,
+    /// A further file is announced, or another one in place of one that was never uploaded.
+    AddFile(FileInfo),
+    /// The last file is read again in another way.
+    SetOptions(ImportOptions),
+    /// An import got further with a file.
+    File {
+        /// The file's index.
+        index: usize,
+        /// The file's `revision` when the import read the campaign.
+        revision: u64,
+        /// What happened.
+        change: FileChange,
+    },
+    /// The other campaigns are paused, too.
+    OthersPaused,
+    /// A row that was settled is to be sent again.
+    Reopen,
+    /// No row is left to send.
+    Settle,
+}
+
+/// How an import got further with a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileChange {
+    /// It is uploaded, and the first pass begins.
+    Reading,
+    /// The first pass read it to its end.
+    Validated {
+        /// What the pass found.
+        counts: ImportCounts,
+        /// The version of the S3 object.
+        version: Option<String>,
+    },
+    /// The second pass put the canary rows into the queue.
+    CanaryEnqueued {
+        /// What is known of the file's rows now.
+        counts: ImportCounts,
+        /// How many canary rows are in the queue.
+        rows: u64,
+    },
+    /// Every row of it is in the queue or settled.
+    Enqueued {
+        /// What happened to its rows.
+        counts: ImportCounts,
+    },
+    /// It cannot be used, for this reason.
+    Failed {
+        /// A sentence.
+        problem: String,
+    },
+    /// An erasure rewrote it, as UTF-8.
+    Rewritten {
+        /// The version of the S3 object.
+        version: Option<String>,
+    },
+}
+
+/// What follows from an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Effects {
+    /// The campaign afterwards; as before, where nothing changes.
+    pub campaign: Campaign,
+    /// Work for the splitter, also where nothing changes: the job of the first time may have been lost.
+    pub job: Option<Job>,
+}
+
+/// Work for the splitter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// It imports the next file.
+    Import,
+    /// It puts every unsettled row into the queue again, or settles it.
+    Requeue,
+}
+
+/// Why an event has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Conflict {
+    /// A command is not allowed in this state: a clause with what the operator can do instead.
+    #[error("{0}")]
+    NotAllowed(Cow<'static, str>),
+    /// What an import found is of no use any more: the file is to be read in another way, or not at all.
+    #[error("the file has changed since it was read")]
+    Superseded,
+    /// There is no such campaign, or no more.
+    #[error("there is no such campaign")]
+    Gone,
+    /// It is not settled: something of it may still be sent.
+    #[error("the campaign is not over")]
+    NotOver,
+}
+
+impl From<&'static str> for Conflict {
+    fn from(clause: &'static str) -> Self {
+        Conflict::NotAllowed(clause.into())
+    }
+}

@@ -1,0 +1,63 @@
+//! What an import reports about a file, and what that does to the campaign.
+
+use crate::import::row::ImportCounts;
+use crate::lifecycle::campaign::{Campaign, CampaignFile, CampaignState, FileStage};
+use crate::lifecycle::event::{Conflict, FileChange};
+use crate::time::Millis;
+
+/// Stores how an import got further with the file at `index`, unless somebody has changed that file since the import began.
+pub(super) fn change_file(
+    campaign: &mut Campaign,
+    index: usize,
+    revision: u64,
+    change: &FileChange,
+    now: Millis,
+) -> Result<(), Conflict> {
+    let is_cancelled = campaign.state(now) == CampaignState::Cancelled;
+    let file = campaign.files.get_mut(index).ok_or(Conflict::Superseded)?;
+    if file.revision != revision {
+        return Err(Conflict::Superseded);
+    }
+    match (change, file.stage) {
+        (FileChange::Reading, _) if is_cancelled => {
+            return Err("the campaign was cancelled".into());
+        }
+        (FileChange::Reading, FileStage::Reading) => return Ok(()),
+        (FileChange::Reading, FileStage::Pending) => file.stage = FileStage::Reading,
+        (FileChange::Validated { counts, version }, FileStage::Reading) => {
+            file.stage = FileStage::Validated;
+            file.version.clone_from(version);
+            (file.counts, file.usable, file.problem) = (*counts, counts.enqueued, None);
+        }
+        (FileChange::CanaryEnqueued { counts, rows }, FileStage::Validated) => {
+            file.counts = *counts;
+            campaign.enqueued_at = Some(now);
+            if let Some(canary) = &mut campaign.canary {
+                canary.enqueued = Some(*rows);
+            }
+        }
+        (FileChange::Enqueued { counts }, FileStage::Validated) => {
+            (file.stage, file.counts) = (FileStage::Enqueued, *counts);
+            campaign.enqueued_at = Some(now);
+        }
+        (FileChange::Failed { problem }, FileStage::Reading) => fail(file, problem),
+        (FileChange::Rewritten { version }, _) => {
+            file.version.clone_from(version);
+            file.options.encoding = None;
+            file.revision += 1;
+            // Nobody is sent anything because of it.
+            return Ok(());
+        }
+        _ => return Err(Conflict::Superseded),
+    }
+    campaign.files[index].revision += 1;
+    campaign.settled_at = None;
+    Ok(())
+}
+
+/// Nothing of the file is sent, so nothing of it counts.
+fn fail(file: &mut CampaignFile, problem: &str) {
+    file.stage = FileStage::Failed;
+    file.problem = Some(problem.to_owned());
+    (file.counts, file.usable) = (ImportCounts::default(), 0);
+}

@@ -1,0 +1,68 @@
+//! Pauses that nobody asked for: because of failures, or of an error of the campaign or the account.
+
+use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::{Pause, PausedBy};
+use campaign::lifecycle::event::Event;
+use campaign::time::Millis;
+
+use super::Campaigns;
+use crate::metrics::count_pause;
+use crate::{Error, now};
+
+impl Campaigns {
+    /// Pauses a campaign that cannot succeed until the operator has done what `reason` says. Returns whether
+    /// this call paused it; if so, it is logged and counted, and the alarm on the metric notifies the
+    /// operator.
+    pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
+        let pause = self.pause_by(id, reason, PausedBy::Crier, now()).await?;
+        Ok(pause.is_some())
+    }
+
+    /// Pauses a campaign, and notes in the same write that all others must be paused, too: see
+    /// [`Campaigns::pause_others`]. If the process dies between the two, the reconciler goes on. Returns whether the others
+    /// are to be paused.
+    pub async fn pause_for_account(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
+        let by = PausedBy::AccountError;
+        if self.pause_by(id, reason, by, now()).await?.is_some() {
+            return Ok(true);
+        }
+        // Another process is at it, or has died.
+        let campaign = self.get(id).await?;
+        Ok(campaign
+            .and_then(|campaign| campaign.paused)
+            .is_some_and(|pause| pause.is_pausing_others))
+    }
+
+    /// Pauses every other campaign that sends, because of what paused `first`. It may be repeated.
+    pub async fn pause_others(&self, first: &CampaignId, reason: &str) -> Result<(), Error> {
+        let open = self.list_open_ids().await?;
+        for id in open.iter().filter(|&id| id != first) {
+            self.pause(id, reason).await?;
+        }
+        self.apply_to(first, &Event::OthersPaused, now())
+            .await
+            .map(drop)
+    }
+
+    /// The pause, if this call began it.
+    async fn pause_by(
+        &self,
+        id: &CampaignId,
+        reason: &str,
+        by: PausedBy,
+        now: Millis,
+    ) -> Result<Option<Pause>, Error> {
+        let reason_text = reason.to_owned();
+        let event = Event::Pause {
+            reason: reason_text,
+            by,
+        };
+        let change = match self.apply_to(id, &event, now).await? {
+            Ok(change) if change.is_changed => change,
+            Ok(_) | Err(_) => return Ok(None),
+        };
+        tracing::error!(campaign.id = %id, "campaign paused: {reason}");
+        count_pause();
+        Ok(change.campaign.paused)
+    }
+}
