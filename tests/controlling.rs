@@ -64,7 +64,7 @@ async fn resume_requeues_only_open_rows() {
     let (campaign, sent) = pause_after_two_batches(&env, &api).await;
     env.send_all().await;
     let resumed = command(&api, &campaign.id, "resume").await;
-    assert_eq!(resumed["state"], "enqueuing");
+    assert_eq!(resumed["state"], "sending");
     env.run_queued_imports().await;
     assert_eq!(
         env.campaign_state(&campaign.id).await,

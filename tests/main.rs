@@ -56,6 +56,7 @@ mod http_api;
 mod import_recovery;
 mod importing;
 mod inbox;
+mod lifecycle;
 mod pausing_errors;
 mod reconciling;
 mod recording;

@@ -15,7 +15,7 @@ use campaign::time::Millis;
 use cloud::ledger::StatusUpdate;
 use reconciler::ReconcileStats;
 
-use crate::harness::{TestEnv, batch_row};
+use crate::harness::{TestEnv, batch_row, set_state};
 
 const MINUTE_MS: Millis = 60_000;
 
@@ -224,7 +224,7 @@ async fn missed_schedule_is_repaired() {
     assert_eq!(reconcile(&env, 0).await.imports_resumed, 0);
     let a_minute_ago = cloud::now() - MINUTE_MS;
     set_not_before(&env, &id, a_minute_ago).await;
-    assert_eq!(reconcile(&env, 0).await.imports_resumed, 1);
+    assert_eq!(reconcile(&env, 3 * MINUTE_MS).await.imports_resumed, 1);
     env.run_queued_imports().await;
     assert_eq!(env.campaign_state(&id).await, CampaignState::Sending);
 }
@@ -262,7 +262,14 @@ async fn import_whose_splitter_died_is_resumed() {
 #[ignore = "needs services: cargo xtask test"]
 async fn dead_letters_are_requeued_and_repeated_ones_pause_their_campaign() {
     let env = TestEnv::new().await;
-    let id = env.create_campaign(CampaignState::Sending).await.id;
+    let change = |campaign: &mut Campaign| {
+        set_state(campaign, CampaignState::Sending);
+        (
+            campaign.files[0].counts.rows,
+            campaign.files[0].counts.enqueued,
+        ) = (7, 7);
+    };
+    let id = env.create_campaign_with(change).await.id;
     let row = batch_row(7, "+34610000001");
     let batches = [Batch {
         campaign: id.clone(),

@@ -154,6 +154,14 @@ impl TestEnv {
         true
     }
 
+    /// Loses the next import job.
+    pub(crate) async fn lose_import_job(&self) {
+        let lost = self
+            .receive_and_delete(&self.queue_urls.imports, TIMEOUT)
+            .await;
+        lost.expect("an import job");
+    }
+
     /// Runs every import job that is on the queue, and those that follow from them.
     pub(crate) async fn run_queued_imports(&self) {
         let splitter = self.splitter(2);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use campaign::delivery::batch::Row;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, FileStage, IMPORT_LEASE_MS};
 use cloud::campaigns::Lease;
@@ -78,6 +79,11 @@ impl Eraser {
         campaign: &Campaign,
         subject: &DataSubject,
     ) -> Result<CampaignErasure, Error> {
+        let is_theirs = |row: &Row| row.to.canonical() == subject.phone;
+        if campaign.single_row.as_ref().is_some_and(is_theirs) {
+            cloud::sometimes!("an erasure waits for the end of a reply");
+            return Ok(CampaignErasure::Deferred);
+        }
         let mut uploads = Vec::new();
         for index in 0..campaign.files.len() {
             if self.upload_contains(campaign, index, subject).await? {

@@ -29,6 +29,8 @@ mod exclude_list;
 mod subject;
 mod upload;
 
+use std::collections::BTreeSet;
+
 use aws_lambda_events::sqs::SqsEvent;
 use campaign::id::CampaignId;
 use cloud::callbacks::Callbacks;
@@ -159,7 +161,10 @@ impl Eraser {
         owner: &str,
     ) -> Result<(usize, Option<CampaignId>), Error> {
         let (mut erased, mut unfinished) = (0, None);
-        for id in self.campaigns.list_ids().await? {
+        // Replies are in no list, and have their recipient until they are over.
+        let mut ids: BTreeSet<CampaignId> = self.campaigns.list_ids().await?.into_iter().collect();
+        ids.extend(self.campaigns.list_open_ids().await?);
+        for id in ids {
             let Some(campaign) = self.campaigns.get(&id).await? else {
                 continue;
             };

@@ -1,6 +1,7 @@
 //! Where Crier lives: deployed, used, disturbed, and left in peace.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ use crate::profile::Profile;
 use crate::random::Random;
 use crate::record::{Notes, Record};
 use crate::violation::Violation;
+
+/// For so many days the results of a campaign can be seen after its end.
+const DAYS_AFTER_THE_END: u64 = 7;
 
 /// Once nothing goes wrong any more, everything ends within this time: messages that were not delivered are sent again after
 /// 1, 3 and 7 days.
@@ -228,7 +232,8 @@ impl World {
         }
     }
 
-    /// Campaigns are paused for so long, and what expires is deleted.
+    /// Campaigns are paused for so long, and what expires is deleted: nothing of a campaign that is not over, or was not over a
+    /// week ago.
     pub async fn pass(&self, operator: &Operator, absence: Duration) {
         let ids: Vec<String> = self.record.read().campaigns.keys().cloned().collect();
         for id in &ids {
@@ -243,7 +248,17 @@ impl World {
         }
         self.sources.reconcile_interval.set(LATER_LOOK_INTERVAL);
         let days = absence.as_secs() / 86_400;
+        let mut over_for = BTreeMap::<String, u64>::new();
         for _ in 0..days {
+            for id in self.campaigns_to_end() {
+                if operator.is_over(&id).await {
+                    let over_for = over_for.entry(id.clone()).or_default();
+                    *over_for += 1;
+                    let may_be_deleted = *over_for >= DAYS_AFTER_THE_END;
+                    self.record
+                        .update(&id, |campaign| campaign.may_be_deleted = may_be_deleted);
+                }
+            }
             sleep(Duration::from_secs(86_400)).await;
             self.aws.dynamodb().sweep_ttl();
         }

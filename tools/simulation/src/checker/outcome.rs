@@ -55,19 +55,19 @@ pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
 }
 
 /// What is said of a campaign that was deleted before it was over.
-pub const GONE: &str = "the campaign is gone";
+const GONE: &str = "the campaign is gone";
 
 /// What is said of the message of a test or a reply that is not settled.
-pub const UNREPAIRED: &str = "a test or a reply, is";
+const UNREPAIRED: &str = "a test or a reply, is";
 
 /// What is said of a campaign that nobody repairs any more.
-pub const FORGOTTEN: &str = ", and the reconciler does not visit it";
+const FORGOTTEN: &str = ", and the reconciler does not visit it";
 
 /// What is said of a campaign with a file that cannot be used.
-pub const FAILED_FILE: &str = ", with a failed file";
+const FAILED_FILE: &str = ", with a failed file";
 
 /// What is said of a campaign that sends a file whose import seems to have only read it.
-pub const ONLY_READ: &str = ", with a file that was only read";
+const ONLY_READ: &str = ", with a file that was only read";
 
 /// What is known about a campaign that does not end.
 fn why_unfinished(evidence: &Evidence<'_>, id: &str, shown: &Value) -> &'static str {
@@ -200,7 +200,12 @@ fn everybody(
         .collect();
     // A row whose sender died before the message left is unconfirmed, and nobody may send it.
     let unconfirmed = count("unconfirmed");
-    if lost.len() > unconfirmed {
+    // Rows that were paused until the campaign's end are skipped, visibly.
+    let expired = match evidence.has_expired {
+        true => count("skipped"),
+        false => 0,
+    };
+    if lost.len() > unconfirmed + expired {
         let what = format!("{lost:?} were never messaged, {unconfirmed} are unconfirmed");
         broken.push(("nobody is lost", what));
     }
