@@ -22,6 +22,9 @@ use crate::random::Random;
 use crate::record::{Notes, Record};
 use crate::violation::Violation;
 
+/// A reply ends within so long, whatever happens.
+const REPLIES_END: Duration = Duration::from_secs(30 * 3_600);
+
 /// For so many days the results of a campaign can be seen after its end.
 const DAYS_AFTER_THE_END: u64 = 7;
 
@@ -302,10 +305,22 @@ impl World {
                 sleep(LOOK_INTERVAL).await;
             }
         }
+        // Nobody resumes a reply that was paused: it ends within a day.
+        let calm = Instant::now();
+        while self.has_waiting_reply() && calm.elapsed() < REPLIES_END {
+            self.sources.reconcile_interval.set(LATER_LOOK_INTERVAL);
+            sleep(LATER_LOOK_INTERVAL).await;
+        }
         self.sources.reconcile_interval.set(RECONCILE_INTERVAL);
         // Counters follow the ledger within seconds, and the reconciler closes what is over.
         sleep(Duration::from_secs(900)).await;
         !self.is_broken(profile)
+    }
+
+    /// Whether a reply or a test still has its recipient.
+    fn has_waiting_reply(&self) -> bool {
+        let items = self.aws.dynamodb().all_items("CampaignsTable");
+        items.iter().any(|item| item["single_row"].is_object())
     }
 
     /// The campaigns that must be there at the end.

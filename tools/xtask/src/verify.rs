@@ -27,6 +27,8 @@ enum Part {
     Ceiling,
     /// Every state of the protocol with any three faults
     Ledger,
+    /// Every state of a campaign's life with any fault
+    Lifecycle,
     /// Broadcasts over TLS, with connections that take time and die
     Wire,
     /// Broadcasts while another budget is deployed
@@ -42,11 +44,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     let wanted = |part| options.only.is_none_or(|only| only == part);
     if wanted(Part::Ledger) {
-        run_shown(
-            cargo()
-                .args(["test", "--package", "campaign", "--test", "protocol"])
-                .args(IGNORED),
-        )?;
+        run_shown(model("protocol").args(IGNORED))?;
+    }
+    if wanted(Part::Lifecycle) {
+        run_shown(model("lifecycle").args(IGNORED))?;
     }
     if wanted(Part::Ceiling) {
         run_shown(ceiling_test("million_sends").args(IGNORED))?;
@@ -68,6 +69,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         chaos::run_throttled()?;
     }
     Ok(())
+}
+
+/// A model that is explored exhaustively.
+fn model(name: &str) -> Command {
+    let mut test = cargo();
+    test.args(["test", "--package", "campaign", "--test", name]);
+    test
 }
 
 /// The ceiling's tests whose names begin with this, in a release build.

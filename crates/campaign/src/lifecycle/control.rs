@@ -1,11 +1,15 @@
 //! What the operator wants of a campaign: start, pause, resume, cancel, continue, further files, other options; and in which
 //! states each one is allowed.
 
+use crate::import::row::ImportCounts;
 use crate::lifecycle::campaign::{
     Campaign, CampaignFile, CampaignState, FileInfo, FileStage, ImportOptions, Pause, PausedBy,
 };
 use crate::lifecycle::event::{Conflict, Job};
-use crate::time::Millis;
+use crate::time::{CLOCK_MARGIN_MS, Millis};
+
+/// An import acts on a campaign that it has read at most the life of an invocation ago, by a clock that may be ahead.
+const SETTLEMENT_MARGIN_MS: Millis = 15 * 60_000 + CLOCK_MARGIN_MS;
 
 /// A campaign that enqueues already has its job again, since that of the first start may have been lost.
 pub(super) fn start(campaign: &mut Campaign, now: Millis) -> Result<Job, Conflict> {
@@ -168,12 +172,15 @@ pub(super) fn set_options(
     now: Millis,
 ) -> Result<Job, Conflict> {
     use CampaignState::{Failed, Ready, Validating};
-    let is_unsent = matches!(campaign.state(now), Ready | Failed | Validating);
+    // An import that has read the campaign before may be settling its rows by now.
+    let is_unsent = matches!(campaign.state(now), Ready | Failed | Validating)
+        && !campaign.has_ended(now + SETTLEMENT_MARGIN_MS);
     let file = campaign.files.last_mut();
     match file.filter(|_| is_unsent) {
         Some(file) if file.stage != FileStage::Enqueued => {
             file.options = options.clone();
             file.stage = FileStage::Reading;
+            (file.counts, file.usable) = (ImportCounts::default(), 0);
             file.revision += 1;
             campaign.settled_at = None;
             Ok(Job::Import)

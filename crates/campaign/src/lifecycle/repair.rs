@@ -78,7 +78,7 @@ impl Snapshot<'_> {
             Cancelled => self.import_is_dead().then_some(RepairAction::Requeue),
             Validating | Enqueuing => self.import_is_dead().then_some(RepairAction::ResumeImport),
             Canary => self.canary_action(overdue),
-            Sending if self.further_file_waits() => Some(RepairAction::ResumeImport),
+            Sending | Paused if self.further_file_waits() => Some(RepairAction::ResumeImport),
             Sending if self.progress.finished => Some(RepairAction::Close),
             Sending => self.requeue_if_idle(self.progress.waiting, overdue),
             Ready | Scheduled | Paused => None,
