@@ -85,6 +85,8 @@ impl TestEnv {
         let id = Uuid::now_v7().to_string().parse().unwrap();
         let message = Message::new(message).unwrap();
         let mut campaign = Campaign::new(id, "Test".into(), message, file, cloud::now());
+        // Tests send the same file again and again.
+        campaign.allow_repeat = true;
         change(&mut campaign);
         self.campaigns.create(&campaign).await.unwrap();
         campaign

@@ -12,6 +12,7 @@ use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
 use cloud::outbound::{DeliveryQueue, EventBus};
 use cloud::rates::RateKeeper;
+use cloud::sent_files::SentFiles;
 use cloud::settings::SettingsStore;
 use cloud::waiting_jobs::WaitingJobs;
 use counter::Counter;
@@ -90,6 +91,7 @@ impl TestEnv {
             self.queue.clone(),
             self.import_queue(),
             self.waiting_jobs(),
+            SentFiles::new(self.aws.dynamodb.clone(), self.table("CampaignsTable")),
             Rate { slots, per_slot: 1 },
         )
     }

@@ -63,6 +63,13 @@ impl Campaigns {
         put.send().await.map(drop).map_err(Error::from_sdk(action))
     }
 
+    /// Stores a new campaign, unless it is stored already. Returns whether it is new.
+    pub async fn create_once(&self, campaign: &Campaign) -> Result<bool, Error> {
+        let action = "create the campaign";
+        let put = self.put_new(action, campaign, PART)?;
+        put_if(action, put).await
+    }
+
     /// Stores an automatic reply to one message: a campaign of one row that no list shows. It may exist
     /// already.
     pub async fn create_reply(&self, campaign: &Campaign) -> Result<(), Error> {

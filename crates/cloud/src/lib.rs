@@ -40,6 +40,7 @@ pub mod rates;
 mod scan;
 pub mod schedules;
 pub mod secrets;
+pub mod sent_files;
 pub mod settings;
 #[doc(hidden)]
 pub mod sometimes;

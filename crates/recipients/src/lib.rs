@@ -5,6 +5,7 @@
 //! - [`RecipientReader`]: the recipients of one file
 //! - [`read_exclude_list`]: the numbers that a campaign leaves out
 //! - [`files`]: opens a campaign's files in the bucket, with what the files before them say about duplicates
+//! - [`ledger_reader`]: what the ledger has of a file's rows, in their order
 //! - [`csv_line`]: writes lines of files that are opened in spreadsheets
 //! - [`ReadError`]: why reading ended early
 //!
@@ -14,6 +15,7 @@ pub mod csv_line;
 mod error;
 mod exclude_list;
 pub mod files;
+pub mod ledger_reader;
 mod reader;
 
 pub use error::ReadError;

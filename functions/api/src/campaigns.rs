@@ -73,7 +73,8 @@ pub async fn create_campaign(
     Ok((StatusCode::CREATED, Json(created)))
 }
 
-fn new_campaign_id() -> Result<CampaignId, cloud::Error> {
+/// The id of a new campaign.
+pub(crate) fn new_campaign_id() -> Result<CampaignId, cloud::Error> {
     let id = Uuid::now_v7().to_string();
     id.parse()
         .map_err(|error| cloud::Error::new("make a campaign id", error))

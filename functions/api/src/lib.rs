@@ -30,6 +30,7 @@ pub mod preview;
 pub mod preview_view;
 pub mod problem;
 pub mod report;
+pub mod retry;
 pub mod rows;
 pub mod settings;
 pub mod state;
@@ -105,6 +106,7 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(control::resume_campaign))
         .routes(routes!(control::cancel_campaign))
         .routes(routes!(control::continue_campaign))
+        .routes(routes!(retry::create_retry))
         .routes(routes!(report::request_report, report::get_report))
         .routes(routes!(report::request_recount, report::get_recount))
         .routes(routes!(templates::list_templates))

@@ -54,6 +54,10 @@ pub struct NewCampaign {
     /// Whether the campaign waits, once its file has been read, for `POST /v1/campaigns/{id}/start`.
     #[serde(default)]
     manual_start: bool,
+    /// Whether the campaign may send what another one sent within the last 24 hours: the same recipients and values with the
+    /// same message. Without it, such a file is refused.
+    #[serde(default)]
+    allow_repeat: bool,
     /// No message is sent before this time (RFC 3339); the campaign starts at it.
     #[schema(format = DateTime, example = "2026-12-01T08:00:00Z")]
     not_before: Option<String>,
@@ -126,6 +130,7 @@ impl NewCampaign {
             outside_service_window: self.outside_service_window.unwrap_or_default(),
             exclude,
             manual_start: self.manual_start,
+            allow_repeat: self.allow_repeat,
             ..campaign
         })
     }

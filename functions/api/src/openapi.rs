@@ -8,6 +8,7 @@ use campaign::import::value::OnBadValue;
 use campaign::lifecycle::campaign::{
     AfterCanary, CampaignState, FileStage, OnUnconfirmed, OutsideServiceWindow,
 };
+use campaign::lifecycle::retry::RetryState;
 use cloud::jobs::JobStage;
 use serde::Serialize;
 use serde_json::Value;
@@ -189,6 +190,20 @@ enum_schema!(
         Validated,
         Enqueued,
         Failed
+    }
+);
+enum_schema!(
+    RetryStateName,
+    "RetryState",
+    RetryState {
+        Rejected,
+        Undelivered,
+        Unconfirmed,
+        Skipped,
+        Accepted,
+        Sent,
+        Delivered,
+        Read,
     }
 );
 enum_schema!(

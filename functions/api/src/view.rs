@@ -45,6 +45,10 @@ pub struct CampaignView {
     pub created_at: String,
     /// Its files, in the order in which they were added.
     pub files: Vec<FileView>,
+    /// The campaign of which it sends chosen rows again, if it does.
+    pub retry_of: Option<String>,
+    /// The campaigns that send chosen rows of this one again.
+    pub retries: Vec<String>,
     /// The message, as created.
     #[schema(value_type = Object)]
     pub message: Value,
@@ -257,6 +261,12 @@ impl CampaignView {
             canary: campaign.canary.map(CanaryView::from),
             created_at: format_time(campaign.created_at),
             files: campaign.files.into_iter().map(FileView::from).collect(),
+            retry_of: campaign.retry_of.map(|link| link.campaign.to_string()),
+            retries: campaign
+                .retries
+                .iter()
+                .map(|link| link.campaign.to_string())
+                .collect(),
             message: campaign.message.into(),
             rows: RowCounts::new(&progress),
             sending: SendingView::new(&progress, budget),

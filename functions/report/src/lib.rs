@@ -15,7 +15,6 @@
 mod job;
 mod lines;
 mod recount;
-mod rows;
 mod write;
 
 use std::time::Duration;

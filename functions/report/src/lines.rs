@@ -103,21 +103,6 @@ impl RowOutcome {
     }
 }
 
-/// The part of a ledger row that the summary needs.
-pub(crate) fn delivery_record(entry: &LedgerRow) -> DeliveryRecord {
-    DeliveryRecord {
-        state: entry.state,
-        sent_at: entry.sent_at,
-        delivered_at: entry.delivered_at,
-        read_at: entry.read_at,
-        failed: entry
-            .failed_at
-            .map(|at| (at, entry.failure.clone().unwrap_or_default())),
-        error: entry.error_info.clone(),
-        category: entry.category.clone(),
-    }
-}
-
 /// Describes an error in our words, if there are any for its code, and in WhatsApp's.
 fn describe_error(error: &ErrorInfo) -> String {
     let theirs = match &error.details {

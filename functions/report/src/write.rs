@@ -2,15 +2,15 @@
 
 use campaign::import::row::RowVerdict;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
-use campaign::lifecycle::summary::Summary;
+use campaign::lifecycle::summary::{DeliveryRecord, Summary};
 use cloud::files::{Upload, input_key, report_key, summary_key};
 use cloud::multipart::MultipartWriter;
 use recipients::files::{OpenedFile, open_file};
+use recipients::ledger_reader::LedgerReader;
 
 use crate::Reporter;
 use crate::job::{JobError, JobRun};
-use crate::lines::{LineWriter, RowOutcome, delivery_record};
-use crate::rows::LedgerReader;
+use crate::lines::{LineWriter, RowOutcome};
 
 impl Reporter {
     /// Writes the report of every file that was read, then the summary. Returns what was written, as a sentence.
@@ -68,7 +68,7 @@ impl Reporter {
             let outcome = match verdict {
                 RowVerdict::Usable(row) if !suppressed.contains(&row.row) => {
                     let entry = ledger.take_row(row.row).await?;
-                    let record = entry.as_ref().map(delivery_record);
+                    let record = entry.as_ref().map(DeliveryRecord::from);
                     summary.add_recipient(row.to, record.as_ref());
                     RowOutcome::from_ledger(entry, record)
                 }

@@ -111,7 +111,12 @@ impl Splitter {
         index: usize,
         run: &mut ImportRun<'_>,
     ) -> Result<Option<Remaining>, Error> {
-        if !self.are_uploads_complete(campaign, index).await? {
+        let is_complete = self.are_uploads_complete(campaign, index).await?;
+        let retry = campaign
+            .retry_of
+            .clone()
+            .filter(|_| index == 0 && !is_complete);
+        if !is_complete && retry.is_none() {
             tracing::info!(campaign.id = %campaign.id, "waits for another upload");
             return Ok(Some(Remaining::Nothing));
         }
@@ -121,8 +126,24 @@ impl Splitter {
         {
             return Ok(Some(remaining));
         }
-        let change = match self.validate(campaign, index, run).await {
-            Ok(ValidatedFile { counts, version }) => FileChange::Validated { counts, version },
+        let written = match &retry {
+            Some(retry) => self.write_retry_file(campaign, retry, run).await,
+            None => Ok(()),
+        };
+        let validated = match written {
+            Ok(()) => self.validate_unsent(campaign, index, run).await,
+            Err(error) => Err(error),
+        };
+        let change = match validated {
+            Ok(ValidatedFile {
+                counts,
+                version,
+                content,
+            }) => FileChange::Validated {
+                counts,
+                version,
+                content,
+            },
             Err(ImportError::File(problem)) => {
                 let problem = to_sentence(&problem);
                 tracing::warn!(campaign.id = %campaign.id, file = index + 1, "the file is unusable: {problem}");
@@ -137,6 +158,20 @@ impl Splitter {
         let counts = campaign.files[index].counts;
         tracing::info!(campaign.id = %campaign.id, file = index + 1, rows = counts.rows, rejected = counts.rejected, "file validated");
         Ok((!is_usable).then_some(Remaining::Nothing))
+    }
+
+    /// The first pass of a file that no other campaign has sent.
+    async fn validate_unsent(
+        &self,
+        campaign: &Campaign,
+        index: usize,
+        run: &mut ImportRun<'_>,
+    ) -> Result<ValidatedFile, ImportError> {
+        let validated = self.validate(campaign, index, run).await?;
+        match self.find_repeat(campaign, &validated.content).await? {
+            Some(problem) => Err(ImportError::File(problem)),
+            None => Ok(validated),
+        }
     }
 
     /// Whether the file, and the exclude list if there is to be one, are uploaded.
@@ -155,6 +190,14 @@ impl Splitter {
         index: usize,
         run: &mut ImportRun<'_>,
     ) -> Result<Remaining, Error> {
+        if let Some(problem) = self.claim_content(campaign, index).await? {
+            let problem = to_sentence(&problem);
+            tracing::warn!(campaign.id = %campaign.id, file = index + 1, "the file is refused: {problem}");
+            let remaining = self
+                .change_file(campaign, index, FileChange::Refused { problem })
+                .await?;
+            return Ok(remaining.unwrap_or(Remaining::Nothing));
+        }
         let canary = campaign
             .canary_for_file(index)
             .filter(|canary| !canary.released);

@@ -30,14 +30,18 @@
 //! - `validate`, `enqueue`: the two passes
 //! - `requeue`: rows that were in the queue before, after a pause or a loss; `requeuer`: a few thousand of them
 //! - `rejects`: lines of the rejects file
+//! - `repeat_guard`: files that were sent already
+//! - `retry_file`: chosen rows of another campaign, which are sent again
 
 mod enqueue;
 mod finish;
 mod import;
 mod job;
 mod rejects;
+mod repeat_guard;
 mod requeue;
 mod requeuer;
+mod retry_file;
 mod run;
 mod validate;
 
@@ -51,6 +55,7 @@ use cloud::files::Files;
 use cloud::import_queue::ImportQueue;
 use cloud::imports::Imports;
 use cloud::ledger::Ledger;
+use cloud::sent_files::SentFiles;
 use cloud::waiting_jobs::WaitingJobs;
 use lambda_runtime::{Context, Error};
 use serde::Deserialize;
@@ -66,6 +71,7 @@ pub struct Splitter {
     queue: BatchQueue,
     import_queue: ImportQueue,
     waiting_jobs: WaitingJobs,
+    sent_files: SentFiles,
     rate: Rate,
 }
 
@@ -99,7 +105,8 @@ impl Splitter {
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
             imports: Imports::new(dynamodb.clone(), table.clone(), retention),
-            waiting_jobs: WaitingJobs::new(dynamodb.clone(), table),
+            waiting_jobs: WaitingJobs::new(dynamodb.clone(), table.clone()),
+            sent_files: SentFiles::new(dynamodb.clone(), table),
             contacts: Contacts::new(
                 dynamodb.clone(),
                 env::required("CONTACTS_TABLE")?,
@@ -127,6 +134,7 @@ impl Splitter {
         queue: BatchQueue,
         import_queue: ImportQueue,
         waiting_jobs: WaitingJobs,
+        sent_files: SentFiles,
         rate: Rate,
     ) -> Self {
         Self {
@@ -138,6 +146,7 @@ impl Splitter {
             queue,
             import_queue,
             waiting_jobs,
+            sent_files,
             rate,
         }
     }

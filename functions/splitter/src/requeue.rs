@@ -57,7 +57,7 @@ impl Splitter {
             let after = if file == from.file { from.after } else { 0 };
             let stage = campaign.files[file].stage;
             if !matches!(stage, FileStage::Validated | FileStage::Enqueued)
-                || campaign.files[file].info.size == 0
+                || !campaign.has_upload(file)
             {
                 continue;
             }

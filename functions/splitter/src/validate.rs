@@ -13,6 +13,7 @@ use recipients::files::OpenedFile;
 
 use crate::Splitter;
 use crate::rejects::LineWriter;
+use crate::repeat_guard::ContentHasher;
 use crate::run::{ImportError, ImportRun};
 
 /// Recipients per lookup in the contacts table.
@@ -27,6 +28,8 @@ pub(crate) struct ValidatedFile {
     pub(crate) counts: ImportCounts,
     /// The object's version, which the second pass reads again.
     pub(crate) version: Option<String>,
+    /// A hash of what the file would send.
+    pub(crate) content: String,
 }
 
 impl Splitter {
@@ -46,6 +49,7 @@ impl Splitter {
             unreadable_lines,
         } = self.open_file(campaign, index, run).await?;
         let mut contacts = ContactCounts::new(campaign.manual_start);
+        let mut content = ContentHasher::new(campaign);
         let mut preview = PreviewBuilder::default();
         let mut rejects = RejectsFile::create(self, campaign, index, &recipients).await?;
         while let Some(verdict) = recipients.next_verdict().await? {
@@ -57,7 +61,10 @@ impl Splitter {
                         .reject_line(recipients.current_record(), reject);
                     rejects.output.write(line.as_bytes()).await?;
                 }
-                RowVerdict::Usable(row) => contacts.add(self, row.to.canonical()).await?,
+                RowVerdict::Usable(row) => {
+                    content.add_row(row);
+                    contacts.add(self, row.to.canonical()).await?;
+                }
                 RowVerdict::Duplicate | RowVerdict::Suppressed => {}
             }
             self.heartbeat(campaign, run).await?;
@@ -77,7 +84,11 @@ impl Splitter {
             ..describe_file(&recipients, campaign)
         });
         self.imports.write_preview(&campaign.id, &preview).await?;
-        Ok(ValidatedFile { counts, version })
+        Ok(ValidatedFile {
+            counts,
+            version,
+            content: content.finish(),
+        })
     }
 
     /// Opens the file at `index` for an import that knows the exclude list and the numbers in the files before.

@@ -55,6 +55,9 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
             }
             Ok(None)
         }
+        Event::Retry { link, allow_repeat } => {
+            control::retry(campaign, link, *allow_repeat, now).map(|()| None)
+        }
         Event::Reopen => {
             reopen(campaign, now);
             Ok(None)
@@ -126,6 +129,7 @@ mod tests {
     use crate::lifecycle::campaign::tests::{FAR, canary, sample};
     use crate::lifecycle::campaign::{FileInfo, ImportOptions};
     use crate::lifecycle::event::FileChange;
+    use crate::lifecycle::retry::{RetryLink, RetrySelection};
 
     const LATE: Millis = UPLOAD_WATCH_MS;
 
@@ -139,6 +143,25 @@ mod tests {
     fn pause_event(by: PausedBy) -> Event {
         let reason = "Because.".into();
         Event::Pause { reason, by }
+    }
+
+    fn validated(counts: ImportCounts) -> FileChange {
+        FileChange::Validated {
+            counts,
+            version: None,
+            content: String::new(),
+        }
+    }
+
+    fn retry_event(child: &str, allow_repeat: bool) -> Event {
+        let link = RetryLink {
+            campaign: child.parse().expect("id"),
+            selection: RetrySelection {
+                states: RetrySelection::DEFAULT.to_vec(),
+                codes: Vec::new(),
+            },
+        };
+        Event::Retry { link, allow_repeat }
     }
 
     fn file_event(change: FileChange) -> Event {
@@ -163,11 +186,11 @@ mod tests {
             ("add file", Event::AddFile(info())),
             ("set options", Event::SetOptions(ImportOptions::default())),
             ("reading", file_event(FileChange::Reading)),
+            ("validated", file_event(validated(counts))),
             (
-                "validated",
-                file_event(FileChange::Validated {
-                    counts,
-                    version: None,
+                "refused",
+                file_event(FileChange::Refused {
+                    problem: String::new(),
                 }),
             ),
             (
@@ -181,6 +204,7 @@ mod tests {
                 file_event(FileChange::Rewritten { version: None }),
             ),
             ("others paused", Event::OthersPaused),
+            ("retry", retry_event("c2", false)),
             ("reopen", Event::Reopen),
             ("settle", Event::Settle),
         ]
@@ -220,11 +244,13 @@ mod tests {
             ("set options", "! = validating ! ! ! ! ! ! validating"),
             ("reading", "validating - ! ! ! ! ! ! ! !"),
             ("validated", "! enqueuing ! ! ! ! ! ! ! !"),
+            ("refused", "! ! failed failed failed failed ! ! ! !"),
             ("canary enqueued", "! ! = = = = ! ! ! !"),
             ("enqueued", "! ! = = sending sending ! ! ! !"),
             ("failed", "! failed ! ! ! ! ! ! ! !"),
             ("rewritten", "= = = = = = = = = ="),
             ("others paused", "- - - - - - - - - -"),
+            ("retry", "! ! ! ! ! ! = ! = !"),
             ("reopen", "= = = = = = = = = ="),
             ("settle", "= ! ! ! ! ! = ! = ="),
         ];
@@ -271,11 +297,7 @@ mod tests {
             enqueued: 1,
             ..ImportCounts::default()
         };
-        let version = None;
-        campaign = after(
-            &campaign,
-            &file_event(FileChange::Validated { counts, version }),
-        );
+        campaign = after(&campaign, &file_event(validated(counts)));
         assert_eq!(campaign.state(LATE), CampaignState::Paused);
         campaign = after(&campaign, &Event::Resume);
         assert_eq!(campaign.state(LATE), CampaignState::Ready);
@@ -316,10 +338,7 @@ mod tests {
         let changed = after(&reading, &Event::SetOptions(options.clone()));
         let counts = ImportCounts::default();
         for change in [
-            FileChange::Validated {
-                counts,
-                version: None,
-            },
+            validated(counts),
             FileChange::Failed {
                 problem: "It is empty.".into(),
             },
@@ -362,6 +381,18 @@ mod tests {
         ended.sendable_until = LATE;
         assert!(apply(&ended, &Event::AddFile(info()), LATE).is_err());
         assert!(apply(&ended, &Event::AddFile(info()), LATE - 1).is_ok());
+    }
+
+    #[test]
+    fn rows_are_retried_once_unless_the_operator_insists() {
+        let settled = after(&sample(CampaignState::Sending), &Event::Settle);
+        let retried = after(&settled, &retry_event("c2", false));
+        assert!(retried.is_over());
+        assert!(apply(&retried, &retry_event("c3", false), LATE).is_err());
+        let again = after(&retried, &retry_event("c2", false));
+        assert_eq!(again, retried, "the same one");
+        let repeated = after(&retried, &retry_event("c3", true));
+        assert_eq!(repeated.retries.len(), 2);
     }
 
     #[test]

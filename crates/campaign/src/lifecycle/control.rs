@@ -6,6 +6,7 @@ use crate::lifecycle::campaign::{
     Campaign, CampaignFile, CampaignState, FileInfo, FileStage, ImportOptions, Pause, PausedBy,
 };
 use crate::lifecycle::event::{Conflict, Job};
+use crate::lifecycle::retry::RetryLink;
 use crate::time::{CLOCK_MARGIN_MS, Millis};
 
 /// An import acts on a campaign that it has read at most the life of an invocation ago, by a clock that may be ahead.
@@ -189,6 +190,33 @@ pub(super) fn set_options(
             "options can be changed only after the file has been read and before the start; GET the campaign for its state".into(),
         ),
     }
+}
+
+/// Notes that chosen rows are sent again by another campaign. Whoever was chosen before is not, unless the operator insists.
+pub(super) fn retry(
+    campaign: &mut Campaign,
+    link: &RetryLink,
+    allow_repeat: bool,
+    now: Millis,
+) -> Result<(), Conflict> {
+    use CampaignState::{Cancelled, Sending};
+    if campaign.retries.contains(link) {
+        return Ok(());
+    }
+    if !matches!(campaign.state(now), Cancelled | Sending) {
+        return Err("only rows of a campaign that is over can be sent again".into());
+    }
+    let mut earlier = campaign.retries.iter();
+    let overlapping = earlier.find(|earlier| earlier.selection.overlaps(&link.selection));
+    if let Some(earlier) = overlapping.filter(|_| !allow_repeat) {
+        let text = format!(
+            "campaign {} already sends some of these rows again; to send them once more, set allow_repeat",
+            earlier.campaign
+        );
+        return Err(Conflict::NotAllowed(text.into()));
+    }
+    campaign.retries.push(link.clone());
+    Ok(())
 }
 
 /// A campaign without a row to send takes no command, though its counters may show that a little later.

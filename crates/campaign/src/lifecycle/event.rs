@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::import::row::ImportCounts;
 use crate::lifecycle::campaign::{Campaign, FileInfo, ImportOptions, PausedBy};
+use crate::lifecycle::retry::RetryLink;
 
 /// Something that an operator wants of a campaign, or that happened to it.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,13 @@ pub enum Event {
     },
     /// The other campaigns are paused, too.
     OthersPaused,
+    /// Chosen rows of it are sent again, as a campaign of their own.
+    Retry {
+        /// That campaign and the rows.
+        link: RetryLink,
+        /// Whether rows may be chosen that were chosen before.
+        allow_repeat: bool,
+    },
     /// A row that was settled is to be sent again.
     Reopen,
     /// No row is left to send.
@@ -55,6 +63,13 @@ pub enum FileChange {
         counts: ImportCounts,
         /// The version of the S3 object.
         version: Option<String>,
+        /// A hash of what the file would send.
+        content: String,
+    },
+    /// It is not sent after all, for this reason; none of its rows is in the queue.
+    Refused {
+        /// A sentence.
+        problem: String,
     },
     /// The second pass put the canary rows into the queue.
     CanaryEnqueued {

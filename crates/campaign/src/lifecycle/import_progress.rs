@@ -24,9 +24,17 @@ pub(super) fn change_file(
         }
         (FileChange::Reading, FileStage::Reading) => return Ok(()),
         (FileChange::Reading, FileStage::Pending) => file.stage = FileStage::Reading,
-        (FileChange::Validated { counts, version }, FileStage::Reading) => {
+        (
+            FileChange::Validated {
+                counts,
+                version,
+                content,
+            },
+            FileStage::Reading,
+        ) => {
             file.stage = FileStage::Validated;
             file.version.clone_from(version);
+            file.content = Some(content.clone());
             (file.counts, file.usable, file.problem) = (*counts, counts.enqueued, None);
         }
         (FileChange::CanaryEnqueued { counts, rows }, FileStage::Validated) => {
@@ -40,7 +48,8 @@ pub(super) fn change_file(
             (file.stage, file.counts) = (FileStage::Enqueued, *counts);
             campaign.enqueued_at = Some(now);
         }
-        (FileChange::Failed { problem }, FileStage::Reading) => fail(file, problem),
+        (FileChange::Failed { problem }, FileStage::Reading)
+        | (FileChange::Refused { problem }, FileStage::Validated) => fail(file, problem),
         (FileChange::Rewritten { version }, _) => {
             file.version.clone_from(version);
             file.options.encoding = None;

@@ -8,6 +8,7 @@
 //! - [`counters`]: the numbers of a campaign, from changes of the ledger
 //! - [`progress`]: what an operator sees of these numbers
 //! - [`repair`]: what the reconciler does about a campaign
+//! - [`retry`]: chosen rows that are sent again, as a campaign of their own
 //! - [`summary`]: the results, when all is over
 
 mod apply;
@@ -18,6 +19,7 @@ pub mod event;
 mod import_progress;
 pub mod progress;
 pub mod repair;
+pub mod retry;
 pub mod summary;
 
 pub use self::apply::apply;

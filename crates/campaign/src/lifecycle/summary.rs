@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::ledger::State;
+use crate::delivery::ledger::{LedgerRow, State};
 use crate::delivery::outcome::ErrorInfo;
 use crate::import::phone::Phone;
 use crate::time::Millis;
@@ -72,6 +72,21 @@ pub struct DeliveryRecord {
     pub error: Option<ErrorInfo>,
     /// Meta's pricing category of the message, such as `marketing`.
     pub category: Option<String>,
+}
+
+impl From<&LedgerRow> for DeliveryRecord {
+    fn from(row: &LedgerRow) -> Self {
+        let failed = |at| (at, row.failure.clone().unwrap_or_default());
+        Self {
+            state: row.state,
+            sent_at: row.sent_at,
+            delivered_at: row.delivered_at,
+            read_at: row.read_at,
+            failed: row.failed_at.map(failed),
+            error: row.error_info.clone(),
+            category: row.category.clone(),
+        }
+    }
 }
 
 impl DeliveryRecord {

@@ -18,6 +18,7 @@ use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
 use cloud::rates::RateKeeper;
 use cloud::secrets::Secrets;
+use cloud::sent_files::SentFiles;
 use cloud::settings::SettingsStore;
 use cloud::waiting_jobs::WaitingJobs;
 
@@ -104,6 +105,10 @@ impl Clients {
 
     pub(super) fn waiting_jobs(&self) -> WaitingJobs {
         WaitingJobs::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    pub(super) fn sent_files(&self) -> SentFiles {
+        SentFiles::new(self.dynamodb.clone(), "CampaignsTable".into())
     }
 
     pub(super) fn rate_keeper(&self) -> RateKeeper {

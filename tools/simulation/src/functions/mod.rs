@@ -203,6 +203,7 @@ impl Clients {
             self.queue("SendsQueue"),
             self.import_queue(),
             self.waiting_jobs(),
+            self.sent_files(),
             self.rate,
         ));
         Rc::new(move |event, context| {

@@ -29,6 +29,9 @@ pub struct CampaignFile {
     /// Rows that could be sent when it was validated; canary rows are chosen among them.
     #[serde(default)]
     pub usable: u64,
+    /// A hash of what it would send, once it is validated.
+    #[serde(default)]
+    pub content: Option<String>,
     /// Why the whole file cannot be used.
     #[serde(default)]
     pub problem: Option<String>,
@@ -48,6 +51,7 @@ impl CampaignFile {
             version: None,
             counts: ImportCounts::default(),
             usable: 0,
+            content: None,
             problem: None,
             revision: 0,
         }

@@ -27,6 +27,7 @@ pub use self::state::CampaignState;
 use crate::delivery::batch::Row;
 use crate::id::CampaignId;
 use crate::import::row::ImportCounts;
+use crate::lifecycle::retry::RetryLink;
 use crate::message::Message;
 use crate::time::Millis;
 
@@ -71,6 +72,15 @@ pub struct Campaign {
     /// Its only row, where it has no file: until that row is settled.
     #[serde(default)]
     pub single_row: Option<Row>,
+    /// The campaign of which it sends chosen rows again. Its file is then written by the import.
+    #[serde(default)]
+    pub retry_of: Option<RetryLink>,
+    /// The campaigns that send chosen rows of this one again.
+    #[serde(default)]
+    pub retries: Vec<RetryLink>,
+    /// Whether a file may be sent that another campaign sent with the same message within 24 hours.
+    #[serde(default)]
+    pub allow_repeat: bool,
     /// A file of recipients who are not messaged, where there is one.
     #[serde(default)]
     pub exclude: Option<FileInfo>,
@@ -147,6 +157,9 @@ impl Campaign {
             outside_service_window: OutsideServiceWindow::default(),
             files: vec![CampaignFile::pending(file, ImportOptions::default(), now)],
             single_row: None,
+            retry_of: None,
+            retries: Vec::new(),
+            allow_repeat: false,
             exclude: None,
             manual_start: false,
             started_at: None,
@@ -266,6 +279,11 @@ impl Campaign {
         !self.has_file_in(FileStage::Reading)
             && !self.has_file_in(FileStage::Validated)
             && self.has_file_in(FileStage::Enqueued)
+    }
+
+    /// Whether the file at `index` is an object in the bucket; a campaign of a single row has none.
+    pub fn has_upload(&self, index: usize) -> bool {
+        self.files[index].info.size > 0 || self.retry_of.is_some()
     }
 
     /// Whether one of its files is in that stage.

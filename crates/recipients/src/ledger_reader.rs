@@ -9,13 +9,13 @@ use cloud::ledger::Ledger;
 use futures::stream::{BoxStream, Peekable, StreamExt};
 
 /// Reads the rows of one file in ascending order.
-pub(crate) struct LedgerReader<'a> {
+pub struct LedgerReader<'a> {
     rows: Peekable<BoxStream<'a, Result<LedgerRow, cloud::Error>>>,
 }
 
 impl<'a> LedgerReader<'a> {
     /// For the file at `index`.
-    pub(crate) fn new(ledger: &'a Ledger, campaign: &'a Campaign, index: usize) -> Self {
+    pub fn new(ledger: &'a Ledger, campaign: &'a Campaign, index: usize) -> Self {
         let number = |rows: u64| RowNumber::try_from(rows).unwrap_or(RowNumber::MAX);
         let first = number(campaign.rows_before(index) + 1);
         let last = number(campaign.rows_before(index + 1));
@@ -26,10 +26,7 @@ impl<'a> LedgerReader<'a> {
 
     /// Returns the row with this number, once. Returns `None` if the ledger does not have it. Numbers must ascend from call
     /// to call.
-    pub(crate) async fn take_row(
-        &mut self,
-        row: RowNumber,
-    ) -> Result<Option<LedgerRow>, cloud::Error> {
+    pub async fn take_row(&mut self, row: RowNumber) -> Result<Option<LedgerRow>, cloud::Error> {
         let mut rows = Pin::new(&mut self.rows);
         let is_before =
             |read: &Result<LedgerRow, _>| matches!(read, Ok(read) if read.row_number() < Some(row));
