@@ -62,6 +62,7 @@ mod reconciling;
 mod recording;
 mod replies;
 mod reporting;
+mod retrying;
 mod sample_events;
 mod sending;
 mod service_window;

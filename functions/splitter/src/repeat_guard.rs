@@ -5,6 +5,7 @@ use campaign::lifecycle::campaign::Campaign;
 use cloud::imports::RowSet;
 use cloud::sent_files::SentFile;
 use lambda_runtime::Error;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::Splitter;
@@ -16,9 +17,9 @@ pub(crate) struct ContentHasher(Sha256);
 impl ContentHasher {
     pub(crate) fn new(campaign: &Campaign) -> Self {
         let mut hasher = Self(Sha256::new());
-        hasher.add_text(&campaign.message.body().to_string());
+        hasher.add_value(campaign.message.body());
         let fallback = campaign.fallback.as_ref();
-        hasher.add_text(&fallback.map_or(String::new(), |fallback| fallback.body().to_string()));
+        hasher.add_value(fallback.map_or(&Value::Null, |fallback| fallback.body()));
         hasher
     }
 
@@ -26,6 +27,30 @@ impl ContentHasher {
         self.0.update(row.to.canonical().to_string());
         self.0.update((row.values.len() as u64).to_le_bytes());
         row.values.iter().for_each(|value| self.add_text(value));
+    }
+
+    /// The keys of an object in order: the table does not keep theirs.
+    fn add_value(&mut self, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                let mut names: Vec<&String> = fields.keys().collect();
+                names.sort();
+                self.add_text("object");
+                self.add_text(&names.len().to_string());
+                for name in names {
+                    self.add_text(name);
+                    self.add_value(&fields[name]);
+                }
+            }
+            Value::Array(items) => {
+                self.add_text("array");
+                self.add_text(&items.len().to_string());
+                items.iter().for_each(|item| self.add_value(item));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                self.add_text(&value.to_string());
+            }
+        }
     }
 
     /// With its length, so that no two lists of texts give the same bytes.

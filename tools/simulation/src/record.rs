@@ -28,12 +28,27 @@ pub struct Notes {
     pub updates: Vec<Update>,
     /// When a number was last named to Crier by a message of the recipient's or a suppression.
     pub named: BTreeMap<String, u64>,
+    /// Campaigns that send chosen rows of another one again.
+    pub retries: Vec<Retry>,
     /// Every step, for people.
     pub steps: Vec<String>,
     /// Campaigns whose rows were counted anew.
     pub recounts: BTreeSet<String>,
     /// What an operator saw that must never be, the first of each promise.
     pub violations: Vec<Violation>,
+}
+
+/// A campaign that sends chosen rows of another one again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Its id.
+    pub id: String,
+    /// The other campaign.
+    pub of: String,
+    /// Whether its operator chose rows that were, or may have been, accepted.
+    pub chooses_reached: bool,
+    /// Whether its operator chose rows that were skipped.
+    pub chooses_skipped: bool,
 }
 
 /// A campaign as its operator knows it.

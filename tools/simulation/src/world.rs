@@ -291,6 +291,13 @@ impl World {
             for id in &ids {
                 over &= operator.bring_to_end(id).await;
             }
+            let retries: Vec<String> = {
+                let notes = self.record.read();
+                notes.retries.iter().map(|retry| retry.id.clone()).collect()
+            };
+            for id in &retries {
+                over &= operator.bring_retry_to_end(id).await;
+            }
             let is_posting = self.callbacks.waiting.get() > 0;
             if over && !is_posting && self.meta.state().has_no_statuses() {
                 break;

@@ -8,6 +8,7 @@
 //! - `rows`: what is shown about a row is what happened to it
 //! - `counters`: what is counted is what the ledger holds
 //! - `callbacks`: what the webhook acknowledged is kept
+//! - `retries`: a retry messages whom its operator chose
 //! - `lateness`: nobody waits longer than needed
 //! - [`shown`]: whether lists of rows, reports and rejects files say what the ledger holds; `lines`: a report's lines
 //! - [`erased`]: what is left of people who were erased
@@ -22,6 +23,7 @@ mod lateness;
 mod lines;
 pub mod outcome;
 mod repeats;
+mod retries;
 mod rows;
 pub mod shown;
 
@@ -33,6 +35,7 @@ pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = calls::check(&evidence.sends);
     violations.extend(outcome::check(evidence));
     violations.extend(callbacks::check(evidence));
+    violations.extend(retries::check(evidence));
     violations.extend(lateness::check(evidence));
     violations.extend(shown::check(evidence));
     violations.extend(erased::check(evidence));

@@ -104,7 +104,7 @@ impl Operator {
 
     /// Something that an operator may do at any time.
     async fn step(&self, id: &str, first: u32) {
-        match self.random.range(0..24) {
+        match self.random.range(0..25) {
             0..=4 => {
                 let command = *self
                     .random
@@ -132,6 +132,7 @@ impl Operator {
             15..=17 => self.look(id, &self.some_recipient(first)).await,
             18 | 19 => self.mistake(id).await,
             20 => self.ask_as_stranger(id).await,
+            23 => self.retry(id).await,
             21 | 22 => self.receive_something(&self.some_recipient(first)).await,
             _ => drop(self.observe(id).await),
         }

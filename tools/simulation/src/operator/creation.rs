@@ -46,6 +46,7 @@ impl Operator {
             "name": "Order updates", "message": message(),
             "file": {"name": file.name, "size": file.bytes.len()},
             "manual_start": notes.manual_start,
+            "allow_repeat": random.chance(0.8),
             "on_unconfirmed": if notes.resends { "resend" } else { "leave" },
             "unconfirmed_timeout_seconds": random.range(30..1_200),
             "retry_undelivered": notes.retries_undelivered,

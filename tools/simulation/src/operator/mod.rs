@@ -15,6 +15,7 @@ pub mod file;
 mod look;
 pub mod reading;
 pub mod recipient;
+mod retry;
 mod update;
 
 use std::time::Duration;
