@@ -67,7 +67,7 @@ async fn close_campaign(env: &TestEnv, id: &CampaignId) {
         .run(now + 300_000, now + 900_000)
         .await
         .unwrap();
-    assert!(env.load_campaign(id).await.is_over());
+    assert!(env.load_campaign(id).await.is_closed());
 }
 
 /// How many jobs a run of the reconciler, now, puts back into their queues.
@@ -150,7 +150,7 @@ async fn erasure_is_woken_even_if_the_reconciler_died_after_it_closed_the_campai
     let id = send_campaign(&env, &api).await;
     api.delete(CONTACT).await.expect(202);
     assert!(!env.run_next_erasure().await);
-    env.apply(&id, Event::Settle).await;
+    env.apply(&id, Event::Close).await;
 
     assert_eq!(wake_jobs(&env).await, 1);
     assert_eq!(wake_jobs(&env).await, 0, "it was woken once");

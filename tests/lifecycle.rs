@@ -195,7 +195,7 @@ async fn options_that_change_while_the_file_is_read_are_those_of_every_pass() {
     let validated = FileChange::Validated {
         counts,
         version: None,
-        content: String::new(),
+        content_hash: String::new(),
     };
     let stored = env.campaigns.change_file(&mut reading, 0, validated).await;
     assert_eq!(stored.unwrap(), Err(Conflict::Superseded));

@@ -15,6 +15,9 @@ pub const ROWS_PER_PARTITION: RowNumber = 64;
 /// The longest campaign id.
 const MAX_CAMPAIGN_ID_BYTES: usize = 64;
 
+/// What the ids of automatic replies begin with; no list shows these campaigns.
+pub const REPLY_PREFIX: &str = "reply-";
+
 /// Identifies a campaign in keys, message groups and callbacks: 1 to 64 of `a-z`, `0-9` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -4,7 +4,7 @@
 //!
 //! This file creates, reads and lists campaigns. `campaigns/change.rs` stores what [`campaign::lifecycle::apply`] decides,
 //! and is the only way to change what was decided; `campaigns/pause.rs` is that for pauses. `campaigns/facts.rs` stores facts
-//! that merely grow, `campaigns/lease.rs` the lease under which one invocation at a time reads the files.
+//! that need no version, `campaigns/lease.rs` the lease under which one invocation at a time reads the files.
 
 mod change;
 mod facts;

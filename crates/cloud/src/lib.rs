@@ -4,7 +4,7 @@
 //! | part | modules |
 //! |---|---|
 //! | the process | [`env`](mod@env): environment variables · [`aws`]: the SDK's clients · [`metrics`] for `CloudWatch` · [`sometimes!`]: marks for the simulation |
-//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`], [`rates`] |
+//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`sent_files`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`], [`rates`] |
 //! | other tables | [`ledger`], [`callbacks`], [`contacts`], [`inbox`] |
 //! | the bucket | [`files`], [`multipart`] |
 //! | queues | [`batch_queue`], [`import_queue`], [`erasure_queue`], [`outbound`]: callbacks for other systems |

@@ -1,5 +1,5 @@
-//! What was sent lately: a hash of a file's rows and the message, and the campaign that sent it. By it, a file that is uploaded
-//! twice by mistake is not sent twice. Items of the campaigns table: `id` = `sent_file#{hash}`, `part` = `sent_file`.
+//! Which content each campaign began to send: a hash of a file's rows and message. The same content is refused for 24 hours.
+//! Items of the campaigns table, which expire after two days: `id` = `sent_file#{hash}`, `part` = `sent_file`.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
@@ -37,7 +37,8 @@ impl SentFiles {
         Self { client, table }
     }
 
-    /// The other campaign that sent the same within the last 24 hours.
+    /// The other campaign that began to send the same within the last 24 hours. It reserves nothing:
+    /// [`SentFiles::claim`] decides.
     pub async fn find(
         &self,
         hash: &str,
@@ -53,8 +54,8 @@ impl SentFiles {
         )
     }
 
-    /// Notes that the campaign begins to send it. If another campaign did so within the last 24 hours, it gives that one
-    /// and notes nothing.
+    /// Notes that the campaign begins to send it. If another campaign did so within the last 24 hours, this returns
+    /// that one and stores nothing. A campaign's own earlier claim is renewed.
     pub async fn claim(
         &self,
         hash: &str,

@@ -15,7 +15,7 @@ use crate::openapi::{Conflict as ConflictError, NotFound, RequestErrors};
 use crate::problem::Problem;
 use crate::view::CampaignStateView;
 
-const OPERATOR_PAUSED: &str = "An operator paused it. POST /v1/campaigns/{id}/resume sends the remaining rows, /cancel skips them.";
+const OPERATOR_PAUSED: &str = "An operator paused it. POST /v1/campaigns/{id}/resume lets it go on, /cancel skips the remaining rows.";
 
 /// Starts a campaign that was created with `manual_start`.
 ///
@@ -55,7 +55,9 @@ pub async fn pause_campaign(
     execute_command(&api, &id, event).await
 }
 
-/// Resumes a paused campaign: every row without a final state is enqueued again.
+/// Resumes a paused campaign: unsettled rows are enqueued again.
+///
+/// A campaign that waits for its start, its schedule or the canary still waits for it.
 #[utoipa::path(
     post, path = "/v1/campaigns/{id}/resume", operation_id = "resumeCampaign", tag = "campaigns",
     params(CampaignPath),

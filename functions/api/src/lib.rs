@@ -1,7 +1,7 @@
 //! The operator's HTTP API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaigns`], [`files`], [`preview`], [`test_send`], [`control`], [`rows`], [`report`], [`templates`], [`contacts`],
+//! - [`campaigns`], [`files`], [`preview`], [`test_send`], [`control`], [`retry`], [`rows`], [`report`], [`templates`], [`contacts`],
 //!   [`inbox`], [`settings`], [`account`], [`metrics`]: the routes
 //! - [`new_campaign`], [`new_file`], [`new_message`]: request bodies, validated field by field
 //! - [`view`], [`preview_view`]: response bodies of campaigns and previews

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, REPLY_PREFIX};
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::progress::{Progress, compute_progress};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -32,6 +32,7 @@ pub async fn get_metrics(State(api): State<Arc<Api>>) -> Result<impl IntoRespons
     let ids = api.campaigns.list_open_ids().await?;
     let reads = ids
         .into_iter()
+        .filter(|id| !id.as_str().starts_with(REPLY_PREFIX))
         .take(MAX_CAMPAIGNS)
         .map(|id| read_campaign(&api, id));
     let campaigns: Vec<_> = stream::iter(reads)

@@ -138,7 +138,7 @@ impl From<Conflict> for Problem {
     fn from(conflict: Conflict) -> Self {
         match conflict {
             Conflict::Gone => Self::unknown_campaign(),
-            Conflict::NotAllowed(_) | Conflict::Superseded | Conflict::NotOver => {
+            Conflict::NotAllowed(_) | Conflict::Superseded | Conflict::StillOpen => {
                 Self::conflict(conflict.to_string())
             }
         }

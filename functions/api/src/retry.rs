@@ -26,8 +26,8 @@ use crate::view::CampaignStateView;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewRetry {
-    /// Rows in one of these states; `rejected` and `undelivered` by default. Whoever was or may have been reached is
-    /// messaged again only if you name their state.
+    /// Rows in one of these states; `rejected` and `undelivered` by default. Recipients who were or may
+    /// have been reached are messaged again only if you name their state.
     #[schema(value_type = Option<Vec<RetryStateName>>, min_items = 1)]
     states: Option<Vec<RetryState>>,
     /// Of these rows, those with one of these error codes of WhatsApp; whatever their code by default.
@@ -37,14 +37,14 @@ pub struct NewRetry {
     /// Whether the new campaign waits, once its rows are known, for `POST /v1/campaigns/{id}/start`.
     #[serde(default)]
     manual_start: bool,
-    /// Whether rows may be sent again that an earlier retry has sent again.
+    /// Whether rows may be chosen that an earlier retry of this campaign may include.
     #[serde(default)]
     allow_repeat: bool,
 }
 
 /// Sends chosen rows of a finished or cancelled campaign again, as a new campaign.
 ///
-/// The new campaign has the same message, and its `retry_of` names this one.
+/// The new campaign has the same message, fallback and policy, no canary rows and no schedule; its `retry_of` names this one.
 #[utoipa::path(
     post, path = "/v1/campaigns/{id}/retries", operation_id = "createRetry", tag = "campaigns",
     params(CampaignPath), request_body = NewRetry,
@@ -63,8 +63,8 @@ pub async fn create_retry(
     let progress = compute_progress(&campaign, counters, api.tps_budget, now);
     let (manual_start, allow_repeat) = (request.manual_start, request.allow_repeat);
     let selection = request.into_selection()?;
-    if !progress.finished && !campaign.is_over() {
-        let detail = "rows can be sent again once the campaign is finished or cancelled";
+    if !progress.finished && !campaign.is_closed() {
+        let detail = "rows can be sent again once the campaign is finished; after a cancellation some minutes later, once its rows are settled";
         return Err(Problem::conflict(detail));
     }
     refuse_undelivered_if_sent_anyway(&campaign, &selection, now)?;

@@ -22,7 +22,8 @@ pub(crate) enum CampaignErasure {
     NotFound,
     /// The recipient was erased.
     Erased,
-    /// The recipient is, or may be, in a file whose campaign is not over; or another invocation works on its files.
+    /// The recipient is, or may be, in a file or the single row of a campaign that is not closed; or another invocation works on
+    /// its files.
     Deferred,
 }
 
@@ -36,7 +37,7 @@ impl Eraser {
         subject: &DataSubject,
         owner: &str,
     ) -> Result<CampaignErasure, Error> {
-        if !campaign.is_over() {
+        if !campaign.is_closed() {
             return self.erase_from_files(campaign, subject).await;
         }
         let (id, now) = (&campaign.id, cloud::now());
@@ -90,7 +91,9 @@ impl Eraser {
                 uploads.push(index);
             }
         }
-        if !campaign.is_over() && (!uploads.is_empty() || self.has_unread_upload(campaign).await?) {
+        if !campaign.is_closed()
+            && (!uploads.is_empty() || self.has_unread_upload(campaign).await?)
+        {
             cloud::sometimes!("an erasure waits for the end of a campaign");
             return Ok(CampaignErasure::Deferred);
         }

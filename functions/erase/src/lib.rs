@@ -7,6 +7,7 @@
 //! | rejects files, reports, previews of those campaigns | deleted, the preview only in part; the operator can ask for a report again |
 //! | ledger | the number that WhatsApp named is deleted; the row stays, because the counters must add up |
 //! | callbacks, inbox | deleted |
+//! | replies and tests | the erasure waits until those to the recipient are closed, at most about a day: closing removes the row |
 //! | contacts | everything is deleted but the hash and its suppression |
 //!
 //! | the invocation dies … | repaired by |
@@ -150,7 +151,7 @@ impl Eraser {
             return Ok(None);
         };
         let campaign = self.campaigns.get(id).await?;
-        let is_unfinished = campaign.is_some_and(|campaign| !campaign.is_over());
+        let is_unfinished = campaign.is_some_and(|campaign| !campaign.is_closed());
         Ok(is_unfinished.then_some(id))
     }
 

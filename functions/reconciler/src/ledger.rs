@@ -50,7 +50,7 @@ impl Reconciler {
                 repair,
                 RowRepair::Overdue | RowRepair::ResendScheduled
             ));
-            if run.is_over() {
+            if run.is_closed() {
                 tracing::warn!("the run's time is over before the ledger was read to its end");
                 return Ok(overdue);
             }

@@ -10,6 +10,8 @@
 //! | a campaign that expired or was cancelled | has the splitter settle its rows as skipped |
 //! | canary rows that succeeded, or failed | releases the other rows, or pauses the campaign |
 //! | a campaign that an error of the account has paused, by a process that died before it paused the others | pauses them |
+//! | a file whose upload's event may have been lost | has the splitter look for it, until two hours after its URL was signed |
+//! | a reply or a test whose message was lost | has the splitter enqueue its row again; after 24 hours it is settled as expired |
 //! | jobs that wait in the table, for a lease that is free or a campaign that is over | puts them into their queues |
 //! | dead letters | records them and puts them back into the queue; the third time it pauses their campaign |
 //! | a campaign without unsettled rows | closes it |
@@ -117,7 +119,7 @@ impl Reconciler {
         let mut campaigns = self.campaigns.list_open_ids().await?;
         campaigns.shuffle(&mut rand::rng());
         for id in campaigns {
-            if run.is_over() {
+            if run.is_closed() {
                 break;
             }
             run.stats.campaigns += 1;

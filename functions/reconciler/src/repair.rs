@@ -70,7 +70,7 @@ impl Reconciler {
             RepairAction::Close => {
                 let settle = self
                     .campaigns
-                    .apply_if_unchanged(campaign, &Event::Settle, run.now);
+                    .apply_if_unchanged(campaign, &Event::Close, run.now);
                 let is_closed = settle.await?;
                 run.stats.closed += usize::from(is_closed);
                 if is_closed {

@@ -9,7 +9,7 @@
 //! | while it recounts | the counters as they were | the same |
 //!
 //! - `job`: the progress of a job, and the errors that end it
-//! - `write`: the report; `rows`: the ledger in the file's order; `lines`: lines of a report
+//! - `write`: the report, with the ledger in the file's order ([`recipients::ledger_reader`]); `lines`: lines of a report
 //! - `recount`: the counters
 
 mod job;

@@ -10,7 +10,7 @@ use crate::Splitter;
 use crate::import::Remaining;
 
 impl Splitter {
-    /// Stores how the import got further with a file. Returns what is left to do if that was of no use.
+    /// Stores how the import got further with a file. Returns what is left to do if the campaign refused it.
     pub(crate) async fn change_file(
         &self,
         campaign: &mut Campaign,
@@ -25,14 +25,14 @@ impl Splitter {
                 tracing::info!(campaign.id = %campaign.id, file = index + 1, "the file has changed: the import begins again");
                 Ok(Some(Remaining::Import))
             }
-            Err(conflict @ (Conflict::NotAllowed(_) | Conflict::Gone | Conflict::NotOver)) => {
+            Err(conflict @ (Conflict::NotAllowed(_) | Conflict::Gone | Conflict::StillOpen)) => {
                 tracing::info!(campaign.id = %campaign.id, file = index + 1, "the import ends: {conflict}");
                 Ok(Some(Remaining::Nothing))
             }
         }
     }
 
-    /// A file that was read before cannot be read any more: somebody has deleted or replaced the object. Some of its rows may be
+    /// A file that was read before cannot be read any more: the object was deleted or replaced. Some of its rows may be
     /// in the queue, so it does not count as unusable: the campaign pauses.
     pub(crate) async fn pause_unreadable(
         &self,
@@ -41,7 +41,7 @@ impl Splitter {
     ) -> Result<(), Error> {
         tracing::error!(campaign.id = %campaign.id, "the file cannot be read again: {problem}");
         let reason = format!(
-            "A file that was read before cannot be read again: {}. Cancel this campaign, and create a new one for the rows that wait.",
+            "A file that was read before cannot be read again: {}. Cancel this campaign, and create a new one, with allow_repeat, for the rows that wait.",
             problem.trim_end_matches('.')
         );
         self.campaigns.pause(&campaign.id, &reason).await?;

@@ -138,11 +138,11 @@ impl Splitter {
             Ok(ValidatedFile {
                 counts,
                 version,
-                content,
+                content_hash,
             }) => FileChange::Validated {
                 counts,
                 version,
-                content,
+                content_hash,
             },
             Err(ImportError::File(problem)) => {
                 let problem = to_sentence(&problem);
@@ -168,7 +168,7 @@ impl Splitter {
         run: &mut ImportRun<'_>,
     ) -> Result<ValidatedFile, ImportError> {
         let validated = self.validate(campaign, index, run).await?;
-        match self.find_repeat(campaign, &validated.content).await? {
+        match self.find_repeat(campaign, &validated.content_hash).await? {
             Some(problem) => Err(ImportError::File(problem)),
             None => Ok(validated),
         }

@@ -5,7 +5,9 @@
 //!
 //! | the invocation dies … | the file is | repaired by |
 //! |---|---|---|
-//! | while it validates | `pending`; nothing was sent | S3's event, which is delivered again: the file is read from the start |
+//! | while it validates | `reading`; nothing was sent | the event or import job, which is delivered again: the file is read from the start |
+//! | while it writes the file of a retry | `reading`; the object appears only when it is complete | the import job, which is delivered again: the file is written from the start |
+//! | after it claimed the file's content, before the first batch | `validated`; the claim names this campaign | the event or import job, which is delivered again: a campaign's own claim does not refuse its file |
 //! | while it enqueues | `validated`; the checkpoint says which batches may be in the queue | the event or import job, which is delivered again: the file is read from the start and enqueued from the checkpoint on |
 //! | while it requeues | unchanged | the import job, which holds the position to start from; requeuing a row twice is harmless |
 //! | after it handed over | as while it enqueues | the next import job |
@@ -14,7 +16,8 @@
 //! Only one invocation at a time reads the files of a campaign: it acquires a lease, renews it and releases it. A job
 //! that finds the lease held waits in the campaigns table, and the invocation that releases the lease puts it back into the
 //! queue. Enqueuing a batch twice is harmless, because a row can be claimed only once. What an invocation stores of a file
-//! or in a checkpoint after it has lost the lease is refused.
+//! or in a checkpoint after it has lost the lease is refused; so is what it found of a file that has other options meanwhile: the
+//! import then begins again.
 //!
 //! | a job that waits: the invocation dies … | the job is | repaired by |
 //! |---|---|---|
@@ -26,7 +29,7 @@
 //!
 //! - `job`: one event, from the lease to the hand-over
 //! - `run`: the time limits and heartbeats of an invocation, and the errors that end it
-//! - `import`: what to do about a campaign's files; `finish`: what follows for the campaign
+//! - `import`: what to do about a campaign's files; `finish`: what is stored when an import got further
 //! - `validate`, `enqueue`: the two passes
 //! - `requeue`: rows that were in the queue before, after a pause or a loss; `requeuer`: a few thousand of them
 //! - `rejects`: lines of the rejects file

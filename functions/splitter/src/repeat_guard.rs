@@ -83,14 +83,14 @@ impl Splitter {
         Ok(earlier.as_ref().map(describe_repeat))
     }
 
-    /// Notes that the file at `index` begins to be sent. Gives why it must not be, if another campaign came first. A file of
-    /// which rows are in the queue already is not asked about again.
+    /// Notes that the file at `index` begins to be sent. Returns why it must not be, as a clause, if another campaign came
+    /// first. With `allow_repeat` nothing is refused. A file of which rows are in the queue already is not checked again.
     pub(crate) async fn claim_content(
         &self,
         campaign: &Campaign,
         index: usize,
     ) -> Result<Option<String>, Error> {
-        let Some(content) = &campaign.files[index].content else {
+        let Some(content) = &campaign.files[index].content_hash else {
             return Ok(None);
         };
         for row_set in [RowSet::Canary, RowSet::Remainder] {
@@ -109,7 +109,7 @@ impl Splitter {
 fn describe_repeat(earlier: &SentFile) -> String {
     cloud::sometimes!("a file that was sent already is refused");
     format!(
-        "the same recipients were sent the same message by campaign {} within the last 24 hours; to send it once more, create the campaign with allow_repeat",
+        "campaign {0} began to send the same message to the same recipients within the last 24 hours; for rows that it did not send use POST /v1/campaigns/{0}/retries, to send all of them once more create a campaign with allow_repeat",
         earlier.campaign
     )
 }

@@ -14,7 +14,7 @@ use crate::Splitter;
 use crate::run::{ImportError, ImportRun};
 
 impl Splitter {
-    /// Writes the rows that `retry` chooses: their numbers and the values of the message's columns. Fails if there are none,
+    /// Writes the rows that `retry` chooses: phone numbers and the values of the message's columns. Fails if there are none,
     /// or if the other campaign cannot be read any more.
     pub(crate) async fn write_retry_file(
         &self,

@@ -29,7 +29,7 @@ pub(crate) struct ValidatedFile {
     /// The object's version, which the second pass reads again.
     pub(crate) version: Option<String>,
     /// A hash of what the file would send.
-    pub(crate) content: String,
+    pub(crate) content_hash: String,
 }
 
 impl Splitter {
@@ -87,7 +87,7 @@ impl Splitter {
         Ok(ValidatedFile {
             counts,
             version,
-            content: content.finish(),
+            content_hash: content.finish(),
         })
     }
 

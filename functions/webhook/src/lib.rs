@@ -8,7 +8,7 @@
 //! | before the first write | nothing | Meta: it sends the POST again |
 //! | between two writes | some of the updates | Meta; what was stored before stays as it is |
 //! | after a row was requeued, before its campaign is open again | the row in `retry`, in no queue | Meta: the repeated POST opens the campaign |
-//! | after a reply's campaign was created, before it was enqueued | a campaign of one row that is not sent | Meta: the repeated POST enqueues it, and the row can be claimed only once |
+//! | after a reply's campaign was created, before it was enqueued | a campaign of one row that is not sent | Meta, whose repeated POST enqueues it, or the reconciler; the row can be claimed only once |
 //! | after all writes, before the response | everything | nothing to repair; the repeated POST changes nothing |
 //!
 //! - `updates`: the updates of a POST, stored and applied

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Row};
-use campaign::id::{CampaignId, InvalidCampaignId};
+use campaign::id::{CampaignId, InvalidCampaignId, REPLY_PREFIX};
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::message::Message;
@@ -58,5 +58,5 @@ fn reply_campaign_id(wamid: &str) -> Result<CampaignId, InvalidCampaignId> {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    format!("reply-{hex}").parse()
+    format!("{REPLY_PREFIX}{hex}").parse()
 }

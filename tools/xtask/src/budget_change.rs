@@ -36,8 +36,8 @@ pub(crate) fn run() -> Result<()> {
     for (old, new) in CHANGES {
         let what = format!("{} → {}", describe(old), describe(new));
         let change = measure(old, new).with_context(|| what.clone())?;
-        let (during, after) = (change.busiest(0), change.busiest(change.settled_at));
-        let calls_after = change.calls_since(change.settled_at);
+        let (during, after) = (change.busiest(0), change.busiest(change.closed_at));
+        let calls_after = change.calls_since(change.closed_at);
         table += &format!(
             "| {what} | {during} of {} | {after} of {} | {calls_after} |\n",
             old.0.max(new.0),
@@ -59,7 +59,7 @@ fn describe((tps, slots): Budget) -> String {
 /// When calls arrived, and from when only the new budget may be used; in milliseconds since the Unix epoch.
 struct Change {
     calls_ms: Vec<u64>,
-    settled_at: u64,
+    closed_at: u64,
 }
 
 impl Change {
@@ -107,7 +107,7 @@ fn measure(old: Budget, new: Budget) -> Result<Change> {
     step.finish();
     Ok(Change {
         calls_ms: call_times(&stack)?,
-        settled_at: published + SETTLED_AFTER_MS,
+        closed_at: published + SETTLED_AFTER_MS,
     })
 }
 

@@ -27,7 +27,7 @@ enum Part {
     Ceiling,
     /// Every state of the protocol with any three faults
     Ledger,
-    /// Every state of a campaign's life with any fault
+    /// Every state of a campaign's lifecycle with any one fault
     Lifecycle,
     /// Broadcasts over TLS, with connections that take time and die
     Wire,

@@ -12,10 +12,14 @@ use crate::time::Millis;
 /// The counters show a change of the ledger within this time.
 const COUNTER_LAG_MS: Millis = 600_000;
 
+/// `reopened_at` may be too old by this: [`reopen`] does not store every time, since many rows are reopened at once.
+const REOPENED_PRECISION_MS: Millis = 60_000;
+
 /// An upload may come for this long after its URL was signed: longer than the signature is valid.
 pub(super) const UPLOAD_WATCH_MS: Millis = 2 * 3_600_000;
 
-/// Decides what an event does at `now`.
+/// Decides what an event does at `now`. If anything changes, `version` grows by one. A repeated command changes nothing, but
+/// returns its job again. The error says why the event is not allowed, or is of no use any more.
 pub fn apply(campaign: &Campaign, event: &Event, now: Millis) -> Result<Effects, Conflict> {
     let mut next = campaign.clone();
     let job = change(&mut next, event, now)?;
@@ -36,7 +40,7 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
             by: PausedBy::Operator,
         } => control::pause(campaign, reason, now).map(|()| None),
         Event::Pause { reason, by } => {
-            pause_by_itself(campaign, reason, *by, now);
+            pause_automatically(campaign, reason, *by, now);
             Ok(None)
         }
         Event::Resume => control::resume(campaign, now).map(Some),
@@ -62,14 +66,13 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
             reopen(campaign, now);
             Ok(None)
         }
-        Event::Settle => settle(campaign, now).map(|()| None),
+        Event::Close => close(campaign, now).map(|()| None),
     }
 }
 
-/// Pauses a campaign that cannot succeed until its operator has done something. One that does not send is not paused.
-fn pause_by_itself(campaign: &mut Campaign, reason: &str, by: PausedBy, now: Millis) {
-    if campaign.settled_at.is_none() && campaign.state(now).may_send() && campaign.paused.is_none()
-    {
+/// Pauses a campaign that cannot succeed until the operator acts. Without effect on one that does not send or is paused.
+fn pause_automatically(campaign: &mut Campaign, reason: &str, by: PausedBy, now: Millis) {
+    if campaign.closed_at.is_none() && campaign.state(now).may_send() && campaign.paused.is_none() {
         campaign.paused = Some(Pause {
             reason: reason.to_owned(),
             by,
@@ -79,20 +82,19 @@ fn pause_by_itself(campaign: &mut Campaign, reason: &str, by: PausedBy, now: Mil
     }
 }
 
-/// Has the reconciler visit the campaign. Many rows are reopened at once, so the time is stored with a precision that costs
-/// few writes.
+/// Has the reconciler visit the campaign.
 fn reopen(campaign: &mut Campaign, now: Millis) {
-    let is_recent = |at: Millis| at + COUNTER_LAG_MS / 10 > now;
-    if campaign.settled_at.is_some() || !campaign.reopened_at.is_some_and(is_recent) {
+    let is_recent = |at: Millis| at + REOPENED_PRECISION_MS > now;
+    if campaign.closed_at.is_some() || !campaign.reopened_at.is_some_and(is_recent) {
         campaign.reopened_at = Some(now);
-        campaign.settled_at = None;
+        campaign.closed_at = None;
     }
 }
 
-/// Ends the reconciler's visits, where its counters say that no row is left to send, and nothing else can come: a file that is
-/// being read or may still be uploaded, or a row that the counters do not show yet.
-fn settle(campaign: &mut Campaign, now: Millis) -> Result<(), Conflict> {
-    if campaign.settled_at.is_some() {
+/// Closes the campaign, if no file is being read or may still be uploaded, and no reopened row may be missing from the
+/// counters. The caller has checked by the counters that no row is left to send.
+fn close(campaign: &mut Campaign, now: Millis) -> Result<(), Conflict> {
+    if campaign.closed_at.is_some() {
         return Ok(());
     }
     let may_be_uploaded = campaign.files.iter().any(|file| {
@@ -100,7 +102,7 @@ fn settle(campaign: &mut Campaign, now: Millis) -> Result<(), Conflict> {
     });
     let lags = campaign
         .reopened_at
-        .is_some_and(|at| at + COUNTER_LAG_MS * 11 / 10 > now);
+        .is_some_and(|at| at + COUNTER_LAG_MS + REOPENED_PRECISION_MS > now);
     let is_over = match campaign.state(now) {
         CampaignState::Cancelled => !lags,
         CampaignState::AwaitingUpload | CampaignState::Failed => !may_be_uploaded,
@@ -113,9 +115,9 @@ fn settle(campaign: &mut Campaign, now: Millis) -> Result<(), Conflict> {
         | CampaignState::Paused => false,
     };
     if !is_over {
-        return Err(Conflict::NotOver);
+        return Err(Conflict::StillOpen);
     }
-    campaign.settled_at = Some(now);
+    campaign.closed_at = Some(now);
     campaign.single_row = None;
     Ok(())
 }
@@ -149,7 +151,7 @@ mod tests {
         FileChange::Validated {
             counts,
             version: None,
-            content: String::new(),
+            content_hash: String::new(),
         }
     }
 
@@ -206,7 +208,7 @@ mod tests {
             ("others paused", Event::OthersPaused),
             ("retry", retry_event("c2", false)),
             ("reopen", Event::Reopen),
-            ("settle", Event::Settle),
+            ("close", Event::Close),
         ]
     }
 
@@ -252,7 +254,7 @@ mod tests {
             ("others paused", "- - - - - - - - - -"),
             ("retry", "! ! ! ! ! ! = ! = !"),
             ("reopen", "= = = = = = = = = ="),
-            ("settle", "= ! ! ! ! ! = ! = ="),
+            ("close", "= ! ! ! ! ! = ! = ="),
         ];
         let rows: Vec<_> = events()
             .iter()
@@ -268,8 +270,8 @@ mod tests {
 
     #[test]
     fn whatever_may_be_sent_is_visited_again() {
-        let finished = after(&sample(CampaignState::Sending), &Event::Settle);
-        assert!(finished.is_over());
+        let finished = after(&sample(CampaignState::Sending), &Event::Close);
+        assert!(finished.is_closed());
         for (name, event) in events() {
             let Ok(effects) = apply(&finished, &event, LATE) else {
                 continue;
@@ -277,14 +279,14 @@ mod tests {
             let may_send = effects.campaign.next_file_index().is_some()
                 || effects.campaign.reopened_at.is_some();
             assert!(
-                effects.campaign.is_over() != may_send,
+                effects.campaign.is_closed() != may_send,
                 "{name}: {:?}",
                 effects.campaign
             );
         }
-        let mut failed = after(&sample(CampaignState::Failed), &Event::Settle);
+        let mut failed = after(&sample(CampaignState::Failed), &Event::Close);
         failed = after(&failed, &Event::SetOptions(ImportOptions::default()));
-        assert!(!failed.is_over(), "a file that failed is read again");
+        assert!(!failed.is_closed(), "a file that failed is read again");
     }
 
     #[test]
@@ -385,9 +387,9 @@ mod tests {
 
     #[test]
     fn rows_are_retried_once_unless_the_operator_insists() {
-        let settled = after(&sample(CampaignState::Sending), &Event::Settle);
+        let settled = after(&sample(CampaignState::Sending), &Event::Close);
         let retried = after(&settled, &retry_event("c2", false));
-        assert!(retried.is_over());
+        assert!(retried.is_closed());
         assert!(apply(&retried, &retry_event("c3", false), LATE).is_err());
         let again = after(&retried, &retry_event("c2", false));
         assert_eq!(again, retried, "the same one");
@@ -400,11 +402,11 @@ mod tests {
         let mut campaign = sample(CampaignState::Sending);
         campaign = after(&campaign, &Event::Reopen);
         assert_eq!(
-            apply(&campaign, &Event::Settle, LATE + COUNTER_LAG_MS),
-            Err(Conflict::NotOver)
+            apply(&campaign, &Event::Close, LATE + COUNTER_LAG_MS),
+            Err(Conflict::StillOpen)
         );
-        let settled = apply(&campaign, &Event::Settle, LATE + 2 * COUNTER_LAG_MS);
-        assert!(settled.is_ok_and(|effects| effects.campaign.is_over()));
+        let settled = apply(&campaign, &Event::Close, LATE + 2 * COUNTER_LAG_MS);
+        assert!(settled.is_ok_and(|effects| effects.campaign.is_closed()));
         let soon = apply(&campaign, &Event::Reopen, LATE + 1).expect("allowed");
         assert_eq!(soon.campaign, campaign, "no further write");
     }

@@ -1,4 +1,4 @@
-//! What the operator wants of a campaign: start, pause, resume, cancel, continue, further files, other options; and in which
+//! Commands of the operator: start, pause, resume, cancel, continue, further files, other options, retries; and in which
 //! states each one is allowed.
 
 use crate::import::row::ImportCounts;
@@ -9,7 +9,8 @@ use crate::lifecycle::event::{Conflict, Job};
 use crate::lifecycle::retry::RetryLink;
 use crate::time::{CLOCK_MARGIN_MS, Millis};
 
-/// An import acts on a campaign that it has read at most the life of an invocation ago, by a clock that may be ahead.
+/// An import acts on a campaign that it read up to 15 minutes ago (the longest invocation), by a clock that may be ahead: so
+/// long before the campaign's end it may settle rows as expired.
 const SETTLEMENT_MARGIN_MS: Millis = 15 * 60_000 + CLOCK_MARGIN_MS;
 
 /// A campaign that enqueues already has its job again, since that of the first start may have been lost.
@@ -40,7 +41,7 @@ pub(super) fn pause(campaign: &mut Campaign, reason: &str, now: Millis) -> Resul
         AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
         Validating,
     };
-    refuse_if_over(campaign, now)?;
+    refuse_if_final(campaign, now)?;
     match campaign.state(now) {
         Paused => Ok(()),
         Validating | Scheduled | Enqueuing | Canary | Sending => {
@@ -66,7 +67,7 @@ pub(super) fn resume(campaign: &mut Campaign, now: Millis) -> Result<Job, Confli
         AwaitingUpload, Canary, Cancelled, Enqueuing, Failed, Paused, Ready, Scheduled, Sending,
         Validating,
     };
-    refuse_if_over(campaign, now)?;
+    refuse_if_final(campaign, now)?;
     match campaign.state(now) {
         Paused => {
             campaign.paused = None;
@@ -81,16 +82,16 @@ pub(super) fn resume(campaign: &mut Campaign, now: Millis) -> Result<Job, Confli
 
 pub(super) fn cancel(campaign: &mut Campaign, now: Millis) -> Result<Job, Conflict> {
     if campaign.state(now) != CampaignState::Cancelled {
-        refuse_if_over(campaign, now)?;
+        refuse_if_final(campaign, now)?;
         campaign.cancelled_at = Some(now);
         campaign.paused = None;
-        campaign.settled_at = None;
+        campaign.closed_at = None;
     }
     Ok(Job::Requeue)
 }
 
 pub(super) fn continue_after_canary(campaign: &mut Campaign, now: Millis) -> Result<Job, Conflict> {
-    refuse_if_over(campaign, now)?;
+    refuse_if_final(campaign, now)?;
     let state = campaign.state(now);
     match (&mut campaign.canary, state) {
         (None, _) => Err("it has no canary: all of its rows are sent".into()),
@@ -122,7 +123,7 @@ pub(super) fn add_file(
         }
         None => campaign.files.push(file),
     }
-    campaign.settled_at = None;
+    campaign.closed_at = None;
     Ok(())
 }
 
@@ -183,16 +184,16 @@ pub(super) fn set_options(
             file.stage = FileStage::Reading;
             (file.counts, file.usable) = (ImportCounts::default(), 0);
             file.revision += 1;
-            campaign.settled_at = None;
+            campaign.closed_at = None;
             Ok(Job::Import)
         }
         _ => Err(
-            "options can be changed only after the file has been read and before the start; GET the campaign for its state".into(),
+            "options can be changed only before the start, and until 20 minutes before its end (not_after); GET the campaign for its state and reason".into(),
         ),
     }
 }
 
-/// Notes that chosen rows are sent again by another campaign. Whoever was chosen before is not, unless the operator insists.
+/// Links a retry to the campaign. Rows that an earlier retry may include are refused, unless `allow_repeat` is set.
 pub(super) fn retry(
     campaign: &mut Campaign,
     link: &RetryLink,
@@ -204,7 +205,7 @@ pub(super) fn retry(
         return Ok(());
     }
     if !matches!(campaign.state(now), Cancelled | Sending) {
-        return Err("only rows of a campaign that is over can be sent again".into());
+        return Err("only rows of a finished or cancelled campaign can be sent again".into());
     }
     let mut earlier = campaign.retries.iter();
     let overlapping = earlier.find(|earlier| earlier.selection.overlaps(&link.selection));
@@ -219,16 +220,16 @@ pub(super) fn retry(
     Ok(())
 }
 
-/// A campaign without a row to send takes no command, though its counters may show that a little later.
-fn refuse_if_over(campaign: &Campaign, now: Millis) -> Result<(), Conflict> {
+/// Refuses commands for a campaign that has no row left to send.
+fn refuse_if_final(campaign: &Campaign, now: Millis) -> Result<(), Conflict> {
     match campaign.state(now) {
         CampaignState::Failed => Err(
             "its file cannot be used, so nothing is sent; upload another one with POST /v1/campaigns/{id}/files".into(),
         ),
         CampaignState::Cancelled => {
-            Err("it was cancelled and cannot be resumed; create a new campaign".into())
+            Err("it was cancelled and cannot be resumed; POST /v1/campaigns/{id}/retries with the state skipped sends the rows that were not sent".into())
         }
-        CampaignState::Sending if campaign.settled_at.is_some() => {
+        CampaignState::Sending if campaign.closed_at.is_some() => {
             Err("it is finished: no row is left to send".into())
         }
         _ => Ok(()),

@@ -6,7 +6,7 @@ use crate::import::row::ImportCounts;
 use crate::lifecycle::campaign::{Campaign, FileInfo, ImportOptions, PausedBy};
 use crate::lifecycle::retry::RetryLink;
 
-/// Something that an operator wants of a campaign, or that happened to it.
+/// A command of the operator, or something that happened to the campaign.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The operator starts a campaign that was created with `manual_start`.
@@ -15,7 +15,7 @@ pub enum Event {
     Pause {
         /// Why, as a sentence with what to do.
         reason: String,
-        /// Who or what wants it.
+        /// Who or what caused it.
         by: PausedBy,
     },
     /// The campaign goes on after a pause.
@@ -37,7 +37,7 @@ pub enum Event {
         /// What happened.
         change: FileChange,
     },
-    /// The other campaigns are paused, too.
+    /// Every other campaign that sends was paused because of the same error of the account.
     OthersPaused,
     /// Chosen rows of it are sent again, as a campaign of their own.
     Retry {
@@ -49,7 +49,7 @@ pub enum Event {
     /// A row that was settled is to be sent again.
     Reopen,
     /// No row is left to send.
-    Settle,
+    Close,
 }
 
 /// How an import got further with a file.
@@ -64,7 +64,7 @@ pub enum FileChange {
         /// The version of the S3 object.
         version: Option<String>,
         /// A hash of what the file would send.
-        content: String,
+        content_hash: String,
     },
     /// It is not sent after all, for this reason; none of its rows is in the queue.
     Refused {
@@ -119,15 +119,15 @@ pub enum Conflict {
     /// A command is not allowed in this state: a clause with what the operator can do instead.
     #[error("{0}")]
     NotAllowed(Cow<'static, str>),
-    /// What an import found is of no use any more: the file is to be read in another way, or not at all.
+    /// What an import found is out of date: the file has other options now, or was replaced.
     #[error("the file has changed since it was read")]
     Superseded,
     /// There is no such campaign, or no more.
     #[error("there is no such campaign")]
     Gone,
-    /// It is not settled: something of it may still be sent.
-    #[error("the campaign is not over")]
-    NotOver,
+    /// Something of it may still be sent.
+    #[error("something of the campaign may still be sent")]
+    StillOpen,
 }
 
 impl From<&'static str> for Conflict {

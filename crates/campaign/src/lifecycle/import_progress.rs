@@ -5,7 +5,8 @@ use crate::lifecycle::campaign::{Campaign, CampaignFile, CampaignState, FileStag
 use crate::lifecycle::event::{Conflict, FileChange};
 use crate::time::Millis;
 
-/// Stores how an import got further with the file at `index`, unless somebody has changed that file since the import began.
+/// Stores how an import got further with the file at `index`, unless that file has changed since the import read the
+/// campaign.
 pub(super) fn change_file(
     campaign: &mut Campaign,
     index: usize,
@@ -28,13 +29,13 @@ pub(super) fn change_file(
             FileChange::Validated {
                 counts,
                 version,
-                content,
+                content_hash,
             },
             FileStage::Reading,
         ) => {
             file.stage = FileStage::Validated;
             file.version.clone_from(version);
-            file.content = Some(content.clone());
+            file.content_hash = Some(content_hash.clone());
             (file.counts, file.usable, file.problem) = (*counts, counts.enqueued, None);
         }
         (FileChange::CanaryEnqueued { counts, rows }, FileStage::Validated) => {
@@ -54,13 +55,13 @@ pub(super) fn change_file(
             file.version.clone_from(version);
             file.options.encoding = None;
             file.revision += 1;
-            // Nobody is sent anything because of it.
+            // No row is sent because of it, so a closed campaign stays closed.
             return Ok(());
         }
         _ => return Err(Conflict::Superseded),
     }
     campaign.files[index].revision += 1;
-    campaign.settled_at = None;
+    campaign.closed_at = None;
     Ok(())
 }
 

@@ -3,12 +3,12 @@
 //! - [`campaign`]: the campaign itself, its files, states and schedule
 //! - [`apply`]: the only way to change a campaign: what each event does to it
 //! - [`event`]: the events, what follows from them, and why one may have no effect
-//! - `control`: what the operator wants, and when that is allowed
+//! - `control`: commands of the operator, and when each one is allowed
 //! - `import_progress`: what imports report about a file
 //! - [`counters`]: the numbers of a campaign, from changes of the ledger
 //! - [`progress`]: what an operator sees of these numbers
 //! - [`repair`]: what the reconciler does about a campaign
-//! - [`retry`]: chosen rows that are sent again, as a campaign of their own
+//! - [`retry`]: campaigns that send chosen rows of another one again
 //! - [`summary`]: the results, when all is over
 
 mod apply;

@@ -321,8 +321,8 @@ mod tests {
             "it may still be uploaded"
         );
         assert_eq!(
-            apply(&sending, &Event::Settle, HOUR + 1),
-            Err(Conflict::NotOver)
+            apply(&sending, &Event::Close, HOUR + 1),
+            Err(Conflict::StillOpen)
         );
         assert_eq!(
             action(&sending, HOUR + 5 * IDLE_MS),
@@ -332,7 +332,7 @@ mod tests {
             action(&sending, HOUR + UPLOAD_WATCH_MS),
             Some(RepairAction::Close)
         );
-        assert!(apply(&sending, &Event::Settle, HOUR + UPLOAD_WATCH_MS).is_ok());
+        assert!(apply(&sending, &Event::Close, HOUR + UPLOAD_WATCH_MS).is_ok());
         file.stage = FileStage::Reading;
         sending.files[1] = file;
         assert_eq!(action(&sending, 9 * HOUR), Some(RepairAction::ResumeImport));

@@ -1,4 +1,4 @@
-//! Retries that the operator asks for: chosen rows of a campaign that is over become a campaign of their own.
+//! Retries that the operator asks for: chosen rows of a finished or cancelled campaign become a campaign of their own.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub struct RetrySelection {
     pub codes: Vec<i64>,
 }
 
-/// The states of rows that may be sent again: nothing follows them by itself.
+/// The states, as in the report, of rows that can be sent again. The campaign itself does nothing more about them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryState {
@@ -28,7 +28,8 @@ pub enum RetryState {
     Undelivered,
     /// It may have been sent.
     Unconfirmed,
-    /// It was not sent: suppressed, outside the service window, cancelled or expired.
+    /// It was not sent: the recipient opted out after the import or was outside the service window, or the campaign was
+    /// cancelled or expired. Rows that were suppressed at import are not included.
     Skipped,
     /// WhatsApp accepted the message and has reported nothing since.
     Accepted,
@@ -55,7 +56,7 @@ impl RetryState {
     }
 }
 
-/// A retry, as the campaigns that it links know it.
+/// One end of the link between a campaign and its retry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryLink {
     /// The campaign at the other end of the link.
@@ -65,7 +66,7 @@ pub struct RetryLink {
 }
 
 impl RetrySelection {
-    /// What is chosen where the operator names no status: nobody who was, or may have been, reached.
+    /// What is chosen if the operator names no state: rows whose message failed.
     pub const DEFAULT: [RetryState; 2] = [RetryState::Rejected, RetryState::Undelivered];
 
     /// Whether a row is sent again. A row without a record had no attempt.

@@ -52,7 +52,7 @@ impl System {
                     true => FileChange::Validated {
                         counts,
                         version: None,
-                        content: String::new(),
+                        content_hash: String::new(),
                     },
                     false => FileChange::Failed {
                         problem: "It is empty.".into(),

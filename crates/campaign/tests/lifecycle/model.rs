@@ -138,12 +138,13 @@ impl Model for Lifecycle {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always(
-                "nobody is sent before the start, in a pause, after a cancel or the end",
+                "no row is sent before the start, in a pause, after a cancellation or the end",
                 |_, system: &System| !system.is_broken,
             ),
-            Property::always("what is not settled is visited", |_, system: &System| {
-                system.campaign.settled_at.is_none() || !system.has_unsettled()
-            }),
+            Property::always(
+                "a campaign with unsettled rows is visited",
+                |_, system: &System| system.campaign.closed_at.is_none() || !system.has_unsettled(),
+            ),
             Property::always(
                 "finished means that nothing is pending",
                 |_, system: &System| !system.progress(system.now()).finished || !is_pending(system),
@@ -157,7 +158,7 @@ impl Model for Lifecycle {
                 |_, system: &System| {
                     let is_sent =
                         |rows: &[usize]| rows.iter().all(|&row| system.rows[row].outcome.is_some());
-                    system.campaign.settled_at.is_some() && ROWS.iter().all(|rows| is_sent(rows))
+                    system.campaign.closed_at.is_some() && ROWS.iter().all(|rows| is_sent(rows))
                 },
             ),
             Property::sometimes("a file fails and is replaced", |_, system: &System| {
@@ -198,7 +199,7 @@ fn is_pending(system: &System) -> bool {
 }
 
 /// Without further faults, and without anything that an operator does, the campaign is over soon after its end: every row
-/// of a usable file has an outcome, and the reconciler visits it no more.
+/// of a usable file has an outcome, and the reconciler has closed it.
 fn ends(mut system: System) -> bool {
     system.faults = 0;
     for _ in 0..20 {
@@ -208,12 +209,12 @@ fn ends(mut system: System) -> bool {
     }
     system.moment = MOMENTS.len() - 1;
     for _ in 0..40 {
-        if system.campaign.settled_at.is_some() && !system.is_importing() {
+        if system.campaign.closed_at.is_some() && !system.is_importing() {
             break;
         }
         if !system.work() {
             system.reconcile();
         }
     }
-    system.campaign.settled_at.is_some() && !system.has_unsettled()
+    system.campaign.closed_at.is_some() && !system.has_unsettled()
 }

@@ -47,9 +47,9 @@ pub(crate) enum Outcome {
     Skipped,
 }
 
-/// What the operator wanted, noted apart from the campaign.
+/// The commands that were allowed, recorded apart from the campaign so that the check does not share its rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Wishes {
+pub(crate) struct Commands {
     pub(crate) started: bool,
     pub(crate) paused: bool,
     pub(crate) cancelled: bool,
@@ -65,7 +65,7 @@ pub(crate) struct System {
     /// Jobs for the splitter that are in its queue: an import, a requeue.
     pub(crate) jobs: [bool; 2],
     pub(crate) import: Option<Import>,
-    pub(crate) wishes: Wishes,
+    pub(crate) commands: Commands,
     /// A row was sent that must not be sent.
     pub(crate) is_broken: bool,
     pub(crate) faults: u8,
@@ -83,7 +83,7 @@ impl Hash for System {
             import.step.hash(hasher);
         }
         (self.moment, self.uploaded, self.rows, self.jobs).hash(hasher);
-        (self.wishes, self.is_broken, self.faults).hash(hasher);
+        (self.commands, self.is_broken, self.faults).hash(hasher);
         (self.option_changes, self.added_files).hash(hasher);
     }
 }
@@ -101,7 +101,7 @@ fn hash_campaign<H: Hasher>(campaign: &Campaign, hasher: &mut H) {
         campaign.started_at.is_some(),
         campaign.paused.is_some(),
         campaign.cancelled_at.is_some(),
-        campaign.settled_at.is_some(),
+        campaign.closed_at.is_some(),
     ];
     (
         canary,
@@ -133,7 +133,7 @@ impl System {
             rows: [Row::default(); 3],
             jobs: [false; 2],
             import: None,
-            wishes: Wishes::default(),
+            commands: Commands::default(),
             is_broken: false,
             faults,
             option_changes: 0,
@@ -165,11 +165,11 @@ impl System {
             return;
         }
         match event {
-            Event::Start => self.wishes.started = true,
-            Event::Pause { .. } => self.wishes.paused = true,
-            Event::Resume => self.wishes.paused = false,
-            Event::Cancel => self.wishes.cancelled = true,
-            Event::Continue => self.wishes.continued = true,
+            Event::Start => self.commands.started = true,
+            Event::Pause { .. } => self.commands.paused = true,
+            Event::Resume => self.commands.paused = false,
+            Event::Cancel => self.commands.cancelled = true,
+            Event::Continue => self.commands.continued = true,
             _ => {}
         }
     }
@@ -177,14 +177,14 @@ impl System {
     /// A sender takes a row from the queue.
     pub(crate) fn send(&mut self, row: usize) {
         let sendability = self.campaign.sendability(self.now());
-        let place = &mut self.rows[row];
-        if place.outcome.is_some() {
-            place.in_queue = false;
+        let entry = &mut self.rows[row];
+        if entry.outcome.is_some() {
+            entry.in_queue = false;
             return;
         }
         match sendability {
             Sendability::Now => {
-                *place = Row {
+                *entry = Row {
                     outcome: Some(Outcome::Accepted),
                     ..Row::default()
                 };
@@ -192,7 +192,7 @@ impl System {
             }
             Sendability::NotBefore(_) => {}
             Sendability::Expired => self.settle_row(row),
-            Sendability::Stopped => (place.in_queue, place.held) = (false, true),
+            Sendability::Stopped => (entry.in_queue, entry.held) = (false, true),
         }
     }
 
@@ -205,12 +205,12 @@ impl System {
 
     /// By what the operator wanted.
     fn may_be_sent(&self, row: usize) -> bool {
-        let Wishes {
+        let Commands {
             started,
             paused,
             cancelled,
             continued,
-        } = self.wishes;
+        } = self.commands;
         let is_started = started || !self.campaign.manual_start;
         let is_released = row != 1 || continued || self.campaign.canary.is_none();
         let scheduled = self.campaign.schedule.not_before.unwrap_or(0);
@@ -234,7 +234,7 @@ impl System {
 
     /// The reconciler visits the campaign, where it is in its index.
     pub(crate) fn reconcile(&mut self) {
-        if self.campaign.settled_at.is_some() {
+        if self.campaign.closed_at.is_some() {
             return;
         }
         let now = self.now() + IDLE;
@@ -249,7 +249,7 @@ impl System {
         };
         match snapshot.repair_action(0) {
             Some(RepairAction::Close) => {
-                if let Ok(effects) = apply(&self.campaign, &Event::Settle, now) {
+                if let Ok(effects) = apply(&self.campaign, &Event::Close, now) {
                     self.campaign = normalized(effects.campaign);
                 }
             }

@@ -18,8 +18,8 @@ use crate::{Error, ErrorKind, now, ttl};
 /// How often a change is decided again because another write came first.
 const MAX_ATTEMPTS: usize = 20;
 
-/// Who uploads late or settles late still sees the results for this long.
-const DAYS_AFTER_SETTLEMENT: u32 = 7;
+/// A campaign that is closed late is kept for this many days after that, so that its results can still be read.
+const DAYS_AFTER_CLOSE: u32 = 7;
 
 const ACTION: &str = "change the campaign";
 
@@ -50,7 +50,10 @@ enum Write {
 }
 
 impl Campaigns {
-    /// Applies an event to a campaign that was read before, and decides again if it has changed since.
+    /// Applies an event to a campaign that was read before. If the campaign has changed since, the event is decided again on
+    /// what is stored; if that happens too often, this fails with [`ErrorKind::ConditionFailed`]. The outer error is that of
+    /// AWS, the inner one says why the event has no effect ([`Conflict::Gone`]: there is no such campaign). Nothing is written
+    /// if nothing changes. The caller enqueues the job.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign.id))]
     pub async fn apply(
         &self,
@@ -74,7 +77,8 @@ impl Campaigns {
         }
     }
 
-    /// Applies an event that was decided on this very version of the campaign. Returns whether it changed the campaign.
+    /// Applies an event that was decided on this very version of the campaign. Returns whether it changed the campaign;
+    /// `false` also if the event is not allowed, or if another change came first: it is then not decided again.
     pub async fn apply_if_unchanged(
         &self,
         campaign: &Campaign,
@@ -96,7 +100,8 @@ impl Campaigns {
 
     /// Stores how an import got further with a file, under the lease with which the campaign was read. Fails with
     /// [`ErrorKind::ConditionFailed`] if another invocation has acquired the lease since. The campaign is then as it is
-    /// stored, also with what others have changed.
+    /// stored, also with what others have changed. Of the inner errors, [`Conflict::Superseded`] means that the file has
+    /// changed: it is to be read again.
     pub async fn change_file(
         &self,
         campaign: &mut Campaign,
@@ -206,13 +211,13 @@ impl Campaigns {
         campaign: &Campaign,
     ) -> Result<Item, Error> {
         let mut item = to_item(action, campaign)?;
-        match campaign.settled_at {
+        match campaign.closed_at {
             None => {
                 item.insert(RECONCILE_KEY.into(), text(OPEN_CAMPAIGN));
             }
-            Some(settled_at) => {
+            Some(closed_at) => {
                 let by_age = ttl(campaign.created_at, self.retention_days);
-                let expires_at = by_age.max(ttl(settled_at, DAYS_AFTER_SETTLEMENT));
+                let expires_at = by_age.max(ttl(closed_at, DAYS_AFTER_CLOSE));
                 item.insert("expires_at".into(), number(expires_at));
             }
         }

@@ -1,4 +1,5 @@
-//! Facts about a campaign that merely grow. They need no version: a write that arrives late undoes nothing.
+//! Facts that are written without a version. A cooldown only becomes longer, and an acceptance stays. The two times may go
+//! back if a write arrives late: the reconciler then requeues or scans once more, which is harmless.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::id::CampaignId;

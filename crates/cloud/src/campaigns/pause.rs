@@ -1,4 +1,4 @@
-//! Pauses that nobody asked for: because of failures, or of an error of the campaign or the account.
+//! Automatic pauses: because of failures, or of an error of the campaign or the account.
 
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Pause, PausedBy};
@@ -26,7 +26,7 @@ impl Campaigns {
         if self.pause_by(id, reason, by, now()).await?.is_some() {
             return Ok(true);
         }
-        // Another process is at it, or has died.
+        // Another process is pausing the others, or died while it did.
         let campaign = self.get(id).await?;
         Ok(campaign
             .and_then(|campaign| campaign.paused)

@@ -107,7 +107,7 @@ async fn change_campaigns(target: &Target) -> Results {
         Ok(Err(conflict)) => format!("{what}: {conflict}"),
         Err(error) => format!("{what}: {}", error.kind),
     };
-    results.push(apply("not applied", &first, Event::Settle).await);
+    results.push(apply("not applied", &first, Event::Close).await);
     let lease = async || match campaigns.acquire_lease(id, "me", NOW, NOW).await {
         Ok(Lease::Acquired(campaign)) => *campaign,
         other => panic!("no lease: {other:?}"),
@@ -147,7 +147,7 @@ async fn change_campaigns(target: &Target) -> Results {
     };
     let settle = async |campaign: &Campaign| {
         campaigns
-            .apply_if_unchanged(campaign, &Event::Settle, NOW)
+            .apply_if_unchanged(campaign, &Event::Close, NOW)
             .await
     };
     results.push(line("settle an old version", settle(&first).await));

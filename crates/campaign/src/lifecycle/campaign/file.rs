@@ -31,7 +31,7 @@ pub struct CampaignFile {
     pub usable: u64,
     /// A hash of what it would send, once it is validated.
     #[serde(default)]
-    pub content: Option<String>,
+    pub content_hash: Option<String>,
     /// Why the whole file cannot be used.
     #[serde(default)]
     pub problem: Option<String>,
@@ -51,7 +51,7 @@ impl CampaignFile {
             version: None,
             counts: ImportCounts::default(),
             usable: 0,
-            content: None,
+            content_hash: None,
             problem: None,
             revision: 0,
         }
@@ -75,11 +75,11 @@ pub enum FileStage {
     Pending,
     /// It is uploaded and being read.
     Reading,
-    /// It was read to its end; none of its rows is in the queue.
+    /// It was read to its end; not all of its rows are in the queue yet.
     Validated,
-    /// All of its rows are in the queue.
+    /// Each of its rows is in the queue or settled.
     Enqueued,
-    /// It cannot be used.
+    /// It cannot be used, or was sent already by another campaign.
     Failed,
 }
 

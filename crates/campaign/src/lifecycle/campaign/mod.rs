@@ -38,20 +38,20 @@ pub const IMPORT_LEASE_MS: Millis = 60_000;
 /// How many changes are remembered: more than can overtake a request while the SDK repeats it.
 const REMEMBERED_CHANGES: usize = 8;
 
-/// A campaign whose creator names no other time sends for this long at most.
+/// Without another `sendable_until`, a campaign sends for 90 days. The API sets one by [`sendable_for`].
 const DEFAULT_LIFETIME_MS: Millis = 90 * 24 * 3_600_000;
 
 /// A reply or a test is sent for this long at most: the time of a service window.
 const SINGLE_ROW_LIFETIME_MS: Millis = 24 * 3_600_000;
 
-/// A campaign: what somebody decided and what has happened, each stored once. Its state follows from that
-/// ([`Campaign::state`]). Only [`crate::lifecycle::apply`] changes it, but for the facts that merely grow: `has_acceptance`,
-/// `cooldown`, `enqueued_at`, `reconciled_at` and the lease.
+/// A campaign: what the operator decided and what has happened, each stored once. Its state follows from that
+/// ([`Campaign::state`]). Only [`crate::lifecycle::apply`] changes it. Written beside it, without a version: `has_acceptance`,
+/// `cooldown`, `enqueued_at` (which `apply` writes, too), `reconciled_at` and the lease.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
     /// Its id.
     pub id: CampaignId,
-    /// How often it was changed. A change is stored only if it was decided on the latest version.
+    /// How often `apply` changed it. A change is stored only on the version on which it was decided.
     #[serde(default)]
     pub version: u64,
     /// The ids of the latest changes: one whose response was lost is recognised by it.
@@ -96,9 +96,9 @@ pub struct Campaign {
     /// When the operator cancelled it.
     #[serde(default)]
     pub cancelled_at: Option<Millis>,
-    /// When the reconciler found that no row is left to send. It is visited until then, and not deleted before.
+    /// When the reconciler closed it: no row is left to send. It is visited until then, and does not expire before.
     #[serde(default)]
-    pub settled_at: Option<Millis>,
+    pub closed_at: Option<Millis>,
     /// When a settled row was last to be sent again.
     #[serde(default)]
     pub reopened_at: Option<Millis>,
@@ -165,7 +165,7 @@ impl Campaign {
             started_at: None,
             paused: None,
             cancelled_at: None,
-            settled_at: None,
+            closed_at: None,
             reopened_at: None,
             schedule: Schedule::default(),
             sendable_until: now.saturating_add(DEFAULT_LIFETIME_MS),
@@ -182,7 +182,8 @@ impl Campaign {
         }
     }
 
-    /// A campaign of one row without a file, which sends at once: a test send or a reply. A day later nobody wants it.
+    /// A campaign of one row without a file, which sends at once: a test send or a reply. No send of it starts 24 hours
+    /// after `now`.
     pub fn single_row(
         id: CampaignId,
         name: String,
@@ -256,8 +257,8 @@ impl Campaign {
     }
 
     /// Whether nothing of it is sent any more, unless a file is added or a row reopened.
-    pub fn is_over(&self) -> bool {
-        self.settled_at.is_some()
+    pub fn is_closed(&self) -> bool {
+        self.closed_at.is_some()
     }
 
     /// Whether an invocation reads its files: one that has the lease and renewed it lately.

@@ -9,7 +9,7 @@ use crate::time::Millis;
 pub struct Pause {
     /// Why, as a sentence with what to do.
     pub reason: String,
-    /// Who or what wanted it.
+    /// Who or what caused it.
     pub by: PausedBy,
     /// Since when.
     pub at: Millis,

@@ -27,8 +27,9 @@ impl Schedule {
     }
 }
 
-/// For how long after its creation a campaign sends at most, where it and its files are kept for so many days: a day less
-/// (with few days a quarter less), in which its last rows are settled.
+/// For how many milliseconds after its creation a campaign may send, if campaigns and files are kept for so many days: until
+/// a day before the first of them expires (below four days: a quarter of the time before), so that its last rows can be
+/// settled.
 pub fn sendable_for(campaign_days: u32, file_days: u32) -> Millis {
     const DAY_MS: Millis = 24 * 3_600_000;
     let kept_for = Millis::from(campaign_days.min(file_days)) * DAY_MS;

@@ -32,13 +32,14 @@ pub enum CampaignState {
     Enqueuing,
     /// The canary rows are in the queue; the others wait.
     Canary,
-    /// All rows are in the queue.
+    /// All rows of the files that were read are in the queue; a further file may be awaited or read. A finished campaign is in
+    /// this state, too.
     Sending,
     /// No new send starts until the operator resumes it.
     Paused,
     /// Cancelled by the operator, for good.
     Cancelled,
-    /// The file cannot be used.
+    /// The file cannot be used, or was sent already by another campaign.
     Failed,
 }
 
