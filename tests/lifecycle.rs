@@ -9,12 +9,12 @@ use campaign::lifecycle::event::{Conflict, Event, FileChange};
 use campaign::message::Message;
 use campaign::time::Millis;
 use cloud::campaigns::Lease;
-use cloud::files::Upload;
+use cloud::files::{Upload, input_key};
 use reconciler::ReconcileStats;
 use serde_json::{Value, json};
 
 use crate::harness::api_client::ApiClient;
-use crate::harness::json::assert_has;
+use crate::harness::json::{assert_has, assert_says};
 use crate::harness::meta::{MetaClient, text_body};
 use crate::harness::{TestEnv, phone, recipients_csv};
 
@@ -272,4 +272,31 @@ async fn reply_whose_message_was_lost_is_sent_and_one_that_nobody_wants_any_more
     assert_eq!(reconcile(&env, 10 * MINUTE_MS).await.closed, 2);
     let settled = env.load_campaign(&lost.id).await;
     assert_eq!(settled.single_row, None, "nothing of its recipient stays");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn cancelled_campaign_whose_file_is_gone_is_closed() {
+    let env = TestEnv::new().await;
+    let id = env.import_campaign(5, |_| {}).await.id;
+    let mut batches = env.drain_batches().await;
+    batches.truncate(1);
+    env.enqueue_batches(batches).await;
+    env.deliver_next(&env.sender()).await;
+    let key = input_key(&id, Upload::File(0));
+    env.files.delete_versions(&key, None).await.unwrap();
+
+    // A campaign that still sends says so, and waits.
+    env.requeue(&id).await;
+    let paused = env.load_campaign(&id).await;
+    assert_eq!(paused.state(cloud::now()), CampaignState::Paused);
+    assert_says(
+        paused.reason(cloud::now()).unwrap(),
+        &["does not exist any more"],
+    );
+    env.apply(&id, Event::Cancel).await;
+    env.requeue(&id).await;
+    assert!(env.load_campaign(&id).await.has_lost_file());
+    env.recount_ledger(&id).await;
+    assert_eq!(reconcile(&env, 5 * MINUTE_MS).await.closed, 1);
 }

@@ -67,7 +67,10 @@ async fn retry_sends_exactly_the_chosen_rows_once() {
     assert_eq!(seen["retry_of"], json!(id.as_str()));
     let seen = api.get(&format!("/v1/campaigns/{id}")).await.expect(200);
     assert_eq!(seen["retries"], json!([child.as_str()]));
-    // Twice by mistake: the first retry is named.
+    // A double click gets the same campaign, and whoever chooses the row once more is told of it.
+    let body = json!({"codes": [code], "states": ["rejected"], "allow_repeat": true});
+    let again = retry(&api, &id, body, 201).await;
+    assert_eq!(again["id"], created["id"]);
     let problem = retry(&api, &id, json!({}), 409).await;
     assert_says(text(&problem["detail"]), &[child.as_str(), "allow_repeat"]);
     let other = json!({"codes": [other_code]});

@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName
 use campaign::delivery::batch::{Batch, Row};
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::CampaignState;
-use cloud::import_queue::ImportJob;
+use cloud::import_queue::{ImportJob, Position};
 use forward::Forwarder;
 use lambda_runtime::Context;
 use sender::Sender;
@@ -152,6 +152,13 @@ impl TestEnv {
         let event = serde_json::from_value(json!({"Records": [record]})).unwrap();
         splitter.handle(event, context).await.unwrap();
         true
+    }
+
+    /// Has the splitter requeue every unsettled row of a campaign, or settle it.
+    pub(crate) async fn requeue(&self, id: &CampaignId) {
+        let job = ImportJob::requeue(id.clone(), Position::default());
+        self.import_queue().enqueue(&job).await.unwrap();
+        self.run_queued_imports().await;
     }
 
     /// Loses the next import job.

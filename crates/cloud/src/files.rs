@@ -158,7 +158,7 @@ impl Files {
         Ok(existing(object)?.is_some())
     }
 
-    /// Streams an upload, this version of it or the latest; returns the version too.
+    /// Streams an upload, this version of it or the latest; returns the version too. `None` if there is none, or no more.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign))]
     pub async fn open_upload(
         &self,
@@ -166,10 +166,10 @@ impl Files {
         upload: Upload,
         version: Option<&str>,
     ) -> Result<
-        (
+        Option<(
             impl AsyncBufRead + Send + Unpin + 'static + use<>,
             Option<String>,
-        ),
+        )>,
         Error,
     > {
         let get = self
@@ -178,11 +178,9 @@ impl Files {
             .bucket(&self.bucket)
             .key(input_key(campaign, upload))
             .set_version_id(version.map(str::to_owned));
-        let object = get
-            .send()
-            .await
-            .map_err(Error::from_sdk("open the uploaded file"))?;
-        Ok((object.body.into_async_read(), object.version_id))
+        let object = get.send().await;
+        let object = existing(object.map_err(Error::from_sdk("open the uploaded file")))?;
+        Ok(object.map(|object| (object.body.into_async_read(), object.version_id)))
     }
 
     /// Cached data; `None` if there is none under this name.

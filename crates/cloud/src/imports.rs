@@ -113,12 +113,21 @@ impl Imports {
             .map_err(|error| Error::new(action, error))
     }
 
-    /// Stores the preview of a file that was validated.
-    pub async fn write_preview(&self, id: &CampaignId, preview: &Preview) -> Result<(), Error> {
+    /// Stores the preview of a file that was validated, under the lease with which the campaign was read. Fails with
+    /// [`crate::ErrorKind::ConditionFailed`] if another invocation has stored one under a later lease.
+    pub async fn write_preview(&self, campaign: &Campaign, preview: &Preview) -> Result<(), Error> {
         let action = "store the preview";
         let json = serde_json::to_string(preview).map_err(|error| Error::new(action, error))?;
-        let item = HashMap::from([("preview".into(), text(&json))]);
-        self.put_part(action, id, "preview", item).await
+        let epoch = number(campaign.lease_epoch);
+        let item = HashMap::from([
+            ("preview".into(), text(&json)),
+            ("epoch".into(), epoch.clone()),
+        ]);
+        let put = self
+            .put(&campaign.id, "preview", item)
+            .condition_expression("attribute_not_exists(epoch) OR epoch <= :epoch")
+            .expression_attribute_values(":epoch", epoch);
+        put.send().await.map(drop).map_err(Error::from_sdk(action))
     }
 
     /// Records rows up to `last` whose recipients are on the suppression list: they count as suppressed and

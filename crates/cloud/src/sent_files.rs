@@ -37,32 +37,34 @@ impl SentFiles {
         Self { client, table }
     }
 
-    /// The other campaign that began to send the same within the last 24 hours. It reserves nothing:
-    /// [`SentFiles::claim`] decides.
+    /// The other campaign that began to send the same within the 24 hours before `at`, when this one begins. It reserves
+    /// nothing: [`SentFiles::claim`] decides.
     pub async fn find(
         &self,
         hash: &str,
         campaign: &CampaignId,
-        now: Millis,
+        at: Millis,
     ) -> Result<Option<SentFile>, Error> {
         let get = self.client.get_item().table_name(&self.table);
         let get = get.set_key(Some(key(hash)));
         let found: Option<SentFile> = get_value("find a sent file", get).await?;
-        Ok(
-            found
-                .filter(|found| found.campaign != *campaign && found.sent_at + REMEMBERED_MS > now),
-        )
+        Ok(found.filter(|found| found.campaign != *campaign && found.sent_at + REMEMBERED_MS > at))
     }
 
     /// Notes that the campaign begins to send it. If another campaign did so within the last 24 hours, this returns
-    /// that one and stores nothing. A campaign's own earlier claim is renewed.
+    /// that one and stores nothing, unless `allow_repeat` is set. A campaign's own earlier claim is renewed.
     pub async fn claim(
         &self,
         hash: &str,
         campaign: &CampaignId,
+        allow_repeat: bool,
         now: Millis,
     ) -> Result<Option<SentFile>, Error> {
         let action = "note a sent file";
+        let then = match allow_repeat {
+            true => now,
+            false => now.saturating_sub(REMEMBERED_MS),
+        };
         let update = self
             .client
             .update_item()
@@ -74,7 +76,7 @@ impl SentFiles {
             )
             .expression_attribute_values(":campaign", text(campaign.as_str()))
             .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":then", number(now.saturating_sub(REMEMBERED_MS)))
+            .expression_attribute_values(":then", number(then))
             .expression_attribute_values(":expires_at", number(ttl(now, 2)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match update_if(action, update).await? {

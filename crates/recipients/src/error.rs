@@ -12,6 +12,9 @@ pub enum ReadError {
     /// The table is not what the campaign needs.
     #[error(transparent)]
     File(#[from] FileProblem),
+    /// The object was deleted, or has expired.
+    #[error("the uploaded file does not exist any more")]
+    Gone,
     /// The exclude list is at fault.
     #[error("the exclude list cannot be used: {0}")]
     ExcludeList(Box<ReadError>),
@@ -22,7 +25,7 @@ impl ReadError {
     pub fn is_retryable(&self) -> bool {
         match self {
             ReadError::Table(TableProblem::Io(_)) => true,
-            ReadError::Table(_) | ReadError::File(_) => false,
+            ReadError::Table(_) | ReadError::File(_) | ReadError::Gone => false,
             ReadError::ExcludeList(error) => error.is_retryable(),
         }
     }

@@ -66,9 +66,10 @@ where
     if campaign.exclude.is_none() {
         return Ok((numbers, 0));
     }
-    let (list, _) = files
+    let list = files
         .open_upload(&campaign.id, Upload::Exclusions, None)
         .await?;
+    let (list, _) = list.ok_or_else(|| ReadError::ExcludeList(Box::new(ReadError::Gone)))?;
     let (excluded, unreadable_lines) = read_exclude_list(list, &campaign.files[index].options)
         .await
         .map_err(|error| ReadError::ExcludeList(Box::new(error)))?;
@@ -87,9 +88,10 @@ where
     E: From<ReadError> + From<cloud::Error>,
 {
     let version = campaign.files[index].version.as_deref();
-    let (file, version) = files
+    let file = files
         .open_upload(&campaign.id, Upload::File(index), version)
         .await?;
+    let (file, version) = file.ok_or(ReadError::Gone)?;
     let rows_before = campaign.rows_before(index);
     let reader = RecipientReader::open(file, campaign, index, numbers, rows_before).await?;
     Ok((reader, version))

@@ -51,6 +51,7 @@ pub async fn pause_campaign(
     let event = Event::Pause {
         reason: OPERATOR_PAUSED.to_owned(),
         by: PausedBy::Operator,
+        caused_at: None,
     };
     execute_command(&api, &id, event).await
 }

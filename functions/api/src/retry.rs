@@ -71,10 +71,8 @@ pub async fn create_retry(
     let link = link_retry(&api, &campaign, selection, allow_repeat, now).await?;
     let mut retry = retry_campaign(&campaign, &link, now, api.sendable_for);
     retry.manual_start = manual_start;
-    let created = api.campaigns.create_once(&retry).await?;
-    if created {
-        api.enqueue_job(&retry.id, Some(Job::Import)).await?;
-    }
+    api.campaigns.create_once(&retry).await?;
+    api.enqueue_job(&retry.id, Some(Job::Import)).await?;
     let view = CampaignStateView::new(&retry.id, retry.state(now));
     Ok((StatusCode::CREATED, Json(view)))
 }
@@ -87,7 +85,7 @@ impl NewRetry {
             return Err(Problem::invalid_field("/states", detail));
         }
         let codes = self.codes;
-        Ok(RetrySelection { states, codes })
+        Ok(RetrySelection { states, codes }.normalized())
     }
 }
 
@@ -106,7 +104,8 @@ fn refuse_undelivered_if_sent_anyway(
 }
 
 /// Notes the retry with the campaign first, so that two requests at once do not send the same rows twice. A request that is
-/// repeated, because the first one died before the new campaign was created, creates that one.
+/// repeated gets the campaign of the first one until that is closed; if the first one died before it created the campaign,
+/// the second one does.
 async fn link_retry(
     api: &Api,
     campaign: &Campaign,
@@ -117,11 +116,12 @@ async fn link_retry(
     let same = campaign
         .retries
         .iter()
-        .find(|link| link.selection == selection);
-    if let Some(link) = same
-        && api.campaigns.get(&link.campaign).await?.is_none()
-    {
-        return Ok(link.clone());
+        .rfind(|link| link.selection == selection);
+    if let Some(link) = same {
+        let earlier = api.campaigns.get(&link.campaign).await?;
+        if !earlier.is_some_and(|earlier| earlier.is_closed()) {
+            return Ok(link.clone());
+        }
     }
     let link = RetryLink {
         campaign: new_campaign_id()?,

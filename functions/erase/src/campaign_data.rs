@@ -122,8 +122,10 @@ impl Eraser {
     async fn has_unread_upload(&self, campaign: &Campaign) -> Result<bool, Error> {
         for (index, file) in campaign.files.iter().enumerate() {
             let upload = Upload::File(index);
-            if file.stage == FileStage::Pending
-                && self.files.upload_exists(&campaign.id, upload).await?
+            let is_unread = matches!(file.stage, FileStage::Pending | FileStage::Reading);
+            if is_unread
+                && (campaign.retry_of.is_some()
+                    || self.files.upload_exists(&campaign.id, upload).await?)
             {
                 return Ok(true);
             }
@@ -154,7 +156,7 @@ impl Eraser {
             .sample
             .retain(|row| row.to.canonical() != subject.phone);
         if preview.sample.len() < rows {
-            self.imports.write_preview(id, &preview).await?;
+            self.imports.write_preview(campaign, &preview).await?;
         }
         Ok(())
     }

@@ -23,7 +23,9 @@ impl Eraser {
         subject: &DataSubject,
     ) -> Result<bool, Error> {
         let file = &campaign.files[index];
-        if !matches!(file.stage, FileStage::Validated | FileStage::Enqueued) {
+        // One that was refused was read before.
+        let was_read = file.version.is_some() || file.content_hash.is_some();
+        if !matches!(file.stage, FileStage::Validated | FileStage::Enqueued) && !was_read {
             return Ok(false);
         }
         let key = input_key(&campaign.id, Upload::File(index));

@@ -1,9 +1,13 @@
 //! What an import stores about its campaign when it got further.
 
+use campaign::delivery::ledger::State;
+use campaign::delivery::requeue::{Disposition, SkipReason, disposition};
+use campaign::id::RowNumber;
 use campaign::import::row::ImportCounts;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::event::{Conflict, FileChange};
 use cloud::metrics::Metrics;
+use futures::TryStreamExt;
 use lambda_runtime::Error;
 
 use crate::Splitter;
@@ -33,18 +37,44 @@ impl Splitter {
     }
 
     /// A file that was read before cannot be read any more: the object was deleted or replaced. Some of its rows may be
-    /// in the queue, so it does not count as unusable: the campaign pauses.
-    pub(crate) async fn pause_unreadable(
+    /// in the queue, so it does not count as unusable: the campaign pauses. If it is not going to send any more, what the
+    /// ledger has of the rows is settled, and the rest stays as it is.
+    pub(crate) async fn give_up_reading(
         &self,
-        campaign: &Campaign,
+        campaign: &mut Campaign,
         problem: &str,
     ) -> Result<(), Error> {
         tracing::error!(campaign.id = %campaign.id, "the file cannot be read again: {problem}");
+        if let Disposition::Skip(reason) = disposition(campaign, cloud::now()) {
+            self.settle_ledger(campaign, reason).await?;
+            for index in 0..campaign.files.len() {
+                let problem = to_sentence(problem);
+                let change = FileChange::Lost { problem };
+                let lost = self.change_file(campaign, index, change).await?;
+                tracing::warn!(campaign.id = %campaign.id, file = index + 1, is_lost = lost.is_none());
+            }
+            return Ok(());
+        }
         let reason = format!(
             "A file that was read before cannot be read again: {}. Cancel this campaign, and create a new one, with allow_repeat, for the rows that wait.",
             problem.trim_end_matches('.')
         );
         self.campaigns.pause(&campaign.id, &reason).await?;
+        Ok(())
+    }
+
+    /// Settles every row that is in the ledger and waits for a further attempt.
+    async fn settle_ledger(&self, campaign: &Campaign, reason: SkipReason) -> Result<(), Error> {
+        let last = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
+        let mut rows = self.ledger.rows(&campaign.id, 1..=last);
+        while let Some(row) = rows.try_next().await? {
+            let is_open = matches!(row.state, State::Retry | State::Held);
+            if let Some(number) = row.row_number().filter(|_| is_open) {
+                self.ledger
+                    .skip_or_abandon(&campaign.id, number, "splitter", reason, cloud::now())
+                    .await?;
+            }
+        }
         Ok(())
     }
 }

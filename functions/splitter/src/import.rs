@@ -55,7 +55,7 @@ impl Splitter {
             Ok(RequeueOutcome::Partial(position)) => Ok(Some(Remaining::Requeue(position))),
             Err(ImportError::Io(error)) => Err(error),
             Err(ImportError::File(problem)) => {
-                self.pause_unreadable(campaign, &problem).await?;
+                self.give_up_reading(campaign, &problem).await?;
                 Ok(Some(Remaining::Nothing))
             }
         }
@@ -126,13 +126,13 @@ impl Splitter {
         {
             return Ok(Some(remaining));
         }
-        let written = match &retry {
-            Some(retry) => self.write_retry_file(campaign, retry, run).await,
-            None => Ok(()),
-        };
-        let validated = match written {
-            Ok(()) => self.validate_unsent(campaign, index, run).await,
-            Err(error) => Err(error),
+        let validated = match &retry {
+            // The next invocation has all of its time to read what this one writes.
+            Some(retry) => match self.write_retry_file(campaign, retry, run).await {
+                Ok(()) => return Ok(Some(Remaining::Import)),
+                Err(error) => Err(error),
+            },
+            None => self.validate(campaign, index, run).await,
         };
         let change = match validated {
             Ok(ValidatedFile {
@@ -155,23 +155,37 @@ impl Splitter {
         if let Some(remaining) = self.change_file(campaign, index, change).await? {
             return Ok(Some(remaining));
         }
+        if is_usable && let Some(remaining) = self.refuse_repeat(campaign, index).await? {
+            return Ok(Some(remaining));
+        }
         let counts = campaign.files[index].counts;
         tracing::info!(campaign.id = %campaign.id, file = index + 1, rows = counts.rows, rejected = counts.rejected, "file validated");
         Ok((!is_usable).then_some(Remaining::Nothing))
     }
 
-    /// The first pass of a file that no other campaign has sent.
-    async fn validate_unsent(
+    /// Refuses a file that another campaign has sent: early, so that the preview says so. Returns what is left to do then.
+    async fn refuse_repeat(
         &self,
-        campaign: &Campaign,
+        campaign: &mut Campaign,
         index: usize,
-        run: &mut ImportRun<'_>,
-    ) -> Result<ValidatedFile, ImportError> {
-        let validated = self.validate(campaign, index, run).await?;
-        match self.find_repeat(campaign, &validated.content_hash).await? {
-            Some(problem) => Err(ImportError::File(problem)),
-            None => Ok(validated),
-        }
+    ) -> Result<Option<Remaining>, Error> {
+        let Some(problem) = self.find_repeat(campaign, index).await? else {
+            return Ok(None);
+        };
+        self.refuse(campaign, index, &problem).await.map(Some)
+    }
+
+    async fn refuse(
+        &self,
+        campaign: &mut Campaign,
+        index: usize,
+        problem: &str,
+    ) -> Result<Remaining, Error> {
+        let problem = to_sentence(problem);
+        tracing::warn!(campaign.id = %campaign.id, file = index + 1, "the file is refused: {problem}");
+        let change = FileChange::Refused { problem };
+        let remaining = self.change_file(campaign, index, change).await?;
+        Ok(remaining.unwrap_or(Remaining::Nothing))
     }
 
     /// Whether the file, and the exclude list if there is to be one, are uploaded.
@@ -191,12 +205,7 @@ impl Splitter {
         run: &mut ImportRun<'_>,
     ) -> Result<Remaining, Error> {
         if let Some(problem) = self.claim_content(campaign, index).await? {
-            let problem = to_sentence(&problem);
-            tracing::warn!(campaign.id = %campaign.id, file = index + 1, "the file is refused: {problem}");
-            let remaining = self
-                .change_file(campaign, index, FileChange::Refused { problem })
-                .await?;
-            return Ok(remaining.unwrap_or(Remaining::Nothing));
+            return self.refuse(campaign, index, &problem).await;
         }
         let canary = campaign
             .canary_for_file(index)
@@ -206,7 +215,7 @@ impl Splitter {
             Ok(EnqueueOutcome::Partial) => return Ok(Remaining::Import),
             Ok(EnqueueOutcome::Complete(enqueued)) => enqueued,
             Err(ImportError::File(problem)) => {
-                self.pause_unreadable(campaign, &problem).await?;
+                self.give_up_reading(campaign, &problem).await?;
                 return Ok(Remaining::Nothing);
             }
             Err(ImportError::Io(error)) => return Err(error),

@@ -73,36 +73,40 @@ impl Splitter {
     pub(crate) async fn find_repeat(
         &self,
         campaign: &Campaign,
-        content: &str,
+        index: usize,
     ) -> Result<Option<String>, Error> {
+        let file = &campaign.files[index];
+        let Some(content) = file.content_hash.as_ref().filter(|_| file.usable > 0) else {
+            return Ok(None);
+        };
         if campaign.allow_repeat {
             return Ok(None);
         }
-        let now = cloud::now();
-        let earlier = self.sent_files.find(content, &campaign.id, now).await?;
+        let begins = campaign.schedule.not_before.unwrap_or(0).max(cloud::now());
+        let earlier = self.sent_files.find(content, &campaign.id, begins).await?;
         Ok(earlier.as_ref().map(describe_repeat))
     }
 
     /// Notes that the file at `index` begins to be sent. Returns why it must not be, as a clause, if another campaign came
-    /// first. With `allow_repeat` nothing is refused. A file of which rows are in the queue already is not checked again.
+    /// first. With `allow_repeat`, and where rows of it are in the queue already, nothing is refused, but the time is noted.
     pub(crate) async fn claim_content(
         &self,
         campaign: &Campaign,
         index: usize,
     ) -> Result<Option<String>, Error> {
-        let Some(content) = &campaign.files[index].content_hash else {
+        let file = &campaign.files[index];
+        let Some(content) = file.content_hash.as_ref().filter(|_| file.usable > 0) else {
             return Ok(None);
         };
+        let mut has_begun = campaign.allow_repeat;
         for row_set in [RowSet::Canary, RowSet::Remainder] {
             let checkpoint = self.imports.get_checkpoint(&campaign.id, index, row_set);
-            if checkpoint.await?.is_some() {
-                return Ok(None);
-            }
+            has_begun |= checkpoint.await?.is_some();
         }
         let now = cloud::now();
-        let earlier = self.sent_files.claim(content, &campaign.id, now).await?;
-        let refused = earlier.filter(|_| !campaign.allow_repeat);
-        Ok(refused.as_ref().map(describe_repeat))
+        let claim = self.sent_files.claim(content, &campaign.id, has_begun, now);
+        let earlier = claim.await?.filter(|_| !has_begun);
+        Ok(earlier.as_ref().map(describe_repeat))
     }
 }
 

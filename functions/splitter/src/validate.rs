@@ -83,7 +83,7 @@ impl Splitter {
             in_service_window: contacts.in_service_window,
             ..describe_file(&recipients, campaign)
         });
-        self.imports.write_preview(&campaign.id, &preview).await?;
+        self.imports.write_preview(campaign, &preview).await?;
         Ok(ValidatedFile {
             counts,
             version,

@@ -101,7 +101,15 @@ impl Webhook {
         row: &RowStatusUpdate,
         not_before: Millis,
     ) -> Result<(), cloud::Error> {
-        if !campaign.policy.retry_undelivered || campaign.has_ended(not_before) {
+        if !campaign.policy.retry_undelivered {
+            return Ok(());
+        }
+        // First, and whatever follows: a process may have died when it had requeued the row, and a row that is due after the
+        // campaign's end is settled by the reconciler.
+        let campaigns = self.campaign_cache.campaigns();
+        let reopened = campaigns.apply_to(&campaign.id, &Event::Reopen, cloud::now());
+        reopened.await?.ok();
+        if campaign.has_ended(not_before) {
             return Ok(());
         }
         let id = &row.correlation_id;
@@ -112,10 +120,7 @@ impl Webhook {
         if is_requeued {
             cloud::sometimes!("a message that was not delivered is scheduled again");
         }
-        // Even if the row was requeued before: that process may have died before it opened the campaign.
-        let campaigns = self.campaign_cache.campaigns();
-        let reopened = campaigns.apply_to(&campaign.id, &Event::Reopen, cloud::now());
-        reopened.await.map(drop)
+        Ok(())
     }
 
     async fn record_marketing_opt_out(

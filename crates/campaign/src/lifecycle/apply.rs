@@ -38,9 +38,19 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
         Event::Pause {
             reason,
             by: PausedBy::Operator,
+            ..
         } => control::pause(campaign, reason, now).map(|()| None),
-        Event::Pause { reason, by } => {
-            pause_automatically(campaign, reason, *by, now);
+        Event::Pause {
+            reason,
+            by,
+            caused_at,
+        } => {
+            if campaign.resumed_at.is_none()
+                || campaign.resumed_at < *caused_at
+                || caused_at.is_none()
+            {
+                pause_automatically(campaign, reason, *by, now);
+            }
             Ok(None)
         }
         Event::Resume => control::resume(campaign, now).map(Some),
@@ -144,7 +154,11 @@ mod tests {
 
     fn pause_event(by: PausedBy) -> Event {
         let reason = "Because.".into();
-        Event::Pause { reason, by }
+        Event::Pause {
+            reason,
+            by,
+            caused_at: None,
+        }
     }
 
     fn validated(counts: ImportCounts) -> FileChange {
@@ -328,6 +342,15 @@ mod tests {
         );
         let resumed = after(&paused, &Event::Resume);
         assert_eq!(resumed.paused, None, "the others are not paused any more");
+        // The process that pauses the others is slow.
+        for (caused_at, is_paused) in [(LATE - 1, false), (LATE + 1, true)] {
+            let event = Event::Pause {
+                reason: "Because.".into(),
+                by: PausedBy::Crier,
+                caused_at: Some(caused_at),
+            };
+            assert_eq!(after(&resumed, &event).paused.is_some(), is_paused);
+        }
     }
 
     #[test]

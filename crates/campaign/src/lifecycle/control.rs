@@ -71,6 +71,7 @@ pub(super) fn resume(campaign: &mut Campaign, now: Millis) -> Result<Job, Confli
     match campaign.state(now) {
         Paused => {
             campaign.paused = None;
+            campaign.resumed_at = Some(now);
             Ok(Job::Requeue)
         }
         Validating | Scheduled | Enqueuing | Canary | Sending => Ok(Job::Requeue),
@@ -177,6 +178,9 @@ pub(super) fn set_options(
     // An import that has read the campaign before may be settling its rows by now.
     let is_unsent = matches!(campaign.state(now), Ready | Failed | Validating)
         && !campaign.has_ended(now + SETTLEMENT_MARGIN_MS);
+    if campaign.retry_of.is_some() {
+        return Err("it sends rows of another campaign, whose file Crier has written".into());
+    }
     let file = campaign.files.last_mut();
     match file.filter(|_| is_unsent) {
         Some(file) if file.stage != FileStage::Enqueued => {

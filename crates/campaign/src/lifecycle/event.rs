@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::import::row::ImportCounts;
 use crate::lifecycle::campaign::{Campaign, FileInfo, ImportOptions, PausedBy};
 use crate::lifecycle::retry::RetryLink;
+use crate::time::Millis;
 
 /// A command of the operator, or something that happened to the campaign.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub enum Event {
         reason: String,
         /// Who or what caused it.
         by: PausedBy,
+        /// When the cause arose, if that is known: what the operator has resumed since is not paused.
+        caused_at: Option<Millis>,
     },
     /// The campaign goes on after a pause.
     Resume,
@@ -86,6 +89,11 @@ pub enum FileChange {
     /// It cannot be used, for this reason.
     Failed {
         /// A sentence.
+        problem: String,
+    },
+    /// It was to be settled, since the campaign is cancelled or its time is over, and can be read no more.
+    Lost {
+        /// Why, as a sentence.
         problem: String,
     },
     /// An erasure rewrote it, as UTF-8.

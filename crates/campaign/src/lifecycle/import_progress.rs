@@ -49,8 +49,18 @@ pub(super) fn change_file(
             (file.stage, file.counts) = (FileStage::Enqueued, *counts);
             campaign.enqueued_at = Some(now);
         }
-        (FileChange::Failed { problem }, FileStage::Reading)
-        | (FileChange::Refused { problem }, FileStage::Validated) => fail(file, problem),
+        (FileChange::Failed { problem }, FileStage::Reading) => fail(file, problem),
+        (FileChange::Refused { problem }, FileStage::Validated) => {
+            fail(file, problem);
+            // What replaces it is sent when the operator starts it.
+            if !campaign.has_file_in(FileStage::Enqueued) {
+                campaign.started_at = None;
+            }
+        }
+        (FileChange::Lost { problem }, FileStage::Validated | FileStage::Enqueued) => {
+            file.stage = FileStage::Enqueued;
+            (file.problem, file.is_lost) = (Some(problem.clone()), true);
+        }
         (FileChange::Rewritten { version }, _) => {
             file.version.clone_from(version);
             file.options.encoding = None;

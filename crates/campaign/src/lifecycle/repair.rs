@@ -74,12 +74,16 @@ impl Snapshot<'_> {
                 Some(RepairAction::ResumeImport)
             }
             AwaitingUpload | Failed => Some(RepairAction::Close),
-            Cancelled if self.unsent_rows() == 0 => Some(RepairAction::Close),
+            Cancelled if self.unsent_rows() == 0 || self.campaign.has_lost_file() => {
+                Some(RepairAction::Close)
+            }
             Cancelled => self.import_is_dead().then_some(RepairAction::Requeue),
             Validating | Enqueuing => self.import_is_dead().then_some(RepairAction::ResumeImport),
             Canary => self.canary_action(overdue),
             Sending | Paused if self.further_file_waits() => Some(RepairAction::ResumeImport),
-            Sending if self.progress.finished => Some(RepairAction::Close),
+            Sending if self.progress.finished || self.has_only_lost_rows() => {
+                Some(RepairAction::Close)
+            }
             Sending => self.requeue_if_idle(self.progress.waiting, overdue),
             Ready | Scheduled | Paused => None,
         }
@@ -101,6 +105,11 @@ impl Snapshot<'_> {
     /// Whether no invocation reads the campaign's files, and nothing else has happened for a while.
     fn import_is_dead(&self) -> bool {
         !self.campaign.is_importing(self.now) && self.idle_ms() >= IDLE_MS
+    }
+
+    /// Whether the time for sends is over, and what is left cannot be settled, because its file can be read no more.
+    fn has_only_lost_rows(&self) -> bool {
+        self.campaign.has_ended(self.now) && self.campaign.has_lost_file()
     }
 
     /// Whether a further file was uploaded and nobody reads it, or may have been without an event.
@@ -290,7 +299,8 @@ mod tests {
             late.schedule.not_after = Some(HOUR);
             let action = |now| action_for(&late, accepted(89, 0), true, now);
             assert_eq!(action(HOUR), Some(expected), "{state:?} {stage:?}");
-            if state != CampaignState::Sending {
+            // A file is also read while the campaign is paused.
+            if state != CampaignState::Sending && stage != FileStage::Reading {
                 assert_eq!(action(HOUR - 1), None, "{state:?} {stage:?}");
             }
         }

@@ -19,7 +19,7 @@ pub struct RetrySelection {
 }
 
 /// The states, as in the report, of rows that can be sent again. The campaign itself does nothing more about them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryState {
     /// WhatsApp refused the message.
@@ -42,6 +42,11 @@ pub enum RetryState {
 }
 
 impl RetryState {
+    /// Whether no callback changes it any more.
+    fn is_final(self) -> bool {
+        matches!(self, RetryState::Rejected | RetryState::Skipped)
+    }
+
     fn status(self) -> RecipientStatus {
         match self {
             RetryState::Rejected => RecipientStatus::Rejected,
@@ -81,13 +86,26 @@ impl RetrySelection {
         is_chosen && (self.codes.is_empty() || has_code())
     }
 
-    /// Whether some row may be in both.
+    /// The same selection in the one form that it is stored in.
+    pub fn normalized(mut self) -> Self {
+        self.states.sort();
+        self.states.dedup();
+        self.codes.sort_unstable();
+        self.codes.dedup();
+        self
+    }
+
+    /// Whether some row may be in both, now or because a callback that comes late changes its state.
     pub fn overlaps(&self, other: &Self) -> bool {
-        let shares_state = self.states.iter().any(|state| other.states.contains(state));
         let shares_code = self.codes.is_empty()
             || other.codes.is_empty()
             || self.codes.iter().any(|code| other.codes.contains(code));
-        shares_state && shares_code
+        let shares_final = self
+            .states
+            .iter()
+            .any(|state| state.is_final() && other.states.contains(state));
+        let changes = |selection: &Self| selection.states.iter().any(|state| !state.is_final());
+        shares_final && shares_code || changes(self) && changes(other)
     }
 }
 
@@ -151,5 +169,9 @@ mod tests {
         assert!(all.overlaps(&one) && one.overlaps(&all) && all.overlaps(&other));
         assert!(!one.overlaps(&other));
         assert!(!all.overlaps(&selection(&[Unconfirmed], &[])));
+        // A callback that comes late makes the one of the other.
+        let undelivered = selection(&[RetryState::Undelivered], &[1]);
+        assert!(undelivered.overlaps(&selection(&[Unconfirmed], &[2])));
+        assert!(undelivered.overlaps(&selection(&[RetryState::Accepted], &[])));
     }
 }

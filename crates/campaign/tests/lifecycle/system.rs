@@ -316,6 +316,7 @@ pub(crate) fn pause() -> Event {
     Event::Pause {
         reason: "A test.".into(),
         by: PausedBy::Operator,
+        caused_at: None,
     }
 }
 

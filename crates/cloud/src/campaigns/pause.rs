@@ -14,7 +14,7 @@ impl Campaigns {
     /// this call paused it; if so, it is logged and counted, and the alarm on the metric notifies the
     /// operator.
     pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
-        let pause = self.pause_by(id, reason, PausedBy::Crier, now()).await?;
+        let pause = self.pause_by(id, reason, PausedBy::Crier, None).await?;
         Ok(pause.is_some())
     }
 
@@ -23,7 +23,7 @@ impl Campaigns {
     /// are to be paused.
     pub async fn pause_for_account(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
         let by = PausedBy::AccountError;
-        if self.pause_by(id, reason, by, now()).await?.is_some() {
+        if self.pause_by(id, reason, by, None).await?.is_some() {
             return Ok(true);
         }
         // Another process is pausing the others, or died while it did.
@@ -33,11 +33,18 @@ impl Campaigns {
             .is_some_and(|pause| pause.is_pausing_others))
     }
 
-    /// Pauses every other campaign that sends, because of what paused `first`. It may be repeated.
+    /// Pauses every other campaign that sends, because of what paused `first`, unless the operator has resumed it since. It
+    /// may be repeated.
     pub async fn pause_others(&self, first: &CampaignId, reason: &str) -> Result<(), Error> {
+        let cause = self.get(first).await?.and_then(|first| first.paused);
+        let Some(cause) = cause.filter(|pause| pause.is_pausing_others) else {
+            // The operator has resumed it, or another process has paused the others.
+            return Ok(());
+        };
         let open = self.list_open_ids().await?;
         for id in open.iter().filter(|&id| id != first) {
-            self.pause(id, reason).await?;
+            self.pause_by(id, reason, PausedBy::Crier, Some(cause.at))
+                .await?;
         }
         self.apply_to(first, &Event::OthersPaused, now())
             .await
@@ -50,14 +57,15 @@ impl Campaigns {
         id: &CampaignId,
         reason: &str,
         by: PausedBy,
-        now: Millis,
+        caused_at: Option<Millis>,
     ) -> Result<Option<Pause>, Error> {
         let reason_text = reason.to_owned();
         let event = Event::Pause {
             reason: reason_text,
             by,
+            caused_at,
         };
-        let change = match self.apply_to(id, &event, now).await? {
+        let change = match self.apply_to(id, &event, now()).await? {
             Ok(change) if change.is_changed => change,
             Ok(_) | Err(_) => return Ok(None),
         };

@@ -35,6 +35,9 @@ pub struct CampaignFile {
     /// Why the whole file cannot be used.
     #[serde(default)]
     pub problem: Option<String>,
+    /// Whether it can be read no more, although not all of its rows are settled: those that were never sent stay `waiting`.
+    #[serde(default)]
+    pub is_lost: bool,
     /// How often this was changed. What an import has found of the file is stored only if nothing has changed it meanwhile.
     #[serde(default)]
     pub revision: u64,
@@ -53,6 +56,7 @@ impl CampaignFile {
             usable: 0,
             content_hash: None,
             problem: None,
+            is_lost: false,
             revision: 0,
         }
     }

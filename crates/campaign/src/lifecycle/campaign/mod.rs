@@ -102,6 +102,9 @@ pub struct Campaign {
     /// When a settled row was last to be sent again.
     #[serde(default)]
     pub reopened_at: Option<Millis>,
+    /// When the operator last resumed it.
+    #[serde(default)]
+    pub resumed_at: Option<Millis>,
     /// When it may be sent.
     #[serde(default)]
     pub schedule: Schedule,
@@ -164,6 +167,7 @@ impl Campaign {
             manual_start: false,
             started_at: None,
             paused: None,
+            resumed_at: None,
             cancelled_at: None,
             closed_at: None,
             reopened_at: None,
@@ -280,6 +284,11 @@ impl Campaign {
         !self.has_file_in(FileStage::Reading)
             && !self.has_file_in(FileStage::Validated)
             && self.has_file_in(FileStage::Enqueued)
+    }
+
+    /// Whether rows of it stay `waiting` for ever, because their file can be read no more.
+    pub fn has_lost_file(&self) -> bool {
+        self.files.iter().any(|file| file.is_lost)
     }
 
     /// Whether the file at `index` is an object in the bucket; a campaign of a single row has none.
