@@ -2,7 +2,7 @@
 //! its counters ([`crate::counters`]), the state of its imports ([`crate::imports`]), its jobs, jobs that wait
 //! for it ([`crate::waiting_jobs`]) and its dead letters.
 //!
-//! This file creates, reads and lists campaigns. `campaigns/change.rs` stores what [`campaign::lifecycle::apply`] decides,
+//! This file creates, reads and lists campaigns. `campaigns/change.rs` stores what [`campaign::lifecycle::apply()`] decides,
 //! and is the only way to change what was decided; `campaigns/pause.rs` is that for pauses. `campaigns/facts.rs` stores facts
 //! that need no version, `campaigns/lease.rs` the lease under which one invocation at a time reads the files.
 

@@ -1,7 +1,7 @@
 //! Lifecycle: a campaign from its creation to its results.
 //!
 //! - [`campaign`]: the campaign itself, its files, states and schedule
-//! - [`apply`]: the only way to change a campaign: what each event does to it
+//! - [`apply()`]: the only way to change a campaign: what each event does to it
 //! - [`event`]: the events, what follows from them, and why one may have no effect
 //! - `control`: commands of the operator, and when each one is allowed
 //! - `import_progress`: what imports report about a file

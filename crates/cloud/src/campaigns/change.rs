@@ -1,4 +1,4 @@
-//! The one way in which a campaign changes: [`campaign::lifecycle::apply`] decides, and this stores the result if the campaign
+//! The one way in which a campaign changes: [`campaign::lifecycle::apply()`] decides, and this stores the result if the campaign
 //! still has the version on which that was decided. What follows from the campaign is written beside it: whether the
 //! reconciler visits it, and when it expires.
 

@@ -45,7 +45,7 @@ const DEFAULT_LIFETIME_MS: Millis = 90 * 24 * 3_600_000;
 const SINGLE_ROW_LIFETIME_MS: Millis = 24 * 3_600_000;
 
 /// A campaign: what the operator decided and what has happened, each stored once. Its state follows from that
-/// ([`Campaign::state`]). Only [`crate::lifecycle::apply`] changes it. Written beside it, without a version: `has_acceptance`,
+/// ([`Campaign::state`]). Only [`crate::lifecycle::apply()`] changes it. Written beside it, without a version: `has_acceptance`,
 /// `cooldown`, `enqueued_at` (which `apply` writes, too), `reconciled_at` and the lease.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
