@@ -77,8 +77,11 @@ impl DeployedStack {
         assert!(response.unwrap().status().is_success());
     }
 
+    /// Creates a campaign. Tests send the same file again and again.
     pub(super) async fn create_campaign(&self, campaign: &Value) -> Value {
-        let (status, created) = self.post("/v1/campaigns", campaign).await;
+        let mut campaign = campaign.clone();
+        campaign["allow_repeat"] = true.into();
+        let (status, created) = self.post("/v1/campaigns", &campaign).await;
         assert_eq!(status, StatusCode::CREATED, "{created}");
         created
     }

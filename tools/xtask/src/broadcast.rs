@@ -37,7 +37,7 @@ impl Broadcast {
     /// Creates a campaign of this name and uploads its file; gives its id.
     pub(crate) fn upload(&self, client: &Client, name: &str) -> Result<String> {
         let campaign = json!({
-            "name": name, "message": self.message,
+            "name": name, "message": self.message, "allow_repeat": true,
             "file": {"name": self.file_name, "size": self.file.len()},
         });
         client.upload_campaign(&campaign, &self.file)

@@ -1,4 +1,4 @@
-//! What goes wrong: errors of the API, killed senders, queue messages that arrive twice.
+//! What goes wrong: errors of the API, killed functions, queue messages that arrive twice.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -18,24 +18,42 @@ pub(super) fn set_faults(stack: &Stack, fault_share: f64) -> Result<()> {
     }))
 }
 
+/// The functions beside the sender that are killed, as the template calls them.
+pub(super) const OTHERS: [&str; 4] = ["Splitter", "Counter", "Webhook", "Reconciler"];
+
 /// Kills the process of some sender; gives whether there was one.
 pub(super) fn kill_sender(stack: &Stack) -> bool {
-    let Ok(function) = stack.output("SenderFunction") else {
+    let function = stack.output("SenderFunction");
+    function.is_ok_and(|function| kill_one(|name| name == function))
+}
+
+/// Kills a process of the function that the template calls so; gives whether there was one.
+pub(super) fn kill_other(stack: &Stack, function: &str) -> bool {
+    let sender = stack.output("SenderFunction").unwrap_or_default();
+    let Some((stack_name, _)) = sender.split_once("-Sender") else {
         return false;
     };
-    let name = format!("AWS_LAMBDA_FUNCTION_NAME={function}\0");
+    let prefix = format!("{stack_name}-{function}");
+    kill_one(|name| name.starts_with(&prefix))
+}
+
+/// Kills one of the processes of a function with such a name; gives whether there was one.
+fn kill_one(is_meant: impl Fn(&str) -> bool) -> bool {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let senders: Vec<String> = processes
+    let meant: Vec<String> = processes
         .filter(|process| {
             let environment = fs::read(process.path().join("environ")).unwrap_or_default();
-            environment
-                .windows(name.len())
-                .any(|window| window == name.as_bytes())
+            let variables = environment.split(|byte| *byte == 0);
+            let mut names = variables.filter_map(|variable| {
+                let text = std::str::from_utf8(variable).ok()?;
+                text.strip_prefix("AWS_LAMBDA_FUNCTION_NAME=")
+            });
+            names.any(&is_meant)
         })
         .map(|process| process.file_name().to_string_lossy().into_owned())
         .collect();
     let random = now_ms() as usize;
-    let Some(victim) = senders.get(random % senders.len().max(1)) else {
+    let Some(victim) = meant.get(random % meant.len().max(1)) else {
         return false;
     };
     let killed = Command::new("kill")

@@ -1,4 +1,4 @@
-//! Broadcasts in chaos, on the deployed stack: a sender is killed every second, every queue message arrives twice, the
+//! Broadcasts in chaos, on the deployed stack: a sender is killed every second, another function every four seconds, every queue message arrives twice, the
 //! API answers with 5xx, not at all, too late or only half, callbacks arrive shuffled, doubled and late, and an operator
 //! pauses, resumes and cancels. Each row's outcome is compared with the simulator's call log.
 //!
@@ -50,6 +50,8 @@ struct TrialRun<'s> {
     /// The id of the event source mapping that brings batches to the sender.
     mapping: String,
     kills: u32,
+    /// How often each of [`faults::OTHERS`] was killed.
+    other_kills: [u32; 4],
 }
 
 impl<'s> TrialRun<'s> {
@@ -66,6 +68,7 @@ impl<'s> TrialRun<'s> {
             evidence: Evidence::new(stack),
             mapping: mapping.context("the sender has a mapping")?.to_owned(),
             kills: 0,
+            other_kills: [0; 4],
         })
     }
 
@@ -83,6 +86,7 @@ impl<'s> TrialRun<'s> {
             campaign: self.client.get_campaign(&id)?,
             sends: self.stack.simulator.stats()?["sends"].clone(),
             kills: self.kills,
+            other_kills: self.other_kills,
             doubled,
             sends_after_stop,
             listed_unconfirmed: self.evidence.list_unconfirmed(&id)?.len(),
@@ -108,6 +112,13 @@ impl<'s> TrialRun<'s> {
         Ok((id, doubled))
     }
 
+    /// Kills a process of each other function every four seconds, where it has one.
+    fn kill_another(&mut self) {
+        let index = now_ms() as usize / 1000 % faults::OTHERS.len();
+        let was_killed = faults::kill_other(self.stack, faults::OTHERS[index]);
+        self.other_kills[index] += u32::from(was_killed);
+    }
+
     /// Kills a sender every second until nearly every row was tried; gives the sends that came too late after a stop.
     fn send(&mut self, trial: &Trial, id: &str) -> Result<Option<usize>> {
         let mut late_sends = None;
@@ -115,6 +126,7 @@ impl<'s> TrialRun<'s> {
             check_interrupted()?;
             std::thread::sleep(Duration::from_millis(1000));
             self.kills += u32::from(faults::kill_sender(self.stack));
+            self.kill_another();
             let campaign = self.client.get_campaign(id)?;
             let attempts = campaign["sending"]["attempts"].as_i64().unwrap_or_default();
             match trial.interruption {

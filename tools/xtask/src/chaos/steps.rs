@@ -20,7 +20,7 @@ pub(super) fn upload_recipients(client: &Client, rows: u32, fields: Value) -> Re
     (1..=rows).for_each(|row| file.push_str(&format!("+34610{row:06},Ana\n")));
     let mut campaign = json!({
         "message": {"type": "text", "text": {"body": "Hello {{name}}"}}, "outside_service_window": "send",
-        "manual_start": true, "file": {"name": "recipients.csv", "size": file.len()},
+        "manual_start": true, "allow_repeat": true, "file": {"name": "recipients.csv", "size": file.len()},
     });
     if let (Some(campaign), Value::Object(fields)) = (campaign.as_object_mut(), fields) {
         campaign.extend(fields);

@@ -1,5 +1,6 @@
 //! The trials side by side.
 
+use super::faults::OTHERS;
 use super::trial::{ROWS, STATES, TPS, Trial, TrialOutcome};
 
 /// Prints a column for each trial.
@@ -20,6 +21,10 @@ pub(super) fn print(table: &[(&Trial, TrialOutcome)]) {
     };
     line("", &|trial, _| trial.name.into());
     line("senders killed", &|_, outcome| outcome.kills.to_string());
+    for (index, function) in OTHERS.iter().enumerate() {
+        let name = format!("{}s killed", function.to_lowercase());
+        line(&name, &|_, outcome| outcome.other_kills[index].to_string());
+    }
     line("queue messages doubled", &|_, outcome| {
         outcome.doubled.to_string()
     });

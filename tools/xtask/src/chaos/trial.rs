@@ -46,6 +46,7 @@ pub(super) struct TrialOutcome {
     pub(super) campaign: Value,
     pub(super) sends: Value,
     pub(super) kills: u32,
+    pub(super) other_kills: [u32; 4],
     pub(super) doubled: u64,
     pub(super) sends_after_stop: Option<usize>,
     pub(super) listed_unconfirmed: usize,
