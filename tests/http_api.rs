@@ -146,6 +146,7 @@ async fn openapi_lists_every_route() {
         "/v1/campaigns/{id}/rejects",
         "/v1/campaigns/{id}/report",
         "/v1/campaigns/{id}/resume",
+        "/v1/campaigns/{id}/retries",
         "/v1/campaigns/{id}/rows",
         "/v1/campaigns/{id}/start",
         "/v1/campaigns/{id}/test",

@@ -53,7 +53,7 @@ case!(
         "latest: [\"c2\", \"c1\"]",
         "all: [CampaignId(\"c1\"), CampaignId(\"c2\")]",
         "open: [CampaignId(\"c1\"), CampaignId(\"c2\"), CampaignId(\"r1\")]",
-        "not applied: the campaign is not over",
+        "not applied: something of the campaign may still be sent",
         "reading, lease lost: condition failed",
         "reading: Ok(())",
         "reading, late: Err(Superseded)",
