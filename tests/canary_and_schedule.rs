@@ -103,7 +103,7 @@ async fn campaign_does_not_start_before_its_time() {
 async fn campaign_starts_at_its_time() {
     let env = TestEnv::new().await;
     let change = |campaign: &mut Campaign| {
-        campaign.schedule.not_before = Some(cloud::now() + 2500);
+        campaign.schedule.not_before = Some(cloud::now() + 8000);
     };
     let due = env.import_campaign(5, change).await;
     assert_eq!(due.state(cloud::now()), CampaignState::Scheduled);
