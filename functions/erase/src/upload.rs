@@ -23,8 +23,8 @@ impl Eraser {
         subject: &DataSubject,
     ) -> Result<bool, Error> {
         let file = &campaign.files[index];
-        // One that was refused was read before.
-        let was_read = file.version.is_some() || file.content_hash.is_some();
+        // One that was refused was read before, in the way in which it can be read again.
+        let was_read = file.content_hash.is_some();
         if !matches!(file.stage, FileStage::Validated | FileStage::Enqueued) && !was_read {
             return Ok(false);
         }

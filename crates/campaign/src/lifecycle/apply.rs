@@ -45,10 +45,9 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
             by,
             caused_at,
         } => {
-            if campaign.resumed_at.is_none()
-                || campaign.resumed_at < *caused_at
-                || caused_at.is_none()
-            {
+            let resumed_since =
+                |at: Millis| campaign.resumed_at.is_some_and(|resumed| resumed >= at);
+            if !caused_at.is_some_and(resumed_since) {
                 pause_automatically(campaign, reason, *by, now);
             }
             Ok(None)
