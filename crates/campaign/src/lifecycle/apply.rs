@@ -375,8 +375,13 @@ mod tests {
 
     #[test]
     fn nothing_of_a_file_that_failed_counts() {
-        let ready = sample(CampaignState::Ready);
+        let mut ready = sample(CampaignState::Ready);
+        ready.files[0].content_hash = Some("hash".into());
         let reading = after(&ready, &Event::SetOptions(ImportOptions::default()));
+        assert_eq!(
+            reading.files[0].content_hash, None,
+            "nobody has read it in this way"
+        );
         let change = FileChange::Failed {
             problem: "It is empty.".into(),
         };
