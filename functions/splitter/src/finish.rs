@@ -11,7 +11,7 @@ use futures::TryStreamExt;
 use lambda_runtime::Error;
 
 use crate::Splitter;
-use crate::import::Remaining;
+use crate::run::Remaining;
 
 impl Splitter {
     /// Stores how the import got further with a file. Returns what is left to do if the campaign refused it.

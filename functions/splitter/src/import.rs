@@ -12,19 +12,8 @@ use crate::Splitter;
 use crate::enqueue::EnqueueOutcome;
 use crate::finish::{report_enqueued, to_sentence};
 use crate::requeue::RequeueOutcome;
-use crate::run::{ImportError, ImportRun};
+use crate::run::{ImportError, ImportRun, Remaining};
 use crate::validate::ValidatedFile;
-
-/// What is left to do when an invocation ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remaining {
-    /// Nothing.
-    Nothing,
-    /// Files are still to be validated or enqueued.
-    Import,
-    /// Rows are still to be requeued, from this position on.
-    Requeue(Position),
-}
 
 impl Splitter {
     /// Does what the job asks for, then imports the next file.

@@ -11,8 +11,7 @@ use lambda_runtime::{Context, Error};
 use percent_encoding::percent_decode_str;
 
 use crate::Splitter;
-use crate::import::Remaining;
-use crate::run::ImportRun;
+use crate::run::{ImportRun, Remaining};
 
 /// Stored beside an upload to a campaign that does not exist.
 const REFUSAL: &str = "No campaign has this id. Create one with POST /v1/campaigns and upload to the URL it returns.\n";

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use campaign::import::header::FileProblem;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::time::Millis;
+use cloud::import_queue::Position;
 use lambda_runtime::Error;
 use recipients::ReadError;
 
@@ -18,6 +19,17 @@ const SHUTDOWN_RESERVE_MS: Millis = 30_000;
 
 /// Records between two looks at the clock.
 const RECORDS_PER_CLOCK_CHECK: u32 = 512;
+
+/// What is left to do when an invocation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remaining {
+    /// Nothing.
+    Nothing,
+    /// Files are still to be validated or enqueued.
+    Import,
+    /// Rows are still to be requeued, from this position on.
+    Requeue(Position),
+}
 
 /// An invocation that imports one campaign.
 pub(crate) struct ImportRun<'a> {

@@ -14,16 +14,26 @@ pub(super) fn change_file(
     change: &FileChange,
     now: Millis,
 ) -> Result<(), Conflict> {
-    let is_cancelled = campaign.state(now) == CampaignState::Cancelled;
-    let file = campaign.files.get_mut(index).ok_or(Conflict::Superseded)?;
-    if file.revision != revision {
+    if campaign.files.get(index).map(|file| file.revision) != Some(revision) {
         return Err(Conflict::Superseded);
     }
+    let is_cancelled = campaign.state(now) == CampaignState::Cancelled;
+    if is_cancelled && *change == FileChange::Reading {
+        return Err("the campaign was cancelled".into());
+    }
+    let file = &mut campaign.files[index];
+    if *change == FileChange::Reading && file.stage == FileStage::Reading {
+        return Ok(());
+    }
+    advance(file, change)?;
+    file.revision += 1;
+    follow(campaign, change, now);
+    Ok(())
+}
+
+/// What happens to the file itself.
+fn advance(file: &mut CampaignFile, change: &FileChange) -> Result<(), Conflict> {
     match (change, file.stage) {
-        (FileChange::Reading, _) if is_cancelled => {
-            return Err("the campaign was cancelled".into());
-        }
-        (FileChange::Reading, FileStage::Reading) => return Ok(()),
         (FileChange::Reading, FileStage::Pending) => file.stage = FileStage::Reading,
         (
             FileChange::Validated {
@@ -38,25 +48,12 @@ pub(super) fn change_file(
             file.content_hash = Some(content_hash.clone());
             (file.counts, file.usable, file.problem) = (*counts, counts.enqueued, None);
         }
-        (FileChange::CanaryEnqueued { counts, rows }, FileStage::Validated) => {
-            file.counts = *counts;
-            campaign.enqueued_at = Some(now);
-            if let Some(canary) = &mut campaign.canary {
-                canary.enqueued = Some(*rows);
-            }
-        }
+        (FileChange::CanaryEnqueued { counts, .. }, FileStage::Validated) => file.counts = *counts,
         (FileChange::Enqueued { counts }, FileStage::Validated) => {
             (file.stage, file.counts) = (FileStage::Enqueued, *counts);
-            campaign.enqueued_at = Some(now);
         }
-        (FileChange::Failed { problem }, FileStage::Reading) => fail(file, problem),
-        (FileChange::Refused { problem }, FileStage::Validated) => {
-            fail(file, problem);
-            // What replaces it is sent when the operator starts it.
-            if !campaign.has_file_in(FileStage::Enqueued) {
-                campaign.started_at = None;
-            }
-        }
+        (FileChange::Failed { problem }, FileStage::Reading)
+        | (FileChange::Refused { problem }, FileStage::Validated) => fail(file, problem),
         (FileChange::Lost { problem }, FileStage::Validated | FileStage::Enqueued) => {
             file.stage = FileStage::Enqueued;
             (file.problem, file.is_lost) = (Some(problem.clone()), true);
@@ -64,15 +61,35 @@ pub(super) fn change_file(
         (FileChange::Rewritten { version }, _) => {
             file.version.clone_from(version);
             file.options.encoding = None;
-            file.revision += 1;
-            // No row is sent because of it, so a closed campaign stays closed.
-            return Ok(());
         }
         _ => return Err(Conflict::Superseded),
     }
-    campaign.files[index].revision += 1;
-    campaign.closed_at = None;
     Ok(())
+}
+
+/// What follows for the campaign.
+fn follow(campaign: &mut Campaign, change: &FileChange, now: Millis) {
+    match change {
+        // No row is sent because of it, so a closed campaign stays closed.
+        FileChange::Rewritten { .. } => return,
+        FileChange::CanaryEnqueued { rows, .. } => {
+            campaign.enqueued_at = Some(now);
+            if let Some(canary) = &mut campaign.canary {
+                canary.enqueued = Some(*rows);
+            }
+        }
+        FileChange::Enqueued { .. } => campaign.enqueued_at = Some(now),
+        // What replaces it is sent when the operator starts it.
+        FileChange::Refused { .. } if !campaign.has_file_in(FileStage::Enqueued) => {
+            campaign.started_at = None;
+        }
+        FileChange::Reading
+        | FileChange::Validated { .. }
+        | FileChange::Refused { .. }
+        | FileChange::Failed { .. }
+        | FileChange::Lost { .. } => {}
+    }
+    campaign.closed_at = None;
 }
 
 /// Nothing of the file is sent, so nothing of it counts.
