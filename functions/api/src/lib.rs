@@ -157,7 +157,7 @@ mod tests {
             .map(|(route, operation)| operation["operationId"].as_str().expect(route))
             .collect();
         assert_eq!(ids.len(), operations.len());
-        assert_eq!(ids.len(), 26);
+        assert_eq!(ids.len(), 27);
         assert!(ids.contains("createCampaign") && ids.contains("listInbox"));
     }
 
