@@ -92,7 +92,7 @@ pub async fn list_rows(
     let state = query.state.as_deref().map(parse_state).transpose()?;
     let limit = query.limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
     let campaign = api.find_campaign(&id).await?;
-    let last = u32::try_from(campaign.import_counts().rows).unwrap_or(u32::MAX);
+    let last = campaign.last_row();
     let range = RowRange {
         after: query.after.unwrap_or(0).min(last),
         last,

@@ -19,7 +19,7 @@ const MAX_DEAD_DELIVERIES: usize = 3;
 impl Reconciler {
     /// Empties the dead-letter queue. A message that is no batch stays in it, where the alarm shows it.
     pub(crate) async fn drain_dead_letters(&self, run: &mut Run) -> Result<(), Error> {
-        while !run.is_closed() {
+        while !run.is_over() {
             let messages = self
                 .dead_letter_queue
                 .receive(10, VISIBILITY_TIMEOUT, Duration::from_secs(1))

@@ -4,7 +4,6 @@
 use campaign::delivery::ledger::{LedgerRow, SENDER_DIED, State, Transition, repair_transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::{Disposition, disposition};
-use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::time::Millis;
 use futures::{StreamExt, TryStreamExt};
@@ -36,7 +35,7 @@ impl Reconciler {
         run: &mut Run,
     ) -> Result<usize, cloud::Error> {
         let now = run.now;
-        let last_row = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
+        let last_row = campaign.last_row();
         let mut repairs = self
             .ledger
             .rows(&campaign.id, 1..=last_row)
@@ -50,7 +49,7 @@ impl Reconciler {
                 repair,
                 RowRepair::Overdue | RowRepair::ResendScheduled
             ));
-            if run.is_closed() {
+            if run.is_over() {
                 tracing::warn!("the run's time is over before the ledger was read to its end");
                 return Ok(overdue);
             }

@@ -119,7 +119,7 @@ impl Reconciler {
         let mut campaigns = self.campaigns.list_open_ids().await?;
         campaigns.shuffle(&mut rand::rng());
         for id in campaigns {
-            if run.is_closed() {
+            if run.is_over() {
                 break;
             }
             run.stats.campaigns += 1;

@@ -26,7 +26,7 @@ impl Run {
     }
 
     /// Whether no further step may begin.
-    pub(crate) fn is_closed(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         let is_over = cloud::now() + SHUTDOWN_RESERVE_MS > self.deadline;
         if is_over {
             cloud::sometimes!("a run of the reconciler ends because its time is over");

@@ -13,7 +13,7 @@ impl Reconciler {
     /// Wakes the jobs of every campaign that some job waits for. An error in one campaign does not stop the others.
     pub(crate) async fn wake_all_jobs(&self, run: &mut Run) -> Result<(), cloud::Error> {
         for id in self.campaigns.list_awaited_ids().await? {
-            if run.is_closed() {
+            if run.is_over() {
                 break;
             }
             if let Err(error) = self.wake_jobs(&id, run).await {
@@ -36,7 +36,7 @@ impl Reconciler {
         let is_importing = |campaign: &Campaign| campaign.is_importing(run.now);
         let mut may_import = !campaign.as_ref().is_some_and(is_importing);
         for stored in self.waiting_jobs.list(id).await? {
-            if run.is_closed() {
+            if run.is_over() {
                 break;
             }
             match stored.job.clone() {

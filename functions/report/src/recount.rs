@@ -8,7 +8,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
 
 use campaign::delivery::ledger::LedgerRow;
-use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::counters::Counters;
 use futures::TryStreamExt;
@@ -57,7 +56,7 @@ impl Reporter {
         campaign: &Campaign,
         run: &mut JobRun<'_>,
     ) -> Result<LedgerSnapshot, JobError> {
-        let last = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
+        let last = campaign.last_row();
         let mut rows = pin!(self.ledger.rows(&campaign.id, 1..=last));
         let (mut ledger_counters, mut fingerprints) = (Counters::default(), 0u64);
         run.reset_rows();

@@ -1,8 +1,8 @@
 //! What an import stores about its campaign when it got further.
 
-use campaign::delivery::ledger::State;
-use campaign::delivery::requeue::{Disposition, SkipReason, disposition};
-use campaign::id::RowNumber;
+use campaign::delivery::requeue::{
+    Disposition, RequeueDecision, SkipReason, decide_requeue, disposition,
+};
 use campaign::import::row::ImportCounts;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::event::{Conflict, FileChange};
@@ -65,13 +65,15 @@ impl Splitter {
 
     /// Settles every row that is in the ledger and waits for a further attempt.
     async fn settle_ledger(&self, campaign: &Campaign, reason: SkipReason) -> Result<(), Error> {
-        let last = RowNumber::try_from(campaign.import_counts().rows).unwrap_or(RowNumber::MAX);
-        let mut rows = self.ledger.rows(&campaign.id, 1..=last);
+        let mut rows = self.ledger.rows(&campaign.id, 1..=campaign.last_row());
         while let Some(row) = rows.try_next().await? {
-            let is_open = matches!(row.state, State::Retry | State::Held);
+            let now = cloud::now();
+            let disposition = Disposition::Skip(reason);
+            let decision = decide_requeue(Some(row.status()), row.not_before, disposition, now);
+            let is_open = decision != RequeueDecision::Leave;
             if let Some(number) = row.row_number().filter(|_| is_open) {
                 self.ledger
-                    .skip_or_abandon(&campaign.id, number, "splitter", reason, cloud::now())
+                    .skip_or_abandon(&campaign.id, number, "splitter", reason, now)
                     .await?;
             }
         }

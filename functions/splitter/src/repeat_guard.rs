@@ -75,13 +75,10 @@ impl Splitter {
         campaign: &Campaign,
         index: usize,
     ) -> Result<Option<String>, Error> {
-        let file = &campaign.files[index];
-        let Some(content) = file.content_hash.as_ref().filter(|_| file.usable > 0) else {
+        let content = &campaign.files[index].content_hash;
+        let Some(content) = content.as_ref().filter(|_| !campaign.allow_repeat) else {
             return Ok(None);
         };
-        if campaign.allow_repeat {
-            return Ok(None);
-        }
         let begins = campaign.schedule.not_before.unwrap_or(0).max(cloud::now());
         let earlier = self.sent_files.find(content, &campaign.id, begins).await?;
         Ok(earlier.as_ref().map(describe_repeat))
@@ -94,8 +91,7 @@ impl Splitter {
         campaign: &Campaign,
         index: usize,
     ) -> Result<Option<String>, Error> {
-        let file = &campaign.files[index];
-        let Some(content) = file.content_hash.as_ref().filter(|_| file.usable > 0) else {
+        let Some(content) = &campaign.files[index].content_hash else {
             return Ok(None);
         };
         let mut has_begun = campaign.allow_repeat;

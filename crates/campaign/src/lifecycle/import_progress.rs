@@ -45,7 +45,8 @@ fn advance(file: &mut CampaignFile, change: &FileChange) -> Result<(), Conflict>
         ) => {
             file.stage = FileStage::Validated;
             file.version.clone_from(version);
-            file.content_hash = Some(content_hash.clone());
+            // A file without recipients is no repetition of another.
+            file.content_hash = Some(content_hash.clone()).filter(|_| counts.enqueued > 0);
             (file.counts, file.usable, file.problem) = (*counts, counts.enqueued, None);
         }
         (FileChange::CanaryEnqueued { counts, .. }, FileStage::Validated) => file.counts = *counts,

@@ -43,6 +43,14 @@ enum Fence {
     Lease,
 }
 
+/// A change that was decided on one version of the campaign.
+enum Attempt {
+    /// It is stored, or there was nothing to store.
+    Done(Box<Change>),
+    /// Another change came first; this is the campaign since.
+    Refused(Box<Campaign>),
+}
+
 enum Write {
     Stored,
     Refused(Box<Campaign>),
@@ -85,17 +93,9 @@ impl Campaigns {
         event: &Event,
         now: Millis,
     ) -> Result<bool, Error> {
-        let Ok(effects) = apply(campaign, event, now) else {
-            return Ok(false);
-        };
-        if effects.campaign == *campaign {
-            return Ok(false);
-        }
         let change_id = new_change_id();
-        let mut next = effects.campaign;
-        next.remember_change(&change_id);
-        let write = self.write(campaign, &next, &change_id, Fence::None).await?;
-        Ok(matches!(write, Write::Stored))
+        let attempt = self.attempt(campaign, event, &change_id, Fence::None, now);
+        Ok(matches!(attempt.await?, Ok(Attempt::Done(change)) if change.is_changed))
     }
 
     /// Stores how an import got further with a file, under the lease with which the campaign was read. Fails with
@@ -136,29 +136,14 @@ impl Campaigns {
             if fence == Fence::Lease && known.lease_epoch != campaign.lease_epoch {
                 return Err(lease_lost());
             }
-            let effects = match apply(&known, event, now) {
-                Ok(effects) => effects,
-                Err(conflict) => return Ok(Err(conflict)),
-            };
-            let (job, mut next) = (effects.job, effects.campaign);
-            let is_changed = next != known;
-            if is_changed {
-                next.remember_change(&change_id);
-                match self.write(&known, &next, &change_id, fence).await? {
-                    Write::Stored => {}
-                    Write::Refused(newer) => {
-                        crate::sometimes!("a change that lost a race is decided again");
-                        known = *newer;
-                        continue;
-                    }
-                    Write::Gone => return Ok(Err(Conflict::Gone)),
+            match self.attempt(&known, event, &change_id, fence, now).await? {
+                Ok(Attempt::Done(change)) => return Ok(Ok(*change)),
+                Ok(Attempt::Refused(newer)) => {
+                    crate::sometimes!("a change that lost a race is decided again");
+                    known = *newer;
                 }
+                Err(conflict) => return Ok(Err(conflict)),
             }
-            return Ok(Ok(Change {
-                campaign: next,
-                job,
-                is_changed,
-            }));
         }
         let problem = "the campaign changed during each attempt";
         Err(Error::with_kind(
@@ -166,6 +151,36 @@ impl Campaigns {
             ErrorKind::ConditionFailed,
             problem,
         ))
+    }
+
+    /// Decides what the event does to the campaign, and writes that if it still has this version.
+    async fn attempt(
+        &self,
+        campaign: &Campaign,
+        event: &Event,
+        change_id: &str,
+        fence: Fence,
+        now: Millis,
+    ) -> Result<Result<Attempt, Conflict>, Error> {
+        let effects = match apply(campaign, event, now) {
+            Ok(effects) => effects,
+            Err(conflict) => return Ok(Err(conflict)),
+        };
+        let (job, mut next) = (effects.job, effects.campaign);
+        let is_changed = next != *campaign;
+        if is_changed {
+            next.remember_change(change_id);
+            match self.write(campaign, &next, change_id, fence).await? {
+                Write::Stored => {}
+                Write::Refused(newer) => return Ok(Ok(Attempt::Refused(newer))),
+                Write::Gone => return Ok(Err(Conflict::Gone)),
+            }
+        }
+        Ok(Ok(Attempt::Done(Box::new(Change {
+            campaign: next,
+            job,
+            is_changed,
+        }))))
     }
 
     /// Writes what differs, if the campaign has the version of `before`.

@@ -1,7 +1,7 @@
 //! Automatic pauses: because of failures, or of an error of the campaign or the account.
 
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{Pause, PausedBy};
+use campaign::lifecycle::campaign::PausedBy;
 use campaign::lifecycle::event::Event;
 use campaign::time::Millis;
 
@@ -14,8 +14,7 @@ impl Campaigns {
     /// this call paused it; if so, it is logged and counted, and the alarm on the metric notifies the
     /// operator.
     pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
-        let pause = self.pause_by(id, reason, PausedBy::Crier, None).await?;
-        Ok(pause.is_some())
+        self.pause_by(id, reason, PausedBy::Crier, None).await
     }
 
     /// Pauses a campaign, and notes in the same write that all others must be paused, too: see
@@ -23,7 +22,7 @@ impl Campaigns {
     /// are to be paused.
     pub async fn pause_for_account(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
         let by = PausedBy::AccountError;
-        if self.pause_by(id, reason, by, None).await?.is_some() {
+        if self.pause_by(id, reason, by, None).await? {
             return Ok(true);
         }
         // Another process is pausing the others, or died while it did.
@@ -51,26 +50,25 @@ impl Campaigns {
             .map(drop)
     }
 
-    /// The pause, if this call began it.
+    /// Returns whether this call paused it.
     async fn pause_by(
         &self,
         id: &CampaignId,
         reason: &str,
         by: PausedBy,
         caused_at: Option<Millis>,
-    ) -> Result<Option<Pause>, Error> {
-        let reason_text = reason.to_owned();
+    ) -> Result<bool, Error> {
         let event = Event::Pause {
-            reason: reason_text,
+            reason: reason.to_owned(),
             by,
             caused_at,
         };
-        let change = match self.apply_to(id, &event, now()).await? {
-            Ok(change) if change.is_changed => change,
-            Ok(_) | Err(_) => return Ok(None),
-        };
-        tracing::error!(campaign.id = %id, "campaign paused: {reason}");
-        count_pause();
-        Ok(change.campaign.paused)
+        let applied = self.apply_to(id, &event, now()).await?;
+        let is_paused = applied.is_ok_and(|change| change.is_changed);
+        if is_paused {
+            tracing::error!(campaign.id = %id, "campaign paused: {reason}");
+            count_pause();
+        }
+        Ok(is_paused)
     }
 }

@@ -29,7 +29,7 @@ pub struct CampaignFile {
     /// Rows that could be sent when it was validated; canary rows are chosen among them.
     #[serde(default)]
     pub usable: u64,
-    /// A hash of what it would send, once it is validated.
+    /// A hash of what it would send, once it is validated; none where it would send nothing.
     #[serde(default)]
     pub content_hash: Option<String>,
     /// Why the whole file cannot be used.

@@ -25,7 +25,7 @@ pub use self::policy::{OnUnconfirmed, OutsideServiceWindow, Policy};
 pub use self::schedule::{Cooldown, Schedule, Sendability, sendable_for};
 pub use self::state::CampaignState;
 use crate::delivery::batch::Row;
-use crate::id::CampaignId;
+use crate::id::{CampaignId, RowNumber};
 use crate::import::row::ImportCounts;
 use crate::lifecycle::retry::RetryLink;
 use crate::message::Message;
@@ -299,6 +299,11 @@ impl Campaign {
     /// Whether one of its files is in that stage.
     pub fn has_file_in(&self, stage: FileStage) -> bool {
         self.files.iter().any(|file| file.stage == stage)
+    }
+
+    /// The number of its last row; 0 until a file was read.
+    pub fn last_row(&self) -> RowNumber {
+        RowNumber::try_from(self.import_counts().rows).unwrap_or(RowNumber::MAX)
     }
 
     /// The number of rows in the files before the one at `index`: its own row numbers begin after it.
