@@ -9,7 +9,7 @@ use campaign::lifecycle::event::{Conflict, Event, FileChange};
 use campaign::message::Message;
 use campaign::time::Millis;
 use cloud::campaigns::Lease;
-use cloud::files::{Upload, input_key};
+use cloud::files::Upload;
 use reconciler::ReconcileStats;
 use serde_json::{Value, json};
 
@@ -194,8 +194,8 @@ async fn options_that_change_while_the_file_is_read_are_those_of_every_pass() {
     let counts = reading.files[0].counts;
     let validated = FileChange::Validated {
         counts,
-        version: None,
         content_hash: String::new(),
+        recipient_set: 1,
     };
     let stored = env.campaigns.change_file(&mut reading, 0, validated).await;
     assert_eq!(stored.unwrap(), Err(Conflict::Superseded));
@@ -283,8 +283,7 @@ async fn cancelled_campaign_whose_file_is_gone_is_closed() {
     batches.truncate(1);
     env.enqueue_batches(batches).await;
     env.deliver_next(&env.sender()).await;
-    let key = input_key(&id, Upload::File(0));
-    env.files.delete_versions(&key, None).await.unwrap();
+    env.delete_recipients(&id).await;
 
     // A campaign that still sends says so, and waits.
     env.requeue(&id).await;

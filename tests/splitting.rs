@@ -77,7 +77,7 @@ async fn rejected_row_is_explained_in_the_rejects_file() {
         .unwrap()
         .unwrap();
     assert_eq!(
-        String::from_utf8(rejects).unwrap(),
+        String::from_utf8(rejects.to_vec()).unwrap(),
         "\u{feff}Name,Phone,row,column,problem,fix\r\n\
          Bob,n/a,2,Phone,this is not a phone number,\"leave nothing but the number, as +<country><number>\"\r\n"
     );
@@ -139,7 +139,7 @@ async fn upload_without_a_campaign_gets_a_refusal_note() {
     let note = "uploads/no-such-campaign/input.refused.txt";
     let note = env.files.read_object(note).await.unwrap().unwrap();
     assert_says(
-        &String::from_utf8(note).unwrap(),
+        &String::from_utf8(note.to_vec()).unwrap(),
         &["No campaign has this id"],
     );
     assert!(env.drain_batches().await.is_empty());

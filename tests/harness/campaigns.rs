@@ -12,7 +12,7 @@ use campaign::lifecycle::campaign::{
 use campaign::lifecycle::counters::Counters;
 use campaign::lifecycle::event::Event;
 use campaign::message::Message;
-use cloud::files::Upload;
+use cloud::files::{Upload, campaign_prefix};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -130,6 +130,13 @@ impl TestEnv {
         let (status, body) = (response.status(), response.text().await.unwrap());
         assert!(status.is_success(), "{body}");
         self.receive_upload_event(id).await
+    }
+
+    /// Deletes what imports have stored of the campaign's files, as S3 does when that expires.
+    pub(crate) async fn delete_recipients(&self, id: &CampaignId) {
+        let prefix = campaign_prefix(id);
+        let deleted = self.files.delete_matching(&prefix, |_| true).await;
+        deleted.unwrap();
     }
 
     /// Hands an upload's event to the splitter, then every import job that follows from it.

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::dynamodb::{Update, from_item, get_value, number, text, to_attribute, update_if};
 use crate::{Error, ttl};
 
-pub use suppression::RecipientStates;
+pub use suppression::{RecipientStates, SuppressionList};
 
 /// The expiry of an item that never expires, in seconds since the Unix epoch: the end of the year 9999.
 const NEVER_EXPIRES_SECONDS: u64 = 253_402_300_799;
@@ -172,6 +172,7 @@ impl Contacts {
             .table_name(&self.table)
             .item("phone_key", text(&key.hash()))
             .item("suppressed", AttributeValue::Bool(true))
+            .item(suppression::SHARD, suppression::shard(&key.hash()))
             .item("consent", to_attribute(action, vec![event])?)
             .item("erasure", text("done"))
             .item("keep_until", number(NEVER_EXPIRES_SECONDS))

@@ -1,10 +1,11 @@
 //! The bucket: `uploads/{campaign}/input.csv` as uploaded, with `rejects.csv` beside it; a campaign's further
 //! files under `files/2/` and so on, its list of recipients to leave out under `exclude/`; results in
-//! `reports/{campaign}/`; answers of Meta's in `cache/`.
+//! `reports/{campaign}/`; what imports found in the files in `recipients/{campaign}/`; answers of Meta's in `cache/`.
 //!
-//! `files/keys.rs` has the keys.
+//! `files/keys.rs` and `files/recipient_set.rs` have the keys.
 
 mod keys;
+mod recipient_set;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,12 +13,14 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
 use campaign::id::CampaignId;
 use tokio::io::AsyncBufRead;
 
 use self::keys::{cache_key, refusal_key};
 use crate::{Error, ErrorKind};
 
+pub use self::recipient_set::{RecipientSet, campaign_prefix};
 pub use keys::{Upload, input_key, parse_upload_key, rejects_key, report_key, summary_key};
 
 /// The content type an upload must declare.
@@ -108,30 +111,59 @@ impl Files {
 
     /// Deletes every version of the object at `key` for good, except the version `keep`.
     pub async fn delete_versions(&self, key: &str, keep: Option<&str>) -> Result<(), Error> {
+        self.delete_listed(key, |found, version| {
+            found == key && (keep.is_none() || version != keep)
+        })
+        .await
+    }
+
+    /// Deletes every version of the objects below `prefix` for good for which `is_wanted` holds.
+    pub async fn delete_matching(
+        &self,
+        prefix: &str,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Result<(), Error> {
+        self.delete_listed(prefix, |key, _| is_wanted(key)).await
+    }
+
+    /// Deletes the versions and delete markers below `prefix` that `is_wanted` chooses by key and version.
+    async fn delete_listed(
+        &self,
+        prefix: &str,
+        is_wanted: impl Fn(&str, Option<&str>) -> bool,
+    ) -> Result<(), Error> {
         let action = "delete an object for good";
-        let list = self
-            .client
-            .list_object_versions()
-            .bucket(&self.bucket)
-            .prefix(key);
-        let listed = list.send().await.map_err(Error::from_sdk(action))?;
-        let versions = listed.versions.unwrap_or_default().into_iter();
-        let versions = versions.map(|version| (version.key, version.version_id));
-        let markers = listed.delete_markers.unwrap_or_default().into_iter();
-        let markers = markers.map(|marker| (marker.key, marker.version_id));
-        for (found, version) in versions.chain(markers) {
-            if found.as_deref() != Some(key) || version.as_deref() == keep {
-                continue;
+        let (mut next_key, mut next_version) = (None, None);
+        loop {
+            let list = self
+                .client
+                .list_object_versions()
+                .bucket(&self.bucket)
+                .prefix(prefix)
+                .set_key_marker(next_key)
+                .set_version_id_marker(next_version);
+            let listed = list.send().await.map_err(Error::from_sdk(action))?;
+            let versions = listed.versions.unwrap_or_default().into_iter();
+            let versions = versions.map(|version| (version.key, version.version_id));
+            let markers = listed.delete_markers.unwrap_or_default().into_iter();
+            let markers = markers.map(|marker| (marker.key, marker.version_id));
+            for (key, version) in versions.chain(markers) {
+                let Some(key) = key.filter(|key| is_wanted(key, version.as_deref())) else {
+                    continue;
+                };
+                let delete = self.client.delete_object().bucket(&self.bucket).key(key);
+                let deleted = delete.set_version_id(version).send().await;
+                deleted.map_err(Error::from_sdk(action))?;
             }
-            let delete = self.client.delete_object().bucket(&self.bucket).key(key);
-            let deleted = delete.set_version_id(version).send().await;
-            deleted.map_err(Error::from_sdk(action))?;
+            if listed.is_truncated != Some(true) {
+                return Ok(());
+            }
+            (next_key, next_version) = (listed.next_key_marker, listed.next_version_id_marker);
         }
-        Ok(())
     }
 
     /// Reads the object at `key` into memory; `None` if it does not exist.
-    pub async fn read_object(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn read_object(&self, key: &str) -> Result<Option<Bytes>, Error> {
         let action = "read an object";
         let get = self.client.get_object().bucket(&self.bucket).key(key);
         let object = get.send().await.map_err(Error::from_sdk(action));
@@ -140,7 +172,14 @@ impl Files {
         };
         let body = object.body.collect().await;
         let body = body.map_err(|error| Error::with_kind(action, ErrorKind::Unavailable, error))?;
-        Ok(Some(body.to_vec()))
+        Ok(Some(body.into_bytes()))
+    }
+
+    /// Writes the object at `key`.
+    pub async fn write_object(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        let put = self.client.put_object().bucket(&self.bucket).key(key);
+        let put = put.body(ByteStream::from(bytes)).send().await;
+        put.map(drop).map_err(Error::from_sdk("write an object"))
     }
 
     /// Whether an upload exists.
@@ -158,46 +197,28 @@ impl Files {
         Ok(existing(object)?.is_some())
     }
 
-    /// Streams an upload, this version of it or the latest; returns the version too. `None` if there is none, or no more.
+    /// Streams an upload; `None` if there is none, or no more.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign))]
     pub async fn open_upload(
         &self,
         campaign: &CampaignId,
         upload: Upload,
-        version: Option<&str>,
-    ) -> Result<
-        Option<(
-            impl AsyncBufRead + Send + Unpin + 'static + use<>,
-            Option<String>,
-        )>,
-        Error,
-    > {
-        let get = self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(input_key(campaign, upload))
-            .set_version_id(version.map(str::to_owned));
+    ) -> Result<Option<impl AsyncBufRead + Send + Unpin + 'static + use<>>, Error> {
+        let key = input_key(campaign, upload);
+        let get = self.client.get_object().bucket(&self.bucket).key(key);
         let object = get.send().await;
         let object = existing(object.map_err(Error::from_sdk("open the uploaded file")))?;
-        Ok(object.map(|object| (object.body.into_async_read(), object.version_id)))
+        Ok(object.map(|object| object.body.into_async_read()))
     }
 
     /// Cached data; `None` if there is none under this name.
-    pub async fn read_cache(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn read_cache(&self, name: &str) -> Result<Option<Bytes>, Error> {
         self.read_object(&cache_key(name)).await
     }
 
     /// Caches data that is expensive to request.
     pub async fn write_cache(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
-        let put = self
-            .client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(cache_key(name))
-            .body(ByteStream::from(bytes));
-        let put = put.send().await;
-        put.map(drop).map_err(Error::from_sdk("write the cache"))
+        self.write_object(&cache_key(name), bytes).await
     }
 
     /// Puts a note beside an upload that belongs to no campaign, for the person who uploaded it.

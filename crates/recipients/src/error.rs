@@ -15,6 +15,12 @@ pub enum ReadError {
     /// The object was deleted, or has expired.
     #[error("the uploaded file does not exist any more")]
     Gone,
+    /// What an import stored of the file is not as it was written.
+    #[error("what was read of the file is damaged in the bucket")]
+    DamagedChunk,
+    /// A request to AWS failed.
+    #[error(transparent)]
+    Aws(#[from] cloud::Error),
     /// The exclude list is at fault.
     #[error("the exclude list cannot be used: {0}")]
     ExcludeList(Box<ReadError>),
@@ -24,8 +30,11 @@ impl ReadError {
     /// Whether another try may succeed, because the connection failed and not the file.
     pub fn is_retryable(&self) -> bool {
         match self {
-            ReadError::Table(TableProblem::Io(_)) => true,
-            ReadError::Table(_) | ReadError::File(_) | ReadError::Gone => false,
+            ReadError::Table(TableProblem::Io(_)) | ReadError::Aws(_) => true,
+            ReadError::Table(_)
+            | ReadError::File(_)
+            | ReadError::Gone
+            | ReadError::DamagedChunk => false,
             ReadError::ExcludeList(error) => error.is_retryable(),
         }
     }

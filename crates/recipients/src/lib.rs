@@ -1,22 +1,26 @@
-//! From the files of a campaign to its recipients: every record gets one verdict, and gets the same one
-//! whenever it is read again. The splitter relies on that when it continues after an interruption, the report
-//! and the erasure when they find rows again.
+//! From the files of a campaign to its recipients: every record gets one verdict, once. The verdicts are stored in chunks,
+//! and whatever comes later reads those: enqueuing, requeuing, retries, the report and the erasure.
 //!
 //! - [`RecipientReader`]: the recipients of one file
 //! - [`read_exclude_list`]: the numbers that a campaign leaves out
-//! - [`files`]: opens a campaign's files in the bucket, with what the files before them say about duplicates
+//! - [`files`]: opens a campaign's file in the bucket, with what the files before it say about duplicates
+//! - [`chunks`]: what the import found in a file
 //! - [`ledger_reader`]: what the ledger has of a file's rows, in their order
+//! - [`records`]: the records of any table, for erasures
 //! - [`csv_line`]: writes lines of files that are opened in spreadsheets
 //! - [`ReadError`]: why reading ended early
 //!
 //! Records come from [`tabular`], verdicts from [`campaign::import`]; this crate joins the two.
 
+pub mod chunks;
 pub mod csv_line;
 mod error;
 mod exclude_list;
 pub mod files;
 pub mod ledger_reader;
+mod own_line;
 mod reader;
+pub mod records;
 
 pub use error::ReadError;
 pub use exclude_list::read_exclude_list;

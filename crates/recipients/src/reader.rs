@@ -111,11 +111,6 @@ impl RecipientReader {
     pub fn counts(&self) -> ImportCounts {
         self.importer.counts()
     }
-
-    /// The numbers seen up to now, for the campaign's next file.
-    pub fn into_numbers(self) -> SeenNumbers {
-        self.importer.into_numbers()
-    }
 }
 
 /// Checks values against what WhatsApp accepts in the campaign's message, and in its fallback if there is one.

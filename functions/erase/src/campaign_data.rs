@@ -6,8 +6,9 @@ use campaign::delivery::batch::Row;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, FileStage, IMPORT_LEASE_MS};
 use cloud::campaigns::Lease;
-use cloud::files::{Upload, rejects_key, report_key, summary_key};
+use cloud::files::{RecipientSet, Upload, campaign_prefix, rejects_key, report_key, summary_key};
 use lambda_runtime::Error;
+use recipients::chunks::{contains_phone, erase_phone};
 
 use crate::Eraser;
 use crate::subject::DataSubject;
@@ -74,7 +75,7 @@ impl Eraser {
         }
     }
 
-    /// The uploads come last: if an invocation dies, the next one finds the recipient in them and starts over.
+    /// The chunks come last, and of those what finds the recipient in them: if an invocation dies, the next one starts over.
     async fn erase_from_files(
         &self,
         campaign: &Campaign,
@@ -85,37 +86,59 @@ impl Eraser {
             cloud::sometimes!("an erasure waits for the end of a reply");
             return Ok(CampaignErasure::Deferred);
         }
-        let mut uploads = Vec::new();
-        for index in 0..campaign.files.len() {
-            if self.upload_contains(campaign, index, subject).await? {
-                uploads.push(index);
-            }
-        }
-        if !campaign.is_closed()
-            && (!uploads.is_empty() || self.has_unread_upload(campaign).await?)
-        {
+        let found = self.find_files(campaign, subject).await?;
+        let is_excluded = self.exclude_list_mentions(campaign, subject).await?;
+        let is_found = is_excluded || !found.is_empty();
+        if !campaign.is_closed() && (is_found || self.has_unread_upload(campaign).await?) {
             cloud::sometimes!("an erasure waits for the end of a campaign");
             return Ok(CampaignErasure::Deferred);
         }
-        let exclude_list = self.exclude_list_without(campaign, subject).await?;
-        if uploads.is_empty() && exclude_list.is_none() {
+        if !is_found {
             return Ok(CampaignErasure::NotFound);
         }
-        for &index in &uploads {
-            let rejects = rejects_key(&campaign.id, index);
-            self.files.delete_versions(&rejects, None).await?;
-        }
+        self.delete_stale_sets(campaign).await?;
         self.delete_reports(campaign).await?;
         self.erase_from_preview(campaign, subject).await?;
-        // What is read of a file depends on those before it, in the versions that the campaign names.
-        let mut rewritten = campaign.clone();
-        for index in uploads {
-            self.rewrite_upload(&mut rewritten, index, subject).await?;
+        if is_excluded {
+            self.rewrite_exclude_list(campaign, subject).await?;
         }
-        if let Some(content) = exclude_list {
-            self.replace_exclude_list(campaign, &content).await?;
+        for index in found {
+            let rejects = rejects_key(&campaign.id, index);
+            self.files.delete_versions(&rejects, None).await?;
+            self.delete_upload(campaign, index).await?;
+            if let Some(set) = RecipientSet::of(campaign, index) {
+                erase_phone(&self.files, &set, subject.phone).await?;
+            }
         }
         Ok(CampaignErasure::Erased)
+    }
+
+    /// The indexes of the campaign's files that have the recipient.
+    async fn find_files(
+        &self,
+        campaign: &Campaign,
+        subject: &DataSubject,
+    ) -> Result<Vec<usize>, Error> {
+        let mut found = Vec::new();
+        for index in 0..campaign.files.len() {
+            let is_found = match RecipientSet::of(campaign, index) {
+                Some(set) => contains_phone(&self.files, &set, subject.phone).await?,
+                None => self.failed_file_mentions(campaign, index, subject).await?,
+            };
+            if is_found {
+                found.push(index);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes what imports wrote that ended early, or whose file was read in another way afterwards.
+    async fn delete_stale_sets(&self, campaign: &Campaign) -> Result<(), Error> {
+        let sets = (0..campaign.files.len()).filter_map(|index| RecipientSet::of(campaign, index));
+        let sets: Vec<RecipientSet> = sets.collect();
+        let is_stale = |key: &str| !sets.iter().any(|set| set.has_key(key));
+        let prefix = campaign_prefix(&campaign.id);
+        Ok(self.files.delete_matching(&prefix, is_stale).await?)
     }
 
     /// Whether a file was uploaded that no import has read: nobody knows yet whether the recipient is in it.

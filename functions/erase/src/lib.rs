@@ -3,7 +3,9 @@
 //!
 //! | where | what happens |
 //! |---|---|
-//! | uploads, exclude lists | rewritten without the recipient's record; older versions are deleted |
+//! | chunks | the recipient's rows are emptied; older versions are deleted |
+//! | uploads | deleted: the other rows are in the chunks, and nothing reads an upload again |
+//! | exclude lists | rewritten without the recipient's lines; older versions are deleted |
 //! | rejects files, reports, previews of those campaigns | deleted, the preview only in part; the operator can ask for a report again |
 //! | ledger | the number that WhatsApp named is deleted; the row stays, because the counters must add up |
 //! | callbacks, inbox | deleted |
@@ -12,21 +14,18 @@
 //!
 //! | the invocation dies … | repaired by |
 //! |---|---|
-//! | between two steps | the job's message, which is delivered again: each step may be repeated, and what the steps before need to find their data is erased last: in a campaign the upload, in all the contact |
-//! | between rewriting a file and deleting its older versions | the same: older versions are deleted whenever the file is searched |
+//! | between two steps | the job's message, which is delivered again: each step may be repeated, and what the steps before need to find their data is erased last: in a campaign the number among those of the chunks, in all the contact |
 //! | for good | the dead-letter queue with its alarm |
 //! | after the job is stored, before its message is deleted | the job's message: the job runs twice, which is harmless |
 //!
-//! A file cannot be rewritten before its campaign is over, because rows are identified by their position in it, and before
-//! it was read nobody knows who is in it. Until then the job waits in the campaigns table ([`cloud::waiting_jobs`]), and the
+//! Nothing changes that a campaign reads which is not over, and before a file was read nobody knows who is in it. Until then the job waits in the campaigns table ([`cloud::waiting_jobs`]), and the
 //! reconciler puts it back into the queue. Only one invocation at a time changes the files of a campaign: it has the lease
 //! on them, as an import has; another one waits in the same way.
 //!
 //! - `subject`: the recipient, and how to recognize their data
-//! - `campaign_data`: what is stored about one campaign; `upload`, `exclude_list`: its files
+//! - `campaign_data`: what is stored about one campaign; `upload`: what it has that was not imported
 
 mod campaign_data;
-mod exclude_list;
 mod subject;
 mod upload;
 

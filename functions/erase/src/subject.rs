@@ -1,6 +1,7 @@
 //! The data subject: the recipient to erase, and how to recognize their data.
 
-use campaign::import::phone::{self, CanonicalPhone};
+use campaign::import::phone::{self, CanonicalPhone, Phone};
+use campaign::lifecycle::campaign::ImportOptions;
 
 /// The recipient to erase.
 pub(crate) struct DataSubject {
@@ -10,6 +11,14 @@ pub(crate) struct DataSubject {
 }
 
 impl DataSubject {
+    /// Whether a cell of a table is or contains the recipient's number, as the options of an import understand it.
+    pub(crate) fn is_in_cell(&self, cell: &str, options: &ImportOptions) -> bool {
+        let region = options.default_region.as_deref();
+        let region = region.and_then(phone::parse_region);
+        let phone = phone::parse(cell, region).map(Phone::canonical);
+        phone == Ok(self.phone) || self.is_mentioned_in(cell)
+    }
+
     /// Whether the text contains the recipient's number, in any spelling, or WhatsApp's user id.
     pub(crate) fn is_mentioned_in(&self, text: &str) -> bool {
         let user_id = self.user_id.as_deref();

@@ -1,141 +1,118 @@
-//! An uploaded file: whether it contains the recipient, and how it is rewritten without. Every row keeps its position.
+//! A campaign's uploads: files that were never imported, and its exclude list. What was imported of a file is in its chunks.
 
-use campaign::lifecycle::campaign::{Campaign, FileStage};
-use campaign::lifecycle::event::FileChange;
-use cloud::files::{Upload, input_key};
+use campaign::lifecycle::campaign::{Campaign, FileStage, ImportOptions};
+use cloud::files::{RecipientSet, Upload, input_key};
 use cloud::multipart::MultipartWriter;
 use lambda_runtime::Error;
-use recipients::{ReadError, RecipientReader};
+use recipients::ReadError;
+use recipients::records::{any_record, copy_without};
 
 use crate::Eraser;
 use crate::subject::DataSubject;
 
-/// Replaces the number in the recipient's record.
-const ERASED_PLACEHOLDER: &str = "erased";
-
 impl Eraser {
-    /// Whether a file that was imported contains the recipient. If an invocation died after it had rewritten the file, this
-    /// deletes the older versions.
-    pub(crate) async fn upload_contains(
+    /// Whether an upload mentions the recipient that was read and could not be used. No chunk says who is in it.
+    pub(crate) async fn failed_file_mentions(
         &self,
         campaign: &Campaign,
         index: usize,
         subject: &DataSubject,
     ) -> Result<bool, Error> {
-        let file = &campaign.files[index];
-        // One that was refused was read before, in the way in which it can be read again.
-        let was_read = file.content_hash.is_some();
-        if !matches!(file.stage, FileStage::Validated | FileStage::Enqueued) && !was_read {
+        let is_failed = campaign.files[index].stage == FileStage::Failed;
+        if !is_failed || RecipientSet::of(campaign, index).is_some() {
             return Ok(false);
         }
-        let key = input_key(&campaign.id, Upload::File(index));
-        let Some(version) = self.files.latest_version(&key).await? else {
-            // The file has expired.
+        self.upload_mentions(campaign, Upload::File(index), subject)
+            .await
+    }
+
+    /// Whether the campaign's exclude list mentions the recipient.
+    pub(crate) async fn exclude_list_mentions(
+        &self,
+        campaign: &Campaign,
+        subject: &DataSubject,
+    ) -> Result<bool, Error> {
+        if campaign.exclude.is_none() {
+            return Ok(false);
+        }
+        self.upload_mentions(campaign, Upload::Exclusions, subject)
+            .await
+    }
+
+    async fn upload_mentions(
+        &self,
+        campaign: &Campaign,
+        upload: Upload,
+        subject: &DataSubject,
+    ) -> Result<bool, Error> {
+        let options = options_of(campaign, upload);
+        let is_theirs = |cell: &str| subject.is_in_cell(cell, options);
+        let Some(file) = self.files.open_upload(&campaign.id, upload).await? else {
             return Ok(false);
         };
-        if file.version.as_deref() == Some(version.as_str()) {
-            self.files.delete_versions(&key, Some(&version)).await?;
-        }
-        let mut recipients = self.open_upload(campaign, index).await?;
-        while recipients.next_verdict().await?.is_some() {
-            if recipients.current_phone() == Some(subject.phone) {
-                return Ok(true);
+        match any_record(file, options, is_theirs).await {
+            Ok(found) => Ok(found),
+            Err(error) if error.is_retryable() => Err(error.into()),
+            Err(_) => {
+                self.unreadable_upload_mentions(campaign, upload, subject)
+                    .await
             }
         }
-        Ok(false)
     }
 
-    /// Rewrites a file as UTF-8 with the recipient's record emptied. The campaign reads this version from then on, and the
-    /// older ones are deleted.
-    pub(crate) async fn rewrite_upload(
+    /// Searches the bytes of an upload that is no table.
+    async fn unreadable_upload_mentions(
         &self,
-        campaign: &mut Campaign,
+        campaign: &Campaign,
+        upload: Upload,
+        subject: &DataSubject,
+    ) -> Result<bool, Error> {
+        let key = input_key(&campaign.id, upload);
+        let bytes = self.files.read_object(&key).await?.unwrap_or_default();
+        Ok(subject.is_mentioned_in(&String::from_utf8_lossy(&bytes)))
+    }
+
+    /// Deletes an upload and all of its versions: nothing reads it any more.
+    pub(crate) async fn delete_upload(
+        &self,
+        campaign: &Campaign,
         index: usize,
+    ) -> Result<(), Error> {
+        let key = input_key(&campaign.id, Upload::File(index));
+        Ok(self.files.delete_versions(&key, None).await?)
+    }
+
+    /// Rewrites the exclude list without the recipient's lines, which can go because the suppression list has the recipient.
+    /// Deletes older versions. A list that is no table is deleted: no import can read it.
+    pub(crate) async fn rewrite_exclude_list(
+        &self,
+        campaign: &Campaign,
         subject: &DataSubject,
     ) -> Result<(), Error> {
-        let id = &campaign.id;
-        let key = input_key(id, Upload::File(index));
-        self.write_without(campaign, index, subject, &key).await?;
+        let upload = Upload::Exclusions;
+        let key = input_key(&campaign.id, upload);
+        let Some(list) = self.files.open_upload(&campaign.id, upload).await? else {
+            return Ok(());
+        };
+        let options = options_of(campaign, upload);
+        let is_theirs = |cell: &str| subject.is_in_cell(cell, options);
+        let mut output = MultipartWriter::new(&self.files, key.clone());
+        let write = async |bytes: &[u8]| Ok::<(), ReadError>(output.write(bytes).await?);
+        match copy_without(list, options, is_theirs, write).await {
+            Ok(()) => output.finish().await?,
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Err(_) => return Ok(self.files.delete_versions(&key, None).await?),
+        }
         let version = self.files.latest_version(&key).await?;
-        let change = FileChange::Rewritten { version };
-        self.campaigns
-            .change_file(campaign, index, change)
-            .await??;
-        let version = campaign.files[index].version.as_deref();
-        Ok(self.files.delete_versions(&key, version).await?)
-    }
-
-    async fn write_without(
-        &self,
-        campaign: &Campaign,
-        index: usize,
-        subject: &DataSubject,
-        key: &str,
-    ) -> Result<(), Error> {
-        let mut recipients = self.open_upload(campaign, index).await?;
-        let line_ending = recipients.line_ending();
-        let delimiter = char::from(recipients.format().delimiter).to_string();
-        let columns = recipients.header().len();
-        let mut output = MultipartWriter::new(&self.files, key.to_owned());
-        output.write("\u{feff}".as_bytes()).await?;
-        output.write(&current_line(&recipients, &delimiter)).await?;
-        while recipients.next_verdict().await?.is_some() {
-            if recipients.current_phone() == Some(subject.phone) {
-                let phone_column = recipients.columns().phone;
-                let mut cells = vec![""; columns.max(phone_column + 1)];
-                cells[phone_column] = ERASED_PLACEHOLDER;
-                let cells = cells.join(&delimiter);
-                output
-                    .write(format!("{cells}{line_ending}").as_bytes())
-                    .await?;
-            } else {
-                output.write(&current_line(&recipients, &delimiter)).await?;
-            }
-        }
-        Ok(output.finish().await?)
-    }
-
-    async fn open_upload(
-        &self,
-        campaign: &Campaign,
-        index: usize,
-    ) -> Result<RecipientReader, Error> {
-        let between_records = async || Ok::<(), OpenError>(());
-        let opened =
-            recipients::files::open_file(&self.files, campaign, index, between_records).await;
-        Ok(opened.map_err(|OpenError(error)| error)?.recipients)
+        Ok(self.files.delete_versions(&key, version.as_deref()).await?)
     }
 }
 
-/// Unites the errors of opening a file.
-struct OpenError(Error);
-
-impl From<ReadError> for OpenError {
-    fn from(error: ReadError) -> Self {
-        Self(error.into())
-    }
-}
-
-impl From<cloud::Error> for OpenError {
-    fn from(error: cloud::Error) -> Self {
-        Self(error.into())
-    }
-}
-
-/// The reader's current record, or the header before the first one, unchanged and with its line ending.
-fn current_line(recipients: &RecipientReader, delimiter: &str) -> Vec<u8> {
-    let mut line = match recipients.current_bytes() {
-        Some(bytes) => bytes.into_owned(),
-        // With an unclosed quotation mark, the record ends at the end of its line.
-        None => {
-            let cells: Vec<_> = recipients
-                .current_record()
-                .iter()
-                .map(String::from_utf8_lossy)
-                .collect();
-            cells.join(delimiter).into_bytes()
-        }
+/// How the upload is read: the exclude list as the campaign's last file.
+fn options_of(campaign: &Campaign, upload: Upload) -> &ImportOptions {
+    let file = match upload {
+        Upload::File(index) => &campaign.files[index],
+        Upload::Exclusions => &campaign.files[campaign.files.len() - 1],
     };
-    line.extend_from_slice(recipients.line_ending().as_bytes());
-    line
+    &file.options
 }

@@ -2,11 +2,11 @@
 
 use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::outcome::ErrorInfo;
-use campaign::import::row::{RowVerdict, escape_formula};
+use campaign::id::RowNumber;
 use campaign::lifecycle::summary::{DeliveryRecord, RecipientStatus};
 use campaign::time::Millis;
 use jiff::Timestamp;
-use recipients::RecipientReader;
+use recipients::chunks::{FileIndex, Verdict};
 use recipients::csv_line::format_line;
 use whatsapp::error_code::describe_code;
 
@@ -42,22 +42,24 @@ pub(crate) struct RowOutcome {
 
 impl RowOutcome {
     /// Of a row that the import did not enqueue.
-    pub(crate) fn dropped_at_import(verdict: &RowVerdict) -> Self {
+    pub(crate) fn dropped_at_import(verdict: &Verdict) -> Self {
         let (status, reason) = match verdict {
-            RowVerdict::Rejected(reject) => {
-                (RecipientStatus::RejectedAtImport, reject.reason.to_string())
-            }
-            RowVerdict::Duplicate => (
+            Verdict::Rejected(reason) => (RecipientStatus::RejectedAtImport, reason.clone()),
+            Verdict::Duplicate => (
                 RecipientStatus::Duplicate,
                 "the same number is in an earlier row".into(),
             ),
-            RowVerdict::Suppressed => (
+            Verdict::Excluded => (
                 RecipientStatus::Suppressed,
                 "on the campaign's exclude list".into(),
             ),
-            RowVerdict::Usable(_) => (
+            Verdict::Usable(_) => (
                 RecipientStatus::Suppressed,
                 "on the suppression list".into(),
+            ),
+            Verdict::Erased => (
+                RecipientStatus::Suppressed,
+                "the recipient was erased".into(),
             ),
         };
         Self {
@@ -83,6 +85,14 @@ impl RowOutcome {
             error: error.map(describe_error).unwrap_or_default(),
             wamid: entry.wamid,
             price_category: entry.category,
+        }
+    }
+
+    /// Without WhatsApp's id of the message, which contains the recipient's number.
+    pub(crate) fn without_wamid(self) -> Self {
+        Self {
+            wamid: None,
+            ..self
         }
     }
 
@@ -117,92 +127,51 @@ fn describe_error(error: &ErrorInfo) -> String {
 
 /// Writes lines in the format of one uploaded file.
 #[derive(Debug)]
-pub(crate) struct LineWriter {
-    columns: usize,
-    delimiter: char,
-    line_ending: &'static str,
+pub(crate) struct LineWriter<'a> {
+    file: &'a FileIndex,
 }
 
-impl LineWriter {
-    /// For the file of this reader.
-    pub(crate) fn new(recipients: &RecipientReader) -> Self {
-        Self {
-            columns: recipients.header().len(),
-            delimiter: char::from(recipients.format().delimiter),
-            line_ending: recipients.line_ending(),
-        }
+impl<'a> LineWriter<'a> {
+    /// For this file.
+    pub(crate) fn new(file: &'a FileIndex) -> Self {
+        Self { file }
     }
 
     /// The first line. With `bom`, it begins with a byte order mark, by which Excel recognizes UTF-8.
-    pub(crate) fn header_line(&self, recipients: &RecipientReader, bom: bool) -> Vec<u8> {
+    pub(crate) fn header_line(&self, bom: bool) -> Vec<u8> {
         let mut bytes = Vec::new();
         if bom {
             bytes.extend_from_slice("\u{feff}".as_bytes());
         }
-        let header = recipients.header();
-        match recipients.current_bytes() {
-            Some(raw) => bytes.extend_from_slice(&raw),
-            None => bytes.extend_from_slice(
-                format_line(self.delimiter, header.iter().map(String::as_str)).as_bytes(),
-            ),
-        }
+        bytes.extend_from_slice(&self.file.header_line);
         for name in ADDED_COLUMNS {
             // If a report is uploaded again, its own columns have these names.
-            let is_taken = header.iter().any(|column| column == name);
+            let is_taken = self.file.header.iter().any(|column| column == name);
             let name = if is_taken {
                 format!("{name}_2")
             } else {
                 name.to_owned()
             };
-            bytes.extend_from_slice(format!("{}{name}", self.delimiter).as_bytes());
+            bytes.extend_from_slice(format!("{}{name}", self.file.delimiter).as_bytes());
         }
-        bytes.extend_from_slice(self.line_ending.as_bytes());
+        bytes.extend_from_slice(self.file.line_ending.as_bytes());
         bytes
     }
 
-    /// The line of the reader's current record.
+    /// The line of a row.
     pub(crate) fn row_line(
         &self,
-        recipients: &RecipientReader,
-        number: u32,
+        own_columns: &[u8],
+        number: RowNumber,
         outcome: &RowOutcome,
     ) -> Vec<u8> {
-        let mut bytes = self.own_columns(recipients);
+        let mut bytes = own_columns.to_vec();
         bytes.extend_from_slice(self.added_columns(number, outcome).as_bytes());
-        bytes.extend_from_slice(self.line_ending.as_bytes());
+        bytes.extend_from_slice(self.file.line_ending.as_bytes());
         bytes
     }
 
-    /// The operator's own columns: the record's bytes, unchanged. The record is only formatted again if a spreadsheet would
-    /// evaluate a cell as a formula, or if the added columns would not be in their place.
-    fn own_columns(&self, recipients: &RecipientReader) -> Vec<u8> {
-        let record = recipients.current_record();
-        let is_harmless = |cell: &[u8]| match cell.first() {
-            Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => {
-                let text = String::from_utf8_lossy(cell);
-                escape_formula(&text) == text
-            }
-            _ => true,
-        };
-        if let Some(raw) = recipients.current_bytes()
-            && record.len() <= self.columns
-            && record.iter().all(is_harmless)
-        {
-            let mut bytes = raw.into_owned();
-            let missing = self.columns - record.len();
-            bytes.extend(std::iter::repeat_n(self.delimiter as u8, missing));
-            return bytes;
-        }
-        let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
-        let last = self.columns.saturating_sub(1);
-        let mut cells: Vec<String> = record.iter().take(last).map(text).collect();
-        let rest: Vec<String> = record.iter().skip(last).map(text).collect();
-        cells.push(rest.join(&self.delimiter.to_string()));
-        cells.resize(self.columns, String::new());
-        format_line(self.delimiter, cells.iter().map(String::as_str)).into_bytes()
-    }
-
-    fn added_columns(&self, number: u32, outcome: &RowOutcome) -> String {
+    fn added_columns(&self, number: RowNumber, outcome: &RowOutcome) -> String {
         let times = [
             outcome.attempted_at,
             outcome.sent_at,
@@ -223,7 +192,7 @@ impl LineWriter {
         let times = times.iter().map(String::as_str);
         let cells = first.into_iter().chain(times).chain(last);
         // The first cell is empty, so that the line begins with a delimiter.
-        format_line(self.delimiter, cells)
+        format_line(self.file.delimiter, cells)
     }
 }
 

@@ -1,16 +1,20 @@
 //! The report: one file per uploaded file, and a summary of the campaign.
 
-use campaign::import::row::RowVerdict;
+use campaign::delivery::ledger::LedgerRow;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use campaign::lifecycle::summary::{DeliveryRecord, Summary};
-use cloud::files::{Upload, input_key, report_key, summary_key};
+use cloud::files::{report_key, summary_key};
 use cloud::multipart::MultipartWriter;
-use recipients::files::{OpenedFile, open_file};
+use recipients::ReadError;
+use recipients::chunks::{Verdict, open_rows};
 use recipients::ledger_reader::LedgerReader;
 
 use crate::Reporter;
 use crate::job::{JobError, JobRun};
 use crate::lines::{LineWriter, RowOutcome};
+
+/// What the operator reads where the files are not kept any more.
+const EXPIRED: &str = "An uploaded file has expired: files are kept for as many days as the parameter FileRetentionDays says.";
 
 impl Reporter {
     /// Writes the report of every file that was read, then the summary. Returns what was written, as a sentence.
@@ -53,44 +57,54 @@ impl Reporter {
         run: &mut JobRun<'_>,
     ) -> Result<(), JobError> {
         let id = &campaign.id;
-        self.check_upload_exists(campaign, index).await?;
-        let between_records = async || run.heartbeat().await;
-        let OpenedFile { mut recipients, .. } =
-            open_file(&self.files, campaign, index, between_records).await?;
+        let opened = open_rows(&self.files, campaign, index, 0).await;
+        let (file, mut imported) = opened.map_err(expired)?;
         let suppressed = self.imports.get_suppressed_rows(id, index).await?;
         let mut ledger = LedgerReader::new(&self.ledger, campaign, index);
-        let lines = LineWriter::new(&recipients);
+        let lines = LineWriter::new(&file);
         let mut output = MultipartWriter::new(&self.files, report_key(id, index));
-        output.write(&lines.header_line(&recipients, bom)).await?;
-        let mut number = u32::try_from(campaign.rows_before(index)).unwrap_or(u32::MAX);
-        while let Some(verdict) = recipients.next_verdict().await? {
-            number += 1;
-            let outcome = match verdict {
-                RowVerdict::Usable(row) if !suppressed.contains(&row.row) => {
-                    let entry = ledger.take_row(row.row).await?;
-                    let record = entry.as_ref().map(DeliveryRecord::from);
-                    summary.add_recipient(row.to, record.as_ref());
-                    RowOutcome::from_ledger(entry, record)
-                }
-                verdict => {
-                    let outcome = RowOutcome::dropped_at_import(&verdict);
-                    summary.add_not_enqueued(outcome.status);
-                    outcome
-                }
+        output.write(&lines.header_line(bom)).await?;
+        while let Some(row) = imported.next_row().await.map_err(expired)? {
+            let is_enqueued = matches!(row.verdict, Verdict::Usable(_) | Verdict::Erased)
+                && !suppressed.contains(&row.number);
+            let entry = match is_enqueued {
+                true => ledger.take_row(row.number).await?,
+                false => None,
             };
-            let line = lines.row_line(&recipients, number, &outcome);
+            let outcome = outcome_of(&row.verdict, is_enqueued, entry, summary);
+            let line = lines.row_line(&row.line, row.number, &outcome);
             output.write(&line).await?;
             run.count_row().await?;
         }
         Ok(output.finish().await?)
     }
+}
 
-    async fn check_upload_exists(&self, campaign: &Campaign, index: usize) -> Result<(), JobError> {
-        let key = input_key(&campaign.id, Upload::File(index));
-        if self.files.latest_version(&key).await?.is_none() {
-            let problem = "An uploaded file has expired: files are kept for as many days as the parameter FileRetentionDays says.";
-            return Err(JobError::Permanent(problem.into()));
+/// The outcome of a row, which is added to the summary.
+fn outcome_of(
+    verdict: &Verdict,
+    is_enqueued: bool,
+    entry: Option<LedgerRow>,
+    summary: &mut Summary,
+) -> RowOutcome {
+    let record = entry.as_ref().map(DeliveryRecord::from);
+    let outcome = match verdict {
+        Verdict::Usable(row) if is_enqueued => {
+            summary.add_recipient(row.to, record.as_ref());
+            return RowOutcome::from_ledger(entry, record);
         }
-        Ok(())
+        Verdict::Erased if entry.is_some() => {
+            RowOutcome::from_ledger(entry, record).without_wamid()
+        }
+        verdict => RowOutcome::dropped_at_import(verdict),
+    };
+    summary.add_not_enqueued(outcome.status);
+    outcome
+}
+
+fn expired(error: ReadError) -> JobError {
+    match error {
+        ReadError::Gone => JobError::Permanent(EXPIRED.into()),
+        error => error.into(),
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Batcher, Row};
 use campaign::id::RowNumber;
-use campaign::import::phone::CanonicalPhone;
-use campaign::import::row::{ImportCounts, RowVerdict};
+use campaign::import::row::ImportCounts;
 use campaign::lifecycle::campaign::{Campaign, Canary};
+use cloud::contacts::SuppressionList;
 use cloud::imports::{Checkpoint, RowSet};
 use lambda_runtime::Error;
-use recipients::files::OpenedFile;
+use recipients::chunks::{Verdict, open_rows};
 
 use crate::Splitter;
 use crate::run::{ImportError, ImportRun};
@@ -47,8 +47,6 @@ impl Splitter {
         row_set: RowSet,
         run: &mut ImportRun<'_>,
     ) -> Result<EnqueueOutcome, ImportError> {
-        run.allow_full_time();
-        let OpenedFile { mut recipients, .. } = self.open_file(campaign, index, run).await?;
         let checkpoint = self
             .imports
             .get_checkpoint(&campaign.id, index, row_set)
@@ -59,22 +57,35 @@ impl Splitter {
             .write_checkpoint(campaign, index, row_set, &checkpoint)
             .await?;
         let selector = RowSetSelector::for_file(campaign, index);
-        let batch_hops = run.message_hops();
-        let mut enqueuer =
-            BatchEnqueuer::new(self, campaign, index, row_set, checkpoint, batch_hops);
-        let (mut usable, mut rows) = (0, 0);
-        while let Some(verdict) = recipients.next_verdict().await? {
-            if let RowVerdict::Usable(row) = verdict {
-                usable += 1;
-                if selector.row_set(usable - 1) == row_set {
-                    rows += 1;
-                    if enqueuer.push(row).await? && run.is_out_of_time() {
-                        enqueuer.save_checkpoint().await?;
-                        return Ok(EnqueueOutcome::Partial);
-                    }
-                }
-            }
+        let suppressed = self.contacts.list_suppressed().await?;
+        let mut enqueuer = BatchEnqueuer {
+            splitter: self,
+            campaign,
+            index,
+            row_set,
+            batcher: Batcher::new(self.rate),
+            ready: Vec::new(),
+            enqueued_up_to: checkpoint.completed_row,
+            started_up_to: checkpoint.started_row,
+            suppressed_before: checkpoint.suppressed_rows.into_iter().collect(),
+            suppressed,
+            batch_hops: run.message_hops(),
+        };
+        let behind = enqueuer.enqueued_up_to;
+        if behind > 0 {
+            cloud::sometimes!("an import continues from a checkpoint");
+        }
+        let (file, mut imported) = open_rows(&self.files, campaign, index, behind).await?;
+        while let Some(imported_row) = imported.next_row().await? {
             self.heartbeat(campaign, run).await?;
+            if let Verdict::Usable(row) = imported_row.verdict
+                && selector.row_set(imported.usable() - 1) == row_set
+                && enqueuer.push(row).await?
+                && run.is_out_of_time()
+            {
+                enqueuer.save_checkpoint().await?;
+                return Ok(EnqueueOutcome::Partial);
+            }
         }
         enqueuer.finish().await?;
         let suppressed = self
@@ -83,8 +94,8 @@ impl Splitter {
             .await?
             .len() as u64;
         Ok(EnqueueOutcome::Complete(EnqueuedRows {
-            counts: recipients.counts().with_suppressed(suppressed),
-            rows,
+            counts: file.counts.with_suppressed(suppressed),
+            rows: selector.rows(row_set),
             suppressed,
         }))
     }
@@ -116,6 +127,16 @@ impl RowSetSelector {
         }
     }
 
+    /// How many rows of the file are in the set.
+    fn rows(&self, row_set: RowSet) -> u64 {
+        let canary = self.canary.map_or(0, |canary| u64::from(canary.rows));
+        let canary = canary.min(self.usable);
+        match row_set {
+            RowSet::Canary => canary,
+            RowSet::Remainder => self.usable - canary,
+        }
+    }
+
     /// The set of the file's usable row at `index` (from 0).
     pub(crate) fn row_set(&self, index: u64) -> RowSet {
         match self.canary {
@@ -139,38 +160,13 @@ struct BatchEnqueuer<'a> {
     started_up_to: RowNumber,
     /// Rows that the earlier invocation found on the suppression list and did not send.
     suppressed_before: HashSet<RowNumber>,
+    suppressed: SuppressionList,
     batch_hops: u32,
 }
 
-impl<'a> BatchEnqueuer<'a> {
-    fn new(
-        splitter: &'a Splitter,
-        campaign: &'a Campaign,
-        index: usize,
-        row_set: RowSet,
-        checkpoint: Checkpoint,
-        batch_hops: u32,
-    ) -> Self {
-        Self {
-            splitter,
-            campaign,
-            index,
-            row_set,
-            batcher: Batcher::new(splitter.rate),
-            ready: Vec::new(),
-            enqueued_up_to: checkpoint.completed_row,
-            started_up_to: checkpoint.started_row,
-            suppressed_before: checkpoint.suppressed_rows.into_iter().collect(),
-            batch_hops,
-        }
-    }
-
-    /// Adds a row. Returns whether batches were sent.
+impl BatchEnqueuer<'_> {
+    /// Adds a row that is not in the queue yet. Returns whether batches were sent.
     async fn push(&mut self, row: Row) -> Result<bool, Error> {
-        if row.row <= self.enqueued_up_to {
-            cloud::sometimes!("an import continues from a checkpoint");
-            return Ok(false);
-        }
         self.ready.extend(self.batcher.push(row));
         if self.ready.len() < BATCHES_PER_FLUSH {
             return Ok(false);
@@ -202,7 +198,7 @@ impl<'a> BatchEnqueuer<'a> {
         let Some(last) = self.ready.iter().flatten().map(|row| row.row).max() else {
             return Ok(());
         };
-        let suppressed = self.find_suppressed_rows().await?;
+        let suppressed = self.find_suppressed_rows();
         self.write_checkpoint(last, &suppressed).await?;
         let Splitter { imports, queue, .. } = self.splitter;
         if !suppressed.is_empty() {
@@ -247,17 +243,12 @@ impl<'a> BatchEnqueuer<'a> {
 
     /// Finds the collected rows whose recipients are on the suppression list. Rows that may be in the queue already keep
     /// the result of the earlier invocation, so that no row is counted twice; the sender checks again anyway.
-    async fn find_suppressed_rows(&self) -> Result<HashSet<RowNumber>, Error> {
-        let rows = || self.ready.iter().flatten();
-        let recipients: Vec<CanonicalPhone> = rows()
-            .filter(|row| row.row > self.started_up_to)
-            .map(|row| row.to.canonical())
-            .collect();
-        let listed = self.splitter.contacts.find_suppressed(&recipients).await?;
+    fn find_suppressed_rows(&self) -> HashSet<RowNumber> {
         let is_suppressed = |row: &&Row| match row.row > self.started_up_to {
-            true => listed.contains(&row.to.canonical()),
+            true => self.suppressed.contains(row.to.canonical()),
             false => self.suppressed_before.contains(&row.row),
         };
-        Ok(rows().filter(is_suppressed).map(|row| row.row).collect())
+        let rows = self.ready.iter().flatten();
+        rows.filter(is_suppressed).map(|row| row.row).collect()
     }
 }

@@ -65,7 +65,6 @@ impl Splitter {
             if let Some(remaining) = remaining {
                 return Ok(remaining);
             }
-            // The second pass reads the file from the start, so it needs most of an invocation to make progress.
             if run.is_out_of_time() {
                 return Ok(Remaining::Import);
             }
@@ -126,12 +125,12 @@ impl Splitter {
         let change = match validated {
             Ok(ValidatedFile {
                 counts,
-                version,
                 content_hash,
+                recipient_set,
             }) => FileChange::Validated {
                 counts,
-                version,
                 content_hash,
+                recipient_set,
             },
             Err(ImportError::File(problem)) => {
                 let problem = to_sentence(&problem);

@@ -6,13 +6,13 @@ use std::collections::HashSet;
 
 use campaign::delivery::requeue::{Disposition, disposition};
 use campaign::id::RowNumber;
-use campaign::import::row::{ImportCounts, RowVerdict};
+use campaign::import::row::ImportCounts;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use campaign::lifecycle::event::FileChange;
 use cloud::import_queue::Position;
 use cloud::imports::RowSet;
 use lambda_runtime::Error;
-use recipients::files::OpenedFile;
+use recipients::chunks::{Verdict, open_rows};
 
 use crate::Splitter;
 use crate::enqueue::RowSetSelector;
@@ -47,7 +47,6 @@ impl Splitter {
         if disposition == Disposition::Wait {
             return Ok(RequeueOutcome::Complete);
         }
-        run.allow_full_time();
         if let Some(row) = &campaign.single_row {
             let mut requeuer = Requeuer::new(self, campaign, disposition, run.message_hops());
             requeuer.push(row.clone()).await?;
@@ -108,24 +107,19 @@ impl Splitter {
         disposition: Disposition,
         run: &mut ImportRun<'_>,
     ) -> Result<FileOutcome, ImportError> {
-        let OpenedFile { mut recipients, .. } = self.open_file(campaign, index, run).await?;
         let enqueued = self.already_enqueued(campaign, index, disposition).await?;
         let mut requeuer = Requeuer::new(self, campaign, disposition, run.message_hops());
-        let mut usable = 0;
-        while let Some(verdict) = recipients.next_verdict().await? {
+        let (file, mut imported) = open_rows(&self.files, campaign, index, after).await?;
+        while let Some(imported_row) = imported.next_row().await? {
             self.heartbeat(campaign, run).await?;
-            let RowVerdict::Usable(row) = verdict else {
-                continue;
-            };
-            usable += 1;
-            let last = row.row;
-            if last > after
-                && enqueued.contains(usable - 1, last)
+            let number = imported_row.number;
+            if let Verdict::Usable(row) = imported_row.verdict
+                && enqueued.contains(imported.usable() - 1, number)
                 && requeuer.push(row).await?
                 && run.is_out_of_time()
             {
                 requeuer.finish().await?;
-                return Ok(FileOutcome::Partial(last));
+                return Ok(FileOutcome::Partial(number));
             }
         }
         let RequeueStats {
@@ -134,7 +128,7 @@ impl Splitter {
             abandoned,
         } = requeuer.finish().await?;
         tracing::info!(campaign.id = %campaign.id, file = index + 1, enqueued, skipped, abandoned, "rows requeued");
-        Ok(FileOutcome::Complete(recipients.counts()))
+        Ok(FileOutcome::Complete(file.counts))
     }
 
     /// Reads which rows of a file were in the queue before.

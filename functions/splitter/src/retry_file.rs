@@ -1,13 +1,12 @@
 //! The file of a retry: the chosen rows of another campaign, written as an upload of this one. It is then imported like any
 //! other, so that its preview, its report and its erasure are those of every campaign.
 
-use campaign::import::row::RowVerdict;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use campaign::lifecycle::retry::{RETRY_PHONE_COLUMN, RetryLink};
 use campaign::lifecycle::summary::DeliveryRecord;
 use cloud::files::{Upload, input_key};
 use cloud::multipart::MultipartWriter;
-use recipients::files::OpenedFile;
+use recipients::chunks::{Verdict, open_rows};
 use recipients::ledger_reader::LedgerReader;
 
 use crate::Splitter;
@@ -22,7 +21,6 @@ impl Splitter {
         retry: &RetryLink,
         run: &mut ImportRun<'_>,
     ) -> Result<(), ImportError> {
-        run.allow_full_time();
         let original = self.campaigns.get(&retry.campaign).await?;
         let original = original.ok_or_else(|| gone(retry))?;
         let (message, _) = original.messages();
@@ -61,14 +59,12 @@ impl Splitter {
         output: &mut MultipartWriter,
         (campaign, run): (&Campaign, &mut ImportRun<'_>),
     ) -> Result<u64, ImportError> {
-        let between_records = async || self.heartbeat(campaign, run).await;
-        let opened = recipients::files::open_file(&self.files, original, index, between_records);
-        let OpenedFile { mut recipients, .. } = opened.await?;
+        let (_, mut imported) = open_rows(&self.files, original, index, 0).await?;
         let mut ledger = LedgerReader::new(&self.ledger, original, index);
         let mut rows = 0;
-        while let Some(verdict) = recipients.next_verdict().await? {
-            self.heartbeat(campaign, run).await?;
-            let RowVerdict::Usable(row) = verdict else {
+        while let Some(imported_row) = imported.next_row().await? {
+            self.read_heartbeat(campaign, run).await?;
+            let Verdict::Usable(row) = imported_row.verdict else {
                 continue;
             };
             let entry = ledger.take_row(row.row).await?;

@@ -17,6 +17,9 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// Time that an invocation needs to hand over.
 const SHUTDOWN_RESERVE_MS: Millis = 30_000;
 
+/// Time that an invocation needs to store what it has read.
+const FINISH_RESERVE_MS: Millis = 10_000;
+
 /// Records between two looks at the clock.
 const RECORDS_PER_CLOCK_CHECK: u32 = 512;
 
@@ -35,7 +38,6 @@ pub(crate) enum Remaining {
 pub(crate) struct ImportRun<'a> {
     owner: &'a str,
     deadline: Millis,
-    read_deadline: Millis,
     records_since_check: u32,
     last_heartbeat: Instant,
     job_hops: u32,
@@ -47,7 +49,6 @@ impl<'a> ImportRun<'a> {
         Self {
             owner,
             deadline,
-            read_deadline: deadline,
             records_since_check: 0,
             last_heartbeat: Instant::now(),
             job_hops,
@@ -59,42 +60,46 @@ impl<'a> ImportRun<'a> {
         self.job_hops + 1
     }
 
+    /// Whether a file that has to be read in one go takes too long.
+    fn is_read_time_over(&self) -> bool {
+        cloud::now() + FINISH_RESERVE_MS > self.deadline
+    }
+
     /// Whether it is time to hand over.
     pub(crate) fn is_out_of_time(&self) -> bool {
         cloud::now() + SHUTDOWN_RESERVE_MS > self.deadline
     }
-
-    /// Lets the file be read until the deadline.
-    pub(crate) fn allow_full_time(&mut self) {
-        self.read_deadline = self.deadline;
-    }
-
-    /// Lets the file be read for half of the time that is left. A file that cannot be read in that time could not be
-    /// enqueued either: that pass reads it from the start again, and then has to get further.
-    pub(crate) fn allow_half_time(&mut self) {
-        let now = cloud::now();
-        self.read_deadline = now + self.deadline.saturating_sub(now) / 2;
-    }
 }
 
 impl Splitter {
-    /// Call this for each record. Now and then it renews the lease. Fails if another invocation holds the lease, or if
+    /// Call this for each record of a file that has to be read in one go. Fails if another invocation holds the lease, or if
     /// reading takes too long.
-    pub(crate) async fn heartbeat(
+    pub(crate) async fn read_heartbeat(
         &self,
         campaign: &Campaign,
         run: &mut ImportRun<'_>,
     ) -> Result<(), ImportError> {
+        let is_checked = self.heartbeat(campaign, run).await?;
+        match is_checked && run.is_read_time_over() {
+            true => Err(FileProblem::ReadTimeExceeded.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Call this for each row. Now and then it looks at the clock, renews the lease if that is due, and returns `true`. Fails
+    /// if another invocation holds the lease.
+    pub(crate) async fn heartbeat(
+        &self,
+        campaign: &Campaign,
+        run: &mut ImportRun<'_>,
+    ) -> Result<bool, ImportError> {
         run.records_since_check += 1;
         if run.records_since_check < RECORDS_PER_CLOCK_CHECK {
-            return Ok(());
+            return Ok(false);
         }
         run.records_since_check = 0;
-        if cloud::now() > run.read_deadline {
-            return Err(FileProblem::ReadTimeExceeded.into());
-        }
         if run.last_heartbeat.elapsed() < HEARTBEAT_INTERVAL {
-            return Ok(());
+            return Ok(true);
         }
         run.last_heartbeat = Instant::now();
         let is_renewed = self
@@ -104,7 +109,7 @@ impl Splitter {
         if !is_renewed {
             return Err(ImportError::Io("another invocation took the lease".into()));
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The first pass: reads a file to its end and sends nothing. It finds what is wrong with the file as a whole.
+//! The first pass: reads a file to its end and sends nothing. It finds what is wrong with the file as a whole, and stores what
+//! it found of each row in chunks, which are all that later passes read.
 
 use campaign::import::header::FileProblem;
 use campaign::import::phone::CanonicalPhone;
@@ -9,7 +10,8 @@ use cloud::files::rejects_key;
 use cloud::multipart::MultipartWriter;
 use lambda_runtime::Error;
 use recipients::RecipientReader;
-use recipients::files::OpenedFile;
+use recipients::chunks::ChunkWriter;
+use recipients::files::{OpenedFile, open_file};
 
 use crate::Splitter;
 use crate::rejects::LineWriter;
@@ -26,10 +28,10 @@ const MAX_COLUMN_NAME_CHARS: usize = 100;
 /// A file that can be enqueued.
 pub(crate) struct ValidatedFile {
     pub(crate) counts: ImportCounts,
-    /// The object's version, which the second pass reads again.
-    pub(crate) version: Option<String>,
     /// A hash of what the file would send.
     pub(crate) content_hash: String,
+    /// The epoch of the lease under which its rows were stored.
+    pub(crate) recipient_set: u64,
 }
 
 impl Splitter {
@@ -41,19 +43,20 @@ impl Splitter {
         index: usize,
         run: &mut ImportRun<'_>,
     ) -> Result<ValidatedFile, ImportError> {
-        run.allow_half_time();
         let OpenedFile {
             mut recipients,
-            version,
             excluded_numbers,
             unreadable_lines,
-        } = self.open_file(campaign, index, run).await?;
+        } = open_file(&self.files, campaign, index).await?;
+        self.read_heartbeat(campaign, run).await?;
         let mut contacts = ContactCounts::new(campaign.manual_start);
         let mut content = ContentHasher::new(campaign);
         let mut preview = PreviewBuilder::default();
         let mut rejects = RejectsFile::create(self, campaign, index, &recipients).await?;
+        let mut chunks = self.begin_chunks(campaign, index, &recipients);
         while let Some(verdict) = recipients.next_verdict().await? {
             preview.add_verdict(&verdict);
+            chunks.push(&recipients, &verdict).await?;
             match &verdict {
                 RowVerdict::Rejected(reject) => {
                     let line = rejects
@@ -67,7 +70,7 @@ impl Splitter {
                 }
                 RowVerdict::Duplicate | RowVerdict::Suppressed => {}
             }
-            self.heartbeat(campaign, run).await?;
+            self.read_heartbeat(campaign, run).await?;
         }
         let counts = recipients.counts();
         // An earlier validation may have left a rejects file; it is overwritten even if there is no reject now.
@@ -75,6 +78,7 @@ impl Splitter {
             rejects.output.finish().await?;
         }
         check_usable(counts)?;
+        chunks.finish(&recipients).await?;
         contacts.look_up_pending(self).await?;
         let preview = preview.finish(Preview {
             excluded: excluded_numbers,
@@ -86,20 +90,20 @@ impl Splitter {
         self.imports.write_preview(campaign, &preview).await?;
         Ok(ValidatedFile {
             counts,
-            version,
             content_hash: content.finish(),
+            recipient_set: campaign.lease_epoch,
         })
     }
 
-    /// Opens the file at `index` for an import that knows the exclude list and the numbers in the files before.
-    pub(crate) async fn open_file(
+    fn begin_chunks(
         &self,
         campaign: &Campaign,
         index: usize,
-        run: &mut ImportRun<'_>,
-    ) -> Result<OpenedFile, ImportError> {
-        let between_records = async || self.heartbeat(campaign, run).await;
-        recipients::files::open_file(&self.files, campaign, index, between_records).await
+        recipients: &RecipientReader,
+    ) -> ChunkWriter {
+        let (id, epoch) = (&campaign.id, campaign.lease_epoch);
+        let rows_before = campaign.rows_before(index);
+        ChunkWriter::new(&self.files, id, index, epoch, rows_before, recipients)
     }
 }
 

@@ -167,11 +167,6 @@ impl Importer {
         self.counts
     }
 
-    /// The numbers seen up to now, for the campaign's next file.
-    pub fn into_numbers(self) -> SeenNumbers {
-        self.numbers
-    }
-
     /// Classifies the next record, which has `width` cells. Cells are UTF-8, except damaged ones.
     pub fn classify_row<'r>(
         &mut self,

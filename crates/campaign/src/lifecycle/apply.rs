@@ -163,8 +163,8 @@ mod tests {
     fn validated(counts: ImportCounts) -> FileChange {
         FileChange::Validated {
             counts,
-            version: None,
             content_hash: String::new(),
+            recipient_set: 1,
         }
     }
 
@@ -214,10 +214,6 @@ mod tests {
             ),
             ("enqueued", file_event(FileChange::Enqueued { counts })),
             ("failed", file_event(FileChange::Failed { problem })),
-            (
-                "rewritten",
-                file_event(FileChange::Rewritten { version: None }),
-            ),
             ("others paused", Event::OthersPaused),
             ("retry", retry_event("c2", false)),
             ("reopen", Event::Reopen),
@@ -263,7 +259,6 @@ mod tests {
             ("canary enqueued", "! ! = = = = ! ! ! !"),
             ("enqueued", "! ! = = sending sending ! ! ! !"),
             ("failed", "! failed ! ! ! ! ! ! ! !"),
-            ("rewritten", "= = = = = = = = = ="),
             ("others paused", "- - - - - - - - - -"),
             ("retry", "! ! ! ! ! ! = ! = !"),
             ("reopen", "= = = = = = = = = ="),

@@ -186,7 +186,8 @@ pub(super) fn set_options(
         Some(file) if file.stage != FileStage::Enqueued => {
             file.options = options.clone();
             file.stage = FileStage::Reading;
-            (file.counts, file.usable, file.content_hash) = (ImportCounts::default(), 0, None);
+            (file.counts, file.usable) = (ImportCounts::default(), 0);
+            (file.content_hash, file.recipient_set) = (None, None);
             file.revision += 1;
             campaign.closed_at = None;
             Ok(Job::Import)

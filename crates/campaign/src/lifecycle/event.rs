@@ -64,10 +64,10 @@ pub enum FileChange {
     Validated {
         /// What the pass found.
         counts: ImportCounts,
-        /// The version of the S3 object.
-        version: Option<String>,
         /// A hash of what the file would send.
         content_hash: String,
+        /// The epoch of the lease under which its rows were stored.
+        recipient_set: u64,
     },
     /// It is not sent after all, for this reason; none of its rows is in the queue.
     Refused {
@@ -95,11 +95,6 @@ pub enum FileChange {
     Lost {
         /// Why, as a sentence.
         problem: String,
-    },
-    /// An erasure rewrote it, as UTF-8.
-    Rewritten {
-        /// The version of the S3 object.
-        version: Option<String>,
     },
 }
 

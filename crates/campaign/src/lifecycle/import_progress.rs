@@ -38,13 +38,13 @@ fn advance(file: &mut CampaignFile, change: &FileChange) -> Result<(), Conflict>
         (
             FileChange::Validated {
                 counts,
-                version,
                 content_hash,
+                recipient_set,
             },
             FileStage::Reading,
         ) => {
             file.stage = FileStage::Validated;
-            file.version.clone_from(version);
+            file.recipient_set = Some(*recipient_set);
             // A file without recipients is no repetition of another.
             file.content_hash = Some(content_hash.clone()).filter(|_| counts.enqueued > 0);
             (file.counts, file.usable, file.problem) = (*counts, counts.enqueued, None);
@@ -59,10 +59,6 @@ fn advance(file: &mut CampaignFile, change: &FileChange) -> Result<(), Conflict>
             file.stage = FileStage::Enqueued;
             (file.problem, file.is_lost) = (Some(problem.clone()), true);
         }
-        (FileChange::Rewritten { version }, _) => {
-            file.version.clone_from(version);
-            file.options.encoding = None;
-        }
         _ => return Err(Conflict::Superseded),
     }
     Ok(())
@@ -71,8 +67,6 @@ fn advance(file: &mut CampaignFile, change: &FileChange) -> Result<(), Conflict>
 /// What follows for the campaign.
 fn follow(campaign: &mut Campaign, change: &FileChange, now: Millis) {
     match change {
-        // No row is sent because of it, so a closed campaign stays closed.
-        FileChange::Rewritten { .. } => return,
         FileChange::CanaryEnqueued { rows, .. } => {
             campaign.enqueued_at = Some(now);
             if let Some(canary) = &mut campaign.canary {

@@ -51,8 +51,8 @@ impl System {
                 let change = match usable {
                     true => FileChange::Validated {
                         counts,
-                        version: None,
                         content_hash: String::new(),
+                        recipient_set: 1,
                     },
                     false => FileChange::Failed {
                         problem: "It is empty.".into(),

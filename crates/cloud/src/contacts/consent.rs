@@ -6,6 +6,7 @@ use campaign::contacts::contact::{ConsentEvent, Contact};
 use campaign::import::phone::Phone;
 use campaign::time::Millis;
 
+use super::suppression::{SHARD, shard};
 use super::{ContactKey, Contacts, NEVER_EXPIRES_SECONDS};
 use crate::Error;
 use crate::dynamodb::{Update, from_item, number, text, to_attribute, update_if};
@@ -49,6 +50,12 @@ impl Contacts {
         if let ContactKey::Phone(phone) = key {
             set.push_str(", phone = :phone");
             update = update.expression_attribute_values(":phone", text(&phone.to_string()));
+        }
+        if changed.suppressed {
+            set.push_str(&format!(", {SHARD} = :shard"));
+            update = update.expression_attribute_values(":shard", shard(&key.hash()));
+        } else {
+            set.push_str(&format!(" REMOVE {SHARD}"));
         }
         let update = update.update_expression(set);
         if known.consent.is_empty() {

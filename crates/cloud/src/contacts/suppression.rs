@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use campaign::contacts::contact::Contact;
 use campaign::import::phone::CanonicalPhone;
 use campaign::time::Millis;
@@ -24,6 +24,48 @@ const MAX_ATTEMPTS: u32 = 8;
 
 const ACTION: &str = "look up the suppression list";
 
+const LIST_ACTION: &str = "read the suppression list";
+
+/// The index of suppressed contacts.
+const BY_SUPPRESSED: &str = "by_suppressed";
+
+/// The index is divided by the first digit of the hash, so that no partition of it has all writes and its parts can be read
+/// at once.
+const SHARDS: [char; 16] = [
+    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+];
+
+/// The attribute by which a suppressed contact is in the index; no other contact has it.
+pub(super) const SHARD: &str = "suppressed_shard";
+
+/// The shard of a contact.
+pub(super) fn shard(hash: &str) -> AttributeValue {
+    text(hash.get(..1).unwrap_or_default())
+}
+
+/// Everybody on the suppression list, in 16 bytes each.
+#[derive(Debug, Default)]
+pub struct SuppressionList {
+    shards: Vec<HashSet<u128>>,
+}
+
+impl SuppressionList {
+    fn is_empty(&self) -> bool {
+        self.shards.iter().all(HashSet::is_empty)
+    }
+
+    /// Whether the recipient is on the list.
+    pub fn contains(&self, phone: CanonicalPhone) -> bool {
+        let is_listed = |hash| self.shards.iter().any(|shard| shard.contains(&hash));
+        !self.is_empty() && hash_prefix(&hash_phone(phone)).is_some_and(is_listed)
+    }
+}
+
+/// The first 16 bytes of a hash.
+fn hash_prefix(hash: &str) -> Option<u128> {
+    u128::from_str_radix(hash.get(..32)?, 16).ok()
+}
+
 /// A contact, as far as it is read here.
 #[derive(Deserialize)]
 struct KnownContact {
@@ -42,12 +84,34 @@ pub struct RecipientStates {
 }
 
 impl Contacts {
-    /// Those of `phones` that are on the suppression list.
-    pub async fn find_suppressed(
-        &self,
-        phones: &[CanonicalPhone],
-    ) -> Result<HashSet<CanonicalPhone>, Error> {
-        Ok(self.find_states(phones, crate::now()).await?.suppressed)
+    /// Reads the whole suppression list, from the index that has nobody else. It may lack who was added in the last moments:
+    /// [`Contacts::reserve_send`] looks again before each send.
+    pub async fn list_suppressed(&self) -> Result<SuppressionList, Error> {
+        let shards: Vec<HashSet<u128>> = stream::iter(SHARDS)
+            .map(|shard| self.query_shard(shard))
+            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
+            .try_collect()
+            .await?;
+        Ok(SuppressionList { shards })
+    }
+
+    async fn query_shard(&self, shard: char) -> Result<HashSet<u128>, Error> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_SUPPRESSED)
+            .key_condition_expression("suppressed_shard = :shard")
+            .expression_attribute_values(":shard", text(&shard.to_string()))
+            .projection_expression("phone_key");
+        let mut keys = query.into_paginator().items().send();
+        let mut hashes = HashSet::new();
+        while let Some(item) = keys.next().await {
+            let item = item.map_err(Error::from_sdk(LIST_ACTION))?;
+            let key = item.get("phone_key").and_then(|key| key.as_s().ok());
+            hashes.extend(key.and_then(|key| hash_prefix(key)));
+        }
+        Ok(hashes)
     }
 
     /// The states of `phones` at `now`.

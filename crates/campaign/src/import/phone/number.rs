@@ -26,6 +26,11 @@ impl Phone {
         self.0
     }
 
+    /// The number with these digits; `None` if they are none of a number that was read before.
+    pub fn from_digits(digits: u64) -> Option<Self> {
+        (digits != 0).then_some(Self(digits))
+    }
+
     /// The canonical form. It matters because WhatsApp itself uses both formats in these countries (Meta,
     /// "Phone numbers": numbers of Brazil and Mexico may be rewritten).
     pub fn canonical(self) -> CanonicalPhone {
@@ -52,6 +57,13 @@ impl Phone {
     pub fn country(self) -> Option<String> {
         let number = PHONE_NUMBER_UTIL.parse(self.to_string(), None).ok()?;
         number.get_region_code().map(|region| region.to_string())
+    }
+}
+
+impl CanonicalPhone {
+    /// The digits, country code included.
+    pub fn digits(self) -> u64 {
+        self.0
     }
 }
 

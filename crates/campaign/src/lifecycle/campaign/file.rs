@@ -20,9 +20,6 @@ pub struct CampaignFile {
     pub options: ImportOptions,
     /// How far it is.
     pub stage: FileStage,
-    /// The S3 object version, so that every pass reads the same bytes.
-    #[serde(default)]
-    pub version: Option<String>,
     /// What happened to its rows. Exact once it is validated, except for recipients suppressed during enqueuing.
     #[serde(default)]
     pub counts: ImportCounts,
@@ -32,6 +29,9 @@ pub struct CampaignFile {
     /// A hash of what it would send, once it is validated; none where it would send nothing.
     #[serde(default)]
     pub content_hash: Option<String>,
+    /// What the import has stored of its rows, once it is validated: the epoch of the lease under which it did.
+    #[serde(default)]
+    pub recipient_set: Option<u64>,
     /// Why the whole file cannot be used.
     #[serde(default)]
     pub problem: Option<String>,
@@ -51,10 +51,10 @@ impl CampaignFile {
             added_at: now,
             options,
             stage: FileStage::Pending,
-            version: None,
             counts: ImportCounts::default(),
             usable: 0,
             content_hash: None,
+            recipient_set: None,
             problem: None,
             is_lost: false,
             revision: 0,

@@ -1,0 +1,128 @@
+//! Reads the chunks of a file.
+
+use bytes::Bytes;
+use campaign::id::RowNumber;
+use campaign::lifecycle::campaign::Campaign;
+use cloud::files::{Files, RecipientSet};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use super::VERSION;
+use super::format::{ImportedRow, Verdict, read_row};
+use super::index::{ChunkInfo, FileIndex};
+use crate::error::ReadError;
+
+/// Chunks that are read ahead.
+const READ_AHEAD: usize = 2;
+
+/// The rows of one chunk, decoded one by one.
+#[derive(Debug)]
+pub(super) struct ChunkRows {
+    rest: Bytes,
+    next_row: RowNumber,
+}
+
+impl Iterator for ChunkRows {
+    type Item = Result<ImportedRow, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let read = read_row(&self.rest, self.next_row);
+        self.rest = match &read {
+            Ok((_, length)) => self.rest.slice(length..),
+            Err(_) => Bytes::new(),
+        };
+        self.next_row = self.next_row.saturating_add(1);
+        Some(read.map(|(row, _)| row))
+    }
+}
+
+/// The rows of a file, in their order.
+pub struct ImportedRows<'f> {
+    chunks: BoxStream<'f, Result<(ChunkInfo, ChunkRows), ReadError>>,
+    current: Option<ChunkRows>,
+    usable: u64,
+    after: RowNumber,
+}
+
+impl ImportedRows<'_> {
+    /// The next row; `None` at the end of the file.
+    pub async fn next_row(&mut self) -> Result<Option<ImportedRow>, ReadError> {
+        loop {
+            let Some(rows) = &mut self.current else {
+                let Some((info, rows)) = self.chunks.try_next().await? else {
+                    return Ok(None);
+                };
+                self.usable = info.usable_before;
+                self.current = Some(rows);
+                continue;
+            };
+            let Some(row) = rows.next().transpose()? else {
+                self.current = None;
+                continue;
+            };
+            self.usable += u64::from(matches!(row.verdict, Verdict::Usable(_)));
+            if row.number > self.after {
+                return Ok(Some(row));
+            }
+        }
+    }
+
+    /// How many rows of the file up to the current one, and including it, are usable.
+    pub fn usable(&self) -> u64 {
+        self.usable
+    }
+}
+
+/// Opens the imported rows of the campaign's file at `index` that are behind the row `after`.
+pub async fn open_rows<'f>(
+    files: &'f Files,
+    campaign: &Campaign,
+    index: usize,
+    after: RowNumber,
+) -> Result<(FileIndex, ImportedRows<'f>), ReadError> {
+    let set = RecipientSet::of(campaign, index).ok_or(ReadError::Gone)?;
+    let file_index = read_index(files, &set).await?;
+    let mut wanted: Vec<(usize, ChunkInfo)> =
+        file_index.chunks.iter().copied().enumerate().collect();
+    wanted.retain(|(_, chunk)| chunk.last_row() > after);
+    let chunks = stream::iter(wanted)
+        .map(move |(number, info)| {
+            let set = set.clone();
+            async move { Ok((info, read_chunk(files, &set, number, info).await?)) }
+        })
+        .buffered(READ_AHEAD)
+        .boxed();
+    let rows = ImportedRows {
+        chunks,
+        current: None,
+        usable: 0,
+        after,
+    };
+    Ok((file_index, rows))
+}
+
+/// Reads the index of a set.
+pub async fn read_index(files: &Files, set: &RecipientSet) -> Result<FileIndex, ReadError> {
+    let bytes = files.read_object(&set.index_key()).await?;
+    FileIndex::from_bytes(&bytes.ok_or(ReadError::Gone)?)
+}
+
+/// Reads the chunk at `number` of a set.
+pub(super) async fn read_chunk(
+    files: &Files,
+    set: &RecipientSet,
+    number: usize,
+    info: ChunkInfo,
+) -> Result<ChunkRows, ReadError> {
+    let bytes = files.read_object(&set.chunk_key(number)).await?;
+    let mut rest = bytes.ok_or(ReadError::Gone)?;
+    if rest.first() != Some(&VERSION) {
+        return Err(ReadError::DamagedChunk);
+    }
+    Ok(ChunkRows {
+        rest: rest.split_off(1),
+        next_row: info.first_row,
+    })
+}
