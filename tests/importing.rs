@@ -239,7 +239,7 @@ async fn failed_file_can_be_read_with_other_options() {
     assert_says(text(&problem["detail"]), &["no phone column"]);
     api.post(&start, Value::Null).await.expect(409);
 
-    let options = json!({"options": {"phone_column": "nummer"}});
+    let options = json!({"options": {"phone_columns": ["nummer"]}});
     api.post(&preview, options).await.expect(202);
     env.run_queued_imports().await;
     let shown = api.post(&preview, Value::Null).await.expect(200);

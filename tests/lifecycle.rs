@@ -89,7 +89,7 @@ async fn failed_file_that_is_read_again_is_visited_again() {
     let file = b"name,nummer\nAna,+34612345678\n";
     env.import_file(&id, file).await;
     assert_eq!(reconcile(&env, MINUTE_MS).await.closed, 1);
-    let options = json!({"options": {"phone_column": "nummer"}});
+    let options = json!({"options": {"phone_columns": ["nummer"]}});
     let path = format!("/v1/campaigns/{id}/preview");
     api.post(&path, options).await.expect(202);
     env.lose_import_job().await;
@@ -187,7 +187,7 @@ async fn options_that_change_while_the_file_is_read_are_those_of_every_pass() {
         .change_file(&mut reading, 0, FileChange::Reading);
     assert_eq!(reads.await.unwrap(), Ok(()));
     let options = ImportOptions {
-        phone_column: Some("mobile".into()),
+        phone_columns: vec!["mobile".into()],
         ..ImportOptions::default()
     };
     env.apply(&id, Event::SetOptions(options)).await;
@@ -217,7 +217,7 @@ async fn rows_of_a_file_that_failed_do_not_keep_a_campaign_open() {
     let api = ApiClient::new(&env);
     let change = |campaign: &mut Campaign| campaign.manual_start = true;
     let id = env.import_campaign(7, change).await.id;
-    let options = json!({"options": {"phone_column": "nothing"}});
+    let options = json!({"options": {"phone_columns": ["nothing"]}});
     let path = format!("/v1/campaigns/{id}");
     let preview = format!("{path}/preview");
     api.post(&preview, options).await.expect(202);

@@ -6,7 +6,8 @@ use crate::harness::json::{sample_event, text};
 
 /// The body of a sample's first queue message, as its function reads it.
 fn parse_body<T: DeserializeOwned>(name: &str) -> T {
-    serde_json::from_str(text(&sample_event(name)["Records"][0]["body"])).unwrap()
+    let event = sample_event(name);
+    cloud::message_body::decode(text(&event["Records"][0]["body"])).unwrap()
 }
 
 fn parse_event<T: DeserializeOwned>(name: &str) -> T {

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - [`case`]: one file and what it must give; [`encode`]: its bytes; [`read`]: reads it as an import does
-//! - [`encodings`], [`dialects`], [`workbooks`], [`phone_numbers`], [`values`], [`unusable`]: the files
+//! - [`encodings`], [`dialects`], [`workbooks`], [`phone_numbers`], [`values`], [`unusable`], [`exports`]: the files
 //! - [`any_dialect`]: random tables in random dialects
 
 mod any_dialect;
@@ -14,6 +14,7 @@ mod case;
 mod dialects;
 mod encode;
 mod encodings;
+mod exports;
 mod phone_numbers;
 mod read;
 mod unusable;
@@ -34,6 +35,7 @@ fn all_cases() -> Vec<Case> {
         phone_numbers::phone_cases(),
         values::value_cases(),
         unusable::unusable_cases(),
+        exports::export_cases(),
     ]
     .into_iter()
     .flatten()

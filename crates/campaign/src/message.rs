@@ -51,6 +51,11 @@ impl Message {
         self
     }
 
+    /// With these columns, which contain its own, in place of its own.
+    pub fn with_columns(self, columns: Vec<String>) -> Self {
+        Self { columns, ..self }
+    }
+
     /// Whether the message is a template, which may be sent outside the service window.
     pub fn is_template(&self) -> bool {
         self.body["type"] == "template"
@@ -170,9 +175,8 @@ pub fn is_same_column(left: &str, right: &str) -> bool {
     left.trim().to_lowercase() == right.trim().to_lowercase()
 }
 
-/// Sorts columns by name. The order may not depend on that of the fields in the message: the table that
-/// stores messages does not keep it, and splitter and sender must agree on which value belongs to which
-/// column.
+/// Sorts columns by name, so that their order does not depend on that of the fields in the message, which the table that
+/// stores messages does not keep.
 fn sort_columns(columns: &mut [String]) {
     columns.sort_by_key(|column| column.to_lowercase());
 }

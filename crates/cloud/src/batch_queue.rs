@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
 use campaign::delivery::batch::Batch;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::{Error, ErrorKind, sqs};
+use crate::{Error, ErrorKind, message_body, sqs};
 
 /// The longest delay of a message (SQS quotas: 15 minutes).
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -51,7 +51,7 @@ pub struct QueueMessage {
 impl QueueMessage {
     /// The batch in it.
     pub fn parse_batch(&self) -> Result<Batch, serde_json::Error> {
-        serde_json::from_str(&self.body)
+        message_body::decode(&self.body)
     }
 
     fn from_sqs(message: Message) -> Option<Self> {
@@ -218,7 +218,7 @@ impl BatchQueue {
 }
 
 fn to_entry(batch: &Batch, delay: Duration) -> Result<Entry, Error> {
-    let body = serde_json::to_string(batch).map_err(|error| Error::new(ENQUEUE, error))?;
+    let body = message_body::encode(batch).map_err(|error| Error::new(ENQUEUE, error))?;
     // Rounded up: a retry that arrives early would be requeued.
     let delay_seconds = delay.min(MAX_DELAY).as_millis().div_ceil(1000) as i32;
     Ok(Entry {

@@ -8,7 +8,7 @@ use campaign::id::CampaignId;
 use jiff::Timestamp;
 
 use crate::import_queue::ImportJob;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, message_body};
 
 const ACTION: &str = "schedule the campaign's start";
 
@@ -58,7 +58,7 @@ impl Schedules {
     }
 
     fn target(&self, id: &CampaignId) -> Result<Target, Error> {
-        let job = serde_json::to_string(&ImportJob::resume(id.clone()))
+        let job = message_body::encode(&ImportJob::resume(id.clone()))
             .map_err(|error| Error::new(ACTION, error))?;
         Target::builder()
             .arn(&self.queue_arn)

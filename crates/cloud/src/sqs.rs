@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use serde::Serialize;
 
-use crate::Error;
+use crate::{Error, message_body};
 
 /// Enqueues one message as JSON.
 pub(crate) async fn send_json<T: Serialize>(
@@ -14,7 +14,7 @@ pub(crate) async fn send_json<T: Serialize>(
     action: &'static str,
     message: &T,
 ) -> Result<(), Error> {
-    let body = serde_json::to_string(message).map_err(|error| Error::new(action, error))?;
+    let body = message_body::encode(message).map_err(|error| Error::new(action, error))?;
     let send = client.send_message().queue_url(url).message_body(body);
     send.send().await.map(drop).map_err(Error::from_sdk(action))
 }

@@ -15,11 +15,11 @@ use aws_sdk_dynamodb::Client;
 use campaign::id::CampaignId;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::campaigns::{RECONCILE_KEY, WAITING_JOB};
 use crate::dynamodb::{query_values, text};
 use crate::erasure_queue::ErasureJob;
 use crate::import_queue::ImportJob;
+use crate::{Error, message_body};
 
 const PREFIX: &str = "waiting_job#";
 
@@ -71,7 +71,7 @@ impl WaitingJobs {
         job: WaitingJob,
     ) -> Result<StoredJob, Error> {
         let action = "store a job that waits";
-        let json = serde_json::to_string(&job).map_err(|error| Error::new(action, error))?;
+        let json = message_body::encode(&job).map_err(|error| Error::new(action, error))?;
         let part = format!("{PREFIX}{key}");
         let put = self
             .client
@@ -103,7 +103,7 @@ impl WaitingJobs {
         let items: Vec<Item> = query_values(action, query).await?;
         let to_stored = |Item { part, job }| {
             Ok(StoredJob {
-                job: serde_json::from_str(&job).map_err(|error| Error::new(action, error))?,
+                job: message_body::decode(&job).map_err(|error| Error::new(action, error))?,
                 campaign: campaign.clone(),
                 part,
             })

@@ -18,6 +18,7 @@ mod error;
 mod exclude_list;
 pub mod files;
 pub mod ledger_reader;
+mod lookahead;
 mod own_line;
 mod reader;
 pub mod records;

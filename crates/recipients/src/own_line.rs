@@ -23,18 +23,6 @@ impl OwnLines {
         }
     }
 
-    /// The header's line; call this before the first record is read.
-    pub(crate) fn header_line(&self, recipients: &RecipientReader) -> Vec<u8> {
-        match recipients.current_bytes() {
-            Some(raw) => raw.into_owned(),
-            None => {
-                let header = recipients.header();
-                let cells = header.iter().map(String::as_str);
-                format_line(char::from(self.delimiter), cells).into_bytes()
-            }
-        }
-    }
-
     /// The current record's bytes, unchanged. The record is only formatted again if a spreadsheet would evaluate a cell as a
     /// formula, or if further columns would not be in their place.
     pub(crate) fn line<'r>(&self, recipients: &'r RecipientReader) -> Cow<'r, [u8]> {

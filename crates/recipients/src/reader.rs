@@ -2,21 +2,27 @@
 
 use std::borrow::Cow;
 
+use campaign::import::column_choice::{
+    ChosenBy, PhoneColumnChoice, choose_phone_column, describe_choice, is_data,
+};
 use campaign::import::header::{self, Columns, FileProblem};
 use campaign::import::phone::{self, CanonicalPhone, Region};
 use campaign::import::row::{ImportCounts, Importer, MAX_CAMPAIGN_ROWS, RowVerdict, SeenNumbers};
 use campaign::import::value::{OnBadValue, ValueValidator};
 use campaign::lifecycle::campaign::{Campaign, ImportOptions};
+use campaign::message::is_same_column;
 use tabular::{ByteRecord, DetectedFormat, ReadOptions, RecordShape, Table};
 use tokio::io::AsyncRead;
 use whatsapp::limits::value_limits;
 
 use crate::error::ReadError;
+use crate::lookahead::Lookahead;
 
 /// Reads one file of a campaign and classifies its records.
 pub struct RecipientReader {
-    table: Table,
+    records: Lookahead,
     columns: Columns,
+    choice: PhoneColumnChoice,
     importer: Importer,
     record: ByteRecord,
     region: Option<Region>,
@@ -34,17 +40,19 @@ impl RecipientReader {
     ) -> Result<Self, ReadError> {
         let options = &campaign.files[index].options;
         let table = Table::open(file, &read_options(options)).await?;
-        let (message, _) = campaign.messages();
-        let names = header_names(&table);
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let columns =
-            header::find_columns(&names, options.phone_column.as_deref(), message.columns())?;
+        let mut records = Lookahead::open(table).await?;
         let region = default_region(options);
+        let needed = campaign.columns();
+        find_header(&mut records, options, region, &needed)?;
+        let names: Vec<&str> = records.header.iter().map(String::as_str).collect();
+        let (phones, choice) = find_phone_columns(&names, &records, options, region)?;
+        let columns = header::find_columns(&names, phones, &needed)?;
         let validator = value_validator(campaign, options.on_bad_value);
         let importer = Importer::new(columns.clone(), validator, region, numbers, rows_before);
         Ok(Self {
-            table,
+            records,
             columns,
+            choice,
             importer,
             record: ByteRecord::new(),
             region,
@@ -53,7 +61,7 @@ impl RecipientReader {
 
     /// Reads the next record and classifies it; `None` at the end of the file.
     pub async fn next_verdict(&mut self) -> Result<Option<RowVerdict>, ReadError> {
-        let Some(shape) = self.table.read_record(&mut self.record).await? else {
+        let Some(shape) = self.records.read_record(&mut self.record).await? else {
             return Ok(None);
         };
         if self.importer.counts().rows >= MAX_CAMPAIGN_ROWS {
@@ -72,7 +80,8 @@ impl RecipientReader {
 
     /// The phone number of the current record, whatever its verdict; `None` if it has no readable one.
     pub fn current_phone(&self) -> Option<CanonicalPhone> {
-        parse_phone(&self.record, self.columns.phone, self.region)
+        let mut phones = self.columns.phones.iter();
+        phones.find_map(|&column| parse_phone(&self.record, column, self.region))
     }
 
     /// The cells of the current record.
@@ -80,21 +89,30 @@ impl RecipientReader {
         &self.record
     }
 
-    /// The bytes of the current record, or of the header before the first record, in UTF-8 and without the
-    /// line ending. `None` if a quotation mark in the record is not closed, because lines after it would
-    /// become part of it.
+    /// The bytes of the current record in UTF-8, without the line ending. `None` if a quotation mark in the record is not
+    /// closed, because lines after it would become part of it.
     pub fn current_bytes(&self) -> Option<Cow<'_, [u8]>> {
-        self.table.current_bytes()
+        self.records.current_bytes()
     }
 
     /// What ends a line of the file.
     pub fn line_ending(&self) -> &'static str {
-        self.table.line_ending()
+        self.records.table.line_ending()
     }
 
-    /// The names in the header, as the file has them.
-    pub fn header(&self) -> Vec<String> {
-        header_names(&self.table)
+    /// The names of the columns, as the file has them; `column_1` and so on if it has none.
+    pub fn header(&self) -> &[String] {
+        &self.records.header
+    }
+
+    /// The names of the columns as a line of CSV, without the line ending.
+    pub fn header_line(&self) -> &[u8] {
+        &self.records.header_line
+    }
+
+    /// Why its phone column was chosen.
+    pub fn choice(&self) -> &PhoneColumnChoice {
+        &self.choice
     }
 
     /// Where the file has what the campaign needs.
@@ -104,13 +122,56 @@ impl RecipientReader {
 
     /// How the file is read.
     pub fn format(&self) -> DetectedFormat {
-        self.table.format()
+        self.records.table.format()
     }
 
     /// How many records got which verdict so far.
     pub fn counts(&self) -> ImportCounts {
         self.importer.counts()
     }
+}
+
+/// Finds out whether the first line is a header, and takes it as a record where it is none.
+fn find_header(
+    records: &mut Lookahead,
+    options: &ImportOptions,
+    region: Option<Region>,
+    needed: &[String],
+) -> Result<(), FileProblem> {
+    let names: Vec<&str> = records.header.iter().map(String::as_str).collect();
+    let has_header = options.header.unwrap_or_else(|| !is_data(&names, region));
+    if has_header {
+        return Ok(());
+    }
+    records.take_header_as_record();
+    let has_column = |name: &String| {
+        records
+            .header
+            .iter()
+            .any(|column| is_same_column(column, name))
+    };
+    match options.header.is_none() && !needed.iter().all(has_column) {
+        true => Err(FileProblem::MissingHeader),
+        false => Ok(()),
+    }
+}
+
+/// The phone columns that the options name; else the one that is chosen by its content.
+fn find_phone_columns(
+    names: &[&str],
+    records: &Lookahead,
+    options: &ImportOptions,
+    region: Option<Region>,
+) -> Result<(Vec<usize>, PhoneColumnChoice), FileProblem> {
+    let sample = records.sample();
+    if options.phone_columns.is_empty() {
+        let chosen = choose_phone_column(names, &sample, region);
+        let (column, choice) = chosen.ok_or_else(|| header::no_phone_column(names))?;
+        return Ok((vec![column], choice));
+    }
+    let columns = header::find_requested_columns(names, &options.phone_columns)?;
+    let choice = describe_choice(names, &sample, columns[0], ChosenBy::Options, region);
+    Ok((columns, choice))
 }
 
 /// Checks values against what WhatsApp accepts in the campaign's message, and in its fallback if there is one.
@@ -145,14 +206,6 @@ pub(crate) fn default_region(options: &ImportOptions) -> Option<Region> {
         .default_region
         .as_deref()
         .and_then(phone::parse_region)
-}
-
-/// The cells of the header as text.
-pub(crate) fn header_names(table: &Table) -> Vec<String> {
-    let cells = table.header().iter();
-    cells
-        .map(|cell| String::from_utf8_lossy(cell).into_owned())
-        .collect()
 }
 
 /// What the campaign's options state about the format of its files.

@@ -272,7 +272,6 @@ mod tests {
             );
         }
         for (option, value) in [
-            ("phone_column", ""),
             ("default_region", "Brazil"),
             ("delimiter", "é"),
             ("encoding", "klingon"),

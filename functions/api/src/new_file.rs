@@ -17,6 +17,9 @@ const FILE_EXTENSIONS: [&str; 8] = [
     ".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".tsv.gz", ".gz", ".xlsx",
 ];
 
+/// The most phone columns of a file.
+const MAX_PHONE_COLUMNS: usize = 10;
+
 /// A file that will be uploaded.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,9 +38,14 @@ pub struct NewFile {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileOptions {
-    /// The header of the phone column, if it is not one of the usual names.
-    #[schema(example = "Handy", min_length = 1, pattern = "\\S")]
-    phone_column: Option<String>,
+    /// The names of the phone columns, if another one than what is found has the numbers: the number of a row is in the first
+    /// of them that is not empty.
+    #[schema(value_type = Vec<String>, required = false, example = json!(["Mobile", "Phone"]), max_items = 10)]
+    #[serde(default)]
+    phone_columns: Vec<String>,
+    /// Whether the first line names the columns. Without names, they are `column_1`, `column_2` and so on.
+    #[schema(example = true)]
+    header: Option<bool>,
     /// Region (ISO 3166-1 alpha-2) of numbers written without a country code.
     #[schema(example = "BR")]
     default_region: Option<String>,
@@ -63,10 +71,11 @@ impl NewFile {
 impl FileOptions {
     /// The options, if each of them has a meaning.
     pub fn into_options(self) -> Result<ImportOptions, Problem> {
-        if is_some_and_not(&self.phone_column, |name| !name.trim().is_empty()) {
+        let is_blank = |name: &String| name.trim().is_empty();
+        if self.phone_columns.len() > MAX_PHONE_COLUMNS || self.phone_columns.iter().any(is_blank) {
             return invalid_option(
-                "phone_column",
-                "must not be empty; leave it out if the column has one of the usual names",
+                "phone_columns",
+                "must be the names of at most 10 columns; leave it out and the numbers are found",
             );
         }
         if is_some_and_not(&self.default_region, |code| {
@@ -89,7 +98,8 @@ impl FileOptions {
             );
         }
         Ok(ImportOptions {
-            phone_column: self.phone_column,
+            phone_columns: self.phone_columns,
+            header: self.header,
             default_region: self.default_region,
             delimiter: self.delimiter,
             encoding: self.encoding,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use campaign::delivery::batch::Row;
+use campaign::import::column_choice::{ChosenBy, ColumnContent, PhoneColumnChoice};
 use campaign::import::preview::{Preview, ProblemCount};
 use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use serde::Serialize;
@@ -57,10 +58,30 @@ pub struct FormatView {
 /// Which column fills which placeholder.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ColumnsView {
-    /// The column with the phone numbers.
-    pub phone: String,
+    /// The columns with the phone numbers: the number of a row is in the first of them that is not empty.
+    #[schema(example = json!(["Mobile"]))]
+    pub phone: Vec<String>,
+    /// Why the first of them was chosen, as a sentence.
+    #[schema(example = "Of the first 1,000 rows, 970 have a number in it, 940 of them mobile.")]
+    pub reason: String,
+    /// Other columns with numbers, the best first; `options.phone_columns` chooses among them.
+    pub others: Vec<OtherColumnView>,
     /// The message's placeholders and the file's columns.
     pub message: BTreeMap<String, String>,
+}
+
+/// A column with numbers that was not chosen, judged by the first 1,000 rows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OtherColumnView {
+    /// Its name.
+    #[schema(example = "Phone")]
+    pub name: String,
+    /// Rows with a number in it.
+    pub numbers: u64,
+    /// Rows with a mobile number in it.
+    pub mobile: u64,
+    /// Rows with a number in it whose chosen column is empty: as a further phone column it would serve those.
+    pub fills_gaps: u64,
 }
 
 /// What would happen to the rows.
@@ -148,7 +169,13 @@ impl PreviewView {
                 header: preview.header,
             },
             columns: ColumnsView {
-                phone: preview.phone_column,
+                phone: preview.phone_columns,
+                reason: preview
+                    .phone_choice
+                    .as_ref()
+                    .map(reason)
+                    .unwrap_or_default(),
+                others: other_columns(preview.phone_choice),
                 message: preview.columns,
             },
             problems: preview
@@ -158,6 +185,36 @@ impl PreviewView {
                 .collect(),
         }
     }
+}
+
+/// Why the phone column was chosen.
+fn reason(choice: &PhoneColumnChoice) -> String {
+    let ColumnContent {
+        numbers, mobile, ..
+    } = choice.chosen;
+    let content = format!(
+        "of the first {} rows, {numbers} have a number in it, {mobile} of them mobile",
+        choice.rows
+    );
+    match choice.by {
+        ChosenBy::Options => format!("options.phone_columns names it; {content}."),
+        ChosenBy::Content => format!("Of all columns, it reaches most recipients: {content}."),
+        ChosenBy::Name => {
+            "Its name says so; no column has numbers that can be read. If they have no country code, set options.default_region."
+                .into()
+        }
+    }
+}
+
+fn other_columns(choice: Option<PhoneColumnChoice>) -> Vec<OtherColumnView> {
+    let others = choice.map(|choice| choice.runners_up).unwrap_or_default();
+    let view = |column: ColumnContent| OtherColumnView {
+        name: column.name,
+        numbers: column.numbers,
+        mobile: column.mobile,
+        fills_gaps: column.fills_gaps,
+    };
+    others.into_iter().map(view).collect()
 }
 
 impl PreviewCounts {

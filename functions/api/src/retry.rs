@@ -149,7 +149,8 @@ fn retry_campaign(
     };
     let name = format!("Retry of {}", campaign.name);
     let mut retry = Campaign::new(id, name, campaign.message.clone(), info, now);
-    retry.files[0].options.phone_column = Some(RETRY_PHONE_COLUMN.into());
+    retry.files[0].options.phone_columns = vec![RETRY_PHONE_COLUMN.into()];
+    retry.files[0].options.header = Some(true);
     Campaign {
         sendable_until: now + sendable_for,
         fallback: campaign.fallback.clone(),

@@ -94,7 +94,7 @@ impl Eraser {
     /// Runs the jobs of an event. An error makes their messages come again.
     pub async fn handle(&self, event: SqsEvent) -> Result<(), Error> {
         for message in event.records {
-            let job = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+            let job = cloud::message_body::decode(message.body.as_deref().unwrap_or_default())?;
             let id = message.message_id.ok_or("the queue message has no id")?;
             // A queue may deliver a message twice at the same time; each delivery has its own handle.
             let owner = message.receipt_handle.unwrap_or_else(|| id.clone());

@@ -86,7 +86,7 @@ impl Forwarder {
             return Ok(true);
         };
         let delivery: WebhookDelivery =
-            serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+            cloud::message_body::decode(message.body.as_deref().unwrap_or_default())?;
         let Some(raw) = self.callbacks.get(&delivery.key).await? else {
             // The callback has expired or was erased.
             return Ok(true);

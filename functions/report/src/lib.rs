@@ -77,7 +77,7 @@ impl Reporter {
     /// Runs the jobs of an event. An error makes their messages come again.
     pub async fn handle(&self, event: SqsEvent) -> Result<(), Error> {
         for message in event.records {
-            let request = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+            let request = cloud::message_body::decode(message.body.as_deref().unwrap_or_default())?;
             // Boxed, because the compiler limits how deeply futures may be nested.
             Box::pin(self.run_job(&request)).await?;
         }

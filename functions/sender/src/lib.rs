@@ -162,7 +162,8 @@ impl Sender {
     }
 
     async fn process_message(&self, message: SqsMessage, context: &Context) -> Result<(), Error> {
-        let batch: Batch = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+        let batch: Batch =
+            cloud::message_body::decode(message.body.as_deref().unwrap_or_default())?;
         let receipt = message
             .receipt_handle
             .ok_or("the queue message has no receipt handle")?;

@@ -40,7 +40,8 @@ impl Splitter {
         message: &SqsMessage,
         context: &Context,
     ) -> Result<(), Error> {
-        let job: ImportJob = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+        let job: ImportJob =
+            cloud::message_body::decode(message.body.as_deref().unwrap_or_default())?;
         if !self.run_job(&job, context).await? {
             tracing::warn!(campaign.id = %job.campaign, "ignores an import job of an unknown campaign");
         }

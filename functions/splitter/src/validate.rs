@@ -121,10 +121,10 @@ impl RejectsFile {
         recipients: &RecipientReader,
     ) -> Result<Self, Error> {
         let header = recipients.header();
-        let lines = LineWriter::new(&header, recipients.format().delimiter);
+        let lines = LineWriter::new(header, recipients.format().delimiter);
         let key = rejects_key(&campaign.id, index);
         let mut output = MultipartWriter::new(&splitter.files, key);
-        output.write(lines.header_line(&header).as_bytes()).await?;
+        output.write(lines.header_line(header).as_bytes()).await?;
         Ok(Self { lines, output })
     }
 }
@@ -161,7 +161,8 @@ fn describe_file(recipients: &RecipientReader, campaign: &Campaign) -> Preview {
             .take(MAX_PREVIEW_COLUMNS)
             .map(shorten)
             .collect(),
-        phone_column: columns.phone_name.clone(),
+        phone_columns: columns.phone_names.clone(),
+        phone_choice: Some(recipients.choice().clone()),
         columns: placeholders
             .zip(columns.value_names.iter().cloned())
             .collect(),

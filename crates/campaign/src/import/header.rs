@@ -1,31 +1,6 @@
 //! The header of a file: which columns hold the phone number and the values of the message.
 
-use crate::import::phone;
 use crate::message::is_same_column;
-
-/// Names of phone columns; case, spaces and punctuation do not matter. If a file has several of them, the
-/// first in this list is used.
-pub const PHONE_COLUMN_NAMES: [&str; 19] = [
-    "phone",
-    "phonenumber",
-    "mobile",
-    "number",
-    "to",
-    "whatsapp",
-    "mobilephone",
-    "mobilenumber",
-    "cellphone",
-    "whatsappnumber",
-    "telephone",
-    "tel",
-    "msisdn",
-    "celular",
-    "telefone",
-    "telefono",
-    "teléfono",
-    "móvil",
-    "handy",
-];
 
 /// How many names of a header are shown in a sentence.
 const MAX_SHOWN_NAMES: usize = 12;
@@ -36,10 +11,10 @@ const MAX_SHOWN_CHARS: usize = 30;
 /// Where a record has what a campaign needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
-    /// Index of the phone column.
-    pub phone: usize,
-    /// Name of the phone column, as the file has it.
-    pub phone_name: String,
+    /// Indexes of the phone columns: the first that is not empty in a row has the row's number.
+    pub phones: Vec<usize>,
+    /// Names of the phone columns, as the file has them.
+    pub phone_names: Vec<String>,
     /// Indexes of the message's values, in the order of `Message::columns`.
     pub values: Vec<usize>,
     /// Names of those columns, as the file has them, in the same order.
@@ -64,10 +39,10 @@ pub enum FileProblem {
         /// Rows in the file.
         rows: u64,
     },
-    /// The header has none of the usual names.
+    /// No column has numbers in it or is named after them.
     #[error(
-        "the file has no phone column: name one of its columns phone, phone_number, mobile, number, to or whatsapp, \
-         or name yours in options.phone_column (the file has: {found})"
+        "the file has no phone column: no column has phone numbers in it; name the right one in options.phone_columns, \
+         and the country of its numbers in options.default_region if they have no country code (the file has: {found})"
     )]
     NoPhoneColumn {
         /// The names in the header.
@@ -75,7 +50,7 @@ pub enum FileProblem {
     },
     /// The operator named a column that the file does not have.
     #[error(
-        "the file has no column `{requested}`, which options.phone_column names (the file has: {found})"
+        "the file has no column `{requested}`, which options.phone_columns names (the file has: {found})"
     )]
     MissingPhoneColumn {
         /// As the operator wrote it.
@@ -93,7 +68,8 @@ pub enum FileProblem {
     },
     /// The first line is a row.
     #[error(
-        "the first line has a phone number in it: it must be a header that names the columns, such as phone,name"
+        "the first line has a phone number in it: it must be a header that names the columns, such as phone,name; \
+         or name the message's columns {{{{column_1}}}}, {{{{column_2}}}} and so on"
     )]
     MissingHeader,
     /// Reading takes longer than one invocation may take.
@@ -109,45 +85,43 @@ pub enum FileProblem {
     },
 }
 
-/// Finds the phone column and the columns `needed` by the message. The phone column is `requested` or,
-/// without that, one with a usual name.
+/// Finds the columns `needed` by the message, beside the phone columns.
 pub fn find_columns(
     header: &[&str],
-    requested: Option<&str>,
+    phones: Vec<usize>,
     needed: &[String],
 ) -> Result<Columns, FileProblem> {
-    if header.iter().any(|name| phone::parse(name, None).is_ok()) {
-        return Err(FileProblem::MissingHeader);
-    }
-    let phone = find_phone_column(header, requested)?;
     let values = find_value_columns(header, needed)?;
-    let name_at = |index: usize| header[index].trim().to_owned();
+    let name_at = |index: &usize| header[*index].trim().to_owned();
     Ok(Columns {
-        phone,
-        phone_name: name_at(phone),
-        value_names: values.iter().map(|&index| name_at(index)).collect(),
+        phone_names: phones.iter().map(name_at).collect(),
+        phones,
+        value_names: values.iter().map(name_at).collect(),
         values,
         width: header.len(),
         repeated_names: find_repeated_names(header),
     })
 }
 
-fn find_phone_column(header: &[&str], requested: Option<&str>) -> Result<usize, FileProblem> {
-    if let Some(requested) = requested {
-        return position_of(header, requested).ok_or_else(|| FileProblem::MissingPhoneColumn {
-            requested: requested.to_owned(),
+/// Finds the phone columns that the operator named.
+pub fn find_requested_columns(
+    header: &[&str],
+    requested: &[String],
+) -> Result<Vec<usize>, FileProblem> {
+    let find = |name: &String| {
+        position_of(header, name).ok_or_else(|| FileProblem::MissingPhoneColumn {
+            requested: name.clone(),
             found: describe_header(header),
-        });
-    }
-    // The list of names decides, not the order of the columns: `phone` precedes a `number` that may be an order's.
-    let found = PHONE_COLUMN_NAMES.iter().find_map(|name| {
-        header
-            .iter()
-            .position(|column| normalize_name(column) == *name)
-    });
-    found.ok_or_else(|| FileProblem::NoPhoneColumn {
+        })
+    };
+    requested.iter().map(find).collect()
+}
+
+/// The problem of a file in which no column has phone numbers.
+pub fn no_phone_column(header: &[&str]) -> FileProblem {
+    FileProblem::NoPhoneColumn {
         found: describe_header(header),
-    })
+    }
 }
 
 fn find_value_columns(header: &[&str], needed: &[String]) -> Result<Vec<usize>, FileProblem> {
@@ -192,14 +166,6 @@ fn find_repeated_names(header: &[&str]) -> Vec<String> {
     repeated
 }
 
-fn normalize_name(column: &str) -> String {
-    column
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
 /// The names of a header for a sentence, shortened.
 fn describe_header(header: &[&str]) -> String {
     let shorten = |name: &&str| -> String { name.trim().chars().take(MAX_SHOWN_CHARS).collect() };
@@ -216,48 +182,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_usual_names_in_any_spelling() {
-        for name in [
-            "phone",
-            " Phone ",
-            "PHONE_NUMBER",
-            "phoneNumber",
-            "Mobile",
-            "number",
-            "To",
-            "whatsapp",
-            "Phone-Number",
-        ] {
-            let columns = find_columns(&["name", name], None, &[]).expect(name);
-            assert_eq!(columns.phone, 1, "{name}");
-        }
-        let columns = find_columns(&["number", "phone"], None, &[]).expect("both");
-        assert_eq!(columns.phone, 1);
-    }
-
-    #[test]
     fn problem_names_what_is_missing() {
-        let problem = find_columns(&["name", "email"], None, &[]).expect_err("no phone");
+        let problem = no_phone_column(&["name", "email"]);
         assert!(problem.to_string().contains("name, email"), "{problem}");
-        let problem = find_columns(&["phone"], Some("tel"), &[]).expect_err("no tel");
+        let requested = ["phone".to_owned(), "tel".to_owned()];
+        let problem = find_requested_columns(&["phone"], &requested).expect_err("no tel");
         assert!(problem.to_string().contains("`tel`"), "{problem}");
         let needed = ["name".to_owned(), "amount".to_owned()];
-        let problem = find_columns(&["phone", "Name"], None, &needed).expect_err("no amount");
+        let problem = find_columns(&["phone", "Name"], vec![0], &needed).expect_err("no amount");
         assert!(
             problem.to_string().contains("uses {{amount}}, which"),
             "{problem}"
         );
-        let data = ["+5511987654321", "Ana"];
-        assert_eq!(
-            find_columns(&data, None, &[]),
-            Err(FileProblem::MissingHeader)
-        );
+    }
+
+    #[test]
+    fn requested_columns_keep_their_order() {
+        let requested = ["tel".to_owned(), "Phone".to_owned()];
+        let found = find_requested_columns(&["phone", "Tel "], &requested);
+        assert_eq!(found, Ok(vec![1, 0]));
     }
 
     #[test]
     fn repeated_name_is_listed_and_its_first_column_used() {
         let header = ["name", "phone", " Name", ""];
-        let columns = find_columns(&header, None, &["name".into()]).expect("header");
+        let columns = find_columns(&header, vec![1], &["name".into()]).expect("header");
         assert_eq!(
             (columns.values, columns.repeated_names),
             (vec![0], vec!["Name".to_owned()])

@@ -2,15 +2,17 @@
 //!
 //! A record passes through these steps:
 //!
-//! - [`header`] finds the phone column and the columns that the message uses, once for each file
+//! - [`column_choice`] chooses the phone column by what is in it, and by its name (`column_names`), once for each file
+//! - [`header`] finds the columns that the message and the options name
 //! - [`phone`] reads the number
 //! - [`value`] cleans the values, or rejects what WhatsApp would refuse
 //! - [`row`] combines them into a verdict: usable, duplicate, suppressed or rejected
 //! - [`preview`] summarizes all verdicts before anything is sent
 //!
-//! The verdict on a record depends only on the file, the campaign and the records before it. So a file can be
-//! read again after an interruption and gives the same rows.
+//! A file is imported once: the verdicts are stored, and nothing reads the file again.
 
+pub mod column_choice;
+mod column_names;
 pub mod header;
 pub mod phone;
 pub mod preview;

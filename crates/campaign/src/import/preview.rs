@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::batch::Row;
 use crate::id::RowNumber;
+use crate::import::column_choice::PhoneColumnChoice;
 use crate::import::phone::Phone;
 use crate::import::row::{ImportCounts, Reject, RejectReason, RowVerdict};
 use crate::lifecycle::campaign::{Campaign, MessageChoice};
@@ -33,8 +34,10 @@ pub struct Preview {
     pub format: FileFormat,
     /// The header, as the file has it.
     pub header: Vec<String>,
-    /// The column with the phone numbers.
-    pub phone_column: String,
+    /// The columns with the phone numbers.
+    pub phone_columns: Vec<String>,
+    /// Why the first of them was chosen.
+    pub phone_choice: Option<PhoneColumnChoice>,
     /// The columns that the message uses, each with its name in the file.
     pub columns: BTreeMap<String, String>,
     /// How many rows would be sent, and how many not.

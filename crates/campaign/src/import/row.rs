@@ -222,8 +222,15 @@ impl Importer {
         if (self.columns.width..width).any(is_filled) {
             return Err((String::new(), RejectReason::TooManyCells));
         }
-        let in_phone_column = |reason| (self.columns.phone_name.clone(), reason);
-        let number = decode_cell(cell(self.columns.phone)).map_err(in_phone_column)?;
+        let phones = &self.columns.phones;
+        let filled = phones.iter().position(|&column| is_filled(column));
+        let position = filled.unwrap_or_default();
+        let in_phone_column = |reason| {
+            let name = self.columns.phone_names.get(position);
+            (name.cloned().unwrap_or_default(), reason)
+        };
+        let number = phones.get(position).and_then(|&column| cell(column));
+        let number = decode_cell(number).map_err(in_phone_column)?;
         let to =
             phone::parse(number, self.region).map_err(|problem| in_phone_column(problem.into()))?;
         let values = self.read_values(cell)?;
@@ -316,8 +323,8 @@ mod tests {
     fn importer() -> Importer {
         let message =
             Message::new(serde_json::json!({"text": {"body": "Hi {{name}}"}})).expect("message");
-        let columns =
-            header::find_columns(&["Name", "Phone"], None, message.columns()).expect("header");
+        let columns = header::find_columns(&["Name", "Phone"], vec![1], message.columns());
+        let columns = columns.expect("header");
         let validator = ValueValidator::new(&message, &[], OnBadValue::Clean);
         let mut numbers = SeenNumbers::default();
         numbers.excluded.insert(

@@ -78,8 +78,8 @@ fn follow(campaign: &mut Campaign, change: &FileChange, now: Millis) {
         FileChange::Refused { .. } if !campaign.has_file_in(FileStage::Enqueued) => {
             campaign.started_at = None;
         }
+        FileChange::Validated { .. } => campaign.columns = campaign.columns(),
         FileChange::Reading
-        | FileChange::Validated { .. }
         | FileChange::Refused { .. }
         | FileChange::Failed { .. }
         | FileChange::Lost { .. } => {}

@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, sqs};
+use crate::{Error, ErrorKind, message_body, sqs};
 
 /// Entries per request (SQS quotas).
 const MAX_ENTRIES_PER_REQUEST: usize = 10;
@@ -75,7 +75,7 @@ fn to_entry(
     index: usize,
     delivery: &WebhookDelivery,
 ) -> Result<SendMessageBatchRequestEntry, Error> {
-    let body = serde_json::to_string(delivery).map_err(|error| Error::new(ENQUEUE, error))?;
+    let body = message_body::encode(delivery).map_err(|error| Error::new(ENQUEUE, error))?;
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body)

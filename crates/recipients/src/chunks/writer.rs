@@ -47,8 +47,8 @@ impl ChunkWriter {
             phones: MultipartWriter::new(files, set.phones_key()),
             set,
             index: FileIndex {
-                header: recipients.header(),
-                header_line: lines.header_line(recipients),
+                header: recipients.header().to_vec(),
+                header_line: recipients.header_line().to_vec(),
                 delimiter: char::from(recipients.format().delimiter),
                 line_ending: recipients.line_ending().into(),
                 ..FileIndex::default()

@@ -176,7 +176,9 @@ impl Operator {
         let body = match self.random.range(0..4) {
             0 => json!({"options": {"delimiter": ";"}}),
             1 => json!({"options": {"delimiter": ","}}),
-            2 => json!({"options": {"phone_column": *self.random.pick(&["Phone", OTHER_COLUMN])}}),
+            2 => {
+                json!({"options": {"phone_columns": [*self.random.pick(&["Phone", OTHER_COLUMN])]}})
+            }
             _ => json!({}),
         };
         let path = format!("/v1/campaigns/{id}/preview");

@@ -14,7 +14,7 @@ const MIN_DIGITS_OF_NUMBER: usize = 7;
 /// A number with a fraction of zero has at least this many digits before it.
 const MIN_DIGITS_BEFORE_FRACTION: usize = 8;
 
-/// Removes what surrounds a number: invisible characters, a `tel:` or `whatsapp:` scheme, and the marks in
+/// Removes what surrounds a number: invisible characters, a scheme such as `tel:`, and the marks in
 /// which Excel wraps text, such as `'+55…` or `="+55…"`, with straight or curly quotation marks.
 pub(super) fn strip_decoration(cell: &str) -> Cow<'_, str> {
     let is_plain = |b: u8| b.is_ascii_digit() || b == b'+' || b == b'-';
@@ -57,7 +57,8 @@ fn is_wrapping(c: char) -> bool {
 }
 
 fn strip_scheme(text: &str) -> &str {
-    for scheme in ["tel:", "whatsapp:"] {
+    // Meta's own exports of lead forms write `p:`.
+    for scheme in ["tel:", "whatsapp:", "p:"] {
         if let Some((start, number)) = text.split_at_checked(scheme.len())
             && start.eq_ignore_ascii_case(scheme)
         {

@@ -12,7 +12,7 @@ mod number;
 mod numbering_plan;
 mod problem;
 
-pub use number::{CanonicalPhone, Phone};
+pub use number::{CanonicalPhone, LineType, Phone};
 pub use problem::PhoneProblem;
 pub use rlibphonenumber::enums::Region;
 
@@ -101,6 +101,7 @@ mod tests {
             ("0033 6 12 34 56 78", br, "+33612345678"),
             ("tel:+33-6-12-34-56-78", None, "+33612345678"),
             ("whatsapp:+33612345678", None, "+33612345678"),
+            ("p:+33612345678", None, "+33612345678"),
             ("٠٠٣٣٦١٢٣٤٥٦٧٨", parse_region("eg"), "+33612345678"),
             ("＋３３６１２３４５６７８", None, "+33612345678"),
             ("06 12 34 56 78", parse_region("fr"), "+33612345678"),

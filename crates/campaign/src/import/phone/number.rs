@@ -20,7 +20,23 @@ pub struct Phone(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CanonicalPhone(u64);
 
+/// What kind of line a number is of, judged by its country's numbering plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineType {
+    /// A mobile line.
+    Mobile,
+    /// A fixed line, or a service such as a free number.
+    Landline,
+    /// The plan does not say, as in the USA.
+    Unknown,
+}
+
 impl Phone {
+    /// What kind of line it is of.
+    pub fn line_type(self) -> LineType {
+        super::numbering_plan::line_type(self)
+    }
+
     /// The digits of the number, country code included.
     pub fn digits(self) -> u64 {
         self.0
@@ -34,14 +50,18 @@ impl Phone {
     /// The canonical form. It matters because WhatsApp itself uses both formats in these countries (Meta,
     /// "Phone numbers": numbers of Brazil and Mexico may be rewritten).
     pub fn canonical(self) -> CanonicalPhone {
+        const SEVEN_DIGITS: u64 = 10u64.pow(7);
         const EIGHT_DIGITS: u64 = 10u64.pow(8);
         const NINE_DIGITS: u64 = 10u64.pow(9);
         const TEN_DIGITS: u64 = 10u64.pow(10);
         let digits = self.0;
-        // Brazil: +55, two digits of the area, then a 9 and eight digits, or those eight alone.
+        // Brazil: +55, two digits of the area, then a 9 and eight digits, or those eight alone. Before 1 to 5, the 9 is no
+        // addition: without it the number would be somebody's landline.
         let (area, local) = (digits / NINE_DIGITS, digits % NINE_DIGITS);
-        if (5_511..=5_599).contains(&area) && local / EIGHT_DIGITS == 9 {
-            return CanonicalPhone(area * EIGHT_DIGITS + local % EIGHT_DIGITS);
+        let without_9 = local % EIGHT_DIGITS;
+        let is_old_mobile = (6..=9).contains(&(without_9 / SEVEN_DIGITS));
+        if (5_511..=5_599).contains(&area) && local / EIGHT_DIGITS == 9 && is_old_mobile {
+            return CanonicalPhone(area * EIGHT_DIGITS + without_9);
         }
         match digits / TEN_DIGITS {
             // Mexico: +52 1 and ten digits, or +52 and those ten.
@@ -114,6 +134,17 @@ mod tests {
         assert_eq!(canonical("+5491123456789"), canonical("+541123456789"));
         for other in ["+34612345678", "+551133334444", "+5491", "+33612345678"] {
             assert_eq!(format!("+{}", canonical(other)), other);
+        }
+    }
+
+    #[test]
+    fn brazilian_landline_and_mobile_of_the_same_digits_are_two_people() {
+        let canonical = |text: &str| phone(text).canonical();
+        // Only mobile numbers got the ninth digit, and those begin with 6 to 9 (Anatel, Resolução 553/2010).
+        assert_ne!(canonical("+551133334444"), canonical("+5511933334444"));
+        for mobile in ["61234567", "71234567", "81234567", "91234567"] {
+            let (old, new) = (format!("+5511{mobile}"), format!("+55119{mobile}"));
+            assert_eq!(canonical(&old), canonical(&new), "{mobile}");
         }
     }
 

@@ -2,10 +2,10 @@
 
 use rlibphonenumber::enums::Region;
 use rlibphonenumber::{
-    PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, ValidationError,
+    PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationError,
 };
 
-use super::number::Phone;
+use super::number::{LineType, Phone};
 use super::problem::PhoneProblem;
 
 /// Parses a number and checks that its country has such numbers. `region` is the region of numbers without a
@@ -30,6 +30,19 @@ pub(super) fn has_numbers(region: Region) -> bool {
     PHONE_NUMBER_UTIL
         .get_country_code_for_region(region)
         .is_some()
+}
+
+/// What kind of line the number is of.
+pub(super) fn line_type(phone: Phone) -> LineType {
+    let number = PHONE_NUMBER_UTIL.parse(phone.to_string(), None);
+    let line_type = number.map(|number| PHONE_NUMBER_UTIL.get_number_type(&number));
+    match line_type {
+        Ok(PhoneNumberType::Mobile) => LineType::Mobile,
+        Ok(PhoneNumberType::FixedLineOrMobile | PhoneNumberType::PersonalNumber) | Err(_) => {
+            LineType::Unknown
+        }
+        Ok(_) => LineType::Landline,
+    }
 }
 
 fn to_e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {

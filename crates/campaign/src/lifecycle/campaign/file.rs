@@ -90,9 +90,12 @@ pub enum FileStage {
 /// How a file is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportOptions {
-    /// The phone column, where it has none of the usual names.
+    /// The phone columns, where what is in them does not tell: a row's number is in the first of them that is not empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phone_columns: Vec<String>,
+    /// Whether the first line names the columns, where the lines do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone_column: Option<String>,
+    pub header: Option<bool>,
     /// Region (ISO 3166-1 alpha-2) of numbers written without a country code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_region: Option<String>,

@@ -64,6 +64,10 @@ pub struct Campaign {
     /// A template that recipients outside the 24-hour service window get in its place, where the message is free-form.
     #[serde(default)]
     pub fallback: Option<Message>,
+    /// The columns that the two use, in the order of the values of a row, from the moment a file is validated: rows that are
+    /// in chunks and queues keep that order, whatever code reads them.
+    #[serde(default)]
+    pub columns: Vec<String>,
     /// What happens to recipients outside that window, where there is no fallback.
     #[serde(default)]
     pub outside_service_window: OutsideServiceWindow,
@@ -157,6 +161,7 @@ impl Campaign {
             name,
             message,
             fallback: None,
+            columns: Vec::new(),
             outside_service_window: OutsideServiceWindow::default(),
             files: vec![CampaignFile::pending(file, ImportOptions::default(), now)],
             single_row: None,
@@ -219,11 +224,20 @@ impl Campaign {
     }
 
     fn with_every_column(&self, message: &Message) -> Message {
-        let message = message.clone().merge_columns(&self.message);
-        match &self.fallback {
+        message.clone().with_columns(self.columns())
+    }
+
+    /// The columns that its messages use, in the order of the values of a row.
+    pub fn columns(&self) -> Vec<String> {
+        if !self.columns.is_empty() {
+            return self.columns.clone();
+        }
+        let message = self.message.clone();
+        let merged = match &self.fallback {
             Some(fallback) => message.merge_columns(fallback),
             None => message,
-        }
+        };
+        merged.columns().to_vec()
     }
 
     /// The message of this choice, as the operator wrote it.
@@ -235,7 +249,7 @@ impl Campaign {
         }
     }
 
-    /// The message of this choice for one row. `values` are in the order of the columns of [`Campaign::messages`].
+    /// The message of this choice for one row. `values` are in the order of [`Campaign::columns`].
     pub fn fill_message(&self, choice: MessageChoice, values: &[String]) -> Value {
         self.with_every_column(self.chosen_message(choice))
             .fill(values)
@@ -360,7 +374,24 @@ pub struct TemplateFacts {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn values_of_a_row_keep_the_order_of_the_columns_that_were_stored_with_them() {
+        let mut campaign = sample(CampaignState::Ready);
+        let body = json!({"text": {"body": "{{Name}}, {{amount}}"}});
+        campaign.message = Message::new(body).expect("message");
+        campaign.fallback = Some(Message::new(json!({"name": "{{zone}}"})).expect("message"));
+        assert_eq!(campaign.columns(), ["amount", "Name", "zone"]);
+        // As another version of the code may have sorted them.
+        campaign.columns = ["Name", "zone", "amount"].map(str::to_owned).to_vec();
+        let values = ["Ana", "North", "3"].map(str::to_owned);
+        let fill = |choice| campaign.fill_message(choice, &values);
+        assert_eq!(fill(MessageChoice::Message)["text"]["body"], "Ana, 3");
+        assert_eq!(fill(MessageChoice::Fallback)["name"], "North");
+    }
 
     /// A campaign in that state with one file of 100 rows, of which 90 are usable.
     pub(crate) fn sample(state: CampaignState) -> Campaign {
