@@ -125,7 +125,7 @@ async fn unreadable_delivery_fails_alone() {
     };
     env.callbacks.store(vec![raw], 1).await.unwrap();
     let delivery = |id: &str, body: &str| json!({"eventSource": "aws:sqs", "messageId": id, "body": body, "attributes": {}});
-    let readable = json!({"key": key, "received_at": 1, "hops": 0}).to_string();
+    let readable = json!({"version": 1, "key": key, "received_at": 1, "hops": 0}).to_string();
     let records = [
         delivery("unreadable", "not JSON"),
         delivery("readable", &readable),

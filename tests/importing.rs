@@ -71,7 +71,7 @@ async fn preview_shows_what_a_held_campaign_would_send() {
         .await
         .expect(200);
     let expected = json!({"file": {"encoding": "windows-1252", "delimiter": ";"},
-        "columns": {"phone": "Handy", "message": {"name": "Name"}},
+        "columns": {"phone": ["Handy"], "message": {"name": "Name"}},
         "rows": {"total": 7, "rejected_at_import": 1, "duplicates": 1, "suppressed": 2, "recipients": 3, "excluded": 1},
         "estimated_seconds": 1});
     assert_has(&preview, &expected);
@@ -225,7 +225,7 @@ async fn corrected_rejects_file_sends_only_unsent_rows() {
 async fn failed_file_can_be_read_with_other_options() {
     let env = TestEnv::new().await;
     let api = ApiClient::new(&env);
-    let file = "naam,nummer\nAna,+34612345678\n";
+    let file = "naam,order id\nAna,+34612345678\n";
     let campaign = json!({"name": "Text", "manual_start": true, "file": {"name": "a.csv", "size": file.len()},
         "message": {"type": "text", "text": {"body": "Hi {{naam}}"}}});
     let created = api.post("/v1/campaigns", campaign).await.expect(201);
@@ -239,7 +239,7 @@ async fn failed_file_can_be_read_with_other_options() {
     assert_says(text(&problem["detail"]), &["no phone column"]);
     api.post(&start, Value::Null).await.expect(409);
 
-    let options = json!({"options": {"phone_columns": ["nummer"]}});
+    let options = json!({"options": {"phone_columns": ["order id"]}});
     api.post(&preview, options).await.expect(202);
     env.run_queued_imports().await;
     let shown = api.post(&preview, Value::Null).await.expect(200);

@@ -86,10 +86,10 @@ async fn failed_file_that_is_read_again_is_visited_again() {
     let env = TestEnv::new().await;
     let api = ApiClient::new(&env);
     let id = env.create_campaign(CampaignState::AwaitingUpload).await.id;
-    let file = b"name,nummer\nAna,+34612345678\n";
+    let file = b"name,order id\nAna,+34612345678\n";
     env.import_file(&id, file).await;
     assert_eq!(reconcile(&env, MINUTE_MS).await.closed, 1);
-    let options = json!({"options": {"phone_columns": ["nummer"]}});
+    let options = json!({"options": {"phone_columns": ["order id"]}});
     let path = format!("/v1/campaigns/{id}/preview");
     api.post(&path, options).await.expect(202);
     env.lose_import_job().await;
