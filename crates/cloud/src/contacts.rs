@@ -42,6 +42,14 @@ pub enum ContactKey {
     User(String),
 }
 
+/// What became of the note that a message is about to be sent.
+enum Reservation {
+    Made(Box<Contact>),
+    Suppressed,
+    /// A message was sent at this time, which is later.
+    Overtaken(Millis),
+}
+
 impl ContactKey {
     fn hash(&self) -> String {
         match self {
@@ -64,6 +72,9 @@ impl Contacts {
     /// Checks that the recipient is not suppressed, and stores that a message is about to be sent, in one
     /// conditional write. An earlier opt-out wins; a later one sees the time of the send. `None` if the
     /// recipient is suppressed.
+    ///
+    /// The time of a contact only moves on: the write of a request that arrives late, after its repetition and another
+    /// campaign's message, is refused, so that the answers belong to the message that was last.
     #[tracing::instrument(skip_all, fields(campaign.id = %campaign, row))]
     pub async fn reserve_send(
         &self,
@@ -72,6 +83,24 @@ impl Contacts {
         row: RowNumber,
         now: Millis,
     ) -> Result<Option<Contact>, Error> {
+        let mut at = now;
+        loop {
+            match self.try_reserve_send(phone, campaign, row, at).await? {
+                Reservation::Made(contact) => return Ok(Some(*contact)),
+                Reservation::Suppressed => return Ok(None),
+                // The clock of whoever messaged the recipient is ahead.
+                Reservation::Overtaken(latest) => at = latest + 1,
+            }
+        }
+    }
+
+    async fn try_reserve_send(
+        &self,
+        phone: Phone,
+        campaign: &CampaignId,
+        row: RowNumber,
+        now: Millis,
+    ) -> Result<Reservation, Error> {
         let action = "check that the recipient is not suppressed";
         let update = self
             .update(&ContactKey::Phone(phone))
@@ -79,17 +108,30 @@ impl Contacts {
                 "SET phone = if_not_exists(phone, :phone), last_campaign = :campaign, last_row = :row, \
                  last_messaged_at = :now, expires_at = if_not_exists(keep_until, :expires_at)",
             )
-            .condition_expression("attribute_not_exists(suppressed) OR suppressed = :no")
+            .condition_expression(
+                "(attribute_not_exists(suppressed) OR suppressed = :no) \
+                 AND (attribute_not_exists(last_messaged_at) OR last_messaged_at <= :now)",
+            )
             .expression_attribute_values(":phone", text(&phone.to_string()))
             .expression_attribute_values(":campaign", text(campaign.as_str()))
             .expression_attribute_values(":row", number(row.into()))
             .expression_attribute_values(":now", number(now))
             .expression_attribute_values(":expires_at", self.expires_at(now))
             .expression_attribute_values(":no", AttributeValue::Bool(false))
-            .return_values(ReturnValue::AllNew);
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match update_if(action, update).await? {
-            Update::Written(item) => item.map(|item| from_item(action, item)).transpose(),
-            Update::ConditionFailed(_) => Ok(None),
+            Update::Written(item) => {
+                let contact: Contact = from_item(action, item.unwrap_or_default())?;
+                Ok(Reservation::Made(Box::new(contact)))
+            }
+            Update::ConditionFailed(item) => {
+                let known: Contact = from_item(action, item.unwrap_or_default())?;
+                Ok(match known.last_messaged_at {
+                    Some(latest) if !known.suppressed => Reservation::Overtaken(latest),
+                    Some(_) | None => Reservation::Suppressed,
+                })
+            }
         }
     }
 

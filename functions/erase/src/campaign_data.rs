@@ -123,7 +123,10 @@ impl Eraser {
         for index in 0..campaign.files.len() {
             let is_found = match RecipientSet::of(campaign, index) {
                 Some(set) => contains_phone(&self.files, &set, subject.phone).await?,
-                None => self.failed_file_mentions(campaign, index, subject).await?,
+                None => {
+                    self.unimported_file_mentions(campaign, index, subject)
+                        .await?
+                }
             };
             if is_found {
                 found.push(index);

@@ -1,6 +1,6 @@
 //! A campaign's uploads: files that were never imported, and its exclude list. What was imported of a file is in its chunks.
 
-use campaign::lifecycle::campaign::{Campaign, FileStage, ImportOptions};
+use campaign::lifecycle::campaign::{Campaign, ImportOptions};
 use cloud::files::{RecipientSet, Upload, input_key};
 use cloud::multipart::MultipartWriter;
 use lambda_runtime::Error;
@@ -11,19 +11,20 @@ use crate::Eraser;
 use crate::subject::DataSubject;
 
 impl Eraser {
-    /// Whether an upload mentions the recipient that was read and could not be used. No chunk says who is in it.
-    pub(crate) async fn failed_file_mentions(
+    /// Whether an upload mentions the recipient that could not be used, or was never read. No chunk says who is in it.
+    pub(crate) async fn unimported_file_mentions(
         &self,
         campaign: &Campaign,
         index: usize,
         subject: &DataSubject,
     ) -> Result<bool, Error> {
-        let is_failed = campaign.files[index].stage == FileStage::Failed;
-        if !is_failed || RecipientSet::of(campaign, index).is_some() {
-            return Ok(false);
+        match RecipientSet::of(campaign, index) {
+            Some(_) => Ok(false),
+            None => {
+                self.upload_mentions(campaign, Upload::File(index), subject)
+                    .await
+            }
         }
-        self.upload_mentions(campaign, Upload::File(index), subject)
-            .await
     }
 
     /// Whether the campaign's exclude list mentions the recipient.

@@ -1,14 +1,15 @@
 //! The splitter validates an uploaded file, then enqueues its rows in batches.
 //!
-//! It reads the file twice. The first pass sends nothing: a problem with the file as a whole must show before the first
-//! message is sent, and the operator may want to check the preview. The second pass of a million rows takes a second.
+//! It reads the file once. This first pass sends nothing: a problem with the file as a whole must show before the first
+//! message is sent, and the operator may want to check the preview. It stores the verdict on each row in chunks
+//! ([`recipients::chunks`]), which are all that the second pass, and whatever comes later, reads.
 //!
 //! | the invocation dies … | the file is | repaired by |
 //! |---|---|---|
-//! | while it validates | `reading`; nothing was sent | the event or import job, which is delivered again: the file is read from the start |
+//! | while it validates | `reading`; nothing was sent, and its chunks belong to no file | the event or import job, which is delivered again: the file is read from the start, into other chunks |
 //! | while it writes the file of a retry | `reading`; the object appears only when it is complete | the import job, which is delivered again: the file is written from the start |
 //! | after it claimed the file's content, before the first batch | `validated`; the claim names this campaign | the event or import job, which is delivered again: a campaign's own claim does not refuse its file |
-//! | while it enqueues | `validated`; the checkpoint says which batches may be in the queue | the event or import job, which is delivered again: the file is read from the start and enqueued from the checkpoint on |
+//! | while it enqueues | `validated`; the checkpoint says which batches may be in the queue | the event or import job, which is delivered again: the chunks are read from the checkpoint on |
 //! | while it requeues | unchanged | the import job, which holds the position to start from; requeuing a row twice is harmless |
 //! | after it handed over | as while it enqueues | the next import job |
 //! | for good: no event is left | as above | the reconciler, which sends an import job |

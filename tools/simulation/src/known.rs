@@ -1,7 +1,6 @@
 //! Faults that are known and not removed yet. A life in which nothing but these shows has not failed; a fault that is removed
 //! is taken from this list, so that it is found if it comes back.
 
-use crate::checker::erased::UNREAD;
 use crate::record::Notes;
 use crate::violation::Violation;
 
@@ -15,33 +14,21 @@ pub struct KnownFault {
 }
 
 /// The faults that are known.
-pub const KNOWN_FAULTS: &[KnownFault] = &[
-    KnownFault {
-        name: "attribution",
-        about: "the note of a send that reaches the contact late, after its repetition and another campaign's message, takes the answers",
-        shows: |violation, _| violation.promise == "an answer belongs to the last message",
+pub const KNOWN_FAULTS: &[KnownFault] = &[KnownFault {
+    name: "recount",
+    about: "a recount while the ledger's stream lags more than 15 seconds corrects what is counted later",
+    shows: |violation, notes| {
+        let counts = [
+            "counters equal the ledger",
+            "everything ends",
+            "numbers add up",
+        ];
+        counts.contains(&violation.promise)
+            && violation
+                .campaign()
+                .is_some_and(|id| notes.recounts.contains(id))
     },
-    KnownFault {
-        name: "unread files",
-        about: "an erasure leaves files that cannot be used, or were not read when it began, and their preview",
-        shows: |violation, _| violation.what.contains(UNREAD),
-    },
-    KnownFault {
-        name: "recount",
-        about: "a recount while the ledger's stream lags more than 15 seconds corrects what is counted later",
-        shows: |violation, notes| {
-            let counts = [
-                "counters equal the ledger",
-                "everything ends",
-                "numbers add up",
-            ];
-            counts.contains(&violation.promise)
-                && violation
-                    .campaign()
-                    .is_some_and(|id| notes.recounts.contains(id))
-        },
-    },
-];
+}];
 
 /// The known fault that a violation shows.
 pub fn known_fault(violation: &Violation, notes: &Notes) -> Option<&'static str> {

@@ -11,9 +11,6 @@ const REQUEST_MS: u64 = 30_000;
 /// What an invocation has searched already may get something new until it is done: its timeout.
 const INVOCATION_MS: u64 = 900_000;
 
-/// What is said of a file that Crier has not read to its end.
-pub const UNREAD: &str = ", of a file that was not read";
-
 /// The most of an item that is shown.
 const SHOWN_CHARS: usize = 300;
 
@@ -76,21 +73,19 @@ fn places(evidence: &Evidence<'_>, phone: &str, since: u64) -> Vec<String> {
             let text = item.to_string();
             if text.contains(digits) && !came_after(evidence, phone, since, table, item) {
                 let text: String = text.chars().take(SHOWN_CHARS).collect();
-                let campaign = item["id"].as_str().unwrap_or_default();
-                let unread = unread(evidence, phone, campaign);
-                places.push(format!("{table}: {text}{unread}"));
+                places.push(format!("{table}: {text}"));
             }
         }
     }
     for (key, version, bytes) in &evidence.shown.objects {
-        let mut windows = bytes.windows(digits.len());
+        let contains =
+            |encoded: &Vec<u8>| bytes.windows(encoded.len()).any(|window| window == encoded);
         let campaign = key.split('/').nth(1).unwrap_or_default();
-        if windows.any(|window| window == digits.as_bytes())
+        if encodings(digits).iter().any(contains)
             && !was_uploaded_after(evidence, phone, since, campaign)
             && !has_expired(evidence, campaign)
         {
-            let unread = unread(evidence, phone, campaign);
-            places.push(format!("{key}, {version}{unread}"));
+            places.push(format!("{key}, {version}"));
         }
     }
     places
@@ -132,20 +127,18 @@ fn has_expired(evidence: &Evidence<'_>, campaign: &str) -> bool {
     evidence.has_expired && !items.any(|item| item["id"] == campaign && item["part"] == "campaign")
 }
 
-/// Says so if Crier has read none of the campaign's files with the number to its end.
-fn unread(evidence: &Evidence<'_>, phone: &str, campaign: &str) -> &'static str {
-    let mut items = evidence.campaign_items.iter();
-    let item = items.find(|item| item["id"] == campaign && item["part"] == "campaign");
-    let notes = evidence.sends.notes.campaigns.get(campaign);
-    let (Some(item), Some(notes)) = (item, notes) else {
-        return "";
-    };
-    let uploads = notes.uploads.iter();
-    let mut stages = uploads
-        .filter(|upload| upload.text.contains(phone))
-        .map(|upload| &item["files"][upload.number - 1]["stage"]);
-    match stages.all(|stage| stage == "pending" || stage == "failed") {
-        true => UNREAD,
-        false => "",
+/// A number as it may be stored: its digits as text, or as an integer of eight bytes or of variable length.
+fn encodings(digits: &str) -> Vec<Vec<u8>> {
+    let mut encodings = vec![digits.as_bytes().to_vec()];
+    if let Ok(mut number) = digits.parse::<u64>() {
+        encodings.push(number.to_le_bytes().to_vec());
+        let mut varint = Vec::new();
+        while number >= 0x80 {
+            varint.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        varint.push(number as u8);
+        encodings.push(varint);
     }
+    encodings
 }
