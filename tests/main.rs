@@ -23,6 +23,7 @@
 //! - [`replies`]: automatic replies and opt-out keywords
 //! - [`account_events`]: account notifications and failed deliveries pause campaigns
 //! - [`erasing`]: a recipient's data is erased everywhere
+//! - [`erasing_lists`]: exclude lists and files that failed, in every format
 //! - [`forwarding`]: callbacks on their way to `EventBridge` and a webhook endpoint
 //! - [`counting`]: the counter: repeated and overlapping batches add nothing; the circuit breaker
 //! - [`reporting`]: the report, the summary, the recount
@@ -49,6 +50,7 @@ mod corpus_files;
 mod counting;
 mod deployed;
 mod erasing;
+mod erasing_lists;
 mod forwarding;
 mod harness;
 mod hops;

@@ -6,7 +6,7 @@ use encoding_rs::WINDOWS_1252;
 use flate2::write::GzEncoder;
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Workbook, Worksheet};
 
-pub(super) fn to_utf16(text: &str, order: fn(u16) -> [u8; 2], mark: bool) -> Vec<u8> {
+pub(crate) fn to_utf16(text: &str, order: fn(u16) -> [u8; 2], mark: bool) -> Vec<u8> {
     let mark = if mark { "\u{feff}" } else { "" };
     format!("{mark}{text}")
         .encode_utf16()
@@ -14,13 +14,13 @@ pub(super) fn to_utf16(text: &str, order: fn(u16) -> [u8; 2], mark: bool) -> Vec
         .collect()
 }
 
-pub(super) fn to_windows_1252(text: &str) -> Vec<u8> {
+pub(crate) fn to_windows_1252(text: &str) -> Vec<u8> {
     let (bytes, _, unmappable) = WINDOWS_1252.encode(text);
     assert!(!unmappable);
     bytes.into_owned()
 }
 
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::best());
     gzip.write_all(bytes).unwrap();
     gzip.finish().unwrap()
@@ -36,7 +36,7 @@ pub(super) fn build_workbook(fill: impl FnOnce(&mut Worksheet)) -> Vec<u8> {
     book.save_to_buffer().unwrap()
 }
 
-pub(super) fn workbook_of_cells(rows: &[&[&str]]) -> Vec<u8> {
+pub(crate) fn workbook_of_cells(rows: &[&[&str]]) -> Vec<u8> {
     build_workbook(|sheet| {
         for (row, cells) in rows.iter().enumerate() {
             for (column, cell) in cells.iter().enumerate() {

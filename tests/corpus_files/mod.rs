@@ -12,7 +12,7 @@
 mod any_dialect;
 mod case;
 mod dialects;
-mod encode;
+pub(crate) mod encode;
 mod encodings;
 mod exports;
 mod phone_numbers;
