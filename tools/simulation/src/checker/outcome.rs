@@ -135,6 +135,10 @@ fn small_campaigns(evidence: &Evidence<'_>) -> Vec<Violation> {
     violations
 }
 
+/// A sender notes in the contact that it is going to send, and sends after that: of two messages at the same time, either
+/// may be taken for the last.
+const NOTE_BEFORE_CALL_MS: u64 = 30_000;
+
 /// What a recipient writes belongs to the message that was sent last.
 fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut last: BTreeMap<&str, &Call> = BTreeMap::new();
@@ -155,7 +159,15 @@ fn attribution(evidence: &Evidence<'_>) -> Vec<Violation> {
         if may_be_erased || campaign.is_empty() {
             continue;
         }
-        if campaign != call.campaign || contact["last_row"] != call.row {
+        let mut calls = evidence.sends.calls.iter();
+        let is_named = |named: &&Call| {
+            named.to == call.to && named.campaign == campaign && contact["last_row"] == named.row
+        };
+        // Without a call, its sender has died between the note and the request.
+        let named_at = calls
+            .rfind(is_named)
+            .map_or(call.at_ms, |named| named.at_ms);
+        if named_at + NOTE_BEFORE_CALL_MS < call.at_ms {
             let what = format!(
                 "{} was messaged last by row {} of {}, and answers count for row {} of {campaign}",
                 call.to, call.row, call.campaign, contact["last_row"]
