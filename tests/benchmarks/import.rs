@@ -8,6 +8,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{CampaignState, FileStage};
 use cloud::files::{Upload, input_key};
+use cloud::import_queue::{ImportJob, Position};
 use serde_json::json;
 use splitter::Splitter;
 use tokio::process::Command;
@@ -19,14 +20,9 @@ use crate::peak_memory_mb;
 /// Imports `rows` rows in one invocation; with `memory`, shows how much memory the process used.
 pub(crate) async fn measure(rows: u32, memory: bool) {
     let env = TestEnv::new().await;
-    let id = env.create_campaign(CampaignState::AwaitingUpload).await.id;
-    upload_rows(&env, &id, rows).await;
-    let splitter = env.splitter(40);
     let began = Instant::now();
-    let event = upload_event(&id);
-    splitter.handle(event, lambda_context(900)).await.unwrap();
+    import_rows(&env, rows).await;
     let seconds = began.elapsed().as_secs_f64();
-    assert_all_enqueued(&env, &id, rows).await;
     println!(
         "splitting: {rows} rows from S3 to SQS in {seconds:.2} s, {:.0} rows/s",
         f64::from(rows) / seconds
@@ -35,6 +31,35 @@ pub(crate) async fn measure(rows: u32, memory: bool) {
         let peak = peak_memory_mb();
         println!("memory: {peak} MB at the peak for {rows} distinct numbers");
     }
+}
+
+/// Uploads a file of so many rows and imports it in one invocation.
+pub(crate) async fn import_rows(env: &TestEnv, rows: u32) -> CampaignId {
+    let id = env.create_campaign(CampaignState::AwaitingUpload).await.id;
+    upload_rows(env, &id, rows).await;
+    let splitter = env.splitter(40);
+    let event = upload_event(&id);
+    splitter.handle(event, lambda_context(900)).await.unwrap();
+    assert_all_enqueued(env, &id, rows).await;
+    id
+}
+
+/// A million rows that were in the queue are put into it again, as after a pause: none of them was sent.
+pub(crate) async fn measure_requeue() {
+    let env = TestEnv::new().await;
+    let id = import_rows(&env, ROWS).await;
+    let queued = env.drain_batches().await.len();
+    let job = ImportJob::requeue(id.clone(), Position::default());
+    let body = cloud::message_body::encode(&job).unwrap();
+    let message =
+        json!({"eventSource": "aws:sqs", "messageId": "1", "body": body, "attributes": {}});
+    let event = serde_json::from_value(json!({"Records": [message]})).unwrap();
+    let splitter = env.splitter(40);
+    let began = Instant::now();
+    splitter.handle(event, lambda_context(900)).await.unwrap();
+    let seconds = began.elapsed().as_secs_f64();
+    assert_eq!(env.drain_batches().await.len(), queued);
+    println!("requeue: {ROWS} rows into the queue again in {seconds:.1} s");
 }
 
 async fn assert_all_enqueued(env: &TestEnv, id: &CampaignId, rows: u32) {
@@ -151,7 +176,7 @@ fn upload_event(campaign: &CampaignId) -> splitter::Event {
 }
 
 /// Uploads by way of a file, so that the rows are not in this process's memory.
-pub(crate) async fn upload_rows(env: &TestEnv, campaign: &CampaignId, rows: u32) {
+async fn upload_rows(env: &TestEnv, campaign: &CampaignId, rows: u32) {
     let path = std::env::temp_dir().join(format!("crier-{campaign}.csv"));
     let mut file = BufWriter::new(std::fs::File::create(&path).unwrap());
     file.write_all(b"phone,name\n").unwrap();

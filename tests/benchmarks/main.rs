@@ -1,5 +1,5 @@
 //! Measurements that need services: `cargo xtask bench` starts them and runs this in release, once for each measurement:
-//! `callbacks`, `splitting`, `memory`, `continuation`, `report`. Each prints its lines.
+//! `callbacks`, `splitting`, `million`, `memory`, `requeue`, `continuation`, `report`. Each prints its lines.
 //!
 //! - [`webhook`]: the webhook's time for a POST
 //! - [`import`]: from an object in S3 to the last batch in SQS, with kills and without
@@ -27,6 +27,8 @@ async fn main() {
         "callbacks" => webhook::measure().await,
         "splitting" => import::measure(50_000, false).await,
         "memory" => import::measure(5_000_000, true).await,
+        "million" => import::measure(1_000_000, false).await,
+        "requeue" => import::measure_requeue().await,
         "continuation" => import::measure_continuation().await,
         "report" => report::measure().await,
         // Processes that the measurements start.

@@ -3,37 +3,23 @@
 use std::time::Instant;
 
 use campaign::id::CampaignId;
-use campaign::import::row::ImportCounts;
-use campaign::lifecycle::campaign::{CampaignState, FileStage};
 use cloud::jobs::{Job, JobRequest};
 use cloud::ledger::Ledger;
 use report::Reporter;
 use tokio::process::Command;
 
-use crate::harness::{TestEnv, set_state};
-use crate::import::upload_rows;
+use crate::harness::TestEnv;
+use crate::import::import_rows;
 use crate::{fake_dynamodb, peak_memory_mb};
 
 const ROWS: u32 = 1_000_000;
 
 pub(crate) async fn measure() {
     let env = TestEnv::new().await;
-    let counts = ImportCounts {
-        rows: ROWS.into(),
-        enqueued: ROWS.into(),
-        ..ImportCounts::default()
-    };
-    let campaign = env
-        .create_campaign_with(|campaign| {
-            set_state(campaign, CampaignState::Sending);
-            campaign.files[0].stage = FileStage::Enqueued;
-            campaign.files[0].counts = counts;
-        })
-        .await;
-    upload_rows(&env, &campaign.id, ROWS).await;
-    let mut process = reporter_command(&env, &campaign.id).await;
+    let id = import_rows(&env, ROWS).await;
+    let mut process = reporter_command(&env, &id).await;
     assert!(process.status().await.unwrap().success());
-    let key = cloud::files::report_key(&campaign.id, 0);
+    let key = cloud::files::report_key(&id, 0);
     let file = env.files.read_object(&key).await.unwrap().unwrap();
     let lines = file.iter().filter(|&&byte| byte == b'\n').count();
     assert_eq!(lines, ROWS as usize + 1);

@@ -6,6 +6,7 @@
 //! - [`files`]: opens a campaign's file in the bucket, with what the files before it say about duplicates
 //! - [`chunks`]: what the import found in a file
 //! - [`ledger_reader`]: what the ledger has of a file's rows, in their order
+//! - [`content_hash`]: recognises a file that was sent already
 //! - [`records`]: the records of any table, for erasures
 //! - [`csv_line`]: writes lines of files that are opened in spreadsheets
 //! - [`ReadError`]: why reading ended early
@@ -13,6 +14,7 @@
 //! Records come from [`tabular`], verdicts from [`campaign::import`]; this crate joins the two.
 
 pub mod chunks;
+pub mod content_hash;
 pub mod csv_line;
 mod error;
 mod exclude_list;

@@ -11,11 +11,11 @@ use cloud::multipart::MultipartWriter;
 use lambda_runtime::Error;
 use recipients::RecipientReader;
 use recipients::chunks::ChunkWriter;
+use recipients::content_hash::ContentHasher;
 use recipients::files::{OpenedFile, open_file};
 
 use crate::Splitter;
 use crate::rejects::LineWriter;
-use crate::repeat_guard::ContentHasher;
 use crate::run::{ImportError, ImportRun};
 
 /// Recipients per lookup in the contacts table.

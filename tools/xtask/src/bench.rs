@@ -47,7 +47,15 @@ fn run_against_emulator() -> Result<()> {
     let logs = dev().join("logs/bench");
     fs::create_dir_all(&logs)?;
     let emulator = Emulator::start_ministack(&logs)?;
-    for benchmark in ["callbacks", "splitting", "memory", "continuation", "report"] {
+    for benchmark in [
+        "callbacks",
+        "splitting",
+        "million",
+        "memory",
+        "requeue",
+        "continuation",
+        "report",
+    ] {
         let mut bench = cargo();
         aws_environment(&mut bench, &emulator.url).args([
             "bench",

@@ -13,19 +13,21 @@
 //! campaign is open; an erasure rewrites them afterwards.
 //!
 //! - `format`: the bytes of a row; `index`: those of the index
-//! - [`ChunkWriter`]: writes the set; [`open_rows`]: reads it, from any row on
+//! - [`ChunkEncoder`] makes chunks, [`ChunkWriter`] writes the set; [`open_rows`]: reads it, from any row on
 //! - [`erase_phone`]: takes a person out of it
 
+mod encoder;
 mod erasure;
 mod format;
 mod index;
 mod reader;
 mod writer;
 
+pub use encoder::ChunkEncoder;
 pub use erasure::{contains_phone, erase_phone};
 pub use format::{ImportedRow, Verdict};
 pub use index::FileIndex;
-pub use reader::{ImportedRows, open_rows, read_index};
+pub use reader::{ChunkRows, ImportedRows, decode_chunk, open_rows};
 pub use writer::ChunkWriter;
 
 /// The format of chunks and indexes, in their first byte.

@@ -16,7 +16,7 @@ const READ_AHEAD: usize = 2;
 
 /// The rows of one chunk, decoded one by one.
 #[derive(Debug)]
-pub(super) struct ChunkRows {
+pub struct ChunkRows {
     rest: Bytes,
     next_row: RowNumber,
 }
@@ -104,7 +104,7 @@ pub async fn open_rows<'f>(
 }
 
 /// Reads the index of a set.
-pub async fn read_index(files: &Files, set: &RecipientSet) -> Result<FileIndex, ReadError> {
+pub(super) async fn read_index(files: &Files, set: &RecipientSet) -> Result<FileIndex, ReadError> {
     let bytes = files.read_object(&set.index_key()).await?;
     FileIndex::from_bytes(&bytes.ok_or(ReadError::Gone)?)
 }
@@ -117,12 +117,16 @@ pub(super) async fn read_chunk(
     info: ChunkInfo,
 ) -> Result<ChunkRows, ReadError> {
     let bytes = files.read_object(&set.chunk_key(number)).await?;
-    let mut rest = bytes.ok_or(ReadError::Gone)?;
-    if rest.first() != Some(&VERSION) {
+    decode_chunk(bytes.ok_or(ReadError::Gone)?, info.first_row)
+}
+
+/// The rows of a chunk whose first one has this number.
+pub fn decode_chunk(mut chunk: Bytes, first_row: RowNumber) -> Result<ChunkRows, ReadError> {
+    if chunk.first() != Some(&VERSION) {
         return Err(ReadError::DamagedChunk);
     }
     Ok(ChunkRows {
-        rest: rest.split_off(1),
-        next_row: info.first_row,
+        rest: chunk.split_off(1),
+        next_row: first_row,
     })
 }

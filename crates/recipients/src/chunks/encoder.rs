@@ -1,0 +1,86 @@
+//! Makes chunks of the records of a file, in memory.
+
+use campaign::id::RowNumber;
+use campaign::import::row::RowVerdict;
+
+use super::index::{ChunkInfo, FileIndex};
+use super::{MAX_CHUNK_BYTES, MAX_CHUNK_ROWS, VERSION, format};
+use crate::RecipientReader;
+use crate::own_line::OwnLines;
+
+/// Makes chunks of a file's records, and its index.
+#[derive(Debug)]
+pub struct ChunkEncoder {
+    lines: OwnLines,
+    index: FileIndex,
+    chunk: Vec<u8>,
+    /// Where the chunk being filled begins.
+    next: ChunkInfo,
+    usable: u64,
+}
+
+impl ChunkEncoder {
+    /// For the file of this reader; its first row is the one behind `rows_before`.
+    pub fn new(recipients: &RecipientReader, rows_before: u64) -> Self {
+        Self {
+            lines: OwnLines::of(recipients),
+            index: FileIndex {
+                header: recipients.header().to_vec(),
+                header_line: recipients.header_line().to_vec(),
+                delimiter: char::from(recipients.format().delimiter),
+                line_ending: recipients.line_ending().into(),
+                ..FileIndex::default()
+            },
+            chunk: vec![VERSION],
+            next: ChunkInfo {
+                first_row: RowNumber::try_from(rows_before + 1).unwrap_or(RowNumber::MAX),
+                rows: 0,
+                usable_before: 0,
+            },
+            usable: 0,
+        }
+    }
+
+    /// Adds the reader's current record, which got this verdict. Returns a chunk when one is full.
+    pub fn push(&mut self, recipients: &RecipientReader, verdict: &RowVerdict) -> Option<Vec<u8>> {
+        let line = self.lines.line(recipients);
+        let chunk = std::mem::take(&mut self.chunk);
+        self.chunk = format::write_row(chunk, verdict, &line);
+        self.next.rows += 1;
+        self.usable += u64::from(matches!(verdict, RowVerdict::Usable(_)));
+        let is_full = self.next.rows >= MAX_CHUNK_ROWS || self.chunk.len() >= MAX_CHUNK_BYTES;
+        is_full.then(|| self.take_chunk())
+    }
+
+    /// How many chunks were returned.
+    pub fn chunks(&self) -> usize {
+        self.index.chunks.len()
+    }
+
+    /// The last chunk, if a row is left for one.
+    pub fn take_rest(&mut self) -> Option<Vec<u8>> {
+        (self.next.rows > 0).then(|| self.take_chunk())
+    }
+
+    /// The index, when every chunk was taken.
+    pub fn finish(self, recipients: &RecipientReader) -> FileIndex {
+        let counts = recipients.counts();
+        FileIndex {
+            counts,
+            ..self.index
+        }
+    }
+
+    fn take_chunk(&mut self) -> Vec<u8> {
+        let next = Vec::with_capacity(self.chunk.capacity());
+        let chunk = std::mem::replace(&mut self.chunk, next);
+        self.chunk.push(VERSION);
+        self.index.chunks.push(self.next);
+        self.next = ChunkInfo {
+            first_row: self.next.first_row.saturating_add(self.next.rows),
+            rows: 0,
+            usable_before: self.usable,
+        };
+        chunk
+    }
+}
