@@ -20,9 +20,8 @@ use crate::peak_memory_mb;
 /// Imports `rows` rows in one invocation; with `memory`, shows how much memory the process used.
 pub(crate) async fn measure(rows: u32, memory: bool) {
     let env = TestEnv::new().await;
-    let began = Instant::now();
-    import_rows(&env, rows).await;
-    let seconds = began.elapsed().as_secs_f64();
+    let (_, time) = import_rows(&env, rows).await;
+    let seconds = time.as_secs_f64();
     println!(
         "splitting: {rows} rows from S3 to SQS in {seconds:.2} s, {:.0} rows/s",
         f64::from(rows) / seconds
@@ -33,21 +32,23 @@ pub(crate) async fn measure(rows: u32, memory: bool) {
     }
 }
 
-/// Uploads a file of so many rows and imports it in one invocation.
-pub(crate) async fn import_rows(env: &TestEnv, rows: u32) -> CampaignId {
+/// Uploads a file of so many rows and imports it in one invocation. Returns how long that took.
+pub(crate) async fn import_rows(env: &TestEnv, rows: u32) -> (CampaignId, Duration) {
     let id = env.create_campaign(CampaignState::AwaitingUpload).await.id;
     upload_rows(env, &id, rows).await;
     let splitter = env.splitter(40);
     let event = upload_event(&id);
+    let began = Instant::now();
     splitter.handle(event, lambda_context(900)).await.unwrap();
+    let time = began.elapsed();
     assert_all_enqueued(env, &id, rows).await;
-    id
+    (id, time)
 }
 
 /// A million rows that were in the queue are put into it again, as after a pause: none of them was sent.
 pub(crate) async fn measure_requeue() {
     let env = TestEnv::new().await;
-    let id = import_rows(&env, ROWS).await;
+    let (id, _) = import_rows(&env, ROWS).await;
     let queued = env.drain_batches().await.len();
     let job = ImportJob::requeue(id.clone(), Position::default());
     let body = cloud::message_body::encode(&job).unwrap();

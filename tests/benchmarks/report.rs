@@ -16,7 +16,7 @@ const ROWS: u32 = 1_000_000;
 
 pub(crate) async fn measure() {
     let env = TestEnv::new().await;
-    let id = import_rows(&env, ROWS).await;
+    let (id, _) = import_rows(&env, ROWS).await;
     let mut process = reporter_command(&env, &id).await;
     assert!(process.status().await.unwrap().success());
     let key = cloud::files::report_key(&id, 0);
