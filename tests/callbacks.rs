@@ -114,7 +114,7 @@ async fn unknown_signed_payload_is_stored_and_acknowledged() {
 #[ignore = "needs services: cargo xtask test"]
 async fn failed_store_returns_500() {
     let env = TestEnv::new().await;
-    let config = cloud::aws::load_config().await;
+    let config = cloud::aws::load_config();
     let missing = Callbacks::new(cloud::aws::dynamodb(&config), "no-such-table".into(), 7);
     let webhook = Webhook {
         callbacks: missing,

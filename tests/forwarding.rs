@@ -151,7 +151,7 @@ fn assert_is_signed_callback((headers, body): &(HeaderMap, String)) {
 
 /// Creates an event bus whose events of source `crier` go to a queue; gives the bus and the queue's URL.
 async fn create_event_bus(env: &TestEnv) -> (EventBus, String) {
-    let events = cloud::aws::eventbridge(&cloud::aws::load_config().await);
+    let events = cloud::aws::eventbridge(&cloud::aws::load_config());
     let name = env.name.clone();
     events.create_event_bus().name(&name).send().await.unwrap();
     let rule = events.put_rule().name(&name).event_bus_name(&name);

@@ -18,7 +18,7 @@ pub(crate) async fn start_server() -> String {
 
 /// A DynamoDB client for that URL.
 pub(crate) async fn connect(url: &str) -> aws_sdk_dynamodb::Client {
-    let config = cloud::aws::load_config().await;
+    let config = cloud::aws::load_config();
     let config = aws_sdk_dynamodb::config::Builder::from(&config).endpoint_url(url);
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }

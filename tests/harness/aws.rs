@@ -42,7 +42,7 @@ impl AwsClients {
             std::env::var("AWS_ENDPOINT_URL").expect("no services: run `cargo xtask test`");
         let is_local = endpoint.contains("127.0.0.1") || endpoint.contains("localhost");
         assert!(is_local, "tests stay on this machine");
-        let config = cloud::aws::load_config().await;
+        let config = cloud::aws::load_config();
         Self {
             dynamodb: cloud::aws::dynamodb(&config),
             s3: cloud::aws::s3(&config),

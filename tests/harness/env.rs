@@ -121,7 +121,7 @@ impl TestEnv {
 }
 
 async fn new_schedules() -> Schedules {
-    let config = cloud::aws::load_config().await;
+    let config = cloud::aws::load_config();
     Schedules::new(
         cloud::aws::scheduler(&config),
         "arn:aws:sqs:us-east-1:000000000000:imports".into(),

@@ -59,7 +59,7 @@ impl TestEnv {
             .route("/", post(forward))
             .with_state(Arc::clone(&refusals));
         tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
-        let config = cloud::aws::load_config().await;
+        let config = cloud::aws::load_config();
         let config = aws_sdk_dynamodb::config::Builder::from(&config)
             .endpoint_url(url)
             .retry_config(RetryConfig::disabled());

@@ -1,22 +1,50 @@
 //! The SDK's clients, made once per process.
 
+use std::env;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::config::RequestChecksumCalculation;
+use aws_sdk_s3::config::SharedCredentialsProvider;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The limit of each attempt at a request; the SDK makes up to three.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Loads what all clients share: region, credentials, endpoint, timeouts.
-pub async fn load_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
+/// Names the address of every service, where it is not AWS's.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
+
+/// What all clients share: region, credentials, endpoint, timeouts, from the environment variables that Lambda sets. The SDK's
+/// own loader would look into files and ask other services, too, and brings their clients into every binary.
+pub fn load_config() -> SdkConfig {
+    let credentials = EnvironmentVariableCredentialsProvider::new();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(env::var("AWS_REGION").ok().map(Region::new))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .timeout_config(timeouts())
-        .load()
-        .await
+        .service_config(EndpointVariables);
+    config.set_endpoint_url(env::var(ENDPOINT_VARIABLE).ok());
+    config.build()
+}
+
+/// The addresses of single services, such as `AWS_ENDPOINT_URL_DYNAMODB`.
+#[derive(Debug)]
+struct EndpointVariables;
+
+impl LoadServiceConfig for EndpointVariables {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        if key.env() != ENDPOINT_VARIABLE {
+            return None;
+        }
+        let service = key.service_id().to_uppercase().replace(' ', "_");
+        let of_service = env::var(format!("{ENDPOINT_VARIABLE}_{service}"));
+        of_service.or_else(|_| env::var(ENDPOINT_VARIABLE)).ok()
+    }
 }
 
 /// The limits of each attempt at a request.

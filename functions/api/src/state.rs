@@ -68,7 +68,7 @@ impl Api {
         let tps_budget = env::send_rate()?.budget();
         let retention_days = env::parsed("RETENTION_DAYS")?;
         let table = env::required("CAMPAIGNS_TABLE")?;
-        let config = aws::load_config().await;
+        let config = aws::load_config();
         let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention_days),

@@ -49,7 +49,7 @@ impl Counter {
     /// Reads the environment; fails where a variable is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let config = aws::load_config().await;
+        let config = aws::load_config();
         let table = env::required("CAMPAIGNS_TABLE")?;
         let (dynamodb, retention) = (aws::dynamodb(&config), env::parsed("RETENTION_DAYS")?);
         let counters = CounterTable::new(dynamodb.clone(), table.clone(), retention);

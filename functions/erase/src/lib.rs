@@ -72,7 +72,7 @@ impl Eraser {
     /// Reads the environment. Fails if a variable is missing or invalid.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let config = aws::load_config().await;
+        let config = aws::load_config();
         let dynamodb = aws::dynamodb(&config);
         let (table, retention) = (
             env::required("CAMPAIGNS_TABLE")?,

@@ -62,7 +62,7 @@ impl Forwarder {
     /// Reads the environment. Fails if a variable is missing or invalid.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let config = aws::load_config().await;
+        let config = aws::load_config();
         let endpoint = match env::optional("FORWARD_URL") {
             Some(url) => {
                 let queue = env::required("OUTBOUND_QUEUE_URL")?;

@@ -81,7 +81,7 @@ impl Reconciler {
     /// Reads the environment; fails where a variable is missing.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let config = aws::load_config().await;
+        let config = aws::load_config();
         let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
         let (table, retention) = (
             env::required("CAMPAIGNS_TABLE")?,

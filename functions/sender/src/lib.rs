@@ -70,7 +70,7 @@ impl Sender {
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
         let retention = env::parsed("RETENTION_DAYS")?;
-        let config = aws::load_config().await;
+        let config = aws::load_config();
         let dynamodb = aws::dynamodb(&config);
         let table = env::required("CAMPAIGNS_TABLE")?;
         let rate = RateKeeper::new(dynamodb.clone(), table.clone(), env::send_rate()?);

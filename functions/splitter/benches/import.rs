@@ -14,7 +14,7 @@ use campaign::message::Message;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use encoding_rs::WINDOWS_1252;
 use recipients::RecipientReader;
-use recipients::chunks::{ChunkEncoder, Verdict, decode_chunk};
+use recipients::chunks::{ChunkEncoder, MAX_CHUNK_ROWS, Verdict, decode_chunk};
 use recipients::content_hash::ContentHasher;
 
 const ROWS: u64 = 100_000;
@@ -47,7 +47,7 @@ async fn validate(file: &Arc<[u8]>, campaign: &Campaign) -> Vec<Vec<u8>> {
     let mut recipients = open(file, campaign).await;
     let mut preview = PreviewBuilder::default();
     let mut content = ContentHasher::new(campaign);
-    let mut encoder = ChunkEncoder::new(&recipients, 0);
+    let mut encoder = ChunkEncoder::new(&recipients, 0, MAX_CHUNK_ROWS);
     let mut chunks = Vec::new();
     while let Some(verdict) = recipients.next_verdict().await.expect("read") {
         preview.add_verdict(&verdict);

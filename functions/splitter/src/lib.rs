@@ -62,6 +62,7 @@ use cloud::ledger::Ledger;
 use cloud::sent_files::SentFiles;
 use cloud::waiting_jobs::WaitingJobs;
 use lambda_runtime::{Context, Error};
+use recipients::chunks::MAX_CHUNK_ROWS;
 use serde::Deserialize;
 
 /// What the splitter needs, created once per process.
@@ -77,6 +78,7 @@ pub struct Splitter {
     waiting_jobs: WaitingJobs,
     sent_files: SentFiles,
     rate: Rate,
+    chunk_rows: u32,
 }
 
 /// What invokes the splitter: an upload or an import job.
@@ -100,7 +102,7 @@ impl Splitter {
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
         let rate = env::send_rate()?;
-        let config = aws::load_config().await;
+        let config = aws::load_config();
         let dynamodb = aws::dynamodb(&config);
         let (table, retention) = (
             env::required("CAMPAIGNS_TABLE")?,
@@ -121,7 +123,13 @@ impl Splitter {
             queue: BatchQueue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?),
             import_queue: ImportQueue::new(aws::sqs(&config), env::required("IMPORT_QUEUE_URL")?),
             rate,
+            chunk_rows: MAX_CHUNK_ROWS,
         })
+    }
+
+    /// With smaller chunks, so that small files have several.
+    pub fn with_chunk_rows(self, chunk_rows: u32) -> Self {
+        Self { chunk_rows, ..self }
     }
 
     /// Creates a splitter from its parts.
@@ -152,6 +160,7 @@ impl Splitter {
             waiting_jobs,
             sent_files,
             rate,
+            chunk_rows: MAX_CHUNK_ROWS,
         }
     }
 

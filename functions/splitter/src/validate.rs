@@ -6,11 +6,11 @@ use campaign::import::phone::CanonicalPhone;
 use campaign::import::preview::{FileFormat, Preview, PreviewBuilder};
 use campaign::import::row::{ImportCounts, RowVerdict};
 use campaign::lifecycle::campaign::{Campaign, FileStage};
-use cloud::files::rejects_key;
+use cloud::files::{RecipientSet, rejects_key};
 use cloud::multipart::MultipartWriter;
 use lambda_runtime::Error;
 use recipients::RecipientReader;
-use recipients::chunks::ChunkWriter;
+use recipients::chunks::{ChunkEncoder, ChunkWriter};
 use recipients::content_hash::ContentHasher;
 use recipients::files::{OpenedFile, open_file};
 
@@ -101,9 +101,10 @@ impl Splitter {
         index: usize,
         recipients: &RecipientReader,
     ) -> ChunkWriter {
-        let (id, epoch) = (&campaign.id, campaign.lease_epoch);
+        let set = RecipientSet::new(&campaign.id, index, campaign.lease_epoch);
         let rows_before = campaign.rows_before(index);
-        ChunkWriter::new(&self.files, id, index, epoch, rows_before, recipients)
+        let encoder = ChunkEncoder::new(recipients, rows_before, self.chunk_rows);
+        ChunkWriter::new(&self.files, set, encoder)
     }
 }
 

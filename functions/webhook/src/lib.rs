@@ -76,7 +76,7 @@ impl Webhook {
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
         let retention = env::parsed("RETENTION_DAYS")?;
-        let config = aws::load_config().await;
+        let config = aws::load_config();
         let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
         let table = env::required("CAMPAIGNS_TABLE")?;
         let callbacks = env::required("CALLBACKS_TABLE")?;

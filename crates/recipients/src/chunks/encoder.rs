@@ -4,7 +4,7 @@ use campaign::id::RowNumber;
 use campaign::import::row::RowVerdict;
 
 use super::index::{ChunkInfo, FileIndex};
-use super::{MAX_CHUNK_BYTES, MAX_CHUNK_ROWS, VERSION, format};
+use super::{MAX_CHUNK_BYTES, VERSION, format};
 use crate::RecipientReader;
 use crate::own_line::OwnLines;
 
@@ -17,11 +17,13 @@ pub struct ChunkEncoder {
     /// Where the chunk being filled begins.
     next: ChunkInfo,
     usable: u64,
+    max_rows: u32,
 }
 
 impl ChunkEncoder {
-    /// For the file of this reader; its first row is the one behind `rows_before`.
-    pub fn new(recipients: &RecipientReader, rows_before: u64) -> Self {
+    /// For the file of this reader, whose first row is the one behind `rows_before`. A chunk has at most `max_rows` rows
+    /// ([`super::MAX_CHUNK_ROWS`]).
+    pub fn new(recipients: &RecipientReader, rows_before: u64, max_rows: u32) -> Self {
         Self {
             lines: OwnLines::of(recipients),
             index: FileIndex {
@@ -38,6 +40,7 @@ impl ChunkEncoder {
                 usable_before: 0,
             },
             usable: 0,
+            max_rows,
         }
     }
 
@@ -48,7 +51,7 @@ impl ChunkEncoder {
         self.chunk = format::write_row(chunk, verdict, &line);
         self.next.rows += 1;
         self.usable += u64::from(matches!(verdict, RowVerdict::Usable(_)));
-        let is_full = self.next.rows >= MAX_CHUNK_ROWS || self.chunk.len() >= MAX_CHUNK_BYTES;
+        let is_full = self.next.rows >= self.max_rows || self.chunk.len() >= MAX_CHUNK_BYTES;
         is_full.then(|| self.take_chunk())
     }
 

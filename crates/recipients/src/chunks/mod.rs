@@ -34,7 +34,7 @@ pub use writer::ChunkWriter;
 const VERSION: u8 = 1;
 
 /// The most rows of a chunk.
-const MAX_CHUNK_ROWS: u32 = 10_000;
+pub const MAX_CHUNK_ROWS: u32 = 10_000;
 
 /// A chunk ends once it has as many bytes: rows may be long.
 const MAX_CHUNK_BYTES: usize = 2 * 1024 * 1024;

@@ -1,6 +1,5 @@
 //! Writes the chunks of a file to the bucket while the file is read.
 
-use campaign::id::CampaignId;
 use campaign::import::phone::CanonicalPhone;
 use campaign::import::row::RowVerdict;
 use cloud::files::{Files, RecipientSet};
@@ -23,21 +22,13 @@ pub struct ChunkWriter {
 }
 
 impl ChunkWriter {
-    /// Begins the set `lease_epoch` of the campaign's file at `index`; its first row is the one behind `rows_before`.
-    pub fn new(
-        files: &Files,
-        campaign: &CampaignId,
-        index: usize,
-        lease_epoch: u64,
-        rows_before: u64,
-        recipients: &RecipientReader,
-    ) -> Self {
-        let set = RecipientSet::new(campaign, index, lease_epoch);
+    /// Begins a set, with the chunks of this encoder.
+    pub fn new(files: &Files, set: RecipientSet, encoder: ChunkEncoder) -> Self {
         Self {
             files: files.clone(),
             phones: MultipartWriter::new(files, set.phones_key()),
             set,
-            encoder: ChunkEncoder::new(recipients, rows_before),
+            encoder,
             uploads: JoinSet::new(),
         }
     }

@@ -26,6 +26,9 @@ pub use self::clients::{Environment, RETENTION_DAYS};
 use crate::aws::queue_arn;
 use crate::meta::{GRAPH_URL, GRAPH_VERSION, PHONE_NUMBER_ID, WABA_ID};
 
+/// Rows of a chunk: few, so that small files have several.
+const CHUNK_ROWS: u32 = 7;
+
 /// Handles one event.
 pub type Handler = Rc<dyn Fn(Value, Context) -> LocalBoxFuture<'static, Result<Value, String>>>;
 
@@ -194,7 +197,7 @@ impl Clients {
     }
 
     fn splitter(self) -> Handler {
-        let splitter = Rc::new(splitter::Splitter::new(
+        let splitter = splitter::Splitter::new(
             self.campaigns(),
             self.imports(),
             self.contacts(),
@@ -205,7 +208,8 @@ impl Clients {
             self.waiting_jobs(),
             self.sent_files(),
             self.rate,
-        ));
+        );
+        let splitter = Rc::new(splitter.with_chunk_rows(CHUNK_ROWS));
         Rc::new(move |event, context| {
             let splitter = Rc::clone(&splitter);
             Box::pin(async move { answer(splitter.handle(parse(event)?, context).await) })

@@ -73,7 +73,7 @@ pub(crate) fn on_emulators(name: &str, case: impl AsyncFnOnce(&Target) -> Result
         assert!(endpoint.contains("127.0.0.1"), "tests stay on this machine");
         let id = std::process::id();
         let target = Target {
-            config: cloud::aws::load_config().await,
+            config: cloud::aws::load_config(),
             bucket: format!("{}-{id}", name.replace('_', "-")),
             prefix: format!("{name}-{id}-"),
             is_fake: false,
