@@ -195,7 +195,7 @@ async fn options_that_change_while_the_file_is_read_are_those_of_every_pass() {
     let validated = FileChange::Validated {
         counts,
         content_hash: String::new(),
-        recipient_set: 1,
+        chunk_set: 1,
     };
     let stored = env.campaigns.change_file(&mut reading, 0, validated).await;
     assert_eq!(stored.unwrap(), Err(Conflict::Superseded));

@@ -3,7 +3,7 @@
 
 use super::case::{Case, case};
 
-/// Ana, on a Brazilian mobile, and where she does not answer WhatsApp.
+/// Mobile numbers.
 const ANA: &str = "+5511987654321";
 const BO: &str = "+34612345678";
 const EVE: &str = "+4915123456789";
@@ -29,17 +29,9 @@ pub(super) fn export_cases() -> Vec<Case> {
         other_languages(),
         lists_by_hand(),
     ]
-    .concat_cases()
-}
-
-trait Concat {
-    fn concat_cases(self) -> Vec<Case>;
-}
-
-impl<const N: usize> Concat for [Vec<Case>; N] {
-    fn concat_cases(self) -> Vec<Case> {
-        self.into_iter().flatten().collect()
-    }
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn crms() -> Vec<Case> {

@@ -48,7 +48,7 @@ async fn read_rows(bytes: Vec<u8>, campaign: &Campaign, seen: &mut Expected) -> 
                 let problem = reject.reason.to_string();
                 seen.rejected.push((reject.row, reject.column, problem));
             }
-            RowVerdict::Duplicate | RowVerdict::Suppressed => seen.duplicates += 1,
+            RowVerdict::Duplicate | RowVerdict::Excluded => seen.duplicates += 1,
         }
     }
     let format = reader.format();

@@ -12,7 +12,7 @@ use campaign::lifecycle::campaign::{
 use campaign::lifecycle::counters::Counters;
 use campaign::lifecycle::event::Event;
 use campaign::message::Message;
-use cloud::files::{Upload, campaign_prefix};
+use cloud::files::{Upload, recipients_prefix};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -134,7 +134,7 @@ impl TestEnv {
 
     /// Deletes what imports have stored of the campaign's files, as S3 does when that expires.
     pub(crate) async fn delete_recipients(&self, id: &CampaignId) {
-        let prefix = campaign_prefix(id);
+        let prefix = recipients_prefix(id);
         let deleted = self.files.delete_matching(&prefix, |_| true).await;
         deleted.unwrap();
     }

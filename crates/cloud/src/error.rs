@@ -72,10 +72,12 @@ impl ErrorKind {
             | "RequestLimitExceeded"
             | "LimitExceededException"
             | "SlowDown" => ErrorKind::Throttled,
+            // New credentials follow; and a clock that is off is set.
+            "ExpiredToken" | "ExpiredTokenException" | "RequestTimeTooSkewed" => {
+                ErrorKind::Unavailable
+            }
             "AccessDenied"
             | "AccessDeniedException"
-            | "ExpiredToken"
-            | "ExpiredTokenException"
             | "UnrecognizedClientException"
             | "InvalidSignatureException" => ErrorKind::Denied,
             "ConditionalCheckFailedException" | "ConflictException" | "PreconditionFailed" => {

@@ -2,10 +2,10 @@
 //! files under `files/2/` and so on, its list of recipients to leave out under `exclude/`; results in
 //! `reports/{campaign}/`; what imports found in the files in `recipients/{campaign}/`; answers of Meta's in `cache/`.
 //!
-//! `files/keys.rs` and `files/recipient_set.rs` have the keys.
+//! `files/keys.rs` and `files/chunk_set.rs` have the keys.
 
+mod chunk_set;
 mod keys;
-mod recipient_set;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tokio::io::AsyncBufRead;
 use self::keys::{cache_key, refusal_key};
 use crate::{Error, ErrorKind};
 
-pub use self::recipient_set::{RecipientSet, campaign_prefix};
+pub use self::chunk_set::{ChunkSet, recipients_prefix};
 pub use keys::{Upload, input_key, parse_upload_key, rejects_key, report_key, summary_key};
 
 /// The content type an upload must declare.
@@ -38,6 +38,27 @@ pub struct SignedRequest {
     pub url: String,
     /// Headers that must be sent exactly as they are.
     pub headers: BTreeMap<String, String>,
+}
+
+/// A version of an object, or a mark that it was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectVersion {
+    /// The object's key.
+    pub key: String,
+    /// The version's id.
+    pub version: Option<String>,
+    /// Whether whoever reads the object gets this version.
+    pub is_latest: bool,
+}
+
+impl ObjectVersion {
+    fn new(key: Option<String>, version: Option<String>, is_latest: bool) -> Option<Self> {
+        Some(Self {
+            key: key?,
+            version,
+            is_latest,
+        })
+    }
 }
 
 /// Crier's bucket.
@@ -111,26 +132,17 @@ impl Files {
 
     /// Deletes every version of the object at `key` for good, except the version `keep`.
     pub async fn delete_versions(&self, key: &str, keep: Option<&str>) -> Result<(), Error> {
-        self.delete_listed(key, |found, version| {
-            found == key && (keep.is_none() || version != keep)
-        })
-        .await
+        let should_delete = |found: &ObjectVersion| {
+            found.key == key && (keep.is_none() || found.version.as_deref() != keep)
+        };
+        self.delete_matching(key, should_delete).await
     }
 
-    /// Deletes every version of the objects below `prefix` for good for which `is_wanted` holds.
+    /// Deletes the versions and delete markers below `prefix` for good for which `should_delete` holds.
     pub async fn delete_matching(
         &self,
         prefix: &str,
-        is_wanted: impl Fn(&str) -> bool,
-    ) -> Result<(), Error> {
-        self.delete_listed(prefix, |key, _| is_wanted(key)).await
-    }
-
-    /// Deletes the versions and delete markers below `prefix` that `is_wanted` chooses by key and version.
-    async fn delete_listed(
-        &self,
-        prefix: &str,
-        is_wanted: impl Fn(&str, Option<&str>) -> bool,
+        should_delete: impl Fn(&ObjectVersion) -> bool,
     ) -> Result<(), Error> {
         let action = "delete an object for good";
         let (mut next_key, mut next_version) = (None, None);
@@ -144,16 +156,19 @@ impl Files {
                 .set_version_id_marker(next_version);
             let listed = list.send().await.map_err(Error::from_sdk(action))?;
             let versions = listed.versions.unwrap_or_default().into_iter();
-            let versions = versions.map(|version| (version.key, version.version_id));
+            let versions = versions.filter_map(|version| {
+                let is_latest = version.is_latest.unwrap_or(true);
+                ObjectVersion::new(version.key, version.version_id, is_latest)
+            });
             let markers = listed.delete_markers.unwrap_or_default().into_iter();
-            let markers = markers.map(|marker| (marker.key, marker.version_id));
-            for (key, version) in versions.chain(markers) {
-                let Some(key) = key.filter(|key| is_wanted(key, version.as_deref())) else {
-                    continue;
-                };
-                let delete = self.client.delete_object().bucket(&self.bucket).key(key);
-                let deleted = delete.set_version_id(version).send().await;
-                deleted.map_err(Error::from_sdk(action))?;
+            let markers = markers.filter_map(|marker| {
+                let is_latest = marker.is_latest.unwrap_or(true);
+                ObjectVersion::new(marker.key, marker.version_id, is_latest)
+            });
+            for found in versions.chain(markers).filter(&should_delete) {
+                let delete = self.client.delete_object().bucket(&self.bucket);
+                let delete = delete.key(found.key).set_version_id(found.version);
+                delete.send().await.map_err(Error::from_sdk(action))?;
             }
             if listed.is_truncated != Some(true) {
                 return Ok(());
@@ -175,11 +190,31 @@ impl Files {
         Ok(Some(body.into_bytes()))
     }
 
-    /// Writes the object at `key`.
-    pub async fn write_object(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
+    /// Writes the object at `key`. Returns its version, where the bucket has versions.
+    pub async fn write_object(&self, key: &str, bytes: Vec<u8>) -> Result<Option<String>, Error> {
         let put = self.client.put_object().bucket(&self.bucket).key(key);
         let put = put.body(ByteStream::from(bytes)).send().await;
-        put.map(drop).map_err(Error::from_sdk("write an object"))
+        let written = put.map_err(Error::from_sdk("write an object"))?;
+        Ok(written.version_id)
+    }
+
+    /// Writes the object at `key`, and deletes what was there before for good.
+    pub async fn replace_object(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        let version = self.write_object(key, bytes).await?;
+        self.delete_other_versions(key, version).await
+    }
+
+    /// Deletes every version of the object at `key` for good but the one that was written just now.
+    pub async fn delete_other_versions(
+        &self,
+        key: &str,
+        written: Option<String>,
+    ) -> Result<(), Error> {
+        match written {
+            Some(version) => self.delete_versions(key, Some(&version)).await,
+            // Without versions, there is nothing but what was written.
+            None => Ok(()),
+        }
     }
 
     /// Whether an upload exists.
@@ -218,7 +253,7 @@ impl Files {
 
     /// Caches data that is expensive to request.
     pub async fn write_cache(&self, name: &str, bytes: Vec<u8>) -> Result<(), Error> {
-        self.write_object(&cache_key(name), bytes).await
+        self.write_object(&cache_key(name), bytes).await.map(drop)
     }
 
     /// Puts a note beside an upload that belongs to no campaign, for the person who uploaded it.

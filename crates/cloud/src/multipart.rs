@@ -46,8 +46,8 @@ impl MultipartWriter {
         }
     }
 
-    /// Completes the object; it replaces an earlier one at its key.
-    pub async fn finish(mut self) -> Result<(), Error> {
+    /// Completes the object; it replaces an earlier one at its key. Returns its version, where the bucket has versions.
+    pub async fn finish(mut self) -> Result<Option<String>, Error> {
         if self.upload.is_none() {
             return self.put_object().await;
         }
@@ -55,7 +55,7 @@ impl MultipartWriter {
             self.send_part().await?;
         }
         let Some(upload) = self.upload else {
-            return Ok(());
+            return Ok(None);
         };
         let parts = CompletedMultipartUpload::builder()
             .set_parts(Some(upload.parts))
@@ -68,12 +68,11 @@ impl MultipartWriter {
             .upload_id(upload.id)
             .multipart_upload(parts);
         let completed = complete.send().await;
-        completed
-            .map(drop)
-            .map_err(Error::from_sdk("complete a multipart upload"))
+        let completed = completed.map_err(Error::from_sdk("complete a multipart upload"))?;
+        Ok(completed.version_id)
     }
 
-    async fn put_object(self) -> Result<(), Error> {
+    async fn put_object(self) -> Result<Option<String>, Error> {
         let Files { client, bucket } = &self.files;
         let put = client
             .put_object()
@@ -82,7 +81,8 @@ impl MultipartWriter {
             .content_type(CSV_CONTENT_TYPE)
             .body(ByteStream::from(self.buffer));
         let put = put.send().await;
-        put.map(drop).map_err(Error::from_sdk("write an object"))
+        let written = put.map_err(Error::from_sdk("write an object"))?;
+        Ok(written.version_id)
     }
 
     async fn send_part(&mut self) -> Result<(), Error> {

@@ -13,10 +13,13 @@ pub enum ReadError {
     #[error(transparent)]
     File(#[from] FileProblem),
     /// The object was deleted, or has expired.
-    #[error("the uploaded file does not exist any more")]
+    #[error("the uploaded file does not exist any more; add it again as a further file")]
     Gone,
-    /// What an import stored of the file is not as it was written.
-    #[error("what was read of the file is damaged in the bucket")]
+    /// What an import stored of the file was deleted, or has expired.
+    #[error("what Crier stored of the file does not exist any more")]
+    ChunksGone,
+    /// What an import stored of the file is not as it was written, or was written by another version of the code.
+    #[error("what Crier stored of the file is damaged, or of another version")]
     DamagedChunk,
     /// A request to AWS failed.
     #[error(transparent)]
@@ -34,6 +37,7 @@ impl ReadError {
             ReadError::Table(_)
             | ReadError::File(_)
             | ReadError::Gone
+            | ReadError::ChunksGone
             | ReadError::DamagedChunk => false,
             ReadError::ExcludeList(error) => error.is_retryable(),
         }

@@ -20,12 +20,14 @@ pub struct OpenedFile {
 }
 
 /// Opens the file at `index`. Reads the exclude list and the chunks of all earlier files first, because their numbers decide
-/// the verdicts of this file.
-pub async fn open_file(
+/// the verdicts of this file. Calls `between` after each of their rows, so that the caller can keep a lease, or end it with an
+/// error.
+pub async fn open_file<E: From<ReadError>>(
     files: &Files,
     campaign: &Campaign,
     index: usize,
-) -> Result<OpenedFile, ReadError> {
+    mut between: impl AsyncFnMut() -> Result<(), E>,
+) -> Result<OpenedFile, E> {
     let (mut numbers, unreadable_lines) = open_exclude_list(files, campaign, index).await?;
     let excluded_numbers = numbers.excluded.len() as u64;
     for earlier in 0..index {
@@ -33,6 +35,7 @@ pub async fn open_file(
         if campaign.files[earlier].stage == FileStage::Enqueued {
             let (_, mut rows) = chunks::open_rows(files, campaign, earlier, 0).await?;
             while let Some(row) = rows.next_row().await? {
+                between().await?;
                 if let Verdict::Usable(row) = row.verdict {
                     numbers.seen.insert(row.to.canonical());
                 }
@@ -40,7 +43,8 @@ pub async fn open_file(
         }
     }
     let upload = Upload::File(index);
-    let file = files.open_upload(&campaign.id, upload).await?;
+    let file = files.open_upload(&campaign.id, upload).await;
+    let file = file.map_err(ReadError::from)?;
     let (file, rows_before) = (file.ok_or(ReadError::Gone)?, campaign.rows_before(index));
     let recipients = RecipientReader::open(file, campaign, index, numbers, rows_before).await?;
     Ok(OpenedFile {

@@ -8,6 +8,9 @@ use tabular::{ByteRecord, RecordShape, Table, TableProblem};
 
 use crate::csv_line::format_line;
 
+/// No more is read ahead: a record may have a megabyte.
+const MAX_SAMPLE_BYTES: usize = 8 * 1024 * 1024;
+
 /// A record that was read ahead.
 struct Ahead {
     record: ByteRecord,
@@ -22,6 +25,7 @@ pub(crate) struct Lookahead {
     pub(crate) header_line: Vec<u8>,
     /// The names of the columns.
     pub(crate) header: Vec<String>,
+    header_shape: RecordShape,
     records: VecDeque<Ahead>,
     /// The bytes of the current record, if it was read ahead.
     current: Option<Option<Vec<u8>>>,
@@ -33,12 +37,19 @@ impl Lookahead {
         let header_record = table.header().clone();
         let header = texts(&header_record);
         let bytes = table.current_bytes().map(Cow::into_owned);
+        let header_shape = match bytes {
+            Some(_) => RecordShape::Complete,
+            None => RecordShape::UnclosedQuote,
+        };
         let header_line = bytes.unwrap_or_else(|| line_of(&table, &header));
         let mut records = VecDeque::new();
         let mut record = ByteRecord::new();
+        let mut size = 0;
         while records.len() < SAMPLE_ROWS
+            && size < MAX_SAMPLE_BYTES
             && let Some(shape) = table.read_record(&mut record).await?
         {
+            size += record.as_slice().len();
             records.push_back(Ahead {
                 record: record.clone(),
                 shape,
@@ -49,6 +60,7 @@ impl Lookahead {
             table,
             header_line,
             header,
+            header_shape,
             records,
             current: None,
         })
@@ -57,11 +69,12 @@ impl Lookahead {
     /// Makes the first line a record like the others, and names the columns `column_1` and so on.
     pub(crate) fn take_header_as_record(&mut self) {
         let record = self.table.header().clone();
-        let shape = RecordShape::Complete;
+        let shape = self.header_shape;
         let names = (1..=self.header.len()).map(|number| format!("column_{number}"));
         self.header = names.collect();
         let line = line_of(&self.table, &self.header);
-        let bytes = Some(std::mem::replace(&mut self.header_line, line));
+        let first_line = std::mem::replace(&mut self.header_line, line);
+        let bytes = (shape == RecordShape::Complete).then_some(first_line);
         self.records.push_front(Ahead {
             record,
             shape,

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use campaign::import::column_choice::{
-    ChosenBy, PhoneColumnChoice, choose_phone_column, describe_choice, is_data,
+    PhoneColumnChoice, choose_phone_column, describe_named_columns, is_data,
 };
 use campaign::import::header::{self, Columns, FileProblem};
-use campaign::import::phone::{self, CanonicalPhone, Region};
+use campaign::import::phone::{self, CanonicalPhone, Phone, Region};
 use campaign::import::row::{ImportCounts, Importer, MAX_CAMPAIGN_ROWS, RowVerdict, SeenNumbers};
 use campaign::import::value::{OnBadValue, ValueValidator};
 use campaign::lifecycle::campaign::{Campaign, ImportOptions};
@@ -78,10 +78,14 @@ impl RecipientReader {
         }))
     }
 
-    /// The phone number of the current record, whatever its verdict; `None` if it has no readable one.
-    pub fn current_phone(&self) -> Option<CanonicalPhone> {
-        let mut phones = self.columns.phones.iter();
-        phones.find_map(|&column| parse_phone(&self.record, column, self.region))
+    /// The readable numbers in the phone columns of the current record, whatever its verdict. A cell that is no number may
+    /// contain some, such as two of them.
+    pub fn current_phones(&self) -> Vec<CanonicalPhone> {
+        let columns = self.columns.phones.iter();
+        let cells = columns.filter_map(|&column| self.record.get(column));
+        cells
+            .flat_map(|cell| phones_in(&String::from_utf8_lossy(cell), self.region))
+            .collect()
     }
 
     /// The cells of the current record.
@@ -170,7 +174,7 @@ fn find_phone_columns(
         return Ok((vec![column], choice));
     }
     let columns = header::find_requested_columns(names, &options.phone_columns)?;
-    let choice = describe_choice(names, &sample, columns[0], ChosenBy::Options, region);
+    let choice = describe_named_columns(names, &sample, &columns, region);
     Ok((columns, choice))
 }
 
@@ -187,6 +191,18 @@ fn value_validator(campaign: &Campaign, on_bad_value: OnBadValue) -> ValueValida
         }
         None => validator,
     }
+}
+
+/// The numbers in a cell: one, or those between separators and words.
+fn phones_in(cell: &str, region: Option<Region>) -> Vec<CanonicalPhone> {
+    let parse = |text: &str| phone::parse(text, region).ok().map(Phone::canonical);
+    if let Some(phone) = parse(cell) {
+        return vec![phone];
+    }
+    let is_part = |c: char| c.is_ascii_digit() || " +-.()".contains(c);
+    cell.split(|c: char| !is_part(c))
+        .filter_map(parse)
+        .collect()
 }
 
 /// The number in a cell of a record; `None` if it is missing or not readable.

@@ -4,6 +4,7 @@ use campaign::lifecycle::campaign::ImportOptions;
 use tabular::{ByteRecord, Table};
 use tokio::io::AsyncRead;
 
+use crate::csv_line::format_line;
 use crate::error::ReadError;
 use crate::reader::read_options;
 
@@ -40,12 +41,13 @@ pub async fn copy_without<E: From<ReadError>>(
     let mut table = opened.map_err(ReadError::from)?;
     let mut record = table.header().clone();
     let mut is_empty = true;
+    let delimiter = read_options(options).delimiter;
     // By the byte order mark it is read as UTF-8, whatever its encoding was.
     write("\u{feff}".as_bytes()).await?;
     loop {
         if !has_cell(&record, &is_theirs) {
             is_empty = false;
-            write(&line(&table, &record)).await?;
+            write(&line(&table, &record, delimiter)).await?;
         }
         let read = table.read_record(&mut record).await;
         if read.map_err(ReadError::from)?.is_none() {
@@ -63,14 +65,17 @@ fn has_cell(record: &ByteRecord, is_theirs: impl Fn(&str) -> bool) -> bool {
     cells.any(|cell| is_theirs(&cell))
 }
 
-/// The table's current record, unchanged and with its line ending.
-fn line(table: &Table, record: &ByteRecord) -> Vec<u8> {
-    let mut line = match table.current_bytes() {
+/// The table's current record with its line ending: unchanged, if it can be read with the delimiter that the options name.
+fn line(table: &Table, record: &ByteRecord, named: Option<u8>) -> Vec<u8> {
+    let delimiter = table.format().delimiter;
+    let is_readable = named.is_none_or(|named| named == delimiter);
+    let mut line = match table.current_bytes().filter(|_| is_readable) {
         Some(bytes) => bytes.into_owned(),
-        // With an unclosed quotation mark, the record ends at the end of its line.
+        // A workbook has no delimiter of its own; with an unclosed quotation mark, the record ends at the end of its line.
         None => {
-            let cells: Vec<_> = record.iter().collect();
-            cells.join(&table.format().delimiter)
+            let cells: Vec<_> = record.iter().map(String::from_utf8_lossy).collect();
+            let delimiter = char::from(named.unwrap_or(delimiter));
+            format_line(delimiter, cells.iter().map(AsRef::as_ref)).into_bytes()
         }
     };
     line.extend_from_slice(table.line_ending().as_bytes());

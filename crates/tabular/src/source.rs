@@ -109,8 +109,11 @@ fn reject_other_formats(start: &[u8]) -> Result<(), TableProblem> {
     }
 }
 
-/// The encoding that the operator named, else the detected one.
+/// The encoding of the byte order mark, else the one that the operator named, else the detected one.
 fn choose_encoding(start: &[u8], options: &ReadOptions) -> Result<DetectedEncoding, TableProblem> {
+    if let Some((encoding, _)) = Encoding::for_bom(start) {
+        return Ok(DetectedEncoding::Known(encoding));
+    }
     let Some(label) = &options.encoding else {
         let domain = options.top_level_domain.as_deref();
         return Ok(encoding::detect(start, is_whole_file(start), domain));

@@ -272,12 +272,14 @@ mod tests {
             );
         }
         for (option, value) in [
-            ("default_region", "Brazil"),
-            ("delimiter", "é"),
-            ("encoding", "klingon"),
+            ("default_region", json!("Brazil")),
+            ("delimiter", json!("é")),
+            ("encoding", json!("klingon")),
+            ("phone_columns", json!(["Mobile", " "])),
+            ("phone_columns", json!(vec!["x"; 11])),
         ] {
             let mut body = good();
-            body["options"] = json!({option: value});
+            body["options"] = json!({ option: value });
             let problem = create(&body).expect_err(option);
             assert_eq!(problem.field, Some(format!("/options/{option}")));
         }

@@ -73,10 +73,10 @@ impl FileOptions {
     pub fn into_options(self) -> Result<ImportOptions, Problem> {
         let is_blank = |name: &String| name.trim().is_empty();
         if self.phone_columns.len() > MAX_PHONE_COLUMNS || self.phone_columns.iter().any(is_blank) {
-            return invalid_option(
-                "phone_columns",
-                "must be the names of at most 10 columns; leave it out and the numbers are found",
+            let detail = format!(
+                "must be the names of at most {MAX_PHONE_COLUMNS} columns; leave it out and the numbers are found"
             );
+            return invalid_option("phone_columns", &detail);
         }
         if is_some_and_not(&self.default_region, |code| {
             phone::parse_region(code).is_some()

@@ -115,7 +115,7 @@ fn test_campaign(campaign: &Campaign, row: Row, now: Millis) -> Result<Campaign,
     let mut test = Campaign::single_row(id, name, campaign.message.clone(), row, now);
     test.template = campaign.template.clone();
     test.fallback = campaign.fallback.clone();
-    test.columns = campaign.columns();
+    test.stored_columns = campaign.columns();
     test.outside_service_window = OutsideServiceWindow::Send;
     Ok(test)
 }

@@ -6,9 +6,12 @@ use campaign::delivery::batch::Row;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, FileStage, IMPORT_LEASE_MS};
 use cloud::campaigns::Lease;
-use cloud::files::{RecipientSet, Upload, campaign_prefix, rejects_key, report_key, summary_key};
+use cloud::files::{
+    ChunkSet, ObjectVersion, Upload, input_key, recipients_prefix, rejects_key, report_key,
+    summary_key,
+};
 use lambda_runtime::Error;
-use recipients::chunks::{contains_phone, erase_phone};
+use recipients::chunks::{contains_phone, erase_rows, forget_phone};
 
 use crate::Eraser;
 use crate::subject::DataSubject;
@@ -93,11 +96,12 @@ impl Eraser {
             cloud::sometimes!("an erasure waits for the end of a campaign");
             return Ok(CampaignErasure::Deferred);
         }
+        if campaign.is_closed() {
+            self.delete_leftovers(campaign).await?;
+        }
         if !is_found {
             return Ok(CampaignErasure::NotFound);
         }
-        self.delete_stale_sets(campaign).await?;
-        self.delete_reports(campaign).await?;
         self.erase_from_preview(campaign, subject).await?;
         if is_excluded {
             self.rewrite_exclude_list(campaign, subject).await?;
@@ -106,8 +110,11 @@ impl Eraser {
             let rejects = rejects_key(&campaign.id, index);
             self.files.delete_versions(&rejects, None).await?;
             self.delete_upload(campaign, index).await?;
-            if let Some(set) = RecipientSet::of(campaign, index) {
-                erase_phone(&self.files, &set, subject.phone).await?;
+            if let Some(set) = ChunkSet::of(campaign, index) {
+                erase_rows(&self.files, &set, subject.phone).await?;
+                // A report that has read the rows before is there by now, or begins again because of the lease.
+                self.delete_reports(campaign).await?;
+                forget_phone(&self.files, &set, subject.phone).await?;
             }
         }
         Ok(CampaignErasure::Erased)
@@ -121,10 +128,10 @@ impl Eraser {
     ) -> Result<Vec<usize>, Error> {
         let mut found = Vec::new();
         for index in 0..campaign.files.len() {
-            let is_found = match RecipientSet::of(campaign, index) {
+            let is_found = match ChunkSet::of(campaign, index) {
                 Some(set) => contains_phone(&self.files, &set, subject.phone).await?,
                 None => {
-                    self.unimported_file_mentions(campaign, index, subject)
+                    self.upload_mentions(campaign, Upload::File(index), subject)
                         .await?
                 }
             };
@@ -135,13 +142,19 @@ impl Eraser {
         Ok(found)
     }
 
-    /// Deletes what imports wrote that ended early, or whose file was read in another way afterwards.
-    async fn delete_stale_sets(&self, campaign: &Campaign) -> Result<(), Error> {
-        let sets = (0..campaign.files.len()).filter_map(|index| RecipientSet::of(campaign, index));
-        let sets: Vec<RecipientSet> = sets.collect();
-        let is_stale = |key: &str| !sets.iter().any(|set| set.has_key(key));
-        let prefix = campaign_prefix(&campaign.id);
-        Ok(self.files.delete_matching(&prefix, is_stale).await?)
+    /// Deletes what imports wrote that ended early, or whose file was read in another way afterwards, and what an erasure that
+    /// died has replaced.
+    async fn delete_leftovers(&self, campaign: &Campaign) -> Result<(), Error> {
+        let sets = (0..campaign.files.len()).filter_map(|index| ChunkSet::of(campaign, index));
+        let sets: Vec<ChunkSet> = sets.collect();
+        let is_left = |version: &ObjectVersion| {
+            !version.is_latest || !sets.iter().any(|set| set.has_key(&version.key))
+        };
+        let prefix = recipients_prefix(&campaign.id);
+        self.files.delete_matching(&prefix, is_left).await?;
+        let prefix = input_key(&campaign.id, Upload::Exclusions);
+        let is_replaced = |version: &ObjectVersion| !version.is_latest;
+        Ok(self.files.delete_matching(&prefix, is_replaced).await?)
     }
 
     /// Whether a file was uploaded that no import has read: nobody knows yet whether the recipient is in it.

@@ -161,20 +161,32 @@ impl Eraser {
         owner: &str,
     ) -> Result<(usize, Option<CampaignId>), Error> {
         let (mut erased, mut unfinished) = (0, None);
-        // Replies are in no list, and have their recipient until they are over.
-        let mut ids: BTreeSet<CampaignId> = self.campaigns.list_ids().await?.into_iter().collect();
-        ids.extend(self.campaigns.list_open_ids().await?);
-        for id in ids {
-            let Some(campaign) = self.campaigns.get(&id).await? else {
-                continue;
-            };
-            match self.erase_from_campaign(&campaign, subject, owner).await? {
-                CampaignErasure::NotFound => {}
-                CampaignErasure::Erased => erased += 1,
-                CampaignErasure::Deferred => unfinished = Some(id),
+        let mut searched = BTreeSet::new();
+        // A retry that was created meanwhile may have the rows of a campaign from before they were erased.
+        loop {
+            let mut ids = self.list_campaigns().await?;
+            ids.retain(|id| !searched.contains(id));
+            if ids.is_empty() {
+                return Ok((erased, unfinished));
+            }
+            for id in ids {
+                if let Some(campaign) = self.campaigns.get(&id).await? {
+                    match self.erase_from_campaign(&campaign, subject, owner).await? {
+                        CampaignErasure::NotFound => {}
+                        CampaignErasure::Erased => erased += 1,
+                        CampaignErasure::Deferred => unfinished = Some(id.clone()),
+                    }
+                }
+                searched.insert(id);
             }
         }
-        Ok((erased, unfinished))
+    }
+
+    /// Every campaign. Replies are in no list, and have their recipient until they are over.
+    async fn list_campaigns(&self) -> Result<BTreeSet<CampaignId>, Error> {
+        let mut ids: BTreeSet<CampaignId> = self.campaigns.list_ids().await?.into_iter().collect();
+        ids.extend(self.campaigns.list_open_ids().await?);
+        Ok(ids)
     }
 
     /// Stores the job, for when the campaign is over.

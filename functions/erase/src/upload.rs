@@ -1,7 +1,7 @@
 //! A campaign's uploads: files that were never imported, and its exclude list. What was imported of a file is in its chunks.
 
 use campaign::lifecycle::campaign::{Campaign, ImportOptions};
-use cloud::files::{RecipientSet, Upload, input_key};
+use cloud::files::{Upload, input_key};
 use cloud::multipart::MultipartWriter;
 use lambda_runtime::Error;
 use recipients::ReadError;
@@ -11,22 +11,6 @@ use crate::Eraser;
 use crate::subject::DataSubject;
 
 impl Eraser {
-    /// Whether an upload mentions the recipient that could not be used, or was never read. No chunk says who is in it.
-    pub(crate) async fn unimported_file_mentions(
-        &self,
-        campaign: &Campaign,
-        index: usize,
-        subject: &DataSubject,
-    ) -> Result<bool, Error> {
-        match RecipientSet::of(campaign, index) {
-            Some(_) => Ok(false),
-            None => {
-                self.upload_mentions(campaign, Upload::File(index), subject)
-                    .await
-            }
-        }
-    }
-
     /// Whether the campaign's exclude list mentions the recipient.
     pub(crate) async fn exclude_list_mentions(
         &self,
@@ -40,7 +24,8 @@ impl Eraser {
             .await
     }
 
-    async fn upload_mentions(
+    /// Whether an upload mentions the recipient. Of what was imported, the chunks say more quickly who is in it.
+    pub(crate) async fn upload_mentions(
         &self,
         campaign: &Campaign,
         upload: Upload,
@@ -100,12 +85,13 @@ impl Eraser {
         let mut output = MultipartWriter::new(&self.files, key.clone());
         let write = async |bytes: &[u8]| Ok::<(), ReadError>(output.write(bytes).await?);
         match copy_without(list, options, is_theirs, write).await {
-            Ok(()) => output.finish().await?,
-            Err(error) if error.is_retryable() => return Err(error.into()),
-            Err(_) => return Ok(self.files.delete_versions(&key, None).await?),
+            Ok(()) => {
+                let version = output.finish().await?;
+                Ok(self.files.delete_other_versions(&key, version).await?)
+            }
+            Err(error) if error.is_retryable() => Err(error.into()),
+            Err(_) => Ok(self.files.delete_versions(&key, None).await?),
         }
-        let version = self.files.latest_version(&key).await?;
-        Ok(self.files.delete_versions(&key, version.as_deref()).await?)
     }
 }
 

@@ -6,7 +6,7 @@ use campaign::id::RowNumber;
 use campaign::lifecycle::summary::{DeliveryRecord, RecipientStatus};
 use campaign::time::Millis;
 use jiff::Timestamp;
-use recipients::chunks::{FileIndex, Verdict};
+use recipients::chunks::{Manifest, Verdict};
 use recipients::csv_line::format_line;
 use whatsapp::error_code::describe_code;
 
@@ -128,12 +128,12 @@ fn describe_error(error: &ErrorInfo) -> String {
 /// Writes lines in the format of one uploaded file.
 #[derive(Debug)]
 pub(crate) struct LineWriter<'a> {
-    file: &'a FileIndex,
+    file: &'a Manifest,
 }
 
 impl<'a> LineWriter<'a> {
     /// For this file.
-    pub(crate) fn new(file: &'a FileIndex) -> Self {
+    pub(crate) fn new(file: &'a Manifest) -> Self {
         Self { file }
     }
 

@@ -16,9 +16,34 @@ use crate::lines::{LineWriter, RowOutcome};
 /// What the operator reads where the files are not kept any more.
 const EXPIRED: &str = "An uploaded file has expired: files are kept for as many days as the parameter FileRetentionDays says.";
 
+/// How often a report is begun before its job is delivered again.
+const MAX_WRITES: usize = 5;
+
 impl Reporter {
-    /// Writes the report of every file that was read, then the summary. Returns what was written, as a sentence.
+    /// Writes the report of every file that was read, then the summary. Returns what was written, as a sentence. Begins again
+    /// if another invocation changed what is stored of the files meanwhile: an erasure may have taken rows out of them.
     pub(crate) async fn write_report(
+        &self,
+        campaign: &Campaign,
+        bom: bool,
+        run: &mut JobRun<'_>,
+    ) -> Result<String, JobError> {
+        let mut campaign = campaign.clone();
+        for _ in 0..MAX_WRITES {
+            run.reset_rows();
+            let written = self.write_once(&campaign, bom, run).await?;
+            let now = self.campaigns.get(&campaign.id).await?;
+            match now.filter(|now| now.lease_epoch != campaign.lease_epoch) {
+                None => return Ok(written),
+                Some(changed) => campaign = changed,
+            }
+        }
+        Err(JobError::Io(
+            "the campaign's files are changed again and again".into(),
+        ))
+    }
+
+    async fn write_once(
         &self,
         campaign: &Campaign,
         bom: bool,
@@ -76,7 +101,8 @@ impl Reporter {
             output.write(&line).await?;
             run.count_row().await?;
         }
-        Ok(output.finish().await?)
+        output.finish().await?;
+        Ok(())
     }
 }
 

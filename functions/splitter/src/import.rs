@@ -7,6 +7,7 @@ use cloud::files::Upload;
 use cloud::import_queue::{ImportJob, Position};
 use cloud::imports::RowSet;
 use lambda_runtime::Error;
+use recipients::ReadError;
 
 use crate::Splitter;
 use crate::enqueue::EnqueueOutcome;
@@ -104,6 +105,13 @@ impl Splitter {
             .retry_of
             .clone()
             .filter(|_| index == 0 && !is_complete);
+        if !is_complete && retry.is_none() && campaign.files[index].stage == FileStage::Reading {
+            // It was there when it was read before; an erasure deletes a file of a campaign that is over.
+            let problem = to_sentence(&ReadError::Gone.to_string());
+            let change = FileChange::Failed { problem };
+            let remaining = self.change_file(campaign, index, change).await?;
+            return Ok(Some(remaining.unwrap_or(Remaining::Nothing)));
+        }
         if !is_complete && retry.is_none() {
             tracing::info!(campaign.id = %campaign.id, "waits for another upload");
             return Ok(Some(Remaining::Nothing));
@@ -126,11 +134,11 @@ impl Splitter {
             Ok(ValidatedFile {
                 counts,
                 content_hash,
-                recipient_set,
+                chunk_set,
             }) => FileChange::Validated {
                 counts,
                 content_hash,
-                recipient_set,
+                chunk_set,
             },
             Err(ImportError::File(problem)) => {
                 let problem = to_sentence(&problem);

@@ -54,9 +54,8 @@ impl Splitter {
         }
         for file in from.file..campaign.files.len() {
             let after = if file == from.file { from.after } else { 0 };
-            let stage = campaign.files[file].stage;
-            if !matches!(stage, FileStage::Validated | FileStage::Enqueued)
-                || !campaign.has_upload(file)
+            if campaign.files[file].chunk_set.is_none()
+                || campaign.files[file].stage == FileStage::Failed
             {
                 continue;
             }
@@ -113,11 +112,14 @@ impl Splitter {
         while let Some(imported_row) = imported.next_row().await? {
             self.heartbeat(campaign, run).await?;
             let number = imported_row.number;
-            if let Verdict::Usable(row) = imported_row.verdict
-                && enqueued.contains(imported.usable() - 1, number)
-                && requeuer.push(row).await?
-                && run.is_out_of_time()
-            {
+            let is_looked_up = match imported_row.verdict {
+                Verdict::Usable(row) if enqueued.contains(imported.usable() - 1, number) => {
+                    requeuer.push(row).await?
+                }
+                Verdict::Erased => requeuer.push_erased(number).await?,
+                _ => false,
+            };
+            if is_looked_up && run.is_out_of_time() {
                 requeuer.finish().await?;
                 return Ok(FileOutcome::Partial(number));
             }

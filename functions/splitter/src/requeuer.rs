@@ -27,9 +27,16 @@ pub(crate) struct Requeuer<'a> {
     campaign: &'a Campaign,
     disposition: Disposition,
     batcher: Batcher,
-    pending: Vec<Row>,
+    pending: Vec<PendingRow>,
     stats: RequeueStats,
     batch_hops: u32,
+}
+
+/// A row that is looked up.
+struct PendingRow {
+    number: RowNumber,
+    /// None if its recipient was erased.
+    row: Option<Row>,
 }
 
 /// What was done, for the log.
@@ -60,7 +67,17 @@ impl<'a> Requeuer<'a> {
 
     /// Adds a row. Returns whether the pending rows were requeued or settled.
     pub(crate) async fn push(&mut self, row: Row) -> Result<bool, Error> {
-        self.pending.push(row);
+        let number = row.row;
+        self.push_pending(number, Some(row)).await
+    }
+
+    /// Adds a row whose recipient was erased: if it is open, because a callback has reopened it, it is settled.
+    pub(crate) async fn push_erased(&mut self, number: RowNumber) -> Result<bool, Error> {
+        self.push_pending(number, None).await
+    }
+
+    async fn push_pending(&mut self, number: RowNumber, row: Option<Row>) -> Result<bool, Error> {
+        self.pending.push(PendingRow { number, row });
         if self.pending.len() < ROWS_PER_LOOKUP {
             return Ok(false);
         }
@@ -89,27 +106,34 @@ impl<'a> Requeuer<'a> {
         let ledger = self.load_ledger_rows(&rows).await?;
         let now = cloud::now();
         let (mut batches, mut to_settle) = (Vec::new(), Vec::new());
-        for row in rows {
-            let entry = ledger.get(&row.row);
+        for PendingRow { number, row } in rows {
+            let entry = ledger.get(&number);
+            if row.is_none() && entry.is_none() {
+                continue;
+            }
             let status = entry.map(LedgerRow::status);
             let due = entry.and_then(|entry| entry.not_before);
-            let decision = decide_requeue(status, due, self.disposition, now);
-            match (decision, self.disposition) {
+            let disposition = match &row {
+                Some(_) => self.disposition,
+                None => Disposition::Skip(SkipReason::Suppressed),
+            };
+            let decision = decide_requeue(status, due, disposition, now);
+            match (decision, disposition) {
                 (RequeueDecision::Enqueue, _) => {
                     if entry.is_some_and(|entry| entry.state == State::Held) {
                         cloud::sometimes!("a row that was held is requeued");
                     }
                     self.stats.enqueued += 1;
-                    batches.extend(self.batcher.push(row));
+                    batches.extend(row.and_then(|row| self.batcher.push(row)));
                 }
                 (RequeueDecision::Skip(reason), _) => {
                     self.stats.skipped += 1;
-                    to_settle.push((row.row, reason));
+                    to_settle.push((number, reason));
                 }
                 (RequeueDecision::Abandon, Disposition::Skip(reason)) => {
                     cloud::sometimes!("a row that may have been sent is abandoned");
                     self.stats.abandoned += 1;
-                    to_settle.push((row.row, reason));
+                    to_settle.push((number, reason));
                 }
                 (RequeueDecision::Abandon | RequeueDecision::Leave, _) => {}
             }
@@ -123,14 +147,17 @@ impl<'a> Requeuer<'a> {
     }
 
     /// Reads what the ledger has of the rows, which are in the order of the file.
-    async fn load_ledger_rows(&self, rows: &[Row]) -> Result<HashMap<RowNumber, LedgerRow>, Error> {
+    async fn load_ledger_rows(
+        &self,
+        rows: &[PendingRow],
+    ) -> Result<HashMap<RowNumber, LedgerRow>, Error> {
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
             return Ok(HashMap::new());
         };
         let found = self
             .splitter
             .ledger
-            .rows(&self.campaign.id, first.row..=last.row);
+            .rows(&self.campaign.id, first.number..=last.number);
         let found: Vec<LedgerRow> = found.try_collect().await?;
         Ok(found
             .into_iter()

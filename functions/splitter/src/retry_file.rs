@@ -32,7 +32,7 @@ impl Splitter {
             .await?;
         let mut rows = 0_u64;
         for index in 0..original.files.len() {
-            if original.files[index].stage == FileStage::Enqueued && original.has_upload(index) {
+            if original.files[index].stage == FileStage::Enqueued {
                 rows += self
                     .write_chosen_rows(&original, index, retry, &mut output, (campaign, run))
                     .await?;
@@ -47,7 +47,8 @@ impl Splitter {
         }
         cloud::sometimes!("rows of a campaign are retried");
         tracing::info!(campaign.id = %campaign.id, original = %retry.campaign, rows, "retry written");
-        Ok(output.finish().await?)
+        output.finish().await?;
+        Ok(())
     }
 
     /// Returns how many rows of the file are chosen.

@@ -6,7 +6,7 @@ use campaign::import::phone::CanonicalPhone;
 use campaign::import::preview::{FileFormat, Preview, PreviewBuilder};
 use campaign::import::row::{ImportCounts, RowVerdict};
 use campaign::lifecycle::campaign::{Campaign, FileStage};
-use cloud::files::{RecipientSet, rejects_key};
+use cloud::files::{ChunkSet, rejects_key};
 use cloud::multipart::MultipartWriter;
 use lambda_runtime::Error;
 use recipients::RecipientReader;
@@ -31,7 +31,7 @@ pub(crate) struct ValidatedFile {
     /// A hash of what the file would send.
     pub(crate) content_hash: String,
     /// The epoch of the lease under which its rows were stored.
-    pub(crate) recipient_set: u64,
+    pub(crate) chunk_set: u64,
 }
 
 impl Splitter {
@@ -47,8 +47,10 @@ impl Splitter {
             mut recipients,
             excluded_numbers,
             unreadable_lines,
-        } = open_file(&self.files, campaign, index).await?;
-        self.read_heartbeat(campaign, run).await?;
+        } = {
+            let between = async || self.read_heartbeat(campaign, run).await;
+            open_file(&self.files, campaign, index, between).await?
+        };
         let mut contacts = ContactCounts::new(campaign.manual_start);
         let mut content = ContentHasher::new(campaign);
         let mut preview = PreviewBuilder::default();
@@ -68,7 +70,7 @@ impl Splitter {
                     content.add_row(row);
                     contacts.add(self, row.to.canonical()).await?;
                 }
-                RowVerdict::Duplicate | RowVerdict::Suppressed => {}
+                RowVerdict::Duplicate | RowVerdict::Excluded => {}
             }
             self.read_heartbeat(campaign, run).await?;
         }
@@ -91,7 +93,7 @@ impl Splitter {
         Ok(ValidatedFile {
             counts,
             content_hash: content.finish(),
-            recipient_set: campaign.lease_epoch,
+            chunk_set: campaign.lease_epoch,
         })
     }
 
@@ -101,7 +103,7 @@ impl Splitter {
         index: usize,
         recipients: &RecipientReader,
     ) -> ChunkWriter {
-        let set = RecipientSet::new(&campaign.id, index, campaign.lease_epoch);
+        let set = ChunkSet::new(&campaign.id, index, campaign.lease_epoch);
         let rows_before = campaign.rows_before(index);
         let encoder = ChunkEncoder::new(recipients, rows_before, self.chunk_rows);
         ChunkWriter::new(&self.files, set, encoder)

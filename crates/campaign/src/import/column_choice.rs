@@ -67,16 +67,15 @@ pub struct PhoneColumnChoice {
 /// The first rows of a file: cells as text, by row and column.
 pub type SampleRows<'s> = &'s [Vec<String>];
 
-/// Describes columns that the options name.
-pub fn describe_choice(
+/// Describes the columns that the options name, at least one.
+pub fn describe_named_columns(
     header: &[&str],
     rows: SampleRows<'_>,
-    chosen: usize,
-    by: ChosenBy,
+    named: &[usize],
     region: Option<Region>,
 ) -> PhoneColumnChoice {
     let columns = examine(header, rows, region);
-    choice(&columns, chosen, by, rows)
+    choice(&columns, named, ChosenBy::Options, rows)
 }
 
 /// The index of the best column, and why; `None` if no column can be the one.
@@ -93,21 +92,24 @@ pub fn choose_phone_column(
             .max_by_key(|(index, column)| (column.worth(), column.kind, std::cmp::Reverse(*index)));
         best.map(|(index, _)| index)
     };
-    let named = best(&|column| column.kind.is_phone() && column.worth() > 0);
+    let named = best(&|column| column.kind.is_recipients() && column.worth() > 0);
     let unnamed = || best(&|column| column.is_convincing());
-    if let Some(index) = named.or_else(unnamed) {
-        let choice = choice(&columns, index, ChosenBy::Content, rows);
+    let of_others = || best(&|column| column.kind == ColumnKind::OtherPerson && column.worth() > 0);
+    if let Some(index) = named.or_else(unnamed).or_else(of_others) {
+        let choice = choice(&columns, &[index], ChosenBy::Content, rows);
         return Some((index, choice));
     }
-    let index = best(&|column| column.kind.is_phone())?;
-    Some((index, choice(&columns, index, ChosenBy::Name, rows)))
+    let index = best(&|column| column.kind.is_recipients())?;
+    Some((index, choice(&columns, &[index], ChosenBy::Name, rows)))
 }
 
-/// Whether a first line is a row, not a header: one of its cells reads as a phone number.
+/// Whether a first line is a row, not a header: one of its cells reads as a phone number, even as one that cannot be used.
 pub fn is_data(first_line: &[&str], region: Option<Region>) -> bool {
-    first_line
-        .iter()
-        .any(|cell| phone::parse(cell, region).is_ok())
+    let is_number = |cell: &&str| {
+        let kind = kind_of_cell(cell, region);
+        kind.is_number() || kind == CellKind::Damaged
+    };
+    first_line.iter().any(is_number)
 }
 
 /// A column and what is in it.
@@ -122,8 +124,8 @@ struct Column {
 enum CellKind {
     Blank,
     Mobile,
-    /// A number that may be mobile.
-    Number,
+    /// A number of a country in which mobile numbers look like others.
+    PerhapsMobile,
     Landline,
     /// A number without a country code, in a file that says nothing about the country.
     National,
@@ -136,7 +138,7 @@ impl CellKind {
     /// What a cell is worth, in percent of a recipient who can be reached.
     fn weight(self) -> u64 {
         match self {
-            CellKind::Mobile | CellKind::Number => 100,
+            CellKind::Mobile | CellKind::PerhapsMobile => 100,
             CellKind::National => 80,
             CellKind::Landline => 25,
             CellKind::Damaged => 20,
@@ -147,7 +149,7 @@ impl CellKind {
     fn is_number(self) -> bool {
         matches!(
             self,
-            CellKind::Mobile | CellKind::Number | CellKind::National | CellKind::Landline
+            CellKind::Mobile | CellKind::PerhapsMobile | CellKind::National | CellKind::Landline
         )
     }
 }
@@ -180,7 +182,7 @@ impl Column {
             name: self.name.clone(),
             filled: self.filled(),
             numbers: self.count(CellKind::is_number),
-            mobile: self.count(|cell| matches!(cell, CellKind::Mobile | CellKind::Number)),
+            mobile: self.count(|cell| matches!(cell, CellKind::Mobile | CellKind::PerhapsMobile)),
             fills_gaps: gaps.count() as u64,
         }
     }
@@ -188,18 +190,18 @@ impl Column {
 
 fn choice(
     columns: &[Column],
-    chosen: usize,
+    chosen: &[usize],
     by: ChosenBy,
     rows: SampleRows<'_>,
 ) -> PhoneColumnChoice {
     let other = |(index, column): &(usize, &Column)| {
-        *index != chosen
+        !chosen.contains(index)
             && column.kind != ColumnKind::Other
             && column.count(CellKind::is_number) > 0
     };
     let mut others: Vec<(usize, &Column)> = columns.iter().enumerate().filter(other).collect();
     others.sort_by_key(|(_, column)| std::cmp::Reverse(column.worth()));
-    let chosen = &columns[chosen];
+    let chosen = &columns[chosen[0]];
     let runners_up = others.iter().take(MAX_RUNNERS_UP);
     PhoneColumnChoice {
         by,
@@ -266,7 +268,7 @@ fn kind_of_number(phone: Phone) -> CellKind {
     match phone.line_type() {
         LineType::Mobile => CellKind::Mobile,
         LineType::Landline => CellKind::Landline,
-        LineType::Unknown => CellKind::Number,
+        LineType::Unknown => CellKind::PerhapsMobile,
     }
 }
 
@@ -376,6 +378,21 @@ mod tests {
             (["Order ID", "Zip"], ["5511987654321", "x"]),
         ] {
             assert_eq!(choose(&header, &[&cells], None), None, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn first_line_with_a_number_is_a_row() {
+        for first in [
+            "+5511987654321",
+            "11 98765-4321",
+            "+34612345678 / +34612345679",
+            "5.5E+11",
+        ] {
+            assert!(is_data(&["Ana", first], None), "{first}");
+        }
+        for header in ["Phone", "2026", "Phone 2", "#1", "Q3 2026", ""] {
+            assert!(!is_data(&["Name", header], None), "{header}");
         }
     }
 

@@ -25,12 +25,11 @@ pub(super) enum ColumnKind {
 }
 
 impl ColumnKind {
-    /// Whether the name says that the column has phone numbers of the recipient.
-    pub(super) fn is_phone(self) -> bool {
+    /// Whether the name says that the column has phone numbers of the recipients.
+    pub(super) fn is_recipients(self) -> bool {
         matches!(
             self,
-            ColumnKind::OtherPerson
-                | ColumnKind::Delivery
+            ColumnKind::Delivery
                 | ColumnKind::Place
                 | ColumnKind::Phone
                 | ColumnKind::Mobile
@@ -46,14 +45,12 @@ impl ColumnKind {
             ColumnKind::Phone => 100,
             ColumnKind::Unknown | ColumnKind::Delivery => 80,
             ColumnKind::Place => 70,
-            ColumnKind::OtherPerson => 20,
-            ColumnKind::Fax => 3,
-            ColumnKind::Other => 2,
+            ColumnKind::OtherPerson | ColumnKind::Fax | ColumnKind::Other => 1,
         }
     }
 }
 
-/// Words that make any number a fact about it, or something else altogether.
+/// Words of facts about a number, such as its type or its country.
 const ATTRIBUTE_WORDS: &str = "type label status consent verified extension ext prefix ddi ddd carrier valid optin subscribed blocklisted \
     blacklisted count country pais land email mail date fecha datum typ tipo url ip timezone notes";
 /// The same, as parts of words.
@@ -62,14 +59,14 @@ const ATTRIBUTE_STEMS: &str = "countrycode landesvorwahl phonetic optin optout m
 const FAX_STEMS: &str = "fax faks факс telecopi 传真 傳真 ファックス 팩스";
 const WHATSAPP_STEMS: &str = "whatsapp watsapp watsap wpp ватсап вотсап";
 const WHATSAPP_WORDS: &str = "wa zap whats";
-const MOBILE_STEMS: &str = "mobil mobiel movil movel celular cellular cellulare cellphone handy portable komork komorkow matkapuhelin \
+const MOBILE_STEMS: &str = "mobil mobiel movil movel celular cellular cellphone handy portable komork matkapuhelin \
     kannykka ponsel handphone natel telemovel didong мобил сотов κινητ 手机 手機 行動電話 携帯 휴대 핸드폰 موبايل جوال محمول נייד \
     मोबाइल มือถือ мобіл";
 const MOBILE_WORDS: &str = "cell cel mob gsm hp mov cep sms";
-const PHONE_STEMS: &str = "phone telefo telef telephon puhelin rufnummer msisdn телефон τηλεφων 电话 電話 전화 연락처 هاتف تليفون טלפון फोन फ़ोन \
+const PHONE_STEMS: &str = "phone telef telephon puhelin rufnummer msisdn телефон τηλεφων 电话 電話 전화 연락처 هاتف تليفون טלפון फोन फ़ोन \
     โทร dienthoai contactnumber contactno numerodecontact numerodecontato numerodecontacto kontaktnummer \
-    nomortelepon telepon callernumber simu";
-const PHONE_WORDS: &str = "tel tlf tlfn tfn fone ph sdt fon tfno telno";
+    telepon callernumber";
+const PHONE_WORDS: &str = "tel tlf tlfn tfn simu fone ph sdt fon tfno telno";
 /// Whole names that some exports give the number.
 const PHONE_NAMES: &str = "number numero nummer to recipient destinatario nomor num номер";
 const PLACE_WORDS: &str = "home work office business landline fixed fijo fixo fixe casa residencial comercial trabajo trabalho privat \
@@ -102,13 +99,16 @@ pub(super) fn kind_of(name: &str) -> ColumnKind {
         return ColumnKind::Other;
     }
     // In Brazil, CEP alone is the postal code; in Turkish names, it is followed by another word for phone.
-    let is_mobile = has_stem(MOBILE_STEMS) || has_word(MOBILE_WORDS) && joined != "cep";
+    if joined == "cep" {
+        return ColumnKind::Other;
+    }
+    let is_mobile = has_stem(MOBILE_STEMS) || has_word(MOBILE_WORDS);
     let is_whatsapp = has_stem(WHATSAPP_STEMS) || has_word(WHATSAPP_WORDS);
     let is_phone = has_stem(PHONE_STEMS)
         || has_word(PHONE_WORDS)
         || PHONE_NAMES.split_whitespace().any(|name| name == joined);
     if !(is_mobile || is_whatsapp || is_phone) {
-        let is_other = has_word(OTHER_WORDS) || joined == "cep";
+        let is_other = has_word(OTHER_WORDS);
         return if is_other {
             ColumnKind::Other
         } else {

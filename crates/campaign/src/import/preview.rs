@@ -123,7 +123,7 @@ impl PreviewBuilder {
                 }
             }
             RowVerdict::Rejected(reject) => self.count_problem(reject),
-            RowVerdict::Duplicate | RowVerdict::Suppressed => {}
+            RowVerdict::Duplicate | RowVerdict::Excluded => {}
         }
     }
 

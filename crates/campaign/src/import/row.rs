@@ -65,7 +65,7 @@ pub enum RowVerdict {
     /// The number occurred in an earlier record, which is used instead.
     Duplicate,
     /// The number is on the campaign's exclude list.
-    Suppressed,
+    Excluded,
     /// The record cannot be used.
     Rejected(Reject),
 }
@@ -203,7 +203,7 @@ impl Importer {
         let count = match verdict {
             RowVerdict::Usable(_) => &mut self.counts.enqueued,
             RowVerdict::Duplicate => &mut self.counts.duplicates,
-            RowVerdict::Suppressed => &mut self.counts.suppressed,
+            RowVerdict::Excluded => &mut self.counts.suppressed,
             RowVerdict::Rejected(_) => &mut self.counts.rejected,
         };
         *count += 1;
@@ -239,7 +239,7 @@ impl Importer {
         Ok(if !self.numbers.seen.insert(canonical) {
             RowVerdict::Duplicate
         } else if self.numbers.excluded.contains(&canonical) {
-            RowVerdict::Suppressed
+            RowVerdict::Excluded
         } else {
             RowVerdict::Usable(Row { row, to, values })
         })
@@ -389,7 +389,7 @@ mod tests {
         ));
         assert_eq!(
             classify(&mut importer, &[b"Eve", b"+33 6 12 34 56 78"]),
-            RowVerdict::Suppressed
+            RowVerdict::Excluded
         );
         let wide: &[&[u8]] = &[b"Silva", b"+34612345679", b"Ana"];
         assert!(matches!(

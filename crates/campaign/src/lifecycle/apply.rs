@@ -164,7 +164,7 @@ mod tests {
         FileChange::Validated {
             counts,
             content_hash: String::new(),
-            recipient_set: 1,
+            chunk_set: 1,
         }
     }
 

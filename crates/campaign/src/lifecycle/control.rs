@@ -187,7 +187,7 @@ pub(super) fn set_options(
             file.options = options.clone();
             file.stage = FileStage::Reading;
             (file.counts, file.usable) = (ImportCounts::default(), 0);
-            (file.content_hash, file.recipient_set) = (None, None);
+            (file.content_hash, file.chunk_set) = (None, None);
             file.revision += 1;
             campaign.closed_at = None;
             Ok(Job::Import)

@@ -67,7 +67,7 @@ pub enum FileChange {
         /// A hash of what the file would send.
         content_hash: String,
         /// The epoch of the lease under which its rows were stored.
-        recipient_set: u64,
+        chunk_set: u64,
     },
     /// It is not sent after all, for this reason; none of its rows is in the queue.
     Refused {

@@ -39,12 +39,12 @@ fn advance(file: &mut CampaignFile, change: &FileChange) -> Result<(), Conflict>
             FileChange::Validated {
                 counts,
                 content_hash,
-                recipient_set,
+                chunk_set,
             },
             FileStage::Reading,
         ) => {
             file.stage = FileStage::Validated;
-            file.recipient_set = Some(*recipient_set);
+            file.chunk_set = Some(*chunk_set);
             // A file without recipients is no repetition of another.
             file.content_hash = Some(content_hash.clone()).filter(|_| counts.enqueued > 0);
             (file.counts, file.usable, file.problem) = (*counts, counts.enqueued, None);
@@ -78,7 +78,7 @@ fn follow(campaign: &mut Campaign, change: &FileChange, now: Millis) {
         FileChange::Refused { .. } if !campaign.has_file_in(FileStage::Enqueued) => {
             campaign.started_at = None;
         }
-        FileChange::Validated { .. } => campaign.columns = campaign.columns(),
+        FileChange::Validated { .. } => campaign.stored_columns = campaign.columns(),
         FileChange::Reading
         | FileChange::Refused { .. }
         | FileChange::Failed { .. }

@@ -52,7 +52,7 @@ impl System {
                     true => FileChange::Validated {
                         counts,
                         content_hash: String::new(),
-                        recipient_set: 1,
+                        chunk_set: 1,
                     },
                     false => FileChange::Failed {
                         problem: "It is empty.".into(),

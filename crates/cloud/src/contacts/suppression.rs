@@ -46,18 +46,14 @@ pub(super) fn shard(hash: &str) -> AttributeValue {
 /// Everybody on the suppression list, in 16 bytes each.
 #[derive(Debug, Default)]
 pub struct SuppressionList {
-    shards: Vec<HashSet<u128>>,
+    hashes: HashSet<u128>,
 }
 
 impl SuppressionList {
-    fn is_empty(&self) -> bool {
-        self.shards.iter().all(HashSet::is_empty)
-    }
-
     /// Whether the recipient is on the list.
     pub fn contains(&self, phone: CanonicalPhone) -> bool {
-        let is_listed = |hash| self.shards.iter().any(|shard| shard.contains(&hash));
-        !self.is_empty() && hash_prefix(&hash_phone(phone)).is_some_and(is_listed)
+        let is_listed = |hash| self.hashes.contains(&hash);
+        !self.hashes.is_empty() && hash_prefix(&hash_phone(phone)).is_some_and(is_listed)
     }
 }
 
@@ -92,7 +88,8 @@ impl Contacts {
             .buffer_unordered(MAX_CONCURRENT_REQUESTS)
             .try_collect()
             .await?;
-        Ok(SuppressionList { shards })
+        let hashes = shards.into_iter().flatten().collect();
+        Ok(SuppressionList { hashes })
     }
 
     async fn query_shard(&self, shard: char) -> Result<HashSet<u128>, Error> {
@@ -101,7 +98,7 @@ impl Contacts {
             .query()
             .table_name(&self.table)
             .index_name(BY_SUPPRESSED)
-            .key_condition_expression("suppressed_shard = :shard")
+            .key_condition_expression(format!("{SHARD} = :shard"))
             .expression_attribute_values(":shard", text(&shard.to_string()))
             .projection_expression("phone_key");
         let mut keys = query.into_paginator().items().send();

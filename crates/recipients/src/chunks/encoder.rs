@@ -3,16 +3,16 @@
 use campaign::id::RowNumber;
 use campaign::import::row::RowVerdict;
 
-use super::index::{ChunkInfo, FileIndex};
+use super::manifest::{ChunkInfo, Manifest};
 use super::{MAX_CHUNK_BYTES, VERSION, format};
 use crate::RecipientReader;
 use crate::own_line::OwnLines;
 
-/// Makes chunks of a file's records, and its index.
+/// Makes chunks of a file's records, and its manifest.
 #[derive(Debug)]
 pub struct ChunkEncoder {
     lines: OwnLines,
-    index: FileIndex,
+    manifest: Manifest,
     chunk: Vec<u8>,
     /// Where the chunk being filled begins.
     next: ChunkInfo,
@@ -21,17 +21,17 @@ pub struct ChunkEncoder {
 }
 
 impl ChunkEncoder {
-    /// For the file of this reader, whose first row is the one behind `rows_before`. A chunk has at most `max_rows` rows
+    /// For the file of this reader, whose first row is `rows_before + 1`. A chunk has at most `max_rows` rows
     /// ([`super::MAX_CHUNK_ROWS`]).
     pub fn new(recipients: &RecipientReader, rows_before: u64, max_rows: u32) -> Self {
         Self {
             lines: OwnLines::of(recipients),
-            index: FileIndex {
+            manifest: Manifest {
                 header: recipients.header().to_vec(),
                 header_line: recipients.header_line().to_vec(),
                 delimiter: char::from(recipients.format().delimiter),
                 line_ending: recipients.line_ending().into(),
-                ..FileIndex::default()
+                ..Manifest::default()
             },
             chunk: vec![VERSION],
             next: ChunkInfo {
@@ -55,9 +55,14 @@ impl ChunkEncoder {
         is_full.then(|| self.take_chunk())
     }
 
+    /// The number of the row that comes next.
+    pub fn next_row(&self) -> RowNumber {
+        self.next.first_row.saturating_add(self.next.rows)
+    }
+
     /// How many chunks were returned.
     pub fn chunks(&self) -> usize {
-        self.index.chunks.len()
+        self.manifest.chunks.len()
     }
 
     /// The last chunk, if a row is left for one.
@@ -65,12 +70,12 @@ impl ChunkEncoder {
         (self.next.rows > 0).then(|| self.take_chunk())
     }
 
-    /// The index, when every chunk was taken.
-    pub fn finish(self, recipients: &RecipientReader) -> FileIndex {
+    /// The manifest, when every chunk was taken.
+    pub fn finish(self, recipients: &RecipientReader) -> Manifest {
         let counts = recipients.counts();
-        FileIndex {
+        Manifest {
             counts,
-            ..self.index
+            ..self.manifest
         }
     }
 
@@ -78,9 +83,9 @@ impl ChunkEncoder {
         let next = Vec::with_capacity(self.chunk.capacity());
         let chunk = std::mem::replace(&mut self.chunk, next);
         self.chunk.push(VERSION);
-        self.index.chunks.push(self.next);
+        self.manifest.chunks.push(self.next);
         self.next = ChunkInfo {
-            first_row: self.next.first_row.saturating_add(self.next.rows),
+            first_row: self.next_row(),
             rows: 0,
             usable_before: self.usable,
         };

@@ -1,17 +1,15 @@
 //! Takes a person out of a file's chunks. Every row keeps its place and its number.
 
 use bytes::Bytes;
+use campaign::id::RowNumber;
 use campaign::import::phone::CanonicalPhone;
-use cloud::files::{Files, RecipientSet};
+use cloud::files::{ChunkSet, Files};
 
-use super::VERSION;
 use super::format::{ImportedRow, Verdict, copy_row};
-use super::index::{ChunkInfo, FileIndex};
-use super::reader::{read_chunk, read_index};
+use super::manifest::{ChunkInfo, Manifest};
+use super::reader::{read_chunk, read_manifest};
+use super::{VERSION, phones};
 use crate::error::ReadError;
-
-/// The bytes of a number in the object `phones`.
-const PHONE_BYTES: usize = 8;
 
 /// Replaces the number in the recipient's row.
 const ERASED_PLACEHOLDER: &str = "erased";
@@ -19,70 +17,81 @@ const ERASED_PLACEHOLDER: &str = "erased";
 /// Whether a row of the set has the number. A set that has expired has none.
 pub async fn contains_phone(
     files: &Files,
-    set: &RecipientSet,
+    set: &ChunkSet,
     phone: CanonicalPhone,
 ) -> Result<bool, ReadError> {
     let phones = files.read_object(&set.phones_key()).await?;
-    Ok(phones.is_some_and(|phones| !find_positions(&phones, phone).is_empty()))
+    Ok(phones.is_some_and(|phones| !phones::find_rows(&phones, phone).is_empty()))
 }
 
-/// Empties every row of the set with this number, and deletes older versions of what it changes. The object by which the rows
-/// are found comes last: if this ends early, the next call begins again.
-pub async fn erase_phone(
+/// Empties every row of the set with this number, and deletes older versions of the chunks that it changes.
+/// Call [`forget_phone`] when nothing is left to do with them: if this ends early, the next call finds them again.
+pub async fn erase_rows(
     files: &Files,
-    set: &RecipientSet,
+    set: &ChunkSet,
     phone: CanonicalPhone,
 ) -> Result<(), ReadError> {
-    let Some(phones) = files.read_object(&set.phones_key()).await? else {
-        return Ok(());
-    };
-    let positions = find_positions(&phones, phone);
-    if positions.is_empty() {
+    let phones = files.read_object(&set.phones_key()).await?;
+    let rows = phones::find_rows(&phones.unwrap_or_default(), phone);
+    if rows.is_empty() {
         return Ok(());
     }
-    let index = read_index(files, set).await?;
-    let mut first = 0;
-    for (number, info) in index.chunks.iter().enumerate() {
-        let last = first + info.rows as usize;
-        let theirs: Vec<usize> = positions
+    match read_manifest(files, set).await {
+        Ok(manifest) => erase_from_chunks(files, set, &manifest, &rows).await,
+        // S3 deletes objects by their age: what an erasure has written lives longer than the rest, and is of no use then.
+        Err(ReadError::ChunksGone) => Ok(files.delete_matching(set.prefix(), |_| true).await?),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the number out of those by which the rows are found.
+pub async fn forget_phone(
+    files: &Files,
+    set: &ChunkSet,
+    phone: CanonicalPhone,
+) -> Result<(), ReadError> {
+    match files.read_object(&set.phones_key()).await? {
+        Some(phones) => {
+            let others = phones::without(&phones, phone);
+            Ok(files.replace_object(&set.phones_key(), others).await?)
+        }
+        None => Ok(()),
+    }
+}
+
+async fn erase_from_chunks(
+    files: &Files,
+    set: &ChunkSet,
+    manifest: &Manifest,
+    rows: &[RowNumber],
+) -> Result<(), ReadError> {
+    for (number, info) in manifest.chunks.iter().enumerate() {
+        let range = info.first_row..=info.last_row();
+        let theirs: Vec<RowNumber> = rows
             .iter()
-            .filter(|position| (first..last).contains(*position))
-            .map(|position| position - first)
+            .copied()
+            .filter(|row| range.contains(row))
             .collect();
         if !theirs.is_empty() {
-            erase_rows(files, set, &index, (number, *info), &theirs).await?;
+            empty_rows(files, set, manifest, (number, *info), &theirs).await?;
         }
-        first = last;
     }
-    let mut phones = phones.to_vec();
-    for position in positions {
-        phones[position * PHONE_BYTES..][..PHONE_BYTES].fill(0);
-    }
-    replace(files, &set.phones_key(), phones).await
+    Ok(())
 }
 
-/// The positions of the rows with this number.
-fn find_positions(phones: &[u8], phone: CanonicalPhone) -> Vec<usize> {
-    let wanted = phone.digits().to_le_bytes();
-    let rows = phones.chunks_exact(PHONE_BYTES).enumerate();
-    rows.filter(|(_, digits)| *digits == wanted)
-        .map(|(position, _)| position)
-        .collect()
-}
-
-/// Empties the rows at these positions of a chunk.
-async fn erase_rows(
+/// Empties these rows of a chunk.
+async fn empty_rows(
     files: &Files,
-    set: &RecipientSet,
-    index: &FileIndex,
+    set: &ChunkSet,
+    manifest: &Manifest,
     (number, info): (usize, ChunkInfo),
-    theirs: &[usize],
+    theirs: &[RowNumber],
 ) -> Result<(), ReadError> {
-    let erased_line = erased_line(index);
+    let erased_line = erased_line(manifest);
     let mut chunk = vec![VERSION];
-    for (position, row) in read_chunk(files, set, number, info).await?.enumerate() {
+    for row in read_chunk(files, set, number, info).await? {
         let mut row = row?;
-        if theirs.contains(&position) {
+        if theirs.contains(&row.number) {
             row = ImportedRow {
                 verdict: Verdict::Erased,
                 line: erased_line.clone(),
@@ -91,18 +100,12 @@ async fn erase_rows(
         }
         chunk = copy_row(chunk, &row);
     }
-    replace(files, &set.chunk_key(number), chunk).await
+    Ok(files.replace_object(&set.chunk_key(number), chunk).await?)
 }
 
 /// The line of a row whose recipient was erased.
-fn erased_line(index: &FileIndex) -> Bytes {
+fn erased_line(manifest: &Manifest) -> Bytes {
     let mut line = ERASED_PLACEHOLDER.to_owned();
-    line.extend((1..index.header.len()).map(|_| index.delimiter));
+    line.extend((1..manifest.header.len()).map(|_| manifest.delimiter));
     line.into()
-}
-
-async fn replace(files: &Files, key: &str, bytes: Vec<u8>) -> Result<(), ReadError> {
-    files.write_object(key, bytes).await?;
-    let version = files.latest_version(key).await?;
-    Ok(files.delete_versions(key, version.as_deref()).await?)
 }

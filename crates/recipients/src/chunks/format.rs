@@ -64,7 +64,7 @@ pub(super) fn write_row(chunk: Vec<u8>, verdict: &RowVerdict, line: &[u8]) -> Ve
     let verdict = match verdict {
         RowVerdict::Usable(row) => usable(row),
         RowVerdict::Duplicate => StoredVerdict::Duplicate,
-        RowVerdict::Suppressed => StoredVerdict::Excluded,
+        RowVerdict::Excluded => StoredVerdict::Excluded,
         RowVerdict::Rejected(reject) => StoredVerdict::Rejected(reject.reason.to_string().into()),
     };
     append(chunk, &StoredRow { verdict, line })
@@ -153,7 +153,7 @@ mod tests {
                 Verdict::Rejected(rejected.reason.to_string()),
                 "é",
             ),
-            (RowVerdict::Suppressed, Verdict::Excluded, "a"),
+            (RowVerdict::Excluded, Verdict::Excluded, "a"),
         ];
         let mut chunk = Vec::new();
         for (verdict, _, line) in &rows {

@@ -4,29 +4,30 @@
 //!
 //! | object | content |
 //! |---|---|
-//! | `00000`, `00001`, … | a chunk: up to 10,000 rows in the order of the file, each with its verdict and the operator's own columns |
-//! | `phones` | eight bytes a row: its number, by which an erasure finds a person's rows |
-//! | `index` | written last: where each chunk begins, and what the report needs of the header |
+//! | `00000`, `00001`, … | a chunk: up to 10,000 rows or about 2 MiB, in the order of the file, each with its verdict and the operator's own columns |
+//! | `phones` | row and number of each number in a phone column, twelve bytes each: by them an erasure finds a person's rows |
+//! | `manifest` | written last: where each chunk begins, and what the report needs of the header |
 //!
 //! A set belongs to one lease on the campaign's files: an invocation that has lost its lease writes into a set that nobody
 //! reads. The campaign names the set of each file from the moment it is validated. Chunks never change while their
 //! campaign is open; an erasure rewrites them afterwards.
 //!
-//! - `format`: the bytes of a row; `index`: those of the index
+//! - `format`: the bytes of a row; `manifest`: those of the manifest
 //! - [`ChunkEncoder`] makes chunks, [`ChunkWriter`] writes the set; [`open_rows`]: reads it, from any row on
-//! - [`erase_phone`]: takes a person out of it
+//! - [`erase_rows`]: takes a person out of it
 
 mod encoder;
 mod erasure;
 mod format;
-mod index;
+mod manifest;
+mod phones;
 mod reader;
 mod writer;
 
 pub use encoder::ChunkEncoder;
-pub use erasure::{contains_phone, erase_phone};
+pub use erasure::{contains_phone, erase_rows, forget_phone};
 pub use format::{ImportedRow, Verdict};
-pub use index::FileIndex;
+pub use manifest::Manifest;
 pub use reader::{ChunkRows, ImportedRows, decode_chunk, open_rows};
 pub use writer::ChunkWriter;
 

@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
-use cloud::files::{Files, RecipientSet};
+use cloud::files::{ChunkSet, Files};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::VERSION;
 use super::format::{ImportedRow, Verdict, read_row};
-use super::index::{ChunkInfo, FileIndex};
+use super::manifest::{ChunkInfo, Manifest};
 use crate::error::ReadError;
 
 /// Chunks that are read ahead.
@@ -81,11 +81,10 @@ pub async fn open_rows<'f>(
     campaign: &Campaign,
     index: usize,
     after: RowNumber,
-) -> Result<(FileIndex, ImportedRows<'f>), ReadError> {
-    let set = RecipientSet::of(campaign, index).ok_or(ReadError::Gone)?;
-    let file_index = read_index(files, &set).await?;
-    let mut wanted: Vec<(usize, ChunkInfo)> =
-        file_index.chunks.iter().copied().enumerate().collect();
+) -> Result<(Manifest, ImportedRows<'f>), ReadError> {
+    let set = ChunkSet::of(campaign, index).ok_or(ReadError::ChunksGone)?;
+    let manifest = read_manifest(files, &set).await?;
+    let mut wanted: Vec<(usize, ChunkInfo)> = manifest.chunks.iter().copied().enumerate().collect();
     wanted.retain(|(_, chunk)| chunk.last_row() > after);
     let chunks = stream::iter(wanted)
         .map(move |(number, info)| {
@@ -100,24 +99,24 @@ pub async fn open_rows<'f>(
         usable: 0,
         after,
     };
-    Ok((file_index, rows))
+    Ok((manifest, rows))
 }
 
-/// Reads the index of a set.
-pub(super) async fn read_index(files: &Files, set: &RecipientSet) -> Result<FileIndex, ReadError> {
-    let bytes = files.read_object(&set.index_key()).await?;
-    FileIndex::from_bytes(&bytes.ok_or(ReadError::Gone)?)
+/// Reads the manifest of a set.
+pub(super) async fn read_manifest(files: &Files, set: &ChunkSet) -> Result<Manifest, ReadError> {
+    let bytes = files.read_object(&set.manifest_key()).await?;
+    Manifest::from_bytes(&bytes.ok_or(ReadError::ChunksGone)?)
 }
 
 /// Reads the chunk at `number` of a set.
 pub(super) async fn read_chunk(
     files: &Files,
-    set: &RecipientSet,
+    set: &ChunkSet,
     number: usize,
     info: ChunkInfo,
 ) -> Result<ChunkRows, ReadError> {
     let bytes = files.read_object(&set.chunk_key(number)).await?;
-    decode_chunk(bytes.ok_or(ReadError::Gone)?, info.first_row)
+    decode_chunk(bytes.ok_or(ReadError::ChunksGone)?, info.first_row)
 }
 
 /// The rows of a chunk whose first one has this number.

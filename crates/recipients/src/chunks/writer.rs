@@ -1,12 +1,14 @@
 //! Writes the chunks of a file to the bucket while the file is read.
 
+use campaign::id::RowNumber;
 use campaign::import::phone::CanonicalPhone;
 use campaign::import::row::RowVerdict;
-use cloud::files::{Files, RecipientSet};
+use cloud::files::{ChunkSet, Files};
 use cloud::multipart::MultipartWriter;
 use tokio::task::{JoinError, JoinSet};
 
 use super::encoder::ChunkEncoder;
+use super::phones;
 use crate::RecipientReader;
 
 /// Chunks that are uploaded while the next one is filled.
@@ -15,7 +17,7 @@ const MAX_UPLOADS: usize = 3;
 /// Writes the set of one file. Memory does not grow with the file.
 pub struct ChunkWriter {
     files: Files,
-    set: RecipientSet,
+    set: ChunkSet,
     encoder: ChunkEncoder,
     phones: MultipartWriter,
     uploads: JoinSet<Result<(), cloud::Error>>,
@@ -23,7 +25,7 @@ pub struct ChunkWriter {
 
 impl ChunkWriter {
     /// Begins a set, with the chunks of this encoder.
-    pub fn new(files: &Files, set: RecipientSet, encoder: ChunkEncoder) -> Self {
+    pub fn new(files: &Files, set: ChunkSet, encoder: ChunkEncoder) -> Self {
         Self {
             files: files.clone(),
             phones: MultipartWriter::new(files, set.phones_key()),
@@ -39,19 +41,33 @@ impl ChunkWriter {
         recipients: &RecipientReader,
         verdict: &RowVerdict,
     ) -> Result<(), cloud::Error> {
-        let phone = match verdict {
-            RowVerdict::Usable(row) => Some(row.to.canonical()),
-            _ => recipients.current_phone(),
-        };
-        let digits = phone.map_or(0, CanonicalPhone::digits);
-        self.phones.write(&digits.to_le_bytes()).await?;
+        let row = self.encoder.next_row();
+        match verdict {
+            // The number that was read is the only one, unless there are further columns for them.
+            RowVerdict::Usable(usable) if recipients.columns().phones.len() == 1 => {
+                self.write_phone(row, usable.to.canonical()).await?;
+            }
+            _ => {
+                for phone in recipients.current_phones() {
+                    self.write_phone(row, phone).await?;
+                }
+            }
+        }
         match self.encoder.push(recipients, verdict) {
             Some(chunk) => self.upload(chunk).await,
             None => Ok(()),
         }
     }
 
-    /// Uploads what is left, then the index. The set is complete with it.
+    async fn write_phone(
+        &mut self,
+        row: RowNumber,
+        phone: CanonicalPhone,
+    ) -> Result<(), cloud::Error> {
+        self.phones.write(&phones::encode(row, phone)).await
+    }
+
+    /// Uploads what is left, then the manifest. The set is complete with it.
     pub async fn finish(mut self, recipients: &RecipientReader) -> Result<(), cloud::Error> {
         if let Some(chunk) = self.encoder.take_rest() {
             self.upload(chunk).await?;
@@ -60,9 +76,10 @@ impl ChunkWriter {
             joined(uploaded)?;
         }
         self.phones.finish().await?;
-        let index = self.encoder.finish(recipients);
-        let key = self.set.index_key();
-        self.files.write_object(&key, index.to_bytes()).await
+        let manifest = self.encoder.finish(recipients);
+        let key = self.set.manifest_key();
+        let written = self.files.write_object(&key, manifest.to_bytes()).await;
+        written.map(drop)
     }
 
     /// Uploads the chunk that the encoder has returned last.
@@ -77,7 +94,7 @@ impl ChunkWriter {
             self.set.chunk_key(self.encoder.chunks() - 1),
         );
         self.uploads
-            .spawn(async move { files.write_object(&key, chunk).await });
+            .spawn(async move { files.write_object(&key, chunk).await.map(drop) });
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use campaign::import::row::SeenNumbers;
 use campaign::lifecycle::campaign::{Campaign, FileInfo};
 use campaign::message::Message;
 use libfuzzer_sys::fuzz_target;
+use recipients::chunks::decode_chunk;
 use recipients::{RecipientReader, read_exclude_list};
 use tokio::runtime::{Builder, Runtime};
 
@@ -51,8 +52,11 @@ fn create_context() -> (Runtime, Campaign) {
 async fn import(bytes: Vec<u8>, campaign: &Campaign) {
     let max_records = (bytes.len() as u64 + 1) * MAX_RECORDS_PER_BYTE;
     let _ = read_exclude_list(Cursor::new(bytes.clone()), &campaign.files[0].options).await;
+    if let Ok(rows) = decode_chunk(bytes.clone().into(), 1) {
+        rows.for_each(drop);
+    }
     let file = Cursor::new(bytes);
-    let opened = RecipientReader::open(file, campaign, SeenNumbers::default(), 0).await;
+    let opened = RecipientReader::open(file, campaign, 0, SeenNumbers::default(), 0).await;
     let Ok(mut recipients) = opened else {
         return;
     };

@@ -31,7 +31,7 @@ pub struct CampaignFile {
     pub content_hash: Option<String>,
     /// What the import has stored of its rows, once it is validated: the epoch of the lease under which it did.
     #[serde(default)]
-    pub recipient_set: Option<u64>,
+    pub chunk_set: Option<u64>,
     /// Why the whole file cannot be used.
     #[serde(default)]
     pub problem: Option<String>,
@@ -54,7 +54,7 @@ impl CampaignFile {
             counts: ImportCounts::default(),
             usable: 0,
             content_hash: None,
-            recipient_set: None,
+            chunk_set: None,
             problem: None,
             is_lost: false,
             revision: 0,

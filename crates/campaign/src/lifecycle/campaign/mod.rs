@@ -64,10 +64,10 @@ pub struct Campaign {
     /// A template that recipients outside the 24-hour service window get in its place, where the message is free-form.
     #[serde(default)]
     pub fallback: Option<Message>,
-    /// The columns that the two use, in the order of the values of a row, from the moment a file is validated: rows that are
-    /// in chunks and queues keep that order, whatever code reads them.
+    /// The columns of message and fallback in the order of a row's values, fixed once a file is validated: rows in chunks and
+    /// queues keep that order, whatever code reads them.
     #[serde(default)]
-    pub columns: Vec<String>,
+    pub stored_columns: Vec<String>,
     /// What happens to recipients outside that window, where there is no fallback.
     #[serde(default)]
     pub outside_service_window: OutsideServiceWindow,
@@ -161,7 +161,7 @@ impl Campaign {
             name,
             message,
             fallback: None,
-            columns: Vec::new(),
+            stored_columns: Vec::new(),
             outside_service_window: OutsideServiceWindow::default(),
             files: vec![CampaignFile::pending(file, ImportOptions::default(), now)],
             single_row: None,
@@ -229,8 +229,8 @@ impl Campaign {
 
     /// The columns that its messages use, in the order of the values of a row.
     pub fn columns(&self) -> Vec<String> {
-        if !self.columns.is_empty() {
-            return self.columns.clone();
+        if !self.stored_columns.is_empty() {
+            return self.stored_columns.clone();
         }
         let message = self.message.clone();
         let merged = match &self.fallback {
@@ -303,11 +303,6 @@ impl Campaign {
     /// Whether rows of it stay `waiting` for ever, because their file can be read no more.
     pub fn has_lost_file(&self) -> bool {
         self.files.iter().any(|file| file.is_lost)
-    }
-
-    /// Whether the file at `index` is an object in the bucket; a campaign of a single row has none.
-    pub fn has_upload(&self, index: usize) -> bool {
-        self.files[index].info.size > 0 || self.retry_of.is_some()
     }
 
     /// Whether one of its files is in that stage.
@@ -386,7 +381,7 @@ pub(crate) mod tests {
         campaign.fallback = Some(Message::new(json!({"name": "{{zone}}"})).expect("message"));
         assert_eq!(campaign.columns(), ["amount", "Name", "zone"]);
         // As another version of the code may have sorted them.
-        campaign.columns = ["Name", "zone", "amount"].map(str::to_owned).to_vec();
+        campaign.stored_columns = ["Name", "zone", "amount"].map(str::to_owned).to_vec();
         let values = ["Ana", "North", "3"].map(str::to_owned);
         let fill = |choice| campaign.fill_message(choice, &values);
         assert_eq!(fill(MessageChoice::Message)["text"]["body"], "Ana, 3");

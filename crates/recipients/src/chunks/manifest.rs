@@ -1,4 +1,4 @@
-//! The index of a file's chunks.
+//! What is stored about a file's chunks as a whole.
 
 use campaign::id::RowNumber;
 use campaign::import::row::ImportCounts;
@@ -9,7 +9,7 @@ use crate::error::ReadError;
 
 /// What is stored about an imported file as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileIndex {
+pub struct Manifest {
     /// The names of the columns.
     pub header: Vec<String>,
     /// The header as a line of CSV, without a line ending.
@@ -42,7 +42,7 @@ impl ChunkInfo {
     }
 }
 
-impl FileIndex {
+impl Manifest {
     /// The bytes of the object.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         // Neither the types nor the memory of a vector can make this fail.
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn index_is_read_as_it_was_written() {
-        let index = FileIndex {
+        let index = Manifest {
             header: vec!["Phone".into()],
             header_line: b"Phone\xff".into(),
             delimiter: ';',
@@ -76,11 +76,11 @@ mod tests {
                 rows: 2,
                 usable_before: 0,
             }],
-            ..FileIndex::default()
+            ..Manifest::default()
         };
         let bytes = index.to_bytes();
-        assert_eq!(FileIndex::from_bytes(&bytes).expect("index"), index);
-        assert!(FileIndex::from_bytes(&bytes[1..]).is_err());
-        assert!(FileIndex::from_bytes(&[]).is_err());
+        assert_eq!(Manifest::from_bytes(&bytes).expect("index"), index);
+        assert!(Manifest::from_bytes(&bytes[1..]).is_err());
+        assert!(Manifest::from_bytes(&[]).is_err());
     }
 }

@@ -5,20 +5,24 @@ use campaign::lifecycle::campaign::Campaign;
 
 /// The objects that one import wrote about one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecipientSet {
+pub struct ChunkSet {
     prefix: String,
 }
 
-impl RecipientSet {
+impl ChunkSet {
     /// What an import under this lease writes about the campaign's file at `index`.
     pub fn new(campaign: &CampaignId, index: usize, lease_epoch: u64) -> Self {
-        let prefix = format!("{}{}/{lease_epoch}/", campaign_prefix(campaign), index + 1);
+        let prefix = format!(
+            "{}{}/{lease_epoch}/",
+            recipients_prefix(campaign),
+            index + 1
+        );
         Self { prefix }
     }
 
     /// What the campaign knows of its file at `index`; `None` if that is not validated.
     pub fn of(campaign: &Campaign, index: usize) -> Option<Self> {
-        let set = campaign.files.get(index)?.recipient_set?;
+        let set = campaign.files.get(index)?.chunk_set?;
         Some(Self::new(&campaign.id, index, set))
     }
 
@@ -27,14 +31,19 @@ impl RecipientSet {
         format!("{}{number:05}", self.prefix)
     }
 
-    /// The key of the index of the chunks.
-    pub fn index_key(&self) -> String {
-        format!("{}index", self.prefix)
+    /// The key of the manifest.
+    pub fn manifest_key(&self) -> String {
+        format!("{}manifest", self.prefix)
     }
 
     /// The key of the numbers of all rows.
     pub fn phones_key(&self) -> String {
         format!("{}phones", self.prefix)
+    }
+
+    /// What the keys of its objects begin with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Whether the object at `key` is of this set.
@@ -44,6 +53,6 @@ impl RecipientSet {
 }
 
 /// What the keys of all sets of a campaign begin with.
-pub fn campaign_prefix(campaign: &CampaignId) -> String {
+pub fn recipients_prefix(campaign: &CampaignId) -> String {
     format!("recipients/{campaign}/")
 }
