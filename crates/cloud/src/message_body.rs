@@ -1,10 +1,11 @@
 //! The bodies of queue messages, and of jobs that wait in the table: JSON with the version of its format. While a new version
-//! of the code is deployed, both are at work; a message that one of them does not know stays in the queue for the other.
+//! of the code is deployed, both are at work: a message that one of them does not know comes again, for the other, and ends
+//! among the dead letters if no code knows it.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 
-/// The version of every format. It changes with the first format that changes.
+/// One version for all formats: raise it when any of them changes.
 const VERSION: u32 = 1;
 
 #[derive(Serialize)]

@@ -42,8 +42,8 @@ pub async fn read_exclude_list(
     Ok((numbers, unreadable))
 }
 
-/// The column of numbers: the first that the campaign's options name and the list has, or the one that is chosen by its
-/// content, or the only one.
+/// The column of numbers: the first that the campaign's options name, if the list has all of those; or the one that is chosen
+/// by its content, or the only one.
 fn find_column(
     records: &Lookahead,
     options: &ImportOptions,

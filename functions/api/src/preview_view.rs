@@ -51,7 +51,7 @@ pub struct FormatView {
     pub encoding: String,
     /// The character between cells.
     pub delimiter: String,
-    /// The names in its first line.
+    /// The names of its columns: those in its first line, or `column_1` and so on.
     pub header: Vec<String>,
 }
 
@@ -62,7 +62,9 @@ pub struct ColumnsView {
     #[schema(example = json!(["Mobile"]))]
     pub phone: Vec<String>,
     /// Why the first of them was chosen, as a sentence.
-    #[schema(example = "Of the first 1,000 rows, 970 have a number in it, 940 of them mobile.")]
+    #[schema(
+        example = "Of all columns, it probably reaches most recipients: of the first 1000 rows, 970 have a number in it, 940 of them mobile."
+    )]
     pub reason: String,
     /// Other columns with numbers, the best first; `options.phone_columns` chooses among them.
     pub others: Vec<OtherColumnView>,
@@ -198,7 +200,7 @@ fn reason(choice: &PhoneColumnChoice) -> String {
     );
     match choice.by {
         ChosenBy::Options => format!("options.phone_columns names it; {content}."),
-        ChosenBy::Content => format!("Of all columns, it reaches most recipients: {content}."),
+        ChosenBy::Content => format!("Of all columns, it probably reaches most recipients: {content}."),
         ChosenBy::Name => {
             "Its name says so; no column has numbers that can be read. If they have no country code, set options.default_region."
                 .into()

@@ -4,7 +4,7 @@
 //! | where | what happens |
 //! |---|---|
 //! | chunks | the recipient's rows are emptied; older versions are deleted |
-//! | uploads | deleted: the other rows are in the chunks, and nothing reads an upload again |
+//! | uploads | deleted, where the recipient is in them: the other rows are in the chunks. Of one that was never imported, they go, too |
 //! | exclude lists | rewritten without the recipient's lines; older versions are deleted |
 //! | rejects files, reports, previews of those campaigns | deleted, the preview only in part; the operator can ask for a report again |
 //! | ledger | the number that WhatsApp named is deleted; the row stays, because the counters must add up |
@@ -14,7 +14,8 @@
 //!
 //! | the invocation dies … | repaired by |
 //! |---|---|
-//! | between two steps | the job's message, which is delivered again: each step may be repeated, and what the steps before need to find their data is erased last: in a campaign the number among those of the chunks, in all the contact |
+//! | between two steps | the job's message, which is delivered again. Each step may be repeated, and what finds the data is erased last: in a campaign the number among those of the chunks, in all the contact |
+//! | between writing an object and deleting its older versions | the same: older versions are deleted whenever a campaign is searched |
 //! | for good | the dead-letter queue with its alarm |
 //! | after the job is stored, before its message is deleted | the job's message: the job runs twice, which is harmless |
 //!

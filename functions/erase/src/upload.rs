@@ -58,7 +58,7 @@ impl Eraser {
         Ok(subject.is_mentioned_in(&String::from_utf8_lossy(&bytes)))
     }
 
-    /// Deletes an upload and all of its versions: nothing reads it any more.
+    /// Deletes an upload and all of its versions.
     pub(crate) async fn delete_upload(
         &self,
         campaign: &Campaign,

@@ -1,5 +1,5 @@
 //! The second pass: puts usable rows into the queue, in batches. It may end anywhere and continue in another invocation:
-//! the same file gives the same batches, and the checkpoint says which of them are in the queue.
+//! the same chunks give the same batches, and the checkpoint says which of them are in the queue.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -69,7 +69,7 @@ pub enum FileProblem {
     /// The first line is a row.
     #[error(
         "the first line has a phone number in it: it must be a header that names the columns, such as phone,name; \
-         or name the message's columns {{{{column_1}}}}, {{{{column_2}}}} and so on"
+         or name the message's columns {{{{column_1}}}}, {{{{column_2}}}} and so on, or set options.header to true"
     )]
     MissingHeader,
     /// Reading takes longer than one invocation may take.

@@ -9,7 +9,7 @@
 //! - [`row`] combines them into a verdict: usable, duplicate, suppressed or rejected
 //! - [`preview`] summarizes all verdicts before anything is sent
 //!
-//! A file is imported once: the verdicts are stored, and nothing reads the file again.
+//! The verdicts are stored. Once a file's rows are enqueued, nothing reads the file again.
 
 pub mod column_choice;
 mod column_names;

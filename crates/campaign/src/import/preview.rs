@@ -32,7 +32,7 @@ const NO_COUNTRY: &str = "??";
 pub struct Preview {
     /// How the file was read.
     pub format: FileFormat,
-    /// The header, as the file has it.
+    /// The names of the columns: as the file has them, or `column_1` and so on.
     pub header: Vec<String>,
     /// The columns with the phone numbers.
     pub phone_columns: Vec<String>,

@@ -42,7 +42,7 @@ impl Phone {
         self.0
     }
 
-    /// The number with these digits; `None` if they are none of a number that was read before.
+    /// The number with these digits; `None` for 0.
     pub fn from_digits(digits: u64) -> Option<Self> {
         (digits != 0).then_some(Self(digits))
     }

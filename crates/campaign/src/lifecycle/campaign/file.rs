@@ -90,7 +90,7 @@ pub enum FileStage {
 /// How a file is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportOptions {
-    /// The phone columns, where what is in them does not tell: a row's number is in the first of them that is not empty.
+    /// The phone columns, if the choice by content is wrong: a row's number is in the first of them that is not empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phone_columns: Vec<String>,
     /// Whether the first line names the columns, where the lines do not tell.
