@@ -13,7 +13,7 @@ use crate::Reporter;
 use crate::job::{JobError, JobRun};
 use crate::lines::{LineWriter, RowOutcome};
 
-/// What the operator reads where the files are not kept any more.
+/// What the operator reads where what was stored of the files is not kept any more.
 const EXPIRED: &str = "An uploaded file has expired: files are kept for as many days as the parameter FileRetentionDays says.";
 
 /// How often a report is begun before its job is delivered again.
@@ -130,7 +130,7 @@ fn outcome_of(
 
 fn expired(error: ReadError) -> JobError {
     match error {
-        ReadError::Gone => JobError::Permanent(EXPIRED.into()),
+        ReadError::ChunksGone => JobError::Permanent(EXPIRED.into()),
         error => error.into(),
     }
 }
