@@ -279,7 +279,7 @@ impl TestEnv {
     }
 
     /// Messages that could be received now.
-    async fn visible_messages(&self, url: &str) -> u32 {
+    pub(crate) async fn visible_messages(&self, url: &str) -> u32 {
         let visible = QueueAttributeName::ApproximateNumberOfMessages;
         let request = self.aws.sqs.get_queue_attributes().queue_url(url);
         let response = request.attribute_names(visible.clone()).send().await;
