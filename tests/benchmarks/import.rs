@@ -59,7 +59,10 @@ pub(crate) async fn measure_requeue() {
     let began = Instant::now();
     splitter.handle(event, lambda_context(900)).await.unwrap();
     let seconds = began.elapsed().as_secs_f64();
-    assert_eq!(env.visible_messages(&env.queue_urls.sends).await, 2 * queued);
+    assert_eq!(
+        env.visible_messages(&env.queue_urls.sends).await,
+        2 * queued
+    );
     println!("requeue: {ROWS} rows into the queue again in {seconds:.1} s");
 }
 
