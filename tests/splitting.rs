@@ -139,7 +139,7 @@ async fn upload_without_a_campaign_gets_a_refusal_note() {
     let note = "uploads/no-such-campaign/input.refused.txt";
     let note = env.files.read_object(note).await.unwrap().unwrap();
     assert_says(
-        &String::from_utf8(note.to_vec()).unwrap(),
+        std::str::from_utf8(&note).unwrap(),
         &["No campaign has this id"],
     );
     assert!(env.drain_batches().await.is_empty());

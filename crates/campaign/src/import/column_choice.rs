@@ -312,6 +312,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::type_complexity, reason = "a table of cases")]
     fn content_decides_and_names_help() {
         // (header, rows, region, the column that a person would pick)
         let ana = "+5511987654321";
