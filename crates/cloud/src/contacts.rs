@@ -25,6 +25,14 @@ pub use suppression::{RecipientStates, SuppressionList};
 /// The expiry of an item that never expires, in seconds since the Unix epoch: the end of the year 9999.
 const NEVER_EXPIRES_SECONDS: u64 = 253_402_300_799;
 
+/// The attribute by which a suppressed contact is in the index; no other contact has it.
+const SHARD: &str = "suppressed_shard";
+
+/// The shard of a contact.
+fn shard(hash: &str) -> AttributeValue {
+    text(hash.get(..1).unwrap_or_default())
+}
+
 /// The contacts table.
 #[derive(Clone, Debug)]
 pub struct Contacts {
@@ -214,7 +222,7 @@ impl Contacts {
             .table_name(&self.table)
             .item("phone_key", text(&key.hash()))
             .item("suppressed", AttributeValue::Bool(true))
-            .item(suppression::SHARD, suppression::shard(&key.hash()))
+            .item(SHARD, shard(&key.hash()))
             .item("consent", to_attribute(action, vec![event])?)
             .item("erasure", text("done"))
             .item("keep_until", number(NEVER_EXPIRES_SECONDS))

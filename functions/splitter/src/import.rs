@@ -105,16 +105,8 @@ impl Splitter {
             .retry_of
             .clone()
             .filter(|_| index == 0 && !is_complete);
-        if !is_complete && retry.is_none() && campaign.files[index].stage == FileStage::Reading {
-            // It was there when it was read before; an erasure deletes a file of a campaign that is over.
-            let problem = to_sentence(&ReadError::Gone.to_string());
-            let change = FileChange::Failed { problem };
-            let remaining = self.change_file(campaign, index, change).await?;
-            return Ok(Some(remaining.unwrap_or(Remaining::Nothing)));
-        }
         if !is_complete && retry.is_none() {
-            tracing::info!(campaign.id = %campaign.id, "waits for another upload");
-            return Ok(Some(Remaining::Nothing));
+            return self.miss_upload(campaign, index).await.map(Some);
         }
         if let Some(remaining) = self
             .change_file(campaign, index, FileChange::Reading)
@@ -157,6 +149,19 @@ impl Splitter {
         let counts = campaign.files[index].counts;
         tracing::info!(campaign.id = %campaign.id, file = index + 1, rows = counts.rows, rejected = counts.rejected, "file validated");
         Ok((!is_usable).then_some(Remaining::Nothing))
+    }
+
+    /// An upload is not there: it is still to come, or was there when the file was read before. An erasure deletes files of
+    /// campaigns that are over.
+    async fn miss_upload(&self, campaign: &mut Campaign, index: usize) -> Result<Remaining, Error> {
+        if campaign.files[index].stage != FileStage::Reading {
+            tracing::info!(campaign.id = %campaign.id, "waits for another upload");
+            return Ok(Remaining::Nothing);
+        }
+        let problem = to_sentence(&ReadError::Gone.to_string());
+        let change = FileChange::Failed { problem };
+        let remaining = self.change_file(campaign, index, change).await?;
+        Ok(remaining.unwrap_or(Remaining::Nothing))
     }
 
     /// Refuses a file that another campaign has sent: early, so that the preview says so. Returns what is left to do then.

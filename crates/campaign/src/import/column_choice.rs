@@ -265,7 +265,7 @@ fn kind_of_cell(cell: &str, region: Option<Region>) -> CellKind {
 }
 
 fn kind_of_number(phone: Phone) -> CellKind {
-    match phone.line_type() {
+    match phone::line_type(phone) {
         LineType::Mobile => CellKind::Mobile,
         LineType::Landline => CellKind::Landline,
         LineType::Unknown => CellKind::PerhapsMobile,

@@ -6,8 +6,7 @@ use campaign::contacts::contact::{ConsentEvent, Contact};
 use campaign::import::phone::Phone;
 use campaign::time::Millis;
 
-use super::suppression::{SHARD, shard};
-use super::{ContactKey, Contacts, NEVER_EXPIRES_SECONDS};
+use super::{ContactKey, Contacts, NEVER_EXPIRES_SECONDS, SHARD, shard};
 use crate::Error;
 use crate::dynamodb::{Update, from_item, number, text, to_attribute, update_if};
 

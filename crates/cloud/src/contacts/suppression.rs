@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use campaign::contacts::contact::Contact;
 use campaign::import::phone::CanonicalPhone;
 use campaign::time::Millis;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::Deserialize;
 
-use super::{Contacts, hash_phone};
+use super::{Contacts, SHARD, hash_phone};
 use crate::dynamodb::{from_item, text};
 use crate::{Error, ErrorKind};
 
@@ -34,14 +34,6 @@ const BY_SUPPRESSED: &str = "by_suppressed";
 const SHARDS: [char; 16] = [
     '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
 ];
-
-/// The attribute by which a suppressed contact is in the index; no other contact has it.
-pub(super) const SHARD: &str = "suppressed_shard";
-
-/// The shard of a contact.
-pub(super) fn shard(hash: &str) -> AttributeValue {
-    text(hash.get(..1).unwrap_or_default())
-}
 
 /// Everybody on the suppression list, in 16 bytes each.
 #[derive(Debug, Default)]

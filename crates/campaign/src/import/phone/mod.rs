@@ -26,6 +26,11 @@ pub fn parse_region(code: &str) -> Option<Region> {
     region.filter(|region| numbering_plan::has_numbers(*region))
 }
 
+/// What kind of line the number is of.
+pub fn line_type(phone: Phone) -> LineType {
+    numbering_plan::line_type(phone)
+}
+
 /// Reads the number in a cell. `region` is the region of numbers without a country code.
 pub fn parse(cell: &str, region: Option<Region>) -> Result<Phone, PhoneProblem> {
     let text = cell::strip_decoration(cell);

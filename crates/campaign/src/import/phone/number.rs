@@ -32,11 +32,6 @@ pub enum LineType {
 }
 
 impl Phone {
-    /// What kind of line it is of.
-    pub fn line_type(self) -> LineType {
-        super::numbering_plan::line_type(self)
-    }
-
     /// The digits of the number, country code included.
     pub fn digits(self) -> u64 {
         self.0
