@@ -27,7 +27,8 @@ pub(super) fn export_cases() -> Vec<Case> {
         contact_apps(),
         marketing(),
         other_languages(),
-        lists_by_hand(),
+        lists_with_second_phones(),
+        lists_with_odd_lines(),
     ]
     .into_iter()
     .flatten()
@@ -210,7 +211,7 @@ fn other_languages() -> Vec<Case> {
     ]
 }
 
-fn lists_by_hand() -> Vec<Case> {
+fn lists_with_second_phones() -> Vec<Case> {
     let second_phones: &[&str] = &[
         "Client,Mobile,Other phone",
         "Ana,+55 11 98765-4321,",
@@ -229,6 +230,11 @@ fn lists_by_hand() -> Vec<Case> {
             .reaches(1, ANA)
             .reaches(2, BO)
             .reaches(3, EVE),
+    ]
+}
+
+fn lists_with_odd_lines() -> Vec<Case> {
+    vec![
         export(
             "list-with-notes-below.csv",
             &[

@@ -123,13 +123,6 @@ impl Files {
         Ok(Some(signed_request(&signed)))
     }
 
-    /// The id of the latest version of the object at `key`; `None` if the object does not exist.
-    pub async fn latest_version(&self, key: &str) -> Result<Option<String>, Error> {
-        let head = self.client.head_object().bucket(&self.bucket).key(key);
-        let object = head.send().await.map_err(Error::from_sdk("find an object"));
-        Ok(existing(object)?.and_then(|object| object.version_id))
-    }
-
     /// Deletes every version of the object at `key` for good, except the version `keep`.
     pub async fn delete_versions(&self, key: &str, keep: Option<&str>) -> Result<(), Error> {
         let should_delete = |found: &ObjectVersion| {
