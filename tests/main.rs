@@ -26,7 +26,8 @@
 //! - [`erasing_lists`]: exclude lists and files that failed, in every format
 //! - [`forwarding`]: callbacks on their way to `EventBridge` and a webhook endpoint
 //! - [`counting`]: the counter: repeated and overlapping batches add nothing; the circuit breaker
-//! - [`reporting`]: the report, the summary, the recount
+//! - [`reporting`]: the report, the summary
+//! - [`recounting`]: the counters are compared with the ledger
 //! - [`http_api`]: the API's answers, good and bad
 //! - [`api_examples`]: the examples of docs/api.md are what the API answers
 //! - [`deployed`]: the main job on a deployed stack, compared with the simulator's call log
@@ -62,6 +63,7 @@ mod lifecycle;
 mod pausing_errors;
 mod reconciling;
 mod recording;
+mod recounting;
 mod replies;
 mod reporting;
 mod retrying;

@@ -1,8 +1,7 @@
-//! Reports: the operator's file with the outcome of each row, the summary; the recount of the counters.
+//! Reports: the operator's file with the outcome of each row, the summary.
 
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::CampaignState;
-use campaign::lifecycle::counters::Counters;
 use cloud::files::Upload;
 use serde_json::{Value, json};
 
@@ -191,45 +190,4 @@ async fn report_of_several_files_numbers_rows_continuously() {
         lines[3].starts_with("+34620000002,N,303,accepted,"),
         "{second}"
     );
-}
-
-/// Stores a shard that counted some rows twice and missed others.
-async fn store_wrong_counters(env: &TestEnv, id: &CampaignId) {
-    let mut shard = env.counters.get_shard(id, "shard-1").await.unwrap();
-    shard.last_sequence.push('1');
-    shard.counters = Counters {
-        accepted: 130,
-        claimed: -7,
-        attempts: 12,
-        ..Counters::default()
-    };
-    let stored = env
-        .counters
-        .compare_and_set(id, "shard-1", "", &shard, cloud::now());
-    assert!(stored.await.unwrap());
-}
-
-#[tokio::test]
-#[ignore = "needs services: cargo xtask test"]
-async fn recount_corrects_wrong_counters_and_keeps_right_ones() {
-    let env = TestEnv::new().await;
-    let api = ApiClient::new(&env);
-    let id = env.import_campaign(100, |_| {}).await.id;
-    env.send_all().await;
-    store_wrong_counters(&env, &id).await;
-    let path = format!("/v1/campaigns/{id}");
-    let seen = api.get(&path).await.expect(200);
-    assert_eq!(seen["rows"]["balanced"], false);
-    let recount = format!("{path}/recount");
-    for outcome in ["were wrong", "were right"] {
-        api.post(&recount, Value::Null).await.expect(202);
-        env.run_next_job().await;
-        let job = api.get(&recount).await.expect(200);
-        assert_eq!(job["state"], "done");
-        assert_says(text(&job["outcome"]), &[outcome]);
-        let seen = api.get(&path).await.expect(200);
-        let expected = json!({"state": "finished", "rows": {"balanced": true, "accepted": 100},
-            "sending": {"attempts": 100}});
-        assert_has(&seen, &expected);
-    }
 }

@@ -137,7 +137,7 @@ impl TestEnv {
             counters: self.counters.clone(),
             files: self.files.clone(),
             jobs: self.job_queue(),
-            settle_time: Duration::from_millis(50),
+            poll_interval: Duration::from_millis(50),
         }
     }
 

@@ -7,6 +7,7 @@
 //! - [`contacts`]: contacts and downloads
 //! - [`queues`]: hand queue messages to functions, as Lambda does
 //! - [`simulated`]: the simulator: settings, calls, waiting for calls
+//! - [`stream`]: the ledger's stream, made of what the table holds
 //! - [`throttled`]: tables that take no writes for a while
 //! - [`dump`]: everything that is stored, as text
 //! - [`process`]: functions in processes of their own, which can be killed
@@ -26,6 +27,7 @@ pub(crate) mod meta;
 pub(crate) mod process;
 mod queues;
 mod simulated;
+mod stream;
 mod throttled;
 
 use std::time::Duration;

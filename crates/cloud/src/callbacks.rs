@@ -2,26 +2,16 @@
 //! nothing.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use campaign::time::Millis;
-use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::dynamodb::{Item, get_item, number, text};
-use crate::{Error, ErrorKind, scan, ttl};
-
-/// Items per `BatchWriteItem` (DynamoDB quotas).
-const MAX_ITEMS_PER_REQUEST: usize = 25;
+use crate::{Error, batch_write, scan, ttl};
 
 /// The stored part of an update: an item holds 400 KB (DynamoDB quotas), real updates have a few.
 const MAX_RAW_BYTES: usize = 350_000;
-
-const MAX_CONCURRENT_REQUESTS: usize = 4;
-
-/// How often items are written that DynamoDB left unprocessed in a successful response.
-const MAX_ATTEMPTS: u32 = 8;
 
 const STORE: &str = "store callbacks";
 
@@ -62,42 +52,7 @@ impl Callbacks {
             .into_iter()
             .map(|(key, json)| self.put_request(&key, json, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let requests: Vec<Vec<WriteRequest>> = writes
-            .chunks(MAX_ITEMS_PER_REQUEST)
-            .map(<[_]>::to_vec)
-            .collect();
-        stream::iter(requests)
-            .map(|writes| self.write_batch(writes))
-            .buffer_unordered(MAX_CONCURRENT_REQUESTS)
-            .try_collect()
-            .await
-    }
-
-    async fn write_batch(&self, mut writes: Vec<WriteRequest>) -> Result<(), Error> {
-        for attempt in 0..MAX_ATTEMPTS {
-            let request = self
-                .client
-                .batch_write_item()
-                .request_items(&self.table, writes);
-            let response = request.send().await.map_err(Error::from_sdk(STORE))?;
-            let unprocessed = response
-                .unprocessed_items
-                .and_then(|mut items| items.remove(&self.table));
-            writes = unprocessed.unwrap_or_default();
-            if writes.is_empty() {
-                return Ok(());
-            }
-            crate::sometimes!("the table left callbacks unprocessed");
-            tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
-        }
-        Err(Error::with_kind(
-            STORE,
-            ErrorKind::Throttled,
-            format!(
-                "DynamoDB left {} items unprocessed {MAX_ATTEMPTS} times",
-                writes.len()
-            ),
-        ))
+        batch_write::write_all(&self.client, &self.table, STORE, writes).await
     }
 
     fn put_request(&self, key: &str, mut json: String, now: Millis) -> Result<WriteRequest, Error> {

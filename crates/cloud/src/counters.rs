@@ -2,6 +2,8 @@
 //! `counters#{shard}`). A shard has one reader at a time, so its item has one writer. The sum over the shards
 //! is the campaign's.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_dynamodb::Client;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::{CircuitBreaker, Counters};
@@ -30,7 +32,59 @@ pub struct ShardCounters {
     /// The outcomes of the latest rows.
     #[serde(default)]
     pub circuit_breaker: CircuitBreaker,
+    /// How many markers of the latest sets ([`crate::ledger::MarkerSet`]) came among the records, by the sets' names.
+    #[serde(default)]
+    pub markers: BTreeMap<String, u64>,
 }
+
+/// Sets of markers that a shard remembers; recounts of one campaign are rarely more than one at a time.
+const MAX_MARKER_SETS: usize = 4;
+
+impl ShardCounters {
+    /// Counts a marker of this set.
+    pub fn count_marker(&mut self, set: &str) {
+        *self.markers.entry(set.to_owned()).or_default() += 1;
+        while self.markers.len() > MAX_MARKER_SETS {
+            self.markers.pop_first();
+        }
+    }
+}
+
+/// What the shards counted of a campaign.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CampaignCounters {
+    shards: BTreeMap<String, ShardCounters>,
+}
+
+impl CampaignCounters {
+    /// The sum over the shards.
+    pub fn sum(&self) -> Counters {
+        let counters = self.shards.values().map(|shard| shard.counters.clone());
+        counters.fold(Counters::default(), Counters::merge)
+    }
+
+    /// How many markers of the set were read.
+    pub fn markers(&self, set: &str) -> u64 {
+        let shards = self.shards.values();
+        shards.filter_map(|shard| shard.markers.get(set)).sum()
+    }
+
+    /// One shard's.
+    pub fn shard(&self, shard: &str) -> ShardCounters {
+        self.shards.get(shard).cloned().unwrap_or_default()
+    }
+}
+
+/// A shard's counters with their key.
+#[derive(Deserialize)]
+struct StoredShard {
+    part: String,
+    #[serde(flatten)]
+    counters: ShardCounters,
+}
+
+/// What the sort keys of counters begin with.
+const PART_PREFIX: &str = "counters#";
 
 impl CounterTable {
     /// In the campaigns table of that name; counters expire after `retention_days`.
@@ -44,6 +98,11 @@ impl CounterTable {
 
     /// The sum over the shards.
     pub async fn sum(&self, campaign: &CampaignId) -> Result<Counters, Error> {
+        Ok(self.get(campaign).await?.sum())
+    }
+
+    /// The counters of every shard.
+    pub async fn get(&self, campaign: &CampaignId) -> Result<CampaignCounters, Error> {
         let query = self
             .client
             .query()
@@ -51,10 +110,15 @@ impl CounterTable {
             .consistent_read(true)
             .key_condition_expression("id = :id AND begins_with(part, :prefix)")
             .expression_attribute_values(":id", text(campaign.as_str()))
-            .expression_attribute_values(":prefix", text("counters#"));
-        let shards: Vec<ShardCounters> = query_values("read the counters", query).await?;
-        let counters = shards.into_iter().map(|shard| shard.counters);
-        Ok(counters.fold(Counters::default(), Counters::merge))
+            .expression_attribute_values(":prefix", text(PART_PREFIX));
+        let shards: Vec<StoredShard> = query_values("read the counters", query).await?;
+        let shards = shards.into_iter().map(|shard| {
+            let name = shard.part.trim_start_matches(PART_PREFIX).to_owned();
+            (name, shard.counters)
+        });
+        Ok(CampaignCounters {
+            shards: shards.collect(),
+        })
     }
 
     /// What a shard counted of a campaign so far.
@@ -101,7 +165,7 @@ impl CounterTable {
 fn key(campaign: &CampaignId, shard: &str) -> Item {
     [
         ("id".into(), text(campaign.as_str())),
-        ("part".into(), text(&format!("counters#{shard}"))),
+        ("part".into(), text(&format!("{PART_PREFIX}{shard}"))),
     ]
     .into()
 }

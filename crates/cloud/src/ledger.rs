@@ -6,9 +6,10 @@
 //!
 //! This file reads and erases rows; `ledger/claim.rs` claims them for a sender, `ledger/outcome.rs` records how an
 //! attempt ended, `ledger/status.rs` what callbacks report later, and `ledger/requeue.rs` what the reconciler and the
-//! splitter decide about rows that are not sent yet.
+//! splitter decide about rows that are not sent yet. `ledger/markers.rs` writes what a reader of the ledger's stream waits for.
 
 mod claim;
+mod markers;
 mod outcome;
 mod requeue;
 mod status;
@@ -25,6 +26,7 @@ use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use crate::dynamodb::{Item, from_item, get_value, query_values, text};
 use crate::{Error, scan};
 
+pub use markers::{Marker, MarkerSet};
 pub use status::StatusUpdate;
 
 /// Partitions that are read at once: a thousand rows.
@@ -64,11 +66,29 @@ impl Ledger {
         campaign: &'a CampaignId,
         range: RangeInclusive<RowNumber>,
     ) -> impl Stream<Item = Result<LedgerRow, Error>> + 'a {
+        self.read_rows(campaign, range, false)
+    }
+
+    /// The rows of this range, each as it is when it is read.
+    pub fn rows_as_they_are<'a>(
+        &'a self,
+        campaign: &'a CampaignId,
+        range: RangeInclusive<RowNumber>,
+    ) -> impl Stream<Item = Result<LedgerRow, Error>> + 'a {
+        self.read_rows(campaign, range, true)
+    }
+
+    fn read_rows<'a>(
+        &'a self,
+        campaign: &'a CampaignId,
+        range: RangeInclusive<RowNumber>,
+        is_consistent: bool,
+    ) -> impl Stream<Item = Result<LedgerRow, Error>> + 'a {
         let partitions = partition_of(*range.start())..=partition_of(*range.end());
         let is_wanted =
             move |row: &LedgerRow| row.row_number().is_some_and(|row| range.contains(&row));
         stream::iter(partitions)
-            .map(|partition| self.read_partition(campaign, partition))
+            .map(move |partition| self.read_partition(campaign, partition, is_consistent))
             .buffered(CONCURRENT_READS)
             .map_ok(move |rows| {
                 let rows: Vec<_> = rows.into_iter().filter(&is_wanted).map(Ok).collect();
@@ -81,12 +101,17 @@ impl Ledger {
         &self,
         campaign: &CampaignId,
         partition: RowNumber,
+        is_consistent: bool,
     ) -> Result<Vec<LedgerRow>, Error> {
         let query = self
             .client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("partition_key = :partition_key")
+            .consistent_read(is_consistent)
+            // Not the partition's marker, which is behind the rows' digits.
+            .key_condition_expression("partition_key = :partition_key AND #row < :behind_digits")
+            .expression_attribute_names("#row", "row")
+            .expression_attribute_values(":behind_digits", text(":"))
             .expression_attribute_values(
                 ":partition_key",
                 text(&partition_key(campaign, partition)),

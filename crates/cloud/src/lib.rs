@@ -15,6 +15,7 @@
 pub mod account_events;
 pub mod aws;
 pub mod batch_queue;
+mod batch_write;
 mod cached;
 pub mod callbacks;
 pub mod campaign_cache;

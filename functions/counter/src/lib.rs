@@ -31,7 +31,7 @@ use cloud::rates::RateKeeper;
 use lambda_runtime::Error;
 use tokio::sync::Mutex;
 
-use crate::stream::StreamBatch;
+use crate::stream::{Change, StreamBatch};
 pub use crate::stream::{StreamEvent, StreamResponse};
 
 /// What the counter needs, made once per process.
@@ -101,8 +101,8 @@ pub async fn publish_rate(rate: RateKeeper) {
 }
 
 fn emit_metrics(batch: &StreamBatch) {
-    let changes = batch.changes.values().flatten();
-    let stats = DeltaStats::from_changes(changes.map(|change| (change.old, change.new)));
+    let rows = batch.changes.values().flatten().filter_map(Change::row);
+    let stats = DeltaStats::from_changes(rows.map(|change| (change.old, change.new)));
     tracing::info!(
         records = batch.records,
         campaigns = batch.changes.len(),

@@ -7,7 +7,7 @@ use cloud::counters::ShardCounters;
 use lambda_runtime::Error;
 
 use crate::Counter;
-use crate::stream::Change;
+use crate::stream::{Change, ChangeKind, RowChange};
 
 /// How many campaigns' counters a process keeps in memory.
 const MAX_CACHED_SHARDS: usize = 256;
@@ -96,10 +96,13 @@ fn add(stored: &ShardCounters, changes: &[Change]) -> ShardCounters {
         .iter()
         .filter(|change| change.sequence > stored.last_sequence);
     for change in new_changes {
-        updated.counters.apply_change(change.old, change.new);
-        updated
-            .circuit_breaker
-            .record_change(change.old, change.new);
+        match &change.kind {
+            ChangeKind::Row(RowChange { old, new }) => {
+                updated.counters.apply_change(*old, *new);
+                updated.circuit_breaker.record_change(*old, *new);
+            }
+            ChangeKind::Marker(set) => updated.count_marker(set),
+        }
         updated.last_sequence.clone_from(&change.sequence);
     }
     updated

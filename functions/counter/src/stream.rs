@@ -8,8 +8,10 @@ use campaign::delivery::ledger::State;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::RowFacts;
 use campaign::time::Millis;
+use cloud::ledger::Marker;
 use lambda_runtime::Error;
 use serde::{Deserialize, Serialize};
+use serde_dynamo::Item;
 
 /// An event of the stream. It names its shard because the mapping has a tumbling window (AWS, "Stateful processing in
 /// DynamoDB Streams"); without the name, sequence numbers of two shards could not be told apart.
@@ -40,11 +42,35 @@ pub(crate) struct StreamBatch {
     pub(crate) changes: BTreeMap<CampaignId, Vec<Change>>,
 }
 
-/// A change of a row.
+/// A record of the stream.
 pub(crate) struct Change {
     pub(crate) sequence: String,
+    pub(crate) kind: ChangeKind,
+}
+
+/// What was written.
+pub(crate) enum ChangeKind {
+    /// A row changed.
+    Row(RowChange),
+    /// A marker of this set was written.
+    Marker(String),
+}
+
+/// A change of a row.
+#[derive(Clone, Copy)]
+pub(crate) struct RowChange {
     pub(crate) old: Option<RowFacts>,
     pub(crate) new: RowFacts,
+}
+
+impl Change {
+    /// The change of a row, if it is one.
+    pub(crate) fn row(&self) -> Option<RowChange> {
+        match &self.kind {
+            ChangeKind::Row(change) => Some(*change),
+            ChangeKind::Marker(_) => None,
+        }
+    }
 }
 
 impl StreamBatch {
@@ -77,33 +103,51 @@ fn age_ms(record: &EventRecord, now: Millis) -> Millis {
     now.saturating_sub(Millis::try_from(created.timestamp_millis()).unwrap_or(now))
 }
 
-/// The change of a record. `None` for a removed row: rows expire, but they stay counted.
+/// The change of a record. `None` for a removed item: rows expire, but they stay counted.
 fn parse_change(record: EventRecord) -> Result<Option<(CampaignId, Change)>, Error> {
     let change = record.change;
-    if change.new_image.is_empty() {
+    let (old, new) = (change.old_image, change.new_image);
+    if new.is_empty() {
         return Ok(None);
     }
-    let parse_row = |image| serde_dynamo::from_item::<_, LedgerRow>(image);
-    let new = parse_row(change.new_image)?;
-    let old = if change.old_image.is_empty() {
-        None
-    } else {
-        Some(parse_row(change.old_image)?)
+    let parsed = match new.contains_key("marker_set") {
+        true => parse_marker(old, new)?,
+        false => parse_row(old, new)?,
     };
-    let Some(campaign) = new.campaign_id() else {
+    let Some((campaign, kind)) = parsed else {
         return Ok(None);
     };
     // A sequence number has up to 40 digits. It is padded so that texts sort as numbers.
     let sequence = change.sequence_number.unwrap_or_default();
-    let change = Change {
-        sequence: format!("{sequence:0>40}"),
+    let sequence = format!("{sequence:0>40}");
+    Ok(Some((campaign, Change { sequence, kind })))
+}
+
+fn parse_row(old: Item, new: Item) -> Result<Option<(CampaignId, ChangeKind)>, Error> {
+    let new: LedgerRow = serde_dynamo::from_item(new)?;
+    let old: Option<LedgerRow> = match old.is_empty() {
+        true => None,
+        false => Some(serde_dynamo::from_item(old)?),
+    };
+    let change = RowChange {
         old: old.map(|row| row.row_facts()),
         new: new.row_facts(),
     };
     if let Some(old) = change.old {
         mark_acceptance(old, change.new);
     }
-    Ok(Some((campaign, change)))
+    let campaign = new.campaign_id();
+    Ok(campaign.map(|campaign| (campaign, ChangeKind::Row(change))))
+}
+
+/// `None` where a marker was written again: it counts once.
+fn parse_marker(old: Item, new: Item) -> Result<Option<(CampaignId, ChangeKind)>, Error> {
+    if old.get("marker_set") == new.get("marker_set") {
+        return Ok(None);
+    }
+    let marker: Marker = serde_dynamo::from_item(new)?;
+    let campaign = marker.campaign_id();
+    Ok(campaign.map(|campaign| (campaign, ChangeKind::Marker(marker.marker_set))))
 }
 
 /// Marks an acceptance that became known another way than from the response in time. Who records it does not see that.

@@ -47,8 +47,8 @@ pub struct Reporter {
     pub files: Files,
     /// The progress of jobs.
     pub jobs: Jobs,
-    /// How long nothing must change before counters are corrected. Must be longer than the lag of the ledger's stream.
-    pub settle_time: Duration,
+    /// How often a recount asks whether the counters include what is in the ledger.
+    pub poll_interval: Duration,
 }
 
 impl Reporter {
@@ -70,7 +70,7 @@ impl Reporter {
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
             jobs: Jobs::new(dynamodb, table, retention, sqs, queue),
-            settle_time: Duration::from_secs(15),
+            poll_interval: Duration::from_secs(2),
         })
     }
 

@@ -1,8 +1,12 @@
 //! Recounts: compares the ledger with the counters, and stores the difference as a correction. The correction is a shard of
 //! its own, which only recounts write.
 //!
-//! Changes that are still in the ledger's stream are added to the counters later. So nothing may be in the stream when the
-//! correction is computed: two snapshots of the ledger and the counters, taken some time apart, must be equal.
+//! Changes that are still in the ledger's stream are added to the counters later, so the counters that are compared must
+//! include every change of the rows that were read, and no later one:
+//!
+//! 1. The ledger is read, then markers are written behind all changes that were read.
+//! 2. When the counter has read the markers, however long that takes, the counters are read.
+//! 3. The ledger is read again. If no row has changed since step 1, the counters belong to these rows.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
@@ -10,25 +14,34 @@ use std::pin::pin;
 use campaign::delivery::ledger::LedgerRow;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::counters::Counters;
+use cloud::counters::{CampaignCounters, ShardCounters};
 use futures::TryStreamExt;
 
 use crate::Reporter;
 use crate::job::{JobError, JobRun};
 
-/// Snapshots to take before giving up.
-const MAX_SNAPSHOTS: usize = 8;
+/// How often the ledger is compared before giving up.
+const MAX_COMPARISONS: usize = 4;
+
+/// How often the counters are read while the markers are waited for: three minutes in all.
+const MAX_POLLS: usize = 90;
 
 /// The shard that holds the correction.
 const CORRECTION_SHARD: &str = "recount";
 
-/// The ledger and the counters at one moment.
+/// What the operator reads while rows change.
+const CHANGING: &str =
+    "Rows are still changing. Pause the campaign, or wait until it is finished, and recount then.";
+
+/// What the operator reads while the stream lags.
+const LAGGING: &str = "The counters are still being updated. Recount again in a few minutes.";
+
+/// The rows at one moment.
 #[derive(Debug, PartialEq)]
 struct LedgerSnapshot {
-    /// The counters computed from the ledger.
-    ledger_counters: Counters,
+    counters: Counters,
     /// The sum of the rows' fingerprints, so that it does not depend on their order.
     fingerprint: u64,
-    stored_counters: Counters,
 }
 
 impl Reporter {
@@ -39,16 +52,33 @@ impl Reporter {
         run: &mut JobRun<'_>,
     ) -> Result<String, JobError> {
         let mut before = self.take_snapshot(campaign, run).await?;
-        for _ in 1..MAX_SNAPSHOTS {
-            tokio::time::sleep(self.settle_time).await;
+        for _ in 0..MAX_COMPARISONS {
+            let counted = self.wait_until_counted(campaign).await?;
             let now = self.take_snapshot(campaign, run).await?;
             if now == before {
-                return self.store_correction(campaign, now).await;
+                return self
+                    .store_correction(campaign, now.counters, &counted)
+                    .await;
             }
             before = now;
         }
-        let problem = "Rows are still changing. Pause the campaign, or wait until it is finished, and recount then.";
-        Err(JobError::Permanent(problem.into()))
+        Err(JobError::Permanent(CHANGING.into()))
+    }
+
+    /// The counters, when they include everything that was written to the ledger before this call.
+    async fn wait_until_counted(&self, campaign: &Campaign) -> Result<CampaignCounters, JobError> {
+        let id = &campaign.id;
+        let last = campaign.last_row();
+        let set = self.ledger.write_markers(id, last, cloud::now()).await?;
+        for _ in 0..MAX_POLLS {
+            let counted = self.counters.get(id).await?;
+            if counted.markers(&set.id) >= set.markers {
+                return Ok(counted);
+            }
+            cloud::sometimes!("a recount waits for the ledger's stream");
+            tokio::time::sleep(self.poll_interval).await;
+        }
+        Err(JobError::Permanent(LAGGING.into()))
     }
 
     async fn take_snapshot(
@@ -57,42 +87,47 @@ impl Reporter {
         run: &mut JobRun<'_>,
     ) -> Result<LedgerSnapshot, JobError> {
         let last = campaign.last_row();
-        let mut rows = pin!(self.ledger.rows(&campaign.id, 1..=last));
-        let (mut ledger_counters, mut fingerprints) = (Counters::default(), 0u64);
+        let mut rows = pin!(self.ledger.rows_as_they_are(&campaign.id, 1..=last));
+        let mut snapshot = LedgerSnapshot {
+            counters: Counters::default(),
+            fingerprint: 0,
+        };
         run.reset_rows();
         while let Some(row) = rows.try_next().await? {
-            ledger_counters.apply_change(None, row.row_facts());
-            fingerprints = fingerprints.wrapping_add(fingerprint(&row));
+            snapshot.counters.apply_change(None, row.row_facts());
+            snapshot.fingerprint = snapshot.fingerprint.wrapping_add(fingerprint(&row));
             run.count_row().await?;
         }
-        Ok(LedgerSnapshot {
-            ledger_counters,
-            fingerprint: fingerprints,
-            stored_counters: self.counters.sum(&campaign.id).await?,
-        })
+        Ok(snapshot)
     }
 
     async fn store_correction(
         &self,
         campaign: &Campaign,
-        snapshot: LedgerSnapshot,
+        ledger: Counters,
+        counted: &CampaignCounters,
     ) -> Result<String, JobError> {
-        let (id, counters) = (&campaign.id, &self.counters);
-        let correction = snapshot
-            .ledger_counters
-            .difference(&snapshot.stored_counters);
+        let correction = ledger.difference(&counted.sum());
         if correction.is_zero() {
             return Ok("The counters were right.".into());
         }
         cloud::sometimes!("a recount corrects the counters");
-        let mut shard = counters.get_shard(id, CORRECTION_SHARD).await?;
-        let previous_sequence = shard.last_sequence.clone();
-        // The shard is written only if it has not changed since it was read; any other sequence number will do.
-        shard.last_sequence.push('1');
-        shard.counters = shard.counters.merge(correction);
-        let now = cloud::now();
-        let is_stored = counters
-            .compare_and_set(id, CORRECTION_SHARD, &previous_sequence, &shard, now)
+        let previous = counted.shard(CORRECTION_SHARD);
+        let corrected = ShardCounters {
+            // The shard is written only if it has not changed since it was read; any other sequence number will do.
+            last_sequence: format!("{}1", previous.last_sequence),
+            counters: previous.counters.clone().merge(correction),
+            ..previous.clone()
+        };
+        let is_stored = self
+            .counters
+            .compare_and_set(
+                &campaign.id,
+                CORRECTION_SHARD,
+                &previous.last_sequence,
+                &corrected,
+                cloud::now(),
+            )
             .await?;
         if !is_stored {
             let problem = "Another recount ran at the same time. Recount again.";

@@ -14,21 +14,7 @@ pub struct KnownFault {
 }
 
 /// The faults that are known.
-pub const KNOWN_FAULTS: &[KnownFault] = &[KnownFault {
-    name: "recount",
-    about: "a recount while the ledger's stream lags more than 15 seconds corrects what is counted later",
-    shows: |violation, notes| {
-        let counts = [
-            "counters equal the ledger",
-            "everything ends",
-            "numbers add up",
-        ];
-        counts.contains(&violation.promise)
-            && violation
-                .campaign()
-                .is_some_and(|id| notes.recounts.contains(id))
-    },
-}];
+pub const KNOWN_FAULTS: &[KnownFault] = &[];
 
 /// The known fault that a violation shows.
 pub fn known_fault(violation: &Violation, notes: &Notes) -> Option<&'static str> {

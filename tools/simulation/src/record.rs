@@ -4,6 +4,8 @@ use std::cell::{Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::clock;
 use crate::violation::Violation;
 
@@ -32,8 +34,8 @@ pub struct Notes {
     pub retries: Vec<Retry>,
     /// Every step, for people.
     pub steps: Vec<String>,
-    /// Campaigns whose rows were counted anew.
-    pub recounts: BTreeSet<String>,
+    /// Files that are ready to be uploaded, or were, with the first number of their recipients.
+    pub files: Vec<(u32, File)>,
     /// What an operator saw that must never be, the first of each promise.
     pub violations: Vec<Violation>,
 }
@@ -68,6 +70,12 @@ pub struct CampaignNotes {
     pub excluded: BTreeSet<String>,
     /// So many rows are sent first.
     pub canary: Option<Canary>,
+    /// Whether it may send a file that another campaign has sent.
+    pub allows_repeat: bool,
+    /// Its message and its fallback.
+    pub messages: Value,
+    /// Whether its files may be read in another way than the first time.
+    pub changes_options: bool,
     /// The files that were uploaded, in order.
     pub uploads: Vec<UploadNotes>,
     /// The commands.
@@ -124,6 +132,17 @@ pub struct Update {
     pub posted_ms: u64,
     /// Whether the webhook acknowledged it.
     pub is_acknowledged: bool,
+}
+
+/// A file.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its name.
+    pub name: &'static str,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// What a person sees in it.
+    pub notes: UploadNotes,
 }
 
 /// An uploaded file.

@@ -4,6 +4,7 @@
 //! - [`calls`]: what was sent, to whom, and when
 //! - [`account`]: an error of the account pauses all campaigns
 //! - `repeats`: nobody is messaged twice, and nobody is tried without end
+//! - `repeated_files`: a file that was sent already is not sent once more
 //! - [`outcome`]: whether everything ended, and whether nobody was lost
 //! - `rows`: what is shown about a row is what happened to it
 //! - `counters`: what is counted is what the ledger holds
@@ -22,6 +23,7 @@ mod evidence;
 mod lateness;
 mod lines;
 pub mod outcome;
+mod repeated_files;
 mod repeats;
 mod retries;
 mod rows;
@@ -34,6 +36,7 @@ use crate::violation::Violation;
 pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = calls::check(&evidence.sends);
     violations.extend(outcome::check(evidence));
+    violations.extend(repeated_files::check(&evidence.sends));
     violations.extend(callbacks::check(evidence));
     violations.extend(retries::check(evidence));
     violations.extend(lateness::check(evidence));

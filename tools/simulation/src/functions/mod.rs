@@ -246,7 +246,7 @@ impl Clients {
             counters: self.counters(),
             files: self.files(),
             jobs: self.jobs(),
-            settle_time: Duration::from_secs(15),
+            poll_interval: Duration::from_secs(2),
         });
         Rc::new(move |event, _| {
             let reporter = Rc::clone(&reporter);

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-use super::file::{self, File, OTHER_COLUMN};
+use super::file::{self, OTHER_COLUMN};
 use super::{Answer, Operator};
 use crate::aws::PresignedAnswer;
 use crate::clock;
-use crate::record::{Command, UploadNotes};
+use crate::record::{Command, File, UploadNotes};
 
 /// Commands that end in `POST …/{name}`.
 const COMMANDS: [&str; 5] = ["start", "pause", "resume", "continue", "cancel"];
@@ -17,7 +17,7 @@ impl Operator {
     /// Creates a campaign, uploads its file, and does what comes to mind. `first` is the first number of its recipients.
     pub async fn run_campaign(&self, first: u32, steps: u64) {
         sleep(self.random.millis(0..120_000)).await;
-        let file = file::draw(&self.random, first, false);
+        let (first, file) = self.choose_file(first);
         let Some((id, upload)) = self.create(first, &file).await else {
             return;
         };
@@ -32,6 +32,17 @@ impl Operator {
             self.upload(&id, &upload, &file).await;
             self.work(&id, first, steps - steps / 2, pace).await;
         });
+    }
+
+    /// A new file, or by mistake one that is there already, with the first number of its recipients.
+    fn choose_file(&self, first: u32) -> (u32, File) {
+        let mut notes = self.record.write();
+        if !notes.files.is_empty() && self.random.chance(0.2) {
+            return self.random.pick(&notes.files).clone();
+        }
+        let file = file::draw(&self.random, first, false);
+        notes.files.push((first, file.clone()));
+        (first, file)
     }
 
     /// Takes steps, each after a pause of at most `pace` milliseconds.
@@ -119,9 +130,6 @@ impl Operator {
             10 => self.write(&self.some_recipient(first)).await,
             11 => {
                 let job = *self.random.pick(&["report", "recount"]);
-                if job == "recount" {
-                    self.record.write().recounts.insert(id.to_owned());
-                }
                 let path = format!("/v1/campaigns/{id}/{job}");
                 let answer = self.persist("POST", &path, &json!({})).await;
                 self.note_step(&format!("POST {path}"), answer.as_ref());
@@ -181,6 +189,10 @@ impl Operator {
             }
             _ => json!({}),
         };
+        if body["options"] != Value::Null {
+            self.record
+                .update(id, |campaign| campaign.changes_options = true);
+        }
         let path = format!("/v1/campaigns/{id}/preview");
         let answer = self.persist("POST", &path, &body).await;
         self.note_step(&format!("preview {id} {body}"), answer.as_ref());
@@ -268,7 +280,6 @@ impl Operator {
     }
 }
 
-/// The template message of every campaign.
 /// The number of the file that a URL uploads: the first one has no folder of its own.
 fn file_number(url: &str) -> usize {
     let (_, folder) = url.split_once("/files/").unwrap_or_default();

@@ -7,16 +7,16 @@ use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::Operator;
-use super::file::File;
 use crate::clock;
 use crate::random::Random;
-use crate::record::{CampaignNotes, Canary};
+use crate::record::{CampaignNotes, Canary, File};
 
 impl Operator {
     /// Creates a campaign for a file; its id and the upload of the file. `None` if that was not answered, or refused.
     pub(super) async fn create(&self, first: u32, file: &File) -> Option<(String, Value)> {
         let mut notes = draw_campaign(&self.random);
         let mut body = self.body(&notes, file);
+        notes.messages = json!([body["message"], body["fallback"]]);
         let exclude = self.random.chance(0.1);
         let exclude = exclude.then(|| exclude_list(&self.random, first));
         if let Some((phones, text)) = &exclude {
@@ -46,7 +46,7 @@ impl Operator {
             "name": "Order updates", "message": message(),
             "file": {"name": file.name, "size": file.bytes.len()},
             "manual_start": notes.manual_start,
-            "allow_repeat": random.chance(0.8),
+            "allow_repeat": notes.allows_repeat,
             "on_unconfirmed": if notes.resends { "resend" } else { "leave" },
             "unconfirmed_timeout_seconds": random.range(30..1_200),
             "retry_undelivered": notes.retries_undelivered,
@@ -79,6 +79,7 @@ fn draw_campaign(random: &Random) -> CampaignNotes {
     CampaignNotes {
         manual_start: random.chance(0.4),
         resends: random.chance(0.25),
+        allows_repeat: random.chance(0.4),
         retries_undelivered: random.chance(0.15),
         not_before: random
             .chance(0.2)

@@ -1,20 +1,13 @@
 //! Files as operators upload them.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::random::Random;
-use crate::record::UploadNotes;
-
-/// A file.
-#[derive(Clone, Debug)]
-pub struct File {
-    /// Its name.
-    pub name: &'static str,
-    /// Its content.
-    pub bytes: Vec<u8>,
-    /// What a person sees in it.
-    pub notes: UploadNotes,
-}
+use crate::record::{File, UploadNotes};
 
 /// The second column of phone numbers, for those who ask for it.
 pub const OTHER_COLUMN: &str = "Reserve";
@@ -73,9 +66,13 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
         text.push_str(&join(&cells, &other));
     }
     let is_usable = !recipients.is_empty();
+    if random.chance(0.05) {
+        // The line breaks off within quotation marks, as in a file that was not copied to its end.
+        text.push_str("\"+34610");
+    }
     File {
         name: "people.csv",
-        bytes: text.clone().into_bytes(),
+        bytes: encode(random, &text),
         notes: UploadNotes {
             at_ms: 0,
             recipients,
@@ -110,8 +107,33 @@ fn spell(random: &Random, phone: &str) -> String {
     }
 }
 
+/// The bytes in which programs save a file.
+fn encode(random: &Random, text: &str) -> Vec<u8> {
+    match random.range(0..20) {
+        0 => {
+            let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
+            units.flat_map(u16::to_le_bytes).collect()
+        }
+        1 => ["\u{feff}", text].concat().into_bytes(),
+        2 => compress(text.as_bytes()),
+        3 => text.replace('\n', "\r\n").into_bytes(),
+        _ => text.as_bytes().to_vec(),
+    }
+}
+
+fn compress(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Neither a write into memory nor its end can fail.
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.unwrap_or_default()
+}
+
 fn unusable(random: &Random) -> File {
-    let contents: [&[u8]; 4] = [
+    let mut cut_off =
+        compress(b"Name,Phone,Amount\nAna,+34610000001,1 EUR\nBo,+34610000002,2 EUR\n");
+    cut_off.truncate(cut_off.len() - 12);
+    let contents: [&[u8]; 5] = [
+        &cut_off,
         b"Name,Phone,Amount\n",
         b"Name;Amount\nAna;3\n",
         b"\x00\x01\x02",

@@ -97,7 +97,8 @@ impl<'s> Evidence<'s> {
         let text =
             |item: &Value, name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
         let rows = items["Items"].as_array().into_iter().flatten();
-        let of_campaign = rows.filter(|item| text(item, "partition_key").starts_with(id));
+        let of_campaign = rows
+            .filter(|item| text(item, "partition_key").starts_with(id) && !item["state"].is_null());
         of_campaign
             .map(|item| Ok((text(item, "row").parse()?, text(item, "state"))))
             .collect()
