@@ -4,11 +4,10 @@
 //! as, a mobile number most, times the weight of the column's name. Columns that are not named after phones take part only where
 //! no such column has a number, and only if most of their cells read as numbers: an order number may read as one, too.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::column_names::{ColumnKind, kind_of};
+use super::country_counts::CountryCounts;
 use crate::import::phone::{self, LineType, Phone, PhoneProblem, Region};
 
 /// Rows that are looked at.
@@ -106,7 +105,7 @@ pub fn choose_phone_column(
 /// Whether a first line is a row, not a header: one of its cells reads as a phone number, even as one that cannot be used.
 pub fn is_data(first_line: &[&str], region: Option<Region>) -> bool {
     let is_number = |cell: &&str| {
-        let kind = kind_of_cell(cell, region);
+        let kind = kind_of_parsed(cell, phone::parse(cell, region));
         kind.is_number() || kind == CellKind::Damaged
     };
     first_line.iter().any(is_number)
@@ -116,7 +115,14 @@ pub fn is_data(first_line: &[&str], region: Option<Region>) -> bool {
 struct Column {
     kind: ColumnKind,
     name: String,
-    cells: Vec<CellKind>,
+    cells: Vec<Cell>,
+}
+
+/// A cell of the sample.
+struct Cell {
+    kind: CellKind,
+    /// Its number, if it is written with its country code.
+    international: Option<Phone>,
 }
 
 /// What a cell reads as.
@@ -156,12 +162,15 @@ impl CellKind {
 
 impl Column {
     fn worth(&self) -> u64 {
-        let cells: u64 = self.cells.iter().map(|cell| cell.weight()).sum();
+        let cells: u64 = self.cells.iter().map(|cell| cell.kind.weight()).sum();
         cells * self.kind.weight()
     }
 
     fn count(&self, is_counted: impl Fn(CellKind) -> bool) -> u64 {
-        self.cells.iter().filter(|cell| is_counted(**cell)).count() as u64
+        self.cells
+            .iter()
+            .filter(|cell| is_counted(cell.kind))
+            .count() as u64
     }
 
     fn filled(&self) -> u64 {
@@ -177,7 +186,8 @@ impl Column {
 
     fn content(&self, chosen: &Column) -> ColumnContent {
         let pairs = self.cells.iter().zip(&chosen.cells);
-        let gaps = pairs.filter(|(own, theirs)| own.is_number() && **theirs == CellKind::Blank);
+        let gaps =
+            pairs.filter(|(own, theirs)| own.kind.is_number() && theirs.kind == CellKind::Blank);
         ColumnContent {
             name: self.name.clone(),
             filled: self.filled(),
@@ -214,49 +224,70 @@ fn choice(
 }
 
 fn examine(header: &[&str], rows: SampleRows<'_>, region: Option<Region>) -> Vec<Column> {
-    let region = region.or_else(|| most_frequent_region(rows));
-    let examine_column = |(index, name): (usize, &&str)| {
-        let cell = |row: &Vec<String>| {
-            row.get(index)
-                .map_or(CellKind::Blank, |cell| kind_of_cell(cell, region))
-        };
-        Column {
+    let mut columns: Vec<Column> = header
+        .iter()
+        .enumerate()
+        .map(|(index, name)| Column {
             kind: kind_of(name),
             name: name.trim().to_owned(),
-            cells: rows.iter().map(cell).collect(),
+            cells: rows
+                .iter()
+                .map(|row| read_cell(row, index, region))
+                .collect(),
+        })
+        .collect();
+    if region.is_none()
+        && let Some(region) = most_frequent_region(&columns)
+    {
+        read_again(&mut columns, rows, region);
+    }
+    columns
+}
+
+/// Reads the cells anew that may be national numbers of this region.
+fn read_again(columns: &mut [Column], rows: SampleRows<'_>, region: Region) {
+    for (index, column) in columns.iter_mut().enumerate() {
+        for (cell, row) in column.cells.iter_mut().zip(rows) {
+            let text = row.get(index).map_or("", String::as_str);
+            if cell.kind != CellKind::Blank && !is_international(text) {
+                *cell = read_cell(row, index, Some(region));
+            }
         }
-    };
-    header.iter().enumerate().map(examine_column).collect()
+    }
+}
+
+fn is_international(text: &str) -> bool {
+    text.trim_start().starts_with('+')
 }
 
 /// The region of most numbers that are written with their country code.
-fn most_frequent_region(rows: SampleRows<'_>) -> Option<Region> {
-    let mut regions: HashMap<String, usize> = HashMap::new();
-    let cells = rows
-        .iter()
-        .flatten()
-        .filter(|cell| cell.trim_start().starts_with('+'));
-    for phone in cells.filter_map(|cell| phone::parse(cell, None).ok()) {
-        *regions
-            .entry(phone.country().unwrap_or_default())
-            .or_default() += 1;
-    }
-    let (region, _) = regions
-        .into_iter()
-        .max_by_key(|(name, count)| (*count, name.clone()))?;
-    phone::parse_region(&region)
+fn most_frequent_region(columns: &[Column]) -> Option<Region> {
+    let mut countries = CountryCounts::default();
+    let cells = columns.iter().flat_map(|column| &column.cells);
+    let numbers = cells.filter_map(|cell| cell.international);
+    numbers.for_each(|phone| countries.add(phone));
+    phone::parse_region(&countries.most_frequent()?)
 }
 
-fn kind_of_cell(cell: &str, region: Option<Region>) -> CellKind {
-    match phone::parse(cell, region) {
+fn read_cell(row: &[String], index: usize, region: Option<Region>) -> Cell {
+    let text = row.get(index).map_or("", String::as_str);
+    let parsed = phone::parse(text, region);
+    Cell {
+        kind: kind_of_parsed(text, parsed),
+        international: parsed.ok().filter(|_| is_international(text)),
+    }
+}
+
+fn kind_of_parsed(text: &str, parsed: Result<Phone, PhoneProblem>) -> CellKind {
+    match parsed {
         Ok(phone) => kind_of_number(phone),
         Err(PhoneProblem::Empty) => CellKind::Blank,
-        Err(PhoneProblem::NoCountry) if is_like_a_number(cell) => CellKind::National,
+        Err(PhoneProblem::NoCountry) if is_like_a_number(text) => CellKind::National,
         Err(PhoneProblem::TwoNumbers | PhoneProblem::Scientific | PhoneProblem::LostZero) => {
             CellKind::Damaged
         }
         Err(PhoneProblem::TooShort | PhoneProblem::TooLong | PhoneProblem::Invalid)
-            if is_like_a_number(cell) =>
+            if is_like_a_number(text) =>
         {
             CellKind::Damaged
         }

@@ -2,7 +2,7 @@
 //!
 //! A record passes through these steps:
 //!
-//! - [`column_choice`] chooses the phone column by what is in it, and by its name (`column_names`), once for each file
+//! - [`column_choice`] chooses the phone column by what is in it, and by its name (`column_names`), once for each file; `country_counts` counts numbers by country
 //! - [`header`] finds the columns that the message and the options name
 //! - [`phone`] reads the number
 //! - [`value`] cleans the values, or rejects what WhatsApp would refuse
@@ -13,6 +13,7 @@
 
 pub mod column_choice;
 mod column_names;
+mod country_counts;
 pub mod header;
 pub mod phone;
 pub mod preview;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::batch::Row;
 use crate::id::RowNumber;
 use crate::import::column_choice::PhoneColumnChoice;
-use crate::import::phone::Phone;
+use crate::import::country_counts::CountryCounts;
 use crate::import::row::{ImportCounts, Reject, RejectReason, RowVerdict};
 use crate::lifecycle::campaign::{Campaign, MessageChoice};
 
@@ -19,13 +19,6 @@ const MAX_ROWS_PER_PROBLEM: usize = 5;
 
 /// How many countries are kept, those with most recipients first.
 const MAX_COUNTRIES: usize = 50;
-
-/// How many leading digits determine a number's country. The longest are those of Guernsey, Jersey and the
-/// Isle of Man, which share `+44` with Great Britain.
-const COUNTRY_PREFIX_DIGITS: u32 = 8;
-
-/// The country of numbers that belong to none.
-const NO_COUNTRY: &str = "??";
 
 /// What a file contains, and what would happen to its rows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -106,9 +99,7 @@ pub struct ProblemCount {
 #[derive(Debug, Default)]
 pub struct PreviewBuilder {
     problems: HashMap<RejectReason, (u64, Vec<RowNumber>)>,
-    countries: HashMap<String, u64>,
-    /// Known countries by leading digits: finding one from a whole number takes a microsecond or two.
-    country_by_prefix: HashMap<u64, String>,
+    countries: CountryCounts,
     sample: Vec<Row>,
 }
 
@@ -117,7 +108,7 @@ impl PreviewBuilder {
     pub fn add_verdict(&mut self, verdict: &RowVerdict) {
         match verdict {
             RowVerdict::Usable(row) => {
-                self.count_country(row.to);
+                self.countries.add(row.to);
                 if self.sample.len() < SAMPLE_ROWS {
                     self.sample.push(row.clone());
                 }
@@ -132,21 +123,6 @@ impl PreviewBuilder {
         *count += 1;
         if rows.len() < MAX_ROWS_PER_PROBLEM {
             rows.push(reject.row);
-        }
-    }
-
-    fn count_country(&mut self, to: Phone) {
-        let digits = to.digits();
-        let length = digits.ilog10() + 1;
-        let prefix = digits / 10u64.pow(length.saturating_sub(COUNTRY_PREFIX_DIGITS));
-        let country = self
-            .country_by_prefix
-            .entry(prefix)
-            .or_insert_with(|| to.country().unwrap_or_else(|| NO_COUNTRY.into()));
-        // `entry` would need a copy of the name for every row.
-        match self.countries.get_mut(country) {
-            Some(count) => *count += 1,
-            None => drop(self.countries.insert(country.clone(), 1)),
         }
     }
 
@@ -166,11 +142,7 @@ impl PreviewBuilder {
             let by_rows = other.rows.cmp(&one.rows);
             by_rows.then_with(|| one.problem.cmp(&other.problem))
         });
-        let mut countries: Vec<(String, u64)> = self.countries.into_iter().collect();
-        countries.sort_by(|(one, one_count), (other, other_count)| {
-            let by_count = other_count.cmp(one_count);
-            by_count.then_with(|| one.cmp(other))
-        });
+        let mut countries = self.countries.largest_first();
         countries.truncate(MAX_COUNTRIES);
         Preview {
             problems,

@@ -274,8 +274,9 @@ impl Importer {
 fn decode_cell(cell: Option<&[u8]>) -> Result<&str, RejectReason> {
     let text =
         std::str::from_utf8(cell.unwrap_or_default()).map_err(|_| RejectReason::DamagedText)?;
-    // Decoders of other encodings replace bytes that they cannot read by this character.
-    if text.contains(char::REPLACEMENT_CHARACTER) {
+    // Decoders of other encodings replace bytes that they cannot read by this character. Its first byte is rare, and finding
+    // a byte is fast.
+    if text.as_bytes().contains(&0xEF) && text.contains(char::REPLACEMENT_CHARACTER) {
         Err(RejectReason::DamagedText)
     } else {
         Ok(text)
