@@ -56,6 +56,8 @@ pub struct ReconcileStats {
     pub dead_letters: usize,
     /// Campaigns that should send and do not.
     pub stalled: usize,
+    /// Campaigns whose numbers do not add up.
+    pub unbalanced: usize,
     /// Unconfirmed rows per million attempts, in the campaign with the most.
     pub unconfirmed_per_million: usize,
 }
@@ -67,6 +69,7 @@ impl ReconcileStats {
         let unconfirmed = usize::try_from(unconfirmed).unwrap_or(usize::MAX);
         self.unconfirmed_per_million = self.unconfirmed_per_million.max(unconfirmed);
         self.stalled += usize::from(snapshot.is_stalled());
+        self.unbalanced += usize::from(!snapshot.progress.balanced);
     }
 
     /// Writes them to the log and as metrics.
@@ -82,6 +85,7 @@ impl ReconcileStats {
             .add_count("JobsWoken", self.jobs_woken)
             .add_count("DeadLetters", self.dead_letters)
             .add_count("StalledCampaigns", self.stalled)
+            .add_count("UnbalancedCampaigns", self.unbalanced)
             .add_count("UnconfirmedPerMillion", self.unconfirmed_per_million)
             .emit();
     }
