@@ -1,7 +1,7 @@
 //! The second pass: puts usable rows into the queue, in batches. It may end anywhere and continue in another invocation:
 //! the same chunks give the same batches, and the checkpoint says which of them are in the queue.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, Batcher, Row};
@@ -11,13 +11,13 @@ use campaign::lifecycle::campaign::{Campaign, Canary};
 use cloud::contacts::SuppressionList;
 use cloud::imports::{Checkpoint, RowSet};
 use lambda_runtime::Error;
-use recipients::chunks::{Verdict, open_rows};
+use recipients::chunks::{ImportedRows, Verdict, open_rows};
 
 use crate::Splitter;
 use crate::run::{ImportError, ImportRun};
 
 /// Batches sent together: eight requests of ten.
-const BATCHES_PER_FLUSH: usize = 80;
+const BATCHES_PER_REQUEST_SET: usize = 80;
 
 /// How the second pass ended.
 pub(crate) enum EnqueueOutcome {
@@ -57,37 +57,45 @@ impl Splitter {
             .write_checkpoint(campaign, index, row_set, &checkpoint)
             .await?;
         let selector = RowSetSelector::for_file(campaign, index);
-        let suppressed = self.contacts.list_suppressed().await?;
-        let mut enqueuer = BatchEnqueuer {
+        let rows = selector.rows(row_set);
+        let behind = checkpoint.completed_row;
+        if behind > 0 {
+            cloud::sometimes!("an import continues from a checkpoint");
+        }
+        let (file, imported) = open_rows(&self.files, campaign, index, behind).await?;
+        let mut sender = BatchSender {
             splitter: self,
             campaign,
             index,
             row_set,
-            batcher: Batcher::new(self.rate),
-            ready: Vec::new(),
             enqueued_up_to: checkpoint.completed_row,
             started_up_to: checkpoint.started_row,
             suppressed_before: checkpoint.suppressed_rows.into_iter().collect(),
-            suppressed,
+            suppressed: self.contacts.list_suppressed().await?,
             batch_hops: run.message_hops(),
         };
-        let behind = enqueuer.enqueued_up_to;
-        if behind > 0 {
-            cloud::sometimes!("an import continues from a checkpoint");
-        }
-        let (file, mut imported) = open_rows(&self.files, campaign, index, behind).await?;
-        while let Some(imported_row) = imported.next_row().await? {
-            self.heartbeat(campaign, run).await?;
-            if let Verdict::Usable(row) = imported_row.verdict
-                && selector.row_set(imported.usable() - 1) == row_set
-                && enqueuer.push(row).await?
-                && run.is_out_of_time()
-            {
-                enqueuer.save_checkpoint().await?;
+        let mut source = BatchSource {
+            splitter: self,
+            campaign,
+            run,
+            imported,
+            selector,
+            row_set,
+            batcher: Some(Batcher::new(self.rate)),
+            tail: VecDeque::new(),
+        };
+        let mut batches = source.next_batches().await?;
+        while !batches.is_empty() {
+            // The next batches are made while the queue stores these.
+            let (sent, next) = tokio::join!(sender.send(batches), source.next_batches());
+            sent?;
+            batches = next?;
+            if !batches.is_empty() && source.run.is_out_of_time() {
+                sender.save_checkpoint().await?;
                 return Ok(EnqueueOutcome::Partial);
             }
         }
-        enqueuer.finish().await?;
+        sender.save_checkpoint().await?;
         let suppressed = self
             .imports
             .get_suppressed_rows(&campaign.id, index)
@@ -95,7 +103,7 @@ impl Splitter {
             .len() as u64;
         Ok(EnqueueOutcome::Complete(EnqueuedRows {
             counts: file.counts.with_suppressed(suppressed),
-            rows: selector.rows(row_set),
+            rows,
             suppressed,
         }))
     }
@@ -146,14 +154,52 @@ impl RowSetSelector {
     }
 }
 
-/// Collects usable rows and sends them in batches.
-struct BatchEnqueuer<'a> {
+/// Makes batches of the usable rows of a set that are not in the queue yet.
+struct BatchSource<'a, 'r, 'm> {
+    splitter: &'a Splitter,
+    campaign: &'a Campaign,
+    run: &'r mut ImportRun<'m>,
+    imported: ImportedRows<'a>,
+    selector: RowSetSelector,
+    row_set: RowSet,
+    /// `None` at the end of the file.
+    batcher: Option<Batcher>,
+    /// Batches with the last rows, which are cut at the end.
+    tail: VecDeque<Vec<Row>>,
+}
+
+impl BatchSource<'_, '_, '_> {
+    /// The batches that are sent together next; none at the end of the file. The same file gives the same batches.
+    async fn next_batches(&mut self) -> Result<Vec<Vec<Row>>, ImportError> {
+        let mut batches = Vec::new();
+        while batches.len() < BATCHES_PER_REQUEST_SET
+            && let Some(batcher) = &mut self.batcher
+        {
+            let Some(imported) = self.imported.next_row().await? else {
+                self.tail
+                    .extend(self.batcher.take().map(Batcher::finish).unwrap_or_default());
+                break;
+            };
+            self.splitter.heartbeat(self.campaign, self.run).await?;
+            if let Verdict::Usable(row) = imported.verdict
+                && self.selector.row_set(self.imported.usable() - 1) == self.row_set
+            {
+                batches.extend(batcher.push(row));
+            }
+        }
+        let missing = BATCHES_PER_REQUEST_SET.saturating_sub(batches.len());
+        let tail = self.tail.drain(..missing.min(self.tail.len()));
+        batches.extend(tail);
+        Ok(batches)
+    }
+}
+
+/// Sends batches, and stores before each set of them what may be in the queue.
+struct BatchSender<'a> {
     splitter: &'a Splitter,
     campaign: &'a Campaign,
     index: usize,
     row_set: RowSet,
-    batcher: Batcher,
-    ready: Vec<Vec<Row>>,
     /// Every row up to this one is in the queue.
     enqueued_up_to: RowNumber,
     /// Rows up to this one may be in the queue: an earlier invocation had started to send them when it died.
@@ -164,29 +210,7 @@ struct BatchEnqueuer<'a> {
     batch_hops: u32,
 }
 
-impl BatchEnqueuer<'_> {
-    /// Adds a row that is not in the queue yet. Returns whether batches were sent.
-    async fn push(&mut self, row: Row) -> Result<bool, Error> {
-        self.ready.extend(self.batcher.push(row));
-        if self.ready.len() < BATCHES_PER_FLUSH {
-            return Ok(false);
-        }
-        self.flush().await?;
-        Ok(true)
-    }
-
-    /// Sends what is left, and stores that every row is in the queue.
-    async fn finish(mut self) -> Result<(), Error> {
-        let batcher = std::mem::replace(&mut self.batcher, Batcher::new(self.splitter.rate));
-        let mut tail = batcher.finish().into_iter().peekable();
-        while tail.peek().is_some() {
-            self.ready.extend(tail.by_ref().take(BATCHES_PER_FLUSH));
-            self.flush().await?;
-        }
-        self.flush().await?;
-        self.save_checkpoint().await
-    }
-
+impl BatchSender<'_> {
     /// Stores that everything up to here is sent: the next invocation continues behind it.
     async fn save_checkpoint(&self) -> Result<(), Error> {
         self.write_checkpoint(self.enqueued_up_to, &HashSet::new())
@@ -194,11 +218,11 @@ impl BatchEnqueuer<'_> {
     }
 
     /// Stores what is about to be sent, then sends it.
-    async fn flush(&mut self) -> Result<(), Error> {
-        let Some(last) = self.ready.iter().flatten().map(|row| row.row).max() else {
+    async fn send(&mut self, mut rows: Vec<Vec<Row>>) -> Result<(), Error> {
+        let Some(last) = rows.iter().flatten().map(|row| row.row).max() else {
             return Ok(());
         };
-        let suppressed = self.find_suppressed_rows();
+        let suppressed = self.find_suppressed_rows(&rows);
         self.write_checkpoint(last, &suppressed).await?;
         let Splitter { imports, queue, .. } = self.splitter;
         if !suppressed.is_empty() {
@@ -207,7 +231,6 @@ impl BatchEnqueuer<'_> {
                 .record_suppressed_rows(id, self.index, self.row_set, last, &suppressed)
                 .await?;
         }
-        let mut rows = std::mem::take(&mut self.ready);
         for rows in &mut rows {
             rows.retain(|row| !suppressed.contains(&row.row));
         }
@@ -241,14 +264,14 @@ impl BatchEnqueuer<'_> {
             .await?)
     }
 
-    /// Finds the collected rows whose recipients are on the suppression list. Rows that may be in the queue already keep
+    /// Finds the rows whose recipients are on the suppression list. Rows that may be in the queue already keep
     /// the result of the earlier invocation, so that no row is counted twice; the sender checks again anyway.
-    fn find_suppressed_rows(&self) -> HashSet<RowNumber> {
+    fn find_suppressed_rows(&self, batches: &[Vec<Row>]) -> HashSet<RowNumber> {
         let is_suppressed = |row: &&Row| match row.row > self.started_up_to {
             true => self.suppressed.contains(row.to.canonical()),
             false => self.suppressed_before.contains(&row.row),
         };
-        let rows = self.ready.iter().flatten();
+        let rows = batches.iter().flatten();
         rows.filter(is_suppressed).map(|row| row.row).collect()
     }
 }
