@@ -2,7 +2,7 @@
 
 use rlibphonenumber::enums::Region;
 use rlibphonenumber::{
-    PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationError,
+    PHONE_NUMBER_UTIL, ParseError, PhoneNumber, PhoneNumberType, ValidationError,
 };
 
 use super::number::{LineType, Phone};
@@ -46,12 +46,16 @@ pub(super) fn line_type(phone: Phone) -> LineType {
 }
 
 fn to_e164(number: &PhoneNumber) -> Result<Phone, PhoneProblem> {
-    let formatted = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164);
-    let digits = formatted
-        .trim_start_matches('+')
-        .parse()
-        .map_err(|_| PhoneProblem::Invalid)?;
-    Ok(Phone(digits))
+    // The zeros of a national number, as in Italy, are part of its text.
+    let national = number.get_national_significant_number();
+    let shifted = 10u64.checked_pow(national.len() as u32);
+    let country = u64::try_from(number.country_code).ok();
+    let digits = shifted
+        .zip(country)
+        .and_then(|(shifted, country)| shifted.checked_mul(country))
+        .zip(national.parse::<u64>().ok())
+        .and_then(|(country, national)| country.checked_add(national));
+    digits.map(Phone).ok_or(PhoneProblem::Invalid)
 }
 
 /// Converts formats that numbering plans have given up but WhatsApp still uses in its ids: `+52 1 …` in
