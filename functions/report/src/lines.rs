@@ -6,6 +6,8 @@ use campaign::id::RowNumber;
 use campaign::lifecycle::summary::{DeliveryRecord, RecipientStatus};
 use campaign::time::Millis;
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
+use jiff::tz::TimeZone;
 use recipients::chunks::{Manifest, Verdict};
 use recipients::csv_line::format_line;
 use whatsapp::error_code::describe_code;
@@ -196,9 +198,12 @@ impl<'a> LineWriter<'a> {
     }
 }
 
-/// Formats a time so that spreadsheets recognize it, in UTC.
+/// Times as spreadsheets recognize them, such as `2026-11-30 08:15:00`.
+const TIMES: DateTimePrinter = DateTimePrinter::new().separator(b' ').precision(Some(0));
+
+/// Formats a time, in UTC.
 fn format_time(at: Millis) -> String {
     let at = i64::try_from(at).unwrap_or(i64::MAX);
     let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX);
-    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    TIMES.datetime_to_string(&TimeZone::UTC.to_datetime(at))
 }

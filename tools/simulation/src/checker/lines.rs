@@ -43,6 +43,11 @@ pub(super) fn records(text: &str) -> Vec<Vec<String>> {
         records.push(record);
     }
     records.retain(|record| record.iter().any(|cell| !cell.is_empty()));
+    // A record that breaks off has no cell where others have one.
+    let width = records.first().map_or(0, Vec::len);
+    for record in &mut records {
+        record.resize(record.len().max(width), String::new());
+    }
     records
 }
 

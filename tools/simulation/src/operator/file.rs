@@ -68,7 +68,7 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
     let is_usable = !recipients.is_empty();
     if random.chance(0.05) {
         // The last line breaks off, as in a file that was not copied to its end.
-        text.push_str("12 E");
+        text.push_str("12");
     }
     File {
         name: "people.csv",
