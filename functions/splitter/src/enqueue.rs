@@ -84,18 +84,11 @@ impl Splitter {
             batcher: Some(Batcher::new(self.rate)),
             tail: VecDeque::new(),
         };
-        let mut batches = source.next_batches().await?;
-        while !batches.is_empty() {
-            // The next batches are made while the queue stores these.
-            let (sent, next) = tokio::join!(sender.send(batches), source.next_batches());
-            sent?;
-            batches = next?;
-            if !batches.is_empty() && source.run.is_out_of_time() {
-                sender.save_checkpoint().await?;
-                return Ok(EnqueueOutcome::Partial);
-            }
-        }
+        let is_complete = send_all(&mut source, &mut sender).await?;
         sender.save_checkpoint().await?;
+        if !is_complete {
+            return Ok(EnqueueOutcome::Partial);
+        }
         let suppressed = self
             .imports
             .get_suppressed_rows(&campaign.id, index)
@@ -107,6 +100,24 @@ impl Splitter {
             suppressed,
         }))
     }
+}
+
+/// Sends batch after batch. Returns whether the file is at its end; else time ran out.
+async fn send_all(
+    source: &mut BatchSource<'_, '_, '_>,
+    sender: &mut BatchSender<'_>,
+) -> Result<bool, ImportError> {
+    let mut batches = source.next_batches().await?;
+    while !batches.is_empty() {
+        // The next batches are made while the queue stores these.
+        let (sent, next) = tokio::join!(sender.send(batches), source.next_batches());
+        sent?;
+        batches = next?;
+        if !batches.is_empty() && source.run.is_out_of_time() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Makes queue messages of rows.

@@ -23,11 +23,7 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
     if random.chance(0.06) {
         return unusable(random);
     }
-    let rows = match random.chance(0.02) {
-        // The circuit breaker needs a hundred rows.
-        true => random.range(100..200) as u32,
-        false => random.range(3..24) as u32,
-    };
+    let rows = draw_size(random);
     let delimiter = if random.chance(0.2) { ';' } else { ',' };
     let header = match random.chance(0.5) {
         true => ["Name", "Phone", "Amount"],
@@ -66,10 +62,8 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
         text.push_str(&join(&cells, &other));
     }
     let is_usable = !recipients.is_empty();
-    if random.chance(0.05) {
-        // The last line breaks off, as in a file that was not copied to its end.
-        text.push_str("12");
-    }
+    // Now and then the last line breaks off, as in a file that was not copied to its end.
+    text.push_str(if random.chance(0.05) { "12" } else { "" });
     File {
         name: "people.csv",
         bytes: encode(random, &text),
@@ -81,6 +75,14 @@ pub fn draw(random: &Random, first: u32, is_second: bool) -> File {
             text,
             ..UploadNotes::default()
         },
+    }
+}
+
+fn draw_size(random: &Random) -> u32 {
+    match random.chance(0.02) {
+        // The circuit breaker needs a hundred rows.
+        true => random.range(100..200) as u32,
+        false => random.range(3..24) as u32,
     }
 }
 
