@@ -39,11 +39,11 @@ impl MultipartWriter {
     /// Appends bytes.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= PART_BYTES {
-            self.send_part().await
-        } else {
-            Ok(())
+        if self.buffer.len() < PART_BYTES {
+            return Ok(());
         }
+        // Boxed: the request would make the future large, and it is made for each row.
+        Box::pin(self.send_part()).await
     }
 
     /// Completes the object; it replaces an earlier one at its key. Returns its version, where the bucket has versions.

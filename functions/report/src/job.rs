@@ -63,7 +63,8 @@ impl<'a> JobRun<'a> {
             return Ok(());
         }
         self.last_heartbeat = Instant::now();
-        Ok(self.set_stage(JobStage::Running, None).await?)
+        // Boxed: the request would make the future large, and it is made for each record.
+        Ok(Box::pin(self.set_stage(JobStage::Running, None)).await?)
     }
 
     /// Stores the progress with this stage and outcome.

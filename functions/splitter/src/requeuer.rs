@@ -81,7 +81,8 @@ impl<'a> Requeuer<'a> {
         if self.pending.len() < ROWS_PER_LOOKUP {
             return Ok(false);
         }
-        self.requeue_pending().await?;
+        // Boxed: the requests would make the future large, and it is made for each row.
+        Box::pin(self.requeue_pending()).await?;
         Ok(true)
     }
 

@@ -102,11 +102,11 @@ impl Splitter {
             return Ok(true);
         }
         run.last_heartbeat = Instant::now();
-        let is_renewed = self
+        // Boxed: the request would make the future large, and it is made for each row.
+        let renew = self
             .campaigns
-            .renew_lease(&campaign.id, run.owner, cloud::now())
-            .await?;
-        if !is_renewed {
+            .renew_lease(&campaign.id, run.owner, cloud::now());
+        if !Box::pin(renew).await? {
             return Err(ImportError::Io("another invocation took the lease".into()));
         }
         Ok(true)

@@ -197,7 +197,8 @@ impl ContactCounts {
         if self.is_enabled {
             self.pending.push(recipient);
             if self.pending.len() >= RECIPIENTS_PER_LOOKUP {
-                self.look_up_pending(splitter).await?;
+                // Boxed: the request would make the future large, and it is made for each row.
+                Box::pin(self.look_up_pending(splitter)).await?;
             }
         }
         Ok(())

@@ -54,7 +54,8 @@ impl ChunkWriter {
             }
         }
         match self.encoder.push(recipients, verdict) {
-            Some(chunk) => self.upload(chunk).await,
+            // Boxed: the request would make the future large, and it is made for each row.
+            Some(chunk) => Box::pin(self.upload(chunk)).await,
             None => Ok(()),
         }
     }
