@@ -162,6 +162,15 @@ pub struct UploadNotes {
     pub number: usize,
 }
 
+impl UploadNotes {
+    /// Whether a person would find the number in it, however it is spelled.
+    pub fn names(&self, phone: &str) -> bool {
+        self.recipients.contains_key(phone)
+            || self.others.contains_key(phone)
+            || self.text.contains(phone)
+    }
+}
+
 /// A command and its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {

@@ -117,7 +117,7 @@ fn came_after(evidence: &Evidence<'_>, phone: &str, since: u64, table: &str, ite
 fn was_uploaded_after(evidence: &Evidence<'_>, phone: &str, since: u64, campaign: &str) -> bool {
     let notes = evidence.sends.notes.campaigns.get(campaign);
     let mut uploads = notes.iter().flat_map(|notes| &notes.uploads);
-    uploads.any(|upload| upload.at_ms >= since && upload.text.contains(phone))
+    uploads.any(|upload| upload.at_ms >= since && upload.names(phone))
 }
 
 /// Files are kept for a time of their own, after which S3 deletes them. Nobody knows of them when their campaign has

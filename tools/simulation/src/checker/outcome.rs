@@ -199,7 +199,17 @@ fn everybody(
     let erased = recipients
         .iter()
         .filter(|phone| erased.contains_key(**phone));
-    let possible = recipients.len()..=recipients.len() + erased.count();
+    // Somebody on the exclude list is left out of each file anew.
+    let excluded = |phone: &&&String| notes.excluded.contains(**phone);
+    let in_files = |phone: &&String| {
+        let uploads = notes.uploads.iter();
+        uploads
+            .filter(|upload| upload.recipients.contains_key(*phone))
+            .count()
+    };
+    let again = recipients.iter().filter(excluded);
+    let again: usize = again.map(|phone| in_files(phone) - 1).sum();
+    let possible = recipients.len()..=recipients.len() + erased.count() + again;
     if !possible.contains(&known) {
         let (recipients, rows) = (recipients.len(), &shown["rows"]);
         let what = format!("{recipients} recipients, {known} known: {rows}");
