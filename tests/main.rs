@@ -27,6 +27,7 @@
 //! - [`forwarding`]: callbacks on their way to `EventBridge` and a webhook endpoint
 //! - [`counting`]: the counter: repeated and overlapping batches add nothing; the circuit breaker
 //! - [`reporting`]: the report, the summary, the recount
+//! - [`access`]: roles, tokens, sessions, the audit log
 //! - [`http_api`]: the API's answers, good and bad
 //! - [`api_examples`]: the examples of docs/api.md are what the API answers
 //! - [`deployed`]: the main job on a deployed stack, compared with the simulator's call log
@@ -39,6 +40,7 @@
     reason = "a test that fails here fails where it should"
 )]
 
+mod access;
 mod account_events;
 mod api_examples;
 mod architecture;

@@ -8,10 +8,14 @@ use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::{Item, from_item, get_value, number, put_if, text, to_item};
+use crate::hash::sha256_hex;
 use crate::{Error, scan, ttl};
 
 /// The index by arrival.
 const BY_ARRIVAL: &str = "by_arrival";
+
+/// How many digits of the hash of its id stand for a message.
+const KEY_CHARS: usize = 16;
 
 const DAY_MS: Millis = 86_400_000;
 
@@ -62,8 +66,27 @@ pub struct InboundMessage {
 pub struct Cursor {
     /// When the message was received.
     pub received_at: Millis,
-    /// Its id.
-    pub id: String,
+    /// What orders messages of the same millisecond: a hash of its id, since the id has the sender's number in it.
+    pub key: String,
+}
+
+impl Cursor {
+    /// The position of a message.
+    pub fn of(message: &InboundMessage) -> Self {
+        Self {
+            received_at: message.received_at,
+            key: message_key(&message.id),
+        }
+    }
+
+    fn position(&self) -> (Millis, &str) {
+        (self.received_at, &self.key)
+    }
+}
+
+/// What stands for the id of a message in the inbox where the sender's number must not stand.
+pub fn message_key(id: &str) -> String {
+    sha256_hex(id)[..KEY_CHARS].to_owned()
 }
 
 impl Inbox {
@@ -120,8 +143,7 @@ impl Inbox {
             while let Some(item) = items.next().await {
                 let item = item.map_err(Error::from_sdk(action))?;
                 let message: InboundMessage = from_item(action, item)?;
-                let position = (message.received_at, message.id.as_str());
-                if position <= (after.received_at, after.id.as_str()) {
+                if Cursor::of(&message).position() <= after.position() {
                     continue;
                 }
                 messages.push(message);
@@ -164,7 +186,7 @@ impl Inbox {
 }
 
 fn sort_and_truncate(mut messages: Vec<InboundMessage>, limit: usize) -> Vec<InboundMessage> {
-    messages.sort_by(|one, other| (one.received_at, &one.id).cmp(&(other.received_at, &other.id)));
+    messages.sort_by_cached_key(|message| (message.received_at, message_key(&message.id)));
     messages.truncate(limit);
     messages
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::Api;
 use crate::body::JsonBody;
+use crate::caller::Caller;
 use crate::extract::{CampaignPath, Limit, Query};
 use crate::new_campaign::NewCampaign;
 use crate::openapi::{BodyErrors, NotFound, RequestErrors};
@@ -52,9 +53,11 @@ pub struct ListCampaignsQuery {
 #[tracing::instrument(skip_all, fields(campaign.id))]
 pub async fn create_campaign(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     JsonBody(new): JsonBody<NewCampaign>,
 ) -> Result<(StatusCode, Json<CampaignUpload>), Problem> {
     let id = new_campaign_id()?;
+    caller.note_created(&id);
     tracing::Span::current().record("campaign.id", tracing::field::display(&id));
     let now = cloud::now();
     let checks_template = new.checks_template();

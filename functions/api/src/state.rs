@@ -3,6 +3,7 @@
 use campaign::lifecycle::campaign::sendable_for;
 use campaign::time::Millis;
 use cloud::account_events::AccountEvents;
+use cloud::audit::AuditLog;
 use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
@@ -16,10 +17,14 @@ use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
 use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
+use cloud::sessions::Sessions;
 use cloud::settings::SettingsStore;
+use cloud::tokens::Tokens;
 use cloud::{aws, env};
 use lambda_http::Error;
 use whatsapp::account::AccountClient;
+
+use crate::identity::TriedTokens;
 
 /// Everything the routes read and write.
 #[derive(Debug)]
@@ -52,8 +57,18 @@ pub struct Api {
     pub erasures: ErasureQueue,
     /// The queue of the splitter.
     pub import_queue: ImportQueue,
-    /// The API's tokens and Meta's access token.
+    /// The first tokens, and Meta's access token.
     pub secrets: Secrets,
+    /// The tokens that admins created.
+    pub tokens: Tokens,
+    /// The sessions of the console.
+    pub sessions: Sessions,
+    /// Who did what.
+    pub audit: AuditLog,
+    /// Tokens that were tried.
+    pub tried_tokens: TriedTokens,
+    /// Whether whatever serves the API has TLS.
+    pub tls_only: bool,
     /// Meta's management API: templates and limits.
     pub account: AccountClient,
     /// The send budget.
@@ -76,6 +91,11 @@ impl Api {
             imports: Imports::new(dynamodb.clone(), table.clone(), retention_days),
             settings: SettingsStore::new(dynamodb.clone(), table.clone()),
             account_events: AccountEvents::new(dynamodb.clone(), table.clone(), retention_days),
+            tokens: Tokens::new(dynamodb.clone(), table.clone()),
+            sessions: Sessions::new(dynamodb.clone(), table.clone()),
+            audit: AuditLog::new(dynamodb.clone(), table.clone()),
+            tried_tokens: TriedTokens::default(),
+            tls_only: env::parsed("TLS_ONLY")?,
             jobs: Jobs::new(
                 dynamodb.clone(),
                 table,

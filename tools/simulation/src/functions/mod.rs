@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use api::identity::TriedTokens;
 use axum::body::{Body, to_bytes};
 use campaign::lifecycle::campaign::sendable_for;
 use cloud::aws;
@@ -121,6 +122,11 @@ impl Clients {
             erasures: self.erasures(),
             import_queue: self.import_queue(),
             secrets: self.secrets(),
+            tokens: self.tokens(),
+            sessions: self.sessions(),
+            audit: self.audit(),
+            tried_tokens: TriedTokens::default(),
+            tls_only: true,
             account,
             tps_budget: self.rate.budget(),
             sendable_for: sendable_for(RETENTION_DAYS, RETENTION_DAYS),
