@@ -25,7 +25,19 @@ pub enum RequeueDecision {
 }
 
 /// Why a row is not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum SkipReason {
     /// The recipient is on the suppression list.
     Suppressed,
@@ -38,6 +50,23 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// Its name: with it, the text begins.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// The reason of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        use strum::VariantArray;
+        let mut reasons = Self::VARIANTS.iter().copied();
+        reasons.find(|reason| reason.name() == name)
+    }
+
+    /// The reason that a row was skipped with, by its text.
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::from_name(text.split(':').next()?)
+    }
+
     /// The reason as the ledger and the report show it.
     pub fn text(self) -> &'static str {
         match self {
