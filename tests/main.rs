@@ -28,6 +28,7 @@
 //! - [`counting`]: the counter: repeated and overlapping batches add nothing; the circuit breaker
 //! - [`reporting`]: the report, the summary, the recount
 //! - [`access`]: roles, tokens, sessions, the audit log
+//! - [`console`]: the list and the page of campaigns, edits, approval, uploads in parts
 //! - [`http_api`]: the API's answers, good and bad
 //! - [`api_examples`]: the examples of docs/api.md are what the API answers
 //! - [`deployed`]: the main job on a deployed stack, compared with the simulator's call log
@@ -47,6 +48,7 @@ mod architecture;
 mod callbacks;
 mod canary_and_schedule;
 mod consent;
+mod console;
 mod controlling;
 mod corpus_files;
 mod counting;

@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use campaign::lifecycle::campaign::sendable_for;
 use cloud::audit::AuditLog;
+use cloud::part_uploads::PartUploads;
 use cloud::sessions::Sessions;
 use cloud::tokens::Tokens;
 use serde_json::Value;
@@ -61,6 +62,11 @@ impl ApiClient {
             account_events: env.account_events.clone(),
             ledger: env.ledger.clone(),
             schedules: env.schedules.clone(),
+            part_uploads: PartUploads::new(
+                env.aws.dynamodb.clone(),
+                env.table("CampaignsTable"),
+                env.files.clone(),
+            ),
             files: env.files.clone(),
             queue: env.queue.clone(),
             jobs: env.job_queue(),
@@ -135,6 +141,10 @@ impl ApiClient {
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> ApiReply {
         self.send("PUT", path, body).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> ApiReply {
+        self.send("PATCH", path, body).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> ApiReply {

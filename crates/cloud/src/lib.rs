@@ -6,7 +6,7 @@
 //! | the process | [`env`](mod@env): environment variables · [`aws`]: the SDK's clients · [`metrics`] for `CloudWatch` · [`sometimes!`]: marks for the simulation |
 //! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`sent_files`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`], [`rates`] · access: [`tokens`], [`sessions`], [`audit`] |
 //! | other tables | [`ledger`], [`callbacks`], [`contacts`], [`inbox`] |
-//! | the bucket | [`files`], [`multipart`] |
+//! | the bucket | [`files`], [`multipart`], [`part_uploads`] |
 //! | queues | [`batch_queue`], [`import_queue`], [`erasure_queue`], [`outbound`]: callbacks for other systems · [`message_body`]: the format of all of their messages |
 //! | others | [`schedules`]: campaigns that start at a given time · [`secrets`]: the one secret |
 //!
@@ -39,6 +39,7 @@ pub mod message_body;
 pub mod metrics;
 pub mod multipart;
 pub mod outbound;
+pub mod part_uploads;
 pub mod rates;
 mod scan;
 pub mod schedules;

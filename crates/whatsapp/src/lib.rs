@@ -10,6 +10,7 @@
 //! - [`transport`]: what a connection is; [`connection`]: the network; [`departure`]: when a request leaves
 //! - [`response`]: what the response means
 //! - [`error_code`]: every error code and the decision on it
+//! - [`retry_advice`]: whether sending again makes sense
 //! - [`account`]: queries about the account
 //!
 //! To receive:
@@ -34,6 +35,7 @@ mod json;
 pub mod limits;
 pub mod message;
 pub mod response;
+pub mod retry_advice;
 pub mod signature;
 pub mod status;
 pub mod template;

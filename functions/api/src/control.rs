@@ -35,6 +35,12 @@ pub async fn start_campaign(
     caller: Caller,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
+    // A draft of the time before the setting waits for an approval, too.
+    if api.settings.get_latest().await?.approval_required {
+        let event = Event::RequireApproval;
+        let applied = api.campaigns.apply_to(&id, &event, cloud::now()).await?;
+        applied.map_err(Problem::from)?;
+    }
     execute_command(&api, &caller, &id, Event::Start).await
 }
 
@@ -149,13 +155,40 @@ impl Api {
         event: &Event,
         now: Millis,
     ) -> Result<Result<Change, Conflict>, cloud::Error> {
-        let applied = self.campaigns.apply(campaign, event, now).await?;
+        let event = Event::By {
+            who: caller.name.clone(),
+            event: Box::new(event.clone()),
+        };
+        let applied = self.campaigns.apply(campaign, &event, now).await?;
         if let Ok(change) = &applied {
             let after = change.campaign.version;
             let before = after - u64::from(change.is_changed);
             caller.note_changed(&campaign.id, before, after);
         }
         Ok(applied)
+    }
+
+    /// Applies an event that was decided on this very version of the campaign. Returns whether it changed the campaign; it does
+    /// not if another change came first.
+    pub(crate) async fn apply_if_unchanged(
+        &self,
+        caller: &Caller,
+        campaign: &Campaign,
+        event: Event,
+        now: Millis,
+    ) -> Result<bool, cloud::Error> {
+        let event = Event::By {
+            who: caller.name.clone(),
+            event: Box::new(event),
+        };
+        let is_changed = self
+            .campaigns
+            .apply_if_unchanged(campaign, &event, now)
+            .await?;
+        if is_changed {
+            caller.note_changed(&campaign.id, campaign.version, campaign.version + 1);
+        }
+        Ok(is_changed)
     }
 
     /// Gives the splitter the work that follows from a change.

@@ -1,10 +1,10 @@
 //! The operator's HTTP API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaigns`], [`files`], [`preview`], [`test_send`], [`control`], [`retry`], [`rows`], [`report`], [`templates`], [`contacts`],
+//! - [`campaign_list`], [`campaign_edit`], [`approval`], [`timeline`], [`failures`], [`campaigns`], [`files`], [`part_upload`], [`preview`], [`test_send`], [`control`], [`retry`], [`rows`], [`report`], [`templates`], [`contacts`],
 //!   [`inbox`], [`settings`], [`account`], [`metrics`]: the routes
 //! - [`new_campaign`], [`new_file`], [`new_message`]: request bodies, validated field by field
-//! - [`view`], [`preview_view`]: response bodies of campaigns and previews
+//! - [`view`], [`campaign_page`], [`preview_view`]: response bodies of campaigns and previews
 //! - [`extract`], [`body`]: paths, query strings and bodies of requests; [`csv`]: answers that are files
 //! - [`auth`]: who may make a request: [`identity`] finds out who does, [`roles`] says what they may do, [`caller`] is what handlers
 //!   know of them, [`audit_trail`] writes down what they do, [`masking`] masks phone numbers
@@ -14,16 +14,21 @@
 //! - [`state`]: AWS resources and clients
 
 pub mod account;
+pub mod approval;
 pub mod audit;
 pub mod audit_trail;
 pub mod auth;
 pub mod body;
 pub mod caller;
+pub mod campaign_edit;
+pub mod campaign_list;
+pub mod campaign_page;
 pub mod campaigns;
 pub mod contacts;
 pub mod control;
 pub mod csv;
 pub mod extract;
+pub mod failures;
 pub mod files;
 pub mod identity;
 pub mod inbox;
@@ -34,6 +39,7 @@ pub mod new_campaign;
 pub mod new_file;
 pub mod new_message;
 pub mod openapi;
+pub mod part_upload;
 pub mod preview;
 pub mod preview_view;
 pub mod problem;
@@ -48,6 +54,7 @@ pub mod state;
 pub mod templates;
 pub mod test_send;
 pub mod time;
+pub mod timeline;
 pub mod tokens;
 pub mod view;
 
@@ -113,10 +120,11 @@ fn described_routes() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(openapi::Description::openapi())
         .merge(routes_without_query())
         .routes(routes!(
-            campaigns::list_campaigns,
+            campaign_list::list_campaigns,
             campaigns::create_campaign
         ))
         .routes(routes!(files::get_rejects))
+        .routes(routes!(part_upload::get_upload, part_upload::abort_upload))
         .routes(routes!(rows::list_rows))
         .routes(routes!(inbox::list_inbox))
         .routes(routes!(audit::list_audit))
@@ -132,8 +140,21 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
         ))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
-        .routes(routes!(campaigns::get_campaign))
+        .routes(routes!(
+            campaigns::get_campaign,
+            campaign_edit::update_campaign
+        ))
+        .routes(routes!(timeline::get_timeline))
+        .routes(routes!(failures::get_failures))
+        .routes(routes!(approval::request_approval))
+        .routes(routes!(
+            approval::give_approval,
+            approval::withdraw_approval
+        ))
         .routes(routes!(files::add_file))
+        .routes(routes!(part_upload::start_upload))
+        .routes(routes!(part_upload::sign_parts))
+        .routes(routes!(part_upload::complete_upload))
         .routes(routes!(preview::preview_campaign))
         .routes(routes!(test_send::send_test))
         .routes(routes!(control::start_campaign))

@@ -6,9 +6,11 @@ use campaign::access::role::Role;
 use campaign::contacts::contact::ConsentSource;
 use campaign::delivery::ledger::State as RowState;
 use campaign::import::value::OnBadValue;
+use campaign::lifecycle::actions::Action;
 use campaign::lifecycle::campaign::{
-    AfterCanary, CampaignState, FileStage, OnUnconfirmed, OutsideServiceWindow,
+    AfterCanary, CampaignState, FileStage, OnUnconfirmed, OutsideServiceWindow, PausedBy,
 };
+use campaign::lifecycle::counters::FailureState;
 use campaign::lifecycle::retry::RetryState;
 use cloud::jobs::JobStage;
 use serde::Serialize;
@@ -206,6 +208,45 @@ enum_schema!(
         Author,
         Sender,
         Admin
+    }
+);
+enum_schema!(
+    PausedByName,
+    "PausedBy",
+    PausedBy {
+        Operator,
+        Crier,
+        AccountError
+    }
+);
+enum_schema!(
+    FailureStateName,
+    "FailureState",
+    FailureState {
+        Rejected,
+        Undelivered,
+        Unconfirmed,
+        Skipped,
+    }
+);
+enum_schema!(
+    ActionName,
+    "Action",
+    Action {
+        Edit,
+        SetOptions,
+        Test,
+        RequestApproval,
+        GiveApproval,
+        WithdrawApproval,
+        Start,
+        Pause,
+        Resume,
+        Continue,
+        Cancel,
+        AddFile,
+        Retry,
+        Report,
     }
 );
 enum_schema!(

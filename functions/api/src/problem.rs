@@ -105,10 +105,27 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "not from the console", detail)
     }
 
+    /// 403: an author sends tests only to saved numbers.
+    pub fn not_a_saved_number() -> Self {
+        let detail = "with the role author, a test goes only to a number that is saved in the settings (test_numbers); ask an admin to save this one";
+        Self::new(StatusCode::FORBIDDEN, "not a saved number", detail)
+    }
+
+    /// 403: somebody else must approve the campaign.
+    pub fn second_person_needed(clause: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "second person needed", clause)
+    }
+
     /// 404: there is no token of that id.
     pub fn unknown_token() -> Self {
         let detail = "there is no token with this id; GET /v1/tokens lists the tokens";
         Self::new(StatusCode::NOT_FOUND, "unknown token", detail)
+    }
+
+    /// 404: no upload in parts was begun for the file.
+    pub fn unknown_upload() -> Self {
+        let detail = "no upload in parts was begun for this file, or it does not exist any more; POST /v1/campaigns/{id}/upload begins one";
+        Self::new(StatusCode::NOT_FOUND, "no upload in parts", detail)
     }
 
     /// 409: another token has this name.

@@ -73,6 +73,8 @@ pub async fn create_retry(
     let link = link_retry(&api, &caller, &campaign, selection, allow_repeat, now).await?;
     let mut retry = retry_campaign(&campaign, &link, now, api.sendable_for);
     retry.manual_start = manual_start;
+    retry.created_by = Some(caller.name.clone());
+    api.require_approval(&mut retry).await?;
     api.campaigns.create_once(&retry).await?;
     api.enqueue_job(&retry.id, Some(Job::Import)).await?;
     let view = CampaignStateView::new(&retry.id, retry.state(now));

@@ -15,6 +15,7 @@ use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
+use cloud::part_uploads::PartUploads;
 use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
 use cloud::sessions::Sessions;
@@ -49,6 +50,8 @@ pub struct Api {
     pub account_events: AccountEvents,
     /// The bucket with uploads, reports and cached answers of Meta.
     pub files: Files,
+    /// Uploads in parts.
+    pub part_uploads: PartUploads,
     /// The queue of the sender, for test sends.
     pub queue: BatchQueue,
     /// Reports and recounts.
@@ -85,6 +88,8 @@ impl Api {
         let table = env::required("CAMPAIGNS_TABLE")?;
         let config = aws::load_config();
         let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
+        let files = Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?);
+        let part_uploads = PartUploads::new(dynamodb.clone(), table.clone(), files.clone());
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention_days),
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention_days),
@@ -120,7 +125,8 @@ impl Api {
                 env::required("SCHEDULE_GROUP")?,
                 env::required("SCHEDULE_ROLE_ARN")?,
             ),
-            files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
+            part_uploads,
+            files,
             queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
             erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURE_QUEUE_URL")?),
             import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),

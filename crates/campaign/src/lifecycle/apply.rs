@@ -6,7 +6,7 @@
 
 use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage, Pause, PausedBy};
 use crate::lifecycle::event::{Conflict, Effects, Event, Job};
-use crate::lifecycle::{control, import_progress};
+use crate::lifecycle::{approval, control, edit, import_progress};
 use crate::time::Millis;
 
 /// The counters show a change of the ledger within this time.
@@ -34,7 +34,11 @@ pub fn apply(campaign: &Campaign, event: &Event, now: Millis) -> Result<Effects,
 
 fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<Job>, Conflict> {
     match event {
-        Event::Start => control::start(campaign, now).map(Some),
+        Event::By { who, event } => change_by(campaign, who, event, now),
+        Event::Start => {
+            approval::check_start(campaign, now)?;
+            control::start(campaign, now).map(Some)
+        }
         Event::Pause {
             reason,
             by: PausedBy::Operator,
@@ -55,8 +59,27 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
         Event::Resume => control::resume(campaign, now).map(Some),
         Event::Cancel => control::cancel(campaign, now).map(Some),
         Event::Continue => control::continue_after_canary(campaign, now).map(Some),
-        Event::AddFile(info) => control::add_file(campaign, info, now).map(|()| None),
-        Event::SetOptions(options) => control::set_options(campaign, options, now).map(Some),
+        Event::AddFile(info) => {
+            approval::check_added_file(campaign)?;
+            control::add_file(campaign, info, now)?;
+            approval::wait_for_start(campaign);
+            Ok(None)
+        }
+        Event::SetOptions(options) => {
+            let job = control::set_options(campaign, options, now)?;
+            approval::wait_for_start(campaign);
+            Ok(Some(job))
+        }
+        Event::Edit(edit) => edit::edit(campaign, edit, now),
+        Event::RequireApproval => {
+            approval::require(campaign, now);
+            Ok(None)
+        }
+        Event::RequestApproval { by, note } => {
+            approval::request(campaign, by, note.as_deref(), now).map(|()| None)
+        }
+        Event::Approve { by, hash } => approval::give(campaign, by, hash, now).map(|()| None),
+        Event::WithdrawApproval => approval::withdraw(campaign, now).map(|()| None),
         Event::File {
             index,
             revision,
@@ -77,6 +100,27 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
         }
         Event::Close => close(campaign, now).map(|()| None),
     }
+}
+
+/// Notes who did it, where that matters later.
+fn change_by(
+    campaign: &mut Campaign,
+    who: &str,
+    event: &Event,
+    now: Millis,
+) -> Result<Option<Job>, Conflict> {
+    let before = campaign.clone();
+    let job = change(campaign, event, now)?;
+    if *campaign == before {
+        return Ok(job);
+    }
+    let note = match event {
+        Event::Start => &mut campaign.started_by,
+        Event::AddFile(_) | Event::SetOptions(_) | Event::Edit(_) => &mut campaign.changed_by,
+        _ => return Ok(job),
+    };
+    *note = Some(who.to_owned());
+    Ok(job)
 }
 
 /// Pauses a campaign that cannot succeed until the operator acts. Without effect on one that does not send or is paused.

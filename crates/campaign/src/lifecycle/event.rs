@@ -4,12 +4,20 @@ use std::borrow::Cow;
 
 use crate::import::row::ImportCounts;
 use crate::lifecycle::campaign::{Campaign, FileInfo, ImportOptions, PausedBy};
+use crate::lifecycle::edit::CampaignEdit;
 use crate::lifecycle::retry::RetryLink;
 use crate::time::Millis;
 
 /// A command of the operator, or something that happened to the campaign.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// A command, and the name of whoever gave it.
+    By {
+        /// The name of their token.
+        who: String,
+        /// What they did.
+        event: Box<Event>,
+    },
     /// The operator starts a campaign that was created with `manual_start`.
     Start,
     /// No new send starts until the campaign is resumed.
@@ -31,6 +39,26 @@ pub enum Event {
     AddFile(FileInfo),
     /// The last file is read again in another way.
     SetOptions(ImportOptions),
+    /// What it sends, or the rules by which, before its start.
+    Edit(Box<CampaignEdit>),
+    /// It waits for its start, and needs the approval of a second person from now on.
+    RequireApproval,
+    /// Somebody asks for that approval.
+    RequestApproval {
+        /// Their name.
+        by: String,
+        /// What they want the other person to know.
+        note: Option<String>,
+    },
+    /// Somebody approves it.
+    Approve {
+        /// Their name.
+        by: String,
+        /// The hash of what they saw ([`crate::lifecycle::approval::approval_hash`]).
+        hash: String,
+    },
+    /// The request and the approval are taken back.
+    WithdrawApproval,
     /// An import got further with a file.
     File {
         /// The file's index.

@@ -17,6 +17,7 @@ use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
+use cloud::part_uploads::PartUploads;
 use cloud::rates::RateKeeper;
 use cloud::secrets::Secrets;
 use cloud::sent_files::SentFiles;
@@ -116,6 +117,10 @@ impl Clients {
 
     pub(super) fn audit(&self) -> AuditLog {
         AuditLog::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    pub(super) fn part_uploads(&self) -> PartUploads {
+        PartUploads::new(self.dynamodb.clone(), "CampaignsTable".into(), self.files())
     }
 
     pub(super) fn waiting_jobs(&self) -> WaitingJobs {

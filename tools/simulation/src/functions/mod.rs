@@ -116,6 +116,7 @@ impl Clients {
             inbox: self.inbox(),
             settings: self.settings(),
             account_events: self.account_events(),
+            part_uploads: self.part_uploads(),
             files: self.files(),
             queue: self.queue("SendsQueue"),
             jobs: self.jobs(),

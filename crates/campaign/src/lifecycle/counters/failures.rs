@@ -18,9 +18,11 @@ use crate::delivery::requeue::SkipReason;
     PartialOrd,
     Ord,
     Hash,
+    Serialize,
     strum::IntoStaticStr,
     strum::VariantArray,
 )]
+#[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum FailureState {
     /// WhatsApp refused it.
