@@ -29,6 +29,7 @@
 //! - [`reporting`]: the report, the summary, the recount
 //! - [`access`]: roles, tokens, sessions, the audit log
 //! - [`console`]: the list and the page of campaigns, edits, approval, uploads in parts
+//! - [`people`]: opt-outs in bulk, the file of one person, conversations and replies
 //! - [`http_api`]: the API's answers, good and bad
 //! - [`api_examples`]: the examples of docs/api.md are what the API answers
 //! - [`deployed`]: the main job on a deployed stack, compared with the simulator's call log
@@ -64,6 +65,7 @@ mod importing;
 mod inbox;
 mod lifecycle;
 mod pausing_errors;
+mod people;
 mod reconciling;
 mod recording;
 mod replies;

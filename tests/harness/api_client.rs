@@ -1,6 +1,6 @@
 //! Requests to the API, as an operator's program makes them.
 
-use api::identity::TriedTokens;
+use api::tried_tokens::TriedTokens;
 use api::{Api, router};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -69,6 +69,7 @@ impl ApiClient {
             ),
             files: env.files.clone(),
             queue: env.queue.clone(),
+            urgent_queue: env.urgent_queue.clone(),
             jobs: env.job_queue(),
             erasures: env.erasure_queue(),
             import_queue: env.import_queue(),

@@ -3,9 +3,10 @@
 //! has one item per business-scoped user id of Meta's, which leads to the number once that is known.
 //!
 //! An item with a consent event never expires; others do. `contacts/consent.rs` records consent,
-//! `contacts/suppression.rs` looks up many recipients at once.
+//! `contacts/suppression.rs` looks up many recipients at once, `contacts/list.rs` lists contacts with what is known of them.
 
 mod consent;
+mod list;
 mod suppression;
 
 use aws_sdk_dynamodb::Client;
@@ -20,6 +21,7 @@ use crate::dynamodb::{Update, from_item, get_value, number, text, to_attribute, 
 use crate::hash::sha256_hex;
 use crate::{Error, ttl};
 
+pub use list::SuppressedPage;
 pub use suppression::{RecipientStates, SuppressionList};
 
 /// The expiry of an item that never expires, in seconds since the Unix epoch: the end of the year 9999.
@@ -249,6 +251,11 @@ impl Contacts {
 /// erasure.
 pub fn contact_id(phone: Phone) -> String {
     hash_phone(phone.canonical())[..CONTACT_ID_CHARS].to_owned()
+}
+
+/// The same for a contact of whom only Meta's business-scoped user id is known.
+pub fn user_contact_id(user_id: &str) -> String {
+    ContactKey::User(user_id.to_owned()).hash()[..CONTACT_ID_CHARS].to_owned()
 }
 
 fn hash_phone(phone: CanonicalPhone) -> String {

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use campaign::id::CampaignId;
 use campaign::lifecycle::approval::check_second_person;
-use campaign::lifecycle::event::Event;
+use campaign::lifecycle::event::{ApprovalEvent, Event};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -62,7 +62,7 @@ pub async fn request_approval(
         return Err(Problem::invalid_field("/note", detail));
     }
     let by = caller.name.clone();
-    change(&api, &caller, &id, Event::RequestApproval { by, note }).await
+    change(&api, &caller, &id, ApprovalEvent::Request { by, note }).await
 }
 
 /// Approves exactly what a campaign would send now.
@@ -85,7 +85,7 @@ pub async fn give_approval(
     let campaign = api.find_campaign(&id).await?;
     check_second_person(&campaign, &caller.name).map_err(Problem::second_person_needed)?;
     let by = caller.name.clone();
-    change(&api, &caller, &id, Event::Approve { by, hash }).await
+    change(&api, &caller, &id, ApprovalEvent::Give { by, hash }).await
 }
 
 /// Takes the request and the approval back, as long as the campaign has not started.
@@ -101,16 +101,17 @@ pub async fn withdraw_approval(
     caller: Caller,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<ApprovalView>, Problem> {
-    change(&api, &caller, &id, Event::WithdrawApproval).await
+    change(&api, &caller, &id, ApprovalEvent::Withdraw).await
 }
 
 async fn change(
     api: &Api,
     caller: &Caller,
     id: &CampaignId,
-    event: Event,
+    event: ApprovalEvent,
 ) -> Result<Json<ApprovalView>, Problem> {
     let campaign = api.find_campaign(id).await?;
+    let event = Event::Approval(event);
     let applied = api.apply(caller, &campaign, &event, cloud::now()).await?;
     let campaign = applied.map_err(Problem::from)?.campaign;
     Ok(Json(ApprovalView::new(&campaign, &caller.name)))

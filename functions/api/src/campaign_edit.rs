@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use campaign::lifecycle::apply;
 use campaign::lifecycle::campaign::Campaign;
-use campaign::lifecycle::edit::CampaignEdit;
+use campaign::lifecycle::campaign::CampaignEdit;
 use campaign::lifecycle::event::Event;
 use campaign::time::Millis;
 use serde_json::{Map, Value, json};

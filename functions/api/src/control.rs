@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, PausedBy};
-use campaign::lifecycle::event::{Conflict, Event, Job};
+use campaign::lifecycle::event::{ApprovalEvent, Conflict, Event, Job};
 use campaign::lifecycle::progress::compute_progress;
 use campaign::time::Millis;
 use cloud::campaigns::Change;
@@ -37,7 +37,7 @@ pub async fn start_campaign(
 ) -> Result<Json<CampaignStateView>, Problem> {
     // A draft of the time before the setting waits for an approval, too.
     if api.settings.get_latest().await?.approval_required {
-        let event = Event::RequireApproval;
+        let event = Event::Approval(ApprovalEvent::Require);
         let applied = api.campaigns.apply_to(&id, &event, cloud::now()).await?;
         applied.map_err(Problem::from)?;
     }

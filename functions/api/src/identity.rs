@@ -1,13 +1,10 @@
 //! Whose request it is: by the token in its header, or by the cookie of its session.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use campaign::access::guess_limit::GuessLimit;
 use campaign::access::role::Role;
 use campaign::time::Millis;
 use cloud::tokens::{StoredToken, TokenHash};
@@ -20,41 +17,6 @@ use crate::session_cookie;
 
 /// How the tokens begin that the API creates.
 pub const TOKEN_PREFIX: &str = "crier_";
-
-/// What a process remembers of tokens that were tried.
-#[derive(Debug, Default)]
-pub struct TriedTokens(Mutex<Tried>);
-
-#[derive(Debug, Default)]
-struct Tried {
-    limit: GuessLimit,
-    /// Tokens of the secret that were right: their number is that of the tokens there.
-    accepted: HashSet<TokenHash>,
-}
-
-impl TriedTokens {
-    /// Refuses an address that has tried too many wrong tokens, unless this very token was right before.
-    fn check(&self, address: &str, hash: &TokenHash, now: Millis) -> Result<(), Problem> {
-        let tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match tried.limit.wait_seconds(address, now) {
-            Some(seconds) if !tried.accepted.contains(hash) => {
-                Err(Problem::too_many_wrong_tokens(seconds))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn accept(&self, hash: &TokenHash) {
-        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tried.accepted.insert(hash.clone());
-    }
-
-    fn refuse(&self, address: &str, now: Millis) -> Problem {
-        let mut tried = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        tried.limit.record(address, now);
-        Problem::unauthorized()
-    }
-}
 
 /// How a request shows whose it is. Not for logs.
 pub enum Credentials {

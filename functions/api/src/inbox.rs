@@ -121,11 +121,11 @@ fn start_cursor(since: Option<&str>) -> Result<Cursor, Problem> {
     })
 }
 
-fn format_cursor(cursor: &Cursor) -> String {
+pub(crate) fn format_cursor(cursor: &Cursor) -> String {
     format!("{}.{}", cursor.received_at, cursor.key)
 }
 
-fn parse_cursor(text: &str) -> Result<Cursor, Problem> {
+pub(crate) fn parse_cursor(text: &str) -> Result<Cursor, Problem> {
     let parts = text.split_once('.');
     let cursor = parts.and_then(|(received_at, id)| {
         Some(Cursor {
@@ -143,7 +143,7 @@ fn parse_cursor(text: &str) -> Result<Cursor, Problem> {
     })
 }
 
-fn message_view(message: InboundMessage) -> InboundMessageView {
+pub(crate) fn message_view(message: InboundMessage) -> InboundMessageView {
     InboundMessageView {
         id: message.id,
         received_at: format_time(message.received_at),

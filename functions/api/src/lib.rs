@@ -2,11 +2,11 @@
 //! Lambda; the router itself runs anywhere.
 //!
 //! - [`campaign_list`], [`campaign_edit`], [`approval`], [`timeline`], [`failures`], [`campaigns`], [`files`], [`part_upload`], [`preview`], [`test_send`], [`control`], [`retry`], [`rows`], [`report`], [`templates`], [`contacts`],
-//!   [`inbox`], [`settings`], [`account`], [`metrics`]: the routes
+//!   [`people`], [`conversations`], [`row_history`], [`inbox`], [`settings`], [`account`], [`metrics`]: the routes
 //! - [`new_campaign`], [`new_file`], [`new_message`]: request bodies, validated field by field
-//! - [`view`], [`campaign_page`], [`preview_view`]: response bodies of campaigns and previews
+//! - [`view`], [`campaign_page`], [`preview_view`], [`conversation_view`]: response bodies
 //! - [`extract`], [`body`]: paths, query strings and bodies of requests; [`csv`]: answers that are files
-//! - [`auth`]: who may make a request: [`identity`] finds out who does, [`roles`] says what they may do, [`caller`] is what handlers
+//! - [`auth`]: who may make a request: [`identity`] finds out who does, [`tried_tokens`] limits how often one may guess, [`roles`] says what they may do, [`caller`] is what handlers
 //!   know of them, [`audit_trail`] writes down what they do, [`masking`] masks phone numbers
 //! - [`session`], [`session_cookie`], [`tokens`], [`audit`]: sign in and out; tokens; the audit log
 //! - [`problem`]: errors as RFC 9457 problem documents
@@ -26,6 +26,8 @@ pub mod campaign_page;
 pub mod campaigns;
 pub mod contacts;
 pub mod control;
+pub mod conversation_view;
+pub mod conversations;
 pub mod csv;
 pub mod extract;
 pub mod failures;
@@ -40,12 +42,14 @@ pub mod new_file;
 pub mod new_message;
 pub mod openapi;
 pub mod part_upload;
+pub mod people;
 pub mod preview;
 pub mod preview_view;
 pub mod problem;
 pub mod report;
 pub mod retry;
 pub mod roles;
+pub mod row_history;
 pub mod rows;
 pub mod session;
 pub mod session_cookie;
@@ -56,6 +60,7 @@ pub mod test_send;
 pub mod time;
 pub mod timeline;
 pub mod tokens;
+pub mod tried_tokens;
 pub mod view;
 
 use std::collections::HashMap;
@@ -127,6 +132,12 @@ fn described_routes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(part_upload::get_upload, part_upload::abort_upload))
         .routes(routes!(rows::list_rows))
         .routes(routes!(inbox::list_inbox))
+        .routes(routes!(conversations::list_conversations))
+        .routes(routes!(
+            conversations::list_messages,
+            conversations::send_reply
+        ))
+        .routes(routes!(people::export_opt_outs))
         .routes(routes!(audit::list_audit))
         .routes(routes!(audit::export_audit))
 }
@@ -171,6 +182,9 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
             contacts::update_contact,
             contacts::erase_contact
         ))
+        .routes(routes!(people::import_opt_outs))
+        .routes(routes!(people::export_contact))
+        .routes(routes!(row_history::get_row))
         .routes(routes!(settings::get_settings, settings::update_settings))
         .routes(routes!(account::get_account))
         .routes(routes!(metrics::get_metrics))

@@ -122,6 +122,24 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown token", detail)
     }
 
+    /// 404: the ledger does not have this row.
+    pub fn unknown_row() -> Self {
+        let detail = "the row had no attempt and was not skipped, or there is no such row; GET /v1/campaigns/{id}/rows lists the rows";
+        Self::new(StatusCode::NOT_FOUND, "unknown row", detail)
+    }
+
+    /// 409: a message that is no template, to somebody who has not written within 24 hours.
+    pub fn outside_service_window() -> Self {
+        let detail = "the recipient has neither written nor called within the last 24 hours; send a template instead";
+        Self::new(StatusCode::CONFLICT, "outside the service window", detail)
+    }
+
+    /// 409: a message to somebody on the suppression list.
+    pub fn suppressed_contact() -> Self {
+        let detail = "the recipient is on the suppression list and must not be messaged";
+        Self::new(StatusCode::CONFLICT, "suppressed", detail)
+    }
+
     /// 404: no upload in parts was begun for the file.
     pub fn unknown_upload() -> Self {
         let detail = "no upload in parts was begun for this file, or it does not exist any more; POST /v1/campaigns/{id}/upload begins one";

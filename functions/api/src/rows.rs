@@ -74,6 +74,18 @@ pub struct RowView {
     pub error: Option<String>,
     /// Whether an earlier attempt may have been sent.
     pub was_unconfirmed: bool,
+    /// When WhatsApp sent it.
+    #[schema(format = DateTime)]
+    pub sent_at: Option<String>,
+    /// When it was delivered.
+    #[schema(format = DateTime)]
+    pub delivered_at: Option<String>,
+    /// When it was read.
+    #[schema(format = DateTime)]
+    pub read_at: Option<String>,
+    /// When it failed after it was accepted.
+    #[schema(format = DateTime)]
+    pub failed_at: Option<String>,
 }
 
 /// Lists rows of a campaign, such as `?state=unconfirmed` for all that may have been sent.
@@ -138,7 +150,7 @@ fn parse_state(name: &str) -> Result<RowState, Problem> {
     })
 }
 
-fn row_view(row: LedgerRow) -> Option<RowView> {
+pub(crate) fn row_view(row: LedgerRow) -> Option<RowView> {
     let describe = |error: &ErrorInfo| match &error.details {
         Some(details) => format!("{}: {details}", error.title),
         None => error.title.clone(),
@@ -153,6 +165,10 @@ fn row_view(row: LedgerRow) -> Option<RowView> {
         error_code: error.and_then(|error| error.code),
         error: error.map(describe),
         was_unconfirmed: row.was_unconfirmed,
+        sent_at: row.sent_at.map(format_time),
+        delivered_at: row.delivered_at.map(format_time),
+        read_at: row.read_at.map(format_time),
+        failed_at: row.failed_at.map(format_time),
         wamid: row.wamid,
     })
 }

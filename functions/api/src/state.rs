@@ -25,7 +25,7 @@ use cloud::{aws, env};
 use lambda_http::Error;
 use whatsapp::account::AccountClient;
 
-use crate::identity::TriedTokens;
+use crate::tried_tokens::TriedTokens;
 
 /// Everything the routes read and write.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub struct Api {
     pub part_uploads: PartUploads,
     /// The queue of the sender, for test sends.
     pub queue: BatchQueue,
+    /// The queue of messages that go ahead of campaigns.
+    pub urgent_queue: BatchQueue,
     /// Reports and recounts.
     pub jobs: Jobs,
     /// Erasures of contacts.
@@ -128,6 +130,7 @@ impl Api {
             part_uploads,
             files,
             queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            urgent_queue: BatchQueue::new(sqs.clone(), env::required("URGENT_QUEUE_URL")?),
             erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURE_QUEUE_URL")?),
             import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
             secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),

@@ -5,9 +5,10 @@
 use serde::Serialize;
 
 use crate::lifecycle::apply;
+use crate::lifecycle::approval::approval_hash;
+use crate::lifecycle::campaign::CampaignEdit;
 use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage, ImportOptions, PausedBy};
-use crate::lifecycle::edit::CampaignEdit;
-use crate::lifecycle::event::Event;
+use crate::lifecycle::event::{ApprovalEvent, Event};
 use crate::lifecycle::progress::Progress;
 use crate::time::Millis;
 
@@ -205,15 +206,15 @@ fn refusal(action: Action, campaign: &Campaign, who: &str, now: Millis) -> Optio
             let options = campaign.files.last().map(|file| file.options.clone());
             Event::SetOptions(options.unwrap_or_else(ImportOptions::default))
         }
-        Action::RequestApproval => Event::RequestApproval {
+        Action::RequestApproval => Event::Approval(ApprovalEvent::Request {
             by: who.to_owned(),
             note: None,
-        },
-        Action::GiveApproval => Event::Approve {
+        }),
+        Action::GiveApproval => Event::Approval(ApprovalEvent::Give {
             by: who.to_owned(),
-            hash: super::approval::approval_hash(campaign).unwrap_or_default(),
-        },
-        Action::WithdrawApproval => Event::WithdrawApproval,
+            hash: approval_hash(campaign).unwrap_or_default(),
+        }),
+        Action::WithdrawApproval => Event::Approval(ApprovalEvent::Withdraw),
         Action::Start => Event::Start,
         Action::Pause => Event::Pause {
             reason: String::new(),

@@ -49,11 +49,7 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
             by,
             caused_at,
         } => {
-            let resumed_since =
-                |at: Millis| campaign.resumed_at.is_some_and(|resumed| resumed >= at);
-            if !caused_at.is_some_and(resumed_since) {
-                pause_automatically(campaign, reason, *by, now);
-            }
+            pause_unless_resumed(campaign, reason, *by, *caused_at, now);
             Ok(None)
         }
         Event::Resume => control::resume(campaign, now).map(Some),
@@ -71,15 +67,7 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
             Ok(Some(job))
         }
         Event::Edit(edit) => edit::edit(campaign, edit, now),
-        Event::RequireApproval => {
-            approval::require(campaign, now);
-            Ok(None)
-        }
-        Event::RequestApproval { by, note } => {
-            approval::request(campaign, by, note.as_deref(), now).map(|()| None)
-        }
-        Event::Approve { by, hash } => approval::give(campaign, by, hash, now).map(|()| None),
-        Event::WithdrawApproval => approval::withdraw(campaign, now).map(|()| None),
+        Event::Approval(event) => approval::change(campaign, event, now).map(|()| None),
         Event::File {
             index,
             revision,
@@ -121,6 +109,20 @@ fn change_by(
     };
     *note = Some(who.to_owned());
     Ok(job)
+}
+
+/// What the operator has resumed since the cause arose is not paused.
+fn pause_unless_resumed(
+    campaign: &mut Campaign,
+    reason: &str,
+    by: PausedBy,
+    caused_at: Option<Millis>,
+    now: Millis,
+) {
+    let resumed_since = |at: Millis| campaign.resumed_at.is_some_and(|resumed| resumed >= at);
+    if !caused_at.is_some_and(resumed_since) {
+        pause_automatically(campaign, reason, by, now);
+    }
 }
 
 /// Pauses a campaign that cannot succeed until the operator acts. Without effect on one that does not send or is paused.

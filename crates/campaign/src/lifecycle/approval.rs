@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::lifecycle::campaign::{
     ApprovalRequest, Campaign, CampaignState, FileStage, GivenApproval,
 };
-use crate::lifecycle::event::Conflict;
+use crate::lifecycle::event::{ApprovalEvent, Conflict};
 use crate::time::Millis;
 
 const NOT_READ: &str = "what it would send is not known before its file has been read to the end";
@@ -102,14 +102,31 @@ pub(super) fn wait_for_start(campaign: &mut Campaign) {
     }
 }
 
+/// What happens to the approval.
+pub(super) fn change(
+    campaign: &mut Campaign,
+    event: &ApprovalEvent,
+    now: Millis,
+) -> Result<(), Conflict> {
+    match event {
+        ApprovalEvent::Require => {
+            require(campaign, now);
+            Ok(())
+        }
+        ApprovalEvent::Request { by, note } => request(campaign, by, note.as_deref(), now),
+        ApprovalEvent::Give { by, hash } => give(campaign, by, hash, now),
+        ApprovalEvent::Withdraw => withdraw(campaign, now),
+    }
+}
+
 /// From now on the campaign needs an approval, if it still waits for its start.
-pub(super) fn require(campaign: &mut Campaign, now: Millis) {
+fn require(campaign: &mut Campaign, now: Millis) {
     if campaign.state(now) == CampaignState::Ready {
         campaign.approval.is_required = true;
     }
 }
 
-pub(super) fn request(
+fn request(
     campaign: &mut Campaign,
     by: &str,
     note: Option<&str>,
@@ -125,12 +142,7 @@ pub(super) fn request(
     Ok(())
 }
 
-pub(super) fn give(
-    campaign: &mut Campaign,
-    by: &str,
-    hash: &str,
-    now: Millis,
-) -> Result<(), Conflict> {
+fn give(campaign: &mut Campaign, by: &str, hash: &str, now: Millis) -> Result<(), Conflict> {
     refuse_unless_ready(campaign, now)?;
     let current = approval_hash(campaign).ok_or(Conflict::from(NOT_READ))?;
     if current != hash {
@@ -149,7 +161,7 @@ pub(super) fn give(
 }
 
 /// Takes back the request and the approval, as long as the campaign has not started.
-pub(super) fn withdraw(campaign: &mut Campaign, now: Millis) -> Result<(), Conflict> {
+fn withdraw(campaign: &mut Campaign, now: Millis) -> Result<(), Conflict> {
     if campaign.approval.request.is_none() && campaign.approval.given.is_none() {
         return Ok(());
     }
@@ -172,9 +184,9 @@ fn refuse_unless_ready(campaign: &Campaign, now: Millis) -> Result<(), Conflict>
 mod tests {
     use super::*;
     use crate::lifecycle::apply;
+    use crate::lifecycle::campaign::CampaignEdit;
     use crate::lifecycle::campaign::tests::sample;
     use crate::lifecycle::campaign::{FileInfo, ImportOptions};
-    use crate::lifecycle::edit::CampaignEdit;
     use crate::lifecycle::event::Event;
     use crate::message::Message;
 
@@ -191,10 +203,10 @@ mod tests {
     }
 
     fn approve(campaign: &Campaign, by: &str) -> Result<Campaign, Conflict> {
-        let event = Event::Approve {
+        let event = Event::Approval(ApprovalEvent::Give {
             by: by.into(),
             hash: approval_hash(campaign).unwrap_or_default(),
-        };
+        });
         apply(campaign, &event, 10).map(|effects| effects.campaign)
     }
 
@@ -217,10 +229,10 @@ mod tests {
         assert!(apply(&campaign, &Event::Start, 10).is_err());
         let asked = after(
             &campaign,
-            Event::RequestApproval {
+            Event::Approval(ApprovalEvent::Request {
                 by: "paul".into(),
                 note: None,
-            },
+            }),
         );
         assert!(apply(&asked, &Event::Start, 10).is_err());
         for involved in ["maria", "Paul"] {
@@ -229,7 +241,7 @@ mod tests {
         let approved = approve(&asked, "ana").expect("a second person");
         let started = after(&approved, Event::Start);
         assert_eq!(started.started_at, Some(10));
-        let withdrawn = after(&approved, Event::WithdrawApproval);
+        let withdrawn = after(&approved, Event::Approval(ApprovalEvent::Withdraw));
         assert!(apply(&withdrawn, &Event::Start, 10).is_err());
     }
 
@@ -270,10 +282,10 @@ mod tests {
     #[test]
     fn approval_is_for_what_the_approver_saw() {
         let campaign = ready();
-        let event = Event::Approve {
+        let event = Event::Approval(ApprovalEvent::Give {
             by: "ana".into(),
             hash: "an older one".into(),
-        };
+        });
         assert!(apply(&campaign, &event, 10).is_err());
         let mut unread = campaign.clone();
         unread.files[0].stage = FileStage::Reading;

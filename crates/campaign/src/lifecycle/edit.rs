@@ -1,53 +1,9 @@
 //! Changes of a campaign before its start: its message, its schedule, the rules by which it is sent.
 
 use crate::import::row::ImportCounts;
-use crate::lifecycle::campaign::{
-    Campaign, CampaignState, Canary, FileStage, OutsideServiceWindow, Policy, Schedule,
-    TemplateFacts,
-};
+use crate::lifecycle::campaign::{Campaign, CampaignEdit, CampaignState, FileStage};
 use crate::lifecycle::event::{Conflict, Job};
-use crate::message::Message;
 use crate::time::Millis;
-
-/// All that can be changed before the start.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CampaignEdit {
-    /// The name.
-    pub name: String,
-    /// The message.
-    pub message: Message,
-    /// The message for recipients outside their service window.
-    pub fallback: Option<Message>,
-    /// What happens to them without one.
-    pub outside_service_window: OutsideServiceWindow,
-    /// Facts about the account's template.
-    pub template: Option<TemplateFacts>,
-    /// When it is sent.
-    pub schedule: Schedule,
-    /// What happens to failures.
-    pub policy: Policy,
-    /// The rows that are sent first.
-    pub canary: Option<Canary>,
-    /// Whether it may repeat what another campaign sent.
-    pub allow_repeat: bool,
-}
-
-impl CampaignEdit {
-    /// The campaign as it is.
-    pub fn of(campaign: &Campaign) -> Self {
-        Self {
-            name: campaign.name.clone(),
-            message: campaign.message.clone(),
-            fallback: campaign.fallback.clone(),
-            outside_service_window: campaign.outside_service_window,
-            template: campaign.template.clone(),
-            schedule: campaign.schedule,
-            policy: campaign.policy,
-            canary: campaign.canary,
-            allow_repeat: campaign.allow_repeat,
-        }
-    }
-}
 
 /// Changes a campaign of which nothing was sent. With another message its file is read again: which columns it needs, and
 /// which of its values are too long, depends on the message.
@@ -114,6 +70,7 @@ mod tests {
     use crate::lifecycle::apply;
     use crate::lifecycle::campaign::tests::sample;
     use crate::lifecycle::event::Event;
+    use crate::message::Message;
 
     fn changed(campaign: &Campaign, change: impl FnOnce(&mut CampaignEdit)) -> Event {
         let mut edit = CampaignEdit::of(campaign);

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::import::row::ImportCounts;
+use crate::lifecycle::campaign::CampaignEdit;
 use crate::lifecycle::campaign::{Campaign, FileInfo, ImportOptions, PausedBy};
-use crate::lifecycle::edit::CampaignEdit;
 use crate::lifecycle::retry::RetryLink;
 use crate::time::Millis;
 
@@ -41,24 +41,8 @@ pub enum Event {
     SetOptions(ImportOptions),
     /// What it sends, or the rules by which, before its start.
     Edit(Box<CampaignEdit>),
-    /// It waits for its start, and needs the approval of a second person from now on.
-    RequireApproval,
-    /// Somebody asks for that approval.
-    RequestApproval {
-        /// Their name.
-        by: String,
-        /// What they want the other person to know.
-        note: Option<String>,
-    },
-    /// Somebody approves it.
-    Approve {
-        /// Their name.
-        by: String,
-        /// The hash of what they saw ([`crate::lifecycle::approval::approval_hash`]).
-        hash: String,
-    },
-    /// The request and the approval are taken back.
-    WithdrawApproval,
+    /// Something about the approval of a second person.
+    Approval(ApprovalEvent),
     /// An import got further with a file.
     File {
         /// The file's index.
@@ -81,6 +65,29 @@ pub enum Event {
     Reopen,
     /// No row is left to send.
     Close,
+}
+
+/// What may happen to the approval of a campaign.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApprovalEvent {
+    /// A campaign that waits for its start needs one from now on.
+    Require,
+    /// Somebody asks for it.
+    Request {
+        /// Their name.
+        by: String,
+        /// What they want the other person to know.
+        note: Option<String>,
+    },
+    /// Somebody gives it.
+    Give {
+        /// Their name.
+        by: String,
+        /// The hash of what they saw ([`crate::lifecycle::approval::approval_hash`]).
+        hash: String,
+    },
+    /// The request and the approval are taken back.
+    Withdraw,
 }
 
 /// How an import got further with a file.

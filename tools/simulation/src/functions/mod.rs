@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use api::identity::TriedTokens;
+use api::tried_tokens::TriedTokens;
 use axum::body::{Body, to_bytes};
 use campaign::lifecycle::campaign::sendable_for;
 use cloud::aws;
@@ -119,6 +119,7 @@ impl Clients {
             part_uploads: self.part_uploads(),
             files: self.files(),
             queue: self.queue("SendsQueue"),
+            urgent_queue: self.queue("UrgentQueue"),
             jobs: self.jobs(),
             erasures: self.erasures(),
             import_queue: self.import_queue(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{RowStatus, State};
 use crate::delivery::outcome::ErrorInfo;
-use crate::delivery::requeue::SkipReason;
+use crate::delivery::skip_reason::SkipReason;
 use crate::id::{CampaignId, RowNumber};
 use crate::lifecycle::counters::{FailureCause, RowFacts};
 use crate::time::Millis;

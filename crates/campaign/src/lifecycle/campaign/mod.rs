@@ -7,10 +7,12 @@
 //! - `policy`: what the operator chose for unconfirmed sends, for failures and outside the service window
 //! - `schedule`: when it may send
 //! - `canary`: the rows that are sent before the others
+//! - `edit`: what can be changed before the start
 //! - `approval`: who asked for the approval of a second person, and who gave it
 
 mod approval;
 mod canary;
+mod edit;
 mod file;
 mod pause;
 mod policy;
@@ -22,6 +24,7 @@ use serde_json::Value;
 
 pub use self::approval::{Approval, ApprovalRequest, GivenApproval};
 pub use self::canary::{AfterCanary, Canary};
+pub use self::edit::CampaignEdit;
 pub use self::file::{CampaignFile, FileInfo, FileStage, ImportOptions};
 pub use self::pause::{Pause, PausedBy};
 pub use self::policy::{OnUnconfirmed, OutsideServiceWindow, Policy};

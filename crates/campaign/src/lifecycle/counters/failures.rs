@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::row_facts::{FailureCause, RowFacts};
 use crate::delivery::ledger::State;
-use crate::delivery::requeue::SkipReason;
+use crate::delivery::skip_reason::SkipReason;
 
 /// How a row ended that was not delivered.
 #[derive(

@@ -1,7 +1,7 @@
 //! What the counters need to know of a row.
 
 use crate::delivery::ledger::State;
-use crate::delivery::requeue::SkipReason;
+use crate::delivery::skip_reason::SkipReason;
 use crate::time::Millis;
 
 /// What went wrong with a row.
