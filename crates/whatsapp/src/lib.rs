@@ -4,6 +4,7 @@
 //! - [`message`]: what can be sent, and the request for one row
 //! - [`limits`]: how long each string of a message may be
 //! - [`template`]: the account's templates
+//! - [`template_preview`]: what a template looks like
 //! - [`template_match`]: whether a message fits one of them
 //! - [`client`]: sends one message
 //! - [`connection_pool`]: connections that are open before a send needs them
@@ -40,4 +41,5 @@ pub mod signature;
 pub mod status;
 pub mod template;
 pub mod template_match;
+pub mod template_preview;
 pub mod transport;

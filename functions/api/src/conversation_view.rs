@@ -24,7 +24,7 @@ pub enum ConversationMessageView {
     Received(Box<InboundMessageView>),
     /// An operator sent it.
     #[serde(rename = "out")]
-    Sent(SentReplyView),
+    Sent(Box<SentReplyView>),
 }
 
 impl ConversationMessageView {
@@ -78,7 +78,7 @@ pub async fn message_views(
             }
             ConversationMessage::Sent(reply) => {
                 let view = reply_view(api, reply).await?;
-                Ok(ConversationMessageView::Sent(view))
+                Ok(ConversationMessageView::Sent(Box::new(view)))
             }
         })
         .buffered(CONCURRENT_READS);

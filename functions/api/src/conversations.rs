@@ -101,6 +101,10 @@ pub struct ConversationView {
     pub service_window_until: Option<String>,
     /// Whether the recipient is on the suppression list.
     pub suppressed: bool,
+    /// The campaign that the latest message answers.
+    pub campaign: Option<String>,
+    /// The row that it answers.
+    pub row: Option<u32>,
 }
 
 /// Messages of a conversation, newest first.
@@ -184,6 +188,8 @@ fn conversation_view(
             .and_then(|known| known.service_window_end(now))
             .map(format_time),
         suppressed: known.is_some_and(|known| known.suppressed),
+        campaign: message.campaign.as_ref().map(ToString::to_string),
+        row: message.row,
         last_message: message_view(message),
     }
 }

@@ -138,6 +138,7 @@ fn described_routes() -> OpenApiRouter<Arc<Api>> {
             conversations::send_reply
         ))
         .routes(routes!(people::export_opt_outs))
+        .routes(routes!(templates::list_templates))
         .routes(routes!(audit::list_audit))
         .routes(routes!(audit::export_audit))
 }
@@ -176,7 +177,6 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(retry::create_retry))
         .routes(routes!(report::request_report, report::get_report))
         .routes(routes!(report::request_recount, report::get_recount))
-        .routes(routes!(templates::list_templates))
         .routes(routes!(
             contacts::get_contact,
             contacts::update_contact,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::new_file::FileOptions;
 use crate::openapi::{AfterCanaryName, CampaignStateName, FileStageName, OnUnconfirmedName};
 use crate::time::format_time;
 
@@ -110,6 +111,9 @@ pub struct FileView {
     /// When its upload was signed.
     #[schema(format = DateTime)]
     pub added_at: String,
+    /// How it is read, as far as it was said.
+    #[schema(value_type = FileOptions)]
+    pub options: Value,
     /// How far it is.
     #[schema(value_type = FileStageName)]
     pub stage: FileStage,
@@ -332,6 +336,7 @@ impl FileView {
         Self {
             number: index + 1,
             size: file.info.size,
+            options: serde_json::to_value(&file.options).unwrap_or_default(),
             added_at: format_time(file.added_at),
             duplicates: file.counts.duplicates,
             suppressed: file.counts.suppressed,

@@ -17,7 +17,7 @@ use crate::progress::Step;
 use crate::setup::{BUILD, DEPLOY};
 
 /// The functions: the package, and its name in the template.
-pub(crate) const FUNCTIONS: [(&str, &str); 9] = [
+pub(crate) const FUNCTIONS: [(&str, &str); 10] = [
     ("api", "Api"),
     ("splitter", "Splitter"),
     ("sender", "Sender"),
@@ -27,6 +27,7 @@ pub(crate) const FUNCTIONS: [(&str, &str); 9] = [
     ("report", "Report"),
     ("forward", "Forward"),
     ("erase", "Erase"),
+    ("console", "Console"),
 ];
 
 /// Builds the programs that run on this machine, in the development profile.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::lifecycle::apply;
 use crate::lifecycle::approval::approval_hash;
 use crate::lifecycle::campaign::CampaignEdit;
-use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage, ImportOptions, PausedBy};
+use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage, PausedBy};
 use crate::lifecycle::event::{ApprovalEvent, Event};
 use crate::lifecycle::progress::Progress;
 use crate::time::Millis;
@@ -204,7 +204,7 @@ fn refusal(action: Action, campaign: &Campaign, who: &str, now: Millis) -> Optio
         Action::Edit => Event::Edit(Box::new(CampaignEdit::of(campaign))),
         Action::SetOptions => {
             let options = campaign.files.last().map(|file| file.options.clone());
-            Event::SetOptions(options.unwrap_or_else(ImportOptions::default))
+            Event::SetOptions(options.unwrap_or_default())
         }
         Action::RequestApproval => Event::Approval(ApprovalEvent::Request {
             by: who.to_owned(),

@@ -28,7 +28,7 @@ pub fn approval_hash(campaign: &Campaign) -> Option<String> {
     if files.is_empty() {
         return None;
     }
-    let approved = json!({
+    let mut approved = json!({
         "files": files,
         "exclude": campaign.exclude,
         "message": campaign.message,
@@ -38,6 +38,8 @@ pub fn approval_hash(campaign: &Campaign) -> Option<String> {
         "policy": campaign.policy,
         "canary": campaign.canary.map(|canary| (canary.rows, canary.after)),
     });
+    // The table does not keep the order of a message's members.
+    approved.sort_all_objects();
     let hash = Sha256::digest(approved.to_string().as_bytes());
     Some(hash.iter().map(|byte| format!("{byte:02x}")).collect())
 }
