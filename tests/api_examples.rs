@@ -43,7 +43,7 @@ async fn page_shows_what_the_api_answers() {
     send_and_watch(&env, &mut page, &id).await;
     report(&env, &mut page, &id).await;
     contacts(&mut page).await;
-    access(&mut page).await;
+    access(&mut page, &id).await;
 
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
     let found = std::fs::read_to_string(&path).unwrap();
@@ -95,12 +95,12 @@ async fn report(env: &TestEnv, page: &mut Page, id: &CampaignId) {
     page.get(&format!("/v1/campaigns/{id}/report")).await;
 }
 
-async fn access(page: &mut Page) {
+async fn access(page: &mut Page, id: &CampaignId) {
     page.title("Create a token for a colleague");
     let token = json!({"name": "maria", "role": "sender"});
     page.post("/v1/tokens", token).await;
     page.title("See who did what");
-    page.get("/v1/audit?limit=2").await;
+    page.get(&format!("/v1/audit?campaign={id}")).await;
 }
 
 async fn contacts(page: &mut Page) {
@@ -161,11 +161,11 @@ impl Page {
         status: u16,
         reply: Value,
     ) -> Value {
-        let path: Vec<&str> = path
-            .split('/')
-            .map(|part| if is_id(part) { "{id}" } else { part })
-            .collect();
-        writeln!(self.text, "\n```http\n{method} {}", path.join("/")).unwrap();
+        let mut shown = path.to_owned();
+        for id in path.split(['/', '=']).filter(|part| is_id(part)) {
+            shown = shown.replace(id, "{id}");
+        }
+        writeln!(self.text, "\n```http\n{method} {shown}").unwrap();
         if !body.is_null() {
             writeln!(self.text, "\n{}", pretty(&body)).unwrap();
         }

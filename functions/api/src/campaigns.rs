@@ -38,7 +38,6 @@ pub async fn create_campaign(
     JsonBody(new): JsonBody<NewCampaign>,
 ) -> Result<(StatusCode, Json<CampaignUpload>), Problem> {
     let id = new_campaign_id()?;
-    caller.note_created(&id);
     tracing::Span::current().record("campaign.id", tracing::field::display(&id));
     let now = cloud::now();
     let checks_template = new.checks_template();
@@ -51,6 +50,7 @@ pub async fn create_campaign(
     // Signed first: a stored campaign without an upload would wait for ever.
     let created = sign_uploads(&api, &campaign, now).await?;
     api.campaigns.create(&campaign).await?;
+    caller.note_created(&id);
     if let Some(at) = campaign.schedule.not_before.filter(|&at| at > now) {
         api.schedule_start(&id, campaign.version, at).await;
     }
