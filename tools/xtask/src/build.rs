@@ -17,7 +17,7 @@ use crate::progress::Step;
 use crate::setup::{BUILD, DEPLOY};
 
 /// The functions: the package, and its name in the template.
-pub(crate) const FUNCTIONS: [(&str, &str); 10] = [
+pub(crate) const FUNCTIONS: [(&str, &str); 9] = [
     ("api", "Api"),
     ("splitter", "Splitter"),
     ("sender", "Sender"),
@@ -27,7 +27,6 @@ pub(crate) const FUNCTIONS: [(&str, &str); 10] = [
     ("report", "Report"),
     ("forward", "Forward"),
     ("erase", "Erase"),
-    ("console", "Console"),
 ];
 
 /// Builds the programs that run on this machine, in the development profile.
