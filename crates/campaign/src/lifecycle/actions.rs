@@ -1,6 +1,6 @@
 //! What an operator can do with a campaign now, and what each of it will do, in words.
 //!
-//! Whether something is allowed is not decided here: [`apply`] is asked what it would do.
+//! Whether something is allowed is not decided here: [`apply()`] is asked what it would do.
 
 use serde::Serialize;
 
