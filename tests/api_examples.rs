@@ -20,10 +20,15 @@ const END: &str = "<!-- Written until here. -->\n";
 const FILE: &str = "Name,Phone,Amount\nAna,+55 11 98765-4321,20\nBob,+34 612 345 678,30\nAna,+5511987654321,20\nCy,n/a,5\n";
 
 /// Members whose values differ from run to run, and what the page shows instead.
-const CHANGING: [(&str, &str); 6] = [
+const CHANGING: [(&str, &str); 8] = [
     ("id", "0198c0de-0000-7000-8000-000000000001"),
     ("url", "https://…"),
     ("wamid", "wamid.…"),
+    ("token", "crier_…"),
+    (
+        "hash",
+        "a9aef577ce420b57ac0f29667bdc62023d4c9f8b95bc33fd156a5bb238238993",
+    ),
     ("rate", "0.0"),
     ("estimated_seconds", "1"),
     ("minutes", "[]"),
@@ -38,6 +43,7 @@ async fn page_shows_what_the_api_answers() {
     send_and_watch(&env, &mut page, &id).await;
     report(&env, &mut page, &id).await;
     contacts(&mut page).await;
+    access(&mut page, &id).await;
 
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
     let found = std::fs::read_to_string(&path).unwrap();
@@ -87,6 +93,14 @@ async fn report(env: &TestEnv, page: &mut Page, id: &CampaignId) {
         .await;
     env.run_next_job().await;
     page.get(&format!("/v1/campaigns/{id}/report")).await;
+}
+
+async fn access(page: &mut Page, id: &CampaignId) {
+    page.title("Create a token for a colleague");
+    let token = json!({"name": "maria", "role": "sender"});
+    page.post("/v1/tokens", token).await;
+    page.title("See who did what");
+    page.get(&format!("/v1/audit?campaign={id}")).await;
 }
 
 async fn contacts(page: &mut Page) {
@@ -147,11 +161,11 @@ impl Page {
         status: u16,
         reply: Value,
     ) -> Value {
-        let path: Vec<&str> = path
-            .split('/')
-            .map(|part| if is_id(part) { "{id}" } else { part })
-            .collect();
-        writeln!(self.text, "\n```http\n{method} {}", path.join("/")).unwrap();
+        let mut shown = path.to_owned();
+        for id in path.split(['/', '=']).filter(|part| is_id(part)) {
+            shown = shown.replace(id, "{id}");
+        }
+        writeln!(self.text, "\n```http\n{method} {shown}").unwrap();
         if !body.is_null() {
             writeln!(self.text, "\n{}", pretty(&body)).unwrap();
         }

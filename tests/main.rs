@@ -28,6 +28,9 @@
 //! - [`counting`]: the counter: repeated and overlapping batches add nothing; the circuit breaker
 //! - [`reporting`]: the report, the summary
 //! - [`recounting`]: the counters are compared with the ledger
+//! - [`access`]: roles, tokens, sessions, the audit log
+//! - [`console`]: the list and the page of campaigns, edits, approval, uploads in parts
+//! - [`people`]: opt-outs in bulk, the file of one person, conversations and replies
 //! - [`http_api`]: the API's answers, good and bad
 //! - [`api_examples`]: the examples of docs/api.md are what the API answers
 //! - [`deployed`]: the main job on a deployed stack, compared with the simulator's call log
@@ -40,12 +43,14 @@
     reason = "a test that fails here fails where it should"
 )]
 
+mod access;
 mod account_events;
 mod api_examples;
 mod architecture;
 mod callbacks;
 mod canary_and_schedule;
 mod consent;
+mod console;
 mod controlling;
 mod corpus_files;
 mod counting;
@@ -61,6 +66,7 @@ mod importing;
 mod inbox;
 mod lifecycle;
 mod pausing_errors;
+mod people;
 mod reconciling;
 mod recording;
 mod recounting;

@@ -67,6 +67,7 @@ fn policy_does_no_io() {
             "rlibphonenumber",
             "serde",
             "serde_json",
+            "sha2",
             "strum",
             "thiserror"
         ]

@@ -1,10 +1,15 @@
 //! Requests to the API, as an operator's program makes them.
 
+use api::tried_tokens::TriedTokens;
 use api::{Api, router};
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{Request, header};
+use axum::http::Request;
 use campaign::lifecycle::campaign::sendable_for;
+use cloud::audit::AuditLog;
+use cloud::part_uploads::PartUploads;
+use cloud::sessions::Sessions;
+use cloud::tokens::Tokens;
 use serde_json::Value;
 use tower::ServiceExt;
 use whatsapp::account::AccountClient;
@@ -20,6 +25,11 @@ pub(crate) struct ApiClient(Router);
 pub(crate) struct ApiReply {
     pub(crate) status: u16,
     pub(crate) content_type: String,
+    /// What `Set-Cookie` says.
+    pub(crate) cookie: Option<String>,
+    /// Where the next file of an export begins.
+    pub(crate) next: Option<String>,
+    pub(crate) text: String,
     /// `null` where the body is no JSON.
     pub(crate) body: Value,
 }
@@ -52,12 +62,23 @@ impl ApiClient {
             account_events: env.account_events.clone(),
             ledger: env.ledger.clone(),
             schedules: env.schedules.clone(),
+            part_uploads: PartUploads::new(
+                env.aws.dynamodb.clone(),
+                env.table("CampaignsTable"),
+                env.files.clone(),
+            ),
             files: env.files.clone(),
             queue: env.queue.clone(),
+            urgent_queue: env.urgent_queue.clone(),
             jobs: env.job_queue(),
             erasures: env.erasure_queue(),
             import_queue: env.import_queue(),
             secrets: env.secrets(),
+            tokens: Tokens::new(env.aws.dynamodb.clone(), env.table("CampaignsTable")),
+            sessions: Sessions::new(env.aws.dynamodb.clone(), env.table("CampaignsTable")),
+            audit: AuditLog::new(env.aws.dynamodb.clone(), env.table("CampaignsTable")),
+            tried_tokens: TriedTokens::default(),
+            tls_only: true,
             account: account.unwrap(),
             tps_budget: 40,
             sendable_for: sendable_for(RETENTION_DAYS, RETENTION_DAYS),
@@ -72,19 +93,40 @@ impl ApiClient {
         token: Option<&str>,
         body: Vec<u8>,
     ) -> ApiReply {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers = bearer.iter().map(|value| ("authorization", value.as_str()));
+        self.request_with(method, path, &headers.collect::<Vec<_>>(), body)
+            .await
+    }
+
+    /// One request with these headers.
+    pub(crate) async fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> ApiReply {
         let mut request = Request::builder().method(method).uri(path);
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body)).unwrap();
         let response = self.0.clone().oneshot(request).await.unwrap();
-        let content_type = response.headers().get(header::CONTENT_TYPE);
-        let content_type = content_type.map(|kind| kind.to_str().unwrap().to_owned());
+        let header = |name: &str| {
+            let value = response.headers().get(name);
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        let content_type = header("content-type");
+        let (cookie, next) = (header("set-cookie"), header("x-crier-next"));
         let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body(), 10_000_000).await.unwrap();
         ApiReply {
             status,
             content_type: content_type.unwrap_or_default(),
+            cookie,
+            next,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
             body: serde_json::from_slice(&bytes).unwrap_or_default(),
         }
     }
@@ -100,6 +142,10 @@ impl ApiClient {
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> ApiReply {
         self.send("PUT", path, body).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> ApiReply {
+        self.send("PATCH", path, body).await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> ApiReply {

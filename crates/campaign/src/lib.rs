@@ -13,11 +13,13 @@
 //! - [`delivery`]: from rows to batches, sends, retries and the state of each row
 //! - [`lifecycle`]: the campaign itself: its states, its counters, what operators may do, and repair
 //! - [`contacts`]: what is known of recipients beyond any campaign: consent, replies, settings
+//! - [`access`]: who may use the API, and for what
 //!
 //! The crates `cloud` and `whatsapp` store and send what this crate decides. A file there has the name of the
 //! file here whose rule it applies: `delivery/ledger` has the rules of the ledger, `cloud/src/ledger.rs`
 //! stores it.
 
+pub mod access;
 pub mod contacts;
 pub mod delivery;
 pub mod id;

@@ -18,9 +18,10 @@ use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::Campaign;
+use campaign::time::Millis;
 
 use crate::Error;
-use crate::dynamodb::{Item, from_item, get_value, put_if, text};
+use crate::dynamodb::{Item, from_item, get_value, number, put_if, text};
 
 pub use change::Change;
 pub use lease::Lease;
@@ -37,6 +38,15 @@ pub(crate) const RECONCILE_KEY: &str = "reconcile_key";
 /// The partitions of that index: the open campaigns, and the jobs that wait.
 const OPEN_CAMPAIGN: &str = "open_campaign";
 pub(crate) const WAITING_JOB: &str = "waiting_job";
+
+/// The position of a campaign in the list of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListPosition {
+    /// When it was created.
+    pub created_at: Millis,
+    /// Its id.
+    pub id: CampaignId,
+}
 
 /// The campaigns table.
 #[derive(Clone, Debug)]
@@ -110,6 +120,34 @@ impl Campaigns {
             .key_condition_expression("kind = :kind")
             .expression_attribute_values(":kind", text(PART))
             .scan_index_forward(false)
+            .limit(limit);
+        let response = query.send().await.map_err(Error::from_sdk(action))?;
+        let items = response.items.unwrap_or_default().into_iter();
+        items.map(|item| from_item(action, item)).collect()
+    }
+
+    /// Campaigns created before the one at `after`, newest first, `limit` at most.
+    pub async fn list_before(
+        &self,
+        after: Option<&ListPosition>,
+        limit: i32,
+    ) -> Result<Vec<Campaign>, Error> {
+        let action = "list the campaigns";
+        let start = after.map(|position| {
+            let mut start = key(&position.id);
+            start.insert("kind".into(), text(PART));
+            start.insert("created_at".into(), number(position.created_at));
+            start
+        });
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_CREATION)
+            .key_condition_expression("kind = :kind")
+            .expression_attribute_values(":kind", text(PART))
+            .scan_index_forward(false)
+            .set_exclusive_start_key(start)
             .limit(limit);
         let response = query.send().await.map_err(Error::from_sdk(action))?;
         let items = response.items.unwrap_or_default().into_iter();

@@ -3,9 +3,10 @@
 //! has one item per business-scoped user id of Meta's, which leads to the number once that is known.
 //!
 //! An item with a consent event never expires; others do. `contacts/consent.rs` records consent,
-//! `contacts/suppression.rs` looks up many recipients at once.
+//! `contacts/suppression.rs` looks up many recipients at once, `contacts/list.rs` lists contacts with what is known of them.
 
 mod consent;
+mod list;
 mod suppression;
 
 use aws_sdk_dynamodb::Client;
@@ -15,15 +16,19 @@ use campaign::contacts::contact::{ConsentEvent, ConsentSource, Contact};
 use campaign::id::{CampaignId, RowNumber};
 use campaign::import::phone::{CanonicalPhone, Phone};
 use campaign::time::Millis;
-use sha2::{Digest, Sha256};
 
 use crate::dynamodb::{Update, from_item, get_value, number, text, to_attribute, update_if};
+use crate::hash::sha256_hex;
 use crate::{Error, ttl};
 
+pub use list::SuppressedPage;
 pub use suppression::{RecipientStates, SuppressionList};
 
 /// The expiry of an item that never expires, in seconds since the Unix epoch: the end of the year 9999.
 const NEVER_EXPIRES_SECONDS: u64 = 253_402_300_799;
+
+/// How many digits of a contact's hash name it.
+const CONTACT_ID_CHARS: usize = 16;
 
 /// The attribute by which a suppressed contact is in the index; no other contact has it.
 const SHARD: &str = "suppressed_shard";
@@ -242,12 +247,22 @@ impl Contacts {
     }
 }
 
+/// What names a contact where its number must not stand: the beginning of the hash under which it is stored. It stays after an
+/// erasure.
+pub fn contact_id(phone: Phone) -> String {
+    hash_phone(phone.canonical())[..CONTACT_ID_CHARS].to_owned()
+}
+
+/// The same for a contact of whom only Meta's business-scoped user id is known.
+pub fn user_contact_id(user_id: &str) -> String {
+    ContactKey::User(user_id.to_owned()).hash()[..CONTACT_ID_CHARS].to_owned()
+}
+
 fn hash_phone(phone: CanonicalPhone) -> String {
     hash_text(&phone.to_string())
 }
 
 /// The hash is pseudonymous, not anonymous: phone numbers can be brute-forced.
 fn hash_text(text: &str) -> String {
-    let hash = Sha256::digest(format!("crier {text}").as_bytes());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    sha256_hex(&format!("crier {text}"))
 }

@@ -2,13 +2,14 @@
 //! `counters#{shard}`). A shard has one reader at a time, so its item has one writer. The sum over the shards
 //! is the campaign's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use campaign::id::CampaignId;
 use campaign::lifecycle::counters::{CircuitBreaker, Counters};
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::dynamodb::{Item, get_value, number, put_if, query_values, text, to_item};
 use crate::{Error, part_ttl};
@@ -86,6 +87,18 @@ struct StoredShard {
 /// What the sort keys of counters begin with.
 const PART_PREFIX: &str = "counters#";
 
+/// The index by which the counters of many campaigns are read at once, and their partition of it.
+const BY_CREATION: &str = "by_creation";
+const KIND: &str = "counters";
+
+/// The counters of a shard in the index.
+#[derive(Deserialize)]
+struct IndexedShard {
+    id: CampaignId,
+    #[serde(flatten)]
+    shard: ShardCounters,
+}
+
 impl CounterTable {
     /// In the campaigns table of that name; counters expire after `retention_days`.
     pub fn new(client: Client, table: String, retention_days: u32) -> Self {
@@ -121,6 +134,37 @@ impl CounterTable {
         })
     }
 
+    /// The sums of many campaigns, with one query: of those whose ids have a time from that of the oldest to that of the newest
+    /// of them. It may be a second older than [`CounterTable::sum`]. A campaign that has no counters, or none in the index (they
+    /// were written by an earlier version), is not in the answer.
+    pub async fn sums(
+        &self,
+        campaigns: &[CampaignId],
+    ) -> Result<HashMap<CampaignId, Counters>, Error> {
+        let times = || campaigns.iter().filter_map(id_time);
+        let (Some(oldest), Some(newest)) = (times().min(), times().max()) else {
+            return Ok(HashMap::new());
+        };
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(BY_CREATION)
+            .key_condition_expression("kind = :kind AND created_at BETWEEN :oldest AND :newest")
+            .expression_attribute_values(":kind", text(KIND))
+            .expression_attribute_values(":oldest", number(oldest))
+            .expression_attribute_values(":newest", number(newest));
+        let shards: Vec<IndexedShard> =
+            query_values("read the counters of campaigns", query).await?;
+        let mut sums: HashMap<CampaignId, Counters> = HashMap::new();
+        for IndexedShard { id, shard } in shards {
+            let sum = sums.remove(&id).unwrap_or_default();
+            sums.insert(id, sum.merge(shard.counters));
+        }
+        sums.retain(|id, _| campaigns.contains(id));
+        Ok(sums)
+    }
+
     /// What a shard counted of a campaign so far.
     pub async fn get_shard(
         &self,
@@ -147,6 +191,10 @@ impl CounterTable {
         let action = "store the counters of a shard";
         let mut item = to_item(action, counters)?;
         item.extend(key(campaign, shard));
+        if let Some(time) = id_time(campaign) {
+            item.insert("kind".into(), text(KIND));
+            item.insert("created_at".into(), number(time));
+        }
         item.insert(
             "expires_at".into(),
             number(part_ttl(now, self.retention_days)),
@@ -162,10 +210,33 @@ impl CounterTable {
     }
 }
 
+/// The time in a campaign's id, in milliseconds since the Unix epoch: ids are UUIDs of version 7. Replies have other ids, and no
+/// list shows them.
+fn id_time(campaign: &CampaignId) -> Option<Millis> {
+    const UUID_CHARS: usize = 36;
+    let uuid = Uuid::parse_str(campaign.as_str().get(..UUID_CHARS)?).ok()?;
+    let (seconds, nanos) = uuid.get_timestamp()?.to_unix();
+    Some(seconds * 1000 + Millis::from(nanos) / 1_000_000)
+}
+
 fn key(campaign: &CampaignId, shard: &str) -> Item {
     [
         ("id".into(), text(campaign.as_str())),
         ("part".into(), text(&format!("{PART_PREFIX}{shard}"))),
     ]
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_of_a_campaign_is_in_its_id() {
+        let time = |id: &str| id_time(&id.parse().expect("an id"));
+        let id = "0198c0de-0000-7000-8000-000000000001";
+        assert_eq!(time(id), Some(0x0198_c0de_0000));
+        assert_eq!(time(&format!("{id}-test-0a1b2c3d")), time(id));
+        assert_eq!(time("reply-0123456789abcdef0123456789abcdef"), None);
+    }
 }

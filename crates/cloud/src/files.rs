@@ -273,11 +273,11 @@ fn existing<T>(object: Result<T, Error>) -> Result<Option<T>, Error> {
     }
 }
 
-fn presigning_config(valid: Duration) -> Result<PresigningConfig, Error> {
+pub(crate) fn presigning_config(valid: Duration) -> Result<PresigningConfig, Error> {
     PresigningConfig::expires_in(valid).map_err(|error| Error::new("sign a request", error))
 }
 
-fn signed_request(signed: &PresignedRequest) -> SignedRequest {
+pub(crate) fn signed_request(signed: &PresignedRequest) -> SignedRequest {
     SignedRequest {
         method: signed.method().to_owned(),
         url: signed.uri().to_owned(),

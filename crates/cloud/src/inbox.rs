@@ -1,5 +1,7 @@
 //! The inbox: messages from contacts under their ids, listed by arrival (index `by_arrival`, one partition a
-//! day).
+//! day). `inbox/conversation.rs` has both directions of the messages of one contact.
+
+mod conversation;
 
 use aws_sdk_dynamodb::Client;
 use campaign::id::{CampaignId, RowNumber};
@@ -7,11 +9,21 @@ use campaign::import::phone::Phone;
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
+use crate::contacts::{contact_id, user_contact_id};
 use crate::dynamodb::{Item, from_item, get_value, number, put_if, text, to_item};
+use crate::hash::sha256_hex;
 use crate::{Error, scan, ttl};
+
+pub use self::conversation::{ConversationMessage, Conversations, SentReply};
 
 /// The index by arrival.
 const BY_ARRIVAL: &str = "by_arrival";
+
+/// The key of the index of the messages of each contact.
+const CONTACT: &str = "contact";
+
+/// How many digits of the hash of its id stand for a message.
+const KEY_CHARS: usize = 16;
 
 const DAY_MS: Millis = 86_400_000;
 
@@ -62,8 +74,36 @@ pub struct InboundMessage {
 pub struct Cursor {
     /// When the message was received.
     pub received_at: Millis,
-    /// Its id.
-    pub id: String,
+    /// What orders messages of the same millisecond: a hash of its id, since the id has the sender's number in it.
+    pub key: String,
+}
+
+impl Cursor {
+    /// The position of a message.
+    pub fn of(message: &InboundMessage) -> Self {
+        Self {
+            received_at: message.received_at,
+            key: message_key(&message.id),
+        }
+    }
+
+    fn position(&self) -> (Millis, &str) {
+        (self.received_at, &self.key)
+    }
+}
+
+/// What names the sender of a message where no number must stand; `None` if the message names no sender.
+pub fn sender_id(message: &InboundMessage) -> Option<String> {
+    match (message.phone, &message.user_id) {
+        (Some(phone), _) => Some(contact_id(phone)),
+        (None, Some(user_id)) => Some(user_contact_id(user_id)),
+        (None, None) => None,
+    }
+}
+
+/// What stands for the id of a message in the inbox where the sender's number must not stand.
+pub fn message_key(id: &str) -> String {
+    sha256_hex(id)[..KEY_CHARS].to_owned()
 }
 
 impl Inbox {
@@ -81,6 +121,9 @@ impl Inbox {
         let action = "store a message in the inbox";
         let mut item = to_item(action, message)?;
         item.insert("day".into(), number(message.received_at / DAY_MS));
+        if let Some(contact) = sender_id(message) {
+            item.insert(CONTACT.into(), text(&contact));
+        }
         let expires_at = ttl(message.received_at, self.retention_days);
         item.insert("expires_at".into(), number(expires_at));
         let put = self
@@ -120,8 +163,7 @@ impl Inbox {
             while let Some(item) = items.next().await {
                 let item = item.map_err(Error::from_sdk(action))?;
                 let message: InboundMessage = from_item(action, item)?;
-                let position = (message.received_at, message.id.as_str());
-                if position <= (after.received_at, after.id.as_str()) {
+                if Cursor::of(&message).position() <= after.position() {
                     continue;
                 }
                 messages.push(message);
@@ -164,7 +206,7 @@ impl Inbox {
 }
 
 fn sort_and_truncate(mut messages: Vec<InboundMessage>, limit: usize) -> Vec<InboundMessage> {
-    messages.sort_by(|one, other| (one.received_at, &one.id).cmp(&(other.received_at, &other.id)));
+    messages.sort_by_cached_key(|message| (message.received_at, message_key(&message.id)));
     messages.truncate(limit);
     messages
 }

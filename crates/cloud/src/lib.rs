@@ -4,15 +4,16 @@
 //! | part | modules |
 //! |---|---|
 //! | the process | [`env`](mod@env): environment variables · [`aws`]: the SDK's clients · [`metrics`] for `CloudWatch` · [`sometimes!`]: marks for the simulation |
-//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`sent_files`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`], [`rates`] |
+//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`sent_files`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`], [`rates`] · access: [`tokens`], [`sessions`], [`audit`] |
 //! | other tables | [`ledger`], [`callbacks`], [`contacts`], [`inbox`] |
-//! | the bucket | [`files`], [`multipart`] |
+//! | the bucket | [`files`], [`multipart`], [`part_uploads`] |
 //! | queues | [`batch_queue`], [`import_queue`], [`erasure_queue`], [`outbound`]: callbacks for other systems · [`message_body`]: the format of all of their messages |
 //! | others | [`schedules`]: campaigns that start at a given time · [`secrets`]: the one secret |
 //!
 //! Every call returns [`Error`], which keeps the class of the SDK's error ([`ErrorKind`]).
 
 pub mod account_events;
+pub mod audit;
 pub mod aws;
 pub mod batch_queue;
 mod batch_write;
@@ -29,6 +30,7 @@ pub mod env;
 pub mod erasure_queue;
 mod error;
 pub mod files;
+mod hash;
 pub mod import_queue;
 pub mod imports;
 pub mod inbox;
@@ -38,15 +40,18 @@ pub mod message_body;
 pub mod metrics;
 pub mod multipart;
 pub mod outbound;
+pub mod part_uploads;
 pub mod rates;
 mod scan;
 pub mod schedules;
 pub mod secrets;
 pub mod sent_files;
+pub mod sessions;
 pub mod settings;
 #[doc(hidden)]
 pub mod sometimes;
 mod sqs;
+pub mod tokens;
 pub mod waiting_jobs;
 
 pub use clock::now;

@@ -37,13 +37,19 @@ impl Schedules {
     }
 
     /// Starts the campaign at `at`, in milliseconds since the Unix epoch. The service may be up to a minute
-    /// late. The schedule deletes itself afterwards. If the campaign has a schedule already, nothing changes.
+    /// late. The schedule deletes itself afterwards. If this version of the campaign has a schedule already, nothing changes; that
+    /// of an earlier version stays, and its job finds nothing to do.
     #[tracing::instrument(skip_all, fields(campaign.id = %id))]
-    pub async fn schedule_start(&self, id: &CampaignId, at: u64) -> Result<(), Error> {
+    pub async fn schedule_start(
+        &self,
+        id: &CampaignId,
+        version: u64,
+        at: u64,
+    ) -> Result<(), Error> {
         let create = self
             .client
             .create_schedule()
-            .name(id.as_str())
+            .name(schedule_name(id, version))
             .group_name(&self.group)
             .schedule_expression(at_expression(at)?)
             .schedule_expression_timezone("UTC")
@@ -71,6 +77,14 @@ impl Schedules {
             )
             .build()
             .map_err(|error| Error::new(ACTION, error))
+    }
+}
+
+/// At most 64 characters, as many as a campaign's id.
+fn schedule_name(id: &CampaignId, version: u64) -> String {
+    match version {
+        0 => id.to_string(),
+        version => format!("{id}-{version}"),
     }
 }
 

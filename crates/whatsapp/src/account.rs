@@ -81,7 +81,7 @@ impl AccountClient {
 
     /// Every template of the account, approved or not.
     pub async fn templates(&self, token: &SecretString) -> Result<Vec<Template>, AccountError> {
-        let fields = "id,name,language,status,category,parameter_format,components";
+        let fields = "id,name,language,status,category,parameter_format,components,quality_score";
         let url = format!(
             "{}/{}/message_templates?fields={fields}&limit={TEMPLATES_PER_PAGE}",
             self.base, self.waba_id

@@ -328,6 +328,11 @@ pub fn describe_code(code: i64) -> Option<&'static str> {
     find(code)?.meaning
 }
 
+/// What the operator can do about the cause of an error, as sentences.
+pub fn advice(code: i64) -> Option<&'static str> {
+    find(code).map(|entry| entry.advice)
+}
+
 /// Why a campaign pauses or waits, and what the operator can do.
 pub fn explain_pause(error: &ErrorInfo) -> String {
     let Some(code) = error.code else {

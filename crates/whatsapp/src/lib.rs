@@ -4,12 +4,14 @@
 //! - [`message`]: what can be sent, and the request for one row
 //! - [`limits`]: how long each string of a message may be
 //! - [`template`]: the account's templates
+//! - [`template_preview`]: what a template looks like
 //! - [`template_match`]: whether a message fits one of them
 //! - [`client`]: sends one message
 //! - [`connection_pool`]: connections that are open before a send needs them
 //! - [`transport`]: what a connection is; [`connection`]: the network; [`departure`]: when a request leaves
 //! - [`response`]: what the response means
 //! - [`error_code`]: every error code and the decision on it
+//! - [`retry_advice`]: whether sending again makes sense
 //! - [`account`]: queries about the account
 //!
 //! To receive:
@@ -34,8 +36,10 @@ mod json;
 pub mod limits;
 pub mod message;
 pub mod response;
+pub mod retry_advice;
 pub mod signature;
 pub mod status;
 pub mod template;
 pub mod template_match;
+pub mod template_preview;
 pub mod transport;

@@ -6,6 +6,8 @@ use campaign::lifecycle::campaign::TemplateFacts;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::template_preview::{TemplatePreview, find_component};
+
 /// A template, as far as sending needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
@@ -27,6 +29,12 @@ pub struct Template {
     pub body_chars: usize,
     /// Characters of the header without its placeholders.
     pub header_chars: usize,
+    /// Its texts; none in what an earlier version cached.
+    #[serde(default)]
+    pub preview: Option<TemplatePreview>,
+    /// Meta's rating: `GREEN`, `YELLOW`, `RED` or `UNKNOWN`.
+    #[serde(default)]
+    pub quality: Option<String>,
 }
 
 /// The parameters that a header needs.
@@ -89,6 +97,8 @@ impl Template {
                 .collect(),
             body_chars: fixed_chars(body),
             header_chars: fixed_chars(header_text),
+            preview: Some(TemplatePreview::parse(item)),
+            quality: item["quality_score"]["score"].as_str().map(str::to_owned),
         })
     }
 
@@ -109,11 +119,6 @@ impl Template {
 
 /// The format of a header that the Cloud API does not send.
 const GIF: &str = "GIF";
-
-fn find_component<'v>(item: &'v Value, component_type: &str) -> Option<&'v Value> {
-    let mut components = item["components"].as_array().into_iter().flatten();
-    components.find(|component| component["type"] == component_type)
-}
 
 /// The parameters of a header, and its text.
 fn parse_header(header: &Value, is_named: bool) -> (Header, &str) {

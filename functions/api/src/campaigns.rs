@@ -1,4 +1,4 @@
-//! Campaigns: create, list, get.
+//! Campaigns: create and get.
 
 use std::sync::Arc;
 
@@ -6,39 +6,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::Campaign;
-use campaign::lifecycle::progress::compute_progress;
+use campaign::lifecycle::campaign::{Campaign, TemplateFacts};
+use campaign::lifecycle::progress::{Progress, compute_progress};
 use campaign::time::Millis;
 use cloud::files::Upload;
-use futures::stream::{self, StreamExt, TryStreamExt};
-use serde::Deserialize;
-use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::Api;
 use crate::body::JsonBody;
-use crate::extract::{CampaignPath, Limit, Query};
+use crate::caller::Caller;
+use crate::campaign_page::CampaignPage;
+use crate::extract::CampaignPath;
 use crate::new_campaign::NewCampaign;
 use crate::openapi::{BodyErrors, NotFound, RequestErrors};
 use crate::problem::Problem;
-use crate::view::{CampaignList, CampaignUpload, CampaignView};
-
-/// Campaigns of one list.
-const DEFAULT_LIMIT: u32 = 20;
-const MAX_LIMIT: u32 = 100;
-
-/// Campaigns whose counters are read at once.
-const CONCURRENT_READS: usize = 8;
-
-/// The query of `GET /v1/campaigns`.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListCampaignsQuery {
-    /// How many campaigns to list, newest first; 20 by default.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 100)]
-    limit: Option<Limit<MAX_LIMIT>>,
-}
+use crate::view::CampaignUpload;
 
 /// Creates a campaign and signs its upload.
 ///
@@ -52,24 +34,26 @@ pub struct ListCampaignsQuery {
 #[tracing::instrument(skip_all, fields(campaign.id))]
 pub async fn create_campaign(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     JsonBody(new): JsonBody<NewCampaign>,
 ) -> Result<(StatusCode, Json<CampaignUpload>), Problem> {
     let id = new_campaign_id()?;
     tracing::Span::current().record("campaign.id", tracing::field::display(&id));
     let now = cloud::now();
     let checks_template = new.checks_template();
-    let mut campaign = new.into_campaign(id, now, api.sendable_for)?;
+    let mut campaign = new.into_campaign(id.clone(), now, api.sendable_for)?;
     if checks_template {
-        let (message, pointer) = match &campaign.fallback {
-            Some(fallback) => (fallback, "/fallback"),
-            None => (&campaign.message, "/message"),
-        };
-        campaign.template = api.find_template(message, pointer).await?;
+        campaign.template = api.find_campaign_template(&campaign).await?;
     }
+    campaign.created_by = Some(caller.name.clone());
+    api.require_approval(&mut campaign).await?;
     // Signed first: a stored campaign without an upload would wait for ever.
     let created = sign_uploads(&api, &campaign, now).await?;
     api.campaigns.create(&campaign).await?;
-    schedule_start(&api, &campaign, now).await;
+    caller.note_created(&id);
+    if let Some(at) = campaign.schedule.not_before.filter(|&at| at > now) {
+        api.schedule_start(&id, campaign.version, at).await;
+    }
     Ok((StatusCode::CREATED, Json(created)))
 }
 
@@ -104,48 +88,19 @@ async fn sign_uploads(
     })
 }
 
-async fn schedule_start(api: &Api, campaign: &Campaign, now: Millis) {
-    if let Some(at) = campaign.schedule.not_before.filter(|&at| at > now)
-        && let Err(error) = api.schedules.schedule_start(&campaign.id, at).await
-    {
-        // The reconciler then starts the campaign, a few minutes late.
-        tracing::error!("{error}");
-    }
-}
-
-/// Lists campaigns, newest first.
-#[utoipa::path(
-    get, path = "/v1/campaigns", operation_id = "listCampaigns", tag = "campaigns",
-    params(ListCampaignsQuery),
-    responses((status = 200, body = CampaignList, description = "The latest campaigns"), RequestErrors)
-)]
-#[tracing::instrument(skip_all)]
-pub async fn list_campaigns(
-    State(api): State<Arc<Api>>,
-    Query(query): Query<ListCampaignsQuery>,
-) -> Result<Json<CampaignList>, Problem> {
-    let limit = query.limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
-    let campaigns = api.campaigns.list_latest(limit as i32).await?;
-    let views = stream::iter(campaigns)
-        .map(async |campaign| campaign_view(&api, &campaign.id).await)
-        .buffered(CONCURRENT_READS);
-    Ok(Json(CampaignList {
-        campaigns: views.try_collect().await?,
-    }))
-}
-
-/// Gets one campaign: its state, how many rows are in which state, the rate and the estimated end.
+/// Gets one campaign: its state, how many rows are in which state, the rate, the estimated end, and what you can do with it now.
 #[utoipa::path(
     get, path = "/v1/campaigns/{id}", operation_id = "getCampaign", tag = "campaigns",
     params(CampaignPath),
-    responses((status = 200, body = CampaignView, description = "The campaign"), RequestErrors, NotFound)
+    responses((status = 200, body = CampaignPage, description = "The campaign"), RequestErrors, NotFound)
 )]
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn get_campaign(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
-) -> Result<Json<CampaignView>, Problem> {
-    Ok(Json(campaign_view(&api, &id).await?))
+) -> Result<Json<CampaignPage>, Problem> {
+    Ok(Json(api.campaign_page(&caller, &id).await?))
 }
 
 impl Api {
@@ -154,13 +109,56 @@ impl Api {
         let campaign = self.campaigns.get(id).await?;
         campaign.ok_or_else(Problem::unknown_campaign)
     }
-}
 
-/// Counters are read first: rows that are counted must be among those that the campaign has enqueued.
-async fn campaign_view(api: &Api, id: &CampaignId) -> Result<CampaignView, Problem> {
-    let counters = api.counters.sum(id).await?;
-    let campaign = api.find_campaign(id).await?;
-    let now = cloud::now();
-    let progress = compute_progress(&campaign, counters, api.tps_budget, now);
-    Ok(CampaignView::new(campaign, progress, api.tps_budget, now))
+    /// Looks up the account's template that a campaign sends; of a message that is none, that of its fallback.
+    pub(crate) async fn find_campaign_template(
+        &self,
+        campaign: &Campaign,
+    ) -> Result<Option<TemplateFacts>, Problem> {
+        let (message, pointer) = match &campaign.fallback {
+            Some(fallback) => (fallback, "/fallback"),
+            None => (&campaign.message, "/message"),
+        };
+        self.find_template(message, pointer).await
+    }
+
+    /// Has a new campaign wait for the approval of a second person, where the settings say so.
+    pub(crate) async fn require_approval(&self, campaign: &mut Campaign) -> Result<(), Problem> {
+        if self.settings.get_latest().await?.approval_required {
+            campaign.approval.is_required = true;
+            campaign.manual_start = true;
+        }
+        Ok(())
+    }
+
+    /// Has the campaign started at its time. If that fails, the reconciler starts it, a few minutes late.
+    pub(crate) async fn schedule_start(&self, id: &CampaignId, version: u64, at: Millis) {
+        if let Err(error) = self.schedules.schedule_start(id, version, at).await {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// The campaign with its numbers. Counters are read first: rows that are counted must be among those that the campaign has
+    /// enqueued.
+    pub(crate) async fn find_progress(
+        &self,
+        id: &CampaignId,
+    ) -> Result<(Campaign, Progress), Problem> {
+        let counters = self.counters.sum(id).await?;
+        let campaign = self.find_campaign(id).await?;
+        let now = cloud::now();
+        let progress = compute_progress(&campaign, counters, self.tps_budget, now);
+        Ok((campaign, progress))
+    }
+
+    /// All that the page of a campaign shows.
+    pub(crate) async fn campaign_page(
+        &self,
+        caller: &Caller,
+        id: &CampaignId,
+    ) -> Result<CampaignPage, Problem> {
+        let (campaign, progress) = self.find_progress(id).await?;
+        let page = CampaignPage::new(campaign, progress, self.tps_budget, caller, cloud::now());
+        Ok(page)
+    }
 }

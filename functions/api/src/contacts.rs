@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::time::format_time;
 
 /// The most characters of a reason.
-const MAX_REASON_CHARS: usize = 500;
+pub(crate) const MAX_REASON_CHARS: usize = 500;
 
 /// The stage of an erasure that no function has begun.
 const REQUESTED: &str = "requested";
@@ -175,7 +175,7 @@ pub async fn erase_contact(
     Ok((StatusCode::ACCEPTED, Json(contact_view(phone, contact))))
 }
 
-fn contact_view(phone: Phone, contact: Contact) -> ContactView {
+pub(crate) fn contact_view(phone: Phone, contact: Contact) -> ContactView {
     let service_window_end = contact.service_window_end(cloud::now());
     let consent_view = |event: &ConsentEvent| ConsentView {
         at: format_time(event.at),

@@ -3,13 +3,16 @@
 use axum::Json;
 use axum::extract::State;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::PausedBy;
-use campaign::lifecycle::event::{Conflict, Event, Job};
+use campaign::lifecycle::campaign::{Campaign, PausedBy};
+use campaign::lifecycle::event::{ApprovalEvent, Conflict, Event, Job};
 use campaign::lifecycle::progress::compute_progress;
+use campaign::time::Millis;
+use cloud::campaigns::Change;
 use cloud::import_queue::{ImportJob, Position};
 use std::sync::Arc;
 
 use crate::Api;
+use crate::caller::Caller;
 use crate::extract::CampaignPath;
 use crate::openapi::{Conflict as ConflictError, NotFound, RequestErrors};
 use crate::problem::Problem;
@@ -29,9 +32,16 @@ const OPERATOR_PAUSED: &str = "An operator paused it. POST /v1/campaigns/{id}/re
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn start_campaign(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
-    execute_command(&api, &id, Event::Start).await
+    // A draft of the time before the setting waits for an approval, too.
+    if api.settings.get_latest().await?.approval_required {
+        let event = Event::Approval(ApprovalEvent::Require);
+        let applied = api.campaigns.apply_to(&id, &event, cloud::now()).await?;
+        applied.map_err(Problem::from)?;
+    }
+    execute_command(&api, &caller, &id, Event::Start).await
 }
 
 /// Pauses a campaign.
@@ -46,6 +56,7 @@ pub async fn start_campaign(
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn pause_campaign(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
     let event = Event::Pause {
@@ -53,7 +64,7 @@ pub async fn pause_campaign(
         by: PausedBy::Operator,
         caused_at: None,
     };
-    execute_command(&api, &id, event).await
+    execute_command(&api, &caller, &id, event).await
 }
 
 /// Resumes a paused campaign: unsettled rows are enqueued again.
@@ -68,9 +79,10 @@ pub async fn pause_campaign(
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn resume_campaign(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
-    execute_command(&api, &id, Event::Resume).await
+    execute_command(&api, &caller, &id, Event::Resume).await
 }
 
 /// Cancels a campaign for good: the rows that were not sent are skipped.
@@ -83,9 +95,10 @@ pub async fn resume_campaign(
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn cancel_campaign(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
-    execute_command(&api, &id, Event::Cancel).await
+    execute_command(&api, &caller, &id, Event::Cancel).await
 }
 
 /// Sends the rows that waited for the canary rows.
@@ -98,15 +111,17 @@ pub async fn cancel_campaign(
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn continue_campaign(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<CampaignStateView>, Problem> {
-    execute_command(&api, &id, Event::Continue).await
+    execute_command(&api, &caller, &id, Event::Continue).await
 }
 
 /// Stores the decision first, then enqueues the job. If the job is lost in between, the same command repairs it, and so does
 /// the reconciler.
 async fn execute_command(
     api: &Api,
+    caller: &Caller,
     id: &CampaignId,
     event: Event,
 ) -> Result<Json<CampaignStateView>, Problem> {
@@ -118,7 +133,7 @@ async fn execute_command(
         let detail = "the campaign is finished: no row is left to send";
         return Err(Problem::conflict(detail));
     }
-    let change = api.campaigns.apply(&campaign, &event, now).await?;
+    let change = api.apply(caller, &campaign, &event, now).await?;
     let change = change.map_err(|conflict| match conflict {
         Conflict::NotAllowed(_) => {
             let state = campaign.state(now).name();
@@ -132,6 +147,50 @@ async fn execute_command(
 }
 
 impl Api {
+    /// Applies an event to a campaign, and notes the versions before and after for the audit log.
+    pub(crate) async fn apply(
+        &self,
+        caller: &Caller,
+        campaign: &Campaign,
+        event: &Event,
+        now: Millis,
+    ) -> Result<Result<Change, Conflict>, cloud::Error> {
+        let event = Event::By {
+            who: caller.name.clone(),
+            event: Box::new(event.clone()),
+        };
+        let applied = self.campaigns.apply(campaign, &event, now).await?;
+        if let Ok(change) = &applied {
+            let after = change.campaign.version;
+            let before = after - u64::from(change.is_changed);
+            caller.note_changed(&campaign.id, before, after);
+        }
+        Ok(applied)
+    }
+
+    /// Applies an event that was decided on this very version of the campaign. Returns whether it changed the campaign; it does
+    /// not if another change came first.
+    pub(crate) async fn apply_if_unchanged(
+        &self,
+        caller: &Caller,
+        campaign: &Campaign,
+        event: Event,
+        now: Millis,
+    ) -> Result<bool, cloud::Error> {
+        let event = Event::By {
+            who: caller.name.clone(),
+            event: Box::new(event),
+        };
+        let is_changed = self
+            .campaigns
+            .apply_if_unchanged(campaign, &event, now)
+            .await?;
+        if is_changed {
+            caller.note_changed(&campaign.id, campaign.version, campaign.version + 1);
+        }
+        Ok(is_changed)
+    }
+
     /// Gives the splitter the work that follows from a change.
     pub(crate) async fn enqueue_job(
         &self,

@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use campaign::id::CampaignId;
-use campaign::import::phone::{self, Phone};
+use campaign::import::phone::{self, Phone, PhoneProblem};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
@@ -45,12 +45,35 @@ impl<S: Send + Sync> FromRequestParts<S> for PhonePath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let text = path_parameter(parts, state, "phone").await?;
-        // Some clients and proxies turn a `+` into a space.
-        let digits = text.trim_start_matches(['+', ' ']);
-        let phone = phone::parse(&format!("+{digits}"), None).map_err(|problem| {
+        let phone = parse_phone(&text).map_err(|problem| {
             Problem::invalid_field("/phone", format!("{problem}; {}", problem.fix()))
         })?;
         Ok(Self { phone })
+    }
+}
+
+/// A number as a path has it.
+pub(crate) fn parse_phone(text: &str) -> Result<Phone, PhoneProblem> {
+    // Some clients and proxies turn a `+` into a space.
+    let digits = text.trim_start_matches(['+', ' ']);
+    phone::parse(&format!("+{digits}"), None)
+}
+
+/// The token's id in the path.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct TokenPath {
+    /// The token's id.
+    #[param(pattern = "^[0-9a-f]{16}$", example = "9f86d081884c7d65")]
+    pub token: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let token = path_parameter(parts, state, "token").await?;
+        Ok(Self { token })
     }
 }
 

@@ -16,6 +16,7 @@ use utoipa::IntoParams;
 
 use crate::Api;
 use crate::body::JsonBody;
+use crate::caller::Caller;
 use crate::extract::{CampaignPath, Query};
 use crate::new_file::NewFile;
 use crate::openapi::{BodyErrors, Conflict, NotFound, RequestErrors};
@@ -38,16 +39,15 @@ const SIGNED_URL_TTL: Duration = Duration::from_secs(3600);
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn add_file(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
     JsonBody(file): JsonBody<NewFile>,
 ) -> Result<(StatusCode, Json<CampaignUpload>), Problem> {
     let campaign = api.find_campaign(&id).await?;
     let info = file.into_file_info()?;
     let (now, size) = (cloud::now(), info.size);
-    let applied = api
-        .campaigns
-        .apply(&campaign, &Event::AddFile(info), now)
-        .await?;
+    let event = Event::AddFile(info);
+    let applied = api.apply(&caller, &campaign, &event, now).await?;
     let campaign = applied.map_err(Problem::from)?.campaign;
     let index = campaign.files.len() - 1;
     let upload = api.sign_upload(&id, Upload::File(index), size, now).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use cloud::inbox::{Cursor, InboundMessage};
+use cloud::inbox::{Cursor, InboundMessage, message_key};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -30,7 +30,7 @@ pub struct ListInboxQuery {
     /// Where the previous list ended: its `next`.
     #[param(
         pattern = r"^[0-9]{1,13}\.[A-Za-z0-9._=+/-]*$",
-        example = "1796112000000.wamid.HBgM"
+        example = "1796112000000.9f86d081884c7d65"
     )]
     after: Option<String>,
     /// How many messages to list; 100 by default.
@@ -102,7 +102,7 @@ pub async fn list_inbox(
     let messages = api.inbox.list(&after, cloud::now(), limit as usize).await?;
     let next = messages
         .last()
-        .map(|last| format!("{}.{}", last.received_at, last.id))
+        .map(|last| format_cursor(&Cursor::of(last)))
         .or(query.after);
     Ok(Json(InboxList {
         messages: messages.into_iter().map(message_view).collect(),
@@ -117,16 +117,24 @@ fn start_cursor(since: Option<&str>) -> Result<Cursor, Problem> {
         .map_err(|detail| Problem::invalid_parameter("since", detail))?;
     Ok(Cursor {
         received_at: received_at.unwrap_or(0),
-        id: String::new(),
+        key: String::new(),
     })
 }
 
-fn parse_cursor(text: &str) -> Result<Cursor, Problem> {
+pub(crate) fn format_cursor(cursor: &Cursor) -> String {
+    format!("{}.{}", cursor.received_at, cursor.key)
+}
+
+pub(crate) fn parse_cursor(text: &str) -> Result<Cursor, Problem> {
     let parts = text.split_once('.');
     let cursor = parts.and_then(|(received_at, id)| {
         Some(Cursor {
             received_at: received_at.parse().ok()?,
-            id: id.to_owned(),
+            // Programs may still have a cursor of an earlier version, with the message's id in it.
+            key: match id.starts_with("wamid.") {
+                true => message_key(id),
+                false => id.to_owned(),
+            },
         })
     });
     cursor.ok_or_else(|| {
@@ -135,7 +143,7 @@ fn parse_cursor(text: &str) -> Result<Cursor, Problem> {
     })
 }
 
-fn message_view(message: InboundMessage) -> InboundMessageView {
+pub(crate) fn message_view(message: InboundMessage) -> InboundMessageView {
     InboundMessageView {
         id: message.id,
         received_at: format_time(message.received_at),

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
+use campaign::access::role::Role;
 use campaign::contacts::contact::ConsentSource;
 use campaign::delivery::ledger::State as RowState;
 use campaign::import::value::OnBadValue;
+use campaign::lifecycle::actions::Action;
 use campaign::lifecycle::campaign::{
-    AfterCanary, CampaignState, FileStage, OnUnconfirmed, OutsideServiceWindow,
+    AfterCanary, CampaignState, FileStage, OnUnconfirmed, OutsideServiceWindow, PausedBy,
 };
+use campaign::lifecycle::counters::FailureState;
 use campaign::lifecycle::retry::RetryState;
 use cloud::jobs::JobStage;
 use serde::Serialize;
@@ -19,6 +22,7 @@ use utoipa::openapi::{OpenApi as Document, RefOr};
 use utoipa::{IntoResponses, Modify, OpenApi, PartialSchema, ToSchema};
 
 use crate::problem::Problem;
+use crate::roles;
 
 /// What the description says beside the routes.
 #[derive(OpenApi)]
@@ -29,6 +33,7 @@ use crate::problem::Problem;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     tags(
+        (name = "access", description = "Sessions, tokens and roles, the audit log"),
         (name = "campaigns", description = "Create campaigns, upload files, follow and control the sending"),
         (name = "results", description = "What became of each row: rejects, rows, reports, recounts"),
         (name = "contacts", description = "Consent, suppression and erasure of one recipient"),
@@ -48,7 +53,9 @@ impl Modify for BearerToken {
     fn modify(&self, description: &mut Document) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token whose SHA-256 is in the secret"))
+            .description(Some(
+                "A token of POST /v1/tokens, or one whose SHA-256 is in the secret",
+            ))
             .build();
         description
             .components
@@ -88,6 +95,28 @@ pub(crate) fn link_campaign_operations(description: &mut Document) {
     }
 }
 
+/// Says in each operation's description which role it needs.
+pub(crate) fn describe_roles(description: &mut Document) {
+    for item in description.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let id = operation.operation_id.as_deref().unwrap_or_default();
+            let Some(role) = roles::find(id).map(|known| known.role.name()) else {
+                continue;
+            };
+            let said = operation.description.take().unwrap_or_default();
+            let text = format!("{said}\n\nNeeds the role `{role}`.");
+            operation.description = Some(text.trim().to_owned());
+        }
+    }
+}
+
 /// Errors of every route.
 #[derive(IntoResponses)]
 pub enum RequestErrors {
@@ -97,9 +126,15 @@ pub enum RequestErrors {
     /// The token is missing or wrong.
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(Problem),
+    /// The caller's role does not suffice, or another site than the console may have caused the request.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
     /// This path does not support the method; the `Allow` header lists those it supports.
     #[response(status = 405, content_type = "application/problem+json")]
     MethodNotAllowed(Problem),
+    /// Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooManyWrongTokens(Problem),
     /// AWS or Meta did not answer; try again.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),
@@ -165,6 +200,55 @@ macro_rules! enum_schema {
     };
 }
 
+enum_schema!(
+    RoleName,
+    "Role",
+    Role {
+        Viewer,
+        Author,
+        Sender,
+        Admin
+    }
+);
+enum_schema!(
+    PausedByName,
+    "PausedBy",
+    PausedBy {
+        Operator,
+        Crier,
+        AccountError
+    }
+);
+enum_schema!(
+    FailureStateName,
+    "FailureState",
+    FailureState {
+        Rejected,
+        Undelivered,
+        Unconfirmed,
+        Skipped,
+    }
+);
+enum_schema!(
+    ActionName,
+    "Action",
+    Action {
+        Edit,
+        SetOptions,
+        Test,
+        RequestApproval,
+        GiveApproval,
+        WithdrawApproval,
+        Start,
+        Pause,
+        Resume,
+        Continue,
+        Cancel,
+        AddFile,
+        Retry,
+        Report,
+    }
+);
 enum_schema!(
     CampaignStateName,
     "CampaignState",

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use campaign::access::role::Role;
 use campaign::id::CampaignId;
 use campaign::import::preview::{DailyLimit, Preview, collect_warnings};
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
@@ -15,7 +16,9 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::audit_trail::{begin_entry_of_campaign, complete_entry};
 use crate::body::OptionalJsonBody;
+use crate::caller::Caller;
 use crate::extract::CampaignPath;
 use crate::new_file::FileOptions;
 use crate::openapi::{BodyErrors, Conflict, NotFound, RequestErrors};
@@ -28,6 +31,9 @@ const COUNTED_CAMPAIGNS: i32 = 100;
 
 /// Campaigns whose counters are read at once.
 const CONCURRENT_READS: usize = 8;
+
+/// What the audit log calls a preview with other options.
+const SET_OPTIONS: &str = "previewCampaign";
 
 /// What `POST /v1/campaigns/{id}/preview` takes; an empty body stands for `{}`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -60,6 +66,7 @@ pub enum PreviewResponse {
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn preview_campaign(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
     OptionalJsonBody(request): OptionalJsonBody<PreviewRequest>,
 ) -> Result<(StatusCode, Json<PreviewResponse>), Problem> {
@@ -72,7 +79,7 @@ pub async fn preview_campaign(
         ))
     };
     if let Some(options) = request.options {
-        validate_again(&api, &campaign, options).await?;
+        validate_again(&api, &caller, &campaign, options).await?;
         return validating(CampaignState::Validating);
     }
     let now = cloud::now();
@@ -92,13 +99,23 @@ pub async fn preview_campaign(
     }
 }
 
+/// A preview changes nothing, but for this. So it is here that more than a viewer is asked for, and that the audit log is
+/// written.
 async fn validate_again(
     api: &Api,
+    caller: &Caller,
     campaign: &Campaign,
     options: FileOptions,
 ) -> Result<(), Problem> {
+    caller.require(Role::Author)?;
     let event = Event::SetOptions(options.into_options()?);
-    let applied = api.campaigns.apply(campaign, &event, cloud::now()).await?;
+    let entry = begin_entry_of_campaign(api, caller, SET_OPTIONS, &campaign.id).await?;
+    let applied = api.apply(caller, campaign, &event, cloud::now()).await?;
+    let status = match applied {
+        Ok(_) => StatusCode::ACCEPTED,
+        Err(_) => StatusCode::CONFLICT,
+    };
+    complete_entry(api, caller, entry, status).await;
     let change = applied.map_err(Problem::from)?;
     Ok(api.enqueue_job(&campaign.id, change.job).await?)
 }

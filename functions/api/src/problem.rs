@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use campaign::access::role::Role;
 use campaign::lifecycle::event::Conflict;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,6 +25,10 @@ pub struct Problem {
     #[schema(example = "/file/size")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
+    /// For the header `Retry-After`.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub retry_after_seconds: Option<u64>,
 }
 
 impl Problem {
@@ -33,6 +38,7 @@ impl Problem {
             title,
             detail: detail.into(),
             field: None,
+            retry_after_seconds: None,
         }
     }
 
@@ -63,8 +69,87 @@ impl Problem {
 
     /// 401: the token is missing or wrong.
     pub fn unauthorized() -> Self {
-        let detail = "send the header `Authorization: Bearer <token>` with a token whose SHA-256 is in the secret";
+        let detail = "send the header `Authorization: Bearer <token>` with a token that an admin created (POST /v1/tokens), or one whose SHA-256 is in the secret";
         Self::new(StatusCode::UNAUTHORIZED, "not authorized", detail)
+    }
+
+    /// 401: the session has ended.
+    pub fn signed_out() -> Self {
+        let detail = "the session has ended; sign in again";
+        Self::new(StatusCode::UNAUTHORIZED, "not authorized", detail)
+    }
+
+    /// 429: the address has tried too many tokens that do not exist.
+    pub fn too_many_wrong_tokens(retry_after_seconds: u64) -> Self {
+        let detail = "too many wrong tokens came from this address; wait a few seconds, then try again with the right one";
+        let title = "too many wrong tokens";
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, title, detail)
+        }
+    }
+
+    /// 403: the caller's role does not suffice.
+    pub fn role_too_low(role: Role, least: Role) -> Self {
+        let detail = format!(
+            "this needs the role {} or a higher one, and yours is {}; ask an admin for a token with that role",
+            least.name(),
+            role.name()
+        );
+        Self::new(StatusCode::FORBIDDEN, "not allowed", detail)
+    }
+
+    /// 403: a request with the cookie of a session that another site may have caused.
+    pub fn not_from_the_console() -> Self {
+        let detail = "requests of the console need the header `x-crier-console: 1` and must come from its own page; programs send a token in the Authorization header instead of the cookie";
+        Self::new(StatusCode::FORBIDDEN, "not from the console", detail)
+    }
+
+    /// 403: an author sends tests only to saved numbers.
+    pub fn not_a_saved_number() -> Self {
+        let detail = "with the role author, a test goes only to a number that is saved in the settings (test_numbers); ask an admin to save this one";
+        Self::new(StatusCode::FORBIDDEN, "not a saved number", detail)
+    }
+
+    /// 403: somebody else must approve the campaign.
+    pub fn second_person_needed(clause: String) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "second person needed", clause)
+    }
+
+    /// 404: there is no token of that id.
+    pub fn unknown_token() -> Self {
+        let detail = "there is no token with this id; GET /v1/tokens lists the tokens";
+        Self::new(StatusCode::NOT_FOUND, "unknown token", detail)
+    }
+
+    /// 404: the ledger does not have this row.
+    pub fn unknown_row() -> Self {
+        let detail = "the row had no attempt and was not skipped, or there is no such row; GET /v1/campaigns/{id}/rows lists the rows";
+        Self::new(StatusCode::NOT_FOUND, "unknown row", detail)
+    }
+
+    /// 409: a message that is no template, to somebody who has not written within 24 hours.
+    pub fn outside_service_window() -> Self {
+        let detail = "the recipient has neither written nor called within the last 24 hours; send a template instead";
+        Self::new(StatusCode::CONFLICT, "outside the service window", detail)
+    }
+
+    /// 409: a message to somebody on the suppression list.
+    pub fn suppressed_contact() -> Self {
+        let detail = "the recipient is on the suppression list and must not be messaged";
+        Self::new(StatusCode::CONFLICT, "suppressed", detail)
+    }
+
+    /// 404: no upload in parts was begun for the file.
+    pub fn unknown_upload() -> Self {
+        let detail = "no upload in parts was begun for this file, or it does not exist any more; POST /v1/campaigns/{id}/upload begins one";
+        Self::new(StatusCode::NOT_FOUND, "no upload in parts", detail)
+    }
+
+    /// 409: another token has this name.
+    pub fn name_in_use() -> Self {
+        let detail = "another token has this name; choose another name, or revoke that token first";
+        Self::new(StatusCode::CONFLICT, "name in use", detail).at("/name")
     }
 
     /// 404: there is no campaign of that id.
@@ -157,6 +242,7 @@ impl From<cloud::Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let retry_after = self.retry_after_seconds;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -165,6 +251,9 @@ impl IntoResponse for Problem {
         );
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

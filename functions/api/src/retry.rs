@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::body::JsonBody;
+use crate::caller::Caller;
 use crate::campaigns::new_campaign_id;
 use crate::extract::CampaignPath;
 use crate::openapi::{BodyErrors, Conflict, NotFound, RequestErrors, RetryStateName};
@@ -54,6 +55,7 @@ pub struct NewRetry {
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn create_retry(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
     JsonBody(request): JsonBody<NewRetry>,
 ) -> Result<(StatusCode, Json<CampaignStateView>), Problem> {
@@ -68,9 +70,11 @@ pub async fn create_retry(
         return Err(Problem::conflict(detail));
     }
     refuse_undelivered_if_sent_anyway(&campaign, &selection, now)?;
-    let link = link_retry(&api, &campaign, selection, allow_repeat, now).await?;
+    let link = link_retry(&api, &caller, &campaign, selection, allow_repeat, now).await?;
     let mut retry = retry_campaign(&campaign, &link, now, api.sendable_for);
     retry.manual_start = manual_start;
+    retry.created_by = Some(caller.name.clone());
+    api.require_approval(&mut retry).await?;
     api.campaigns.create_once(&retry).await?;
     api.enqueue_job(&retry.id, Some(Job::Import)).await?;
     let view = CampaignStateView::new(&retry.id, retry.state(now));
@@ -108,6 +112,7 @@ fn refuse_undelivered_if_sent_anyway(
 /// the second one does.
 async fn link_retry(
     api: &Api,
+    caller: &Caller,
     campaign: &Campaign,
     selection: RetrySelection,
     allow_repeat: bool,
@@ -131,7 +136,7 @@ async fn link_retry(
         link: link.clone(),
         allow_repeat,
     };
-    let applied = api.campaigns.apply(campaign, &event, now).await?;
+    let applied = api.apply(caller, campaign, &event, now).await?;
     applied.map_err(Problem::from)?;
     Ok(link)
 }

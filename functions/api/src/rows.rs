@@ -33,6 +33,9 @@ pub struct ListRowsQuery {
     /// Only rows in this state.
     #[param(value_type = Option<RowStateName>)]
     state: Option<String>,
+    /// Only rows with this error code of WhatsApp.
+    #[param(value_type = Option<i64>, example = 131_026)]
+    code: Option<i64>,
     /// Only rows after the one of this number; 0 by default.
     #[param(value_type = Option<u64>, minimum = 0, maximum = 4294967295_u64)]
     after: Option<RowNumber>,
@@ -74,6 +77,18 @@ pub struct RowView {
     pub error: Option<String>,
     /// Whether an earlier attempt may have been sent.
     pub was_unconfirmed: bool,
+    /// When WhatsApp sent it.
+    #[schema(format = DateTime)]
+    pub sent_at: Option<String>,
+    /// When it was delivered.
+    #[schema(format = DateTime)]
+    pub delivered_at: Option<String>,
+    /// When it was read.
+    #[schema(format = DateTime)]
+    pub read_at: Option<String>,
+    /// When it failed after it was accepted.
+    #[schema(format = DateTime)]
+    pub failed_at: Option<String>,
 }
 
 /// Lists rows of a campaign, such as `?state=unconfirmed` for all that may have been sent.
@@ -89,7 +104,10 @@ pub async fn list_rows(
     CampaignPath { id }: CampaignPath,
     Query(query): Query<ListRowsQuery>,
 ) -> Result<Json<RowList>, Problem> {
-    let state = query.state.as_deref().map(parse_state).transpose()?;
+    let filter = RowFilter {
+        state: query.state.as_deref().map(parse_state).transpose()?,
+        code: query.code,
+    };
     let limit = query.limit.map_or(DEFAULT_LIMIT, |Limit(limit)| limit);
     let campaign = api.find_campaign(&id).await?;
     let last = campaign.last_row();
@@ -98,7 +116,7 @@ pub async fn list_rows(
         last,
         limit: limit as usize,
     };
-    Ok(Json(matching_rows(&api, &id, state, range).await?))
+    Ok(Json(matching_rows(&api, &id, filter, range).await?))
 }
 
 /// Where to look for rows.
@@ -109,17 +127,33 @@ struct RowRange {
     limit: usize,
 }
 
+/// Which rows are wanted.
+#[derive(Clone, Copy, Debug)]
+struct RowFilter {
+    state: Option<RowState>,
+    code: Option<i64>,
+}
+
+impl RowFilter {
+    fn fits(self, row: &LedgerRow) -> bool {
+        let error = row.error_info.as_ref().or(row.failure.as_ref());
+        let code = error.and_then(|error| error.code);
+        self.state.is_none_or(|state| row.state == state)
+            && (self.code.is_none() || self.code == code)
+    }
+}
+
 async fn matching_rows(
     api: &Api,
     id: &CampaignId,
-    state: Option<RowState>,
+    filter: RowFilter,
     RowRange { after, last, limit }: RowRange,
 ) -> Result<RowList, cloud::Error> {
     let end = last.min(after.saturating_add(MAX_ROWS_READ));
     let mut rows = pin!(api.ledger.rows(id, after.saturating_add(1)..=end));
     let mut found: Vec<RowView> = Vec::new();
     while let Some(row) = rows.try_next().await? {
-        if state.is_none_or(|state| row.state == state) {
+        if filter.fits(&row) {
             found.extend(row_view(row));
         }
         if found.len() == limit {
@@ -138,7 +172,7 @@ fn parse_state(name: &str) -> Result<RowState, Problem> {
     })
 }
 
-fn row_view(row: LedgerRow) -> Option<RowView> {
+pub(crate) fn row_view(row: LedgerRow) -> Option<RowView> {
     let describe = |error: &ErrorInfo| match &error.details {
         Some(details) => format!("{}: {details}", error.title),
         None => error.title.clone(),
@@ -153,6 +187,10 @@ fn row_view(row: LedgerRow) -> Option<RowView> {
         error_code: error.and_then(|error| error.code),
         error: error.map(describe),
         was_unconfirmed: row.was_unconfirmed,
+        sent_at: row.sent_at.map(format_time),
+        delivered_at: row.delivered_at.map(format_time),
+        read_at: row.read_at.map(format_time),
+        failed_at: row.failed_at.map(format_time),
         wamid: row.wamid,
     })
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use campaign::contacts::consent::{KeywordLists, OptOutKeywords, normalize_keyword};
-use campaign::contacts::settings::{AutoReply, Settings};
+use campaign::contacts::settings::{AutoReply, Settings, TestNumber};
+use campaign::import::phone;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::body::JsonBody;
 use crate::message_schema::MessageSchema;
+use crate::new_file::required_text;
 use crate::new_message::parse_message;
 use crate::openapi::{BodyErrors, RequestErrors};
 use crate::problem::Problem;
@@ -22,6 +24,12 @@ const MAX_KEYWORDS: usize = 500;
 
 /// The most automatic replies.
 const MAX_REPLIES: usize = 100;
+
+/// The most numbers for test sends.
+const MAX_TEST_NUMBERS: usize = 20;
+
+/// The most characters of the name of such a number.
+const MAX_NAME_CHARS: usize = 60;
 
 /// The longest time after a message within which an inbound message is attributed to it: a month.
 const MAX_ATTRIBUTION_HOURS: u32 = 720;
@@ -48,6 +56,32 @@ pub struct SettingsView {
     /// For how many hours after a campaign's message an inbound message is attributed to it.
     #[schema(minimum = 1, maximum = 720)]
     attribution_hours: u32,
+    /// Whether a campaign starts only after a second person approved it.
+    approval_required: bool,
+    /// Numbers of your own, to which an author may send tests.
+    #[schema(max_items = 20)]
+    test_numbers: Vec<TestNumberView>,
+}
+
+/// A number for test sends.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestNumberView {
+    /// Whose it is.
+    #[schema(min_length = 1, max_length = 60, pattern = "\\S", example = "My phone")]
+    name: String,
+    /// The number, as `+<country><number>`.
+    #[schema(example = "+5511987654321")]
+    phone: String,
+}
+
+impl From<&TestNumber> for TestNumberView {
+    fn from(number: &TestNumber) -> Self {
+        Self {
+            name: number.name.clone(),
+            phone: number.phone.to_string(),
+        }
+    }
 }
 
 /// An automatic reply.
@@ -87,6 +121,12 @@ impl From<Settings> for SettingsView {
             opt_in_payloads: start_payloads,
             replies: settings.replies.into_iter().map(reply_view).collect(),
             attribution_hours: settings.attribution_hours,
+            approval_required: settings.approval_required,
+            test_numbers: settings
+                .test_numbers
+                .iter()
+                .map(TestNumberView::from)
+                .collect(),
         }
     }
 }
@@ -129,6 +169,11 @@ impl SettingsView {
             let detail = format!("must have at most {MAX_REPLIES} entries; remove some");
             return Err(Problem::invalid_field("/replies", detail));
         }
+        if self.test_numbers.len() > MAX_TEST_NUMBERS {
+            let detail = format!("must have at most {MAX_TEST_NUMBERS} entries; remove some");
+            return Err(Problem::invalid_field("/test_numbers", detail));
+        }
+        let test_numbers = self.test_numbers.into_iter().enumerate();
         let replies = self.replies.into_iter().enumerate();
         Ok(Settings {
             opt_out_keywords: OptOutKeywords {
@@ -139,6 +184,10 @@ impl SettingsView {
             },
             replies: replies.map(parse_reply).collect::<Result<_, _>>()?,
             attribution_hours: self.attribution_hours,
+            approval_required: self.approval_required,
+            test_numbers: test_numbers
+                .map(parse_test_number)
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -154,6 +203,22 @@ impl SettingsView {
         validate_keywords("/opt_out_payloads", &self.opt_out_payloads)?;
         validate_keywords("/opt_in_payloads", &self.opt_in_payloads)
     }
+}
+
+fn parse_test_number((index, number): (usize, TestNumberView)) -> Result<TestNumber, Problem> {
+    let name = required_text(Some(number.name), &format!("/test_numbers/{index}/name"))?;
+    if name.chars().count() > MAX_NAME_CHARS {
+        let detail = format!("must have at most {MAX_NAME_CHARS} characters; shorten it");
+        return Err(Problem::invalid_field(
+            format!("/test_numbers/{index}/name"),
+            detail,
+        ));
+    }
+    let phone = phone::parse(&number.phone, None).map_err(|problem| {
+        let detail = format!("{problem}; {}", problem.fix());
+        Problem::invalid_field(format!("/test_numbers/{index}/phone"), detail)
+    })?;
+    Ok(TestNumber { name, phone })
 }
 
 fn validate_keywords(pointer: &str, keywords: &[String]) -> Result<(), Problem> {

@@ -3,6 +3,7 @@
 use campaign::lifecycle::campaign::sendable_for;
 use campaign::time::Millis;
 use cloud::account_events::AccountEvents;
+use cloud::audit::AuditLog;
 use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
@@ -14,12 +15,17 @@ use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
+use cloud::part_uploads::PartUploads;
 use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
+use cloud::sessions::Sessions;
 use cloud::settings::SettingsStore;
+use cloud::tokens::Tokens;
 use cloud::{aws, env};
 use lambda_http::Error;
 use whatsapp::account::AccountClient;
+
+use crate::tried_tokens::TriedTokens;
 
 /// Everything the routes read and write.
 #[derive(Debug)]
@@ -44,16 +50,30 @@ pub struct Api {
     pub account_events: AccountEvents,
     /// The bucket with uploads, reports and cached answers of Meta.
     pub files: Files,
+    /// Uploads in parts.
+    pub part_uploads: PartUploads,
     /// The queue of the sender, for test sends.
     pub queue: BatchQueue,
+    /// The queue of messages that go ahead of campaigns.
+    pub urgent_queue: BatchQueue,
     /// Reports and recounts.
     pub jobs: Jobs,
     /// Erasures of contacts.
     pub erasures: ErasureQueue,
     /// The queue of the splitter.
     pub import_queue: ImportQueue,
-    /// The API's tokens and Meta's access token.
+    /// The first tokens, and Meta's access token.
     pub secrets: Secrets,
+    /// The tokens that admins created.
+    pub tokens: Tokens,
+    /// The sessions of the console.
+    pub sessions: Sessions,
+    /// Who did what.
+    pub audit: AuditLog,
+    /// Tokens that were tried.
+    pub tried_tokens: TriedTokens,
+    /// Whether whatever serves the API has TLS.
+    pub tls_only: bool,
     /// Meta's management API: templates and limits.
     pub account: AccountClient,
     /// The send budget.
@@ -70,12 +90,19 @@ impl Api {
         let table = env::required("CAMPAIGNS_TABLE")?;
         let config = aws::load_config();
         let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
+        let files = Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?);
+        let part_uploads = PartUploads::new(dynamodb.clone(), table.clone(), files.clone());
         Ok(Self {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention_days),
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention_days),
             imports: Imports::new(dynamodb.clone(), table.clone(), retention_days),
             settings: SettingsStore::new(dynamodb.clone(), table.clone()),
             account_events: AccountEvents::new(dynamodb.clone(), table.clone(), retention_days),
+            tokens: Tokens::new(dynamodb.clone(), table.clone()),
+            sessions: Sessions::new(dynamodb.clone(), table.clone()),
+            audit: AuditLog::new(dynamodb.clone(), table.clone()),
+            tried_tokens: TriedTokens::default(),
+            tls_only: env::parsed("TLS_ONLY")?,
             jobs: Jobs::new(
                 dynamodb.clone(),
                 table,
@@ -100,8 +127,10 @@ impl Api {
                 env::required("SCHEDULE_GROUP")?,
                 env::required("SCHEDULE_ROLE_ARN")?,
             ),
-            files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
+            part_uploads,
+            files,
             queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            urgent_queue: BatchQueue::new(sqs.clone(), env::required("URGENT_QUEUE_URL")?),
             erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURE_QUEUE_URL")?),
             import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
             secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),

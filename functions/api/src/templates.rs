@@ -9,12 +9,14 @@ use campaign::lifecycle::campaign::TemplateFacts;
 use campaign::message::Message;
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use whatsapp::account::AccountError;
 use whatsapp::template::{Header, Parameters, Template};
 use whatsapp::template_match::match_template;
+use whatsapp::template_preview::TemplatePreview;
 
 use crate::Api;
+use crate::extract::Query;
 use crate::openapi::RequestErrors;
 use crate::problem::Problem;
 use crate::time::format_time;
@@ -71,20 +73,80 @@ pub struct TemplateView {
     pub body: Vec<String>,
     /// The buttons that need a parameter: index and `sub_type`.
     pub buttons: Vec<String>,
+    /// Meta's status, such as `APPROVED` or `PAUSED`.
+    pub status: String,
+    /// Meta's rating: `GREEN`, `YELLOW`, `RED` or `UNKNOWN`; null if Meta does not say.
+    pub quality: Option<String>,
+    /// What it looks like; null until Meta is asked again.
+    pub preview: Option<TemplatePreviewView>,
 }
 
-/// Lists the account's approved templates.
+/// The texts of a template, with the placeholders in them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemplatePreviewView {
+    /// The header.
+    pub header: Option<TemplateHeaderView>,
+    /// The body.
+    pub body: String,
+    /// The footer.
+    pub footer: Option<String>,
+    /// The buttons.
+    pub buttons: Vec<TemplateButtonView>,
+}
+
+/// The header of a template.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemplateHeaderView {
+    /// `TEXT`, `IMAGE`, `VIDEO`, `DOCUMENT`, `LOCATION` or `GIF`.
+    pub format: String,
+    /// Its text.
+    pub text: Option<String>,
+}
+
+/// A button of a template.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemplateButtonView {
+    /// Meta's type, such as `QUICK_REPLY` or `URL`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// The query of `GET /v1/templates`.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListTemplatesQuery {
+    /// `true` for those as well that are not approved.
+    #[param(value_type = Option<bool>)]
+    all: Option<String>,
+}
+
+/// Lists the account's templates: those that are approved, or all of them.
 #[utoipa::path(
     get, path = "/v1/templates", operation_id = "listTemplates", tag = "account",
-    responses((status = 200, body = TemplateList, description = "The approved templates"), RequestErrors)
+    params(ListTemplatesQuery),
+    responses((status = 200, body = TemplateList, description = "The templates"), RequestErrors)
 )]
 #[tracing::instrument(skip_all)]
-pub async fn list_templates(State(api): State<Arc<Api>>) -> Result<Json<TemplateList>, Problem> {
+pub async fn list_templates(
+    State(api): State<Arc<Api>>,
+    Query(query): Query<ListTemplatesQuery>,
+) -> Result<Json<TemplateList>, Problem> {
+    let shows_all = match query.all.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            let detail = "must be true or false";
+            return Err(Problem::invalid_parameter("all", detail));
+        }
+    };
     let facts = api.account_facts(MAX_AGE_MS).await?;
     let approved = facts
         .templates
         .iter()
-        .filter(|template| template.status == "APPROVED");
+        .filter(|template| shows_all || template.status == "APPROVED");
     let mut templates: Vec<TemplateView> = approved.map(template_view).collect();
     templates.sort_by(|one, other| (&one.name, &one.language).cmp(&(&other.name, &other.language)));
     Ok(Json(TemplateList {
@@ -183,6 +245,25 @@ impl Api {
     }
 }
 
+fn preview_view(preview: &TemplatePreview) -> TemplatePreviewView {
+    let header = preview.header.as_ref();
+    let buttons = preview.buttons.iter();
+    TemplatePreviewView {
+        header: header.map(|header| TemplateHeaderView {
+            format: header.format.clone(),
+            text: header.text.clone(),
+        }),
+        body: preview.body.clone(),
+        footer: preview.footer.clone(),
+        buttons: buttons
+            .map(|button| TemplateButtonView {
+                kind: button.kind.clone(),
+                text: button.text.clone(),
+            })
+            .collect(),
+    }
+}
+
 fn template_view(template: &Template) -> TemplateView {
     let names = |parameters: &Parameters| match parameters {
         Parameters::Positional(count) => (1..=*count).map(|number| number.to_string()).collect(),
@@ -192,6 +273,9 @@ fn template_view(template: &Template) -> TemplateView {
         name: template.name.clone(),
         language: template.language.clone(),
         category: template.category.clone(),
+        status: template.status.clone(),
+        quality: template.quality.clone(),
+        preview: template.preview.as_ref().map(preview_view),
         header: match &template.header {
             Header::None => None,
             Header::Text(_) => Some("text".into()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use campaign::access::role::Role;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::id::CampaignId;
 use campaign::import::phone;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::Api;
 use crate::body::{JsonBody, whole_number};
+use crate::caller::Caller;
 use crate::extract::CampaignPath;
 use crate::openapi::{BodyErrors, Conflict, NotFound, RequestErrors};
 use crate::problem::Problem;
@@ -38,7 +40,7 @@ pub struct TestSendRequest {
 
 /// Sends one row of the preview to a number of your own.
 ///
-/// The message goes through the same queue and at the same rate, as a campaign of one row, whose id is returned.
+/// With the role `author`, only to a number that an admin saved in the settings. The message goes through the same queue and at the same rate, as a campaign of one row, whose id is returned.
 #[utoipa::path(
     post, path = "/v1/campaigns/{id}/test", operation_id = "sendTest", tag = "campaigns",
     params(CampaignPath), request_body = TestSendRequest,
@@ -48,6 +50,7 @@ pub struct TestSendRequest {
 #[tracing::instrument(skip_all, fields(campaign.id = %id))]
 pub async fn send_test(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     CampaignPath { id }: CampaignPath,
     JsonBody(request): JsonBody<TestSendRequest>,
 ) -> Result<(StatusCode, Json<CampaignStateView>), Problem> {
@@ -55,6 +58,13 @@ pub async fn send_test(
     let to = phone::parse(&request.to, None).map_err(|problem| {
         Problem::invalid_field("/to", format!("{problem}; {}", problem.fix()))
     })?;
+    if !caller.role.includes(Role::Sender) {
+        let settings = api.settings.get_latest().await?;
+        let mut saved = settings.test_numbers.iter();
+        if !saved.any(|number| number.phone.canonical() == to.canonical()) {
+            return Err(Problem::not_a_saved_number());
+        }
+    }
     let preview = match (
         campaign.state(cloud::now()),
         api.imports.get_preview(&id).await?,
@@ -73,7 +83,8 @@ pub async fn send_test(
         values: sample.values.clone(),
     };
     let now = cloud::now();
-    let test = test_campaign(&campaign, row.clone(), now)?;
+    let mut test = test_campaign(&campaign, row.clone(), now)?;
+    test.created_by = Some(caller.name);
     api.campaigns.create(&test).await?;
     let batch = Batch {
         campaign: test.id.clone(),

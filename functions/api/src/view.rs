@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::new_file::FileOptions;
 use crate::openapi::{AfterCanaryName, CampaignStateName, FileStageName, OnUnconfirmedName};
 use crate::time::format_time;
 
@@ -101,8 +102,18 @@ pub struct CanaryView {
 /// A file of a campaign.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FileView {
+    /// Its number, from 1.
+    pub number: usize,
     /// Its name on the operator's machine.
     pub name: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When its upload was signed.
+    #[schema(format = DateTime)]
+    pub added_at: String,
+    /// How it is read, as far as it was said.
+    #[schema(value_type = FileOptions)]
+    pub options: Value,
     /// How far it is.
     #[schema(value_type = FileStageName)]
     pub stage: FileStage,
@@ -112,6 +123,12 @@ pub struct FileView {
     pub rows: u64,
     /// The rows that cannot be used.
     pub rejected_at_import: u64,
+    /// The rows whose number came before.
+    pub duplicates: u64,
+    /// The rows of recipients who must not be messaged.
+    pub suppressed: u64,
+    /// The rows to be sent.
+    pub enqueued: u64,
 }
 
 /// The state of a campaign.
@@ -230,13 +247,6 @@ pub struct CampaignUpload {
     pub exclude_upload: Option<SignedUpload>,
 }
 
-/// Campaigns, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CampaignList {
-    /// The campaigns.
-    pub campaigns: Vec<CampaignView>,
-}
-
 impl CampaignView {
     /// The view; `budget` in messages per second, `now` in milliseconds since the Unix epoch.
     pub fn new(campaign: Campaign, progress: Progress, budget: u32, now: Millis) -> Self {
@@ -260,7 +270,12 @@ impl CampaignView {
             policy: campaign.policy.into(),
             canary: campaign.canary.map(CanaryView::from),
             created_at: format_time(campaign.created_at),
-            files: campaign.files.into_iter().map(FileView::from).collect(),
+            files: campaign
+                .files
+                .into_iter()
+                .enumerate()
+                .map(FileView::new)
+                .collect(),
             retry_of: campaign.retry_of.map(|link| link.campaign.to_string()),
             retries: campaign
                 .retries
@@ -316,9 +331,16 @@ impl From<Canary> for CanaryView {
     }
 }
 
-impl From<CampaignFile> for FileView {
-    fn from(file: CampaignFile) -> Self {
+impl FileView {
+    fn new((index, file): (usize, CampaignFile)) -> Self {
         Self {
+            number: index + 1,
+            size: file.info.size,
+            options: serde_json::to_value(&file.options).unwrap_or_default(),
+            added_at: format_time(file.added_at),
+            duplicates: file.counts.duplicates,
+            suppressed: file.counts.suppressed,
+            enqueued: file.counts.enqueued,
             name: file.info.name,
             stage: file.stage,
             problem: file.problem,

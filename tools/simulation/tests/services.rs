@@ -156,7 +156,7 @@ fn schedule_fires_once_at_its_time() {
             "role".into(),
         );
         for at in [3_600_000, 7_200_000] {
-            let scheduled = schedules.schedule_start(&campaign(), BASE_MS + at).await;
+            let scheduled = schedules.schedule_start(&campaign(), 0, BASE_MS + at).await;
             scheduled.expect("scheduled");
         }
         assert_eq!(aws.scheduler().pending().len(), 1, "the first one holds");

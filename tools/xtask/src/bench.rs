@@ -106,6 +106,8 @@ fn measure_start(program: &Path) -> Result<Duration> {
         ("GRAPH_API_URL", "http://127.0.0.1:1"),
         ("GRAPH_API_VERSION", "v25.0"),
         ("PHONE_NUMBER_ID", "1"),
+        ("TLS_ONLY", "true"),
+        ("URGENT_QUEUE_URL", "http://localhost/urgent"),
     ]);
     let began = Instant::now();
     let process = RunningProcess::start(&mut command, &dev().join("logs/bench/start.log"))?;

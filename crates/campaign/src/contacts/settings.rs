@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contacts::consent::{OptOutKeywords, normalize_keyword};
+use crate::import::phone::Phone;
 use crate::message::Message;
 use crate::time::Millis;
 
@@ -21,6 +22,19 @@ pub struct Settings {
     pub replies: Vec<AutoReply>,
     /// For how many hours after a campaign's message the recipient's messages count as replies to it.
     pub attribution_hours: u32,
+    /// Whether a campaign starts only after a second person approved it.
+    pub approval_required: bool,
+    /// Numbers of the operators' own, for test sends.
+    pub test_numbers: Vec<TestNumber>,
+}
+
+/// A number for test sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestNumber {
+    /// Whose it is.
+    pub name: String,
+    /// The number.
+    pub phone: Phone,
 }
 
 /// A message that is sent automatically when a recipient writes a keyword.
@@ -39,6 +53,8 @@ impl Default for Settings {
             opt_out_keywords: OptOutKeywords::default(),
             replies: Vec::new(),
             attribution_hours: 72,
+            approval_required: false,
+            test_numbers: Vec::new(),
         }
     }
 }

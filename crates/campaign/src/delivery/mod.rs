@@ -8,6 +8,7 @@
 //! - [`recording`]: when a sender tries again to record it
 //! - [`ledger`]: the states of a row, and which transitions are allowed
 //! - [`requeue`]: which rows go into the queue again
+//! - [`skip_reason`]: why a row is not sent
 
 pub mod backoff;
 pub mod batch;
@@ -17,3 +18,4 @@ pub mod pacing;
 pub mod rate_change;
 pub mod recording;
 pub mod requeue;
+pub mod skip_reason;

@@ -5,6 +5,7 @@
 //! row stays unsettled.
 
 use crate::delivery::ledger::{RowStatus, State};
+pub use crate::delivery::skip_reason::SkipReason;
 use crate::lifecycle::campaign::{Campaign, CampaignState, Sendability};
 use crate::time::Millis;
 
@@ -22,35 +23,6 @@ pub enum RequeueDecision {
     Abandon,
     /// Nothing: it is settled, being sent, or not due.
     Leave,
-}
-
-/// Why a row is not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SkipReason {
-    /// The recipient is on the suppression list.
-    Suppressed,
-    /// The message is free-form, and the recipient has neither written nor called within 24 hours.
-    OutsideServiceWindow,
-    /// The campaign was cancelled.
-    Cancelled,
-    /// The campaign's schedule has ended.
-    Expired,
-}
-
-impl SkipReason {
-    /// The reason as the ledger and the report show it.
-    pub fn text(self) -> &'static str {
-        match self {
-            SkipReason::Suppressed => "suppressed: on the suppression list",
-            SkipReason::OutsideServiceWindow => {
-                "outside_service_window: the recipient has neither written nor called within the last 24 hours, and the message is not a template"
-            }
-            SkipReason::Cancelled => "cancelled: the operator cancelled the campaign",
-            SkipReason::Expired => {
-                "expired: the campaign's schedule (not_after), or the time for which campaigns are kept, has ended"
-            }
-        }
-    }
 }
 
 /// What happens to the rows of a campaign that are not settled.

@@ -6,7 +6,7 @@
 
 use crate::lifecycle::campaign::{Campaign, CampaignState, FileStage, Pause, PausedBy};
 use crate::lifecycle::event::{Conflict, Effects, Event, Job};
-use crate::lifecycle::{control, import_progress};
+use crate::lifecycle::{approval, control, edit, import_progress};
 use crate::time::Millis;
 
 /// The counters show a change of the ledger within this time.
@@ -34,7 +34,11 @@ pub fn apply(campaign: &Campaign, event: &Event, now: Millis) -> Result<Effects,
 
 fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<Job>, Conflict> {
     match event {
-        Event::Start => control::start(campaign, now).map(Some),
+        Event::By { who, event } => change_by(campaign, who, event, now),
+        Event::Start => {
+            approval::check_start(campaign, now)?;
+            control::start(campaign, now).map(Some)
+        }
         Event::Pause {
             reason,
             by: PausedBy::Operator,
@@ -45,18 +49,25 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
             by,
             caused_at,
         } => {
-            let resumed_since =
-                |at: Millis| campaign.resumed_at.is_some_and(|resumed| resumed >= at);
-            if !caused_at.is_some_and(resumed_since) {
-                pause_automatically(campaign, reason, *by, now);
-            }
+            pause_unless_resumed(campaign, reason, *by, *caused_at, now);
             Ok(None)
         }
         Event::Resume => control::resume(campaign, now).map(Some),
         Event::Cancel => control::cancel(campaign, now).map(Some),
         Event::Continue => control::continue_after_canary(campaign, now).map(Some),
-        Event::AddFile(info) => control::add_file(campaign, info, now).map(|()| None),
-        Event::SetOptions(options) => control::set_options(campaign, options, now).map(Some),
+        Event::AddFile(info) => {
+            approval::check_added_file(campaign)?;
+            control::add_file(campaign, info, now)?;
+            approval::wait_for_start(campaign);
+            Ok(None)
+        }
+        Event::SetOptions(options) => {
+            let job = control::set_options(campaign, options, now)?;
+            approval::wait_for_start(campaign);
+            Ok(Some(job))
+        }
+        Event::Edit(edit) => edit::edit(campaign, edit, now),
+        Event::Approval(event) => approval::change(campaign, event, now).map(|()| None),
         Event::File {
             index,
             revision,
@@ -76,6 +87,41 @@ fn change(campaign: &mut Campaign, event: &Event, now: Millis) -> Result<Option<
             Ok(None)
         }
         Event::Close => close(campaign, now).map(|()| None),
+    }
+}
+
+/// Notes who did it, where that matters later.
+fn change_by(
+    campaign: &mut Campaign,
+    who: &str,
+    event: &Event,
+    now: Millis,
+) -> Result<Option<Job>, Conflict> {
+    let before = campaign.clone();
+    let job = change(campaign, event, now)?;
+    if *campaign == before {
+        return Ok(job);
+    }
+    let note = match event {
+        Event::Start => &mut campaign.started_by,
+        Event::AddFile(_) | Event::SetOptions(_) | Event::Edit(_) => &mut campaign.changed_by,
+        _ => return Ok(job),
+    };
+    *note = Some(who.to_owned());
+    Ok(job)
+}
+
+/// What the operator has resumed since the cause arose is not paused.
+fn pause_unless_resumed(
+    campaign: &mut Campaign,
+    reason: &str,
+    by: PausedBy,
+    caused_at: Option<Millis>,
+    now: Millis,
+) {
+    let resumed_since = |at: Millis| campaign.resumed_at.is_some_and(|resumed| resumed >= at);
+    if !caused_at.is_some_and(resumed_since) {
+        pause_automatically(campaign, reason, by, now);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::import::row::ImportCounts;
+use crate::lifecycle::campaign::CampaignEdit;
 use crate::lifecycle::campaign::{Campaign, FileInfo, ImportOptions, PausedBy};
 use crate::lifecycle::retry::RetryLink;
 use crate::time::Millis;
@@ -10,6 +11,13 @@ use crate::time::Millis;
 /// A command of the operator, or something that happened to the campaign.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// A command, and the name of whoever gave it.
+    By {
+        /// The name of their token.
+        who: String,
+        /// What they did.
+        event: Box<Event>,
+    },
     /// The operator starts a campaign that was created with `manual_start`.
     Start,
     /// No new send starts until the campaign is resumed.
@@ -31,6 +39,10 @@ pub enum Event {
     AddFile(FileInfo),
     /// The last file is read again in another way.
     SetOptions(ImportOptions),
+    /// What it sends, or the rules by which, before its start.
+    Edit(Box<CampaignEdit>),
+    /// Something about the approval of a second person.
+    Approval(ApprovalEvent),
     /// An import got further with a file.
     File {
         /// The file's index.
@@ -53,6 +65,29 @@ pub enum Event {
     Reopen,
     /// No row is left to send.
     Close,
+}
+
+/// What may happen to the approval of a campaign.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ApprovalEvent {
+    /// A campaign that waits for its start needs one from now on.
+    Require,
+    /// Somebody asks for it.
+    Request {
+        /// Their name.
+        by: String,
+        /// What they want the other person to know.
+        note: Option<String>,
+    },
+    /// Somebody gives it.
+    Give {
+        /// Their name.
+        by: String,
+        /// The hash of what they saw ([`crate::lifecycle::approval::approval_hash`]).
+        hash: String,
+    },
+    /// The request and the approval are taken back.
+    Withdraw,
 }
 
 /// How an import got further with a file.

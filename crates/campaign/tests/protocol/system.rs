@@ -238,6 +238,9 @@ fn row_facts(row: RowStatus) -> RowFacts {
         read: false,
         failed: row.failed,
         abandoned: row.abandoned,
+        cause: None,
+        delivered_at: None,
+        read_at: None,
     }
 }
 

@@ -15,7 +15,10 @@ use crate::dynamodb::{from_item, text};
 use crate::{Error, ErrorKind};
 
 /// Keys per `BatchGetItem` (DynamoDB quotas).
-const MAX_KEYS_PER_REQUEST: usize = 100;
+pub(super) const MAX_KEYS_PER_REQUEST: usize = 100;
+
+/// What an import needs to know of a contact.
+const PROJECTION: &str = "phone_key, suppressed, last_inbound_at";
 
 const MAX_CONCURRENT_REQUESTS: usize = 8;
 
@@ -27,11 +30,11 @@ const ACTION: &str = "look up the suppression list";
 const LIST_ACTION: &str = "read the suppression list";
 
 /// The index of suppressed contacts.
-const BY_SUPPRESSED: &str = "by_suppressed";
+pub(super) const BY_SUPPRESSED: &str = "by_suppressed";
 
 /// The index is divided by the first digit of the hash, so that no partition of it has all writes and its parts can be read
 /// at once.
-const SHARDS: [char; 16] = [
+pub(super) const SHARDS: [char; 16] = [
     '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
 ];
 
@@ -56,10 +59,10 @@ fn hash_prefix(hash: &str) -> Option<u128> {
 
 /// A contact, as far as it is read here.
 #[derive(Deserialize)]
-struct KnownContact {
-    phone_key: String,
+pub(super) struct KnownContact {
+    pub(super) phone_key: String,
     #[serde(flatten)]
-    contact: Contact,
+    pub(super) contact: Contact,
 }
 
 /// What an import needs to know of many recipients.
@@ -116,7 +119,7 @@ impl Contacts {
         let hashes: Vec<String> = by_hash.keys().cloned().collect();
         let requests = hashes.chunks(MAX_KEYS_PER_REQUEST).map(<[String]>::to_vec);
         let found: Vec<Vec<KnownContact>> = stream::iter(requests)
-            .map(|hashes| self.query_contacts(hashes))
+            .map(|hashes| self.query_contacts(hashes, Some(PROJECTION)))
             .buffer_unordered(MAX_CONCURRENT_REQUESTS)
             .try_collect()
             .await?;
@@ -131,9 +134,14 @@ impl Contacts {
         Ok(states)
     }
 
-    async fn query_contacts(&self, hashes: Vec<String>) -> Result<Vec<KnownContact>, Error> {
+    /// The contacts of these hashes, 100 at most; all of their attributes, or some.
+    pub(super) async fn query_contacts(
+        &self,
+        hashes: Vec<String>,
+        projection: Option<&str>,
+    ) -> Result<Vec<KnownContact>, Error> {
         let mut found = Vec::new();
-        let mut keys = keys_and_attributes(hashes)?;
+        let mut keys = keys_and_attributes(hashes, projection)?;
         for attempt in 0..MAX_ATTEMPTS {
             let request = self
                 .client
@@ -159,14 +167,17 @@ impl Contacts {
     }
 }
 
-fn keys_and_attributes(hashes: Vec<String>) -> Result<KeysAndAttributes, Error> {
+fn keys_and_attributes(
+    hashes: Vec<String>,
+    projection: Option<&str>,
+) -> Result<KeysAndAttributes, Error> {
     let keys = hashes
         .iter()
         .map(|hash| HashMap::from([("phone_key".to_owned(), text(hash))]))
         .collect();
     KeysAndAttributes::builder()
         .set_keys(Some(keys))
-        .projection_expression("phone_key, suppressed, last_inbound_at")
+        .set_projection_expression(projection.map(str::to_owned))
         .consistent_read(true)
         .build()
         .map_err(|error| Error::new(ACTION, error))

@@ -3,6 +3,7 @@
 use aws_config::SdkConfig;
 use campaign::delivery::pacing::Rate;
 use cloud::account_events::AccountEvents;
+use cloud::audit::AuditLog;
 use cloud::aws;
 use cloud::batch_queue::BatchQueue;
 use cloud::callbacks::Callbacks;
@@ -16,10 +17,13 @@ use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
+use cloud::part_uploads::PartUploads;
 use cloud::rates::RateKeeper;
 use cloud::secrets::Secrets;
 use cloud::sent_files::SentFiles;
+use cloud::sessions::Sessions;
 use cloud::settings::SettingsStore;
+use cloud::tokens::Tokens;
 use cloud::waiting_jobs::WaitingJobs;
 
 use crate::aws::{Aws, Host, queue_url};
@@ -101,6 +105,22 @@ impl Clients {
 
     pub(super) fn settings(&self) -> SettingsStore {
         SettingsStore::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    pub(super) fn tokens(&self) -> Tokens {
+        Tokens::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    pub(super) fn sessions(&self) -> Sessions {
+        Sessions::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    pub(super) fn audit(&self) -> AuditLog {
+        AuditLog::new(self.dynamodb.clone(), "CampaignsTable".into())
+    }
+
+    pub(super) fn part_uploads(&self) -> PartUploads {
+        PartUploads::new(self.dynamodb.clone(), "CampaignsTable".into(), self.files())
     }
 
     pub(super) fn waiting_jobs(&self) -> WaitingJobs {

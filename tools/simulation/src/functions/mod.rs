@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use api::tried_tokens::TriedTokens;
 use axum::body::{Body, to_bytes};
 use campaign::lifecycle::campaign::sendable_for;
 use cloud::aws;
@@ -115,12 +116,19 @@ impl Clients {
             inbox: self.inbox(),
             settings: self.settings(),
             account_events: self.account_events(),
+            part_uploads: self.part_uploads(),
             files: self.files(),
             queue: self.queue("SendsQueue"),
+            urgent_queue: self.queue("UrgentQueue"),
             jobs: self.jobs(),
             erasures: self.erasures(),
             import_queue: self.import_queue(),
             secrets: self.secrets(),
+            tokens: self.tokens(),
+            sessions: self.sessions(),
+            audit: self.audit(),
+            tried_tokens: TriedTokens::default(),
+            tls_only: true,
             account,
             tps_budget: self.rate.budget(),
             sendable_for: sendable_for(RETENTION_DAYS, RETENTION_DAYS),

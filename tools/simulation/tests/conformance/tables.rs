@@ -14,7 +14,7 @@ use cloud::campaigns::{Campaigns, Change, Lease};
 use cloud::contacts::{ContactKey, Contacts};
 use cloud::counters::{CounterTable, ShardCounters};
 use cloud::dead_letters::DeadLetters;
-use cloud::inbox::{Cursor, InboundMessage, Inbox};
+use cloud::inbox::{Cursor, InboundMessage, Inbox, message_key};
 
 use crate::case;
 use crate::target::{NOW, Results, Target, campaign_id};
@@ -267,8 +267,8 @@ case!(
     inbox,
     store_messages,
     [
-        "all: [\"m1\", \"m2\", \"m3\"]",
-        "after m1: [\"m2\"]",
+        "all: [\"m1\", \"m3\", \"m2\"]",
+        "after m1: [\"m3\"]",
         "erased: 3"
     ]
 );
@@ -290,7 +290,10 @@ async fn store_messages(target: &Target) -> Results {
     let list = async |what: &str, received_at, id: &str, limit| {
         let cursor = Cursor {
             received_at,
-            id: id.into(),
+            key: match id {
+                "" => String::new(),
+                id => message_key(id),
+            },
         };
         let messages = inbox.list(&cursor, NOW, limit).await.expect("listed");
         let ids: Vec<_> = messages.into_iter().map(|message| message.id).collect();

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{RowStatus, State};
 use crate::delivery::outcome::ErrorInfo;
+use crate::delivery::skip_reason::SkipReason;
 use crate::id::{CampaignId, RowNumber};
-use crate::lifecycle::counters::RowFacts;
+use crate::lifecycle::counters::{FailureCause, RowFacts};
 use crate::time::Millis;
 
 /// A row as stored.
@@ -97,7 +98,23 @@ impl LedgerRow {
             read: self.read_at.is_some(),
             failed: self.failed_at.is_some(),
             abandoned: self.abandoned,
+            cause: self.cause(),
+            delivered_at: self.delivered_at,
+            read_at: self.read_at,
         }
+    }
+
+    /// What went wrong with the row, if anything did.
+    fn cause(&self) -> Option<FailureCause> {
+        let error = match self.state {
+            State::Accepted => self.failure.as_ref()?,
+            State::Skipped => {
+                let reason = SkipReason::from_text(&self.error_info.as_ref()?.title)?;
+                return Some(FailureCause::Skipped(reason));
+            }
+            _ => self.error_info.as_ref()?,
+        };
+        Some(error.code.map_or(FailureCause::Other, FailureCause::Code))
     }
 
     /// What the rules of transitions depend on.

@@ -7,8 +7,12 @@
 //! - `policy`: what the operator chose for unconfirmed sends, for failures and outside the service window
 //! - `schedule`: when it may send
 //! - `canary`: the rows that are sent before the others
+//! - `edit`: what can be changed before the start
+//! - `approval`: who asked for the approval of a second person, and who gave it
 
+mod approval;
 mod canary;
+mod edit;
 mod file;
 mod pause;
 mod policy;
@@ -18,7 +22,9 @@ mod state;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::approval::{Approval, ApprovalRequest, GivenApproval};
 pub use self::canary::{AfterCanary, Canary};
+pub use self::edit::CampaignEdit;
 pub use self::file::{CampaignFile, FileInfo, FileStage, ImportOptions};
 pub use self::pause::{Pause, PausedBy};
 pub use self::policy::{OnUnconfirmed, OutsideServiceWindow, Policy};
@@ -140,6 +146,18 @@ pub struct Campaign {
     pub template: Option<TemplateFacts>,
     /// When it was created.
     pub created_at: Millis,
+    /// Who created it: the name of a token.
+    #[serde(default)]
+    pub created_by: Option<String>,
+    /// Who changed last what it sends.
+    #[serde(default)]
+    pub changed_by: Option<String>,
+    /// Who started it.
+    #[serde(default)]
+    pub started_by: Option<String>,
+    /// The approval of a second person.
+    #[serde(default)]
+    pub approval: Approval,
     /// Whether any row was accepted.
     #[serde(default)]
     pub has_acceptance: bool,
@@ -187,6 +205,10 @@ impl Campaign {
             reconciled_at: None,
             template: None,
             created_at: now,
+            created_by: None,
+            changed_by: None,
+            started_by: None,
+            approval: Approval::default(),
             has_acceptance: false,
         }
     }

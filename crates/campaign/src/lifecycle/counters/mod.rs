@@ -3,25 +3,31 @@
 //! - [`Counters`]: the exact numbers of a campaign
 //! - `delta_stats`: what a batch of changes did, for the metrics
 //! - `circuit_breaker`: the failures among the latest rows
+//! - `failures`: rows by what went wrong with them
+//! - `timeline`: attempts, deliveries and reads over time
 //! - `row_facts`: what all of them need to know of a row
 
 mod circuit_breaker;
 mod delta_stats;
+mod failures;
 mod row_facts;
+mod timeline;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::circuit_breaker::CircuitBreaker;
 pub use self::delta_stats::DeltaStats;
-pub use self::row_facts::RowFacts;
+pub use self::failures::{FailureCounts, FailureState};
+pub use self::row_facts::{FailureCause, RowFacts};
+pub use self::timeline::{Timeline, TimelinePoint};
 use crate::delivery::ledger::{State, may_resend};
 use crate::time::Millis;
 
 /// Width of the time buckets from which the send rate is computed.
 pub const BUCKET_MS: Millis = 5_000;
 
-/// How many buckets are kept.
-const RECENT_BUCKETS: usize = 6;
+/// How many buckets are kept: five minutes.
+const RECENT_BUCKETS: usize = 60;
 
 /// What one shard of the ledger's stream counted of a campaign; a campaign's counters are the sum over its shards.
 /// A shard's counts may be negative, where a row's later changes came through another shard; the sum never is.
@@ -60,6 +66,10 @@ pub struct Counters {
     pub last_attempt_at: Option<Millis>,
     /// Attempts begun in the latest buckets: start of the bucket, count.
     pub recent: Vec<(Millis, i64)>,
+    /// Rows by what went wrong with them.
+    pub failures: FailureCounts,
+    /// Attempts, deliveries and reads over time.
+    pub timeline: Timeline,
 }
 
 impl Counters {
@@ -73,6 +83,7 @@ impl Counters {
         if attempts > 0 {
             self.record_attempts(new.claimed_at, attempts);
         }
+        self.record_callbacks(old, new);
     }
 
     /// The sum of two shards.
@@ -86,6 +97,8 @@ impl Counters {
         for (start, attempts) in other.recent {
             self.add_to_bucket(start, attempts);
         }
+        self.failures.add_all(&other.failures, 1);
+        self.timeline = self.timeline.merge(other.timeline);
         self
     }
 
@@ -100,13 +113,15 @@ impl Counters {
         for (target, (minuend, subtrahend)) in difference.fields_mut().into_iter().zip(pairs) {
             *target = *minuend - *subtrahend;
         }
+        difference.failures.add_all(&self.failures, 1);
+        difference.failures.add_all(&other.failures, -1);
         difference
     }
 
     /// Whether every number is zero.
     pub fn is_zero(&self) -> bool {
         let mut counters = self.clone();
-        counters.fields_mut().into_iter().all(|count| *count == 0)
+        self.failures.is_zero() && counters.fields_mut().into_iter().all(|count| *count == 0)
     }
 
     /// Rows in the ledger, in any state.
@@ -143,6 +158,7 @@ impl Counters {
             State::Skipped => &mut self.skipped,
         };
         *state_count += by;
+        self.failures.add_row(&row, by);
         if row.state == State::Unconfirmed && !may_resend(row.attempt, row.abandoned) {
             self.final_unconfirmed += by;
         }
@@ -163,6 +179,35 @@ impl Counters {
         self.first_attempt_at = Some(first.min(claimed_at));
         self.last_attempt_at = self.last_attempt_at.max(Some(claimed_at));
         self.add_to_bucket(claimed_at - claimed_at % BUCKET_MS, attempts);
+        self.timeline.add(TimelinePoint {
+            at: claimed_at,
+            attempts,
+            ..TimelinePoint::default()
+        });
+    }
+
+    /// What is new of a row. What WhatsApp reported stays in the timeline, also where a further attempt follows.
+    fn record_callbacks(&mut self, old: Option<RowFacts>, new: RowFacts) {
+        let is_new = |was: fn(&RowFacts) -> bool| was(&new) && !old.as_ref().is_some_and(was);
+        let is_delivered = |row: &RowFacts| row.delivered || row.read;
+        if is_new(is_delivered)
+            && let Some(at) = new.delivered_at.or(new.read_at)
+        {
+            self.timeline.add(TimelinePoint {
+                at,
+                delivered: 1,
+                ..TimelinePoint::default()
+            });
+        }
+        if is_new(|row| row.read)
+            && let Some(at) = new.read_at
+        {
+            self.timeline.add(TimelinePoint {
+                at,
+                read: 1,
+                ..TimelinePoint::default()
+            });
+        }
     }
 
     fn add_to_bucket(&mut self, start: Millis, attempts: i64) {
@@ -222,13 +267,15 @@ mod tests {
             prop_assert_eq!(states(&sum), states(&recount));
             let callbacks = |c: &Counters| [c.sent, c.delivered, c.read, c.undelivered];
             prop_assert_eq!(callbacks(&sum), callbacks(&recount));
+            prop_assert_eq!(&sum.failures, &recount.failures);
+            prop_assert!(sum.difference(&recount).failures.is_zero());
         }
     }
 
     #[test]
     fn rate_covers_last_full_buckets() {
         let mut counters = Counters::default();
-        for second in 0..60 {
+        for second in 0..400 {
             for _ in 0..40 {
                 let claimed = RowFacts {
                     claimed_at: second * 1000,
@@ -237,10 +284,13 @@ mod tests {
                 counters.apply_change(None, claimed);
             }
         }
-        assert_eq!(counters.attempts_per_second(60_000), 40.0);
-        assert_eq!(counters.attempts_per_second(63_000), 40.0);
-        assert_eq!(counters.attempts_per_second(90_000), 0.0);
+        assert_eq!(counters.attempts_per_second(400_000), 40.0);
+        assert_eq!(counters.attempts_per_second(403_000), 40.0);
+        assert_eq!(counters.attempts_per_second(430_000), 0.0);
         let recent_buckets = counters.recent.len();
-        assert_eq!((counters.attempts, recent_buckets), (2400, RECENT_BUCKETS));
+        assert_eq!(
+            (counters.attempts, recent_buckets),
+            (16_000, RECENT_BUCKETS)
+        );
     }
 }

@@ -1,7 +1,19 @@
 //! What the counters need to know of a row.
 
 use crate::delivery::ledger::State;
+use crate::delivery::skip_reason::SkipReason;
 use crate::time::Millis;
+
+/// What went wrong with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailureCause {
+    /// WhatsApp gave this error code.
+    Code(i64),
+    /// Crier did not send it.
+    Skipped(SkipReason),
+    /// There is no code: the connection failed, for example.
+    Other,
+}
 
 /// What the counters need to know of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +34,12 @@ pub struct RowFacts {
     pub failed: bool,
     /// The row is unconfirmed and is not sent again.
     pub abandoned: bool,
+    /// What went wrong with the latest attempt, or why there was none.
+    pub cause: Option<FailureCause>,
+    /// When it was delivered, if WhatsApp says so.
+    pub delivered_at: Option<Millis>,
+    /// When it was read.
+    pub read_at: Option<Millis>,
 }
 
 #[cfg(test)]
@@ -40,14 +58,19 @@ pub(super) mod tests {
             read: false,
             failed: false,
             abandoned: false,
+            cause: None,
+            delivered_at: None,
+            read_at: None,
         }
     }
 
     pub(crate) fn any_facts() -> impl Strategy<Value = RowFacts> {
         let state = prop::sample::select(State::ALL);
         let callbacks = any::<(bool, bool, bool, bool)>();
-        (state, 1u32..4, 0u64..100_000, callbacks).prop_map(
-            |(state, attempt, claimed_at, (sent, delivered, read, failed))| RowFacts {
+        let code = prop::option::of(131_000i64..131_004);
+        (state, 1u32..4, 0u64..100_000, callbacks, code).prop_map(
+            |(state, attempt, claimed_at, (sent, delivered, read, failed), code)| RowFacts {
+                cause: code.map(FailureCause::Code),
                 attempt,
                 claimed_at,
                 sent,
