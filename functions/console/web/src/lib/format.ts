@@ -37,6 +37,11 @@ export function share(part: number, whole: number): string {
   return (part > 0 && exact < 0.001 ? '< ' : '') + (part < whole && exact > 0.999 ? '> ' : '') + format.format(shown);
 }
 
+/** A round share, such as `20 %`. */
+export function percent(value: number): string {
+  return memo('percent', (tag) => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: 1 })).format(value);
+}
+
 export function bytes(size: number): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const;
   const power = Math.min(3, size < 1 ? 0 : Math.floor(Math.log10(size) / 3));
@@ -145,11 +150,14 @@ export function phone(value: string): string {
   const digits = match[1];
   const code = countryCodeLength(digits);
   const rest = digits.slice(code);
-  const groups: string[] = [];
-  for (let end = rest.length; end > 0; end -= 4) groups.unshift(rest.slice(Math.max(0, end - 4), end));
-  if (groups.length > 1 && (groups[0]?.length ?? 0) === 1) groups.splice(0, 2, `${groups[0]}${groups[1]}`);
-  return `+${digits.slice(0, code)} ${groups.join(' ')}`;
+  const sizes = PHONE_GROUPS[rest.length] ?? [3, 3, 3, 3];
+  let at = 0;
+  const groups = sizes.map((size) => rest.slice(at, (at += size)));
+  return `+${digits.slice(0, code)} ${[...groups, rest.slice(at)].filter(Boolean).join(' ')}`;
 }
+
+/** The usual groups of national numbers, by their length: Brazil's and China's mobiles have eleven digits, Spain's nine. */
+const PHONE_GROUPS: Record<number, number[]> = { 7: [3, 4], 8: [4, 4], 9: [3, 3, 3], 10: [3, 3, 4], 11: [2, 5, 4], 12: [4, 4, 4] };
 
 /** How many digits the country code has (ITU E.164: 1 and 7 have one, the listed ones two, the others three). */
 function countryCodeLength(digits: string): number {

@@ -100,19 +100,32 @@ export function valuesOf(message: Message): Values {
   return values;
 }
 
+/** `{{column}}`, or `{{column|what stands there if the cell is empty}}`. */
+const PLACEHOLDER = /\{\{([^{}|]+)(?:\|([^{}]*))?\}\}/;
+
 /** The one column that a value is, and nothing else. */
 export function columnOf(value: string): string | undefined {
-  return /^\{\{([^{}]+)\}\}$/.exec(value.trim())?.[1]?.trim();
+  return new RegExp(`^${PLACEHOLDER.source}$`).exec(value.trim())?.[1]?.trim();
 }
 
-/** The columns that values name. */
+/** What stands for an empty cell. */
+export function substituteOf(value: string): string {
+  return new RegExp(`^${PLACEHOLDER.source}$`).exec(value.trim())?.[2] ?? '';
+}
+
+/** The value that is a column. */
+export function columnValue(column: string, substitute: string): string {
+  return substitute ? `{{${column}|${substitute.replace(/[{}|]/g, '')}}}` : `{{${column}}}`;
+}
+
+/** The columns that values name and that have nothing to stand for an empty cell. */
 export function columnsIn(value: string): string[] {
-  return [...value.matchAll(/\{\{([^{}]+)\}\}/g)].map((match) => (match[1] ?? '').trim());
+  return [...value.matchAll(new RegExp(PLACEHOLDER, 'g'))].filter((match) => !match[2]).map((match) => (match[1] ?? '').trim());
 }
 
 /** The value with a row's cells; what the row does not have stays empty. */
 export function fill(value: string, cells: Record<string, string>): string {
-  return value.replace(/\{\{([^{}]+)\}\}/g, (_, name: string) => cells[name.trim()] ?? '');
+  return value.replace(new RegExp(PLACEHOLDER, 'g'), (_, name: string, substitute?: string) => cells[name.trim()] || (substitute ?? ''));
 }
 
 export function fillAll(values: Values, cells: Record<string, string>): Values {

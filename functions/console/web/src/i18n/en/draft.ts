@@ -71,6 +71,9 @@ export const draft = (count: Count) => ({
   // Columns
   columnsLead: 'Say which column fills which place of the message.',
   phoneColumn: 'Phone number',
+  inMessage: 'In the message',
+  ifEmpty: 'If empty',
+  ifEmptyNothing: 'row is left out',
   columnFrom: 'Column',
   fixedText: 'The same text for everybody…',
   fixedTextLabel: (place: string) => `Text for ${place}`,
