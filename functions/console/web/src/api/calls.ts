@@ -65,11 +65,11 @@ export const getReport = (id: Id) => request<T.ReportView>('GET', `${campaign}/r
 
 type Part = number | 'exclude';
 export const startUpload = (id: Id, file: Part) =>
-  request<T.PartUpload>('POST', `${campaign}/upload`, { path: { id }, body: { file } });
+  request<T.PartUpload>('POST', `${campaign}/upload`, { path: { id }, body: { file: String(file) } });
 export const signParts = (id: Id, file: Part, parts: number[]) =>
-  request<{ parts: T.SignedPart[] }>('POST', `${campaign}/upload/parts`, { path: { id }, body: { file, parts } });
+  request<{ parts: T.SignedPart[] }>('POST', `${campaign}/upload/parts`, { path: { id }, body: { file: String(file), parts } });
 export const completeUpload = (id: Id, file: Part) =>
-  request<T.PartUpload>('POST', `${campaign}/upload/complete`, { path: { id }, body: { file } });
+  request<T.PartUpload>('POST', `${campaign}/upload/complete`, { path: { id }, body: { file: String(file) } });
 
 export const getSettings = () => request<T.Settings>('GET', '/v1/settings');
 export const updateSettings = (body: T.Settings) => request<T.Settings>('PUT', '/v1/settings', { body });

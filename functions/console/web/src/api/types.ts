@@ -101,7 +101,7 @@ export type FileView = Schemas['FileView'] & {
   number: number;
   size: number;
   added_at: string;
-  options: FileOptions;
+  options?: FileOptions;
   duplicates: number;
   suppressed: number;
   enqueued: number;
@@ -118,11 +118,9 @@ export type Campaign = Omit<Schemas['CampaignView'], 'files' | 'sending' | 'mess
   cancelled_at: string | null;
   manual_start: boolean;
   files: FileView[];
-  sending: Schemas['SendingView'] & {
-    held_for_quality?: number;
-    remaining_seconds: number | null;
-    slowed: boolean;
-  };
+  sending: Schemas['SendingView'] & { held_for_quality?: number };
+  remaining_seconds: number | null;
+  slowed: boolean;
   actions: CampaignAction[];
   approval: Approval;
 };
@@ -151,16 +149,15 @@ export type FailureState = 'rejected' | 'undelivered' | 'unconfirmed' | 'skipped
 export interface Cause {
   state: FailureState;
   code: number | null;
+  /** Why Crier did not send a skipped row. */
+  skipped: 'suppressed' | 'outside_service_window' | 'cancelled' | 'expired' | null;
   rows: number;
-  title: string | null;
   meaning: string | null;
-  advice: string | null;
   retry: {
     makes_sense: boolean;
     reason: string;
     request: { states: string[]; codes: number[]; manual_start: boolean } | null;
   };
-  may_suppress: boolean;
 }
 
 export interface RowProblem {
@@ -180,6 +177,8 @@ export interface RowEvent {
   at: string;
   event: string;
   attempt: number;
+  /** The state in which an attempt ended. */
+  outcome?: string | null;
   error: string | null;
 }
 
@@ -197,7 +196,7 @@ export interface RowPage {
 }
 
 export interface PartUpload {
-  file: number | 'exclude';
+  file: string;
   size: number;
   part_size: number;
   parts: number;
@@ -253,13 +252,16 @@ export type ThreadMessage =
   | ({ direction: 'in' } & InboundMessageView)
   | {
       direction: 'out';
-      id: string;
       sent_at: string;
       by: string;
       text: string | null;
       message: Message;
-      campaign: string | null;
+      /** The campaign of one row that sends it. */
+      campaign: string;
       state: string | null;
+      delivered_at: string | null;
+      read_at: string | null;
+      error: string | null;
     };
 
 export interface Thread {

@@ -15,7 +15,7 @@ class Storage {
 
   private view(): PartUpload {
     const uploaded = [...this.parts].map(([part, content]) => ({ part, size: content.length, etag: `"${part}"` }));
-    return { file: 1, size: this.size, part_size: PART, parts: Math.ceil(this.size / PART), uploaded, complete: this.completed > 0 };
+    return { file: '1', size: this.size, part_size: PART, parts: Math.ceil(this.size / PART), uploaded, complete: this.completed > 0 };
   }
   api: PartsApi = {
     start: async () => {

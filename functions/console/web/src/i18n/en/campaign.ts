@@ -110,7 +110,12 @@ export const campaign = (count: Count) => ({
     skipped: 'Not sent on purpose',
   },
   unconfirmedAdvice: 'They may have arrived. Send them again only if getting the message twice does no harm.',
-  skippedAdvice: 'The schedule ended, the campaign was cancelled, or the person opted out.',
+  skippedBecause: {
+    suppressed: 'The person opted out before the send.',
+    outside_service_window: 'The person has not written within 24 hours, and the message is no template.',
+    cancelled: 'The campaign was cancelled.',
+    expired: 'The schedule ended before their turn came.',
+  },
   retryThese: (n: number) => `Send these ${count(n, 'row', 'rows')} again`,
   retryTitle: (n: number) => `Send ${count(n, 'row', 'rows')} again?`,
   retryHelp: 'A new campaign with the same message is made for these rows. It waits for you: check it, then send it.',

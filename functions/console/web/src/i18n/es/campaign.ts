@@ -106,7 +106,12 @@ export const campaign = (count: Count): CampaignText => ({
     skipped: 'No enviados a propósito',
   },
   unconfirmedAdvice: 'Puede que hayan llegado. Envíalos de nuevo solo si recibir el mensaje dos veces no hace daño.',
-  skippedAdvice: 'El horario terminó, la campaña se canceló o la persona se dio de baja.',
+  skippedBecause: {
+    suppressed: 'La persona se dio de baja antes del envío.',
+    outside_service_window: 'La persona no escribió en las últimas 24 horas y el mensaje no es una plantilla.',
+    cancelled: 'La campaña se canceló.',
+    expired: 'El horario terminó antes de su turno.',
+  },
   retryThese: (n) => `Enviar de nuevo ${count(n, 'fila', 'filas')}`,
   retryTitle: (n) => `¿Enviar de nuevo ${count(n, 'fila', 'filas')}?`,
   retryHelp: 'Se crea una campaña nueva con el mismo mensaje para estas filas. Te espera: revísala y después envíala.',

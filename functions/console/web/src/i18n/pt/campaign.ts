@@ -106,7 +106,12 @@ export const campaign = (count: Count): CampaignText => ({
     skipped: 'Não enviadas de propósito',
   },
   unconfirmedAdvice: 'Podem ter chegado. Envie de novo só se receber a mensagem duas vezes não fizer mal.',
-  skippedAdvice: 'O horário acabou, a campanha foi cancelada ou a pessoa se descadastrou.',
+  skippedBecause: {
+    suppressed: 'A pessoa se descadastrou antes do envio.',
+    outside_service_window: 'A pessoa não escreveu nas últimas 24 horas e a mensagem não é um modelo.',
+    cancelled: 'A campanha foi cancelada.',
+    expired: 'O horário terminou antes da vez delas.',
+  },
   retryThese: (n) => `Enviar de novo ${count(n, 'linha', 'linhas')}`,
   retryTitle: (n) => `Enviar de novo ${count(n, 'linha', 'linhas')}?`,
   retryHelp: 'Uma nova campanha com a mesma mensagem é criada para estas linhas. Ela espera por você: revise e depois envie.',
