@@ -13,6 +13,12 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  server: { host: '127.0.0.1' },
+  server: {
+    host: '127.0.0.1',
+    // `npm run dev` beside a stack of `cargo xtask up`: the page and the API have one origin, as they do when deployed.
+    proxy: process.env['CRIER_API']
+      ? { '/v1': { target: new URL(process.env['CRIER_API']).origin, rewrite: (path) => new URL(process.env['CRIER_API'] ?? '').pathname + path } }
+      : {},
+  },
   test: { include: ['src/**/*.test.ts'], environment: 'node' },
 });
