@@ -44,6 +44,7 @@ fn dependencies_point_inwards() {
     let shared = ["campaign", "cloud", "recipients", "tabular", "whatsapp"].into();
     for function in [
         "api",
+        "console",
         "counter",
         "erase",
         "forward",

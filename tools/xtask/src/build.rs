@@ -17,8 +17,9 @@ use crate::progress::Step;
 use crate::setup::{BUILD, DEPLOY};
 
 /// The functions: the package, and its name in the template.
-pub(crate) const FUNCTIONS: [(&str, &str); 9] = [
+pub(crate) const FUNCTIONS: [(&str, &str); 10] = [
     ("api", "Api"),
+    ("console", "Console"),
     ("splitter", "Splitter"),
     ("sender", "Sender"),
     ("webhook", "Webhook"),

@@ -4,10 +4,11 @@
 //! - [`build`]: one build for programs and tests; what is deployed
 //! - [`paths`], [`process`], [`progress`]: folders; child processes that do not outlive us; what people see
 //!   meanwhile
+//! - [`console`]: the console's front end, and its tests
 //! - [`emulator`], [`simulator`], [`stack`]: what a run consists of
 //! - [`client`], [`broadcast`], [`sample`], [`report`]: a campaign through the API, and its outcome
 //! - [`demo`], [`up`]: the demonstration, and a stack that stays
-//! - [`mod@test`], [`schemathesis`], [`lint`], [`mod@template`], [`features`]: what CI runs
+//! - [`mod@test`], [`test_run`], [`schemathesis`], [`lint`], [`mod@template`], [`features`]: what CI runs
 //! - [`mod@bench`], [`verify`], [`wire`], [`chaos`], [`fuzz`], [`mutants`], [`coverage`]: benchmarks, and checks that
 //!   take longer than tests
 
@@ -17,6 +18,7 @@ mod budget_change;
 mod build;
 mod chaos;
 mod client;
+mod console;
 mod coverage;
 mod demo;
 mod emulator;
@@ -36,6 +38,7 @@ mod simulator;
 mod stack;
 mod template;
 mod test;
+mod test_run;
 mod up;
 mod verify;
 mod wire;
@@ -62,6 +65,8 @@ enum Command {
     Down,
     /// Every test: units, properties, real services, the deployed stack; `--only release` tests what `sam build` makes
     Test(test::Options),
+    /// Builds the console's front end, which `functions/console` then contains
+    Console,
     /// Formatting, clippy, documentation, links, dependencies, the template
     Lint,
     /// Whole lives of Crier in one process, with faults, from seeds: no promise is broken
@@ -84,6 +89,7 @@ fn main() -> ExitCode {
         Command::Up(options) => up::run(&options),
         Command::Down => up::down(),
         Command::Test(options) => test::run(&options),
+        Command::Console => console::build(),
         Command::Lint => lint::run(),
         Command::Simulate(options) => simulate::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),

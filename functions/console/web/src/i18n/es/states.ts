@@ -1,0 +1,53 @@
+/** The words for states of campaigns and rows, in Spanish. */
+
+import type { StatesText } from '../en/states';
+
+export const states = (): StatesText => ({
+  campaign: {
+    awaiting_upload: 'Falta el archivo',
+    validating: 'Leyendo el archivo',
+    ready: 'Lista para empezar',
+    scheduled: 'Programada',
+    enqueuing: 'Enviando',
+    sending: 'Enviando',
+    canary: 'Enviando filas de prueba',
+    paused: 'En pausa',
+    finished: 'Terminada',
+    cancelled: 'Cancelada',
+    failed: 'Archivo no utilizable',
+  },
+  row: {
+    read: 'Leídos',
+    delivered: 'Entregados, no leídos',
+    accepted: 'Aceptados, aún sin entregar',
+    unconfirmed: 'Sin confirmar',
+    undelivered: 'No entregados',
+    rejected: 'Rechazados por WhatsApp',
+    skipped: 'No enviados a propósito',
+    held: 'Retenidos hasta reanudar',
+    retry: 'Se intentan de nuevo pronto',
+    claimed: 'Enviándose ahora',
+    waiting: 'En espera',
+    suppressed: 'Excluidos o dados de baja',
+    duplicates: 'Números repetidos',
+    unusable: 'Filas con un error',
+    uncounted: 'Aún sin contar',
+  },
+  rowHelp: {
+    read: 'La persona abrió el mensaje.',
+    delivered: 'El mensaje está en el teléfono.',
+    accepted: 'WhatsApp tomó el mensaje y no ha informado de la entrega.',
+    unconfirmed: 'La conexión se cortó durante el envío: el mensaje puede haber llegado. Crier solo lo repite si lo pides.',
+    undelivered: 'WhatsApp tomó el mensaje y después informó de que no pudo entregarlo.',
+    rejected: 'WhatsApp rechazó el mensaje. No se envió nada.',
+    skipped: 'No se enviaron por el horario, una cancelación o una baja.',
+    held: 'No se envió nada. Estas filas siguen cuando se reanude la campaña.',
+    retry: 'Aún no se envió nada. Crier lo intenta de nuevo por sí solo.',
+    claimed: 'En camino hacia WhatsApp en este momento.',
+    waiting: 'Aún no es su turno.',
+    suppressed: 'Están en tu lista de exclusión o pidieron no recibir mensajes.',
+    duplicates: 'El mismo número aparece antes en el archivo. Recibe un mensaje.',
+    unusable: 'La fila no se puede usar. Descarga estas filas, corrígelas y súbelas de nuevo.',
+    uncounted: 'Aparecerán en otro estado en segundos.',
+  },
+});

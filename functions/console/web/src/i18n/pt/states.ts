@@ -1,0 +1,53 @@
+/** The words for states of campaigns and rows, in Portuguese. */
+
+import type { StatesText } from '../en/states';
+
+export const states = (): StatesText => ({
+  campaign: {
+    awaiting_upload: 'Aguardando o arquivo',
+    validating: 'Lendo o arquivo',
+    ready: 'Pronta para começar',
+    scheduled: 'Agendada',
+    enqueuing: 'Enviando',
+    sending: 'Enviando',
+    canary: 'Enviando linhas de teste',
+    paused: 'Pausada',
+    finished: 'Concluída',
+    cancelled: 'Cancelada',
+    failed: 'Arquivo inutilizável',
+  },
+  row: {
+    read: 'Lidas',
+    delivered: 'Entregues, não lidas',
+    accepted: 'Aceitas, ainda não entregues',
+    unconfirmed: 'Sem confirmação',
+    undelivered: 'Não entregues',
+    rejected: 'Recusadas pelo WhatsApp',
+    skipped: 'Não enviadas de propósito',
+    held: 'Retidas até retomar',
+    retry: 'Nova tentativa em breve',
+    claimed: 'Sendo enviadas agora',
+    waiting: 'Na fila',
+    suppressed: 'Excluídas ou descadastradas',
+    duplicates: 'Números repetidos',
+    unusable: 'Linhas com erro',
+    uncounted: 'Ainda não contadas',
+  },
+  rowHelp: {
+    read: 'A pessoa abriu a mensagem.',
+    delivered: 'A mensagem está no telefone.',
+    accepted: 'O WhatsApp recebeu a mensagem e ainda não informou a entrega.',
+    unconfirmed: 'A conexão caiu durante o envio: a mensagem pode ter chegado. O Crier só repete se você pedir.',
+    undelivered: 'O WhatsApp recebeu a mensagem e depois informou que não foi possível entregar.',
+    rejected: 'O WhatsApp recusou a mensagem. Nada foi enviado.',
+    skipped: 'Não enviadas por causa do horário, de um cancelamento ou de um descadastro.',
+    held: 'Nada foi enviado. Estas linhas seguem quando a campanha for retomada.',
+    retry: 'Nada foi enviado ainda. O Crier tenta de novo sozinho.',
+    claimed: 'A caminho do WhatsApp neste momento.',
+    waiting: 'Ainda não chegou a vez.',
+    suppressed: 'Estão na sua lista de exclusão ou pediram para não receber mensagens.',
+    duplicates: 'O mesmo número aparece antes no arquivo. Recebe uma mensagem.',
+    unusable: 'A linha não pode ser usada. Baixe estas linhas, corrija e envie de novo.',
+    uncounted: 'Aparecem em outro estado em segundos.',
+  },
+});
