@@ -8,6 +8,7 @@ use counter::StreamEvent;
 use serde_dynamo::{AttributeValue, Item};
 use serde_json::{Value, json};
 
+use super::json::sample_event;
 use super::{TIMEOUT, TestEnv};
 
 impl TestEnv {
@@ -66,11 +67,15 @@ impl TestEnv {
 }
 
 fn event(first: usize, items: &[Item], old_image: impl Fn(&Item) -> Value) -> StreamEvent {
-    let created = cloud::now() / 1000;
+    let sample = sample_event("counter.stream.json")["Records"][0].clone();
     let record = |(number, item): (usize, &Item)| {
-        json!({"awsRegion": "eu-west-1", "eventName": "MODIFY", "dynamodb": {
-            "ApproximateCreationDateTime": created, "Keys": {}, "NewImage": item, "OldImage": old_image(item),
-            "SequenceNumber": (first + number).to_string()}})
+        let mut record = sample.clone();
+        let change = &mut record["dynamodb"];
+        change["ApproximateCreationDateTime"] = json!(cloud::now() / 1000);
+        change["NewImage"] = json!(item);
+        change["OldImage"] = old_image(item);
+        change["SequenceNumber"] = json!((first + number).to_string());
+        record
     };
     let records: Vec<Value> = items.iter().enumerate().map(record).collect();
     serde_json::from_value(json!({"Records": records, "shardId": "ledger-stream"})).unwrap()
