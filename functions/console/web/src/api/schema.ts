@@ -11,8 +11,52 @@ export interface paths {
         /**
          * Gets the send budget and Meta's latest events about templates, the number and the account.
          * @description An event that prevents sending pauses the campaigns; their `reason` is then its text.
+         *
+         *     Needs the role `viewer`.
          */
         get: operations["getAccount"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what was done by whom, newest first.
+         * @description Needs the role `sender`.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Exports what was done by whom as CSV, newest first; 10,000 entries at most.
+         * @description If there are more, the header `x-crier-next` is the `after` of the next file.
+         *
+         *     Needs the role `sender`.
+         */
+        get: operations["exportAudit"];
         put?: never;
         post?: never;
         delete?: never;
@@ -28,12 +72,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists campaigns, newest first. */
+        /**
+         * Lists campaigns, newest first.
+         * @description Needs the role `viewer`.
+         */
         get: operations["listCampaigns"];
         put?: never;
         /**
          * Creates a campaign and signs its upload.
          * @description PUT the file to `upload.url` with `upload.headers`; the campaign then starts, unless `manual_start` is set.
+         *
+         *     Needs the role `author`.
          */
         post: operations["createCampaign"];
         delete?: never;
@@ -49,10 +98,66 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gets one campaign: its state, how many rows are in which state, the rate and the estimated end. */
+        /**
+         * Gets one campaign: its state, how many rows are in which state, the rate, the estimated end, and what you can do with it now.
+         * @description Needs the role `viewer`.
+         */
         get: operations["getCampaign"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes a campaign that was created with `manual_start`, before its start.
+         * @description With another message, its file is read again. Whatever changes beside the name makes an approval void.
+         *
+         *     Needs the role `author`.
+         */
+        patch: operations["updateCampaign"];
+        trace?: never;
+    };
+    "/v1/campaigns/{id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approves exactly what a campaign would send now.
+         * @description Whoever created it, changed it last or asked for the approval cannot give it. Once anything changes that would be sent, or
+         *     when, the approval is void.
+         *
+         *     Needs the role `sender`.
+         */
+        post: operations["giveApproval"];
+        /**
+         * Takes the request and the approval back, as long as the campaign has not started.
+         * @description Needs the role `author`.
+         */
+        delete: operations["withdrawApproval"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{id}/approval-request": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks a second person to approve a campaign that waits for its start.
+         * @description Needs the role `author`.
+         */
+        post: operations["requestApproval"];
         delete?: never;
         options?: never;
         head?: never;
@@ -68,7 +173,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Cancels a campaign for good: the rows that were not sent are skipped. */
+        /**
+         * Cancels a campaign for good: the rows that were not sent are skipped.
+         * @description Needs the role `sender`.
+         */
         post: operations["cancelCampaign"];
         delete?: never;
         options?: never;
@@ -85,8 +193,33 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Sends the rows that waited for the canary rows. */
+        /**
+         * Sends the rows that waited for the canary rows.
+         * @description Needs the role `sender`.
+         */
         post: operations["continueCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{id}/failures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gets what went wrong, by cause: how many rows, what it means, and whether sending them again makes sense.
+         * @description The numbers come from the counters, so they are there while the campaign sends.
+         *
+         *     Needs the role `viewer`.
+         */
+        get: operations["getFailures"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -105,6 +238,8 @@ export interface paths {
         /**
          * Adds a further file, such as the corrected rejects, and signs its upload.
          * @description Numbers that earlier files of the campaign contained are not sent again.
+         *
+         *     Needs the role `author`.
          */
         post: operations["addFile"];
         delete?: never;
@@ -125,6 +260,8 @@ export interface paths {
         /**
          * Pauses a campaign.
          * @description No new message is sent later than two seconds after the answer. Nothing is lost.
+         *
+         *     Needs the role `sender`.
          */
         post: operations["pauseCampaign"];
         delete?: never;
@@ -145,6 +282,8 @@ export interface paths {
         /**
          * Shows what would be sent, once the file has been read.
          * @description With `options` the file is read again in another way.
+         *
+         *     Needs the role `viewer`.
          */
         post: operations["previewCampaign"];
         delete?: never;
@@ -160,10 +299,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gets the progress of the recount, and whether the counters were right. */
+        /**
+         * Gets the progress of the recount, and whether the counters were right.
+         * @description Needs the role `viewer`.
+         */
         get: operations["getRecount"];
         put?: never;
-        /** Requests a recount: the counters are computed again from the ledger. */
+        /**
+         * Requests a recount: the counters are computed again from the ledger.
+         * @description Needs the role `author`.
+         */
         post: operations["requestRecount"];
         delete?: never;
         options?: never;
@@ -181,6 +326,8 @@ export interface paths {
         /**
          * Signs a download of the rows that cannot be used.
          * @description The file has your own columns, then `row`, `column`, `problem` and `fix`.
+         *
+         *     Needs the role `author`.
          */
         get: operations["getRejects"];
         put?: never;
@@ -198,12 +345,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gets the progress of the report, and signs the downloads once it is done. */
+        /**
+         * Gets the progress of the report, and signs the downloads once it is done.
+         * @description Needs the role `viewer`.
+         */
         get: operations["getReport"];
         put?: never;
         /**
          * Requests the report: your files, each row with its status, and a summary.
          * @description GET of the same path shows the progress and, once it is done, the downloads.
+         *
+         *     Needs the role `author`.
          */
         post: operations["requestReport"];
         delete?: never;
@@ -224,6 +376,8 @@ export interface paths {
         /**
          * Resumes a paused campaign: unsettled rows are enqueued again.
          * @description A campaign that waits for its start, its schedule or the canary still waits for it.
+         *
+         *     Needs the role `sender`.
          */
         post: operations["resumeCampaign"];
         delete?: never;
@@ -244,6 +398,8 @@ export interface paths {
         /**
          * Sends chosen rows of a finished or cancelled campaign again, as a new campaign.
          * @description The new campaign has the same message, fallback and policy, no canary rows and no schedule; its `retry_of` names this one.
+         *
+         *     Needs the role `sender`.
          */
         post: operations["createRetry"];
         delete?: never;
@@ -259,8 +415,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists rows of a campaign, such as `?state=unconfirmed` for all that may have been sent. */
+        /**
+         * Lists rows of a campaign, such as `?state=unconfirmed` for all that may have been sent.
+         * @description Needs the role `viewer`.
+         */
         get: operations["listRows"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{id}/rows/{row}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gets one row, with what happened to it: each attempt, and what WhatsApp reported.
+         * @description Needs the role `viewer`.
+         */
+        get: operations["getRow"];
         put?: never;
         post?: never;
         delete?: never;
@@ -281,6 +460,8 @@ export interface paths {
         /**
          * Starts a campaign that was created with `manual_start`.
          * @description If its `not_before` is still to come, it starts then. A campaign that has started already stays as it is.
+         *
+         *     Needs the role `sender`.
          */
         post: operations["startCampaign"];
         delete?: never;
@@ -300,9 +481,102 @@ export interface paths {
         put?: never;
         /**
          * Sends one row of the preview to a number of your own.
-         * @description The message goes through the same queue and at the same rate, as a campaign of one row, whose id is returned.
+         * @description With the role `author`, only to a number that an admin saved in the settings. The message goes through the same queue and at the same rate, as a campaign of one row, whose id is returned.
+         *
+         *     Needs the role `author`.
          */
         post: operations["sendTest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gets what a campaign did over time: attempts of the last five minutes, and attempts, deliveries and reads since the first.
+         * @description Needs the role `viewer`.
+         */
+        get: operations["getTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{id}/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gets the upload of a file in parts, with the parts that are there.
+         * @description Needs the role `author`.
+         */
+        get: operations["getUpload"];
+        put?: never;
+        /**
+         * Begins the upload of a file in parts, or resumes it: the answer says which parts are there.
+         * @description For files that are too large to be uploaded at once over a connection that may be lost; in place of the PUT to the signed
+         *     URL that the campaign came with.
+         *
+         *     Needs the role `author`.
+         */
+        post: operations["startUpload"];
+        /**
+         * Aborts an upload in parts: its parts are deleted.
+         * @description Needs the role `author`.
+         */
+        delete: operations["abortUpload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{id}/upload/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Completes an upload in parts: from then on the file is there, and Crier reads it. May be repeated.
+         * @description Needs the role `author`.
+         */
+        post: operations["completeUpload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{id}/upload/parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs parts: PUT the bytes of each one to its URL. A part may be sent again.
+         * @description Needs the role `author`.
+         */
+        post: operations["signParts"];
         delete?: never;
         options?: never;
         head?: never;
@@ -316,11 +590,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gets a contact: consent and its history, the 24-hour service window, the campaign that messaged them last. */
+        /**
+         * Gets a contact: consent and its history, the 24-hour service window, the campaign that messaged them last.
+         * @description Needs the role `viewer`.
+         */
         get: operations["getContact"];
         /**
          * Puts a contact on the suppression list, or takes them off it.
          * @description Campaigns that are sending obey before their next message to the contact.
+         *
+         *     Needs the role `sender`.
          */
         put: operations["updateContact"];
         post?: never;
@@ -328,8 +607,79 @@ export interface paths {
          * Erases a contact everywhere: files, reports, ledger, callbacks, inbox.
          * @description What remains is a hash of the number on the suppression list. The erasure takes minutes, or as long as a campaign with
          *     the contact in its file is open; GET shows how far it is.
+         *
+         *     Needs the role `admin`.
          */
         delete: operations["eraseContact"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/contacts/{phone}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Exports everything that is known of one person, as a file.
+         * @description Needs the role `sender`.
+         */
+        get: operations["exportContact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/contacts/{phone}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the messages of a conversation, newest first: what the recipient wrote, and the replies of operators.
+         * @description Messages of campaigns are not in it; each message of the recipient names the campaign and the row that it answers.
+         *
+         *     Needs the role `viewer`.
+         */
+        get: operations["listMessages"];
+        put?: never;
+        /**
+         * Sends a message to one recipient, ahead of campaigns.
+         * @description Within 24 hours after the recipient wrote it may be any message, later only a template. It has the same rate, ledger and
+         *     suppression list as every other message: it is a campaign of one row, whose id is returned.
+         *
+         *     Needs the role `sender`.
+         */
+        post: operations["sendReply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists conversations, the one with the latest message of a recipient first.
+         * @description Needs the role `viewer`.
+         */
+        get: operations["listConversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -342,7 +692,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists messages that recipients wrote, in the order in which they were received. */
+        /**
+         * Lists messages that recipients wrote, in the order in which they were received.
+         * @description Needs the role `viewer`.
+         */
         get: operations["listInbox"];
         put?: never;
         post?: never;
@@ -359,11 +712,91 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gets the numbers of every open campaign, for Prometheus (text format 0.0.4). */
+        /**
+         * Gets the numbers of every open campaign, for Prometheus (text format 0.0.4).
+         * @description Needs the role `viewer`.
+         */
         get: operations["getMetrics"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/opt-outs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts many people on the suppression list.
+         * @description Numbers that are wrong are left out and named; the others are suppressed all the same. Campaigns that are sending obey
+         *     before their next message to each of them.
+         *
+         *     Needs the role `sender`.
+         */
+        post: operations["importOptOuts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/opt-outs.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Exports the suppression list as CSV: number, since when, where it came from, in whose words.
+         * @description Whoever was erased is on the list as a hash, and not in the file. If there are more, the header `x-crier-next` is the
+         *     `after` of the next file; a file may have no lines and not be the last.
+         *
+         *     Needs the role `sender`.
+         */
+        get: operations["exportOptOuts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gets who is signed in, what they may do, and the settings that a client needs for it.
+         * @description Needs the role `viewer`.
+         */
+        get: operations["getSession"];
+        put?: never;
+        /**
+         * Exchanges a token for the cookie of a session.
+         * @description The request needs the token in its header, and `x-crier-console: 1`. The session lasts twelve hours, and no longer than its
+         *     token. Requests with the cookie that change anything need `x-crier-console: 1`, too.
+         *
+         *     Needs the role `viewer`.
+         */
+        post: operations["signIn"];
+        /**
+         * Signs out: the session ends, whoever has its cookie.
+         * @description Needs the role `viewer`.
+         */
+        delete: operations["signOut"];
         options?: never;
         head?: never;
         patch?: never;
@@ -376,9 +809,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Gets the settings. */
+        /**
+         * Gets the settings.
+         * @description Needs the role `viewer`.
+         */
         get: operations["getSettings"];
-        /** Replaces the settings. All functions apply them within half a minute. */
+        /**
+         * Replaces the settings. All functions apply them within half a minute.
+         * @description Needs the role `admin`.
+         */
         put: operations["updateSettings"];
         post?: never;
         delete?: never;
@@ -394,11 +833,58 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the account's approved templates. */
+        /**
+         * Lists the account's templates: those that are approved, or all of them.
+         * @description Needs the role `viewer`.
+         */
         get: operations["listTemplates"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the tokens, newest first.
+         * @description Needs the role `admin`.
+         */
+        get: operations["listTokens"];
+        put?: never;
+        /**
+         * Creates a token. Its value is in this answer, and nowhere else.
+         * @description Needs the role `admin`.
+         */
+        post: operations["createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revokes a token. It and its sessions are refused from then on.
+         * @description Needs the role `admin`.
+         */
+        delete: operations["revokeToken"];
         options?: never;
         head?: never;
         patch?: never;
@@ -433,12 +919,116 @@ export interface components {
             events: components["schemas"]["AccountEventView"][];
         };
         /** @enum {string} */
+        Action: "edit" | "set_options" | "test" | "request_approval" | "give_approval" | "withdraw_approval" | "start" | "pause" | "resume" | "continue" | "cancel" | "add_file" | "retry" | "report";
+        /** @description Something that you can do with a campaign. */
+        ActionView: {
+            /** @description Its name. */
+            action: components["schemas"]["Action"];
+            /** @description Whether it is possible now. */
+            allowed: boolean;
+            /** @description What it will do, as a sentence. */
+            effect: string;
+            /**
+             * @description The operation of this description that does it.
+             * @example pauseCampaign
+             */
+            operation: string;
+            /** @description Why it is not, as a clause. */
+            reason?: string | null;
+            /**
+             * Format: int64
+             * @description How many rows it concerns.
+             */
+            rows?: number | null;
+        };
+        /** @enum {string} */
         AfterCanary: "wait" | "continue_if_clean";
+        /** @description The approval of a campaign. */
+        ApprovalView: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            approved_at?: string | null;
+            /** @description Who gave it. */
+            approved_by?: string | null;
+            /** @description Who changed last what would be sent. */
+            changed_by?: string | null;
+            /** @description The hash of all that would be sent now: whoever approves names it. Null until the file has been read. */
+            hash?: string | null;
+            /** @description Whether you may give it. */
+            may_approve: boolean;
+            /** @description Why you may not, as a clause. */
+            may_not_because?: string | null;
+            /** @description What they want the other person to know. */
+            note?: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            requested_at?: string | null;
+            /** @description Who asked for it. */
+            requested_by?: string | null;
+            /** @description Whether the campaign starts only with it. */
+            required: boolean;
+            /** @description Whether somebody else approved exactly what would be sent now. */
+            valid: boolean;
+            /** @description Why an approval that was given does not count any more, as a clause. */
+            void_because?: string | null;
+        };
         /**
          * @description How an inbound message was attributed to a row.
          * @enum {string}
          */
         Attribution: "context" | "latest";
+        /** @description What somebody did. */
+        AuditEntryView: {
+            /**
+             * Format: date-time
+             * @description When it began.
+             */
+            at: string;
+            /** @description The campaign. */
+            campaign?: string | null;
+            /** @description What stands for the contact: the beginning of the hash of the number, which stays after an erasure. */
+            contact?: string | null;
+            /** @description The entry's id. */
+            id: string;
+            /**
+             * @description The id of the operation in this description.
+             * @example startCampaign
+             */
+            operation: string;
+            /** @description The role in which it was done. */
+            role: components["schemas"]["Role"];
+            /**
+             * Format: int32
+             * @description The HTTP status of the answer: from 400 on nothing was changed. Null if the function ended before it answered, so that
+             *     nobody knows.
+             */
+            status?: number | null;
+            /**
+             * Format: int64
+             * @description The campaign's version afterwards.
+             */
+            version_after?: number | null;
+            /**
+             * Format: int64
+             * @description The campaign's version before.
+             */
+            version_before?: number | null;
+            /** @description `session` or `token`. */
+            via: string;
+            /** @description The name of the token. */
+            who: string;
+        };
+        /** @description Entries, newest first. */
+        AuditList: {
+            /** @description The entries. */
+            entries: components["schemas"]["AuditEntryView"][];
+            /** @description The `after` of the next list; null at the end. */
+            next?: string | null;
+        };
         /** @description An automatic reply. */
         AutoReplyView: {
             /**
@@ -452,10 +1042,103 @@ export interface components {
             /** @description The reply: the Cloud API's message object without `to` and without `{{column}}`. */
             message: components["schemas"]["Message"];
         };
+        /**
+         * @description What `PATCH /v1/campaigns/{id}` takes: what is left out stays, null stands for the default. Each member has the meaning that
+         *     it has in `POST /v1/campaigns`.
+         */
+        CampaignChange: {
+            after_canary?: components["schemas"]["AfterCanary"] | null;
+            /** @description Whether it may repeat what another campaign sent. */
+            allow_repeat?: boolean | null;
+            /**
+             * Format: int64
+             * @description How many rows are sent first.
+             */
+            canary?: number | null;
+            /** @description Whether the template is looked up in the account first. */
+            check_template?: boolean | null;
+            fallback?: components["schemas"]["TemplateMessage"] | null;
+            /**
+             * Format: double
+             * @description The share of failures that pauses the campaign.
+             */
+            max_failure_ratio?: number | null;
+            message?: components["schemas"]["Message"] | null;
+            /**
+             * @description The name.
+             * @example Order updates, December
+             */
+            name?: string | null;
+            /**
+             * Format: date-time
+             * @description No message is sent from this time on.
+             */
+            not_after?: string | null;
+            /**
+             * Format: date-time
+             * @description No message is sent before this time.
+             */
+            not_before?: string | null;
+            on_unconfirmed?: components["schemas"]["OnUnconfirmed"] | null;
+            outside_service_window?: components["schemas"]["OutsideServiceWindow"] | null;
+            /** @description Whether messages are sent again that were not delivered for now. */
+            retry_undelivered?: boolean | null;
+            /**
+             * Format: int32
+             * @description How many seconds they wait.
+             */
+            unconfirmed_timeout_seconds?: number | null;
+        };
         /** @description Campaigns, newest first. */
         CampaignList: {
             /** @description The campaigns. */
             campaigns: components["schemas"]["CampaignView"][];
+            /**
+             * @description The `after` of the next list; null at the end. A list may have fewer campaigns than asked for, or none, and not be the
+             *     last: one request looks through 500 campaigns at most.
+             */
+            next?: string | null;
+        };
+        /** @description A campaign, and what you can do with it. */
+        CampaignPage: components["schemas"]["CampaignView"] & {
+            /** @description What makes sense in its state and with your role. */
+            actions: components["schemas"]["ActionView"][];
+            /** @description The approval of a second person. */
+            approval: components["schemas"]["ApprovalView"];
+            /**
+             * Format: date-time
+             * @description When it was cancelled.
+             */
+            cancelled_at?: string | null;
+            /** @description Who created it. */
+            created_by?: string | null;
+            /** @description Whether it waits for its start. */
+            manual_start: boolean;
+            /**
+             * Format: date-time
+             * @description When it was paused, if it is.
+             */
+            paused_at?: string | null;
+            paused_by?: components["schemas"]["PausedBy"] | null;
+            /**
+             * Format: int64
+             * @description How many seconds its sends still take at the rate of the last ten seconds; null if it does not send.
+             */
+            remaining_seconds?: number | null;
+            /** @description Whether it sends clearly slower than the budget although rows wait: other campaigns send, too, or WhatsApp slows it down. */
+            slowed: boolean;
+            /**
+             * Format: date-time
+             * @description When it was started.
+             */
+            started_at?: string | null;
+            /** @description Who started it. */
+            started_by?: string | null;
+            /**
+             * Format: int64
+             * @description How often the campaign was changed: the audit log names these versions.
+             */
+            version: number;
         };
         /** @enum {string} */
         CampaignState: "awaiting_upload" | "validating" | "ready" | "scheduled" | "enqueuing" | "canary" | "sending" | "paused" | "cancelled" | "failed" | "finished";
@@ -626,6 +1309,51 @@ export interface components {
             /** @description WhatsApp's id of the user, if it is known. */
             user_id?: string | null;
         };
+        /** @description Conversations, the one with the latest message first. */
+        ConversationList: {
+            /** @description The conversations. */
+            conversations: components["schemas"]["ConversationView"][];
+            /** @description The `after` of the next list; null at the end. Whoever wrote again meanwhile is in both: the first counts. */
+            next?: string | null;
+        };
+        /** @description A message of a conversation. */
+        ConversationMessageView: (components["schemas"]["InboundMessageView"] & {
+            /** @enum {string} */
+            direction: "in";
+        }) | (components["schemas"]["SentReplyView"] & {
+            /** @enum {string} */
+            direction: "out";
+        });
+        /** @description A conversation with one recipient. */
+        ConversationView: {
+            /** @description The campaign that the latest message answers. */
+            campaign?: string | null;
+            /**
+             * @description What names the recipient, whether or not the number is shown.
+             * @example 9f86d081884c7d65
+             */
+            contact: string;
+            /** @description The latest message that the recipient wrote. */
+            last_message: components["schemas"]["InboundMessageView"];
+            /** @description The name that the recipient uses on WhatsApp. */
+            name?: string | null;
+            /** @description The number; null if WhatsApp does not tell it. */
+            phone?: string | null;
+            /**
+             * Format: int32
+             * @description The row that it answers.
+             */
+            row?: number | null;
+            /**
+             * Format: date-time
+             * @description Until when the recipient may be sent messages other than templates; null if that is not allowed now.
+             */
+            service_window_until?: string | null;
+            /** @description Whether the recipient is on the suppression list. */
+            suppressed: boolean;
+            /** @description WhatsApp's id of the recipient. */
+            user_id?: string | null;
+        };
         /** @description A cool-down that WhatsApp asked for. */
         CooldownView: {
             /** @description Why. */
@@ -645,6 +1373,14 @@ export interface components {
              * @description How many.
              */
             recipients: number;
+        };
+        /** @description A new token with its value. */
+        CreatedToken: components["schemas"]["TokenView"] & {
+            /**
+             * @description The token itself: shown this once, and stored nowhere.
+             * @example crier_4rZ…
+             */
+            token: string;
         };
         /** @description What WhatsApp reported about accepted messages. */
         DeliveryCounts: {
@@ -686,6 +1422,41 @@ export interface components {
             /** @description WhatsApp's title of the error. */
             title: string;
         };
+        /** @description What went wrong. */
+        FailureList: {
+            /** @description The causes, most rows first. */
+            causes: components["schemas"]["FailureView"][];
+            /** @description Why rows of the last file could not be used, most rows first. */
+            rejected_at_import: components["schemas"]["RowProblemView"][];
+            /**
+             * Format: int64
+             * @description Rows of all causes.
+             */
+            total: number;
+        };
+        /** @enum {string} */
+        FailureState: "rejected" | "undelivered" | "unconfirmed" | "skipped";
+        /** @description Rows with the same cause. */
+        FailureView: {
+            /**
+             * Format: int64
+             * @description WhatsApp's error code.
+             */
+            code?: number | null;
+            /** @description What it means for a recipient, as a sentence. */
+            meaning?: string | null;
+            /** @description Whether sending them again makes sense, and why. */
+            retry: components["schemas"]["RetryAdvice"];
+            /**
+             * Format: int64
+             * @description How many rows.
+             */
+            rows: number;
+            /** @description Why Crier did not send it, for skipped rows: `suppressed`, `outside_service_window`, `cancelled` or `expired`. */
+            skipped?: string | null;
+            /** @description How they ended. */
+            state: components["schemas"]["FailureState"];
+        };
         /** @description How a file is read. What is left out is detected. */
         FileOptions: {
             /**
@@ -723,8 +1494,27 @@ export interface components {
         FileStage: "pending" | "reading" | "validated" | "enqueued" | "failed";
         /** @description A file of a campaign. */
         FileView: {
+            /**
+             * Format: date-time
+             * @description When its upload was signed.
+             */
+            added_at: string;
+            /**
+             * Format: int64
+             * @description The rows whose number came before.
+             */
+            duplicates: number;
+            /**
+             * Format: int64
+             * @description The rows to be sent.
+             */
+            enqueued: number;
             /** @description Its name on the operator's machine. */
             name: string;
+            /** @description Its number, from 1. */
+            number: number;
+            /** @description How it is read, as far as it was said. */
+            options: components["schemas"]["FileOptions"];
             /** @description Why the whole file cannot be used. */
             problem?: string | null;
             /**
@@ -737,8 +1527,18 @@ export interface components {
              * @description Its rows.
              */
             rows: number;
+            /**
+             * Format: int64
+             * @description Its size in bytes.
+             */
+            size: number;
             /** @description How far it is. */
             stage: components["schemas"]["FileStage"];
+            /**
+             * Format: int64
+             * @description The rows of recipients who must not be messaged.
+             */
+            suppressed: number;
         };
         /** @description How the file was read. */
         FormatView: {
@@ -754,6 +1554,39 @@ export interface components {
             kind: string;
             /** @description Its name. */
             name: string;
+        };
+        /** @description Attempts, deliveries and reads since the first attempt. */
+        History: {
+            /**
+             * Format: int64
+             * @description The seconds of each point: 60, doubled as often as it takes for 60 points to suffice.
+             */
+            bucket_seconds: number;
+            /** @description The points in which something happened, oldest first. */
+            points: components["schemas"]["HistoryPoint"][];
+        };
+        /** @description What happened within some minutes. */
+        HistoryPoint: {
+            /**
+             * Format: date-time
+             * @description The beginning.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Attempts that began.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Messages that were delivered, by WhatsApp's time.
+             */
+            delivered: number;
+            /**
+             * Format: int64
+             * @description Messages that were read.
+             */
+            read: number;
         };
         /** @description A message that a recipient wrote. */
         InboundMessageView: {
@@ -896,6 +1729,23 @@ export interface components {
             /** @enum {string} */
             type: "contacts";
         };
+        /** @description Messages of a conversation, newest first. */
+        MessageList: {
+            /** @description The messages, in both directions. */
+            messages: components["schemas"]["ConversationMessageView"][];
+            /**
+             * Format: date-time
+             * @description The `after` of the next list; null at the end.
+             */
+            next?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when the recipient may be sent messages other than templates; null if that is not allowed now.
+             */
+            service_window_until?: string | null;
+            /** @description Whether the recipient is on the suppression list. */
+            suppressed: boolean;
+        };
         /** @description What happened within a minute. */
         MinuteView: {
             /**
@@ -913,6 +1763,22 @@ export interface components {
              * @description Messages read.
              */
             read: number;
+        };
+        /** @description What `POST /v1/campaigns/{id}/approval` takes. */
+        NewApproval: {
+            /**
+             * @description The `approval.hash` of the campaign as you saw it.
+             * @example ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad
+             */
+            hash: string;
+        };
+        /** @description What `POST /v1/campaigns/{id}/approval-request` takes; an empty body stands for `{}`. */
+        NewApprovalRequest: {
+            /**
+             * @description What the other person should know; up to 500 characters.
+             * @example Please look at the second paragraph
+             */
+            note?: string | null;
         };
         /** @description What `POST /v1/campaigns` takes. */
         NewCampaign: {
@@ -988,6 +1854,31 @@ export interface components {
              */
             size: number;
         };
+        /** @description What `POST /v1/opt-outs` takes. */
+        NewOptOuts: {
+            /**
+             * @description Numbers with their country code, up to 500.
+             * @example [
+             *       "+5511987654321"
+             *     ]
+             */
+            phones: string[];
+            /**
+             * @description Why, for those who read the history later; up to 500 characters.
+             * @example list of the old system
+             */
+            reason?: string | null;
+        };
+        /** @description What `POST /v1/contacts/{phone}/messages` takes. */
+        NewReply: {
+            /** @description The Cloud API's message object without `to` and without `{{column}}`. Outside the service window it must be a template. */
+            message: components["schemas"]["Message"];
+            /**
+             * @description An id of your own, such as a UUID: a request that is repeated with the same id sends nothing again.
+             * @example 0198c0de-0000-7000-8000-000000000001
+             */
+            request_id: string;
+        };
         /** @description What `POST /v1/campaigns/{id}/retries` takes. */
         NewRetry: {
             /** @description Whether rows may be chosen that an earlier retry of this campaign may include. */
@@ -1007,10 +1898,35 @@ export interface components {
              */
             states?: components["schemas"]["RetryState"][] | null;
         };
+        /** @description What `POST /v1/tokens` takes. */
+        NewToken: {
+            /**
+             * Format: date-time
+             * @description When it expires (RFC 3339); never by default.
+             * @example 2099-12-31T00:00:00Z
+             */
+            expires_at?: string | null;
+            /**
+             * @description Whose token it is; up to 60 characters. No two tokens have the same name.
+             * @example maria
+             */
+            name: string;
+            /** @description What its owner may do. */
+            role: components["schemas"]["Role"];
+        };
         /** @enum {string} */
         OnBadValue: "clean" | "reject";
         /** @enum {string} */
         OnUnconfirmed: "leave" | "resend";
+        /** @description What became of the numbers. */
+        OptOutResult: {
+            /** @description How many were on it already. */
+            already: number;
+            /** @description What cannot be a number. */
+            rejected: components["schemas"]["RejectedPhone"][];
+            /** @description How many are on the suppression list now and were not before. */
+            suppressed: number;
+        };
         /** @description A column with numbers that was not chosen, judged by the first 1,000 rows. */
         OtherColumnView: {
             /**
@@ -1036,6 +1952,73 @@ export interface components {
         };
         /** @enum {string} */
         OutsideServiceWindow: "skip" | "send";
+        /** @description The file of an upload in parts. */
+        PartUploadFile: {
+            /**
+             * @description The file's number, from 1, or `exclude` for the exclude list.
+             * @example 1
+             */
+            file: string;
+        };
+        /** @description An upload in parts. */
+        PartUploadView: {
+            /** @description Whether the file is uploaded. */
+            complete: boolean;
+            /** @description The file's number, or `exclude`. */
+            file: string;
+            /**
+             * Format: int64
+             * @description The size of every part but the last, in bytes.
+             */
+            part_size: number;
+            /**
+             * Format: int32
+             * @description How many parts there are.
+             */
+            parts: number;
+            /**
+             * Format: int64
+             * @description The size of the whole file in bytes.
+             */
+            size: number;
+            /** @description The parts that are there. */
+            uploaded: components["schemas"]["UploadedPartView"][];
+        };
+        /** @description What `POST /v1/campaigns/{id}/upload/parts` takes. */
+        PartsToSign: {
+            /**
+             * @description The file's number, from 1, or `exclude` for the exclude list.
+             * @example 1
+             */
+            file: string;
+            /**
+             * @description The numbers of the parts to sign, from 1.
+             * @example [
+             *       1,
+             *       2,
+             *       3
+             *     ]
+             */
+            parts: number[];
+        };
+        /** @enum {string} */
+        PausedBy: "operator" | "crier" | "account_error";
+        /** @description Everything that is known of one person. */
+        PersonFile: {
+            /** @description Consent and its history, the last message. */
+            contact: components["schemas"]["ContactView"];
+            /**
+             * Format: date-time
+             * @description When it was put together.
+             */
+            exported_at: string;
+            /** @description What the person wrote and what operators replied, newest first; 1,000 messages at most. */
+            messages: components["schemas"]["ConversationMessageView"][];
+            /** @description What is not in it. */
+            note: string;
+            /** @description What the last campaign sent to the person. */
+            sent: components["schemas"]["SentMessageView"][];
+        };
         /** @description What happens to unconfirmed and failed rows. */
         PolicyView: {
             /**
@@ -1149,6 +2132,40 @@ export interface components {
              */
             title: string;
         };
+        /** @description Attempts of the last five minutes, without gaps. */
+        RecentAttempts: {
+            /**
+             * Format: int64
+             * @description The seconds of each point: messages per second are its attempts divided by this.
+             */
+            bucket_seconds: number;
+            /** @description The points, oldest first. */
+            points: components["schemas"]["RecentPoint"][];
+        };
+        /** @description Attempts that began within some seconds. */
+        RecentPoint: {
+            /**
+             * Format: date-time
+             * @description The beginning.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            attempts: number;
+            /** @description Whether more may follow: the seconds are not over, or not counted to their end. */
+            complete: boolean;
+        };
+        /** @description What cannot be a number. */
+        RejectedPhone: {
+            /** @description What to do. */
+            fix: string;
+            /** @description Its index in `phones`, from 0. */
+            index: number;
+            /** @description What is wrong. */
+            problem: string;
+        };
         /** @description A file to download. */
         ReportFile: {
             /**
@@ -1168,12 +2185,34 @@ export interface components {
         };
         /** @description A campaign's results. */
         ReportView: components["schemas"]["JobView"] & {
-            /** @description Your files, each row with its status; empty until the report is done. */
+            /**
+             * @description Your files, each row with its status; empty until the report is done, and for viewers, since the files have the
+             *     numbers in them.
+             */
             files: components["schemas"]["ReportFile"][];
             summary?: components["schemas"]["SummaryView"] | null;
         };
+        /** @description Whether sending rows again makes sense. */
+        RetryAdvice: {
+            /** @description Whether it does. */
+            makes_sense: boolean;
+            /** @description Why, or what to do first. */
+            reason: string;
+            request?: components["schemas"]["RetryRequest"] | null;
+        };
+        /** @description A body of `POST /v1/campaigns/{id}/retries`. */
+        RetryRequest: {
+            /** @description The error code. */
+            codes: number[];
+            /** @description The new campaign waits for its start. */
+            manual_start: boolean;
+            /** @description The state. */
+            states: components["schemas"]["RetryState"][];
+        };
         /** @enum {string} */
         RetryState: "rejected" | "undelivered" | "unconfirmed" | "skipped" | "accepted" | "sent" | "delivered" | "read";
+        /** @enum {string} */
+        Role: "viewer" | "author" | "sender" | "admin";
         /**
          * @description How many rows are in which state: `total = rejected_at_import + duplicates + suppressed + enqueued`, and
          *     `enqueued = waiting + claimed + retry + held + accepted + rejected + unconfirmed + skipped`.
@@ -1247,6 +2286,33 @@ export interface components {
              */
             waiting: number;
         };
+        /** @description What happened to a row. */
+        RowEvent: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: int32
+             * @description The attempt, from 1.
+             */
+            attempt: number;
+            /** @description Why, if an error is the reason. */
+            error?: string | null;
+            /**
+             * @description `attempted`, `sent`, `delivered`, `read` or `failed`.
+             * @example delivered
+             */
+            event: string;
+            /** @description The state in which the attempt ended, for `attempted`. */
+            outcome?: string | null;
+        };
+        /** @description A row and what happened to it. */
+        RowHistory: components["schemas"]["RowView"] & {
+            /** @description What happened, in order. */
+            events: components["schemas"]["RowEvent"][];
+        };
         /** @description Rows, in the order of the file. */
         RowList: {
             next?: components["schemas"]["u32"] | null;
@@ -1281,6 +2347,11 @@ export interface components {
              * @description When that attempt began; for a row that was skipped without one, when it was skipped.
              */
             attempted_at: string;
+            /**
+             * Format: date-time
+             * @description When it was delivered.
+             */
+            delivered_at?: string | null;
             /** @description The error as a sentence: why the row is in this state. */
             error?: string | null;
             /**
@@ -1290,11 +2361,26 @@ export interface components {
             error_code?: number | null;
             /**
              * Format: date-time
+             * @description When it failed after it was accepted.
+             */
+            failed_at?: string | null;
+            /**
+             * Format: date-time
              * @description When the next attempt may begin, in state `retry`.
              */
             not_before?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            read_at?: string | null;
             /** @description Its number in the file, from 1; the header is not counted. */
             row: components["schemas"]["u32"];
+            /**
+             * Format: date-time
+             * @description When WhatsApp sent it.
+             */
+            sent_at?: string | null;
             /** @description Its state. */
             state: components["schemas"]["RowState"];
             /** @description The message id that WhatsApp assigned. */
@@ -1347,8 +2433,128 @@ export interface components {
              */
             rate: number;
         };
+        /** @description A message of a campaign to one person. */
+        SentMessageView: {
+            /**
+             * Format: date-time
+             * @description When the latest attempt began.
+             */
+            attempted_at: string;
+            /** @description The campaign. */
+            campaign: string;
+            /** @description Its name. */
+            campaign_name?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was delivered.
+             */
+            delivered_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            read_at?: string | null;
+            /**
+             * Format: int32
+             * @description The person's row in it.
+             */
+            row: number;
+            /**
+             * Format: date-time
+             * @description When WhatsApp sent it.
+             */
+            sent_at?: string | null;
+            /** @description The state of the row. */
+            state: components["schemas"]["RowState"];
+        };
+        /** @description A message that an operator sent. */
+        SentReplyView: {
+            /** @description Who wrote it. */
+            by: string;
+            /** @description The campaign of one row that sends it. */
+            campaign: string;
+            /**
+             * Format: date-time
+             * @description When it was delivered.
+             */
+            delivered_at?: string | null;
+            /** @description Why it was not sent or not delivered. */
+            error?: string | null;
+            /** @description The message object. */
+            message: Record<string, never>;
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            read_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was written.
+             */
+            sent_at: string;
+            state?: components["schemas"]["RowState"] | null;
+            /** @description Its text, if it has one. */
+            text?: string | null;
+        };
+        /** @description Who is signed in, and what they may do. */
+        SessionView: {
+            /**
+             * @description The operations (of this description) that the role may use.
+             * @example [
+             *       "listCampaigns",
+             *       "startCampaign"
+             *     ]
+             */
+            allowed: string[];
+            /** @description Whether campaigns need the approval of a second person. */
+            approval_required: boolean;
+            /**
+             * Format: int32
+             * @description The send budget: messages per second, at most.
+             */
+            budget: number;
+            /**
+             * Format: date-time
+             * @description When the session or the token ends; null for never.
+             */
+            expires_at?: string | null;
+            /**
+             * @description `session` for the cookie of a session, `token` for a token.
+             * @example session
+             */
+            kind: string;
+            /**
+             * Format: int64
+             * @description The most bytes of a file.
+             */
+            max_upload_bytes: number;
+            /**
+             * Format: int64
+             * @description The most bytes of a workbook.
+             */
+            max_workbook_bytes: number;
+            /**
+             * Format: int64
+             * @description Files of more bytes are better uploaded in parts.
+             */
+            multipart_threshold: number;
+            /**
+             * @description The name of the token.
+             * @example maria
+             */
+            name: string;
+            /** @description What its owner may do. */
+            role: components["schemas"]["Role"];
+            /** @description Numbers of your own, for test sends. */
+            test_numbers: components["schemas"]["TestNumberView"][];
+        };
         /** @description The settings. What `PUT /v1/settings` leaves out gets its default. */
         SettingsView: {
+            /**
+             * @description Whether a campaign starts only after a second person approved it.
+             * @default false
+             */
+            approval_required: boolean;
             /**
              * Format: int32
              * @description For how many hours after a campaign's message an inbound message is attributed to it.
@@ -1516,6 +2722,11 @@ export interface components {
              * @default []
              */
             replies: components["schemas"]["AutoReplyView"][];
+            /**
+             * @description Numbers of your own, to which an author may send tests.
+             * @default []
+             */
+            test_numbers: components["schemas"]["TestNumberView"][];
         };
         /** @description A signed download: GET it without a token. */
         SignedDownload: {
@@ -1526,6 +2737,19 @@ export interface components {
             expires_at: string;
             /** @description The URL. */
             url: string;
+        };
+        /** @description A signed part: the request to make with its bytes. */
+        SignedPart: components["schemas"]["SignedUpload"] & {
+            /**
+             * Format: int32
+             * @description Its number, from 1: its bytes begin at `(part - 1) × part_size`.
+             */
+            part: number;
+        };
+        /** @description Signed parts. */
+        SignedParts: {
+            /** @description The parts. */
+            parts: components["schemas"]["SignedPart"][];
         };
         /** @description A signed upload: the request to make, exactly as it is here. */
         SignedUpload: {
@@ -1571,6 +2795,20 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** @description A button of a template. */
+        TemplateButtonView: {
+            /** @description What it says. */
+            text: string;
+            /** @description Meta's type, such as `QUICK_REPLY` or `URL`. */
+            type: string;
+        };
+        /** @description The header of a template. */
+        TemplateHeaderView: {
+            /** @description `TEXT`, `IMAGE`, `VIDEO`, `DOCUMENT`, `LOCATION` or `GIF`. */
+            format: string;
+            /** @description Its text. */
+            text?: string | null;
+        };
         /** @description Approved templates. */
         TemplateList: {
             /**
@@ -1599,6 +2837,16 @@ export interface components {
             /** @enum {string} */
             type: "template";
         };
+        /** @description The texts of a template, with the placeholders in them. */
+        TemplatePreviewView: {
+            /** @description The body. */
+            body: string;
+            /** @description The buttons. */
+            buttons: components["schemas"]["TemplateButtonView"][];
+            /** @description The footer. */
+            footer?: string | null;
+            header?: components["schemas"]["TemplateHeaderView"] | null;
+        };
         /** @description An approved template and the parameters that it needs. */
         TemplateView: {
             /** @description Names of the body's parameters; numbers if they are positional. */
@@ -1613,6 +2861,24 @@ export interface components {
             language: string;
             /** @description Its name. */
             name: string;
+            preview?: components["schemas"]["TemplatePreviewView"] | null;
+            /** @description Meta's rating: `GREEN`, `YELLOW`, `RED` or `UNKNOWN`; null if Meta does not say. */
+            quality?: string | null;
+            /** @description Meta's status, such as `APPROVED` or `PAUSED`. */
+            status: string;
+        };
+        /** @description A number for test sends. */
+        TestNumberView: {
+            /**
+             * @description Whose it is.
+             * @example My phone
+             */
+            name: string;
+            /**
+             * @description The number, as `+<country><number>`.
+             * @example +5511987654321
+             */
+            phone: string;
         };
         /** @description What `POST /v1/campaigns/{id}/test` takes. */
         TestSendRequest: {
@@ -1626,6 +2892,94 @@ export interface components {
              * @example +5511987654321
              */
             to: string;
+        };
+        /** @description What a campaign did over time. */
+        Timeline: {
+            /**
+             * Format: int32
+             * @description The send budget: messages per second, at most.
+             */
+            budget: number;
+            /**
+             * Format: date-time
+             * @description When the last attempt is expected.
+             */
+            estimated_end?: string | null;
+            /**
+             * Format: date-time
+             * @description When the first attempt began.
+             */
+            first_attempt_at?: string | null;
+            /** @description The whole time since the first attempt. */
+            history: components["schemas"]["History"];
+            /**
+             * Format: date-time
+             * @description When the latest attempt began.
+             */
+            last_attempt_at?: string | null;
+            /**
+             * Format: date-time
+             * @description The time of this answer.
+             */
+            now: string;
+            /** @description The last five minutes. */
+            recent: components["schemas"]["RecentAttempts"];
+            /**
+             * Format: int64
+             * @description How many seconds that is from now.
+             */
+            remaining_seconds?: number | null;
+        };
+        /** @description Tokens, newest first. */
+        TokenList: {
+            /** @description How many more are in the secret; they have the role admin, and are changed there. */
+            secret_tokens: number;
+            /** @description The tokens. */
+            tokens: components["schemas"]["TokenView"][];
+        };
+        /** @description A token, without its value. */
+        TokenView: {
+            /**
+             * Format: date-time
+             * @description When it was created.
+             */
+            created_at: string;
+            /** @description The name of the token that created it. */
+            created_by: string;
+            /**
+             * Format: date-time
+             * @description When it expires; null for never.
+             */
+            expires_at?: string | null;
+            /**
+             * @description What names it in the API: the beginning of its hash.
+             * @example 9f86d081884c7d65
+             */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it or a session of it was last used, to the hour; null for never.
+             */
+            last_used_at?: string | null;
+            /** @description Whose it is. */
+            name: string;
+            /** @description What its owner may do. */
+            role: components["schemas"]["Role"];
+        };
+        /** @description A part that is there. */
+        UploadedPartView: {
+            /** @description S3's hash of it. */
+            etag: string;
+            /**
+             * Format: int32
+             * @description Its number, from 1.
+             */
+            part: number;
+            /**
+             * Format: int64
+             * @description Its size in bytes.
+             */
+            size: number;
         };
         /** Format: int32 */
         u32: number;
@@ -1674,8 +3028,186 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description Only what concerns this campaign. */
+                campaign?: string;
+                /** @description Where the previous list ended: its `next`. */
+                after?: string;
+                /** @description How many entries to list; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Entries, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportAudit: {
+        parameters: {
+            query?: {
+                /** @description Only what concerns this campaign. */
+                campaign?: string;
+                /** @description Where the previous file ended: its header `x-crier-next`. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Entries, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1699,6 +3231,23 @@ export interface operations {
             query?: {
                 /** @description How many campaigns to list, newest first; 20 by default. */
                 limit?: number;
+                /**
+                 * @description Where the previous list ended: its `next`.
+                 * @example 1796112000000.0198c0de-0000-7000-8000-000000000001
+                 */
+                after?: string;
+                /** @description Only campaigns with this in their name, in capitals or not. */
+                search?: string;
+                /**
+                 * @description Only campaigns in one of these states, with commas between.
+                 * @example sending,paused
+                 */
+                state?: string;
+                /**
+                 * @description Which campaigns: those of one message for a test are campaigns, too; `all` by default.
+                 * @example campaigns
+                 */
+                kind?: "campaigns" | "tests" | "all";
             };
             header?: never;
             path?: never;
@@ -1706,7 +3255,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The latest campaigns */
+            /** @description Campaigns, newest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1733,8 +3282,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1793,6 +3360,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
                 headers: {
@@ -1813,6 +3389,15 @@ export interface operations {
             };
             /** @description The field that `field` points to has a value that cannot work. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1849,7 +3434,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["CampaignView"];
+                    "application/json": components["schemas"]["CampaignPage"];
                 };
             };
             /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
@@ -1870,6 +3455,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -1881,6 +3475,461 @@ export interface operations {
             };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    updateCampaign: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CampaignChange"];
+            };
+        };
+        responses: {
+            /** @description The campaign after the change */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CampaignPage"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    giveApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewApproval"];
+            };
+        };
+        responses: {
+            /** @description The campaign is approved */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdrawApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description There is no approval any more */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    requestApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewApprovalRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description The approval is asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1938,6 +3987,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -1958,6 +4016,15 @@ export interface operations {
             };
             /** @description The campaign is not in a state that allows this. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2015,6 +4082,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2035,6 +4111,101 @@ export interface operations {
             };
             /** @description The campaign is not in a state that allows this. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getFailures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Causes, most rows first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailureList"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2096,6 +4267,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2134,6 +4314,15 @@ export interface operations {
             };
             /** @description The field that `field` points to has a value that cannot work. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2191,6 +4380,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2211,6 +4409,15 @@ export interface operations {
             };
             /** @description The campaign is not in a state that allows this. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2281,6 +4488,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2319,6 +4535,15 @@ export interface operations {
             };
             /** @description The field that `field` points to has a value that cannot work. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2376,6 +4601,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2387,6 +4621,15 @@ export interface operations {
             };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2444,6 +4687,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2455,6 +4707,15 @@ export interface operations {
             };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2515,6 +4776,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2526,6 +4796,15 @@ export interface operations {
             };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2583,6 +4862,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2594,6 +4882,15 @@ export interface operations {
             };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2655,6 +4952,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2693,6 +4999,15 @@ export interface operations {
             };
             /** @description The field that `field` points to has a value that cannot work. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2750,6 +5065,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2770,6 +5094,15 @@ export interface operations {
             };
             /** @description The campaign is not in a state that allows this. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2831,6 +5164,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2876,6 +5218,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description AWS or Meta did not answer; try again. */
             503: {
                 headers: {
@@ -2892,6 +5243,11 @@ export interface operations {
             query?: {
                 /** @description Only rows in this state. */
                 state?: components["schemas"]["RowState"];
+                /**
+                 * @description Only rows with this error code of WhatsApp.
+                 * @example 131026
+                 */
+                code?: number;
                 /** @description Only rows after the one of this number; 0 by default. */
                 after?: number;
                 /** @description How many rows to list; 100 by default. */
@@ -2933,6 +5289,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -2944,6 +5309,103 @@ export interface operations {
             };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+                /** @description The row's number, from 1. */
+                row: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The row */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RowHistory"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3001,6 +5463,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -3021,6 +5492,15 @@ export interface operations {
             };
             /** @description The campaign is not in a state that allows this. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3082,6 +5562,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -3120,6 +5609,634 @@ export interface operations {
             };
             /** @description The field that `field` points to has a value that cannot work. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTimeline: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the campaign did over time */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getUpload: {
+        parameters: {
+            query: {
+                /**
+                 * @description The file's number, from 1, or `exclude` for the exclude list.
+                 * @example 1
+                 */
+                file: string;
+            };
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The upload, with the parts that are there */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartUploadView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartUploadFile"];
+            };
+        };
+        responses: {
+            /** @description The upload, with the parts that are there */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartUploadView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    abortUpload: {
+        parameters: {
+            query: {
+                /**
+                 * @description The file's number, from 1, or `exclude` for the exclude list.
+                 * @example 1
+                 */
+                file: string;
+            };
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The parts are deleted */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    completeUpload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartUploadFile"];
+            };
+        };
+        responses: {
+            /** @description The file is uploaded */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PartUploadView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signParts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PartsToSign"];
+            };
+        };
+        responses: {
+            /** @description Where to put each part */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedParts"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3180,6 +6297,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Nothing of this id exists. */
             404: {
                 headers: {
@@ -3200,6 +6326,15 @@ export interface operations {
             };
             /** @description The path names no possible phone number. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3264,6 +6399,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
                 headers: {
@@ -3284,6 +6428,15 @@ export interface operations {
             };
             /** @description The field that `field` points to has a value that cannot work. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3344,6 +6497,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
                 headers: {
@@ -3355,6 +6517,412 @@ export interface operations {
             };
             /** @description The path names no possible phone number. */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportContact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The number, as `+<country><number>`, with the + as %2B or left out.
+                 * @example 5511987654321
+                 */
+                phone: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person's data */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PersonFile"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path names no possible phone number. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMessages: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Where the previous list ended: its `next`.
+                 * @example 2026-12-01T08:00:00Z
+                 */
+                after?: string;
+                /** @description How many to list; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The number, as `+<country><number>`, with the + as %2B or left out.
+                 * @example 5511987654321
+                 */
+                phone: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageList"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path names no possible phone number. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sendReply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The number, as `+<country><number>`, with the + as %2B or left out.
+                 * @example 5511987654321
+                 */
+                phone: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReply"];
+            };
+        };
+        responses: {
+            /** @description The message is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CampaignStateView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listConversations: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Where the previous list ended: its `next`.
+                 * @example 1796112000000.9f86d081884c7d65
+                 */
+                after?: string;
+                /** @description How many to list; 30 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Conversations, newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConversationList"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3383,7 +6951,7 @@ export interface operations {
                 since?: string;
                 /**
                  * @description Where the previous list ended: its `next`.
-                 * @example 1796112000000.wamid.HBgM
+                 * @example 1796112000000.9f86d081884c7d65
                  */
                 after?: string;
                 /** @description How many messages to list; 100 by default. */
@@ -3422,8 +6990,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3478,8 +7064,437 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    importOptOuts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewOptOuts"];
+            };
+        };
+        responses: {
+            /** @description What became of the numbers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OptOutResult"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportOptOuts: {
+        parameters: {
+            query?: {
+                /** @description Where the previous file ended: its header `x-crier-next`. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The suppression list */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who makes this request */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed in: the answer sets the cookie */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed out: the answer deletes the cookie */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3534,8 +7549,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3594,6 +7627,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
                 headers: {
@@ -3621,6 +7663,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description AWS or Meta did not answer; try again. */
             503: {
                 headers: {
@@ -3634,14 +7685,17 @@ export interface operations {
     };
     listTemplates: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `true` for those as well that are not approved. */
+                all?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The approved templates */
+            /** @description The templates */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3668,8 +7722,301 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description This path does not support the method; the `Allow` header lists those it supports. */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tokens */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description The token and its value */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedToken"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revokeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The token's id.
+                 * @example 9f86d081884c7d65
+                 */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token is revoked */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
