@@ -103,7 +103,6 @@ fn run_all() -> Result<Vec<Outcome>> {
         }
     })?;
     outcomes.extend(run_part(Part::Deployed));
-    outcomes.extend(run_part(Part::Console));
     Ok(outcomes)
 }
 

@@ -120,6 +120,7 @@ export const campaign = (count: Count) => ({
   retryTitle: (n: number) => `Send ${count(n, 'row', 'rows')} again?`,
   retryHelp: 'A new campaign with the same message is made for these rows. It waits for you: check it, then send it.',
   retryMake: 'Make the campaign',
+  downloadThese: (n: number) => `Download ${count(n, 'row', 'rows')}`,
   showRows: 'Show the rows',
   rowNumber: 'Row',
   importFailures: 'Rows with a mistake in the file',

@@ -120,6 +120,7 @@ export const draft = (count: Count) => ({
   downloadRejects: 'Download these rows',
   correct: 'Upload the corrected rows',
   correctHelp: 'The download has your own columns and says in each row what is wrong. Correct it there and upload it here: people who are in already get nothing twice.',
+  correctLater: 'The download has your own columns and says in each row what is wrong. Send to the others now, and upload the corrected rows on this page afterwards: people who are in already get nothing twice.',
   noProblems: 'Every row can be used.',
   countries: 'Countries',
   otherCountry: 'Country not known',

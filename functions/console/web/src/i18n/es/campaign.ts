@@ -116,6 +116,7 @@ export const campaign = (count: Count): CampaignText => ({
   retryTitle: (n) => `¿Enviar de nuevo ${count(n, 'fila', 'filas')}?`,
   retryHelp: 'Se crea una campaña nueva con el mismo mensaje para estas filas. Te espera: revísala y después envíala.',
   retryMake: 'Crear la campaña',
+  downloadThese: (n) => `Descargar ${count(n, 'fila', 'filas')}`,
   showRows: 'Mostrar las filas',
   rowNumber: 'Fila',
   importFailures: 'Filas con un error en el archivo',

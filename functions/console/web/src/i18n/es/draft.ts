@@ -116,6 +116,7 @@ export const draft = (count: Count): DraftText => ({
   downloadRejects: 'Descargar estas filas',
   correct: 'Subir las filas corregidas',
   correctHelp: 'La descarga tiene tus columnas y dice en cada fila qué falla. Corrígela ahí y súbela aquí: quien ya está no recibe nada dos veces.',
+  correctLater: 'La descarga tiene tus columnas y dice en cada fila qué falla. Envía ahora a los demás y sube después las filas corregidas en esta página: quien ya está no recibe nada dos veces.',
   noProblems: 'Todas las filas se pueden usar.',
   countries: 'Países',
   otherCountry: 'País desconocido',

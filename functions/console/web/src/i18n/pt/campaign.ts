@@ -116,6 +116,7 @@ export const campaign = (count: Count): CampaignText => ({
   retryTitle: (n) => `Enviar de novo ${count(n, 'linha', 'linhas')}?`,
   retryHelp: 'Uma nova campanha com a mesma mensagem é criada para estas linhas. Ela espera por você: revise e depois envie.',
   retryMake: 'Criar a campanha',
+  downloadThese: (n) => `Baixar ${count(n, 'linha', 'linhas')}`,
   showRows: 'Mostrar as linhas',
   rowNumber: 'Linha',
   importFailures: 'Linhas com erro no arquivo',

@@ -116,6 +116,7 @@ export const draft = (count: Count): DraftText => ({
   downloadRejects: 'Baixar estas linhas',
   correct: 'Enviar as linhas corrigidas',
   correctHelp: 'O arquivo baixado tem suas colunas e diz em cada linha o que está errado. Corrija nele e envie aqui: quem já está não recebe nada duas vezes.',
+  correctLater: 'O arquivo baixado tem suas colunas e diz em cada linha o que está errado. Envie agora para os outros e depois envie as linhas corrigidas nesta página: quem já está não recebe nada duas vezes.',
   noProblems: 'Todas as linhas podem ser usadas.',
   countries: 'Países',
   otherCountry: 'País desconhecido',
