@@ -4,6 +4,5 @@ use sha2::{Digest, Sha256};
 
 /// The SHA-256 of a text, as hexadecimal text.
 pub(crate) fn sha256_hex(text: &str) -> String {
-    let hash = Sha256::digest(text.as_bytes());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(text.as_bytes()))
 }

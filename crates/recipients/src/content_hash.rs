@@ -72,11 +72,7 @@ impl ContentHasher {
 
     /// The hash in hexadecimal digits.
     pub fn finish(self) -> String {
-        let hash = self.sha.finalize();
-        hash[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex::encode(&self.sha.finalize()[..16])
     }
 }
 

@@ -73,7 +73,10 @@ pub struct ListCampaignsQuery {
     #[param(max_length = 100)]
     search: Option<String>,
     /// Only campaigns in one of these states, with commas between.
-    #[param(example = "sending,paused")]
+    #[param(
+        pattern = "^(awaiting_upload|validating|ready|scheduled|enqueuing|canary|sending|paused|cancelled|failed|finished)(,(awaiting_upload|validating|ready|scheduled|enqueuing|canary|sending|paused|cancelled|failed|finished))*$",
+        example = "sending,paused"
+    )]
     state: Option<String>,
     /// Which campaigns: those of one message for a test are campaigns, too; `all` by default.
     #[param(inline, value_type = Option<CampaignKind>, example = "campaigns")]
@@ -235,12 +238,14 @@ impl Filter {
     }
 }
 
+/// The names of all states.
+fn known_states() -> Vec<&'static str> {
+    let stored = CampaignState::VARIANTS.iter().map(|state| state.name());
+    stored.chain([FINISHED]).collect()
+}
+
 fn parse_states(text: &str) -> Result<Vec<String>, Problem> {
-    let known: Vec<&str> = CampaignState::VARIANTS
-        .iter()
-        .map(|state| state.name())
-        .chain([FINISHED])
-        .collect();
+    let known = known_states();
     let states: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
     match states.iter().all(|state| known.contains(&state.as_str())) {
         true => Ok(states),
@@ -310,6 +315,20 @@ mod tests {
         for wrong in ["", "7", "x.c1", "7.NOT AN ID"] {
             assert!(parse_cursor(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn description_has_every_state() {
+        let known = known_states().join("|");
+        let expected = format!("^({known})(,({known}))*$");
+        let parameters = ListCampaignsQuery::into_params(|| None);
+        let described = serde_json::to_value(parameters).expect("parameters");
+        let described = described.as_array().expect("a list");
+        let state = described
+            .iter()
+            .find(|parameter| parameter["name"] == "state");
+        let pattern = state.map(|state| &state["schema"]["pattern"]);
+        assert_eq!(pattern, Some(&serde_json::Value::from(expected)));
     }
 
     #[test]

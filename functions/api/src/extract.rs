@@ -65,15 +65,15 @@ pub(crate) fn parse_phone(text: &str) -> Result<Phone, PhoneProblem> {
 pub struct TokenPath {
     /// The token's id.
     #[param(pattern = "^[0-9a-f]{16}$", example = "9f86d081884c7d65")]
-    pub token: String,
+    pub id: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let token = path_parameter(parts, state, "token").await?;
-        Ok(Self { token })
+        let id = path_parameter(parts, state, "id").await?;
+        Ok(Self { id })
     }
 }
 

@@ -138,7 +138,7 @@ pub async fn create_token(
 
 /// Revokes a token. It and its sessions are refused from then on.
 #[utoipa::path(
-    delete, path = "/v1/tokens/{token}", operation_id = "revokeToken", tag = "access",
+    delete, path = "/v1/tokens/{id}", operation_id = "revokeToken", tag = "access",
     params(TokenPath),
     responses((status = 204, description = "The token is revoked"), RequestErrors, NotFound, Conflict)
 )]
@@ -146,7 +146,7 @@ pub async fn create_token(
 pub async fn revoke_token(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    TokenPath { token: id }: TokenPath,
+    TokenPath { id }: TokenPath,
 ) -> Result<StatusCode, Problem> {
     let known = api.tokens.list().await?;
     let token = known.iter().find(|token| token.hash.id() == id);

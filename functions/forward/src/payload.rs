@@ -21,10 +21,7 @@ pub(crate) fn event_type(key: &str) -> String {
 /// The id by which the receiver recognizes duplicates: a hash of the callback's key, 128 bits as hexadecimal.
 pub(crate) fn webhook_id(key: &str) -> String {
     let hash = Sha256::digest(key.as_bytes());
-    let hex: String = hash[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex = hex::encode(&hash[..16]);
     format!("msg_{hex}")
 }
 

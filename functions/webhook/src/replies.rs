@@ -54,9 +54,6 @@ impl Webhook {
 
 fn reply_campaign_id(wamid: &str) -> Result<CampaignId, InvalidCampaignId> {
     let hash = Sha256::digest(wamid.as_bytes());
-    let hex: String = hash[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hex = hex::encode(&hash[..16]);
     format!("{REPLY_PREFIX}{hex}").parse()
 }

@@ -82,23 +82,16 @@ impl Contacts {
         shard: char,
         after: Option<&str>,
     ) -> Result<(Vec<String>, Option<String>), Error> {
-        let shard = text(&shard.to_string());
-        let start = after.map(|key| -> Item {
-            [
-                ("phone_key".into(), text(key)),
-                (SHARD.into(), shard.clone()),
-            ]
-            .into()
-        });
         let query = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(BY_SUPPRESSED)
-            .key_condition_expression(format!("{SHARD} = :shard"))
-            .expression_attribute_values(":shard", shard)
+            // Keys begin with a digit or a letter, which are behind a space.
+            .key_condition_expression(format!("{SHARD} = :shard AND phone_key > :after"))
+            .expression_attribute_values(":shard", text(&shard.to_string()))
+            .expression_attribute_values(":after", text(after.unwrap_or(" ")))
             .projection_expression("phone_key")
-            .set_exclusive_start_key(start)
             .limit(MAX_KEYS_PER_REQUEST as i32);
         let response = query.send().await;
         let response = response.map_err(Error::from_sdk("read the suppression list"))?;
