@@ -870,7 +870,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/tokens/{token}": {
+    "/v1/tokens/{id}": {
         parameters: {
             query?: never;
             header?: never;
@@ -7948,7 +7948,7 @@ export interface operations {
                  * @description The token's id.
                  * @example 9f86d081884c7d65
                  */
-                token: string;
+                id: string;
             };
             cookie?: never;
         };
