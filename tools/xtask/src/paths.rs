@@ -19,13 +19,16 @@ pub(crate) fn dev() -> PathBuf {
     root().join(".dev")
 }
 
-/// The files of a folder and of those below with this extension, without build output and hidden folders.
+/// Folders with what builds write and package managers install.
+const GENERATED: [&str; 2] = ["target", "node_modules"];
+
+/// The files of a folder and of those below with this extension, without generated and hidden folders.
 pub(crate) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() && !name.starts_with('.') && name != "target" {
+        if path.is_dir() && !name.starts_with('.') && !GENERATED.contains(&&*name) {
             found.extend(files(&path, extension)?);
         } else if path.extension().is_some_and(|found| found == extension) {
             found.push(path);

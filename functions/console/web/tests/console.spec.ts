@@ -208,6 +208,7 @@ for (const theme of ['light', 'dark'] as const) {
       const faults = watch(context);
       const page = await context.newPage();
       await page.goto(`${API}/`);
+      await expect(page.locator('h1')).toBeVisible();
       await expectAccessible(page, 'sign-in');
       await page.locator('#token').fill(await tokenOf('Maria', 'admin'));
       await page.locator('form button[type=submit]').click();
@@ -231,6 +232,7 @@ for (const theme of ['light', 'dark'] as const) {
 
 test('the whole way works by keyboard alone', async ({ page }) => {
   await page.goto(`${API}/`);
+  await expect(page.locator('#token')).toBeVisible();
   await page.keyboard.press('Tab');
   await page.keyboard.type(await tokenOf('Samuel', 'sender'));
   await page.keyboard.press('Enter');
