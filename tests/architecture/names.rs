@@ -87,7 +87,8 @@ const EXCEPT: [&str; 2] = ["architecture/names.rs", "docs/CHANGELOG.md"];
 fn for_each_file(folder: &Path, read: &mut impl FnMut(&Path, &str)) {
     for path in sorted_entries(folder) {
         let name = path.file_name().unwrap().to_string_lossy();
-        let is_hidden = name.starts_with('.') || name == "target";
+        // What builds write and package managers install is not ours.
+        let is_hidden = name.starts_with('.') || ["target", "node_modules"].contains(&&*name);
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         if path.is_dir() && !is_hidden {
             for_each_file(&path, read);
