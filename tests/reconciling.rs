@@ -15,7 +15,7 @@ use campaign::time::Millis;
 use cloud::ledger::StatusUpdate;
 use reconciler::ReconcileStats;
 
-use crate::harness::{TestEnv, batch_row, set_state};
+use crate::harness::{TestEnv, batch_row, row_numbers, set_state};
 
 const MINUTE_MS: Millis = 60_000;
 
@@ -78,6 +78,29 @@ async fn lost_batches_are_requeued_once_and_a_finished_campaign_is_closed() {
         ..ReconcileStats::default()
     };
     assert_eq!(reconcile(&env, MINUTE_MS).await, reopened);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn rows_behind_what_the_counter_has_seen_are_offered_again_and_not_sent_again() {
+    let env = TestEnv::new().await;
+    let id = import_and_lose_batches(&env, 4, |_| {}).await;
+    for row in [1, 2] {
+        claim_row(&env, &id, row, 0).await;
+        record_outcome(&env, &id, row, Transition::Reject).await;
+        if row == 1 {
+            let seen = TestEnv::stream_event(1, &env.ledger_items(&id).await);
+            env.counter().handle(seen).await.unwrap();
+        }
+    }
+    env.requeue(&id).await;
+    let offered = env.drain_batches().await;
+    assert_eq!(row_numbers(&offered), [2, 3, 4]);
+    env.requeue(&id).await;
+    env.send_all().await;
+    assert_eq!(env.simulator.state.stats().accepted, 2);
+    let states = env.row_states(&id).await;
+    assert_eq!(states, [(State::Accepted, 2), (State::Rejected, 2)]);
 }
 
 /// Rows 1 and 2 of four are claimed by dead senders, row 3 by one that is alive; then the reconciler runs, now and half an

@@ -206,6 +206,7 @@ impl TestEnv {
         shard.last_sequence.push('1');
         shard.counters = Counters::default();
         for row in self.ledger_rows(id).await {
+            shard.highest_row = shard.highest_row.max(row.row_number().unwrap());
             shard.counters.apply_change(None, row.row_facts());
         }
         let now = cloud::now();

@@ -87,6 +87,7 @@ impl TestEnv {
             self.imports.clone(),
             self.contacts.clone(),
             self.ledger.clone(),
+            self.counters.clone(),
             self.files.clone(),
             self.queue.clone(),
             self.import_queue(),

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::Client;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, RowNumber};
 use campaign::lifecycle::counters::{CircuitBreaker, Counters};
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,10 @@ pub struct ShardCounters {
     /// How many markers of the latest sets ([`crate::ledger::MarkerSet`]) came among the records, by the sets' names.
     #[serde(default)]
     pub markers: BTreeMap<String, u64>,
+    /// The highest row that came among the records: the ledger had none behind it, but for those that the stream has not shown
+    /// yet.
+    #[serde(default)]
+    pub highest_row: RowNumber,
 }
 
 /// Sets of markers that a shard remembers; recounts of one campaign are rarely more than one at a time.
@@ -68,6 +72,11 @@ impl CampaignCounters {
     pub fn markers(&self, set: &str) -> u64 {
         let shards = self.shards.values();
         shards.filter_map(|shard| shard.markers.get(set)).sum()
+    }
+
+    /// The highest row that the counter has seen in the ledger. `None` if it has seen nothing of the campaign.
+    pub fn highest_row(&self) -> Option<RowNumber> {
+        self.shards.values().map(|shard| shard.highest_row).max()
     }
 
     /// One shard's.

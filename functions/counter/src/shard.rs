@@ -97,7 +97,8 @@ fn add(stored: &ShardCounters, changes: &[Change]) -> ShardCounters {
         .filter(|change| change.sequence > stored.last_sequence);
     for change in new_changes {
         match &change.kind {
-            ChangeKind::Row(RowChange { old, new }) => {
+            ChangeKind::Row(RowChange { number, old, new }) => {
+                updated.highest_row = updated.highest_row.max(*number);
                 updated.counters.apply_change(*old, *new);
                 updated.circuit_breaker.record_change(*old, *new);
             }

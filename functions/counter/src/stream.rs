@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_lambda_events::dynamodb::EventRecord;
 use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::ledger::State;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, RowNumber};
 use campaign::lifecycle::counters::RowFacts;
 use campaign::time::Millis;
 use cloud::ledger::Marker;
@@ -59,6 +59,7 @@ pub(crate) enum ChangeKind {
 /// A change of a row.
 #[derive(Clone, Copy)]
 pub(crate) struct RowChange {
+    pub(crate) number: RowNumber,
     pub(crate) old: Option<RowFacts>,
     pub(crate) new: RowFacts,
 }
@@ -130,6 +131,7 @@ fn parse_row(old: Item, new: Item) -> Result<Option<(CampaignId, ChangeKind)>, E
         false => Some(serde_dynamo::from_item(old)?),
     };
     let change = RowChange {
+        number: new.row_number().unwrap_or_default(),
         old: old.map(|row| row.row_facts()),
         new: new.row_facts(),
     };

@@ -117,6 +117,8 @@ impl Reporter {
             // The shard is written only if it has not changed since it was read; any other sequence number will do.
             last_sequence: format!("{}1", previous.last_sequence),
             counters: previous.counters.clone().merge(correction),
+            // What was not counted can be anywhere.
+            highest_row: campaign.last_row(),
             ..previous.clone()
         };
         let is_stored = self

@@ -55,6 +55,7 @@ use campaign::delivery::pacing::Rate;
 use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
+use cloud::counters::CounterTable;
 use cloud::files::Files;
 use cloud::import_queue::ImportQueue;
 use cloud::imports::Imports;
@@ -72,6 +73,7 @@ pub struct Splitter {
     imports: Imports,
     contacts: Contacts,
     ledger: Ledger,
+    counters: CounterTable,
     files: Files,
     queue: BatchQueue,
     import_queue: ImportQueue,
@@ -112,6 +114,7 @@ impl Splitter {
             campaigns: Campaigns::new(dynamodb.clone(), table.clone(), retention),
             imports: Imports::new(dynamodb.clone(), table.clone(), retention),
             waiting_jobs: WaitingJobs::new(dynamodb.clone(), table.clone()),
+            counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
             sent_files: SentFiles::new(dynamodb.clone(), table),
             contacts: Contacts::new(
                 dynamodb.clone(),
@@ -142,6 +145,7 @@ impl Splitter {
         imports: Imports,
         contacts: Contacts,
         ledger: Ledger,
+        counters: CounterTable,
         files: Files,
         queue: BatchQueue,
         import_queue: ImportQueue,
@@ -154,6 +158,7 @@ impl Splitter {
             imports,
             contacts,
             ledger,
+            counters,
             files,
             queue,
             import_queue,

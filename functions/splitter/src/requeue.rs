@@ -1,6 +1,6 @@
 //! Requeuing: rows that were in the queue before and are not settled are put into it again. If the campaign is cancelled
-//! or expired, they are settled here instead. The ledger is read 2,000 rows at a time, so a settled row costs no queue
-//! message.
+//! or expired, they are settled here instead. The ledger is read for thousands of rows at a time, so a settled row costs no
+//! queue message.
 
 use std::collections::HashSet;
 
@@ -12,11 +12,11 @@ use campaign::lifecycle::event::FileChange;
 use cloud::import_queue::Position;
 use cloud::imports::RowSet;
 use lambda_runtime::Error;
-use recipients::chunks::{Verdict, open_rows};
+use recipients::chunks::{ImportedRow, ImportedRows, Verdict, open_rows};
 
 use crate::Splitter;
 use crate::enqueue::RowSetSelector;
-use crate::requeuer::{RequeueStats, Requeuer};
+use crate::requeuer::{MAX_PENDING_ROWS, PendingRow, RequeueStats, Requeuer};
 use crate::run::{ImportError, ImportRun};
 
 /// How requeuing ended.
@@ -48,8 +48,9 @@ impl Splitter {
             return Ok(RequeueOutcome::Complete);
         }
         if let Some(row) = &campaign.single_row {
-            let mut requeuer = Requeuer::new(self, campaign, disposition, run.message_hops());
-            requeuer.push(row.clone()).await?;
+            let mut requeuer =
+                Requeuer::new(self, campaign, disposition, run.message_hops()).await?;
+            requeuer.requeue(vec![row.clone().into()]).await?;
             requeuer.finish().await?;
         }
         for file in from.file..campaign.files.len() {
@@ -107,21 +108,24 @@ impl Splitter {
         run: &mut ImportRun<'_>,
     ) -> Result<FileOutcome, ImportError> {
         let enqueued = self.already_enqueued(campaign, index, disposition).await?;
-        let mut requeuer = Requeuer::new(self, campaign, disposition, run.message_hops());
-        let (file, mut imported) = open_rows(&self.files, campaign, index, after).await?;
-        while let Some(imported_row) = imported.next_row().await? {
-            self.heartbeat(campaign, run).await?;
-            let number = imported_row.number;
-            let is_looked_up = match imported_row.verdict {
-                Verdict::Usable(row) if enqueued.contains(imported.usable() - 1, number) => {
-                    requeuer.push(row).await?
-                }
-                Verdict::Erased => requeuer.push_erased(number).await?,
-                _ => false,
-            };
-            if is_looked_up && run.is_out_of_time() {
+        let mut requeuer = Requeuer::new(self, campaign, disposition, run.message_hops()).await?;
+        let (file, imported) = open_rows(&self.files, campaign, index, after).await?;
+        let mut source = PendingRowSource {
+            splitter: self,
+            campaign,
+            run,
+            imported,
+            enqueued,
+        };
+        let mut rows = source.next_rows().await?;
+        while let Some(last) = rows.last().map(|row| row.number) {
+            // The next rows are read while these are looked up and sent.
+            let (requeued, next) = tokio::join!(requeuer.requeue(rows), source.next_rows());
+            requeued?;
+            rows = next?;
+            if !rows.is_empty() && source.run.is_out_of_time() {
                 requeuer.finish().await?;
-                return Ok(FileOutcome::Partial(number));
+                return Ok(FileOutcome::Partial(last));
             }
         }
         let RequeueStats {
@@ -157,6 +161,40 @@ impl Splitter {
             remainder_up_to: last_enqueued(RowSet::Remainder).await?,
             suppressed: self.imports.get_suppressed_rows(id, index).await?,
         })
+    }
+}
+
+/// Reads the rows of a file that may have to be requeued.
+struct PendingRowSource<'a, 'r, 'm> {
+    splitter: &'a Splitter,
+    campaign: &'a Campaign,
+    run: &'r mut ImportRun<'m>,
+    imported: ImportedRows<'a>,
+    enqueued: AlreadyEnqueued,
+}
+
+impl PendingRowSource<'_, '_, '_> {
+    /// The rows that are requeued together next; none at the end of the file.
+    async fn next_rows(&mut self) -> Result<Vec<PendingRow>, ImportError> {
+        let mut rows = Vec::with_capacity(MAX_PENDING_ROWS);
+        while rows.len() < MAX_PENDING_ROWS
+            && let Some(ImportedRow {
+                number, verdict, ..
+            }) = self.imported.next_row().await?
+        {
+            self.splitter.heartbeat(self.campaign, self.run).await?;
+            match verdict {
+                Verdict::Usable(row)
+                    if self.enqueued.contains(self.imported.usable() - 1, number) =>
+                {
+                    rows.push(row.into());
+                }
+                // A callback may have reopened it. Then it is settled.
+                Verdict::Erased => rows.push(PendingRow { number, row: None }),
+                _ => {}
+            }
+        }
+        Ok(rows)
     }
 }
 

@@ -15,28 +15,39 @@ use lambda_runtime::Error;
 use crate::Splitter;
 use crate::enqueue::to_batches;
 
-/// Rows looked up in the ledger together: about thirty partitions.
-const ROWS_PER_LOOKUP: usize = 2_000;
+/// The most rows that are requeued together: about sixty partitions of the ledger, or eight requests to the queue.
+pub(crate) const MAX_PENDING_ROWS: usize = 4_000;
 
 /// Rows that are settled at once.
 const MAX_CONCURRENT_REQUESTS: usize = 16;
 
-/// Collects rows that are looked up together.
+/// Requeues rows, or settles them.
 pub(crate) struct Requeuer<'a> {
     splitter: &'a Splitter,
     campaign: &'a Campaign,
     disposition: Disposition,
     batcher: Batcher,
-    pending: Vec<PendingRow>,
+    /// Rows behind this one have not been in the ledger, as far as its stream has been read, so they are not looked up. Those
+    /// that are there after all are offered to the senders once more, which does no harm.
+    highest_row: RowNumber,
     stats: RequeueStats,
     batch_hops: u32,
 }
 
-/// A row that is looked up.
-struct PendingRow {
-    number: RowNumber,
+/// A row that may have to be requeued.
+pub(crate) struct PendingRow {
+    pub(crate) number: RowNumber,
     /// None if its recipient was erased.
-    row: Option<Row>,
+    pub(crate) row: Option<Row>,
+}
+
+impl From<Row> for PendingRow {
+    fn from(row: Row) -> Self {
+        Self {
+            number: row.row,
+            row: Some(row),
+        }
+    }
 }
 
 /// What was done, for the log.
@@ -48,47 +59,30 @@ pub(crate) struct RequeueStats {
 }
 
 impl<'a> Requeuer<'a> {
-    pub(crate) fn new(
+    pub(crate) async fn new(
         splitter: &'a Splitter,
         campaign: &'a Campaign,
         disposition: Disposition,
         batch_hops: u32,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let highest_row = match disposition {
+            Disposition::Send => splitter.counters.get(&campaign.id).await?.highest_row(),
+            // Only the ledger shows which rows have to be settled.
+            Disposition::Skip(_) | Disposition::Wait => None,
+        };
+        Ok(Self {
             splitter,
             campaign,
             disposition,
             batcher: Batcher::new(splitter.rate),
-            pending: Vec::new(),
+            highest_row: highest_row.unwrap_or(RowNumber::MAX),
             stats: RequeueStats::default(),
             batch_hops,
-        }
+        })
     }
 
-    /// Adds a row. Returns whether the pending rows were requeued or settled.
-    pub(crate) async fn push(&mut self, row: Row) -> Result<bool, Error> {
-        let number = row.row;
-        self.push_pending(number, Some(row)).await
-    }
-
-    /// Adds a row whose recipient was erased: if it is open, because a callback has reopened it, it is settled.
-    pub(crate) async fn push_erased(&mut self, number: RowNumber) -> Result<bool, Error> {
-        self.push_pending(number, None).await
-    }
-
-    async fn push_pending(&mut self, number: RowNumber, row: Option<Row>) -> Result<bool, Error> {
-        self.pending.push(PendingRow { number, row });
-        if self.pending.len() < ROWS_PER_LOOKUP {
-            return Ok(false);
-        }
-        // Boxed: the requests would make the future large, and it is made for each row.
-        Box::pin(self.requeue_pending()).await?;
-        Ok(true)
-    }
-
-    /// Requeues or settles the pending rows, and sends the last batches.
-    pub(crate) async fn finish(mut self) -> Result<RequeueStats, Error> {
-        self.requeue_pending().await?;
+    /// Sends the last batches.
+    pub(crate) async fn finish(self) -> Result<RequeueStats, Error> {
         let Self {
             splitter,
             campaign,
@@ -101,9 +95,8 @@ impl<'a> Requeuer<'a> {
         Ok(stats)
     }
 
-    /// Looks the pending rows up in the ledger, and requeues or settles each one.
-    async fn requeue_pending(&mut self) -> Result<(), Error> {
-        let rows = std::mem::take(&mut self.pending);
+    /// Looks the rows, which are in the order of the file, up in the ledger, and requeues or settles each one.
+    pub(crate) async fn requeue(&mut self, rows: Vec<PendingRow>) -> Result<(), Error> {
         let ledger = self.load_ledger_rows(&rows).await?;
         let now = cloud::now();
         let (mut batches, mut to_settle) = (Vec::new(), Vec::new());
@@ -147,18 +140,19 @@ impl<'a> Requeuer<'a> {
             .await
     }
 
-    /// Reads what the ledger has of the rows, which are in the order of the file.
+    /// Reads what the ledger has of the rows.
     async fn load_ledger_rows(
         &self,
         rows: &[PendingRow],
     ) -> Result<HashMap<RowNumber, LedgerRow>, Error> {
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        // A row that was erased is settled now or never.
+        let is_looked_up = |row: &&PendingRow| row.number <= self.highest_row || row.row.is_none();
+        let mut numbers = rows.iter().filter(is_looked_up).map(|row| row.number);
+        let Some(first) = numbers.next() else {
             return Ok(HashMap::new());
         };
-        let found = self
-            .splitter
-            .ledger
-            .rows(&self.campaign.id, first.number..=last.number);
+        let last = numbers.next_back().unwrap_or(first);
+        let found = self.splitter.ledger.rows(&self.campaign.id, first..=last);
         let found: Vec<LedgerRow> = found.try_collect().await?;
         Ok(found
             .into_iter()

@@ -210,6 +210,7 @@ impl Clients {
             self.imports(),
             self.contacts(),
             self.ledger(),
+            self.counters(),
             self.files(),
             self.queue("SendsQueue"),
             self.import_queue(),
