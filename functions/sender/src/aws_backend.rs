@@ -9,7 +9,7 @@ use campaign::delivery::ledger::{Claim, Transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::Sendability;
+use campaign::lifecycle::campaign::{Campaign, Sendability};
 use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::BatchQueue;
@@ -66,17 +66,32 @@ impl SendBackend for AwsBackend {
         campaign: &CampaignId,
         max_age: Duration,
     ) -> Result<SendGate, Error> {
-        let (campaign, secret, is_current_rate) = tokio::join!(
-            self.clients
-                .campaign_cache
-                .get_with_max_age(campaign, max_age),
+        let cache = &self.clients.campaign_cache;
+        let (found, secret, is_current_rate) = tokio::join!(
+            cache.get_with_max_age(campaign, max_age),
             self.clients.secrets.get(),
             self.rate.is_current(max_age)
         );
         if !is_current_rate? {
             return Ok(SendGate::RateChanged);
         }
-        let Some(campaign) = campaign? else {
+        let is_stopped = |found: &Option<Arc<Campaign>>| {
+            found
+                .as_ref()
+                .is_none_or(|campaign| campaign.sendability(cloud::now()) == Sendability::Stopped)
+        };
+        let mut found = found?;
+        if is_stopped(&found) {
+            // It may have been resumed since it was read. Its rows are in the queue again then, and rows that are dropped or
+            // held now would wait for the reconciler.
+            found = cache.get_with_max_age(campaign, Duration::ZERO).await?;
+            if !is_stopped(&found) {
+                cloud::sometimes!(
+                    "a sender sees that a campaign was resumed before it drops a row"
+                );
+            }
+        }
+        let Some(campaign) = found else {
             return Ok(SendGate::Stopped);
         };
         Ok(match campaign.sendability(cloud::now()) {
