@@ -1,15 +1,8 @@
 /** The way of an operator through the console, on the deployed stack. */
 
 import { readFile } from 'node:fs/promises';
-import { expect, test, type Page } from '@playwright/test';
-import { API, apiAs, control, customers, expectAccessible, expectNoOverflow, signIn, tokenOf, watch } from './harness';
-
-const pictures = process.env['PICTURES'];
-
-/** A picture for the documentation. */
-async function picture(page: Page, name: string): Promise<void> {
-  if (pictures) await page.screenshot({ path: `${pictures}/${name}.png`, animations: 'disabled' });
-}
+import { expect } from '@playwright/test';
+import { API, apiAs, control, customers, expectAccessible, phoneOf, picture, signIn, tableFile, test, tokenOf, uploadFile } from './harness';
 
 test('a wrong token is refused with what to do, and the right one signs in', async ({ page, context }) => {
   await page.goto(`${API}/`);
@@ -30,20 +23,18 @@ test('a wrong token is refused with what to do, and the right one signs in', asy
   await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
 });
 
-test('a campaign from a damaged file to its results', async ({ page, context }) => {
-  const faults = watch(context);
+test('a campaign from a damaged file to its results', async ({ page }) => {
   await signIn(page, 'Samuel', 'sender');
   await page.getByRole('link', { name: 'New campaign' }).first().click();
   await page.getByLabel('Name of the campaign').fill('Orders of today');
   await page.getByRole('button', { name: /order_update/ }).click();
   await expect(page).toHaveURL(/template=order_update/);
-  await page.locator('#file').setInputFiles({ name: 'customers.csv', mimeType: 'text/csv', buffer: customers(300, [4, 9]) });
+  await uploadFile(page, customers(400, { damaged: [4, 9] }));
 
   // Check: the numbers of the file, and what is wrong with it.
-  await expect(page.getByText('People who get the message')).toBeVisible({ timeout: 60_000 });
   const address = page.url();
   await expect(page.getByText('This is not a phone number.')).toBeVisible();
-  await expect(page.getByRole('button', { name: 'Send 298 messages' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Send 398 messages' })).toBeVisible();
   const preview = page.getByRole('region', { name: 'Filled with the values of a row' });
   await expect(preview).toContainText('Ana');
   await preview.getByRole('button', { name: 'Longest' }).click();
@@ -55,7 +46,7 @@ test('a campaign from a damaged file to its results', async ({ page, context }) 
 
   // The address lives through a reload.
   await page.reload();
-  await expect(page.getByRole('button', { name: 'Send 298 messages' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Send 398 messages' })).toBeVisible();
   expect(page.url()).toBe(address);
 
   // The damaged rows come back, are corrected, and are added.
@@ -70,7 +61,7 @@ test('a campaign from a damaged file to its results', async ({ page, context }) 
   await expect(page.getByText(/\+55 11 91234 5678: (accepted by WhatsApp|delivered|read)/)).toBeVisible({ timeout: 60_000 });
 
   // Start, pause while it sends, resume.
-  await page.getByRole('button', { name: 'Send 298 messages' }).click();
+  await page.getByRole('button', { name: 'Send 398 messages' }).click();
   await expect(page.getByRole('heading', { name: 'Every row of the file' })).toBeVisible();
   await page.getByRole('button', { name: 'Pause' }).click();
   const dialog = page.getByRole('dialog');
@@ -81,62 +72,63 @@ test('a campaign from a damaged file to its results', async ({ page, context }) 
   await page.getByRole('button', { name: 'Resume' }).click();
   await dialog.getByRole('button', { name: /^Resume \d+ messages?$/ }).click();
   await expect(page.getByText('Finished', { exact: true }).first()).toBeVisible({ timeout: 90_000 });
-  await expect(page.getByText('300 rows in the file, each in exactly one state')).toBeVisible();
+  await expect(page.getByText('400 rows in the file, each in exactly one state')).toBeVisible();
   await expectAccessible(page, 'campaign');
   await picture(page, 'campaign-finished');
 
   // The damaged rows, corrected and added: only they are messaged.
-  let next = 400;
-  const corrected = rejects.replace(/n\/a/g, () => `+5511987100${(next += 1)}`);
+  let next = 500;
+  const corrected = rejects.replace(/n\/a/g, () => phoneOf((next += 1)));
   await page.getByRole('link', { name: 'Failures' }).click();
   await page.locator('#corrected').setInputFiles({ name: 'corrected.csv', mimeType: 'text/csv', buffer: Buffer.from(corrected) });
   await page.getByRole('link', { name: 'Progress' }).click();
-  await expect(page.getByText('302 rows in the file, each in exactly one state')).toBeVisible({ timeout: 60_000 });
+  await expect(page.getByText('402 rows in the file, each in exactly one state')).toBeVisible({ timeout: 60_000 });
   await expect(page.getByText('Finished', { exact: true }).first()).toBeVisible({ timeout: 60_000 });
 
   // One person's message, and the results.
   await page.getByRole('link', { name: 'One person' }).click();
-  await page.getByLabel('Number with country code').fill('+55 11 98710 0000');
+  await page.getByLabel('Number with country code').fill(phoneOf(0));
   await page.getByRole('button', { name: 'Find' }).click();
   await expect(page.getByText('Row 1 of the file')).toBeVisible();
   await page.getByRole('link', { name: 'Results' }).click();
   await page.getByRole('button', { name: 'Make the file' }).click();
   await expect(page.getByRole('link', { name: /Download (the )?results/ }).first()).toBeVisible({ timeout: 60_000 });
   await expectAccessible(page, 'results');
-  expect(faults).toEqual([]);
 });
 
 test('failures are grouped, and one cause is sent again', async ({ page }) => {
-  // 60: accepted, then reported as 131026; 01: accepted, but the connection breaks.
-  const rows = ['Name,Phone,Amount,Order', 'Ana,+12025550160,1,a', 'Bob,+12025550121,2,b', 'Eve,+12025550199,3,c'];
+  // The simulator refuses 20 and 21, reports 60 and 62 as not delivered, and breaks the connection of 02.
+  const numbers = [20, 21, 60, 62, 2, 99].map((end) => `Ana,+120255501${String(end).padStart(2, '0')},20 €,o${end}`);
+  const file = tableFile('failures.csv', ['Name,Phone,Amount,Order', ...numbers, `Ana,${phoneOf(6000)},20 €,o`]);
   await signIn(page, 'Samuel', 'sender');
   await page.goto(`${API}/#/campaigns/new?template=order_update&language=en`);
-  await page.locator('#file').setInputFiles({ name: 'failures.csv', mimeType: 'text/csv', buffer: Buffer.from(`${rows.join('\n')}\n`) });
-  await page.getByRole('button', { name: 'Send 3 messages' }).click({ timeout: 60_000 });
+  await uploadFile(page, file);
+  await page.getByRole('button', { name: 'Send 7 messages' }).click();
   await expect(page.getByText('Finished', { exact: true }).first()).toBeVisible({ timeout: 60_000 });
   await page.getByRole('link', { name: 'Failures' }).click();
   await expect(page.getByText(/WhatsApp code 131030/)).toBeVisible();
   await expectAccessible(page, 'failures');
   await picture(page, 'failures');
-  await page.getByRole('button', { name: /^Send these? 1 row/ }).first().click();
+  // Meta held this one back: the only cause here that passes by itself.
+  await page.getByRole('button', { name: 'Send this row again' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Make the campaign' }).click();
   await expect(page.getByRole('heading', { level: 1 })).toContainText('Retry of');
 });
 
-test('a second person approves, and a change makes the approval void', async ({ browser }) => {
+test('a second person approves, and a change makes the approval void', async ({ open }) => {
   const admin = await apiAs();
   const settings = await (await admin.get(`${API}/v1/settings`)).json();
   await admin.put(`${API}/v1/settings`, { data: { ...settings, approval_required: true } });
   try {
-    const first = await (await browser.newContext()).newPage();
+    const first = await open();
     await signIn(first, 'Ana', 'author');
     await first.goto(`${API}/#/campaigns/new?template=order_update&language=en`);
-    await first.locator('#file').setInputFiles({ name: 'a.csv', mimeType: 'text/csv', buffer: customers(5, [], 7000) });
-    await first.getByRole('button', { name: 'Ask for approval' }).click({ timeout: 60_000 });
+    await uploadFile(first, customers(5, { first: 7000 }));
+    await first.getByRole('button', { name: 'Ask for approval' }).click();
     await expect(first.getByText('asked for approval')).toBeVisible();
     await expect(first.getByRole('button', { name: /^Send \d+ messages$/ })).toHaveCount(0);
 
-    const second = await (await browser.newContext()).newPage();
+    const second = await open();
     await signIn(second, 'Samuel', 'sender');
     await second.goto(first.url());
     await second.getByRole('button', { name: 'Approve 5 messages' }).click();
@@ -150,7 +142,7 @@ test('a second person approves, and a change makes the approval void', async ({ 
 });
 
 test('an answer arrives, is answered, and an opt-out closes the conversation', async ({ page }) => {
-  await control('inbound', { from: '+5511987100000', text: 'Where is my order?' });
+  await control('inbound', { from: phoneOf(0), text: 'Where is my order?' });
   await signIn(page, 'Samuel', 'sender');
   await page.getByRole('link', { name: 'Inbox' }).click();
   await page.getByRole('link', { name: /Where is my order\?/ }).click();
@@ -159,15 +151,14 @@ test('an answer arrives, is answered, and an opt-out closes the conversation', a
   await expect(page.getByText('It leaves <b>today</b>.')).toBeVisible();
   await expectAccessible(page, 'inbox');
   await picture(page, 'inbox');
-  await control('inbound', { from: '+5511987100000', text: 'STOP' });
+  await control('inbound', { from: phoneOf(0), text: 'STOP' });
   await expect(page.getByText('This person asked for no messages. You cannot reply.')).toBeVisible({ timeout: 30_000 });
   await page.getByRole('link', { name: 'About this person' }).click();
   await expect(page.getByText('Must not be messaged')).toBeVisible();
   await expectAccessible(page, 'person');
 });
 
-test('each role is offered what it may do, and the API refuses the rest', async ({ browser }) => {
-  const page = await (await browser.newContext()).newPage();
+test('each role is offered what it may do, and the API refuses the rest', async ({ page }) => {
   await signIn(page, 'Vera', 'viewer');
   await expect(page.getByRole('link', { name: 'New campaign' })).toHaveCount(0);
   await page.goto(`${API}/#/settings`);
@@ -180,9 +171,6 @@ test('each role is offered what it may do, and the API refuses the rest', async 
     const answer = await viewer.fetch(`${API}${path}`, { method, data: {} });
     expect(answer.status(), path).toBe(403);
   }
-  // A request with the cookie alone, as a form of another page would send it.
-  const status = await page.evaluate(async () => (await fetch(new URL('v1/session', document.baseURI), { method: 'DELETE' })).status);
-  expect(status).toBe(403);
 });
 
 test('a token is made, shown once, and revoked', async ({ page }) => {
@@ -190,7 +178,7 @@ test('a token is made, shown once, and revoked', async ({ page }) => {
   await page.goto(`${API}/#/settings/tokens`);
   const name = `Temp ${Date.now().toString(36)}`;
   await page.getByLabel('Name of the person').fill(name);
-  await page.getByLabel(/^Viewer/).check();
+  await page.getByRole('radio', { name: /^Viewer/ }).check();
   await page.getByRole('button', { name: 'Create the token' }).click();
   await expect(page.locator('code').filter({ hasText: /^crier_/ })).toBeVisible();
   await expectAccessible(page, 'tokens');
@@ -198,37 +186,6 @@ test('a token is made, shown once, and revoked', async ({ page }) => {
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
   await expect(page.getByRole('button', { name: `Revoke: ${name}` })).toHaveCount(0);
 });
-
-const SCREENS = ['campaigns', 'campaigns/new', 'inbox', 'people', 'account', 'settings', 'settings/replies', 'settings/sending', 'settings/tokens', 'settings/audit'];
-
-for (const theme of ['light', 'dark'] as const) {
-  for (const language of ['en', 'es', 'pt'] as const) {
-    test(`every screen is accessible, ${theme}, ${language}`, async ({ browser }) => {
-      const context = await browser.newContext({ colorScheme: theme, locale: language, viewport: { width: 1280, height: 800 } });
-      const faults = watch(context);
-      const page = await context.newPage();
-      await page.goto(`${API}/`);
-      await expect(page.locator('h1')).toBeVisible();
-      await expectAccessible(page, 'sign-in');
-      await page.locator('#token').fill(await tokenOf('Maria', 'admin'));
-      await page.locator('form button[type=submit]').click();
-      for (const width of [1280, 320]) {
-        await page.setViewportSize({ width, height: 800 });
-        for (const screen of SCREENS) {
-          await page.goto(`${API}/#/${screen}`);
-          await expect(page.locator('h1')).toBeVisible();
-          await expect(page.locator('.skeleton')).toHaveCount(0);
-          if (width === 1280 || theme === 'light') await expectAccessible(page, `${screen} at ${width}`);
-          await expectNoOverflow(page, `${screen} at ${width}`);
-          if (width === 1280 && language === 'en' && !screen.includes('/')) await picture(page, `${screen}-${theme}`);
-        }
-      }
-      expect(await page.evaluate(() => document.documentElement.lang)).toBe(language);
-      expect(faults).toEqual([]);
-      await context.close();
-    });
-  }
-}
 
 test('the whole way works by keyboard alone', async ({ page }) => {
   await page.goto(`${API}/`);
@@ -247,21 +204,9 @@ test('the whole way works by keyboard alone', async ({ page }) => {
   };
   await press(/^New campaign$/);
   await press(/^order_update/);
-  await page.locator('#file').setInputFiles({ name: 'keys.csv', mimeType: 'text/csv', buffer: customers(3, [], 8000) });
-  await expect(page.getByRole('button', { name: 'Send 3 messages' })).toBeVisible({ timeout: 60_000 });
+  // No program can work the browser's dialog for files by keys.
+  await uploadFile(page, customers(3, { first: 8000 }));
   await press(/^Send 3 messages$/);
   await expect(page.getByRole('heading', { name: 'Every row of the file' })).toBeVisible();
 });
 
-test('the first load is small, needs three files, and asks nobody else', async ({ browser }) => {
-  const page = await (await browser.newContext({ locale: 'en' })).newPage();
-  const loaded: string[] = [];
-  page.on('request', (request) => loaded.push(request.url()));
-  await page.goto(`${API}/`);
-  await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible();
-  const files = loaded.filter((url) => !url.includes('/v1/') && !url.endsWith('.svg'));
-  expect(files).toHaveLength(3);
-  expect(loaded.filter((url) => !url.startsWith(API))).toEqual([]);
-  const policy = (await page.request.get(`${API}/`)).headers()['content-security-policy'];
-  expect(policy).not.toContain('unsafe');
-});

@@ -1,7 +1,16 @@
 /** What the tests of the browser share: the stack, people with roles, files, and what each screen must be. */
 
 import AxeBuilder from '@axe-core/playwright';
-import { expect, type APIRequestContext, type BrowserContext, type Page, request } from '@playwright/test';
+import {
+  expect,
+  request,
+  test as base,
+  type APIRequestContext,
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Page,
+} from '@playwright/test';
 
 const environment = (name: string): string => {
   const value = process.env[name];
@@ -51,16 +60,53 @@ export async function control(path: string, data: unknown, method: 'POST' | 'PUT
   expect(answer.ok(), await answer.text()).toBe(true);
 }
 
-/** Nothing that the content security policy had to refuse, and no mistake of a script. */
-export function watch(context: BrowserContext): string[] {
+/** What the content security policy had to refuse, and mistakes of scripts. */
+async function watch(context: BrowserContext): Promise<string[]> {
   const faults: string[] = [];
   context.on('console', (message) => {
-    const isExpected = /status of 4\d\d/.test(message.text());
-    if (message.type() === 'error' && !isExpected) faults.push(message.text());
+    // The browser logs answers such as 401 by itself.
+    const isAnswer = /status of 4\d\d/.test(message.text());
+    if (message.type() === 'error' && !isAnswer) faults.push(message.text());
+    if (message.text().startsWith(VIOLATION)) faults.push(message.text());
   });
   context.on('weberror', (error) => faults.push(String(error.error())));
+  await context.addInitScript((prefix) => {
+    addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sample }) => {
+      console.info(`${prefix} ${violatedDirective} ${blockedURI} ${sample}`);
+    });
+  }, VIOLATION);
   return faults;
 }
+const VIOLATION = 'content security policy violated:';
+
+interface Fixtures {
+  /** A page of another person, in a browser context of its own. */
+  open: (options?: BrowserContextOptions) => Promise<Page>;
+}
+
+/** Tests whose pages all end without a violation of the policy and without a script's mistake. */
+export const test = base.extend<Fixtures>({
+  context: async ({ context }, use) => {
+    const faults = await watch(context);
+    await use(context);
+    expect(faults).toEqual([]);
+  },
+  open: async ({ browser, contextOptions }, use) => {
+    const opened: { context: BrowserContext; faults: string[] }[] = [];
+    await use(async (options = {}) => {
+      const context = await newContext(browser, { ...contextOptions, ...options });
+      opened.push({ context, faults: await watch(context) });
+      return context.newPage();
+    });
+    for (const { context, faults } of opened) {
+      expect(faults).toEqual([]);
+      await context.close();
+    }
+  },
+});
+
+const newContext = (browser: Browser, options: BrowserContextOptions) =>
+  browser.newContext({ locale: 'en-GB', timezoneId: 'UTC', viewport: { width: 1280, height: 800 }, ...options });
 
 /** No finding of axe, no overflow: what every screen must be, in light and dark, wide and at 320 px. */
 export async function expectAccessible(page: Page, name: string): Promise<void> {
@@ -74,12 +120,45 @@ export async function expectNoOverflow(page: Page, name: string): Promise<void> 
   expect(overflow, name).toBeLessThanOrEqual(0);
 }
 
-/** A table of customers as people export it; `damaged` rows have no number. */
-export function customers(rows: number, damaged: number[] = [], offset = 0): Buffer {
+/** Numbers of this run: Crier refuses the same message to the same people twice a day. */
+const RUN = String(Math.floor(Math.random() * 1000)).padStart(3, '0');
+export const phoneOf = (index: number): string => `+551198${RUN}${String(index).padStart(4, '0')}`;
+
+/** A table of customers as people export it, from the number at `first` on; `damaged` rows have no number. */
+export function customers(rows: number, { damaged = [], first = 0 }: { damaged?: number[]; first?: number } = {}): UploadedFile {
   const names = ['Ana', 'Bob', 'Carla', 'Maximiliano Hernández de la Cruz', 'Eve'];
   const lines = Array.from({ length: rows }, (_, index) => {
-    const number = damaged.includes(index + 1) ? 'n/a' : `+5511987${String(100_000 + offset + index)}`;
+    const number = damaged.includes(index + 1) ? 'n/a' : phoneOf(first + index);
     return `${names[index % names.length]},${number},${20 + index} €,o${index}`;
   });
-  return Buffer.from(`Name,Phone,Amount,Order\n${lines.join('\n')}\n`);
+  return tableFile('customers.csv', ['Name,Phone,Amount,Order', ...lines]);
+}
+
+export interface UploadedFile {
+  name: string;
+  mimeType: string;
+  buffer: Buffer;
+}
+
+export const tableFile = (name: string, lines: string[]): UploadedFile => ({
+  name,
+  mimeType: 'text/csv',
+  buffer: Buffer.from(`${lines.join('\n')}\n`),
+});
+
+/** Chooses the file of a new campaign, and waits until Crier has read it. */
+export async function uploadFile(page: Page, file: UploadedFile): Promise<void> {
+  await page.locator('#file').setInputFiles(file);
+  const isRead = page.getByText('People who get the message');
+  const isRefused = page.getByRole('alert').filter({ hasText: 'This file cannot be used' });
+  await expect(isRead.or(isRefused)).toBeVisible({ timeout: 60_000 });
+  await expect(isRefused).toHaveCount(0);
+}
+
+/** A picture for the documentation, of the window or of the whole page. */
+export async function picture(page: Page, name: string, { fullPage = false } = {}): Promise<void> {
+  const folder = process.env['PICTURES'];
+  if (!folder) return;
+  await page.evaluate(() => document.fonts.ready);
+  await page.screenshot({ path: `${folder}/${name}.png`, animations: 'disabled', fullPage });
 }

@@ -116,7 +116,7 @@ export const campaign = (count: Count) => ({
     cancelled: 'The campaign was cancelled.',
     expired: 'The schedule ended before their turn came.',
   },
-  retryThese: (n: number) => `Send these ${count(n, 'row', 'rows')} again`,
+  retryThese: (n: number) => (n === 1 ? 'Send this row again' : `Send these ${count(n, 'row', 'rows')} again`),
   retryTitle: (n: number) => `Send ${count(n, 'row', 'rows')} again?`,
   retryHelp: 'A new campaign with the same message is made for these rows. It waits for you: check it, then send it.',
   retryMake: 'Make the campaign',

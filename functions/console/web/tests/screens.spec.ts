@@ -1,0 +1,69 @@
+/** What each screen must be: accessible, without overflow, loaded with few requests. */
+
+import { expect, type Page } from '@playwright/test';
+import { API, expectAccessible, expectNoOverflow, picture, test, tokenOf } from './harness';
+
+const SCREENS = [
+  'campaigns',
+  'campaigns/new',
+  'inbox',
+  'people',
+  'account',
+  'settings',
+  'settings/replies',
+  'settings/sending',
+  'settings/tokens',
+  'settings/audit',
+];
+
+const WIDE = { width: 1280, height: 800 };
+const NARROW = { width: 320, height: 720 };
+
+async function openScreen(page: Page, screen: string): Promise<void> {
+  await page.goto(`${API}/#/${screen}`);
+  await expect(page.locator('h1')).toBeVisible();
+  await expect(page.locator('.skeleton')).toHaveCount(0);
+}
+
+for (const theme of ['light', 'dark'] as const) {
+  for (const language of ['en', 'es', 'pt'] as const) {
+    test(`every screen is accessible, ${theme}, ${language}`, async ({ open }) => {
+      const page = await open({ colorScheme: theme, locale: language });
+      const hasPictures = language === 'en';
+      await page.goto(`${API}/`);
+      await expect(page.locator('h1')).toBeVisible();
+      await expectAccessible(page, 'sign-in');
+      if (hasPictures) await picture(page, `sign-in-${theme}`);
+      await page.locator('#token').fill(await tokenOf('Maria', 'admin'));
+      await page.locator('form button[type=submit]').click();
+      await expect(page.getByRole('navigation').first()).toBeVisible();
+      for (const screen of SCREENS) {
+        await openScreen(page, screen);
+        await expectAccessible(page, screen);
+        const name = screen.replace('/', '-');
+        if (hasPictures) await picture(page, `${name}-${theme}`);
+        await page.setViewportSize(NARROW);
+        await expectNoOverflow(page, `${screen} at ${NARROW.width} px`);
+        // Colours are the same at each width; what is hidden or stacked is not.
+        if (theme === 'light') await expectAccessible(page, `${screen} at ${NARROW.width} px`);
+        if (hasPictures && theme === 'light') await picture(page, `${name}-narrow`, { fullPage: true });
+        await page.setViewportSize(WIDE);
+      }
+      expect(await page.evaluate(() => document.documentElement.lang)).toBe(language);
+    });
+  }
+}
+
+/** The page, its script and its style; another language's texts are loaded beside them. */
+for (const language of ['en', 'es', 'pt']) {
+  test(`the first load is three files and asks nobody else, ${language}`, async ({ open }) => {
+    const page = await open({ locale: language });
+    const loaded: string[] = [];
+    page.on('request', (request) => loaded.push(request.url()));
+    await page.goto(`${API}/`);
+    await expect(page.locator('#token')).toBeVisible();
+    const files = loaded.filter((url) => !url.includes('/v1/') && !url.endsWith('.svg'));
+    expect(files).toHaveLength(3);
+    expect(loaded.filter((url) => !url.startsWith(API))).toEqual([]);
+  });
+}
