@@ -85,8 +85,9 @@ test('pages of other origins can neither write nor read', async ({ open }) => {
       const answered = other.waitForResponse(`${API}/v1/tokens`);
       await other.evaluate(() => document.querySelector('form')?.submit());
       expect((await answered).status(), host).toBe(host === 'localhost' ? 401 : 403);
-      await other.goto(`${site.url}/`);
-      const tries = await other.evaluate(async (api) => {
+      const reader = await evil.newPage();
+      await reader.goto(`${site.url}/`);
+      const tries = await reader.evaluate(async (api) => {
         const read = (options: RequestInit) => fetch(`${api}/v1/session`, { credentials: 'include', ...options }).then(() => 'read', () => 'refused');
         return Promise.all([read({}), read({ headers: { 'x-crier-console': '1' } }), read({ method: 'DELETE', headers: { 'x-crier-console': '1' } })]);
       }, API);
@@ -192,20 +193,22 @@ test('texts of files, people and colleagues stay texts', async ({ page }) => {
   await expect(page.locator('img[src="x"]')).toHaveCount(0);
 
   // What colleagues wrote: settings, the name of a token.
+  const name = MARKUP.slice(0, 60);
   const changed = {
     ...settings,
-    test_numbers: [{ name: MARKUP, phone: phoneOf(9002) }],
+    test_numbers: [{ name, phone: phoneOf(9002) }],
     replies: [{ keywords: ['markup'], message: { type: 'text', text: { body: MARKUP } } }],
   };
   try {
-    expect((await admin.put(`${API}/v1/settings`, { data: changed })).status()).toBe(200);
-    for (const [screen, selector] of [['sending', 'input'], ['replies', 'textarea, input']] as const) {
+    const stored = await admin.put(`${API}/v1/settings`, { data: changed });
+    expect(stored.status(), await stored.text()).toBe(200);
+    for (const [screen, value] of [['sending', name], ['replies', MARKUP]] as const) {
       await page.goto(`${API}/#/settings/${screen}`);
       await page.reload();
-      await expect.poll(() => page.locator(selector).evaluateAll((all) => all.map((one) => (one as HTMLInputElement).value))).toContain(MARKUP);
+      const values = () => page.locator('textarea, input').evaluateAll((all) => all.map((one) => (one as HTMLInputElement).value));
+      await expect.poll(values).toContain(value);
       await expect(page.locator('img[src="x"]')).toHaveCount(0);
     }
-    const name = MARKUP.slice(0, 60);
     const made = await admin.post(`${API}/v1/tokens`, { data: { name, role: 'viewer' } });
     // Names have no markup; if that changes, it must stay text.
     if (made.ok()) {

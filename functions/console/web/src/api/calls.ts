@@ -11,9 +11,9 @@ export const signIn = (token: string) =>
 export const getSession = () => request<T.Session>('GET', '/v1/session');
 export const signOut = () => request<void>('DELETE', '/v1/session');
 
-export const listTokens = () => request<{ tokens: T.Token[]; secret_tokens: number }>('GET', '/v1/tokens');
+export const listTokens = () => request<T.TokenList>('GET', '/v1/tokens');
 export const createToken = (body: { name: string; role: T.Role; expires_at?: string }) =>
-  request<T.Token & { token: string }>('POST', '/v1/tokens', { body });
+  request<T.CreatedToken>('POST', '/v1/tokens', { body });
 export const revokeToken = (id: string) => request<void>('DELETE', '/v1/tokens/{id}', { path: { id } });
 
 export interface CampaignFilter {
@@ -24,7 +24,7 @@ export interface CampaignFilter {
   limit?: number;
 }
 export const listCampaigns = (filter: CampaignFilter) =>
-  request<T.CampaignPage>('GET', '/v1/campaigns', { query: { ...filter } });
+  request<T.CampaignList>('GET', '/v1/campaigns', { query: { ...filter } });
 export const createCampaign = (body: unknown) => request<T.CampaignUpload>('POST', '/v1/campaigns', { body });
 export const getCampaign = (id: Id) => request<T.Campaign>('GET', campaign, { path: { id } });
 export const updateCampaign = (id: Id, body: Record<string, unknown>) =>
@@ -33,17 +33,17 @@ export const addFile = (id: Id, body: { name: string; size: number }) =>
   request<T.CampaignUpload>('POST', `${campaign}/files`, { path: { id }, body });
 /** The preview, or the state of a campaign whose file is still read. */
 export const previewCampaign = (id: Id, options?: Partial<T.FileOptions>) =>
-  request<T.PreviewView | { id: string; state: T.CampaignState }>('POST', `${campaign}/preview`, {
+  request<T.PreviewView | T.CampaignStateView>('POST', `${campaign}/preview`, {
     path: { id },
     body: options ? { options } : {},
   });
 export const sendTest = (id: Id, body: { to: string; row?: number }) =>
-  request<{ id: string; state: T.CampaignState }>('POST', `${campaign}/test`, { path: { id }, body });
+  request<T.CampaignStateView>('POST', `${campaign}/test`, { path: { id }, body });
 export type Command = 'start' | 'pause' | 'resume' | 'cancel' | 'continue';
 export const command = (id: Id, name: Command) =>
-  request<{ id: string; state: T.CampaignState }>('POST', `${campaign}/${name}`, { path: { id } });
+  request<T.CampaignStateView>('POST', `${campaign}/${name}`, { path: { id } });
 export const createRetry = (id: Id, body: unknown) =>
-  request<{ id: string; state: T.CampaignState }>('POST', `${campaign}/retries`, { path: { id }, body });
+  request<T.CampaignStateView>('POST', `${campaign}/retries`, { path: { id }, body });
 
 export const requestApproval = (id: Id, note?: string) =>
   request<T.Approval>('POST', `${campaign}/approval-request`, { path: { id }, body: note ? { note } : {} });
@@ -54,9 +54,9 @@ export const withdrawApproval = (id: Id) => request<T.Approval>('DELETE', `${cam
 export const getTimeline = (id: Id) => request<T.Timeline>('GET', `${campaign}/timeline`, { path: { id } });
 export const getFailures = (id: Id) => request<T.Failures>('GET', `${campaign}/failures`, { path: { id } });
 export const listRows = (id: Id, query: { state?: string; code?: number; after?: number; limit?: number }) =>
-  request<T.RowPage>('GET', `${campaign}/rows`, { path: { id }, query });
+  request<T.RowList>('GET', `${campaign}/rows`, { path: { id }, query });
 export const getRow = (id: Id, row: number) =>
-  request<T.RowView>('GET', `${campaign}/rows/{row}`, { path: { id, row } });
+  request<T.RowHistory>('GET', `${campaign}/rows/{row}`, { path: { id, row } });
 export const getRejects = (id: Id, file?: number) =>
   request<T.SignedDownload>('GET', `${campaign}/rejects`, { path: { id }, query: { file } });
 export const requestReport = (id: Id, bom: boolean) =>
@@ -67,14 +67,14 @@ type Part = number | 'exclude';
 export const startUpload = (id: Id, file: Part) =>
   request<T.PartUpload>('POST', `${campaign}/upload`, { path: { id }, body: { file: String(file) } });
 export const signParts = (id: Id, file: Part, parts: number[]) =>
-  request<{ parts: T.SignedPart[] }>('POST', `${campaign}/upload/parts`, { path: { id }, body: { file: String(file), parts } });
+  request<T.SignedParts>('POST', `${campaign}/upload/parts`, { path: { id }, body: { file: String(file), parts } });
 export const completeUpload = (id: Id, file: Part) =>
   request<T.PartUpload>('POST', `${campaign}/upload/complete`, { path: { id }, body: { file: String(file) } });
 
 export const getSettings = () => request<T.Settings>('GET', '/v1/settings');
 export const updateSettings = (body: T.Settings) => request<T.Settings>('PUT', '/v1/settings', { body });
 export const listAudit = (query: { campaign?: string; after?: string; limit?: number }) =>
-  request<T.AuditPage>('GET', '/v1/audit', { query });
+  request<T.AuditList>('GET', '/v1/audit', { query });
 export const exportAudit = (query: { campaign?: string; after?: string }) => download('/v1/audit.csv', { query });
 
 export const getContact = (phone: string) => request<T.ContactView>('GET', '/v1/contacts/{phone}', { path: { phone } });
@@ -84,16 +84,11 @@ export const eraseContact = (phone: string) =>
   request<T.ContactView>('DELETE', '/v1/contacts/{phone}', { path: { phone } });
 export const exportContact = (phone: string) => download('/v1/contacts/{phone}/export', { path: { phone } });
 export const exportOptOuts = (after?: string) => download('/v1/opt-outs.csv', { query: { after } });
-export interface OptOutImport {
-  suppressed: number;
-  already: number;
-  rejected: { index: number; problem: string; fix: string }[];
-}
 export const importOptOuts = (phones: string[], reason: string) =>
-  request<OptOutImport>('POST', '/v1/opt-outs', { body: { phones, ...(reason ? { reason } : {}) } });
+  request<T.OptOutResult>('POST', '/v1/opt-outs', { body: { phones, ...(reason ? { reason } : {}) } });
 
 export const listConversations = (after?: string) =>
-  request<{ conversations: T.Conversation[]; next: string | null }>('GET', '/v1/conversations', { query: { after } });
+  request<T.ConversationList>('GET', '/v1/conversations', { query: { after } });
 export const listContactMessages = (phone: string, after?: string) =>
   request<T.Thread>('GET', '/v1/contacts/{phone}/messages', { path: { phone }, query: { after } });
 export const sendReply = (phone: string, body: { request_id: string; message: T.Message }) =>

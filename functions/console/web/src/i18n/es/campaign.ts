@@ -34,7 +34,6 @@ export const campaign = (count: Count): CampaignText => ({
   endsAt: (time) => `hasta cerca de ${time}`,
   noEnd: '–',
   took: 'Enviada en',
-  heldByMeta: (n) => `Meta retiene ${count(n, 'mensaje', 'mensajes')} para un control de calidad. Están aceptados, no entregados.`,
   slowed: 'El envío va más lento de lo que permite el techo. WhatsApp pide pausas o la red es lenta; Crier acelera por sí solo.',
   cooldown: (time) => `WhatsApp pidió una pausa. El envío sigue a las ${time}.`,
   lastSend: (time) => `El último mensaje se envió a las ${time}.`,

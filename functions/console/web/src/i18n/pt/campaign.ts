@@ -34,7 +34,6 @@ export const campaign = (count: Count): CampaignText => ({
   endsAt: (time) => `até cerca de ${time}`,
   noEnd: '–',
   took: 'Enviada em',
-  heldByMeta: (n) => `A Meta retém ${count(n, 'mensagem', 'mensagens')} para um controle de qualidade. Estão aceitas, não entregues.`,
   slowed: 'O envio está mais lento do que o teto permite. O WhatsApp pede pausas ou a rede está lenta; o Crier acelera sozinho.',
   cooldown: (time) => `O WhatsApp pediu uma pausa. O envio segue às ${time}.`,
   lastSend: (time) => `A última mensagem foi enviada às ${time}.`,
