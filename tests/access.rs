@@ -201,6 +201,56 @@ async fn session_works_like_its_token_and_ends_with_it() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
+async fn identity_provider_names_people_and_their_roles() {
+    const PATH: &str = "/v1/session/oidc";
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let claims = json!({"sub": "42", "email": "maria@example.com", "email_verified": "true",
+        "roles": "[staff crier-author]"});
+    let reply = api.post_with_claims(PATH, claims).await;
+    let cookie = reply.cookie.clone().unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    let seen = reply.expect(201);
+    let maria = json!({"name": "maria@example.com", "role": "author", "kind": "session"});
+    assert_has(&seen, &maria);
+
+    let seen = with_cookie(&api, cookie, "GET", "/v1/session").await;
+    assert_has(&seen.expect(200), &maria);
+    let start = "/v1/campaigns/0198c0de-0000-7000-8000-000000000001/start";
+    let refused = with_cookie(&api, cookie, "POST", start).await;
+    assert_says(text(&refused.expect(403)["detail"]), &["sender", "author"]);
+    let audit = api.get("/v1/audit").await.expect(200);
+    let entries = list(&audit["entries"]);
+    assert!(
+        entries
+            .iter()
+            .any(|entry| entry["who"] == "maria@example.com"
+                && entry["via"] == "identity_provider"
+                && entry["operation"] == "signInWithOidc")
+    );
+    assert_eq!(
+        with_cookie(&api, cookie, "DELETE", "/v1/session")
+            .await
+            .status,
+        204
+    );
+    with_cookie(&api, cookie, "GET", "/v1/session")
+        .await
+        .expect(401);
+
+    // Whom the provider gives no role may not enter, and only the provider's word opens this way.
+    let nobody = json!({"sub": "43", "roles": "staff"});
+    let refused = api.post_with_claims(PATH, nobody).await.expect(403);
+    assert_says(text(&refused["detail"]), &["no role", "roles"]);
+    let bearer = format!("Bearer {API_TOKEN}");
+    let headers = [("authorization", bearer.as_str()), CONSOLE];
+    let reply = api.request_with("POST", PATH, &headers, Vec::new()).await;
+    assert_says(text(&reply.expect(409)["detail"]), &["POST /v1/session"]);
+    with_token(&api, "a.b.c", "POST", PATH).await.expect(401);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
 async fn wrong_tokens_are_slowed_down_and_nobody_is_locked_out() {
     let env = TestEnv::new().await;
     let api = ApiClient::new(&env);

@@ -79,6 +79,44 @@ async fn retry_sends_exactly_the_chosen_rows_once() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
+async fn recipients_of_chosen_rows_are_suppressed_and_nobody_else() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let id = finish_with_two_rejects(&env).await;
+    let path = format!("/v1/campaigns/{id}/suppression");
+    api.get(&path).await.expect(404);
+    let [(number, code), (other, _)] = REFUSED;
+    let body = json!({"states": ["rejected"], "codes": [code]});
+    let requested = api.post(&path, body.clone()).await.expect(202);
+    assert_eq!(requested["state"], "requested");
+    let detail = api.post(&path, body.clone()).await.expect(409)["detail"].clone();
+    assert_says(text(&detail), &["being suppressed"]);
+    env.run_next_job().await;
+    let done = api.get(&path).await.expect(200);
+    assert_has(&done, &json!({"state": "done", "rows": 6}));
+    assert_says(text(&done["outcome"]), &["1 recipients", "0 were before"]);
+
+    let contact = async |number: &str| {
+        let path = format!("/v1/contacts/{}", number.replace('+', "%2B"));
+        api.get(&path).await.expect(200)
+    };
+    let suppressed = contact(number).await;
+    assert_eq!(suppressed["suppressed"], true);
+    assert_says(&suppressed.to_string(), &["error 131021"]);
+    assert_eq!(contact(other).await["suppressed"], false);
+
+    // Once more, and every state: only the other one is new.
+    let body = json!({"states": ["rejected"]});
+    api.post(&path, body).await.expect(202);
+    env.run_next_job().await;
+    let done = api.get(&path).await.expect(200);
+    assert_says(text(&done["outcome"]), &["1 recipients", "1 were before"]);
+    let wrong = api.post(&path, json!({"states": []})).await.expect(422);
+    assert_eq!(wrong["field"], "/states");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
 async fn retry_of_nobody_fails_and_one_of_a_running_campaign_is_refused() {
     let env = TestEnv::new().await;
     let api = ApiClient::new(&env);

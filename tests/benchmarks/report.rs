@@ -34,6 +34,7 @@ async fn reporter_command(env: &TestEnv, campaign: &CampaignId) -> Command {
         ("CRIER_LEDGER", fake_dynamodb::start_server().await),
         ("CAMPAIGNS_TABLE", env.table("CampaignsTable")),
         ("MESSAGES_TABLE", "messages".into()),
+        ("CONTACTS_TABLE", env.table("ContactsTable")),
         ("UPLOADS_BUCKET", env.name.clone()),
         ("JOBS_QUEUE_URL", "none".into()),
         ("RETENTION_DAYS", "7".into()),

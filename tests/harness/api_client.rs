@@ -10,7 +10,8 @@ use cloud::audit::AuditLog;
 use cloud::part_uploads::PartUploads;
 use cloud::sessions::Sessions;
 use cloud::tokens::Tokens;
-use serde_json::Value;
+use lambda_http::request::RequestContext;
+use serde_json::{Value, json};
 use tower::ServiceExt;
 use whatsapp::account::AccountClient;
 
@@ -79,6 +80,7 @@ impl ApiClient {
             audit: AuditLog::new(env.aws.dynamodb.clone(), env.table("CampaignsTable")),
             tried_tokens: TriedTokens::default(),
             tls_only: true,
+            oidc_role_claim: Some("roles".into()),
             account: account.unwrap(),
             tps_budget: 40,
             sendable_for: sendable_for(RETENTION_DAYS, RETENTION_DAYS),
@@ -107,11 +109,31 @@ impl ApiClient {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> ApiReply {
+        let request = Self::build(method, path, headers, body);
+        self.answer(request).await
+    }
+
+    /// A request of the console that passed API Gateway's authorizer, with what it found in the token.
+    pub(crate) async fn post_with_claims(&self, path: &str, claims: Value) -> ApiReply {
+        let headers = [("x-crier-console", "1"), ("authorization", "Bearer a.b.c")];
+        let mut request = Self::build("POST", path, &headers, Vec::new());
+        let context =
+            json!({"authorizer": {"jwt": {"claims": claims}}, "http": {"method": "POST"}});
+        let context = serde_json::from_value(context).unwrap();
+        let extensions = request.extensions_mut();
+        extensions.insert(RequestContext::ApiGatewayV2(context));
+        self.answer(request).await
+    }
+
+    fn build(method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Request<Body> {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::from(body)).unwrap();
+        request.body(Body::from(body)).unwrap()
+    }
+
+    async fn answer(&self, request: Request<Body>) -> ApiReply {
         let response = self.0.clone().oneshot(request).await.unwrap();
         let header = |name: &str| {
             let value = response.headers().get(name);

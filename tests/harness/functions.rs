@@ -136,6 +136,7 @@ impl TestEnv {
             imports: self.imports.clone(),
             ledger: self.ledger.clone(),
             counters: self.counters.clone(),
+            contacts: self.contacts.clone(),
             files: self.files.clone(),
             jobs: self.job_queue(),
             poll_interval: Duration::from_millis(50),

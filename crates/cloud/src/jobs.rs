@@ -3,6 +3,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use campaign::id::CampaignId;
+use campaign::lifecycle::retry::RetrySelection;
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
@@ -26,7 +27,7 @@ pub struct JobRequest {
 }
 
 /// A kind of job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 #[strum(serialize_all = "snake_case")]
 pub enum Job {
@@ -37,14 +38,21 @@ pub enum Job {
     },
     /// Counts the campaign's rows again, from the ledger.
     Recount,
+    /// Puts the recipients of some of its rows on the suppression list.
+    Suppress {
+        /// The rows, chosen as a retry chooses them.
+        selection: RetrySelection,
+        /// Why, for those who read a contact's history later.
+        reason: String,
+    },
 }
 
 impl Job {
-    fn kind(self) -> &'static str {
+    fn kind(&self) -> &'static str {
         self.into()
     }
 
-    fn part(self) -> AttributeValue {
+    fn part(&self) -> AttributeValue {
         text(&format!("job#{}", self.kind()))
     }
 }
@@ -142,7 +150,7 @@ impl Jobs {
     #[tracing::instrument(skip_all, fields(campaign.id = %request.campaign, job = request.job.kind()))]
     pub async fn enqueue(&self, request: &JobRequest, now: Millis) -> Result<JobProgress, Error> {
         let progress = JobProgress::requested(now);
-        self.write_progress(&request.campaign, request.job, &progress)
+        self.write_progress(&request.campaign, &request.job, &progress)
             .await?;
         let action = "enqueue a job";
         sqs::send_json(&self.sqs, &self.queue_url, action, request).await?;
@@ -153,7 +161,7 @@ impl Jobs {
     pub async fn write_progress(
         &self,
         campaign: &CampaignId,
-        job: Job,
+        job: &Job,
         progress: &JobProgress,
     ) -> Result<(), Error> {
         let action = "store the progress of a job";
@@ -173,7 +181,7 @@ impl Jobs {
     pub async fn get_progress(
         &self,
         campaign: &CampaignId,
-        job: Job,
+        job: &Job,
     ) -> Result<Option<JobProgress>, Error> {
         let action = "read the progress of a job";
         let get = self
@@ -196,7 +204,7 @@ mod tests {
     #[test]
     fn names_match_their_json() {
         let report = Job::Report { bom: true };
-        let json = serde_json::to_value(report).expect("JSON");
+        let json = serde_json::to_value(&report).expect("JSON");
         assert_eq!((report.kind(), Job::Recount.kind()), ("report", "recount"));
         assert_eq!(json["kind"], report.kind());
         for stage in [

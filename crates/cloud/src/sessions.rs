@@ -1,8 +1,9 @@
-//! Sessions of the console, in the campaigns table: `id` = `sessions`, `part` = the SHA-256 of the cookie's value. A session
-//! is the right to use a token without showing it: what the token may do, and whether it still exists, is looked up with each
-//! request, so that it ends with its token.
+//! Sessions of the console, in the campaigns table: `id` = `sessions`, `part` = the SHA-256 of the cookie's value. The session
+//! of a token is the right to use the token without showing it: what the token may do, and whether it still exists, is looked
+//! up with each request, so that it ends with its token.
 
 use aws_sdk_dynamodb::Client;
+use campaign::access::role::Role;
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -18,12 +19,27 @@ pub struct Session {
     /// The hash of its cookie's value.
     #[serde(rename = "part")]
     pub hash: TokenHash,
-    /// The token with which its owner signed in.
-    pub token: TokenHash,
+    /// Whose it is.
+    pub owner: SessionOwner,
     /// When it began.
     pub created_at: Millis,
     /// When it ends.
     pub valid_until: Millis,
+}
+
+/// Whose a session is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionOwner {
+    /// The owner of this token, who may do what the token may.
+    Token(TokenHash),
+    /// Somebody whom the identity provider named, with the role that it gave them.
+    Person {
+        /// Their name.
+        name: String,
+        /// What they may do.
+        role: Role,
+    },
 }
 
 /// The sessions.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use campaign::import::preview::DailyLimit;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::connection::{ConnectError, Network};
@@ -32,6 +33,23 @@ impl std::fmt::Debug for AccountClient {
             .debug_struct("AccountClient")
             .finish_non_exhaustive()
     }
+}
+
+/// What Meta says about a phone number. A field is `None` where Meta says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumberFacts {
+    /// The number, as Meta writes it.
+    pub phone: Option<String>,
+    /// The name that recipients see.
+    pub name: Option<String>,
+    /// Meta's rating: `GREEN`, `YELLOW`, `RED` or `UNKNOWN`.
+    pub quality: Option<String>,
+    /// Meta's throughput level: `STANDARD` (80 messages a second) or `HIGH` (1,000), for example.
+    pub throughput: Option<String>,
+    /// Meta's status, such as `CONNECTED`, `FLAGGED` or `RESTRICTED`.
+    pub status: Option<String>,
+    /// How many recipients the number's portfolio may message in 24 hours outside of service windows.
+    pub daily_limit: DailyLimit,
 }
 
 /// Why there is no result. The text is for the operator.
@@ -113,14 +131,27 @@ impl AccountClient {
         Ok(templates)
     }
 
-    /// How many recipients the portfolio may message in 24 hours outside of service windows.
-    pub async fn daily_limit(&self, token: &SecretString) -> Result<DailyLimit, AccountError> {
-        let field = "whatsapp_business_manager_messaging_limit";
-        let url = format!("{}/{}?fields={field}", self.base, self.phone_number_id);
+    /// The number that messages are sent from (Meta, "WhatsApp Business Phone Number", fields).
+    pub async fn number(&self, token: &SecretString) -> Result<NumberFacts, AccountError> {
+        const LIMIT: &str = "whatsapp_business_manager_messaging_limit";
+        let fields =
+            format!("display_phone_number,verified_name,quality_rating,throughput,status,{LIMIT}");
+        let url = format!("{}/{}?fields={fields}", self.base, self.phone_number_id);
         let number = self.get_json(&url, token).await?;
-        Ok(number[field]
-            .as_str()
-            .map_or(DailyLimit::Unknown, parse_tier))
+        let text = |pointer: &str| {
+            let value = number.pointer(pointer).and_then(Value::as_str);
+            value.map(str::to_owned)
+        };
+        Ok(NumberFacts {
+            phone: text("/display_phone_number"),
+            name: text("/verified_name"),
+            quality: text("/quality_rating"),
+            throughput: text("/throughput/level"),
+            status: text("/status"),
+            daily_limit: number[LIMIT]
+                .as_str()
+                .map_or(DailyLimit::Unknown, parse_tier),
+        })
     }
 
     async fn get_json(&self, url: &str, token: &SecretString) -> Result<Value, AccountError> {

@@ -55,6 +55,7 @@ fn new_entry(caller: &Caller, operation: &'static str) -> AuditEntry {
         via: match caller.via {
             Via::Token => "token".into(),
             Via::Session(_) => "session".into(),
+            Via::IdentityProvider => "identity_provider".into(),
         },
         operation: operation.to_owned(),
         campaign: None,

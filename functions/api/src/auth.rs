@@ -23,8 +23,8 @@ use crate::session_cookie;
 /// The header by which a request shows that the console makes it: no form and no link of another site can set one.
 const CONSOLE_HEADER: &str = "x-crier-console";
 
-/// The operation that exchanges a token for a session.
-const SIGN_IN: &str = "signIn";
+/// The operations that exchange a token for a session.
+const SIGN_IN: [&str; 2] = ["signIn", "signInWithOidc"];
 
 /// What the middleware needs.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ pub async fn require_role(State(guard): State<Guard>, request: Request, next: Ne
 }
 
 async fn authorize(guard: &Guard, request: Request, next: Next) -> Result<Response, Problem> {
-    let credentials = Credentials::of(&request, guard.api.tls_only);
+    let credentials = Credentials::of(&request, &guard.api);
     let caller = identify(&guard.api, credentials).await?;
     // The route, not the path: a path may contain a phone number.
     let route = request
@@ -68,7 +68,7 @@ async fn authorize(guard: &Guard, request: Request, next: Next) -> Result<Respon
         None => return Err(Problem::unknown_route()),
     }
     let writes = !matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_sign_in = operation.is_some_and(|operation| operation.id == SIGN_IN);
+    let is_sign_in = operation.is_some_and(|operation| SIGN_IN.contains(&operation.id));
     if is_sign_in || (writes && caller.via != Via::Token) {
         require_console(request.headers())?;
     }

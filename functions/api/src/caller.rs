@@ -18,19 +18,21 @@ pub enum Via {
     Token,
     /// By the cookie of this session.
     Session(TokenHash),
+    /// By a token of the identity provider, which API Gateway has checked.
+    IdentityProvider,
 }
 
 /// Who makes a request.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The name of the token: the person.
+    /// The name of the token, or the name that the identity provider has: the person.
     pub name: String,
     /// What they may do.
     pub role: Role,
     /// How they showed it.
     pub via: Via,
-    /// The token with which they came, or signed in.
-    pub token: TokenHash,
+    /// The token with which they came, or signed in; `None` for whom the identity provider named.
+    pub token: Option<TokenHash>,
     /// When the token or the session ends.
     pub valid_until: Option<Millis>,
     change: Arc<Mutex<ChangeNote>>,
@@ -48,12 +50,12 @@ pub struct ChangeNote {
 }
 
 impl Caller {
-    /// The owner of a token.
+    /// Whoever makes the request.
     pub fn new(
         name: String,
         role: Role,
         via: Via,
-        token: TokenHash,
+        token: Option<TokenHash>,
         valid_until: Option<Millis>,
     ) -> Self {
         Self {

@@ -111,6 +111,14 @@ fn causes(counters: &Counters) -> Vec<FailureView> {
             causes.push(failure_view((state, FailureCause::Other, missing)));
         }
     }
+    // Rows are chosen by state and code. Those without a code can be chosen only together with the whole state.
+    let states: Vec<&str> = causes.iter().map(|cause| cause.state).collect();
+    for cause in causes.iter_mut().filter(|cause| cause.code.is_none()) {
+        let same = states.iter().filter(|state| **state == cause.state);
+        if same.count() > 1 {
+            cause.retry.request = None;
+        }
+    }
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.rows));
     causes
 }
@@ -179,6 +187,26 @@ mod tests {
         };
         let causes = causes(&counters);
         assert_eq!((causes.len(), causes[0].rows, causes[0].code), (1, 3, None));
+    }
+
+    #[test]
+    fn rows_that_cannot_be_chosen_alone_have_no_request() {
+        let known = serde_json::json!({"rejected:131026": 2});
+        let counters = Counters {
+            rejected: 5,
+            undelivered: 1,
+            failures: serde_json::from_value(known).expect("counts"),
+            ..Counters::default()
+        };
+        let causes = causes(&counters);
+        let request_of = |state: &str, code: Option<i64>| {
+            let mut all = causes.iter();
+            let cause = all.find(|cause| cause.state == state && cause.code == code);
+            cause.expect("a cause").retry.request.is_some()
+        };
+        assert!(request_of("rejected", Some(131_026)));
+        assert!(!request_of("rejected", None));
+        assert!(request_of("undelivered", None));
     }
 
     #[test]

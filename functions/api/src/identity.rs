@@ -1,4 +1,5 @@
-//! Whose request it is: by the token in its header, or by the cookie of its session.
+//! Whose request it is: by the token in its header, by the cookie of its session, or, where somebody signs in with the
+//! identity provider, by what API Gateway found in the provider's token.
 
 use std::net::IpAddr;
 
@@ -7,11 +8,13 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use campaign::access::role::Role;
 use campaign::time::Millis;
+use cloud::sessions::SessionOwner;
 use cloud::tokens::{StoredToken, TokenHash};
 use lambda_http::request::RequestContext;
 
 use crate::Api;
 use crate::caller::{Caller, Via};
+use crate::claims::Claims;
 use crate::problem::Problem;
 use crate::session_cookie;
 
@@ -29,12 +32,19 @@ pub enum Credentials {
     },
     /// By the value of a session's cookie.
     Session(String),
+    /// By a token of the identity provider, which API Gateway has checked.
+    Claims(Claims),
 }
 
 impl Credentials {
     /// What a request shows. The header decides where there are both.
-    pub fn of(request: &Request, tls_only: bool) -> Option<Self> {
-        let headers = request.headers();
+    pub fn of(request: &Request, api: &Api) -> Option<Self> {
+        if api.oidc_role_claim.is_some()
+            && let Some(claims) = Claims::of(request)
+        {
+            return Some(Self::Claims(claims));
+        }
+        let (headers, tls_only) = (request.headers(), api.tls_only);
         match headers.contains_key(AUTHORIZATION) {
             true => Some(Self::Token {
                 token: bearer_token(headers)?.to_owned(),
@@ -51,6 +61,7 @@ pub async fn identify(api: &Api, credentials: Option<Credentials>) -> Result<Cal
     match credentials.ok_or_else(Problem::unauthorized)? {
         Credentials::Token { token, address } => identify_token(api, &token, &address, now).await,
         Credentials::Session(value) => identify_session(api, &TokenHash::of(&value), now).await,
+        Credentials::Claims(claims) => identify_person(api, &claims),
     }
 }
 
@@ -79,7 +90,7 @@ async fn identify_token(
             valid_until,
             ..
         } = stored;
-        return Ok(Caller::new(name, role, Via::Token, hash, valid_until));
+        return Ok(Caller::new(name, role, Via::Token, Some(hash), valid_until));
     }
     api.tried_tokens.check(address, &hash, now)?;
     let secret = api.secrets.get().await?;
@@ -87,28 +98,49 @@ async fn identify_token(
         Some(name) => {
             api.tried_tokens.accept(&hash);
             let name = name.to_owned();
-            Ok(Caller::new(name, Role::Admin, Via::Token, hash, None))
+            Ok(Caller::new(name, Role::Admin, Via::Token, Some(hash), None))
         }
         None => Err(api.tried_tokens.refuse(address, now)),
     }
 }
 
-/// A session is worth what its token is worth now.
+/// Somebody whom the identity provider named.
+fn identify_person(api: &Api, claims: &Claims) -> Result<Caller, Problem> {
+    let claim = api.oidc_role_claim.as_deref().unwrap_or_default();
+    let role = claims.role(claim).ok_or_else(|| Problem::no_role(claim))?;
+    let name = claims
+        .person()
+        .ok_or_else(Problem::unauthorized)?
+        .to_owned();
+    Ok(Caller::new(name, role, Via::IdentityProvider, None, None))
+}
+
+/// A session of a token is worth what the token is worth now.
 async fn identify_session(api: &Api, session: &TokenHash, now: Millis) -> Result<Caller, Problem> {
     let session = api.sessions.get(session, now).await?;
     let session = session.ok_or_else(Problem::signed_out)?;
+    let via = Via::Session(session.hash);
+    let until = Some(session.valid_until);
+    let token = match session.owner {
+        SessionOwner::Token(token) => token,
+        // A provider that was taken out of the deployment vouches for nobody any more.
+        SessionOwner::Person { .. } if api.oidc_role_claim.is_none() => {
+            return Err(Problem::signed_out());
+        }
+        SessionOwner::Person { name, role } => {
+            return Ok(Caller::new(name, role, via, None, until));
+        }
+    };
     let secret = api.secrets.get().await?;
-    let (name, role) = match secret.owner_of(&session.token) {
+    let (name, role) = match secret.owner_of(&token) {
         Some(name) => (name.to_owned(), Role::Admin),
         None => {
-            let stored = valid_token(api, &session.token, now).await?;
+            let stored = valid_token(api, &token, now).await?;
             let stored = stored.ok_or_else(Problem::signed_out)?;
             (stored.name, stored.role)
         }
     };
-    let via = Via::Session(session.hash);
-    let until = Some(session.valid_until);
-    Ok(Caller::new(name, role, via, session.token, until))
+    Ok(Caller::new(name, role, via, Some(token), until))
 }
 
 /// A token that exists and has not expired. Notes that it is used.

@@ -1,12 +1,12 @@
 //! The operator's HTTP API: creates campaigns, signs uploads, shows progress. Behind an HTTP API of API Gateway it is a
 //! Lambda; the router itself runs anywhere.
 //!
-//! - [`campaign_list`], [`campaign_edit`], [`approval`], [`timeline`], [`failures`], [`campaigns`], [`files`], [`part_upload`], [`preview`], [`test_send`], [`control`], [`retry`], [`rows`], [`report`], [`templates`], [`contacts`],
+//! - [`campaign_list`], [`campaign_edit`], [`approval`], [`timeline`], [`failures`], [`campaigns`], [`files`], [`part_upload`], [`preview`], [`test_send`], [`control`], [`retry`], [`rows`], [`report`], [`suppression`], [`templates`], [`contacts`],
 //!   [`people`], [`conversations`], [`row_history`], [`inbox`], [`settings`], [`account`], [`metrics`]: the routes
 //! - [`new_campaign`], [`new_file`], [`new_message`]: request bodies, validated field by field
 //! - [`view`], [`campaign_page`], [`preview_view`], [`conversation_view`]: response bodies
 //! - [`extract`], [`body`]: paths, query strings and bodies of requests; [`csv`]: answers that are files
-//! - [`auth`]: who may make a request: [`identity`] finds out who does, [`tried_tokens`] limits how often one may guess, [`roles`] says what they may do, [`caller`] is what handlers
+//! - [`auth`]: who may make a request: [`identity`] finds out who does, [`claims`] reads what an identity provider says of them, [`tried_tokens`] limits how often one may guess, [`roles`] says what they may do, [`caller`] is what handlers
 //!   know of them, [`audit_trail`] writes down what they do, [`masking`] masks phone numbers
 //! - [`session`], [`session_cookie`], [`tokens`], [`audit`]: sign in and out; tokens; the audit log
 //! - [`problem`]: errors as RFC 9457 problem documents
@@ -24,6 +24,7 @@ pub mod campaign_edit;
 pub mod campaign_list;
 pub mod campaign_page;
 pub mod campaigns;
+pub mod claims;
 pub mod contacts;
 pub mod control;
 pub mod conversation_view;
@@ -55,6 +56,7 @@ pub mod session;
 pub mod session_cookie;
 pub mod settings;
 pub mod state;
+pub mod suppression;
 pub mod templates;
 pub mod test_send;
 pub mod time;
@@ -150,6 +152,7 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
             session::get_session,
             session::sign_out
         ))
+        .routes(routes!(session::sign_in_with_oidc))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(
@@ -177,6 +180,10 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(retry::create_retry))
         .routes(routes!(report::request_report, report::get_report))
         .routes(routes!(report::request_recount, report::get_recount))
+        .routes(routes!(
+            suppression::request_suppression,
+            suppression::get_suppression
+        ))
         .routes(routes!(
             contacts::get_contact,
             contacts::update_contact,

@@ -7,9 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_DISPOSITION;
-use campaign::contacts::contact::{ConsentEvent, ConsentSource};
-use campaign::import::phone::{self, Phone};
-use campaign::time::Millis;
+use campaign::contacts::contact::{ConsentEvent, ConsentSource, Contact};
+use campaign::import::phone;
 use cloud::contacts::{ContactKey, contact_id};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -168,12 +167,18 @@ pub async fn import_opt_outs(
         text: reason,
     };
     let outcomes = stream::iter(valid)
-        .map(|phone| suppress(&api, phone, event.clone()))
+        .map(async |phone| {
+            let key = ContactKey::Phone(phone);
+            api.contacts.suppress(&key, event.clone()).await
+        })
         .buffer_unordered(CONCURRENT_WRITES);
-    let outcomes: Vec<Option<Millis>> = outcomes.try_collect().await?;
-    let newly: Vec<Millis> = outcomes.iter().copied().flatten().collect();
+    let outcomes: Vec<Option<Contact>> = outcomes.try_collect().await?;
+    let newly: Vec<&Contact> = outcomes.iter().flatten().collect();
     // The answer says that no send to them starts any more.
-    let effective_at = newly.iter().copied().max().unwrap_or_default();
+    let effective = newly
+        .iter()
+        .filter_map(|contact| contact.opt_out_effective_at(cloud::now()));
+    let effective_at = effective.max().unwrap_or_default();
     let wait = effective_at.saturating_sub(cloud::now());
     tokio::time::sleep(Duration::from_millis(wait)).await;
     Ok(Json(OptOutResult {
@@ -181,23 +186,6 @@ pub async fn import_opt_outs(
         already: outcomes.len() - newly.len(),
         rejected,
     }))
-}
-
-/// Suppresses one person. Returns when it takes effect; `None` for one who was suppressed before.
-async fn suppress(
-    api: &Api,
-    phone: Phone,
-    event: ConsentEvent,
-) -> Result<Option<Millis>, cloud::Error> {
-    let key = ContactKey::Phone(phone);
-    let known = api.contacts.get(&key).await?;
-    if known.is_some_and(|known| known.suppressed) {
-        return Ok(None);
-    }
-    let contact = api.contacts.record_consent(&key, event).await?;
-    Ok(Some(
-        contact.opt_out_effective_at(cloud::now()).unwrap_or(0),
-    ))
 }
 
 /// Exports the suppression list as CSV: number, since when, where it came from, in whose words.
@@ -272,10 +260,7 @@ pub async fn export_contact(
 
 impl Api {
     /// What the last campaign sent to a contact.
-    async fn last_message(
-        &self,
-        contact: &campaign::contacts::contact::Contact,
-    ) -> Result<Option<SentMessageView>, Problem> {
+    async fn last_message(&self, contact: &Contact) -> Result<Option<SentMessageView>, Problem> {
         let (Some(id), Some(row)) = (&contact.last_campaign, contact.last_row) else {
             return Ok(None);
         };

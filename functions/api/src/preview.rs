@@ -129,7 +129,7 @@ async fn ready_preview(
     let daily_limit = api
         .account_facts(u64::MAX / 2)
         .await
-        .map_or(DailyLimit::Unknown, |facts| facts.daily_limit);
+        .map_or(DailyLimit::Unknown, |facts| facts.number.daily_limit);
     let elsewhere = match daily_limit {
         DailyLimit::Unlimited => 0,
         DailyLimit::Recipients(_) | DailyLimit::Unknown => {

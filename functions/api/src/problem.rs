@@ -105,6 +105,14 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "not from the console", detail)
     }
 
+    /// 403: the identity provider knows the person, and gives them no role.
+    pub fn no_role(claim: &str) -> Self {
+        let detail = format!(
+            "your account has no role in Crier; ask whoever manages accounts to give you viewer, author, sender or admin in `{claim}`"
+        );
+        Self::new(StatusCode::FORBIDDEN, "no role", detail)
+    }
+
     /// 403: an author sends tests only to saved numbers.
     pub fn not_a_saved_number() -> Self {
         let detail = "with the role author, a test goes only to a number that is saved in the settings (test_numbers); ask an admin to save this one";

@@ -158,7 +158,7 @@ pub async fn get_report(
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<ReportView>, Problem> {
     let campaign = api.find_campaign(&id).await?;
-    let progress = job_progress(&api, &campaign, Job::Report { bom: false }).await?;
+    let progress = job_progress(&api, &campaign, &Job::Report { bom: false }).await?;
     let (mut files, mut summary) = (Vec::new(), None);
     if progress.stage == JobStage::Done {
         if !caller.sees_masked() {
@@ -204,7 +204,7 @@ pub async fn get_recount(
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<JobView>, Problem> {
     let campaign = api.find_campaign(&id).await?;
-    let progress = job_progress(&api, &campaign, Job::Recount).await?;
+    let progress = job_progress(&api, &campaign, &Job::Recount).await?;
     Ok(Json(job_view(progress)))
 }
 
@@ -215,7 +215,7 @@ async fn request_job(
     job: Job,
 ) -> Result<(StatusCode, Json<JobView>), Problem> {
     let now = cloud::now();
-    let known = api.jobs.get_progress(&campaign.id, job).await?;
+    let known = api.jobs.get_progress(&campaign.id, &job).await?;
     let progress = match known.filter(|progress| progress.is_in_progress(now)) {
         Some(in_progress) => in_progress,
         None => {
@@ -230,7 +230,11 @@ async fn request_job(
     Ok((StatusCode::ACCEPTED, Json(job_view(progress))))
 }
 
-async fn job_progress(api: &Api, campaign: &Campaign, job: Job) -> Result<JobProgress, Problem> {
+pub(crate) async fn job_progress(
+    api: &Api,
+    campaign: &Campaign,
+    job: &Job,
+) -> Result<JobProgress, Problem> {
     let progress = api.jobs.get_progress(&campaign.id, job).await?;
     progress.ok_or_else(Problem::job_not_requested)
 }
@@ -252,7 +256,7 @@ async fn sign_files(api: &Api, campaign: &Campaign) -> Result<Vec<ReportFile>, P
     Ok(files)
 }
 
-fn job_view(progress: JobProgress) -> JobView {
+pub(crate) fn job_view(progress: JobProgress) -> JobView {
     JobView {
         state: progress.stage.name(),
         requested_at: format_time(progress.requested_at),

@@ -33,6 +33,7 @@ const fn operation(id: &'static str, role: Role, effect: Effect) -> Operation {
 /// Every operation.
 pub const OPERATIONS: &[Operation] = &[
     operation("signIn", Viewer, Writes),
+    operation("signInWithOidc", Viewer, Writes),
     operation("getSession", Viewer, Reads),
     operation("signOut", Viewer, Writes),
     operation("listTokens", Admin, Reads),
@@ -70,6 +71,8 @@ pub const OPERATIONS: &[Operation] = &[
     operation("getReport", Viewer, Reads),
     operation("requestRecount", Author, Writes),
     operation("getRecount", Viewer, Reads),
+    operation("requestSuppression", Sender, Writes),
+    operation("getSuppression", Viewer, Reads),
     operation("listTemplates", Viewer, Reads),
     operation("listInbox", Viewer, Reads),
     operation("getRow", Viewer, Reads),
@@ -123,7 +126,10 @@ mod tests {
             .iter()
             .filter(|operation| operation.role == Viewer && operation.effect == Writes)
             .map(|operation| operation.id);
-        assert_eq!(writes.collect::<Vec<_>>(), ["signIn", "signOut"]);
+        assert_eq!(
+            writes.collect::<Vec<_>>(),
+            ["signIn", "signInWithOidc", "signOut"]
+        );
         assert!(!allowed(Author).contains(&"startCampaign"));
         assert!(allowed(Sender).contains(&"startCampaign"));
         assert_eq!(allowed(Admin).len(), OPERATIONS.len());

@@ -1,4 +1,4 @@
-//! Sessions: a token is exchanged for a cookie, so that the console need not keep it.
+//! Sessions: a token, of Crier or of the identity provider, is exchanged for a cookie, so that the console need not keep it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use campaign::time::Millis;
 use cloud::files::MAX_UPLOAD_BYTES;
-use cloud::sessions::Session;
+use cloud::sessions::{Session, SessionOwner};
 use cloud::tokens::TokenHash;
 use serde::Serialize;
 use tabular::sheet::MAX_WORKBOOK_BYTES;
@@ -30,7 +30,7 @@ const MULTIPART_THRESHOLD_BYTES: u64 = 100 * 1024 * 1024;
 /// Who is signed in, and what they may do.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionView {
-    /// The name of the token.
+    /// The name of the token, or of the person whom the identity provider named.
     #[schema(example = "maria")]
     pub name: String,
     /// What its owner may do.
@@ -72,15 +72,48 @@ pub async fn sign_in(
     State(api): State<Arc<Api>>,
     caller: Caller,
 ) -> Result<(StatusCode, HeaderMap, Json<SessionView>), Problem> {
-    if caller.via != Via::Token {
+    let Some(token) = caller.token.clone().filter(|_| caller.via == Via::Token) else {
         let detail = "the request comes from a session; send the token in the Authorization header";
         return Err(Problem::conflict(detail));
+    };
+    start_session(&api, caller, SessionOwner::Token(token)).await
+}
+
+/// Exchanges a token of the identity provider for the cookie of a session.
+///
+/// The request needs the provider's token (OpenID Connect: the ID token) in its header, and `x-crier-console: 1`. The session
+/// lasts twelve hours, with the role that the token names. Only where the installation has an identity provider.
+#[utoipa::path(
+    post, path = "/v1/session/oidc", operation_id = "signInWithOidc", tag = "access",
+    responses((status = 201, body = SessionView, description = "Signed in: the answer sets the cookie"), RequestErrors, Conflict)
+)]
+#[tracing::instrument(skip_all)]
+pub async fn sign_in_with_oidc(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+) -> Result<(StatusCode, HeaderMap, Json<SessionView>), Problem> {
+    if caller.via != Via::IdentityProvider {
+        let detail = "the request has no token of an identity provider, or this installation has none (template parameter OidcIssuer); POST /v1/session takes a token of Crier";
+        return Err(Problem::conflict(detail));
     }
+    let owner = SessionOwner::Person {
+        name: caller.name.clone(),
+        role: caller.role,
+    };
+    start_session(&api, caller, owner).await
+}
+
+/// Stores a session of the caller, and answers with its cookie.
+async fn start_session(
+    api: &Api,
+    caller: Caller,
+    owner: SessionOwner,
+) -> Result<(StatusCode, HeaderMap, Json<SessionView>), Problem> {
     let (now, value) = (cloud::now(), new_secret());
     let until = now + SESSION_TTL.as_millis() as Millis;
     let session = Session {
         hash: TokenHash::of(&value),
-        token: caller.token.clone(),
+        owner,
         created_at: now,
         valid_until: caller.valid_until.map_or(until, |end| end.min(until)),
     };
@@ -93,7 +126,7 @@ pub async fn sign_in(
     let via = Via::Session(session.hash);
     let until = Some(session.valid_until);
     let caller = Caller::new(caller.name, caller.role, via, caller.token, until);
-    let view = session_view(&api, &caller).await?;
+    let view = session_view(api, &caller).await?;
     Ok((StatusCode::CREATED, headers, Json(view)))
 }
 
@@ -137,7 +170,7 @@ async fn session_view(api: &Api, caller: &Caller) -> Result<SessionView, Problem
         name: caller.name.clone(),
         role: caller.role.name(),
         kind: match caller.via {
-            Via::Token => "token",
+            Via::Token | Via::IdentityProvider => "token",
             Via::Session(_) => "session",
         },
         expires_at: caller.valid_until.map(format_time),

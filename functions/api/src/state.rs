@@ -74,6 +74,8 @@ pub struct Api {
     pub tried_tokens: TriedTokens,
     /// Whether whatever serves the API has TLS.
     pub tls_only: bool,
+    /// The claim in which the identity provider names the role of a person; `None` where there is no provider.
+    pub oidc_role_claim: Option<String>,
     /// Meta's management API: templates and limits.
     pub account: AccountClient,
     /// The send budget.
@@ -103,6 +105,7 @@ impl Api {
             audit: AuditLog::new(dynamodb.clone(), table.clone()),
             tried_tokens: TriedTokens::default(),
             tls_only: env::parsed("TLS_ONLY")?,
+            oidc_role_claim: env::optional("OIDC_ROLE_CLAIM"),
             jobs: Jobs::new(
                 dynamodb.clone(),
                 table,

@@ -10,7 +10,7 @@ use campaign::message::Message;
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use whatsapp::account::AccountError;
+use whatsapp::account::{AccountError, NumberFacts};
 use whatsapp::template::{Header, Parameters, Template};
 use whatsapp::template_match::match_template;
 use whatsapp::template_preview::TemplatePreview;
@@ -25,7 +25,7 @@ use crate::time::format_time;
 const CACHE_KEY: &str = "account";
 
 /// How old a cached answer may be.
-const MAX_AGE_MS: Millis = 10 * 60 * 1000;
+pub(crate) const MAX_AGE_MS: Millis = 10 * 60 * 1000;
 
 /// How old a cached answer may be that lacks the template of a new campaign.
 const RECHECK_AGE_MS: Millis = 60 * 1000;
@@ -40,8 +40,8 @@ pub struct AccountFacts {
     pub asked_at: Millis,
     /// Every template, approved or not.
     pub templates: Vec<Template>,
-    /// How many recipients may be messaged in 24 hours outside of service windows.
-    pub daily_limit: DailyLimit,
+    /// The number that messages are sent from.
+    pub number: NumberFacts,
 }
 
 /// Approved templates.
@@ -151,11 +151,8 @@ pub async fn list_templates(
     templates.sort_by(|one, other| (&one.name, &one.language).cmp(&(&other.name, &other.language)));
     Ok(Json(TemplateList {
         templates,
-        daily_limit: match facts.daily_limit {
-            DailyLimit::Recipients(limit) => Some(limit),
-            DailyLimit::Unlimited | DailyLimit::Unknown => None,
-        },
-        daily_limit_known: facts.daily_limit != DailyLimit::Unknown,
+        daily_limit: daily_limit_number(facts.number.daily_limit),
+        daily_limit_known: facts.number.daily_limit != DailyLimit::Unknown,
         asked_at: format_time(facts.asked_at),
     }))
 }
@@ -228,20 +225,25 @@ impl Api {
             Ok(templates) => templates,
             Err(error) => return Ok(Err(error)),
         };
-        // The limit is used for a warning only, so a failure is tolerated.
-        let daily_limit = self
-            .account
-            .daily_limit(&token)
-            .await
-            .unwrap_or_else(|error| {
-                tracing::warn!("the account's limit is not known: {error}");
-                DailyLimit::Unknown
-            });
+        // What is known of the number is shown and warned of, no more, so a failure is tolerated.
+        let number = self.account.number(&token).await;
+        let number = number.unwrap_or_else(|error| {
+            tracing::warn!("what Meta says of the number is not known: {error}");
+            NumberFacts::default()
+        });
         Ok(Ok(AccountFacts {
             asked_at: cloud::now(),
             templates,
-            daily_limit,
+            number,
         }))
+    }
+}
+
+/// The limit in the API's notation: null for none and for one that is not known.
+pub(crate) fn daily_limit_number(limit: DailyLimit) -> Option<u64> {
+    match limit {
+        DailyLimit::Recipients(limit) => Some(limit),
+        DailyLimit::Unlimited | DailyLimit::Unknown => None,
     }
 }
 

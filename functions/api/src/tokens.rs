@@ -151,7 +151,7 @@ pub async fn revoke_token(
     let known = api.tokens.list().await?;
     let token = known.iter().find(|token| token.hash.id() == id);
     let token = token.ok_or_else(Problem::unknown_token)?;
-    if token.hash == caller.token {
+    if Some(&token.hash) == caller.token.as_ref() {
         let detail =
             "this is the token that you use; have another admin revoke it, or use another token";
         return Err(Problem::conflict(detail));

@@ -17,29 +17,32 @@ pub const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("strict-transport-security", "max-age=31536000"),
 ];
 
-/// The value of `UPLOADS_ORIGIN` is no origin.
+/// What the page shall connect to is no origin.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
-    "UPLOADS_ORIGIN must be an origin such as https://bucket.s3.eu-west-1.amazonaws.com; it is {0:?}"
+    "CONNECT_ORIGINS must be origins such as https://bucket.s3.eu-west-1.amazonaws.com; one of them is {0:?}"
 )]
 pub struct NotAnOrigin(String);
 
-/// What the page may load: its own files, the API below its own address, and uploads to the bucket.
+/// What the page may load: its own files, the API below its own address, uploads to the bucket, the identity provider.
 #[derive(Debug)]
 pub struct ContentSecurityPolicy(String);
 
 impl ContentSecurityPolicy {
-    /// The policy; `origin` is what files are uploaded to, empty for nothing.
-    pub fn new(origin: &str) -> Result<Self, NotAnOrigin> {
-        if !origin.is_empty() && !is_origin(origin) {
-            return Err(NotAnOrigin(origin.to_owned()));
+    /// The policy; `origins` are what the page may connect to beside its own, with spaces between them.
+    pub fn new(origins: &str) -> Result<Self, NotAnOrigin> {
+        let mut connect = String::from("'self'");
+        for origin in origins.split_whitespace() {
+            if !is_origin(origin) {
+                return Err(NotAnOrigin(origin.to_owned()));
+            }
+            connect.push(' ');
+            connect.push_str(origin);
         }
-        let connect = format!("'self' {origin}");
         Ok(Self(format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {}; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {connect}; \
              form-action 'none'; base-uri 'none'; frame-ancestors 'none'; \
-             require-trusted-types-for 'script'; trusted-types svelte-trusted-html",
-            connect.trim_end()
+             require-trusted-types-for 'script'; trusted-types svelte-trusted-html"
         )))
     }
 
@@ -70,7 +73,7 @@ mod tests {
     fn origin_cannot_change_the_policy() {
         for origin in [
             "https://a.example; script-src *",
-            "https://a.example https://b.example",
+            "https://a.example 'unsafe-inline'",
             "https://a.example,",
             "https://a.example/path",
             "https://",
@@ -83,6 +86,7 @@ mod tests {
             "",
             "https://b.s3.eu-west-1.amazonaws.com",
             "http://127.0.0.1:4566",
+            "https://a.example  https://b.example",
         ] {
             assert!(ContentSecurityPolicy::new(origin).is_ok(), "{origin}");
         }

@@ -8,10 +8,12 @@
 //! - [`assets`]: the files
 //! - [`encoding`]: the smallest variant that a browser takes
 //! - [`headers`]: what the browser may do with them
+//! - [`sign_in`]: the identity provider, if there is one
 
 pub mod assets;
 pub mod encoding;
 pub mod headers;
+pub mod sign_in;
 
 use lambda_http::http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG,
@@ -24,10 +26,14 @@ use lambda_http::{Body, Error, Request, RequestExt, Response};
 use crate::assets::Asset;
 use crate::encoding::accepted_encodings;
 use crate::headers::{ContentSecurityPolicy, SECURITY_HEADERS};
+use crate::sign_in::SignIn;
 
 /// What is shown where the application was not built into the program.
 const NOT_BUILT: &str = "The console was not built into this function. Run `cargo xtask console`, then build and deploy \
      Crier again. The API works without it.\n";
+
+/// Where the page asks how people may sign in.
+const SIGN_IN_PATH: &str = "/assets/sign-in.json";
 
 /// A file whose name has the hash of its content never changes.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -39,19 +45,21 @@ const REVALIDATE: &str = "no-cache";
 #[derive(Debug)]
 pub struct Console {
     policy: ContentSecurityPolicy,
+    sign_in: SignIn,
 }
 
 impl Console {
-    /// Reads the environment: `UPLOADS_ORIGIN`, the origin that files are uploaded to. Fails if it is not an origin.
+    /// Reads the environment: `CONNECT_ORIGINS`, what pages may connect to beside the console's own address (the bucket, the
+    /// identity provider), and who the provider is. Fails if something is not an origin.
     pub fn from_env() -> Result<Self, Error> {
-        let origin = std::env::var("UPLOADS_ORIGIN").unwrap_or_default();
-        Ok(Self::new(&origin)?)
+        let origins = std::env::var("CONNECT_ORIGINS").unwrap_or_default();
+        Ok(Self::new(&origins, SignIn::from_env()?)?)
     }
 
-    /// The console whose pages may upload to `origin`; empty for none.
-    pub fn new(origin: &str) -> Result<Self, headers::NotAnOrigin> {
-        let policy = ContentSecurityPolicy::new(origin)?;
-        Ok(Self { policy })
+    /// The console whose pages may connect to `origins`, with spaces between them.
+    pub fn new(origins: &str, sign_in: SignIn) -> Result<Self, headers::NotAnOrigin> {
+        let policy = ContentSecurityPolicy::new(origins)?;
+        Ok(Self { policy, sign_in })
     }
 
     /// 200, 304 not modified, 404, 405, 503 if the application was not built.
@@ -63,6 +71,11 @@ impl Console {
                 "The console is only read.\n",
                 request,
             );
+        }
+        if request.raw_http_path().ends_with(SIGN_IN_PATH) {
+            let response = self.start_response(StatusCode::OK);
+            let response = response.header(CONTENT_TYPE, "application/json");
+            return uncached(response, serde_json::to_string(&self.sign_in)?, request);
         }
         let accepted = request.headers().get_all(ACCEPT_ENCODING);
         let encodings = accepted_encodings(accepted.iter().filter_map(|value| value.to_str().ok()));
@@ -127,9 +140,12 @@ impl Console {
 }
 
 fn text(response: Builder, text: &'static str, request: &Request) -> Result<Response<Body>, Error> {
-    let response = response
-        .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-        .header(CACHE_CONTROL, "no-store");
+    let response = response.header(CONTENT_TYPE, "text/plain; charset=utf-8");
+    uncached(response, text.into(), request)
+}
+
+fn uncached(response: Builder, text: String, request: &Request) -> Result<Response<Body>, Error> {
+    let response = response.header(CACHE_CONTROL, "no-store");
     let body = match *request.method() == Method::HEAD {
         true => Body::Empty,
         false => Body::from(text),
@@ -149,6 +165,7 @@ mod tests {
     use lambda_http::http::HeaderMap;
 
     use super::*;
+    use crate::sign_in::IdentityProvider;
 
     fn request(method: &str, path: &str, headers: &[(&str, &str)]) -> Request {
         let mut request = lambda_http::http::Request::builder()
@@ -164,7 +181,8 @@ mod tests {
     }
 
     fn respond(method: &str, path: &str, headers: &[(&str, &str)]) -> Response<Body> {
-        let console = Console::new("https://uploads.example").expect("an origin");
+        let console = Console::new("https://uploads.example", SignIn::default());
+        let console = console.expect("an origin");
         console
             .respond(&request(method, path, headers))
             .expect("a response")
@@ -190,6 +208,27 @@ mod tests {
             assert_eq!(header(headers, "x-content-type-options"), "nosniff");
             assert_eq!(header(headers, "referrer-policy"), "no-referrer");
         }
+    }
+
+    #[test]
+    fn page_learns_who_the_identity_provider_is() {
+        let answer = |sign_in| {
+            let console = Console::new("", sign_in).expect("no origin");
+            let response = console.respond(&request("GET", "/assets/sign-in.json", &[]));
+            let response = response.expect("a response");
+            assert_eq!(header(response.headers(), "cache-control"), "no-store");
+            String::from_utf8(response.body().to_vec()).expect("text")
+        };
+        assert_eq!(answer(SignIn::default()), r#"{"oidc":null}"#);
+        let provider = IdentityProvider {
+            issuer: "https://id.example".into(),
+            client_id: "crier".into(),
+        };
+        let sign_in = SignIn {
+            oidc: Some(provider),
+        };
+        let expected = r#"{"oidc":{"issuer":"https://id.example","client_id":"crier"}}"#;
+        assert_eq!(answer(sign_in), expected);
     }
 
     #[test]

@@ -1,20 +1,23 @@
-//! The report function runs two kinds of jobs. A report returns the operator's files with the outcome of each row, and a
-//! summary. A recount computes a campaign's counters again. Both read the whole ledger of the campaign, a thousand rows at
-//! a time, so memory does not grow with it.
+//! The report function runs three kinds of jobs. A report returns the operator's files with the outcome of each row, and a
+//! summary. A recount computes a campaign's counters again. A suppression puts the recipients of some rows on the suppression
+//! list. Each reads the whole ledger of the campaign, a thousand rows at a time, so memory does not grow with it.
 //!
 //! | the invocation dies … | what is stored | repaired by |
 //! |---|---|---|
 //! | while it writes a file | nothing new: an object becomes visible when its upload is complete | the job's message, which is delivered again |
 //! | between two files | some files of the new report, others of the one before | the same |
 //! | while it recounts | the counters as they were | the same |
+//! | while it suppresses | some recipients are on the list | the same: whoever is on it stays as they are |
 //!
 //! - `job`: the progress of a job, and the errors that end it
 //! - `write`: the report, with the ledger in the file's order ([`recipients::ledger_reader`]); `lines`: lines of a report
 //! - `recount`: the counters
+//! - `suppress`: the recipients of some rows
 
 mod job;
 mod lines;
 mod recount;
+mod suppress;
 mod write;
 
 use std::time::Duration;
@@ -22,6 +25,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::SqsEvent;
 use campaign::lifecycle::campaign::Campaign;
 use cloud::campaigns::Campaigns;
+use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
 use cloud::files::Files;
 use cloud::imports::Imports;
@@ -43,6 +47,8 @@ pub struct Reporter {
     pub ledger: Ledger,
     /// Counters.
     pub counters: CounterTable,
+    /// The suppression list.
+    pub contacts: Contacts,
     /// The bucket.
     pub files: Files,
     /// The progress of jobs.
@@ -69,6 +75,11 @@ impl Reporter {
             ledger: Ledger::new(dynamodb.clone(), messages, retention),
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
+            contacts: Contacts::new(
+                dynamodb.clone(),
+                env::required("CONTACTS_TABLE")?,
+                retention,
+            ),
             jobs: Jobs::new(dynamodb, table, retention, sqs, queue),
             poll_interval: Duration::from_secs(2),
         })
@@ -92,14 +103,14 @@ impl Reporter {
             return Ok(());
         };
         let started_at = cloud::now();
-        let progress = self.jobs.get_progress(id, request.job).await?;
+        let progress = self.jobs.get_progress(id, &request.job).await?;
         let progress = progress.unwrap_or_else(|| JobProgress::requested(started_at));
         if progress.stage != JobStage::Requested {
             cloud::sometimes!("a job runs again");
         }
         let mut run = JobRun::new(self, request, progress);
         run.set_stage(JobStage::Running, None).await?;
-        let result = self.execute(&campaign, request.job, &mut run).await;
+        let result = self.execute(&campaign, &request.job, &mut run).await;
         Metrics::for_function("report")
             .add_count("Jobs", 1)
             .add_count("Rows", run.rows() as usize)
@@ -120,12 +131,15 @@ impl Reporter {
     async fn execute(
         &self,
         campaign: &Campaign,
-        job: Job,
+        job: &Job,
         run: &mut JobRun<'_>,
     ) -> Result<String, JobError> {
         match job {
-            Job::Report { bom } => self.write_report(campaign, bom, run).await,
+            Job::Report { bom } => self.write_report(campaign, *bom, run).await,
             Job::Recount => self.recount(campaign, run).await,
+            Job::Suppress { selection, reason } => {
+                self.suppress(campaign, selection, reason, run).await
+            }
         }
     }
 }

@@ -230,8 +230,11 @@ impl Transport for Way {
                     if url.contains("/message_templates") {
                         json!({"data": account.templates})
                     } else {
-                        json!({"id": settings.phone_number_id,
-                           "whatsapp_business_manager_messaging_limit": settings.daily_limit})
+                        account.phone_number(
+                            &settings.phone_number_id,
+                            &settings.daily_limit,
+                            &settings.quality_rating,
+                        )
                     }
                 });
             let status = if body.is_some() { 200 } else { 401 };

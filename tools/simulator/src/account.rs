@@ -72,10 +72,18 @@ impl Account {
         json!({"data": self.templates[start..end], "paging": paging})
     }
 
-    /// The phone number with the account's tier, such as `TIER_2K`.
-    pub fn phone_number(&mut self, id: &str, tier: &str) -> Value {
+    /// The phone number with the account's tier, such as `TIER_2K`, and Meta's rating, such as `GREEN`.
+    pub fn phone_number(&mut self, id: &str, tier: &str, quality: &str) -> Value {
         self.call_count += 1;
-        json!({"id": id, "whatsapp_business_manager_messaging_limit": tier})
+        json!({
+            "id": id,
+            "display_phone_number": "+1 555-0100",
+            "verified_name": "Simulated business",
+            "quality_rating": quality,
+            "throughput": {"level": "STANDARD"},
+            "status": "CONNECTED",
+            "whatsapp_business_manager_messaging_limit": tier,
+        })
     }
 }
 

@@ -117,13 +117,14 @@ async fn get_phone_number(
     let Settings {
         phone_number_id,
         daily_limit,
+        quality_rating,
         ..
     } = state.settings();
     if id != phone_number_id {
         return graph_error(100, "Object does not exist");
     }
     let number = state.with_account(authorization(&headers), |account| {
-        account.phone_number(&id, &daily_limit)
+        account.phone_number(&id, &daily_limit, &quality_rating)
     });
     json_or_invalid_token(number)
 }

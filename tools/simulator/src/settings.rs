@@ -16,6 +16,9 @@ pub struct Settings {
     /// How many recipients the account may message in 24 hours, in Meta's notation
     #[arg(long, default_value = "TIER_UNLIMITED")]
     pub daily_limit: String,
+    /// Meta's rating of the number: GREEN, YELLOW or RED
+    #[arg(long, default_value = "GREEN")]
+    pub quality_rating: String,
     /// Access token that it accepts
     #[arg(long, default_value = "simulated-access-token")]
     pub access_token: String,
@@ -81,6 +84,7 @@ impl Default for Settings {
             phone_number_id: "100000000000001".into(),
             waba_id: "200000000000001".into(),
             daily_limit: "TIER_UNLIMITED".into(),
+            quality_rating: "GREEN".into(),
             access_token: "simulated-access-token".into(),
             app_secret: "simulated-app-secret".into(),
             webhook_url: String::new(),

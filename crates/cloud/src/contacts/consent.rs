@@ -11,6 +11,20 @@ use crate::Error;
 use crate::dynamodb::{Update, from_item, number, text, to_attribute, update_if};
 
 impl Contacts {
+    /// Records an event that suppresses a contact. Returns the contact; `None` for one who was suppressed before, and stays as
+    /// it is.
+    pub async fn suppress(
+        &self,
+        key: &ContactKey,
+        event: ConsentEvent,
+    ) -> Result<Option<Contact>, Error> {
+        let known = self.get(key).await?;
+        if known.is_some_and(|known| known.suppressed) {
+            return Ok(None);
+        }
+        self.record_consent(key, event).await.map(Some)
+    }
+
     /// Records a consent event; the contact never expires from then on. Returns the contact.
     pub async fn record_consent(
         &self,
