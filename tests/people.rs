@@ -1,5 +1,6 @@
 //! People beyond one campaign: opt-outs in and out, everything of one person as a file, conversations and replies.
 
+use campaign::id::CampaignId;
 use serde_json::{Value, json};
 
 use crate::harness::TestEnv;
@@ -160,4 +161,37 @@ async fn row_has_its_history() {
     );
     api.get(&format!("{path}/7")).await.expect(404);
     api.get(&format!("{path}/x")).await.expect(400);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn person_is_found_in_whichever_campaign_messaged_them() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let first = env.create_campaign_with(|_| {}).await.id;
+    env.import_file(
+        &first,
+        b"phone,name\n+5511987654321,Ana\n+5511987654321,Ana\n+34612345678,Bo\n",
+    )
+    .await;
+    env.send_all().await;
+    let later = env.create_campaign_with(|_| {}).await.id;
+    env.import_file(&later, b"phone,name\n+5511987654321,Ana\n")
+        .await;
+    env.send_all().await;
+    let rows_of = async |id: &CampaignId, phone: &str| {
+        let path = format!("/v1/campaigns/{id}/recipients/{phone}");
+        api.get(&path).await.expect(200)["rows"].clone()
+    };
+    let rows = rows_of(&first, "5511987654321").await;
+    assert_has(
+        &rows[0],
+        &json!({"row": 1, "history": {"row": 1, "state": "accepted"}}),
+    );
+    assert_has(&rows[1], &json!({"row": 2, "history": null}));
+    assert_eq!(list(&rows).len(), 2);
+    assert_eq!(rows_of(&first, "34612345678").await[0]["row"], 3);
+    assert_eq!(rows_of(&later, "34612345678").await, json!([]));
+    let path = format!("/v1/campaigns/{first}/recipients/12");
+    api.get(&path).await.expect(422);
 }

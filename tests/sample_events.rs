@@ -44,7 +44,9 @@ fn counter_and_reconciler_read_their_samples() {
 
 #[test]
 fn report_erase_and_forward_read_their_samples() {
-    parse_body::<cloud::jobs::JobRequest>("report.job.json");
+    for name in ["report.job.json", "report.suppression-job.json"] {
+        parse_body::<cloud::jobs::JobRequest>(name);
+    }
     parse_body::<cloud::erasure_queue::ErasureJob>("erase.job.json");
     parse_body::<cloud::outbound::WebhookDelivery>("forward.webhook-delivery.json");
     for name in ["forward.webhook-delivery.json", "forward.stream.json"] {
@@ -53,11 +55,12 @@ fn report_erase_and_forward_read_their_samples() {
 }
 
 #[test]
-fn webhook_and_api_read_their_samples() {
+fn webhook_api_and_console_read_their_samples() {
     for name in [
         "webhook.status-delivered.json",
         "webhook.handshake.json",
         "api.create-campaign.json",
+        "console.page.json",
     ] {
         lambda_http::request::from_str(&sample_event(name).to_string()).unwrap();
     }

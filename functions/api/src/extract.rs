@@ -1,5 +1,7 @@
 //! Parameters of paths and query strings. What is wrong with them is answered as a problem document that names them.
 
+use std::collections::HashMap;
+
 use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::middleware::Next;
@@ -82,8 +84,11 @@ async fn path_parameter<S: Send + Sync>(
     state: &S,
     name: &str,
 ) -> Result<String, Problem> {
-    let path = Path::<String>::from_request_parts(parts, state).await;
-    path.map(|Path(text)| text).map_err(|_| {
+    let path = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
+    let text = path
+        .ok()
+        .and_then(|Path(mut parameters)| parameters.remove(name));
+    text.ok_or_else(|| {
         Problem::invalid_parameter(name, "must be UTF-8 text; percent-encode it byte by byte")
     })
 }

@@ -192,6 +192,7 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(people::import_opt_outs))
         .routes(routes!(people::export_contact))
         .routes(routes!(row_history::get_row))
+        .routes(routes!(row_history::get_recipient))
         .routes(routes!(settings::get_settings, settings::update_settings))
         .routes(routes!(account::get_account))
         .routes(routes!(metrics::get_metrics))

@@ -76,6 +76,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("listTemplates", Viewer, Reads),
     operation("listInbox", Viewer, Reads),
     operation("getRow", Viewer, Reads),
+    operation("getRecipient", Viewer, Reads),
     operation("listConversations", Viewer, Reads),
     operation("listMessages", Viewer, Reads),
     operation("sendReply", Sender, Writes),

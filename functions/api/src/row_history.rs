@@ -1,4 +1,4 @@
-//! One row of a campaign: what happened to it, in order.
+//! One row of a campaign, or those of one person: what happened to it, in order.
 
 use std::sync::Arc;
 
@@ -9,11 +9,14 @@ use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::id::{CampaignId, RowNumber};
 use campaign::time::Millis;
+use cloud::files::ChunkSet;
+use recipients::chunks::find_rows;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
-use crate::openapi::{NotFound, RequestErrors};
+use crate::extract::{CampaignPath, PhonePath};
+use crate::openapi::{NotFound, PhoneErrors, RequestErrors};
 use crate::problem::Problem;
 use crate::rows::{RowView, row_view};
 use crate::time::format_time;
@@ -73,6 +76,58 @@ pub struct RowEvent {
     pub error: Option<String>,
 }
 
+/// One person's rows of a campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecipientRows {
+    /// The rows with their number, in the order of the file. More than one is rare: all but the first are duplicates.
+    pub rows: Vec<RecipientRow>,
+}
+
+/// A row of one person.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecipientRow {
+    /// Its number in the file, from 1.
+    pub row: RowNumber,
+    /// What happened to it; null for a row that waits, or that was not used: its reason is in the preview and the report.
+    pub history: Option<RowHistory>,
+}
+
+/// Gets the rows of one person in a campaign, with what happened to them.
+#[utoipa::path(
+    get, path = "/v1/campaigns/{id}/recipients/{phone}", operation_id = "getRecipient", tag = "results",
+    params(CampaignPath, PhonePath),
+    responses((status = 200, body = RecipientRows, description = "The person's rows; none if the files do not have them"),
+        RequestErrors, PhoneErrors, NotFound)
+)]
+#[tracing::instrument(skip_all, fields(campaign.id = %id))]
+pub async fn get_recipient(
+    State(api): State<Arc<Api>>,
+    CampaignPath { id }: CampaignPath,
+    PhonePath { phone }: PhonePath,
+) -> Result<Json<RecipientRows>, Problem> {
+    let campaign = api.find_campaign(&id).await?;
+    let mut rows = Vec::new();
+    for index in 0..campaign.files.len() {
+        let Some(set) = ChunkSet::of(&campaign, index) else {
+            continue;
+        };
+        let found = find_rows(&api.files, &set, phone.canonical()).await;
+        let found = found.map_err(|error| cloud::Error::new("find a person's rows", error))?;
+        for row in found {
+            let entry = api.ledger.get_row(&id, row).await?;
+            let history = entry.and_then(row_history);
+            rows.push(RecipientRow { row, history });
+        }
+    }
+    Ok(Json(RecipientRows { rows }))
+}
+
+fn row_history(row: LedgerRow) -> Option<RowHistory> {
+    let events = events(&row);
+    let row = row_view(row)?;
+    Some(RowHistory { row, events })
+}
+
 /// Gets one row, with what happened to it: each attempt, and what WhatsApp reported.
 #[utoipa::path(
     get, path = "/v1/campaigns/{id}/rows/{row}", operation_id = "getRow", tag = "results",
@@ -86,10 +141,8 @@ pub async fn get_row(
 ) -> Result<Json<RowHistory>, Problem> {
     api.find_campaign(&id).await?;
     let found = api.ledger.get_row(&id, row).await?;
-    let found = found.ok_or_else(Problem::unknown_row)?;
-    let events = events(&found);
-    let row = row_view(found).ok_or_else(Problem::unknown_row)?;
-    Ok(Json(RowHistory { row, events }))
+    let history = found.and_then(row_history);
+    Ok(Json(history.ok_or_else(Problem::unknown_row)?))
 }
 
 fn events(row: &LedgerRow) -> Vec<RowEvent> {

@@ -11,7 +11,7 @@ use cloud::files::{
     summary_key,
 };
 use lambda_runtime::Error;
-use recipients::chunks::{contains_phone, erase_rows, forget_phone};
+use recipients::chunks::{erase_rows, find_rows, forget_phone};
 
 use crate::Eraser;
 use crate::subject::DataSubject;
@@ -129,7 +129,9 @@ impl Eraser {
         let mut found = Vec::new();
         for index in 0..campaign.files.len() {
             let is_found = match ChunkSet::of(campaign, index) {
-                Some(set) => contains_phone(&self.files, &set, subject.phone).await?,
+                Some(set) => !find_rows(&self.files, &set, subject.phone)
+                    .await?
+                    .is_empty(),
                 None => {
                     self.upload_mentions(campaign, Upload::File(index), subject)
                         .await?

@@ -11,8 +11,11 @@ use crate::import::country_counts::CountryCounts;
 use crate::import::row::{ImportCounts, Reject, RejectReason, RowVerdict};
 use crate::lifecycle::campaign::{Campaign, MessageChoice};
 
-/// How many usable rows are shown.
-const SAMPLE_ROWS: usize = 5;
+/// How many usable rows are shown at most.
+const SAMPLE_ROWS: usize = 20;
+
+/// How many bytes of values they have at most: the preview is one item of the table.
+const SAMPLE_BYTES: usize = 64 * 1024;
 
 /// How many row numbers are kept of each problem.
 const MAX_ROWS_PER_PROBLEM: usize = 5;
@@ -101,6 +104,7 @@ pub struct PreviewBuilder {
     problems: HashMap<RejectReason, (u64, Vec<RowNumber>)>,
     countries: CountryCounts,
     sample: Vec<Row>,
+    sample_bytes: usize,
 }
 
 impl PreviewBuilder {
@@ -109,12 +113,19 @@ impl PreviewBuilder {
         match verdict {
             RowVerdict::Usable(row) => {
                 self.countries.add(row.to);
-                if self.sample.len() < SAMPLE_ROWS {
-                    self.sample.push(row.clone());
-                }
+                self.add_sample(row);
             }
             RowVerdict::Rejected(reject) => self.count_problem(reject),
             RowVerdict::Duplicate | RowVerdict::Excluded => {}
+        }
+    }
+
+    fn add_sample(&mut self, row: &Row) {
+        let bytes: usize = row.values.iter().map(|value| value.len()).sum();
+        let has_room = self.sample_bytes + bytes <= SAMPLE_BYTES || self.sample.is_empty();
+        if self.sample.len() < SAMPLE_ROWS && has_room {
+            self.sample_bytes += bytes;
+            self.sample.push(row.clone());
         }
     }
 
@@ -298,7 +309,24 @@ mod tests {
             .map(|problem| (problem.rows, problem.first.as_slice()))
             .collect();
         assert_eq!(problems, [(11, &[9, 10, 11, 12, 13][..]), (2, &[7, 8])]);
-        assert_eq!(preview.sample.len(), SAMPLE_ROWS);
+    }
+
+    #[test]
+    fn sample_has_the_first_rows_up_to_a_number_and_a_size() {
+        let sample_of = |bytes: usize| {
+            let mut builder = PreviewBuilder::default();
+            for row in 1..=30 {
+                let RowVerdict::Usable(mut sample) = usable(row, "+14155550123") else {
+                    unreachable!("it is usable");
+                };
+                sample.values = vec!["x".repeat(bytes).into()];
+                builder.add_verdict(&RowVerdict::Usable(sample));
+            }
+            builder.finish(Preview::default()).sample.len()
+        };
+        assert_eq!(sample_of(10), SAMPLE_ROWS);
+        assert_eq!(sample_of(SAMPLE_BYTES / 4), 4);
+        assert_eq!(sample_of(SAMPLE_BYTES + 1), 1);
     }
 
     #[test]

@@ -14,14 +14,14 @@ use crate::error::ReadError;
 /// Replaces the number in the recipient's row.
 const ERASED_PLACEHOLDER: &str = "erased";
 
-/// Whether a row of the set has the number. A set that has expired has none.
-pub async fn contains_phone(
+/// The rows of the set that have the number, usable or not. A set that has expired has none.
+pub async fn find_rows(
     files: &Files,
     set: &ChunkSet,
     phone: CanonicalPhone,
-) -> Result<bool, ReadError> {
+) -> Result<Vec<RowNumber>, ReadError> {
     let phones = files.read_object(&set.phones_key()).await?;
-    Ok(phones.is_some_and(|phones| !phones::find_rows(&phones, phone).is_empty()))
+    Ok(phones::find_rows(&phones.unwrap_or_default(), phone))
 }
 
 /// Empties every row of the set with this number, and deletes older versions of the chunks that it changes.
@@ -31,8 +31,7 @@ pub async fn erase_rows(
     set: &ChunkSet,
     phone: CanonicalPhone,
 ) -> Result<(), ReadError> {
-    let phones = files.read_object(&set.phones_key()).await?;
-    let rows = phones::find_rows(&phones.unwrap_or_default(), phone);
+    let rows = find_rows(files, set, phone).await?;
     if rows.is_empty() {
         return Ok(());
     }

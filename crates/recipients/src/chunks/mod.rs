@@ -25,7 +25,7 @@ mod reader;
 mod writer;
 
 pub use encoder::ChunkEncoder;
-pub use erasure::{contains_phone, erase_rows, forget_phone};
+pub use erasure::{erase_rows, find_rows, forget_phone};
 pub use format::{ImportedRow, Verdict};
 pub use manifest::Manifest;
 pub use reader::{ChunkRows, ImportedRows, decode_chunk, open_rows};
