@@ -11,24 +11,27 @@ function adoptStyles(): Plugin {
   return {
     name: 'adopt-styles',
     apply: 'build',
-    enforce: 'post',
-    generateBundle(_, bundle) {
-      const files = Object.values(bundle);
-      const sheets = files.flatMap((file) => (file.type === 'asset' && file.fileName.endsWith('.css') ? [file] : []));
-      const entry = files.find((file) => file.type === 'chunk' && file.isEntry);
-      const page = bundle['index.html'];
-      if (entry?.type !== 'chunk' || page?.type !== 'asset' || sheets.length !== 1) this.error('expected a page with one script and one style sheet');
-      const [sheet] = sheets;
-      const css = JSON.stringify(String(sheet?.source));
-      const source = `const sheet=new CSSStyleSheet;sheet.replaceSync(${css});document.adoptedStyleSheets=[sheet];\n${entry.code}`;
-      // Browsers keep the file for ever: its name must change with the styles, too.
-      const fileName = `assets/index-${createHash('sha256').update(source).digest('hex').slice(0, 12)}.js`;
-      this.emitFile({ type: 'asset', fileName, source });
-      page.source = String(page.source)
-        .replace(/\s*<link rel="stylesheet"[^>]*>/, '')
-        .replace(entry.fileName, fileName);
-      delete bundle[sheet?.fileName ?? ''];
-      delete bundle[entry.fileName];
+    generateBundle: {
+      // After Vite's own: they complete the script.
+      order: 'post',
+      handler(_, bundle) {
+        const files = Object.values(bundle);
+        const sheets = files.flatMap((file) => (file.type === 'asset' && file.fileName.endsWith('.css') ? [file] : []));
+        const entry = files.find((file) => file.type === 'chunk' && file.isEntry);
+        const page = bundle['index.html'];
+        if (entry?.type !== 'chunk' || page?.type !== 'asset' || sheets.length !== 1) this.error('expected a page with one script and one style sheet');
+        const [sheet] = sheets;
+        const css = JSON.stringify(String(sheet?.source));
+        const source = `const sheet=new CSSStyleSheet;sheet.replaceSync(${css});document.adoptedStyleSheets=[sheet];\n${entry.code}`;
+        // Browsers keep the file for ever: its name must change with the styles, too.
+        const fileName = `assets/index-${createHash('sha256').update(source).digest('hex').slice(0, 12)}.js`;
+        this.emitFile({ type: 'asset', fileName, source });
+        page.source = String(page.source)
+          .replace(/\s*<link rel="stylesheet"[^>]*>/, '')
+          .replace(entry.fileName, fileName);
+        delete bundle[sheet?.fileName ?? ''];
+        delete bundle[entry.fileName];
+      },
     },
   };
 }

@@ -23,6 +23,9 @@ use crate::{broadcast, console, schemathesis, simulate};
 /// Messages per second in the deployed test.
 const TPS: u32 = 40;
 
+/// Concurrent senders in the console's tests: the browser needs the machine, too.
+const CONSOLE_SLOTS: u32 = 4;
+
 /// How long an erasure may take here.
 const ERASURE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -68,7 +71,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
     let started = Instant::now();
     let outcomes = match options.only {
-        Some(Part::Release) => vec![measure("release", release)],
+        // They need no program of Rust's tests.
+        Some(part @ (Part::Api | Part::Console | Part::Release)) => run_part(part),
         Some(part) => {
             build_tests()?;
             run_part(part)
@@ -78,7 +82,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     report(outcomes, started)
 }
 
-/// What computes and what waits runs at the same time; the deployed stack, whose pace is measured, runs alone.
+/// What computes and what waits runs at the same time; the deployed stack, whose pace is measured, and the browser run alone.
 fn run_all() -> Result<Vec<Outcome>> {
     let mut outcomes = thread::scope(|scope| {
         // Tools are installed and the emulators start while Rust compiles.
@@ -103,6 +107,7 @@ fn run_all() -> Result<Vec<Outcome>> {
         }
     })?;
     outcomes.extend(run_part(Part::Deployed));
+    outcomes.extend(run_part(Part::Console));
     Ok(outcomes)
 }
 
@@ -123,9 +128,12 @@ fn run_part(part: Part) -> Vec<Outcome> {
             })
         })],
         Part::Services => vec![measure("services", || test_services(&start_services()?))],
-        Part::Api => on_stack(&[("api", schemathesis_counts)]),
-        Part::Deployed => on_stack(&[("deployed", test_deployed), ("api", schemathesis_counts)]),
-        Part::Console => on_stack(&[("console", test_console)]),
+        Part::Api => on_stack(0, &[("api", schemathesis_counts)]),
+        Part::Deployed => on_stack(
+            0,
+            &[("deployed", test_deployed), ("api", schemathesis_counts)],
+        ),
+        Part::Console => on_stack(CONSOLE_SLOTS, &[("console", test_console)]),
         Part::Release => vec![measure("release", release)],
     }
 }
@@ -236,9 +244,10 @@ fn test_services(services: &Services) -> Result<Counts> {
 /// A test of a deployed stack, with its part's name.
 type StackTest = (&'static str, fn(&Stack) -> Result<Counts>);
 
-/// Runs tests on one deployed stack.
-fn on_stack(tests: &[StackTest]) -> Vec<Outcome> {
+/// Runs tests on one deployed stack; `slots` as in [`StackOptions`].
+fn on_stack(slots: u32, tests: &[StackTest]) -> Vec<Outcome> {
     let stack = Stack::start(&StackOptions {
+        slots,
         forward_to: ForwardTo::Simulator,
         ..StackOptions::new("test", TPS)
     });

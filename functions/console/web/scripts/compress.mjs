@@ -17,6 +17,11 @@ for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true }))
   if (!entry.isFile() || /\.(br|gz)$/.test(entry.name)) continue;
   const path = join(entry.parentPath, entry.name);
   const content = readFileSync(path);
+  // What Vite replaces at the end.
+  if (/__VITE_[A-Z_]+__/.test(content.toString('latin1'))) {
+    console.error(`${entry.name} is not complete.`);
+    process.exit(1);
+  }
   const smaller = brotliCompressSync(content, brotli);
   writeFileSync(`${path}.br`, smaller);
   writeFileSync(`${path}.gz`, gzipSync(content, { level: 9 }));

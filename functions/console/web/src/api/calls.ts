@@ -66,6 +66,8 @@ export const getReport = (id: Id) => request<T.ReportView>('GET', `${campaign}/r
 type Part = number | 'exclude';
 export const startUpload = (id: Id, file: Part) =>
   request<T.PartUpload>('POST', `${campaign}/upload`, { path: { id }, body: { file: String(file) } });
+export const getUpload = (id: Id, file: Part) =>
+  request<T.PartUpload>('GET', `${campaign}/upload`, { path: { id }, query: { file: String(file) } });
 export const signParts = (id: Id, file: Part, parts: number[]) =>
   request<T.SignedParts>('POST', `${campaign}/upload/parts`, { path: { id }, body: { file: String(file), parts } });
 export const completeUpload = (id: Id, file: Part) =>

@@ -60,7 +60,7 @@ export class Upload {
         await uploadWhole(signed, file, onProgress, this.#abort.signal);
       }
       this.isComplete = true;
-      forget(id);
+      forget(id, part);
     } catch (error) {
       if (!this.#abort.signal.aborted) this.problem = asProblem(error);
     }
@@ -70,12 +70,13 @@ export class Upload {
 let all: Upload[] = $state.raw([]);
 
 export const uploads = {
-  /** The upload of a campaign that is not complete. */
-  of(id: string): Upload | undefined {
-    return all.find((upload) => upload.job.id === id && !upload.isComplete);
+  /** The uploads of a campaign that are not complete. */
+  of(id: string): Upload[] {
+    return all.filter((upload) => upload.job.id === id && !upload.isComplete);
   },
   /** Uploads a file. Resolves when it has arrived, failed, or was stopped. */
   async begin(job: UploadJob): Promise<void> {
+    remember(job);
     const upload = new Upload(job);
     all = [...all.filter((other) => other.job.id !== job.id || other.job.part !== job.part), upload];
     await upload.run(threshold);
@@ -91,29 +92,36 @@ export function setThreshold(bytes: number): void {
   threshold = bytes;
 }
 
-/** Signed uploads of this tab, so that a reload does not end them. They expire after an hour. */
-const KEY = 'crier-upload-';
+/** Uploads of this tab that are not complete, with their signatures, so that a reload does not end them. */
+const keyOf = (id: string, part: UploadJob['part']) => `crier-upload-${id}-${part}`;
 
-export function remember(id: string, signed: SignedUpload, file: { name: string; size: number }): void {
+interface RememberedUpload {
+  signed: SignedUpload;
+  name: string;
+  size: number;
+}
+
+function remember({ id, part, file, signed }: UploadJob): void {
+  const remembered: RememberedUpload = { signed, name: file.name, size: file.size };
   try {
-    sessionStorage.setItem(KEY + id, JSON.stringify({ signed, name: file.name, size: file.size }));
+    sessionStorage.setItem(keyOf(id, part), JSON.stringify(remembered));
   } catch {
     // Then the file has to be chosen for a new campaign.
   }
 }
 
-export function recall(id: string): { signed: SignedUpload; name: string; size: number } | undefined {
+export function recall(id: string, part: UploadJob['part']): RememberedUpload | undefined {
   try {
-    const stored = sessionStorage.getItem(KEY + id);
+    const stored = sessionStorage.getItem(keyOf(id, part));
     return stored ? JSON.parse(stored) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function forget(id: string): void {
+function forget(id: string, part: UploadJob['part']): void {
   try {
-    sessionStorage.removeItem(KEY + id);
+    sessionStorage.removeItem(keyOf(id, part));
   } catch {
     // Nothing was stored.
   }

@@ -10,7 +10,7 @@ export const account = (count: Count) => ({
   limitNone: 'no limit',
   limitUnknown: 'not known',
   templates: 'Templates',
-  asked: (time: string) => `As WhatsApp told at ${time}`,
+  asked: (time: string) => `WhatsApp was asked at ${time}`,
   name: 'Name',
   language: 'Language',
   category: 'Category',

@@ -51,6 +51,7 @@ export const campaign = (count: Count) => ({
   chartTable: 'The numbers of this chart',
   at: 'Time',
   chartSummary: (now: string, most: string, ceiling: string) => `${now} a second now, ${most} at most, ceiling ${ceiling}.`,
+  chartSummaryPast: (most: string, ceiling: string) => `${most} a second at most, ceiling ${ceiling}.`,
   deliverySummary: (delivered: string, read: string) => `${delivered} delivered, ${read} read so far.`,
   noSends: 'Nothing has been sent yet. The chart begins with the first message.',
   // Actions

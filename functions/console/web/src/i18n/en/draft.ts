@@ -50,6 +50,7 @@ export const draft = (count: Count) => ({
   fileHint: (max: string) => `CSV, TSV, TXT or Excel (.xlsx), also compressed (.gz), up to ${max}. One row for each person, with a column of phone numbers.`,
   exclude: 'People who must not get it (optional)',
   excludeHint: 'A table with a column of phone numbers. Choose it before the file: nobody in it gets the message. People who opted out never do.',
+  excludeList: 'the list of people who must not get it',
   excludeChosen: (name: string) => `Excluded: everybody in ${name}`,
   badType: 'Crier cannot read this kind of file. Save it as CSV or Excel (.xlsx) and choose that',
   emptyFile: 'This file is empty. Choose one with rows',

@@ -41,7 +41,7 @@ export const settings = (count: Count) => ({
   badPhone: 'Enter the number with + and country code',
   // Tokens
   tokensLead: 'Each person has a token of their own: the audit log and approvals go by its name.',
-  secretTokens: (n: number) => `${count(n, 'token', 'tokens')} of the deployment’s secret also ${n === 1 ? 'opens' : 'open'} the console. They are changed there.`,
+  secretTokens: (n: number) => `${count(n, 'token', 'tokens')} of the deployment’s secret also ${n === 1 ? 'opens' : 'open'} the console. ${n === 1 ? 'It is' : 'They are'} changed there.`,
   noTokens: 'No token has been created here',
   person: 'Person',
   role: 'Role',

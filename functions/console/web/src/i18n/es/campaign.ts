@@ -49,6 +49,7 @@ export const campaign = (count: Count): CampaignText => ({
   chartTable: 'Los números de este gráfico',
   at: 'Hora',
   chartSummary: (now, most, ceiling) => `${now} por segundo ahora, ${most} como máximo, techo ${ceiling}.`,
+  chartSummaryPast: (most, ceiling) => `${most} por segundo como máximo, techo ${ceiling}.`,
   deliverySummary: (delivered, read) => `${delivered} entregados, ${read} leídos hasta ahora.`,
   noSends: 'Aún no se ha enviado nada. El gráfico empieza con el primer mensaje.',
   actions: {

@@ -48,6 +48,7 @@ export const draft = (count: Count): DraftText => ({
   fileHint: (max) => `CSV, TSV, TXT o Excel (.xlsx), también comprimidos (.gz), hasta ${max}. Una fila por persona, con una columna de números de teléfono.`,
   exclude: 'Personas que no deben recibirlo (opcional)',
   excludeHint: 'Una tabla con una columna de números de teléfono. Elígela antes que el archivo: nadie de ella recibe el mensaje. Quien se dio de baja nunca lo recibe.',
+  excludeList: 'la lista de personas que no deben recibirlo',
   excludeChosen: (name) => `Excluidos: todos los de ${name}`,
   badType: 'Crier no puede leer este tipo de archivo. Guárdalo como CSV o Excel (.xlsx) y elige ese',
   emptyFile: 'Este archivo está vacío. Elige uno con filas',

@@ -38,7 +38,7 @@ export const settings = (count: Count): SettingsText => ({
   emptyName: 'Escribe de quién es el teléfono',
   badPhone: 'Escribe el número con + y prefijo de país',
   tokensLead: 'Cada persona tiene un token propio: el registro y las aprobaciones usan su nombre.',
-  secretTokens: (n) => `${count(n, 'token', 'tokens')} del secreto del despliegue también ${n === 1 ? 'abre' : 'abren'} la consola. Se cambian allí.`,
+  secretTokens: (n) => `${count(n, 'token', 'tokens')} del secreto del despliegue también ${n === 1 ? 'abre' : 'abren'} la consola. ${n === 1 ? 'Se cambia' : 'Se cambian'} allí.`,
   noTokens: 'Aquí no se ha creado ningún token',
   person: 'Persona',
   role: 'Rol',

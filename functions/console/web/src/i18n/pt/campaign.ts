@@ -49,6 +49,7 @@ export const campaign = (count: Count): CampaignText => ({
   chartTable: 'Os números deste gráfico',
   at: 'Hora',
   chartSummary: (now, most, ceiling) => `${now} por segundo agora, ${most} no máximo, teto ${ceiling}.`,
+  chartSummaryPast: (most, ceiling) => `${most} por segundo no máximo, teto ${ceiling}.`,
   deliverySummary: (delivered, read) => `${delivered} entregues, ${read} lidas até agora.`,
   noSends: 'Nada foi enviado ainda. O gráfico começa com a primeira mensagem.',
   actions: {

@@ -48,6 +48,7 @@ export const draft = (count: Count): DraftText => ({
   fileHint: (max) => `CSV, TSV, TXT ou Excel (.xlsx), também compactados (.gz), até ${max}. Uma linha por pessoa, com uma coluna de números de telefone.`,
   exclude: 'Pessoas que não devem receber (opcional)',
   excludeHint: 'Uma tabela com uma coluna de números de telefone. Escolha antes do arquivo: ninguém dela recebe a mensagem. Quem se descadastrou nunca recebe.',
+  excludeList: 'a lista de pessoas que não devem receber',
   excludeChosen: (name) => `Excluídos: todos de ${name}`,
   badType: 'O Crier não consegue ler este tipo de arquivo. Salve como CSV ou Excel (.xlsx) e escolha esse',
   emptyFile: 'Este arquivo está vazio. Escolha um com linhas',

@@ -38,7 +38,7 @@ export const settings = (count: Count): SettingsText => ({
   emptyName: 'Escreva de quem é o telefone',
   badPhone: 'Digite o número com + e código do país',
   tokensLead: 'Cada pessoa tem um token próprio: o registro e as aprovações usam o nome dele.',
-  secretTokens: (n) => `${count(n, 'token', 'tokens')} do segredo da instalação também ${n === 1 ? 'abre' : 'abrem'} o console. São alterados lá.`,
+  secretTokens: (n) => `${count(n, 'token', 'tokens')} do segredo da instalação também ${n === 1 ? 'abre' : 'abrem'} o console. ${n === 1 ? 'É alterado' : 'São alterados'} lá.`,
   noTokens: 'Nenhum token foi criado aqui',
   person: 'Pessoa',
   role: 'Papel',
