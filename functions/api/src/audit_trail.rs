@@ -75,7 +75,10 @@ async fn subjects(parts: &mut Parts) -> (Option<CampaignId>, Option<String>) {
         let mut all = parameters.iter();
         all.find(|(name, _)| *name == wanted).map(|(_, text)| text)
     };
-    let campaign = find("id").and_then(|id| id.parse().ok());
+    // Tokens have ids, too.
+    let names_campaign = parts.uri.path().contains("/v1/campaigns/");
+    let campaign = find("id").filter(|_| names_campaign);
+    let campaign = campaign.and_then(|id| id.parse().ok());
     let phone = find("phone").and_then(|text| parse_phone(text).ok());
     (campaign, phone.map(contact_id))
 }
