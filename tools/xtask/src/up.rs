@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::build::{FUNCTIONS, build_programs, package_programs};
+use crate::console;
 use crate::emulator::{call_aws, run_python};
 use crate::paths::{dev, root};
 use crate::process::{catch_interrupts, is_group_alive, stop_group};
@@ -53,6 +54,7 @@ pub(crate) fn leave_running(stack: Stack, tps: u32) -> Result<()> {
 
 /// Builds, and deploys the functions whose programs changed.
 fn update_functions(mut state: Value) -> Result<()> {
+    console::build()?;
     build_programs()?;
     package_programs()?;
     let functions = fingerprint_functions()?;

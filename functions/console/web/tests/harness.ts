@@ -32,13 +32,14 @@ export async function apiAs(token = ADMIN_TOKEN): Promise<APIRequestContext> {
 
 const tokens = new Map<string, string>();
 
-/** The token of a person, made where there is none. Names are unique: each run has its own. */
+/** The token of a person, made where there is none. Names are unique: where a run before had it, it gets a suffix. */
 export async function tokenOf(person: string, role: Role): Promise<string> {
   const known = tokens.get(person);
   if (known) return known;
   const api = await apiAs();
-  const name = `${person} ${Date.now().toString(36)}`;
-  const answer = await api.post(`${API}/v1/tokens`, { data: { name, role } });
+  const create = (name: string) => api.post(`${API}/v1/tokens`, { data: { name, role } });
+  let answer = await create(person);
+  if (answer.status() === 409 || answer.status() === 422) answer = await create(`${person} ${Date.now().toString(36)}`);
   expect(answer.status(), await answer.text()).toBe(201);
   const { token } = (await answer.json()) as { token: string };
   tokens.set(person, token);
@@ -64,8 +65,8 @@ export async function control(path: string, data: unknown, method: 'POST' | 'PUT
 async function watch(context: BrowserContext): Promise<string[]> {
   const faults: string[] = [];
   context.on('console', (message) => {
-    // The browser logs answers such as 401 by itself.
-    const isAnswer = /status of 4\d\d/.test(message.text());
+    // The browser logs answers such as 401 by itself, and requests that a test breaks.
+    const isAnswer = /status of 4\d\d|net::ERR_FAILED/.test(message.text());
     if (message.type() === 'error' && !isAnswer) faults.push(message.text());
     if (message.text().startsWith(VIOLATION)) faults.push(message.text());
   });
@@ -155,10 +156,10 @@ export async function uploadFile(page: Page, file: UploadedFile): Promise<void> 
   await expect(isRefused).toHaveCount(0);
 }
 
+export const hasPictures = Boolean(process.env['PICTURES']);
+
 /** A picture for the documentation, of the window or of the whole page. */
 export async function picture(page: Page, name: string, { fullPage = false } = {}): Promise<void> {
-  const folder = process.env['PICTURES'];
-  if (!folder) return;
-  await page.evaluate(() => document.fonts.ready);
-  await page.screenshot({ path: `${folder}/${name}.png`, animations: 'disabled', fullPage });
+  if (!hasPictures) return;
+  await page.screenshot({ path: `${process.env['PICTURES']}/${name}.png`, animations: 'disabled', fullPage });
 }

@@ -9,7 +9,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Gets the send budget and Meta's latest events about templates, the number and the account.
+         * Gets the send budget, the number with its quality and limit, and Meta's latest events about templates, the number and the account.
          * @description An event that prevents sending pauses the campaigns; their `reason` is then its text.
          *
          *     Needs the role `viewer`.
@@ -292,6 +292,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/campaigns/{id}/recipients/{phone}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gets the rows of one person in a campaign, with what happened to them.
+         * @description Needs the role `viewer`.
+         */
+        get: operations["getRecipient"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/campaigns/{id}/recount": {
         parameters: {
             query?: never;
@@ -464,6 +484,32 @@ export interface paths {
          *     Needs the role `sender`.
          */
         post: operations["startCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{id}/suppression": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gets the progress of the suppression that was requested last, and its result.
+         * @description Needs the role `viewer`.
+         */
+        get: operations["getSuppression"];
+        put?: never;
+        /**
+         * Puts the recipients of some rows on the suppression list.
+         * @description Whoever is on it already stays as they are. GET of the same path shows the progress and, at the end, how many.
+         *
+         *     Needs the role `sender`.
+         */
+        post: operations["requestSuppression"];
         delete?: never;
         options?: never;
         head?: never;
@@ -802,6 +848,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/session/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Exchanges a token of the identity provider for the cookie of a session.
+         * @description The request needs the provider's token (OpenID Connect: the ID token) in its header, and `x-crier-console: 1`. The session
+         *     lasts twelve hours, with the role that the token names. Only where the installation has an identity provider.
+         *
+         *     Needs the role `viewer`.
+         */
+        post: operations["signInWithOidc"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/settings": {
         parameters: {
             query?: never;
@@ -917,6 +986,7 @@ export interface components {
             budget: number;
             /** @description Meta's events about templates, the number and the account, newest first. */
             events: components["schemas"]["AccountEventView"][];
+            number?: components["schemas"]["NumberView"] | null;
         };
         /** @enum {string} */
         Action: "edit" | "set_options" | "test" | "request_approval" | "give_approval" | "withdraw_approval" | "start" | "pause" | "resume" | "continue" | "cancel" | "add_file" | "retry" | "report";
@@ -1898,6 +1968,23 @@ export interface components {
              */
             states?: components["schemas"]["RetryState"][] | null;
         };
+        /** @description What `POST /v1/campaigns/{id}/suppression` takes. */
+        NewSuppression: {
+            /**
+             * @description Of these rows, those with one of these error codes of WhatsApp; whatever their code by default.
+             * @example [
+             *       131026
+             *     ]
+             */
+            codes?: number[];
+            /**
+             * @description Why, for those who read the history later; up to 500 characters. By default the campaign's name and the codes.
+             * @example no WhatsApp on this number
+             */
+            reason?: string | null;
+            /** @description Rows in one of these states. */
+            states: components["schemas"]["RetryState"][];
+        };
         /** @description What `POST /v1/tokens` takes. */
         NewToken: {
             /**
@@ -1913,6 +2000,34 @@ export interface components {
             name: string;
             /** @description What its owner may do. */
             role: components["schemas"]["Role"];
+        };
+        /** @description A number, as Meta describes it. */
+        NumberView: {
+            /**
+             * Format: date-time
+             * @description When Meta was asked; at most ten minutes ago, while Meta answers.
+             */
+            asked_at: string;
+            /**
+             * Format: int64
+             * @description How many recipients it may start to message in 24 hours; null for no limit, or if Meta does not say.
+             */
+            daily_limit?: number | null;
+            /** @description Whether Meta says how many; if so, null means that there is no limit. */
+            daily_limit_known: boolean;
+            /** @description The name that recipients see. */
+            name?: string | null;
+            /**
+             * @description The number.
+             * @example +1 555-0100
+             */
+            phone?: string | null;
+            /** @description Meta's rating of what recipients think of its messages: `GREEN`, `YELLOW`, `RED` or `UNKNOWN`. */
+            quality?: string | null;
+            /** @description Meta's status, such as `CONNECTED`, `FLAGGED` or `RESTRICTED`. */
+            status?: string | null;
+            /** @description Meta's throughput level: `STANDARD` (80 messages a second) or `HIGH` (1,000), for example. */
+            throughput?: string | null;
         };
         /** @enum {string} */
         OnBadValue: "clean" | "reject";
@@ -2156,6 +2271,17 @@ export interface components {
             attempts: number;
             /** @description Whether more may follow: the seconds are not over, or not counted to their end. */
             complete: boolean;
+        };
+        /** @description A row of one person. */
+        RecipientRow: {
+            history?: components["schemas"]["RowHistory"] | null;
+            /** @description Its number in the file, from 1. */
+            row: components["schemas"]["u32"];
+        };
+        /** @description One person's rows of a campaign. */
+        RecipientRows: {
+            /** @description The rows with their number, in the order of the file. More than one is rare: all but the first are duplicates. */
+            rows: components["schemas"]["RecipientRow"][];
         };
         /** @description What cannot be a number. */
         RejectedPhone: {
@@ -2539,7 +2665,7 @@ export interface components {
              */
             multipart_threshold: number;
             /**
-             * @description The name of the token.
+             * @description The name of the token, or of the person whom the identity provider named.
              * @example maria
              */
             name: string;
@@ -4562,6 +4688,106 @@ export interface operations {
             };
         };
     };
+    getRecipient: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+                /**
+                 * @description The number, as `+<country><number>`, with the + as %2B or left out.
+                 * @example 5511987654321
+                 */
+                phone: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The person's rows; none if the files do not have them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecipientRows"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The path names no possible phone number. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getRecount: {
         parameters: {
             query?: never;
@@ -5492,6 +5718,209 @@ export interface operations {
             };
             /** @description The campaign is not in a state that allows this. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSuppression: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The suppression or its progress */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    requestSuppression: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSuppression"];
+            };
+        };
+        responses: {
+            /** @description The suppression is requested */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7447,6 +7876,89 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    signInWithOidc: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed in: the answer sets the cookie */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
             };
             /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
             400: {

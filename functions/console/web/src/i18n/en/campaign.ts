@@ -159,7 +159,7 @@ export const campaign = (count: Count) => ({
   reportReady: (time: string) => `Made ${time}. It shows what was known then.`,
   reportOnly: 'Download the results',
   reportFile: (n: number) => `Download results ${n}`,
-  excel: 'For Excel (with a mark by which Excel knows accents)',
+  excel: 'For Excel, which needs a mark to show accents',
   byCountry: 'By country',
   byCategory: 'By price category',
   byStatus: 'By state',

@@ -153,7 +153,7 @@ export const campaign = (count: Count): CampaignText => ({
   reportReady: (time) => `Creado ${time}. Muestra lo que se sabía entonces.`,
   reportOnly: 'Descargar los resultados',
   reportFile: (n) => `Descargar resultados ${n}`,
-  excel: 'Para Excel (con una marca por la que Excel reconoce los acentos)',
+  excel: 'Para Excel, que necesita una marca para mostrar los acentos',
   byCountry: 'Por país',
   byCategory: 'Por categoría de precio',
   byStatus: 'Por estado',

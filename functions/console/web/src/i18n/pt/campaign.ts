@@ -153,7 +153,7 @@ export const campaign = (count: Count): CampaignText => ({
   reportReady: (time) => `Criado ${time}. Mostra o que se sabia então.`,
   reportOnly: 'Baixar os resultados',
   reportFile: (n) => `Baixar resultados ${n}`,
-  excel: 'Para Excel (com uma marca pela qual o Excel reconhece acentos)',
+  excel: 'Para o Excel, que precisa de uma marca para mostrar os acentos',
   byCountry: 'Por país',
   byCategory: 'Por categoria de preço',
   byStatus: 'Por estado',
