@@ -65,6 +65,7 @@ test('a campaign from a damaged file to its results', async ({ page }) => {
   await expect(page.getByRole('heading', { name: 'Every row of the file' })).toBeVisible();
   if (hasPictures) {
     await expect(page.getByText('Delivered, not read')).toBeVisible();
+    await expect(page.getByText(/^[1-9][\d.]* a second now/)).toBeVisible();
     await picture(page, 'campaign-sending');
   }
   await page.getByRole('button', { name: 'Pause' }).click();
@@ -94,10 +95,12 @@ test('a campaign from a damaged file to its results', async ({ page }) => {
   await page.getByLabel('Number with country code').fill(phoneOf(0));
   await page.getByRole('button', { name: 'Find' }).click();
   await expect(page.getByText('Row 1 of the file')).toBeVisible();
+  await picture(page, 'campaign-person');
   await page.getByRole('link', { name: 'Results' }).click();
   await page.getByRole('button', { name: 'Make the file' }).click();
   await expect(page.getByRole('link', { name: /Download (the )?results/ }).first()).toBeVisible({ timeout: 60_000 });
   await expectAccessible(page, 'results');
+  await picture(page, 'campaign-results');
 });
 
 test('an exclude list that has not arrived is asked for after a reload', async ({ page }) => {
@@ -183,6 +186,7 @@ test('an answer arrives, is answered, and an opt-out closes the conversation', a
   await page.getByRole('link', { name: 'About this person' }).click();
   await expect(page.getByText('Must not be messaged')).toBeVisible();
   await expectAccessible(page, 'person');
+  await picture(page, 'person');
 });
 
 test('each role is offered what it may do, and the API refuses the rest', async ({ page }) => {

@@ -116,9 +116,15 @@ export async function expectAccessible(page: Page, name: string): Promise<void> 
   expect(findings, name).toEqual([]);
 }
 
+/** Nothing is wider than the window, and no cell wider than its table. */
 export async function expectNoOverflow(page: Page, name: string): Promise<void> {
   const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   expect(overflow, name).toBeLessThanOrEqual(0);
+  // What a card cuts off does not scroll the page.
+  const cut = await page.locator('.table td').evaluateAll((cells) =>
+    cells.filter((cell) => !cell.closest('.scroll') && cell.scrollWidth > cell.clientWidth + 1).map((cell) => cell.textContent?.trim().slice(0, 60)),
+  );
+  expect(cut, `${name}: cells that are cut off`).toEqual([]);
 }
 
 /** Numbers of this run: Crier refuses the same message to the same people twice a day. */

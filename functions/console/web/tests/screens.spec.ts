@@ -40,7 +40,7 @@ for (const { theme, language } of [
   { theme: 'light', language: 'pt' },
 ] as const) {
   test(`every screen is accessible, ${theme}, ${language}`, async ({ open }) => {
-    const page = await open({ colorScheme: theme, locale: language });
+    const page = await open({ colorScheme: theme, locale: language === 'en' ? 'en-GB' : language });
     const isFirst = theme === 'light' && language === 'en';
     await page.goto(`${API}/`);
     await expect(page.locator('h1')).toBeVisible();
