@@ -58,7 +58,8 @@ pub(crate) async fn measure_requeue() {
         record_acceptance(&env, &id, row).await;
     }
     let ledger = env.ledger_items(&id).await;
-    let counted = env.counter().handle(TestEnv::stream_event(1, &ledger));
+    let counter = env.counter();
+    let counted = counter.handle(TestEnv::stream_event(1, &ledger));
     counted.await.unwrap();
     let job = ImportJob::requeue(id.clone(), Position::default());
     let body = cloud::message_body::encode(&job).unwrap();
