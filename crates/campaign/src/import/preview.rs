@@ -319,7 +319,7 @@ mod tests {
                 let RowVerdict::Usable(mut sample) = usable(row, "+14155550123") else {
                     unreachable!("it is usable");
                 };
-                sample.values = vec!["x".repeat(bytes).into()];
+                sample.values = vec!["x".repeat(bytes)];
                 builder.add_verdict(&RowVerdict::Usable(sample));
             }
             builder.finish(Preview::default()).sample.len()
