@@ -6,6 +6,7 @@ const baseURL = process.env['CONSOLE_URL'];
 
 export default defineConfig({
   testDir: 'tests',
+  globalSetup: './tests/global-setup.ts',
   outputDir: 'test-results',
   // One stack, whose pace and whose list of campaigns all tests share.
   workers: 1,

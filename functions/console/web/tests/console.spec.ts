@@ -1,7 +1,7 @@
 /** The way of an operator through the console, on the deployed stack. */
 
 import { readFile } from 'node:fs/promises';
-import { expect } from '@playwright/test';
+import { expect, type Page } from '@playwright/test';
 import { API, apiAs, control, customers, expectAccessible, hasPictures, phoneOf, picture, signIn, tableFile, test, tokenOf, uploadFile } from './harness';
 
 test('a wrong token is refused with what to do, and the right one signs in', async ({ page, context }) => {
@@ -103,6 +103,66 @@ test('a campaign from a damaged file to its results', async ({ page }) => {
   await picture(page, 'campaign-results');
 });
 
+test('one person is found in this very campaign, and rows that were not used say why', async ({ page, open }) => {
+  const [twice, excluded, later] = [phoneOf(5100), phoneOf(5101), phoneOf(5102)];
+  const sendRows = async (tab: Page, rows: string[], messages: number) => {
+    await tab.goto(`${API}/#/campaigns/new?template=order_update&language=en`);
+    await tab.reload();
+    await uploadFile(tab, tableFile('people.csv', ['Name,Phone,Amount,Order', ...rows]));
+    await tab.getByRole('button', { name: `Send ${messages} message${messages === 1 ? '' : 's'}` }).click();
+    await expect(tab.getByText('Finished', { exact: true }).first()).toBeVisible({ timeout: 60_000 });
+    return tab.url();
+  };
+  await (await apiAs()).put(`${API}/v1/contacts/${excluded}`, { data: { suppressed: true } });
+  await signIn(page, 'Samuel', 'sender');
+  const first = await sendRows(page, [`Ana,${twice},1,o1`, `Bob,${excluded},2,o2`, `Ana,${twice},3,o3`, `Eve,${later},4,o4`], 2);
+  const other = await open();
+  await signIn(other, 'Samuel', 'sender');
+  const second = await sendRows(other, [`Eve,${later},other,o5`], 1);
+
+  await page.goto(`${first}/person`);
+  const find = async (phone: string) => {
+    await page.getByLabel('Number with country code').fill(phone);
+    await page.getByRole('button', { name: 'Find' }).click();
+  };
+  await find(twice);
+  await expect(page.getByRole('heading', { name: 'Row 1 of the file' })).toBeVisible();
+  await expect(page.getByText('WhatsApp accepted the message')).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Row 3 of the file' })).toBeVisible();
+  await expect(page.getByText('Not used: the number came earlier in the file')).toBeVisible();
+  await expectAccessible(page, 'one person twice');
+  await picture(page, 'campaign-person-twice');
+  await find(excluded);
+  await expect(page.getByRole('heading', { name: 'Row 2 of the file' })).toBeVisible();
+  await expect(page.getByText('Not used: the number is on the exclude list')).toBeVisible();
+  // A later campaign messaged this one, too.
+  await find(later);
+  await expect(page.getByRole('heading', { name: 'Row 4 of the file' })).toBeVisible();
+  await expect(page.getByText('WhatsApp accepted the message')).toBeVisible();
+  await expect(page.getByText('This number was last messaged by another campaign.').getByRole('link')).toHaveAttribute('href', new URL(second).hash);
+  await find('+12025550999');
+  await expect(page.getByText('This number is in no row of this campaign.')).toBeVisible();
+});
+
+test('the account shows the number as WhatsApp describes it, and that WhatsApp cannot be asked', async ({ page }) => {
+  await signIn(page, 'Vera', 'viewer');
+  await page.goto(`${API}/#/account`);
+  const number = page.getByRole('region', { name: 'Number' });
+  await expect(number).toContainText('High quality');
+  await expect(number).toContainText('Simulated business');
+  await expect(number).toContainText('Standard: 80 messages a second');
+  await expect(number).toContainText('Connected');
+  await expect(page.getByText('no limit')).toBeVisible();
+  await page.route('**/v1/account', async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ response: answer, json: { ...((await answer.json()) as object), number: null } });
+  });
+  await page.reload();
+  await expect(number).toContainText('WhatsApp cannot be asked about the number at the moment');
+  await expect(page.getByText('not known', { exact: true }).first()).toBeVisible();
+  await expectAccessible(page, 'account without a number');
+});
+
 test('an exclude list that has not arrived is asked for after a reload', async ({ page }) => {
   await signIn(page, 'Samuel', 'sender');
   await page.goto(`${API}/#/campaigns/new?template=order_update&language=en`);
@@ -126,7 +186,7 @@ test('an exclude list that has not arrived is asked for after a reload', async (
   await expect(page.getByRole('region', { name: 'Filled with the values of a row' })).toContainText('Row 1');
 });
 
-test('failures are grouped, and one cause is sent again', async ({ page }) => {
+test('failures are grouped: the people of one cause are suppressed, the rows of another sent again', async ({ page }) => {
   // The simulator refuses 20 and 21, reports 60 and 62 as not delivered, and breaks the connection of 02.
   const numbers = [20, 21, 60, 62, 2, 99].map((end) => `Ana,+120255501${String(end).padStart(2, '0')},20 €,o${end}`);
   const file = tableFile('failures.csv', ['Name,Phone,Amount,Order', ...numbers, `Ana,${phoneOf(6000)},20 €,o`]);
@@ -139,6 +199,24 @@ test('failures are grouped, and one cause is sent again', async ({ page }) => {
   await expect(page.getByText(/WhatsApp code 131030/)).toBeVisible();
   await expectAccessible(page, 'failures');
   await picture(page, 'failures');
+  // Nobody got these; those who may have got theirs are not offered.
+  const causes = page.getByRole('listitem').filter({ has: page.getByRole('heading', { level: 3 }) });
+  const unconfirmed = causes.filter({ hasText: 'Unconfirmed' });
+  await expect(unconfirmed).toBeVisible();
+  await expect(unconfirmed.getByRole('button', { name: /^Suppress/ })).toHaveCount(0);
+  await causes.filter({ hasText: 'WhatsApp code 131030' }).getByRole('button', { name: 'Suppress this person' }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog).toContainText('They get no message of any campaign any more');
+  await dialog.getByLabel(/^Reason/).fill('no customer of ours');
+  await expectAccessible(page, 'suppression of rows');
+  await picture(page, 'failures-suppress');
+  await dialog.getByRole('button', { name: 'Suppress 1 person' }).click();
+  await expect(page.getByText(/^(1 person is suppressed now; 0|0 people are suppressed now; 1) were before\.$/)).toBeVisible({ timeout: 60_000 });
+  await expectAccessible(page, 'suppressed rows');
+  await picture(page, 'failures-suppressed');
+  const suppressed = await (await apiAs()).get(`${API}/v1/contacts/+12025550120`);
+  expect(await suppressed.json()).toMatchObject({ suppressed: true });
+
   // Meta held this one back: the only cause here that passes by itself.
   await page.getByRole('button', { name: 'Send this row again' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Make the campaign' }).click();

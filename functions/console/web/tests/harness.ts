@@ -12,7 +12,7 @@ import {
   type Page,
 } from '@playwright/test';
 
-const environment = (name: string): string => {
+export const environment = (name: string): string => {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: run these tests with \`cargo xtask test --only console\``);
   return value;

@@ -8,6 +8,9 @@ const campaign = '/v1/campaigns/{id}';
 
 export const signIn = (token: string) =>
   request<T.Session>('POST', '/v1/session', { headers: { authorization: `Bearer ${token}` } });
+/** `token` is the identity provider's (OpenID Connect: the ID token). */
+export const signInWithOidc = (token: string) =>
+  request<T.Session>('POST', '/v1/session/oidc', { headers: { authorization: `Bearer ${token}` } });
 export const getSession = () => request<T.Session>('GET', '/v1/session');
 export const signOut = () => request<void>('DELETE', '/v1/session');
 
@@ -57,6 +60,12 @@ export const listRows = (id: Id, query: { state?: string; code?: number; after?:
   request<T.RowList>('GET', `${campaign}/rows`, { path: { id }, query });
 export const getRow = (id: Id, row: number) =>
   request<T.RowHistory>('GET', `${campaign}/rows/{row}`, { path: { id, row } });
+/** The rows of one person in this very campaign. */
+export const getRecipient = (id: Id, phone: string) =>
+  request<T.RecipientRows>('GET', `${campaign}/recipients/{phone}`, { path: { id, phone } });
+export const requestSuppression = (id: Id, body: { states: string[]; codes: number[]; reason?: string }) =>
+  request<T.JobView>('POST', `${campaign}/suppression`, { path: { id }, body });
+export const getSuppression = (id: Id) => request<T.JobView>('GET', `${campaign}/suppression`, { path: { id } });
 export const getRejects = (id: Id, file?: number) =>
   request<T.SignedDownload>('GET', `${campaign}/rejects`, { path: { id }, query: { file } });
 export const requestReport = (id: Id, bom: boolean) =>

@@ -42,6 +42,11 @@ export const router = {
     history.replaceState(null, '', href(path, query));
     current = parseRoute(location.hash);
   },
+  /** Takes the query out of the address, and goes to where the page was before; a part after `#` cannot leave the page. */
+  restore(hash: string): void {
+    history.replaceState(null, '', location.pathname + (hash.startsWith('#') ? hash : ''));
+    current = parseRoute(location.hash);
+  },
 };
 
 if (typeof addEventListener === 'function') {
