@@ -259,7 +259,7 @@ async fn reply_whose_message_was_lost_is_sent_and_one_that_nobody_wants_any_more
     let lost = reply("reply-1", "+34610000001", cloud::now());
     let late = reply("reply-2", "+34610000002", cloud::now() - DAY_MS);
     for campaign in [&lost, &late] {
-        env.campaigns.create_reply(campaign).await.unwrap();
+        env.campaigns.create_single(campaign).await.unwrap();
     }
     // The webhook died before it put them into the urgent queue.
     assert_eq!(reconcile(&env, 5 * MINUTE_MS).await.requeued, 2);

@@ -76,6 +76,7 @@ mod retrying;
 mod sample_events;
 mod sending;
 mod service_window;
+mod single_messages;
 mod splitting;
 mod templates;
 mod uploads;

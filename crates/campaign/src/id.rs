@@ -18,6 +18,9 @@ const MAX_CAMPAIGN_ID_BYTES: usize = 64;
 /// What the ids of automatic replies begin with; no list shows these campaigns.
 pub const REPLY_PREFIX: &str = "reply-";
 
+/// How the ids of single messages begin, which `POST /v1/messages` sends. No list of campaigns shows them.
+pub const MESSAGE_PREFIX: &str = "message-";
+
 /// Identifies a campaign in keys, message groups and callbacks: 1 to 64 of `a-z`, `0-9` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -80,12 +80,11 @@ impl Campaigns {
         put_if(action, put).await
     }
 
-    /// Stores an automatic reply to one message: a campaign of one row that no list shows. It may exist
-    /// already.
-    pub async fn create_reply(&self, campaign: &Campaign) -> Result<(), Error> {
-        let action = "create an automatic reply";
+    /// Stores a single message or a reply: a campaign of one row that no list shows. Returns whether it is new.
+    pub async fn create_single(&self, campaign: &Campaign) -> Result<bool, Error> {
+        let action = "create a campaign of one row";
         let put = self.put_new(action, campaign, "reply")?;
-        put_if(action, put).await.map(drop)
+        put_if(action, put).await
     }
 
     fn put_new(

@@ -306,7 +306,7 @@ impl Api {
             raw: body.body().to_string(),
         };
         self.inbox.store_reply(&note).await?;
-        self.campaigns.create_reply(reply).await?;
+        self.campaigns.create_single(reply).await?;
         let batch = Batch {
             campaign: reply.id.clone(),
             rows: reply.single_row.iter().cloned().collect(),

@@ -2,7 +2,7 @@
 //! Lambda; the router itself runs anywhere.
 //!
 //! - [`campaign_list`], [`campaign_edit`], [`approval`], [`timeline`], [`failures`], [`campaigns`], [`files`], [`part_upload`], [`preview`], [`test_send`], [`control`], [`retry`], [`rows`], [`report`], [`suppression`], [`templates`], [`contacts`],
-//!   [`people`], [`conversations`], [`row_history`], [`inbox`], [`settings`], [`account`], [`metrics`]: the routes
+//!   [`people`], [`conversations`], [`messages`], [`row_history`], [`inbox`], [`settings`], [`account`], [`metrics`]: the routes
 //! - [`new_campaign`], [`new_file`], [`new_message`]: request bodies, validated field by field
 //! - [`view`], [`campaign_page`], [`preview_view`], [`conversation_view`]: response bodies
 //! - [`extract`], [`body`]: paths, query strings and bodies of requests; [`csv`]: answers that are files
@@ -37,6 +37,7 @@ pub mod identity;
 pub mod inbox;
 pub mod masking;
 pub mod message_schema;
+pub mod messages;
 pub mod metrics;
 pub mod new_campaign;
 pub mod new_file;
@@ -140,6 +141,7 @@ fn described_routes() -> OpenApiRouter<Arc<Api>> {
             conversations::send_reply
         ))
         .routes(routes!(people::export_opt_outs))
+        .routes(routes!(messages::get_message))
         .routes(routes!(templates::list_templates))
         .routes(routes!(audit::list_audit))
         .routes(routes!(audit::export_audit))
@@ -190,6 +192,7 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
             contacts::erase_contact
         ))
         .routes(routes!(people::import_opt_outs))
+        .routes(routes!(messages::send_message))
         .routes(routes!(people::export_contact))
         .routes(routes!(row_history::get_row))
         .routes(routes!(row_history::get_recipient))

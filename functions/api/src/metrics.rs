@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use campaign::id::{CampaignId, REPLY_PREFIX};
+use campaign::id::{CampaignId, MESSAGE_PREFIX, REPLY_PREFIX};
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::progress::{Progress, compute_progress};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -21,6 +21,13 @@ const CONCURRENT_READS: usize = 8;
 /// The most campaigns of one answer.
 const MAX_CAMPAIGNS: usize = 200;
 
+/// Whether it is a campaign that lists show: no reply, and no single message.
+fn is_listed(id: &CampaignId) -> bool {
+    [REPLY_PREFIX, MESSAGE_PREFIX]
+        .iter()
+        .all(|prefix| !id.as_str().starts_with(prefix))
+}
+
 /// Gets the numbers of every open campaign, for Prometheus (text format 0.0.4).
 #[utoipa::path(
     get, path = "/v1/metrics", operation_id = "getMetrics", tag = "account",
@@ -32,7 +39,7 @@ pub async fn get_metrics(State(api): State<Arc<Api>>) -> Result<impl IntoRespons
     let ids = api.campaigns.list_open_ids().await?;
     let reads = ids
         .into_iter()
-        .filter(|id| !id.as_str().starts_with(REPLY_PREFIX))
+        .filter(|id| is_listed(id))
         .take(MAX_CAMPAIGNS)
         .map(|id| read_campaign(&api, id));
     let campaigns: Vec<_> = stream::iter(reads)

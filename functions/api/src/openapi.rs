@@ -12,6 +12,7 @@ use campaign::lifecycle::campaign::{
 };
 use campaign::lifecycle::counters::FailureState;
 use campaign::lifecycle::retry::RetryState;
+use campaign::lifecycle::summary::RecipientStatus;
 use cloud::jobs::JobStage;
 use serde::Serialize;
 use serde_json::Value;
@@ -36,6 +37,7 @@ use crate::roles;
         (name = "access", description = "Sessions, tokens and roles, the audit log"),
         (name = "campaigns", description = "Create campaigns, upload files, follow and control the sending"),
         (name = "results", description = "What became of each row: rejects, rows, reports, recounts"),
+        (name = "messages", description = "Single messages, ahead of campaigns"),
         (name = "contacts", description = "Consent, suppression and erasure of one recipient"),
         (name = "inbox", description = "Messages that recipients wrote"),
         (name = "account", description = "Templates, settings, account events and metrics"),
@@ -288,6 +290,27 @@ enum_schema!(
         Sent,
         Delivered,
         Read,
+    }
+);
+enum_schema!(
+    RecipientStatusName,
+    "RecipientStatus",
+    RecipientStatus {
+        RejectedAtImport,
+        Duplicate,
+        Suppressed,
+        Waiting,
+        Claimed,
+        Retry,
+        Held,
+        Accepted,
+        Sent,
+        Delivered,
+        Read,
+        Undelivered,
+        Rejected,
+        Unconfirmed,
+        Skipped,
     }
 );
 enum_schema!(

@@ -148,6 +148,28 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "suppressed", detail)
     }
 
+    /// 404: there is no single message of that id.
+    pub fn unknown_message() -> Self {
+        let detail = "there is no message with this id; POST /v1/messages answers with the id of the message that it sends";
+        Self::new(StatusCode::NOT_FOUND, "unknown message", detail)
+    }
+
+    /// 400: `POST /v1/messages` without a usable `Idempotency-Key`.
+    pub fn invalid_idempotency_key() -> Self {
+        let detail = "the header Idempotency-Key must have 8 to 255 visible ASCII characters; make a UUID for each message, and repeat it when you repeat the request";
+        Self {
+            field: Some("/Idempotency-Key".into()),
+            ..Self::new(StatusCode::BAD_REQUEST, "invalid header", detail)
+        }
+    }
+
+    /// 409: the key was used for another message.
+    pub fn idempotency_key_reused() -> Self {
+        let detail =
+            "this Idempotency-Key was used for another message; use a new key for each message";
+        Self::new(StatusCode::CONFLICT, "key used before", detail)
+    }
+
     /// 404: no upload in parts was begun for the file.
     pub fn unknown_upload() -> Self {
         let detail = "no upload in parts was begun for this file, or it does not exist any more; POST /v1/campaigns/{id}/upload begins one";

@@ -80,6 +80,8 @@ pub const OPERATIONS: &[Operation] = &[
     operation("listConversations", Viewer, Reads),
     operation("listMessages", Viewer, Reads),
     operation("sendReply", Sender, Writes),
+    operation("sendMessage", Sender, Writes),
+    operation("getMessage", Viewer, Reads),
     operation("importOptOuts", Sender, Writes),
     operation("exportOptOuts", Sender, Reads),
     operation("exportContact", Sender, Reads),

@@ -39,7 +39,7 @@ impl Webhook {
     async fn enqueue_reply(&self, campaign: Campaign, row: Row) -> Result<(), Error> {
         self.campaign_cache
             .campaigns()
-            .create_reply(&campaign)
+            .create_single(&campaign)
             .await?;
         let batch = Batch {
             campaign: campaign.id,

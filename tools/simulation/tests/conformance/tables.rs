@@ -48,8 +48,8 @@ case!(
         "created: ()",
         "created again: condition failed",
         "created: ()",
-        "reply: ()",
-        "reply again: ()",
+        "reply: true",
+        "reply again: false",
         "latest: [\"c2\", \"c1\"]",
         "all: [CampaignId(\"c1\"), CampaignId(\"c2\")]",
         "open: [CampaignId(\"c1\"), CampaignId(\"c2\"), CampaignId(\"r1\")]",
@@ -88,8 +88,8 @@ async fn change_campaigns(target: &Target) -> Results {
         line("created", campaigns.create(&first).await),
         line("created again", campaigns.create(&first).await),
         line("created", campaigns.create(&second).await),
-        line("reply", campaigns.create_reply(&reply).await),
-        line("reply again", campaigns.create_reply(&reply).await),
+        line("reply", campaigns.create_single(&reply).await),
+        line("reply again", campaigns.create_single(&reply).await),
     ];
     let latest = campaigns.list_latest(5).await.expect("latest");
     let latest: Vec<_> = latest.iter().map(|campaign| campaign.id.as_str()).collect();

@@ -82,6 +82,9 @@ pub struct Campaign {
     /// Its only row, where it has no file: until that row is settled.
     #[serde(default)]
     pub single_row: Option<Row>,
+    /// A hash of the request that made a single message, by which the request is recognised when it is repeated.
+    #[serde(default)]
+    pub request_hash: Option<String>,
     /// The campaign of which it sends chosen rows again. Its file is then written by the import.
     #[serde(default)]
     pub retry_of: Option<RetryLink>,
@@ -183,6 +186,7 @@ impl Campaign {
             outside_service_window: OutsideServiceWindow::default(),
             files: vec![CampaignFile::pending(file, ImportOptions::default(), now)],
             single_row: None,
+            request_hash: None,
             retry_of: None,
             retries: Vec::new(),
             allow_repeat: false,
