@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use crate::paths::{dev, root};
 use crate::process::run_logged;
 use crate::setup::NODE;
+use crate::stack::{API_TOKEN, OIDC_CLIENT_ID, Stack};
 
 /// Where the sources are.
 const WEB: &str = "functions/console/web";
@@ -67,21 +68,35 @@ pub(crate) fn check_types(api: &str, token: &str) -> Result<()> {
     )
 }
 
-/// The tests in Chromium, on a deployed stack; `api` without a slash at its end, `simulator` the simulated WhatsApp.
-/// The pictures of the documentation are taken if `CRIER_PICTURES` names a folder.
-pub(crate) fn browser_tests(api: &str, simulator: &str, token: &str) -> Result<Command> {
-    install_packages()?;
-    let mut tests = npm()?;
-    // The address of a page below a path needs the slash: its files are beside it.
+/// The tests in Chromium, on a deployed stack. They start the identity provider at `issuer` themselves. The pictures of the
+/// documentation are taken if `CRIER_PICTURES` names a folder.
+pub(crate) fn browser_tests(stack: &Stack, issuer: &str) -> Result<Command> {
+    let mut tests = browser(stack, "browser")?;
     tests
-        .args(["run", "browser"])
-        .env("CONSOLE_URL", format!("{api}/"))
-        .env("SIMULATOR_URL", simulator)
-        .env("API_TOKEN", token);
+        .env("OIDC_ISSUER", issuer)
+        .env("OIDC_CLIENT_ID", OIDC_CLIENT_ID);
     if let Some(pictures) = std::env::var_os("CRIER_PICTURES") {
         tests.env("PICTURES", pictures);
     }
     Ok(tests)
+}
+
+/// The benchmarks in Chromium, on a deployed stack.
+pub(crate) fn browser_benchmarks(stack: &Stack) -> Result<Command> {
+    browser(stack, "bench")
+}
+
+/// A script of `package.json` that drives Chromium on a deployed stack.
+fn browser(stack: &Stack, script: &str) -> Result<Command> {
+    install_packages()?;
+    let mut command = npm()?;
+    // The address of a page below a path needs the slash: its files are beside it.
+    command
+        .args(["run", script])
+        .env("CONSOLE_URL", format!("{}/", stack.api))
+        .env("SIMULATOR_URL", &stack.simulator.url)
+        .env("API_TOKEN", API_TOKEN);
+    Ok(command)
 }
 
 /// Installs what `package-lock.json` names, if that has changed. No script of a package runs.
@@ -133,7 +148,7 @@ fn fingerprint_sources() -> Result<String> {
 
 /// Files of the front end that are its sources: nothing installed, nothing that tests wrote.
 fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    const OTHER: [&str; 3] = ["node_modules", "test-results", "tests"];
+    const OTHER: [&str; 4] = ["node_modules", "test-results", "tests", "bench"];
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -24,6 +24,9 @@ const API_TOKEN_SHA256: &str = "e89ea0f9ebb9513d9e60a9155fcd81ba6704ff8a473b6525
 /// Signs callbacks that are forwarded.
 const FORWARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
+/// The id that an identity provider of a local stack knows Crier by.
+pub(crate) const OIDC_CLIENT_ID: &str = "crier-console";
+
 /// The handshake's token of a local stack.
 pub(crate) const VERIFY_TOKEN: &str = "local-verify";
 
@@ -57,6 +60,8 @@ pub(crate) struct StackOptions<'a> {
     pub(crate) programs: Programs,
     /// Whether the functions reach the simulated Cloud API over TLS.
     pub(crate) tls: bool,
+    /// The identity provider with which people sign in to the console: an origin on this machine.
+    pub(crate) oidc_issuer: Option<&'a str>,
 }
 
 impl<'a> StackOptions<'a> {
@@ -69,6 +74,7 @@ impl<'a> StackOptions<'a> {
             forward_to: ForwardTo::Nowhere,
             programs: Programs::Development,
             tls: false,
+            oidc_issuer: None,
         }
     }
 }
@@ -234,6 +240,14 @@ fn deploy(
     if options.forward_to == ForwardTo::Simulator {
         let url = format!("ForwardUrl={}/_control/forwarded", simulator.url);
         parameters.extend([url, "ForwardBus=default".to_owned()]);
+    }
+    if let Some(issuer) = options.oidc_issuer {
+        parameters.extend([
+            format!("OidcIssuer={issuer}"),
+            format!("OidcClientId={OIDC_CLIENT_ID}"),
+            "OidcRoleClaim=groups".to_owned(),
+            format!("OidcOrigins={issuer}"),
+        ]);
     }
     let mut sam = Command::new(DEPLOY.program("sam"));
     aws_environment(&mut sam, &emulator.url)

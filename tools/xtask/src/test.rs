@@ -1,6 +1,7 @@
 //! Every test: units and properties, real services, the deployed stack, the release.
 
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -128,12 +129,9 @@ fn run_part(part: Part) -> Vec<Outcome> {
             })
         })],
         Part::Services => vec![measure("services", || test_services(&start_services()?))],
-        Part::Api => on_stack(0, &[("api", schemathesis_counts)]),
-        Part::Deployed => on_stack(
-            0,
-            &[("deployed", test_deployed), ("api", schemathesis_counts)],
-        ),
-        Part::Console => on_stack(CONSOLE_SLOTS, &[("console", test_console)]),
+        Part::Api => on_stack(&[("api", schemathesis_counts)]),
+        Part::Deployed => on_stack(&[("deployed", test_deployed), ("api", schemathesis_counts)]),
+        Part::Console => vec![measure("console", test_console)],
         Part::Release => vec![measure("release", release)],
     }
 }
@@ -244,10 +242,9 @@ fn test_services(services: &Services) -> Result<Counts> {
 /// A test of a deployed stack, with its part's name.
 type StackTest = (&'static str, fn(&Stack) -> Result<Counts>);
 
-/// Runs tests on one deployed stack; `slots` as in [`StackOptions`].
-fn on_stack(slots: u32, tests: &[StackTest]) -> Vec<Outcome> {
+/// Runs tests on one deployed stack.
+fn on_stack(tests: &[StackTest]) -> Vec<Outcome> {
     let stack = Stack::start(&StackOptions {
-        slots,
         forward_to: ForwardTo::Simulator,
         ..StackOptions::new("test", TPS)
     });
@@ -261,11 +258,21 @@ fn on_stack(slots: u32, tests: &[StackTest]) -> Vec<Outcome> {
         .collect()
 }
 
-/// The console, in Chromium, on the deployed stack.
-fn test_console(stack: &Stack) -> Result<Counts> {
+/// The console: its logic, and Chromium on a deployed stack that has an identity provider, which the tests start.
+fn test_console() -> Result<Counts> {
     let mut counts = run_tests("console", &mut console::unit_tests()?)?;
+    // Nobody else gets the provider's port during the deployment.
+    let port = TcpListener::bind("127.0.0.1:0")?;
+    let issuer = format!("http://{}", port.local_addr()?);
+    let stack = Stack::start(&StackOptions {
+        slots: CONSOLE_SLOTS,
+        forward_to: ForwardTo::Simulator,
+        oidc_issuer: Some(&issuer),
+        ..StackOptions::new("test", TPS)
+    })?;
     console::check_types(&stack.api, API_TOKEN)?;
-    let mut browser = console::browser_tests(&stack.api, &stack.simulator.url, API_TOKEN)?;
+    let mut browser = console::browser_tests(&stack, &issuer)?;
+    drop(port);
     counts += run_tests("browser", &mut browser)?;
     Ok(counts)
 }
