@@ -1,12 +1,13 @@
 //! Recounts: wrong counters are corrected, right ones and those that are only late are not.
 
 use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::CampaignState;
 use campaign::lifecycle::counters::Counters;
 use serde_json::{Value, json};
 
-use crate::harness::TestEnv;
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_has, assert_says, text};
+use crate::harness::{TestEnv, recipients_csv};
 
 /// Requests a recount and runs it, while the counter reads the ledger's stream as far as `deliver` has it. Returns the job.
 async fn recount(env: &TestEnv, id: &CampaignId, deliver: StreamPart) -> Value {
@@ -93,6 +94,34 @@ async fn recount_waits_for_what_is_not_counted_yet() {
     let job = recount(&env, &id, StreamPart::RowsAndMarkers).await;
     assert_says(text(&job["outcome"]), &["were right"]);
     assert_counts_are_right(&env, &id).await;
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn recount_sees_a_file_that_is_imported_meanwhile() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let id = env.create_campaign(CampaignState::AwaitingUpload).await.id;
+    let path = format!("/v1/campaigns/{id}/recount");
+    api.post(&path, Value::Null).await.expect(202);
+    let counter = env.counter();
+    let import_and_claim = async {
+        let markers = env.wait_for_markers(&id, &[]).await;
+        env.import_file(&id, recipients_csv(10).as_bytes()).await;
+        for row in 1..=10 {
+            env.claim_row(&id, row).await;
+        }
+        let items = [env.ledger_items(&id).await, markers.clone()].concat();
+        let event = TestEnv::stream_event(1, &items);
+        counter.handle(event).await.unwrap();
+        let again = env.wait_for_markers(&id, &markers).await;
+        let event = TestEnv::stream_event(100, &again);
+        counter.handle(event).await.unwrap();
+    };
+    tokio::join!(env.run_next_job(), import_and_claim);
+    let job = api.get(&path).await.expect(200);
+    assert_says(text(&job["outcome"]), &["were right"]);
+    assert_eq!(env.counters.sum(&id).await.unwrap().claimed, 10);
 }
 
 #[tokio::test]

@@ -7,11 +7,14 @@
 //! 1. The ledger is read, then markers are written behind all changes that were read.
 //! 2. When the counter has read the markers, however long that takes, the counters are read.
 //! 3. The ledger is read again. If no row has changed since step 1, the counters belong to these rows.
+//!
+//! How many rows there are is read again, too: a file may be imported meanwhile.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
 
 use campaign::delivery::ledger::LedgerRow;
+use campaign::id::{CampaignId, RowNumber};
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::counters::Counters;
 use cloud::counters::{CampaignCounters, ShardCounters};
@@ -39,6 +42,8 @@ const LAGGING: &str = "The counters are still being updated. Recount again in a 
 /// The rows at one moment.
 #[derive(Debug, PartialEq)]
 struct LedgerSnapshot {
+    /// The last row that the campaign had.
+    last_row: RowNumber,
     counters: Counters,
     /// The sum of the rows' fingerprints, so that it does not depend on their order.
     fingerprint: u64,
@@ -51,14 +56,13 @@ impl Reporter {
         campaign: &Campaign,
         run: &mut JobRun<'_>,
     ) -> Result<String, JobError> {
-        let mut before = self.take_snapshot(campaign, run).await?;
+        let id = &campaign.id;
+        let mut before = self.take_snapshot(id, run).await?;
         for _ in 0..MAX_COMPARISONS {
-            let counted = self.wait_until_counted(campaign).await?;
-            let now = self.take_snapshot(campaign, run).await?;
+            let counted = self.wait_until_counted(id, before.last_row).await?;
+            let now = self.take_snapshot(id, run).await?;
             if now == before {
-                return self
-                    .store_correction(campaign, now.counters, &counted)
-                    .await;
+                return self.store_correction(id, now, &counted).await;
             }
             before = now;
         }
@@ -66,10 +70,15 @@ impl Reporter {
     }
 
     /// The counters, when they include everything that was written to the ledger before this call.
-    async fn wait_until_counted(&self, campaign: &Campaign) -> Result<CampaignCounters, JobError> {
-        let id = &campaign.id;
-        let last = campaign.last_row();
-        let set = self.ledger.write_markers(id, last, cloud::now()).await?;
+    async fn wait_until_counted(
+        &self,
+        id: &CampaignId,
+        last_row: RowNumber,
+    ) -> Result<CampaignCounters, JobError> {
+        let set = self
+            .ledger
+            .write_markers(id, last_row, cloud::now())
+            .await?;
         for _ in 0..MAX_POLLS {
             let counted = self.counters.get(id).await?;
             if counted.markers(&set.id) >= set.markers {
@@ -83,12 +92,14 @@ impl Reporter {
 
     async fn take_snapshot(
         &self,
-        campaign: &Campaign,
+        id: &CampaignId,
         run: &mut JobRun<'_>,
     ) -> Result<LedgerSnapshot, JobError> {
-        let last = campaign.last_row();
-        let mut rows = pin!(self.ledger.rows_as_they_are(&campaign.id, 1..=last));
+        let campaign = self.campaigns.get(id).await?;
+        let last_row = campaign.map_or(0, |campaign| campaign.last_row());
+        let mut rows = pin!(self.ledger.rows_as_they_are(id, 1..=last_row));
         let mut snapshot = LedgerSnapshot {
+            last_row,
             counters: Counters::default(),
             fingerprint: 0,
         };
@@ -103,11 +114,11 @@ impl Reporter {
 
     async fn store_correction(
         &self,
-        campaign: &Campaign,
-        ledger: Counters,
+        id: &CampaignId,
+        ledger: LedgerSnapshot,
         counted: &CampaignCounters,
     ) -> Result<String, JobError> {
-        let correction = ledger.difference(&counted.sum());
+        let correction = ledger.counters.difference(&counted.sum());
         if correction.is_zero() {
             return Ok("The counters were right.".into());
         }
@@ -118,13 +129,13 @@ impl Reporter {
             last_sequence: format!("{}1", previous.last_sequence),
             counters: previous.counters.clone().merge(correction),
             // What was not counted can be anywhere.
-            highest_row: campaign.last_row(),
+            highest_row: ledger.last_row,
             ..previous.clone()
         };
         let is_stored = self
             .counters
             .compare_and_set(
-                &campaign.id,
+                id,
                 CORRECTION_SHARD,
                 &previous.last_sequence,
                 &corrected,
