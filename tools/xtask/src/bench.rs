@@ -1,5 +1,5 @@
-//! Benchmarks: import, enqueueing, memory, callbacks, sizes and starts. They are reported, never asserted, because
-//! machines differ. Sizes and starts are those of the release profile.
+//! Benchmarks: import, enqueueing, memory, callbacks, the console, sizes and starts. They are reported, never asserted,
+//! because machines differ. Sizes and starts are those of the release profile.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,20 +9,78 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use clap::{Args, ValueEnum};
 
 use crate::build::{FUNCTIONS, build_release};
+use crate::console;
 use crate::emulator::{Emulator, REGION, aws_environment};
 use crate::paths::{dev, root};
 use crate::process::{RunningProcess, cargo, catch_interrupts, run_shown};
+use crate::stack::{Stack, StackOptions};
 
 /// Starts of each function, of which the median is printed.
 const STARTS: usize = 11;
 
-/// Measures everything.
-pub(crate) fn run() -> Result<()> {
+/// Messages per second of the campaign that the console shows.
+const CONSOLE_TPS: u32 = 40;
+
+/// Its concurrent senders: the browser needs the machine, too.
+const CONSOLE_SLOTS: u32 = 4;
+
+/// What to measure.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// One part only
+    #[arg(long)]
+    only: Option<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Validation and enqueueing on one core
+    Import,
+    /// Callbacks, files and reports against the emulated AWS
+    Services,
+    /// The console in Chromium: bytes, time to interactive, delay, memory
+    Console,
+    /// Sizes and starts of the functions
+    Starts,
+}
+
+/// Measures everything, or one part.
+pub(crate) fn run(options: &Options) -> Result<()> {
     catch_interrupts();
-    run_shown(cargo().args(["bench", "--package", "splitter", "--bench", "import"]))?;
-    run_against_emulator()?;
+    for part in Part::value_variants() {
+        if options.only.is_none_or(|only| only == *part) {
+            match part {
+                Part::Import => {
+                    run_shown(cargo().args([
+                        "bench",
+                        "--package",
+                        "splitter",
+                        "--bench",
+                        "import",
+                    ]))?;
+                }
+                Part::Services => run_against_emulator()?,
+                Part::Console => run_console()?,
+                Part::Starts => measure_starts()?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The benchmarks of `functions/console/web/bench`, in Chromium, on a deployed stack.
+fn run_console() -> Result<()> {
+    let stack = Stack::start(&StackOptions {
+        slots: CONSOLE_SLOTS,
+        ..StackOptions::new("bench", CONSOLE_TPS)
+    })?;
+    run_shown(&mut console::browser_benchmarks(&stack)?)
+}
+
+fn measure_starts() -> Result<()> {
     build_release()?;
     let build = root().join("infra/.aws-sam/build");
     for (_, function) in FUNCTIONS {

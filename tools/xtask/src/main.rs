@@ -77,8 +77,8 @@ enum Command {
     Mutants(mutants::Options),
     /// Longer checks of the guarantees: the ceiling, the protocol, the wire, throttled tables, broadcasts with faults
     Verify(verify::Options),
-    /// Benchmarks: import, enqueueing, memory, callbacks, sizes, starts
-    Bench,
+    /// Benchmarks: import, enqueueing, memory, callbacks, the console, sizes, starts
+    Bench(bench::Options),
     /// Writes `crates/workspace-hack`, the one set of dependency features for every build
     Features,
 }
@@ -95,7 +95,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Mutants(options) => mutants::run(&options),
         Command::Verify(options) => verify::run(&options),
-        Command::Bench => bench::run(),
+        Command::Bench(options) => bench::run(&options),
         Command::Features => features::write(),
     };
     match result {
