@@ -133,8 +133,8 @@ async function heap(session: CDPSession): Promise<number> {
 }
 
 test('memory of a page that stays open', async ({ page }) => {
-  test.skip(!watched, 'no campaign was seen sending');
-  const { id, json } = watched!;
+  if (!watched) throw new Error('no campaign was seen sending');
+  const { id, json } = watched;
   await page.clock.install({ time: new Date() });
   await signIn(page, 'Samuel', 'sender');
   const began = Date.now();
@@ -167,7 +167,7 @@ test('memory of a page that stays open', async ({ page }) => {
   await session.send('HeapProfiler.enable');
   const sizes: [minute: number, bytes: number][] = [];
   for (let second = 0; second <= 3600; second += 2) {
-    if ([120, 600, 1800, 3600].includes(second)) sizes.push([second / 60, await heap(session)]);
+    if ([600, 1200, 2400, 3600].includes(second)) sizes.push([second / 60, await heap(session)]);
     const before = asked;
     await page.clock.runFor(2000);
     // The next question is due two seconds after the answer: real time passes meanwhile.
@@ -175,6 +175,7 @@ test('memory of a page that stays open', async ({ page }) => {
     await page.evaluate(() => document.title);
   }
   const of = (minute: number) => sizes.find(([known]) => known === minute)?.[1] ?? NaN;
-  const growth = (of(60) / of(10) - 1) * 100;
-  print(`heap of a page on 1,000,000 rows, an hour of virtual time, ${asked} polls: ${sizes.map(([minute, bytes]) => `${(bytes / 1e6).toFixed(2)} MB at ${minute} min`).join(', ')}; 10 to 60 min ${growth >= 0 ? '+' : ''}${growth.toFixed(1)} %`);
+  // In the first minutes the engine still compiles what runs often; that is machine code on the heap, and ends.
+  const growth = (from: number) => `${from} to 60 min ${((of(60) / of(from) - 1) * 100).toFixed(1)} %`;
+  print(`heap of a page on 1,000,000 rows, an hour of virtual time, ${asked} polls: ${sizes.map(([minute, bytes]) => `${(bytes / 1e6).toFixed(2)} MB at ${minute} min`).join(', ')}; growth ${growth(10)}, ${growth(20)}`);
 });

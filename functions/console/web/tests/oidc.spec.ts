@@ -91,6 +91,7 @@ test('refusals, silence and wrong answers of the provider become sentences', asy
     [{ nonce: 'another' }, 'gave an answer that Crier cannot use'],
     [{ audience: 'another' }, 'gave an answer that Crier cannot use'],
     [{ isForged: true }, 'Crier does not accept this sign-in'],
+    [{ person: { ...ANA, email_verified: false } }, 'does not say who you are, or has not verified it'],
   ] as const) {
     await behave({ person: ANA, ...wrong });
     await button(page).click();

@@ -751,6 +751,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends one message to one recipient.
+         * @description The same `Idempotency-Key` with the same body is the same message, however often it is sent; with another body it is
+         *     refused. Messages wait in a queue, so a burst is taken at once and sent at the rate that you are allowed.
+         *
+         *     Needs the role `sender`.
+         */
+        post: operations["sendMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/messages/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Gets what became of a message.
+         * @description Needs the role `viewer`.
+         */
+        get: operations["getMessage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/metrics": {
         parameters: {
             query?: never;
@@ -963,6 +1006,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A message that was taken. */
+        AcceptedMessage: {
+            /**
+             * @description Its id: GET /v1/messages/{id} shows what became of it.
+             * @example message-0123456789abcdef0123456789abcdef
+             */
+            id: string;
+        };
         /** @description An event about the account. */
         AccountEventView: {
             /**
@@ -1968,10 +2019,22 @@ export interface components {
              */
             states?: components["schemas"]["RetryState"][] | null;
         };
+        /** @description What `POST /v1/messages` takes. */
+        NewSingleMessage: {
+            /** @description The Cloud API's message object without `to` and without `{{column}}`. Outside the service window it must be a template. */
+            message: components["schemas"]["Message"];
+            /**
+             * @description The recipient's number with its country code.
+             * @example +5511987654321
+             */
+            to: string;
+            /** @description Whether it goes ahead of campaigns; it does by default. The ceiling holds for both together. */
+            urgent?: boolean;
+        };
         /** @description What `POST /v1/campaigns/{id}/suppression` takes. */
         NewSuppression: {
             /**
-             * @description Of these rows, those with one of these error codes of WhatsApp; whatever their code by default.
+             * @description Of these rows, those with one of these error codes of WhatsApp, up to 20; whatever their code by default.
              * @example [
              *       131026
              *     ]
@@ -2283,6 +2346,8 @@ export interface components {
             /** @description The rows with their number, in the order of the file. More than one is rare: all but the first are duplicates. */
             rows: components["schemas"]["RecipientRow"][];
         };
+        /** @enum {string} */
+        RecipientStatus: "rejected_at_import" | "duplicate" | "suppressed" | "waiting" | "claimed" | "retry" | "held" | "accepted" | "sent" | "delivered" | "read" | "undelivered" | "rejected" | "unconfirmed" | "skipped";
         /** @description What cannot be a number. */
         RejectedPhone: {
             /** @description What to do. */
@@ -2892,6 +2957,47 @@ export interface components {
             method: string;
             /** @description The URL. */
             url: string;
+        };
+        /** @description A single message. */
+        SingleMessageView: {
+            /**
+             * Format: date-time
+             * @description When the latest attempt began.
+             */
+            attempted_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was requested.
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was delivered.
+             */
+            delivered_at?: string | null;
+            /** @description The error as a sentence. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description The error code of the Graph API.
+             */
+            error_code?: number | null;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was read.
+             */
+            read_at?: string | null;
+            /**
+             * Format: date-time
+             * @description When WhatsApp sent it.
+             */
+            sent_at?: string | null;
+            /** @description What became of it. */
+            status: components["schemas"]["RecipientStatus"];
+            /** @description The message id that WhatsApp assigned. */
+            wamid?: string | null;
         };
         /** @description Counts over all rows. */
         SummaryView: {
@@ -7421,6 +7527,206 @@ export interface operations {
             };
             /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sendMessage: {
+        parameters: {
+            query?: never;
+            header: {
+                /**
+                 * @description A key of your own for this message, such as a UUID
+                 * @example 0198c0de-0000-7000-8000-000000000001
+                 */
+                "Idempotency-Key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSingleMessage"];
+            };
+        };
+        responses: {
+            /** @description The message is on its way */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedMessage"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The campaign is not in a state that allows this. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body has too many bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The field that `field` points to has a value that cannot work. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMessage: {
+        parameters: {
+            query?: {
+                /** @description For how many seconds the answer waits for WhatsApp's response at most; it does not wait by default. */
+                wait?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The campaign's id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The message */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SingleMessageView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -66,7 +66,7 @@ export async function begin(provider: Provider, redirectUri: string): Promise<{ 
       client_id: provider.client_id,
       redirect_uri: redirectUri,
       response_type: 'code',
-      scope: 'openid email',
+      scope: 'openid profile email',
       state,
       nonce,
       code_challenge: await oauth.calculatePKCECodeChallenge(verifier),

@@ -18,9 +18,9 @@ export interface Pending {
 
 /**
  * Why a sign-in with the provider failed: the person was refused there; the provider does not answer; its answer is wrong; it
- * was not begun in this tab; the account has no role; the API does not accept the token, or does not answer.
+ * was not begun in this tab; the account has no role, or the token no name; the API does not accept the token, or does not answer.
  */
-export type OidcFault = 'denied' | 'unreachable' | 'failed' | 'stale' | 'noRole' | 'refused' | 'offline';
+export type OidcFault = 'denied' | 'unreachable' | 'failed' | 'stale' | 'noRole' | 'noName' | 'refused' | 'offline';
 
 const STORAGE_KEY = 'crier-sign-in';
 

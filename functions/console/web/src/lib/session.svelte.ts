@@ -21,9 +21,9 @@ const loadOidc = () => import('./oidc');
 /** What went wrong on the way to the provider or back. */
 function faultOf(error: unknown): OidcFault {
   if (error instanceof Error && 'fault' in error) return error.fault as OidcFault;
-  const { status, isOffline } = asProblem(error);
+  const { status, title, isOffline } = asProblem(error);
   if (isOffline) return 'offline';
-  if (status === 403) return 'noRole';
+  if (status === 403) return title === 'no name' ? 'noName' : 'noRole';
   return status === 401 ? 'refused' : 'failed';
 }
 

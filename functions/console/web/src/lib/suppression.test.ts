@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isRunning, maySuppress, suppressedCounts } from './suppression';
+import { isRunning, maySuppress, suppressedCount } from './suppression';
 
 describe('suppression of rows', () => {
   const request = { states: ['rejected' as const], codes: [131026], manual_start: true };
@@ -17,9 +17,9 @@ describe('suppression of rows', () => {
     expect((['queued', 'running', 'done', 'failed'] as never[]).map((state) => isRunning({ state }))).toEqual([true, true, false, false]);
   });
 
-  it('reads the counts of the result, and no other sentence', () => {
-    expect(suppressedCounts('3 recipients are suppressed now; 1 were before.')).toEqual({ newly: 3, before: 1 });
-    expect(suppressedCounts('The file is gone.')).toBeUndefined();
-    expect(suppressedCounts(null)).toBeUndefined();
+  it('reads the count of the result, and no other sentence', () => {
+    expect(suppressedCount('3 recipients are on the suppression list now who were not before.')).toBe(3);
+    expect(suppressedCount('The file is gone.')).toBeUndefined();
+    expect(suppressedCount(null)).toBeUndefined();
   });
 });

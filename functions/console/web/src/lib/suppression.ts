@@ -9,8 +9,8 @@ export function maySuppress(cause: Pick<Cause, 'state' | 'retry'>): boolean {
 
 export const isRunning = (job: Pick<JobView, 'state'>): boolean => job.state !== 'done' && job.state !== 'failed';
 
-/** The counts in the result, which the API writes as a sentence; undefined if it is another one. */
-export function suppressedCounts(outcome: string | null): { newly: number; before: number } | undefined {
-  const found = /^(\d+) recipients are suppressed now; (\d+) were before\.$/.exec(outcome ?? '');
-  return found ? { newly: Number(found[1]), before: Number(found[2]) } : undefined;
+/** How many people the result names, which the API writes as a sentence; undefined if it is another one. */
+export function suppressedCount(outcome: string | null): number | undefined {
+  const found = /^(\d+) recipients are on the suppression list now who were not before\.$/.exec(outcome ?? '');
+  return found ? Number(found[1]) : undefined;
 }

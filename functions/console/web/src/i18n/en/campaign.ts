@@ -127,7 +127,7 @@ export const campaign = (count: Count) => ({
   suppressReason: 'For those who read the history later; the campaign and the error by default',
   suppressDo: (n: number) => `Suppress ${count(n, 'person', 'people')}`,
   suppressing: 'These people are being suppressed. You can leave this page.',
-  suppressed: (n: number, before: string) => `${count(n, 'person is', 'people are')} suppressed now; ${before} were before.`,
+  suppressed: (n: number) => (n === 0 ? 'All of them were suppressed before.' : `${count(n, 'person is', 'people are')} suppressed now who ${n === 1 ? 'was' : 'were'} not before.`),
   suppressFailed: 'The suppression failed',
   downloadThese: (n: number) => `Download ${count(n, 'row', 'rows')}`,
   showRows: 'Show the rows',

@@ -12,6 +12,7 @@ export const signin = () => ({
     failed: 'Your organisation’s sign-in gave an answer that Crier cannot use. Try again; if it fails again, tell the person who runs Crier.',
     stale: 'This sign-in was begun in another tab, or too long ago. Sign in again.',
     noRole: 'Your account has no role in Crier. Ask the person who manages accounts in your organisation to add you to a group of Crier.',
+    noName: 'Your organisation’s sign-in does not say who you are, or has not verified it. Ask the person who manages accounts in your organisation.',
     refused: 'Crier does not accept this sign-in. Try again; if it fails again, tell the person who runs Crier.',
     offline: 'There is no connection to Crier. Check your network, then sign in again.',
   },

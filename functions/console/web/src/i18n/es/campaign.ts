@@ -123,7 +123,7 @@ export const campaign = (count: Count): CampaignText => ({
   suppressReason: 'Para quienes lean el historial más tarde; si no, la campaña y el error',
   suppressDo: (n) => `Dar de baja a ${count(n, 'persona', 'personas')}`,
   suppressing: 'Se está dando de baja a estas personas. Puedes salir de esta página.',
-  suppressed: (n, before) => `${count(n, 'persona está', 'personas están')} de baja ahora; ${before} ya lo estaban.`,
+  suppressed: (n) => (n === 0 ? 'Todas estaban de baja antes.' : `${count(n, 'persona está', 'personas están')} de baja ahora y antes no lo ${n === 1 ? 'estaba' : 'estaban'}.`),
   suppressFailed: 'No se pudo dar de baja a estas personas',
   downloadThese: (n) => `Descargar ${count(n, 'fila', 'filas')}`,
   showRows: 'Mostrar las filas',

@@ -14,6 +14,7 @@ export const signin = (): SigninText => ({
     failed: 'El inicio de sesión de tu organización dio una respuesta que Crier no puede usar. Inténtalo de nuevo; si vuelve a fallar, avisa a quien administra Crier.',
     stale: 'Este inicio de sesión empezó en otra pestaña o hace demasiado tiempo. Inicia sesión otra vez.',
     noRole: 'Tu cuenta no tiene ningún rol en Crier. Pide a quien administra las cuentas de tu organización que te añada a un grupo de Crier.',
+    noName: 'El inicio de sesión de tu organización no dice quién eres, o no lo ha verificado. Pregunta a quien administra las cuentas de tu organización.',
     refused: 'Crier no acepta este inicio de sesión. Inténtalo de nuevo; si vuelve a fallar, avisa a quien administra Crier.',
     offline: 'No hay conexión con Crier. Comprueba tu red e inicia sesión otra vez.',
   },

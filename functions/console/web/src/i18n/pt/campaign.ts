@@ -123,7 +123,7 @@ export const campaign = (count: Count): CampaignText => ({
   suppressReason: 'Para quem ler o histórico depois; senão, a campanha e o erro',
   suppressDo: (n) => `Descadastrar ${count(n, 'pessoa', 'pessoas')}`,
   suppressing: 'Estas pessoas estão sendo descadastradas. Você pode sair desta página.',
-  suppressed: (n, before) => `${count(n, 'pessoa está descadastrada', 'pessoas estão descadastradas')} agora; ${before} já estavam antes.`,
+  suppressed: (n) => (n === 0 ? 'Todas já estavam descadastradas.' : `${count(n, 'pessoa está descadastrada', 'pessoas estão descadastradas')} agora e antes não ${n === 1 ? 'estava' : 'estavam'}.`),
   suppressFailed: 'Não foi possível descadastrar estas pessoas',
   downloadThese: (n) => `Baixar ${count(n, 'linha', 'linhas')}`,
   showRows: 'Mostrar as linhas',

@@ -14,6 +14,7 @@ export const signin = (): SigninText => ({
     failed: 'A página de entrada da sua organização deu uma resposta que o Crier não pode usar. Tente de novo; se falhar outra vez, avise quem administra o Crier.',
     stale: 'Esta entrada começou em outra aba ou há tempo demais. Entre de novo.',
     noRole: 'Sua conta não tem papel no Crier. Peça a quem administra as contas da sua organização que inclua você em um grupo do Crier.',
+    noName: 'A página de entrada da sua organização não diz quem você é, ou não verificou isso. Fale com quem administra as contas da sua organização.',
     refused: 'O Crier não aceita esta entrada. Tente de novo; se falhar outra vez, avise quem administra o Crier.',
     offline: 'Não há conexão com o Crier. Verifique sua rede e entre de novo.',
   },
