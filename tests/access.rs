@@ -239,7 +239,10 @@ async fn identity_provider_names_people_and_their_roles() {
         .expect(401);
 
     // Whom the provider gives no role may not enter, and only the provider's word opens this way.
-    let nobody = json!({"sub": "43", "roles": "staff"});
+    let unnamed = json!({"sub": "42", "roles": "crier-sender"});
+    let refused = api.post_with_claims(PATH, unnamed).await.expect(403);
+    assert_says(text(&refused["detail"]), &["no `email`"]);
+    let nobody = json!({"email": "bo@example.com", "email_verified": "true", "roles": "staff"});
     let refused = api.post_with_claims(PATH, nobody).await.expect(403);
     assert_says(text(&refused["detail"]), &["no role", "roles"]);
     let bearer = format!("Bearer {API_TOKEN}");

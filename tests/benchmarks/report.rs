@@ -56,6 +56,7 @@ pub(crate) async fn run_reporter() {
     let request = JobRequest {
         campaign,
         job,
+        requested_at: 0,
         hops,
     };
     reporter.run_job(&request).await.unwrap();

@@ -1,5 +1,6 @@
 //! Requests to the API, as an operator's program makes them.
 
+use api::claims::OidcClaims;
 use api::tried_tokens::TriedTokens;
 use api::{Api, router};
 use axum::Router;
@@ -80,7 +81,10 @@ impl ApiClient {
             audit: AuditLog::new(env.aws.dynamodb.clone(), env.table("CampaignsTable")),
             tried_tokens: TriedTokens::default(),
             tls_only: true,
-            oidc_role_claim: Some("roles".into()),
+            oidc: Some(OidcClaims {
+                name_claim: "email".into(),
+                role_claim: "roles".into(),
+            }),
             account: account.unwrap(),
             tps_budget: 40,
             sendable_for: sendable_for(RETENTION_DAYS, RETENTION_DAYS),

@@ -36,8 +36,7 @@ pub struct ShardCounters {
     /// How many markers of the latest sets ([`crate::ledger::MarkerSet`]) came among the records, by the sets' names.
     #[serde(default)]
     pub markers: BTreeMap<String, u64>,
-    /// The highest row that came among the records: the ledger had none behind it, but for those that the stream has not shown
-    /// yet.
+    /// The highest row that came among the records.
     #[serde(default)]
     pub highest_row: RowNumber,
 }

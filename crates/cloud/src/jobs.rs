@@ -21,6 +21,9 @@ pub struct JobRequest {
     pub campaign: CampaignId,
     /// The job.
     pub job: Job,
+    /// When it was requested: a job that was requested again meanwhile takes its place.
+    #[serde(default)]
+    pub requested_at: Millis,
     /// How many messages led to this one, one after the other ([`campaign::delivery::batch::Batch::hops`]).
     #[serde(default)]
     pub hops: u32,
@@ -48,7 +51,8 @@ pub enum Job {
 }
 
 impl Job {
-    fn kind(&self) -> &'static str {
+    /// Its name, in logs and in the table.
+    pub fn kind(&self) -> &'static str {
         self.into()
     }
 
@@ -68,6 +72,9 @@ pub struct JobProgress {
     pub heartbeat_at: Millis,
     /// Rows processed so far.
     pub rows: u64,
+    /// What the job has changed so far, such as recipients that it suppressed.
+    #[serde(default)]
+    pub affected: u64,
     /// The result, or why there is none; a sentence for the operator.
     #[serde(default)]
     pub outcome: Option<String>,
@@ -103,6 +110,7 @@ impl JobProgress {
             requested_at: now,
             heartbeat_at: now,
             rows: 0,
+            affected: 0,
             outcome: None,
         }
     }
@@ -147,13 +155,31 @@ impl Jobs {
     }
 
     /// Enqueues a job.
-    #[tracing::instrument(skip_all, fields(campaign.id = %request.campaign, job = request.job.kind()))]
-    pub async fn enqueue(&self, request: &JobRequest, now: Millis) -> Result<JobProgress, Error> {
-        let progress = JobProgress::requested(now);
-        self.write_progress(&request.campaign, &request.job, &progress)
-            .await?;
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, job = job.kind()))]
+    pub async fn enqueue(
+        &self,
+        campaign: &CampaignId,
+        job: Job,
+        now: Millis,
+    ) -> Result<JobProgress, Error> {
+        let mut progress = JobProgress::requested(now);
+        self.write_progress(campaign, &job, &progress).await?;
+        let request = JobRequest {
+            campaign: campaign.clone(),
+            job,
+            requested_at: now,
+            hops: 0,
+        };
         let action = "enqueue a job";
-        sqs::send_json(&self.sqs, &self.queue_url, action, request).await?;
+        let sent = sqs::send_json(&self.sqs, &self.queue_url, action, &request).await;
+        if let Err(error) = sent {
+            // Else it would count as in progress, and could not be requested again.
+            progress.stage = JobStage::Failed;
+            progress.outcome = Some("The job could not be enqueued. Request it again.".into());
+            self.write_progress(campaign, &request.job, &progress)
+                .await?;
+            return Err(error);
+        }
         Ok(progress)
     }
 

@@ -6,11 +6,35 @@ use std::collections::HashMap;
 
 use axum::extract::Request;
 use campaign::access::role::Role;
+use cloud::env::{self, InvalidVariable};
 use lambda_http::request::RequestContext;
 use strum::VariantArray;
 
-/// What a role's name may begin with in the provider's groups, which other programs use, too.
+/// What a role's name begins with in the provider's groups.
 const GROUP_PREFIX: &str = "crier-";
+
+/// Which claims of the identity provider's tokens say who a person is, and what they may do.
+#[derive(Clone, Debug)]
+pub struct OidcClaims {
+    /// Who, such as `email`.
+    pub name_claim: String,
+    /// What they may do, such as `cognito:groups`.
+    pub role_claim: String,
+}
+
+impl OidcClaims {
+    /// Reads the environment: `OIDC_ROLE_CLAIM`, empty where there is no provider, and `OIDC_NAME_CLAIM`.
+    pub fn from_env() -> Result<Option<Self>, InvalidVariable> {
+        let Some(role_claim) = env::optional("OIDC_ROLE_CLAIM") else {
+            return Ok(None);
+        };
+        let name_claim = env::required("OIDC_NAME_CLAIM")?;
+        Ok(Some(Self {
+            name_claim,
+            role_claim,
+        }))
+    }
+}
 
 /// The claims of a token that was checked. API Gateway writes each as a text, a list as `[a b]`.
 pub struct Claims(HashMap<String, String>);
@@ -26,20 +50,24 @@ impl Claims {
         Some(Self(jwt.claims.clone()))
     }
 
-    /// Who it is: the e-mail address if the provider has verified it, else the provider's id. Nothing that people may choose
-    /// for themselves: the audit log and approvals go by it.
-    pub fn person(&self) -> Option<&str> {
-        let is_verified = self.get("email_verified") == Some("true");
-        self.get("email")
-            .filter(|_| is_verified)
-            .or_else(|| self.get("sub"))
+    /// Who it is, by this claim. One person must have one name: the audit log and approvals go by it. So there is no other claim
+    /// to fall back on, an e-mail address counts only if the provider has verified it, and access tokens, which may lack claims
+    /// that ID tokens have, are refused where they say what they are (Cognito: `token_use`).
+    pub fn person(&self, claim: &str) -> Option<&str> {
+        let is_id_token = self.get("token_use").is_none_or(|usage| usage == "id");
+        let is_verified = claim != "email" || self.get("email_verified") == Some("true");
+        self.get(claim).filter(|_| is_id_token && is_verified)
     }
 
-    /// The highest role that the claim names, as `sender` or `crier-sender`, alone or in a list.
+    /// The highest role that the claim names: `sender` alone, or `crier-sender`, alone or in a list of groups. Other programs
+    /// have groups with names such as `admin`, too, and API Gateway separates names by the spaces that they may contain, so in a
+    /// list only the prefix tells which names are meant for Crier.
     pub fn role(&self, claim: &str) -> Option<Role> {
+        let text = self.get(claim)?;
         let is_separator = |c: char| c.is_whitespace() || matches!(c, ',' | '[' | ']' | '"');
-        let named = self.get(claim)?.split(is_separator);
-        named.filter_map(parse_role).max()
+        let groups = text.split(is_separator);
+        let named = groups.filter_map(|group| parse_role(group.strip_prefix(GROUP_PREFIX)?));
+        parse_role(text).into_iter().chain(named).max()
     }
 
     fn get(&self, claim: &str) -> Option<&str> {
@@ -49,7 +77,6 @@ impl Claims {
 }
 
 fn parse_role(name: &str) -> Option<Role> {
-    let name = name.strip_prefix(GROUP_PREFIX).unwrap_or(name);
     Role::VARIANTS
         .iter()
         .copied()
@@ -75,17 +102,23 @@ mod tests {
         );
         assert_eq!(role("[\"crier-admin\",\"staff\"]"), Some(Role::Admin));
         assert_eq!(role("staff Admin crier-owner"), None);
+        assert_eq!(role("[Everyone Help desk admin]"), None);
         assert_eq!(claims(&[("role", "admin")]).role("groups"), None);
     }
 
     #[test]
     fn person_is_named_by_what_the_provider_has_verified() {
         let mail = ("email", "maria@example.com");
-        let known = [mail, ("email_verified", "true"), ("sub", "42")];
-        assert_eq!(claims(&known).person(), Some("maria@example.com"));
-        let claimed = [mail, ("email_verified", "false"), ("sub", "42")];
-        assert_eq!(claims(&claimed).person(), Some("42"));
-        assert_eq!(claims(&[mail, ("sub", "42")]).person(), Some("42"));
-        assert_eq!(claims(&[("name", "maria")]).person(), None);
+        let verified = ("email_verified", "true");
+        let known = claims(&[mail, verified, ("sub", "42")]);
+        assert_eq!(known.person("email"), Some("maria@example.com"));
+        assert_eq!(known.person("sub"), Some("42"));
+        let claimed = claims(&[mail, ("email_verified", "false"), ("sub", "42")]);
+        assert_eq!(claimed.person("email"), None);
+        assert_eq!(claims(&[mail]).person("email"), None);
+        // No second name: neither by a token without the claim, nor by an access token.
+        assert_eq!(claims(&[("sub", "42")]).person("email"), None);
+        let access = claims(&[mail, verified, ("sub", "42"), ("token_use", "access")]);
+        assert_eq!((access.person("email"), access.person("sub")), (None, None));
     }
 }

@@ -18,6 +18,9 @@ use crate::claims::Claims;
 use crate::problem::Problem;
 use crate::session_cookie;
 
+/// For how long the word of the identity provider holds: nobody but the person can end the session earlier.
+const PERSON_SESSION_MS: Millis = 4 * 3_600_000;
+
 /// How the tokens begin that the API creates.
 pub const TOKEN_PREFIX: &str = "crier_";
 
@@ -39,7 +42,7 @@ pub enum Credentials {
 impl Credentials {
     /// What a request shows. The header decides where there are both.
     pub fn of(request: &Request, api: &Api) -> Option<Self> {
-        if api.oidc_role_claim.is_some()
+        if api.oidc.is_some()
             && let Some(claims) = Claims::of(request)
         {
             return Some(Self::Claims(claims));
@@ -61,7 +64,7 @@ pub async fn identify(api: &Api, credentials: Option<Credentials>) -> Result<Cal
     match credentials.ok_or_else(Problem::unauthorized)? {
         Credentials::Token { token, address } => identify_token(api, &token, &address, now).await,
         Credentials::Session(value) => identify_session(api, &TokenHash::of(&value), now).await,
-        Credentials::Claims(claims) => identify_person(api, &claims),
+        Credentials::Claims(claims) => identify_person(api, &claims, now),
     }
 }
 
@@ -105,14 +108,15 @@ async fn identify_token(
 }
 
 /// Somebody whom the identity provider named.
-fn identify_person(api: &Api, claims: &Claims) -> Result<Caller, Problem> {
-    let claim = api.oidc_role_claim.as_deref().unwrap_or_default();
-    let role = claims.role(claim).ok_or_else(|| Problem::no_role(claim))?;
-    let name = claims
-        .person()
-        .ok_or_else(Problem::unauthorized)?
-        .to_owned();
-    Ok(Caller::new(name, role, Via::IdentityProvider, None, None))
+fn identify_person(api: &Api, claims: &Claims, now: Millis) -> Result<Caller, Problem> {
+    let oidc = api.oidc.as_ref().ok_or_else(Problem::unauthorized)?;
+    let name = claims.person(&oidc.name_claim);
+    let name = name.ok_or_else(|| Problem::no_name(&oidc.name_claim))?;
+    let role = claims.role(&oidc.role_claim);
+    let role = role.ok_or_else(|| Problem::no_role(&oidc.role_claim))?;
+    let via = Via::IdentityProvider;
+    let until = now + PERSON_SESSION_MS;
+    Ok(Caller::new(name.to_owned(), role, via, None, Some(until)))
 }
 
 /// A session of a token is worth what the token is worth now.
@@ -124,7 +128,7 @@ async fn identify_session(api: &Api, session: &TokenHash, now: Millis) -> Result
     let token = match session.owner {
         SessionOwner::Token(token) => token,
         // A provider that was taken out of the deployment vouches for nobody any more.
-        SessionOwner::Person { .. } if api.oidc_role_claim.is_none() => {
+        SessionOwner::Person { .. } if api.oidc.is_none() => {
             return Err(Problem::signed_out());
         }
         SessionOwner::Person { name, role } => {

@@ -105,6 +105,14 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "not from the console", detail)
     }
 
+    /// 403: the identity provider does not say who the person is, or not surely.
+    pub fn no_name(claim: &str) -> Self {
+        let detail = format!(
+            "the ID token has no `{claim}`, or one that is not verified; ask whoever manages accounts to add it"
+        );
+        Self::new(StatusCode::FORBIDDEN, "no name", detail)
+    }
+
     /// 403: the identity provider knows the person, and gives them no role.
     pub fn no_role(claim: &str) -> Self {
         let detail = format!(

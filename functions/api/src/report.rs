@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use campaign::lifecycle::summary::{ErrorCount, MinuteCounts, RecipientStatus, Summary};
 use cloud::files::{report_key, summary_key};
-use cloud::jobs::{Job, JobProgress, JobRequest, JobStage};
+use cloud::jobs::{Job, JobProgress, JobStage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -41,6 +41,8 @@ pub struct JobView {
     pub requested_at: String,
     /// Rows processed so far.
     pub rows: u64,
+    /// What it has changed so far: the recipients that a suppression put on the list.
+    pub affected: u64,
     /// Its result, or why it failed.
     pub outcome: Option<String>,
 }
@@ -218,14 +220,7 @@ async fn request_job(
     let known = api.jobs.get_progress(&campaign.id, &job).await?;
     let progress = match known.filter(|progress| progress.is_in_progress(now)) {
         Some(in_progress) => in_progress,
-        None => {
-            let request = JobRequest {
-                campaign: campaign.id.clone(),
-                job,
-                hops: 0,
-            };
-            api.jobs.enqueue(&request, now).await?
-        }
+        None => api.jobs.enqueue(&campaign.id, job, now).await?,
     };
     Ok((StatusCode::ACCEPTED, Json(job_view(progress))))
 }
@@ -261,6 +256,7 @@ pub(crate) fn job_view(progress: JobProgress) -> JobView {
         state: progress.stage.name(),
         requested_at: format_time(progress.requested_at),
         rows: progress.rows,
+        affected: progress.affected,
         outcome: progress.outcome,
     }
 }

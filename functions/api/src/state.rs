@@ -25,6 +25,7 @@ use cloud::{aws, env};
 use lambda_http::Error;
 use whatsapp::account::AccountClient;
 
+use crate::claims::OidcClaims;
 use crate::tried_tokens::TriedTokens;
 
 /// Everything the routes read and write.
@@ -74,8 +75,8 @@ pub struct Api {
     pub tried_tokens: TriedTokens,
     /// Whether whatever serves the API has TLS.
     pub tls_only: bool,
-    /// The claim in which the identity provider names the role of a person; `None` where there is no provider.
-    pub oidc_role_claim: Option<String>,
+    /// How the identity provider's tokens are read; `None` where there is no provider.
+    pub oidc: Option<OidcClaims>,
     /// Meta's management API: templates and limits.
     pub account: AccountClient,
     /// The send budget.
@@ -105,7 +106,7 @@ impl Api {
             audit: AuditLog::new(dynamodb.clone(), table.clone()),
             tried_tokens: TriedTokens::default(),
             tls_only: env::parsed("TLS_ONLY")?,
-            oidc_role_claim: env::optional("OIDC_ROLE_CLAIM"),
+            oidc: OidcClaims::from_env()?,
             jobs: Jobs::new(
                 dynamodb.clone(),
                 table,

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::lifecycle::retry::{RetrySelection, RetryState};
-use cloud::jobs::{Job, JobRequest};
+use cloud::jobs::Job;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -25,14 +25,17 @@ pub struct NewSuppression {
     /// Rows in one of these states.
     #[schema(value_type = Vec<RetryStateName>, min_items = 1)]
     states: Vec<RetryState>,
-    /// Of these rows, those with one of these error codes of WhatsApp; whatever their code by default.
-    #[schema(example = json!([131026]))]
+    /// Of these rows, those with one of these error codes of WhatsApp, up to 20; whatever their code by default.
+    #[schema(example = json!([131026]), max_items = 20)]
     #[serde(default)]
     codes: Vec<i64>,
     /// Why, for those who read the history later; up to 500 characters. By default the campaign's name and the codes.
     #[schema(max_length = 500, example = "no WhatsApp on this number")]
     reason: Option<String>,
 }
+
+/// The most error codes of one request.
+const MAX_CODES: usize = 20;
 
 /// What a kind of job is asked by, whatever it was requested with.
 fn any_suppression() -> Job {
@@ -68,12 +71,7 @@ pub async fn request_suppression(
         let detail = "recipients of this campaign are being suppressed; GET the same path shows when that is done, then ask again";
         return Err(Problem::conflict(detail));
     }
-    let request = JobRequest {
-        campaign: id,
-        job,
-        hops: 0,
-    };
-    let progress = api.jobs.enqueue(&request, now).await?;
+    let progress = api.jobs.enqueue(&id, job, now).await?;
     Ok((StatusCode::ACCEPTED, Json(job_view(progress))))
 }
 
@@ -105,6 +103,11 @@ impl NewSuppression {
             let detail = "must name a state, such as rejected";
             return Err(Problem::invalid_field("/states", detail));
         }
+        if codes.len() > MAX_CODES {
+            let detail =
+                format!("must have at most {MAX_CODES} codes; ask for the others afterwards");
+            return Err(Problem::invalid_field("/codes", detail));
+        }
         let reason = reason.unwrap_or_else(|| default_reason(campaign, &codes));
         if reason.chars().count() > MAX_REASON_CHARS {
             let detail = format!("must have at most {MAX_REASON_CHARS} characters; shorten it");
@@ -117,11 +120,11 @@ impl NewSuppression {
 
 fn default_reason(campaign: &str, codes: &[i64]) -> String {
     let name: String = campaign.chars().take(100).collect();
-    let codes: Vec<String> = codes.iter().take(20).map(i64::to_string).collect();
+    let codes: Vec<String> = codes.iter().take(10).map(i64::to_string).collect();
     match codes.is_empty() {
-        true => format!("did not get a message of {name}"),
+        true => format!("chosen among the rows of {name}"),
         false => format!(
-            "did not get a message of {name}: error {}",
+            "chosen among the rows of {name}: error {}",
             codes.join(", ")
         ),
     }
@@ -133,12 +136,12 @@ mod tests {
 
     #[test]
     fn reason_is_never_too_long() {
-        let codes: Vec<i64> = (131_000..131_500).collect();
+        let codes = vec![i64::MIN; MAX_CODES];
         let reason = default_reason(&"x".repeat(5_000), &codes);
         assert!(reason.chars().count() <= MAX_REASON_CHARS, "{reason}");
         assert_eq!(
             default_reason("Winter", &[131_026]),
-            "did not get a message of Winter: error 131026"
+            "chosen among the rows of Winter: error 131026"
         );
     }
 }

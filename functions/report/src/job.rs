@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use campaign::id::RowNumber;
+use campaign::time::Millis;
 use cloud::jobs::{JobProgress, JobRequest, JobStage};
 use lambda_runtime::Error;
 use recipients::ReadError;
@@ -36,6 +38,27 @@ impl<'a> JobRun<'a> {
             last_heartbeat: Instant::now(),
             records: 0,
         }
+    }
+
+    /// When the job was requested.
+    pub(crate) fn requested_at(&self) -> Millis {
+        self.progress.requested_at
+    }
+
+    /// What the job has changed so far, in an earlier run of it, too.
+    pub(crate) fn affected(&self) -> u64 {
+        self.progress.affected
+    }
+
+    /// Stores that every row up to this one is done, and how many things were changed for that.
+    pub(crate) async fn finish_rows(
+        &mut self,
+        up_to: RowNumber,
+        affected: u64,
+    ) -> Result<(), cloud::Error> {
+        self.progress.rows = u64::from(up_to);
+        self.progress.affected += affected;
+        self.set_stage(JobStage::Running, None).await
     }
 
     /// Rows processed so far.

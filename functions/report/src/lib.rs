@@ -96,7 +96,7 @@ impl Reporter {
     }
 
     /// Runs a job to its end and stores the outcome. A job that can never succeed is not an error.
-    #[tracing::instrument(skip_all, fields(campaign.id = %request.campaign, job = ?request.job))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %request.campaign, job = request.job.kind()))]
     pub async fn run_job(&self, request: &JobRequest) -> Result<(), Error> {
         let id = &request.campaign;
         let Some(campaign) = self.campaigns.get(id).await? else {
@@ -104,7 +104,12 @@ impl Reporter {
         };
         let started_at = cloud::now();
         let progress = self.jobs.get_progress(id, &request.job).await?;
-        let progress = progress.unwrap_or_else(|| JobProgress::requested(started_at));
+        let progress = progress.unwrap_or_else(|| JobProgress::requested(request.requested_at));
+        let is_superseded = request.requested_at != progress.requested_at;
+        if is_superseded || progress.stage == JobStage::Done {
+            cloud::sometimes!("a job that is done or was requested again is left out");
+            return Ok(());
+        }
         if progress.stage != JobStage::Requested {
             cloud::sometimes!("a job runs again");
         }

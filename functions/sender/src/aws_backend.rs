@@ -83,7 +83,7 @@ impl SendBackend for AwsBackend {
         let mut found = found?;
         if is_stopped(&found) {
             // It may have been resumed since it was read. Its rows are in the queue again then, and rows that are dropped or
-            // held now would wait for the reconciler.
+            // held now wait for the reconciler. That still happens if it is resumed between this read and the drop.
             found = cache.get_with_max_age(campaign, Duration::ZERO).await?;
             if !is_stopped(&found) {
                 cloud::sometimes!(

@@ -27,11 +27,31 @@ pub(crate) struct Requeuer<'a> {
     campaign: &'a Campaign,
     disposition: Disposition,
     batcher: Batcher,
-    /// Rows behind this one have not been in the ledger, as far as its stream has been read, so they are not looked up. Those
-    /// that are there after all are offered to the senders once more, which does no harm.
-    highest_row: RowNumber,
+    lookup: Lookup,
     stats: RequeueStats,
     batch_hops: u32,
+}
+
+/// How far the ledger is read. Rows behind the last one that is in it need not be looked up: senders take rows nearly in the
+/// order of the file. A row that is there after all is offered to the senders once more, which does no harm.
+#[derive(Debug)]
+struct Lookup {
+    /// The last row that the counter has seen in the ledger. Its stream may be late.
+    highest_row: RowNumber,
+    /// Whether the ledger had none of some rows that came together behind it.
+    has_reached_end: bool,
+}
+
+impl Lookup {
+    /// Whether rows from this one on are looked up.
+    fn includes(&self, first: RowNumber) -> bool {
+        first <= self.highest_row || !self.has_reached_end
+    }
+
+    /// Notes how many of the rows from this one on the ledger had.
+    fn note_found(&mut self, first: RowNumber, found: usize) {
+        self.has_reached_end |= first > self.highest_row && found == 0;
+    }
 }
 
 /// A row that may have to be requeued.
@@ -70,12 +90,16 @@ impl<'a> Requeuer<'a> {
             // Only the ledger shows which rows have to be settled.
             Disposition::Skip(_) | Disposition::Wait => None,
         };
+        let lookup = Lookup {
+            highest_row: highest_row.unwrap_or(RowNumber::MAX),
+            has_reached_end: false,
+        };
         Ok(Self {
             splitter,
             campaign,
             disposition,
             batcher: Batcher::new(splitter.rate),
-            highest_row: highest_row.unwrap_or(RowNumber::MAX),
+            lookup,
             stats: RequeueStats::default(),
             batch_hops,
         })
@@ -142,18 +166,23 @@ impl<'a> Requeuer<'a> {
 
     /// Reads what the ledger has of the rows.
     async fn load_ledger_rows(
-        &self,
+        &mut self,
         rows: &[PendingRow],
     ) -> Result<HashMap<RowNumber, LedgerRow>, Error> {
-        // A row that was erased is settled now or never.
-        let is_looked_up = |row: &&PendingRow| row.number <= self.highest_row || row.row.is_none();
-        let mut numbers = rows.iter().filter(is_looked_up).map(|row| row.number);
-        let Some(first) = numbers.next() else {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
             return Ok(HashMap::new());
         };
-        let last = numbers.next_back().unwrap_or(first);
-        let found = self.splitter.ledger.rows(&self.campaign.id, first..=last);
+        let first = first.number;
+        let is_looked_up = self.lookup.includes(first);
+        // No sender takes a row whose recipient was erased: if it is open, only this finds it.
+        let mut erased = rows.iter().filter(|pending| pending.row.is_none());
+        if !is_looked_up && erased.next().is_none() {
+            return Ok(HashMap::new());
+        }
+        let ledger = &self.splitter.ledger;
+        let found = ledger.rows(&self.campaign.id, first..=last.number);
         let found: Vec<LedgerRow> = found.try_collect().await?;
+        self.lookup.note_found(first, found.len());
         Ok(found
             .into_iter()
             .filter_map(|row| Some((row.row_number()?, row)))
@@ -178,4 +207,42 @@ async fn send_batches(
 ) -> Result<(), Error> {
     let batches = to_batches(campaign, rows, hops);
     Ok(splitter.queue.enqueue(&batches, Duration::ZERO).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ledger_is_read_until_it_has_nothing_more_behind_what_the_counter_has_seen() {
+        let mut lookup = Lookup {
+            highest_row: 5_000,
+            has_reached_end: false,
+        };
+        let mut reads = Vec::new();
+        // Senders have come to row 9,000; the counter is behind.
+        for (first, found) in [
+            (1, 3_990),
+            (4_001, 4_000),
+            (8_001, 1_000),
+            (12_001, 0),
+            (16_001, 0),
+        ] {
+            if lookup.includes(first) {
+                reads.push(first);
+                lookup.note_found(first, found);
+            }
+        }
+        assert_eq!(reads, [1, 4_001, 8_001, 12_001]);
+    }
+
+    #[test]
+    fn gap_before_what_the_counter_has_seen_is_no_end() {
+        let mut lookup = Lookup {
+            highest_row: 9_000,
+            has_reached_end: false,
+        };
+        lookup.note_found(1, 0);
+        assert!(lookup.includes(4_001) && lookup.includes(8_001) && lookup.includes(12_001));
+    }
 }

@@ -11,15 +11,18 @@ use crate::Error;
 use crate::dynamodb::{Update, from_item, number, text, to_attribute, update_if};
 
 impl Contacts {
-    /// Records an event that suppresses a contact. Returns the contact; `None` for one who was suppressed before, and stays as
-    /// it is.
+    /// Records an event that suppresses a contact, and once it is recorded, nothing more. Returns the contact; `None` for one
+    /// whom something else has suppressed before, and who stays as they are.
     pub async fn suppress(
         &self,
         key: &ContactKey,
         event: ConsentEvent,
     ) -> Result<Option<Contact>, Error> {
-        let known = self.get(key).await?;
-        if known.is_some_and(|known| known.suppressed) {
+        let known = self.get(key).await?.unwrap_or_default();
+        if known.consent.contains(&event) {
+            return Ok(Some(known));
+        }
+        if known.suppressed {
             return Ok(None);
         }
         self.record_consent(key, event).await.map(Some)

@@ -251,9 +251,6 @@ impl<B: SendBackend> Invocation<'_, B> {
             }
             let began = Instant::now();
             let gate = self.backend.check_gate(id, max_age).await?;
-            if began.elapsed() > MAX_GATE_CHECK {
-                continue;
-            }
             if let SendGate::RateChanged = gate {
                 return Err(rate_changed());
             }
@@ -263,6 +260,9 @@ impl<B: SendBackend> Invocation<'_, B> {
                 self.hold_row(id, row, claimed.attempt, reason).await?;
                 return Ok(None);
             };
+            if began.elapsed() > MAX_GATE_CHECK {
+                continue;
+            }
             if reserved_at.elapsed() <= CONSENT_MAX_AGE {
                 return Ok(Some((campaign, token, began + limit)));
             }

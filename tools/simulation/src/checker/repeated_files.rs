@@ -45,9 +45,12 @@ impl<'a> Sent<'a> {
         let is_plain = !notes.allows_repeat && !notes.changes_options && notes.excluded.is_empty();
         let file = notes.uploads.iter().find(|upload| upload.number == 1);
         let file = file.filter(|file| is_plain && file.is_usable)?;
-        let last_row = file.text.lines().count() as u32;
-        let is_of_file = |call: &&Call| call.campaign == id && call.row < last_row;
-        let began_ms = sends.calls.iter().find(is_of_file)?.at_ms;
+        // The rows of a file that was refused are not counted: those of the next file have their numbers.
+        if notes.uploads.iter().any(|upload| upload.text != file.text) {
+            return None;
+        }
+        let is_theirs = |call: &&Call| call.campaign == id;
+        let began_ms = sends.calls.iter().find(is_theirs)?.at_ms;
         Some(Self {
             id,
             notes,

@@ -129,7 +129,7 @@ impl Clients {
             audit: self.audit(),
             tried_tokens: TriedTokens::default(),
             tls_only: true,
-            oidc_role_claim: None,
+            oidc: None,
             account,
             tps_budget: self.rate.budget(),
             sendable_for: sendable_for(RETENTION_DAYS, RETENTION_DAYS),
