@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use campaign::id::CampaignId;
 use serde_json::{Value, json};
 
-use crate::harness::TestEnv;
 use crate::harness::api_client::ApiClient;
+use crate::harness::{API_TOKEN, TestEnv};
 
 use crate::harness::json::text;
 
@@ -42,7 +42,7 @@ async fn page_shows_what_the_api_answers() {
     let id = create_and_preview(&env, &mut page).await;
     send_and_watch(&env, &mut page, &id).await;
     report(&env, &mut page, &id).await;
-    contacts(&mut page).await;
+    contacts(&env, &mut page).await;
     access(&mut page, &id).await;
 
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
@@ -93,6 +93,9 @@ async fn report(env: &TestEnv, page: &mut Page, id: &CampaignId) {
         .await;
     env.run_next_job().await;
     page.get(&format!("/v1/campaigns/{id}/report")).await;
+    page.title("What became of one person");
+    let path = format!("/v1/campaigns/{id}/recipients/5511987654321");
+    page.get(&path).await;
 }
 
 async fn access(page: &mut Page, id: &CampaignId) {
@@ -103,7 +106,7 @@ async fn access(page: &mut Page, id: &CampaignId) {
     page.get(&format!("/v1/audit?campaign={id}")).await;
 }
 
-async fn contacts(page: &mut Page) {
+async fn contacts(env: &TestEnv, page: &mut Page) {
     page.title("Suppress a contact");
     let contact = "/v1/contacts/5511987654321";
     page.put(
@@ -111,8 +114,29 @@ async fn contacts(page: &mut Page) {
         json!({"suppressed": true, "reason": "asked on the phone"}),
     )
     .await;
+    single_message(env, page).await;
     page.title("An invalid request");
     page.post("/v1/campaigns", json!({"name": "No file"})).await;
+}
+
+async fn single_message(env: &TestEnv, page: &mut Page) {
+    page.title("A single message");
+    page.say("It goes ahead of campaigns. The header `Idempotency-Key: 0198c0de-0000-7000-8000-000000000001` makes a request that is repeated the same message.");
+    let body = json!({"to": "+34612345678", "message": {"type": "template",
+        "template": {"name": "hello_world", "language": {"code": "en_US"}}}});
+    let bearer = format!("Bearer {API_TOKEN}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("idempotency-key", "0198c0de-0000-7000-8000-000000000001"),
+    ];
+    let bytes = body.to_string().into_bytes();
+    let path = "/v1/messages";
+    let reply = page.api.request_with("POST", path, &headers, bytes).await;
+    let sent = page.example("POST", path, body, reply.status, reply.body);
+    env.send_all().await;
+    let path = format!("/v1/messages/{}?wait=5", text(&sent["id"]));
+    page.get(&path).await;
 }
 
 /// The examples, as Markdown.
