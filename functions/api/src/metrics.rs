@@ -39,7 +39,7 @@ pub async fn get_metrics(State(api): State<Arc<Api>>) -> Result<impl IntoRespons
     let ids = api.campaigns.list_open_ids().await?;
     let reads = ids
         .into_iter()
-        .filter(|id| is_listed(id))
+        .filter(is_listed)
         .take(MAX_CAMPAIGNS)
         .map(|id| read_campaign(&api, id));
     let campaigns: Vec<_> = stream::iter(reads)
