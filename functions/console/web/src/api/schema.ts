@@ -1757,6 +1757,11 @@ export interface components {
         JobState: "requested" | "running" | "done" | "failed";
         /** @description The progress of a job. */
         JobView: {
+            /**
+             * Format: int64
+             * @description What it has changed so far: the recipients that a suppression put on the list.
+             */
+            affected: number;
             /** @description Its result, or why it failed. */
             outcome?: string | null;
             /**
