@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { expect, type Page } from '@playwright/test';
-import { API, apiAs, control, customers, expectAccessible, hasPictures, phoneOf, picture, signIn, tableFile, test, tokenOf, uploadFile } from './harness';
+import { API, apiAs, control, customers, expectAccessible, expectGoodElsewhere, hasPictures, phoneOf, picture, signIn, tableFile, test, tokenOf, uploadFile } from './harness';
 
 test('a wrong token is refused with what to do, and the right one signs in', async ({ page, context }) => {
   await page.goto(`${API}/`);
@@ -132,6 +132,7 @@ test('one person is found in this very campaign, and rows that were not used say
   await expect(page.getByText('Not used: the number came earlier in the file')).toBeVisible();
   await expectAccessible(page, 'one person twice');
   await picture(page, 'campaign-person-twice');
+  await expectGoodElsewhere(page, 'campaign-person-twice');
   await find(excluded);
   await expect(page.getByRole('heading', { name: 'Row 2 of the file' })).toBeVisible();
   await expect(page.getByText('Not used: the number is on the exclude list')).toBeVisible();
@@ -210,10 +211,12 @@ test('failures are grouped: the people of one cause are suppressed, the rows of 
   await dialog.getByLabel(/^Reason/).fill('no customer of ours');
   await expectAccessible(page, 'suppression of rows');
   await picture(page, 'failures-suppress');
+  await expectGoodElsewhere(page, 'failures-suppress');
   await dialog.getByRole('button', { name: 'Suppress 1 person' }).click();
   await expect(page.getByText('1 person is suppressed now who was not before.')).toBeVisible({ timeout: 60_000 });
   await expectAccessible(page, 'suppressed rows');
   await picture(page, 'failures-suppressed');
+  await expectGoodElsewhere(page, 'failures-suppressed');
   const contact = `${API}/v1/contacts/+12025550121`;
   const known = (await (await (await apiAs()).get(contact)).json()) as { suppressed: boolean };
   expect(known.suppressed).toBe(true);
@@ -302,7 +305,10 @@ test('a token is made, shown once, and revoked', async ({ page }) => {
 test('the whole way works by keyboard alone', async ({ page }) => {
   await page.goto(`${API}/`);
   await expect(page.locator('#token')).toBeVisible();
+  // The identity provider's button comes first.
   await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
+  await expect(page.locator('#token')).toBeFocused();
   await page.keyboard.type(await tokenOf('Samuel', 'sender'));
   await page.keyboard.press('Enter');
   await expect(page.getByRole('heading', { name: 'Campaigns', level: 1 })).toBeFocused();

@@ -162,6 +162,19 @@ export async function uploadFile(page: Page, file: UploadedFile): Promise<void> 
   await expect(isRefused).toHaveCount(0);
 }
 
+/** The same on a narrow screen, where nothing is cut off, and in the dark theme; then as before. */
+export async function expectGoodElsewhere(page: Page, name: string): Promise<void> {
+  const size = page.viewportSize();
+  await page.setViewportSize({ width: 320, height: 720 });
+  await expectNoOverflow(page, `${name} at 320 px`);
+  await picture(page, `${name}-narrow`);
+  if (size) await page.setViewportSize(size);
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await expectAccessible(page, `${name}, dark`);
+  await picture(page, `${name}-dark`);
+  await page.emulateMedia({ colorScheme: 'light' });
+}
+
 export const hasPictures = Boolean(process.env['PICTURES']);
 
 /** A picture for the documentation, of the window or of the whole page. */

@@ -1,7 +1,7 @@
 /** Sign-in with an identity provider, on the deployed stack: the gateway checks the tokens of `issuer.ts`. */
 
 import { expect, request, type Page } from '@playwright/test';
-import { API, environment, expectAccessible, expectNoOverflow, picture, test } from './harness';
+import { API, environment, expectAccessible, expectGoodElsewhere, expectNoOverflow, picture, test } from './harness';
 import type { Behaviour } from './issuer';
 
 const ISSUER = environment('OIDC_ISSUER');
@@ -31,7 +31,8 @@ test('an author signs in with the provider, is where they were, and signs out', 
   // The library is no part of the first load.
   expect(asked.filter((url) => url.includes('/assets/oidc'))).toEqual([]);
   await expectAccessible(page, 'sign-in with a provider');
-  await picture(page, 'sign-in-provider-light');
+  await picture(page, 'sign-in');
+  await expectGoodElsewhere(page, 'sign-in');
   await signInWithProvider(page);
   await expect(page.getByRole('heading', { name: 'Account', level: 1 })).toBeVisible();
   expect(page.url()).toBe(`${API}/#/account`);
