@@ -180,6 +180,27 @@ async fn erasure_leaves_only_a_hash_and_touches_no_other_recipient() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
+async fn erasure_finds_a_number_in_a_column_that_no_message_went_to() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let file = "name,phone,second phone\nSecret Person,+34610000001,+34 610 000 002\nCleo,+34610000003,+34610000004\n";
+    let id = env.create_campaign_with(|_| {}).await.id;
+    env.import_file(&id, file.as_bytes()).await;
+    env.send_all().await;
+    assert_eq!(env.simulator.state.calls()[0].to, "+34610000001");
+    close_campaign(&env, &id).await;
+    api.delete(CONTACT).await.expect(202);
+    assert!(env.run_next_erasure().await);
+    let dump = env.dump().await;
+    for trace in ["610000002", "610 000 002", "Secret Person"] {
+        let lines: Vec<&str> = dump.lines().filter(|line| line.contains(trace)).collect();
+        assert!(lines.is_empty(), "{trace}: {lines:?}");
+    }
+    assert!(dump.contains("34610000004") && dump.contains("Cleo"));
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
 async fn erased_rows_keep_their_place_and_counters_balance() {
     let env = TestEnv::new().await;
     let api = ApiClient::new(&env);

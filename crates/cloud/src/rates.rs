@@ -45,10 +45,10 @@ impl RateKeeper {
         self.own
     }
 
-    /// Makes our own rate that of all senders, unless a later one applies; for the beginning of an invocation. Returns from
-    /// when on it may send; `None` if it may not.
-    pub async fn register(&self) -> Result<Option<Millis>, Error> {
-        self.settle(Role::Sender).await
+    /// Makes our own rate that of all senders, unless a later one applies; for the beginning of an invocation, which was invoked
+    /// at that time. Returns from when on it may send; `None` if it may not.
+    pub async fn register(&self, invoked_at: Millis) -> Result<Option<Millis>, Error> {
+        self.settle(Role::Sender { invoked_at }).await
     }
 
     /// Makes our own rate that of all senders, unless a process that started later has another one; for functions that do

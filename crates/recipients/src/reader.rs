@@ -23,6 +23,8 @@ pub struct RecipientReader {
     records: Lookahead,
     columns: Columns,
     choice: PhoneColumnChoice,
+    /// The columns with phone numbers, used or not.
+    phone_columns: Vec<usize>,
     importer: Importer,
     record: ByteRecord,
     region: Option<Region>,
@@ -46,6 +48,7 @@ impl RecipientReader {
         find_header(&mut records, options, region, &needed)?;
         let names: Vec<&str> = records.header.iter().map(String::as_str).collect();
         let (phones, choice) = find_phone_columns(&names, &records, options, region)?;
+        let phone_columns = all_phone_columns(&names, &phones, &choice);
         let columns = header::find_columns(&names, phones, &needed)?;
         let validator = value_validator(campaign, options.on_bad_value);
         let importer = Importer::new(columns.clone(), validator, region, numbers, rows_before);
@@ -53,6 +56,7 @@ impl RecipientReader {
             records,
             columns,
             choice,
+            phone_columns,
             importer,
             record: ByteRecord::new(),
             region,
@@ -78,10 +82,16 @@ impl RecipientReader {
         }))
     }
 
-    /// The readable numbers in the phone columns of the current record, whatever its verdict. A cell that is no number may
-    /// contain some, such as two of them.
+    /// Whether there is one column with phone numbers, and no further one that is not used.
+    pub fn has_one_phone_column(&self) -> bool {
+        self.phone_columns.len() == 1
+    }
+
+    /// The readable numbers in the current record's columns of phone numbers, whatever its verdict, and whether messages go
+    /// there or not: an erasure finds a person by any of their numbers. A cell that is no number may contain some, such as two
+    /// of them.
     pub fn current_phones(&self) -> Vec<CanonicalPhone> {
-        let columns = self.columns.phones.iter();
+        let columns = self.phone_columns.iter();
         let cells = columns.filter_map(|&column| self.record.get(column));
         cells
             .flat_map(|cell| phones_in(&String::from_utf8_lossy(cell), self.region))
@@ -176,6 +186,16 @@ fn find_phone_columns(
     let columns = header::find_requested_columns(names, &options.phone_columns)?;
     let choice = describe_named_columns(names, &sample, &columns, region);
     Ok((columns, choice))
+}
+
+/// The columns that are used, and those with numbers beside them.
+fn all_phone_columns(names: &[&str], used: &[usize], choice: &PhoneColumnChoice) -> Vec<usize> {
+    let is_phone_column = |(index, name): &(usize, &&str)| {
+        let mut others = choice.runners_up.iter();
+        used.contains(index) || others.any(|other| other.name == name.trim())
+    };
+    let columns = names.iter().enumerate().filter(is_phone_column);
+    columns.map(|(index, _)| index).collect()
 }
 
 /// Checks values against what WhatsApp accepts in the campaign's message, and in its fallback if there is one.

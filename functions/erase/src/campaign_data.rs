@@ -102,7 +102,7 @@ impl Eraser {
         if !is_found {
             return Ok(CampaignErasure::NotFound);
         }
-        self.erase_from_preview(campaign, subject).await?;
+        self.erase_from_preview(campaign, subject, &found).await?;
         if is_excluded {
             self.rewrite_exclude_list(campaign, subject).await?;
         }
@@ -187,15 +187,24 @@ impl Eraser {
         &self,
         campaign: &Campaign,
         subject: &DataSubject,
+        found: &[usize],
     ) -> Result<(), Error> {
         let id = &campaign.id;
         let Some(mut preview) = self.imports.get_preview(id).await? else {
             return Ok(());
         };
+        // The number may be in a column that no message goes to.
+        let mut theirs = Vec::new();
+        let sets = found
+            .iter()
+            .filter_map(|&index| ChunkSet::of(campaign, index));
+        for set in sets {
+            theirs.extend(find_rows(&self.files, &set, subject.phone).await?);
+        }
         let rows = preview.sample.len();
-        preview
-            .sample
-            .retain(|row| row.to.canonical() != subject.phone);
+        let is_theirs =
+            |row: &Row| row.to.canonical() == subject.phone || theirs.contains(&row.row);
+        preview.sample.retain(|row| !is_theirs(row));
         if preview.sample.len() < rows {
             self.imports.write_preview(campaign, &preview).await?;
         }

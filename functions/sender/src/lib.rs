@@ -31,6 +31,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use campaign::delivery::batch::Batch;
 use campaign::delivery::pacing::Slot;
+use campaign::time::Millis;
 use cloud::batch_queue::BatchQueue;
 use cloud::campaign_cache::CampaignCache;
 use cloud::campaigns::Campaigns;
@@ -181,13 +182,14 @@ impl Sender {
 
     #[instrument(skip_all, fields(campaign.id = %first.batch.campaign))]
     async fn run_invocation(&self, first: ReceivedBatch, context: &Context) -> Result<(), Error> {
+        let invoked_at = cloud::now();
         // The queue's own timeout is the function's, a quarter of an hour. If this invocation died, its rows would wait
         // that long.
         self.backend
             .bulk_queue
             .set_visibility_timeout(&first.handle.receipt, VISIBILITY_TIMEOUT)
             .await?;
-        if !self.wait_for_rate().await? {
+        if !self.wait_for_rate(invoked_at).await? {
             return self.pass_on(first).await;
         }
         let limits = InvocationLimits {
@@ -213,8 +215,8 @@ impl Sender {
     }
 
     /// Waits until senders of an earlier rate have stopped. Returns false if a later rate applies.
-    async fn wait_for_rate(&self) -> Result<bool, Error> {
-        let Some(not_before) = self.backend.rate.register().await? else {
+    async fn wait_for_rate(&self, invoked_at: Millis) -> Result<bool, Error> {
+        let Some(not_before) = self.backend.rate.register(invoked_at).await? else {
             return Ok(false);
         };
         let wait = not_before.saturating_sub(cloud::now());

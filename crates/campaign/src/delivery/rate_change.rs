@@ -69,8 +69,12 @@ impl RateRecord {
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A sender at the beginning of an invocation: Lambda has just chosen its configuration.
-    Sender,
+    /// A sender at the beginning of an invocation, for which Lambda has just chosen its configuration. It may have stood still
+    /// since.
+    Sender {
+        /// When it was invoked, in milliseconds since the Unix epoch.
+        invoked_at: Millis,
+    },
     /// Another function, which publishes the rate when it starts.
     Publisher,
 }
@@ -101,10 +105,12 @@ pub fn decide(
             },
         },
         Some(record) if record.process_started < process_started => write(now),
-        Some(record) if role == Role::Sender && now > record.changed_at + SETTLED_AFTER_MS => {
-            write(now)
-        }
-        Some(_) => RateDecision::Stop,
+        Some(record) => match role {
+            Role::Sender { invoked_at } if invoked_at > record.changed_at + SETTLED_AFTER_MS => {
+                write(now)
+            }
+            Role::Sender { .. } | Role::Publisher => RateDecision::Stop,
+        },
     }
 }
 
@@ -134,11 +140,13 @@ mod tests {
         started: Millis,
         now: Millis,
     ) -> RateDecision {
-        decide(Some(record), own, started, Role::Sender, now)
+        let role = Role::Sender { invoked_at: now };
+        decide(Some(record), own, started, role, now)
     }
 
     fn first(rate: Rate) -> RateRecord {
-        written(decide(None, rate, 10, Role::Sender, 20))
+        let role = Role::Sender { invoked_at: 20 };
+        written(decide(None, rate, 10, role, 20))
     }
 
     #[test]
@@ -157,6 +165,15 @@ mod tests {
         let later = 61 + SETTLED_AFTER_MS;
         let decision = decide_as_sender(new, NEW, 55, later);
         assert_eq!(decision, RateDecision::Send { not_before: later });
+    }
+
+    #[test]
+    fn sender_that_stood_still_while_the_rate_changed_does_not_bring_the_old_one_back() {
+        let new = written(decide_as_sender(first(OLD), NEW, 50, 60));
+        let role = Role::Sender { invoked_at: 40 };
+        let later = 61 + SETTLED_AFTER_MS;
+        let decision = decide(Some(new), OLD, 10, role, later);
+        assert_eq!(decision, RateDecision::Stop);
     }
 
     #[test]

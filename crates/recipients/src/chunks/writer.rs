@@ -44,7 +44,7 @@ impl ChunkWriter {
         let row = self.encoder.next_row();
         match verdict {
             // The number that was read is the only one, unless there are further columns for them.
-            RowVerdict::Usable(usable) if recipients.columns().phones.len() == 1 => {
+            RowVerdict::Usable(usable) if recipients.has_one_phone_column() => {
                 self.write_phone(row, usable.to.canonical()).await?;
             }
             _ => {

@@ -92,10 +92,10 @@ impl VirtualProcess {
 
     /// Waits until senders of another rate have stopped. Returns whether this one may send.
     pub(crate) async fn wait_for_rate(&self) -> bool {
+        let invoked_at = self.now();
         sleep(self.aws.random_duration(2, 12)).await;
-        let registered = self
-            .aws
-            .register_rate(self.rate, self.started, Role::Sender);
+        let role = Role::Sender { invoked_at };
+        let registered = self.aws.register_rate(self.rate, self.started, role);
         let Some(not_before) = registered.await else {
             return false;
         };
