@@ -29,6 +29,8 @@ async fn template_permissions_suffice_for_inbound_messages_and_reports() {
     assert_one_reply_is_sent(&stack).await;
     assert_report_has_every_row(&stack, &id).await;
     assert_metrics_and_account_are_served(&stack).await;
+    assert_one_person_is_found_and_messaged(&stack, &id).await;
+    assert_recipients_are_suppressed(&stack, &id).await;
     // Every callback is forwarded, once under each id.
     let callbacks = (ROWS * 2 + 3) as u64;
     let is_forwarded = |seen: &Value| seen["callbacks"].as_u64().unwrap() >= callbacks;
@@ -58,6 +60,33 @@ async fn assert_report_has_every_row(stack: &DeployedStack, id: &str) {
     let file = stack.http.get(text(&report["files"][0]["url"])).send();
     let file = file.await.unwrap().text().await.unwrap();
     assert_eq!(file.lines().count(), ROWS + 1, "{file}");
+}
+
+async fn assert_one_person_is_found_and_messaged(stack: &DeployedStack, id: &str) {
+    let path = format!("/v1/campaigns/{id}/recipients/34620900001");
+    let found = stack.get_json(&path).await;
+    assert_eq!(found["rows"][0]["history"]["row"], 1, "{found}");
+    let message = json!({"to": "+34620900001", "message": {"type": "template",
+        "template": {"name": "hello_world", "language": {"code": "en_US"}}}});
+    for _ in 0..2 {
+        let (status, sent) = stack.post_message("deployed-0001", &message).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{sent}");
+        let path = format!("/v1/messages/{}?wait=5", text(&sent["id"]));
+        stack
+            .wait_for(&path, |seen| seen["wamid"].is_string())
+            .await;
+        let calls = stack.calls_for(text(&sent["id"])).await;
+        assert_eq!(calls.len(), 1, "{calls:?}");
+    }
+}
+
+async fn assert_recipients_are_suppressed(stack: &DeployedStack, id: &str) {
+    let path = format!("/v1/campaigns/{id}/suppression");
+    let reached = json!({"states": ["accepted", "sent", "delivered", "read"]});
+    let (status, requested) = stack.post(&path, &reached).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{requested}");
+    let job = stack.wait_for(&path, |job| job["state"] == "done").await;
+    assert_eq!(job["affected"], ROWS - 1, "one had opted out: {job}");
 }
 
 async fn assert_metrics_and_account_are_served(stack: &DeployedStack) {

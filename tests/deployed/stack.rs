@@ -41,6 +41,13 @@ impl DeployedStack {
         self.send(post.json(body)).await
     }
 
+    /// Sends a single message under this key.
+    pub(super) async fn post_message(&self, key: &str, body: &Value) -> (StatusCode, Value) {
+        let post = self.http.post(format!("{}/v1/messages", self.api));
+        self.send(post.header("idempotency-key", key).json(body))
+            .await
+    }
+
     pub(super) async fn put(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let put = self.http.put(format!("{}{path}", self.api));
         self.send(put.json(body)).await
