@@ -1,12 +1,14 @@
 //! People beyond one campaign: opt-outs in and out, everything of one person as a file, conversations and replies.
 
+use campaign::contacts::contact::{ConsentEvent, ConsentSource};
 use campaign::id::CampaignId;
+use cloud::contacts::ContactKey;
 use serde_json::{Value, json};
 
-use crate::harness::TestEnv;
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_has, assert_says, list, text};
 use crate::harness::meta::{MetaClient, message_body};
+use crate::harness::{TestEnv, phone};
 
 /// A text that a recipient writes now.
 async fn receive_text(meta: &MetaClient, wamid: &str, from: &str, body: &str) {
@@ -143,6 +145,30 @@ async fn reply_needs_an_open_window_and_no_opt_out() {
     assert_says(text(&refused["detail"]), &["must not be messaged"]);
     let short = api.post(path, reply("1", "Hi")).await.expect(422);
     assert_eq!(short["field"], "/request_id");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn operator_decides_last_although_the_api_has_a_slow_clock() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let key = ContactKey::Phone(phone("+5511987654321"));
+    let consented = ConsentEvent {
+        at: cloud::now() + 60_000,
+        suppressed: false,
+        source: ConsentSource::Text,
+        text: Some("START".into()),
+    };
+    env.contacts.record_consent(&key, consented).await.unwrap();
+    let contact = "/v1/contacts/5511987654321";
+    for suppressed in [true, false] {
+        let seen = api.put(contact, json!({"suppressed": suppressed})).await;
+        assert_eq!(seen.expect(200)["suppressed"], suppressed);
+    }
+    let body = json!({"phones": ["+5511987654321"]});
+    let done = api.post("/v1/opt-outs", body).await.expect(200);
+    assert_eq!(done["suppressed"], 1);
+    assert_eq!(api.get(contact).await.expect(200)["suppressed"], true);
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ use crate::dynamodb::{Update, from_item, get_value, number, text, to_attribute, 
 use crate::hash::sha256_hex;
 use crate::{Error, ttl};
 
+pub use consent::EventOrder;
 pub use list::SuppressedPage;
 pub use suppression::{RecipientStates, SuppressionList};
 

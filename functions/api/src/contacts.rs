@@ -110,7 +110,7 @@ pub async fn update_contact(
     };
     let contact = api
         .contacts
-        .record_consent(&ContactKey::Phone(phone), event)
+        .record_decision(&ContactKey::Phone(phone), event)
         .await?;
     if suppressed {
         // The answer says that no send starts any more.
@@ -163,7 +163,7 @@ pub async fn erase_contact(
         source: ConsentSource::Erasure,
         text: None,
     };
-    let mut contact = api.contacts.record_consent(&key, event).await?;
+    let mut contact = api.contacts.record_decision(&key, event).await?;
     api.contacts.set_erasure_stage(&key, REQUESTED).await?;
     let job = ErasureJob {
         phone,

@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_DISPOSITION;
 use campaign::contacts::contact::{ConsentEvent, ConsentSource, Contact};
 use campaign::import::phone;
-use cloud::contacts::{ContactKey, contact_id};
+use cloud::contacts::{ContactKey, EventOrder, contact_id};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -169,7 +169,9 @@ pub async fn import_opt_outs(
     let outcomes = stream::iter(valid)
         .map(async |phone| {
             let key = ContactKey::Phone(phone);
-            api.contacts.suppress(&key, event.clone()).await
+            api.contacts
+                .suppress(&key, event.clone(), EventOrder::Last)
+                .await
         })
         .buffer_unordered(CONCURRENT_WRITES);
     let outcomes: Vec<Option<Contact>> = outcomes.try_collect().await?;

@@ -9,7 +9,7 @@ use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use campaign::lifecycle::retry::RetrySelection;
 use campaign::lifecycle::summary::DeliveryRecord;
-use cloud::contacts::ContactKey;
+use cloud::contacts::{ContactKey, EventOrder};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use recipients::chunks::{ImportedRow, Verdict, open_rows};
 use recipients::ledger_reader::LedgerReader;
@@ -99,7 +99,9 @@ impl Reporter {
     ) -> Result<(), JobError> {
         let writes = recipients.into_iter().map(async |phone| {
             let key = ContactKey::Phone(phone);
-            self.contacts.suppress(&key, event.clone()).await
+            self.contacts
+                .suppress(&key, event.clone(), EventOrder::ByTime)
+                .await
         });
         let mut writes = stream::iter(writes).buffer_unordered(CONCURRENT_WRITES);
         let mut suppressed = 0;

@@ -10,6 +10,16 @@ use super::{ContactKey, Contacts, NEVER_EXPIRES_SECONDS, SHARD, shard};
 use crate::Error;
 use crate::dynamodb::{Update, from_item, number, text, to_attribute, update_if};
 
+/// Where a consent event belongs among those of a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventOrder {
+    /// At its time.
+    ByTime,
+    /// Behind all that are recorded: whoever decides now knows of them, and the clock of this host may be behind that of the one
+    /// that recorded them.
+    Last,
+}
+
 impl Contacts {
     /// Records an event that suppresses a contact, and once it is recorded, nothing more. Returns the contact; `None` for one
     /// whom something else has suppressed before, and who stays as they are.
@@ -17,6 +27,7 @@ impl Contacts {
         &self,
         key: &ContactKey,
         event: ConsentEvent,
+        order: EventOrder,
     ) -> Result<Option<Contact>, Error> {
         let known = self.get(key).await?.unwrap_or_default();
         if known.consent.contains(&event) {
@@ -25,19 +36,41 @@ impl Contacts {
         if known.suppressed {
             return Ok(None);
         }
-        self.record_consent(key, event).await.map(Some)
+        self.record(key, event, order).await.map(Some)
     }
 
-    /// Records a consent event; the contact never expires from then on. Returns the contact.
+    /// Records a consent event at its time; the contact never expires from then on. Returns the contact.
     pub async fn record_consent(
         &self,
         key: &ContactKey,
         event: ConsentEvent,
     ) -> Result<Contact, Error> {
+        self.record(key, event, EventOrder::ByTime).await
+    }
+
+    /// Records what an operator decides about a contact now; the contact never expires from then on. Returns the contact.
+    pub async fn record_decision(
+        &self,
+        key: &ContactKey,
+        event: ConsentEvent,
+    ) -> Result<Contact, Error> {
+        self.record(key, event, EventOrder::Last).await
+    }
+
+    async fn record(
+        &self,
+        key: &ContactKey,
+        mut event: ConsentEvent,
+        order: EventOrder,
+    ) -> Result<Contact, Error> {
         let action = "record a consent event";
         // Repeats until no other event was recorded between the read and the write.
         loop {
             let known = self.get(key).await?.unwrap_or_default();
+            if order == EventOrder::Last && !known.consent.contains(&event) {
+                let latest = known.last_consent().map_or(0, |latest| latest.at + 1);
+                event.at = event.at.max(latest);
+            }
             let Some(changed) = known.with_consent(event.clone()) else {
                 return Ok(known);
             };
