@@ -254,19 +254,17 @@ fn certain_recipients<'a>(
     let all_usable = !uploads.is_empty() && uploads.iter().all(|upload| upload.is_usable);
     let is_certain =
         shown["state"] == "finished" && all_read && all_usable && !maybe_commanded(notes, "cancel");
-    // Whoever asked for the second column meant it.
+    // Whoever asked for the second column meant it. Only calls show whether that was what they got.
     let is_other = |call: &Call| {
-        uploads
-            .iter()
-            .any(|upload| upload.others.contains_key(&call.to))
+        let mut uploads = uploads.iter();
+        uploads.any(|upload| upload.others.contains_key(&call.to))
     };
-    let uses_others = evidence
-        .sends
-        .calls
-        .iter()
-        .any(|call| call.campaign == id && is_other(call));
+    let calls = evidence.sends.calls.iter();
+    let mut calls = calls.filter(|call| call.campaign == id).peekable();
+    let is_unclear = notes.changes_options && calls.peek().is_none();
+    let uses_others = calls.any(is_other);
     let recipients = uploads.iter().flat_map(|upload| upload.recipients.keys());
-    (is_certain && !uses_others).then(|| recipients.collect())
+    (is_certain && !is_unclear && !uses_others).then(|| recipients.collect())
 }
 
 /// Whether somebody need not be messaged.
