@@ -6,7 +6,7 @@ use campaign::id::CampaignId;
 use campaign::lifecycle::retry::RetrySelection;
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use strum::{EnumDiscriminants, IntoStaticStr};
 
 use crate::dynamodb::{from_attribute, get_item, number, text, to_attribute};
 use crate::{Error, sqs, ttl};
@@ -30,9 +30,14 @@ pub struct JobRequest {
 }
 
 /// A kind of job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, EnumDiscriminants)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-#[strum(serialize_all = "snake_case")]
+#[strum_discriminants(
+    name(JobKind),
+    derive(IntoStaticStr),
+    strum(serialize_all = "snake_case"),
+    doc = "A kind of job, whatever it was requested with: a campaign has one of each at a time."
+)]
 pub enum Job {
     /// Writes the operator's files with the outcome of each row.
     Report {
@@ -51,13 +56,20 @@ pub enum Job {
 }
 
 impl Job {
+    /// Its kind.
+    pub fn kind(&self) -> JobKind {
+        self.into()
+    }
+}
+
+impl JobKind {
     /// Its name, in logs and in the table.
-    pub fn kind(&self) -> &'static str {
+    pub fn name(self) -> &'static str {
         self.into()
     }
 
-    fn part(&self) -> AttributeValue {
-        text(&format!("job#{}", self.kind()))
+    fn part(self) -> AttributeValue {
+        text(&format!("job#{}", self.name()))
     }
 }
 
@@ -155,7 +167,7 @@ impl Jobs {
     }
 
     /// Enqueues a job.
-    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, job = job.kind()))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %campaign, job = job.kind().name()))]
     pub async fn enqueue(
         &self,
         campaign: &CampaignId,
@@ -163,7 +175,7 @@ impl Jobs {
         now: Millis,
     ) -> Result<JobProgress, Error> {
         let mut progress = JobProgress::requested(now);
-        self.write_progress(campaign, &job, &progress).await?;
+        self.write_progress(campaign, job.kind(), &progress).await?;
         let request = JobRequest {
             campaign: campaign.clone(),
             job,
@@ -176,7 +188,7 @@ impl Jobs {
             // Else it would count as in progress, and could not be requested again.
             progress.stage = JobStage::Failed;
             progress.outcome = Some("The job could not be enqueued. Request it again.".into());
-            self.write_progress(campaign, &request.job, &progress)
+            self.write_progress(campaign, request.job.kind(), &progress)
                 .await?;
             return Err(error);
         }
@@ -187,7 +199,7 @@ impl Jobs {
     pub async fn write_progress(
         &self,
         campaign: &CampaignId,
-        job: &Job,
+        job: JobKind,
         progress: &JobProgress,
     ) -> Result<(), Error> {
         let action = "store the progress of a job";
@@ -207,7 +219,7 @@ impl Jobs {
     pub async fn get_progress(
         &self,
         campaign: &CampaignId,
-        job: &Job,
+        job: JobKind,
     ) -> Result<Option<JobProgress>, Error> {
         let action = "read the progress of a job";
         let get = self
@@ -231,8 +243,9 @@ mod tests {
     fn names_match_their_json() {
         let report = Job::Report { bom: true };
         let json = serde_json::to_value(&report).expect("JSON");
-        assert_eq!((report.kind(), Job::Recount.kind()), ("report", "recount"));
-        assert_eq!(json["kind"], report.kind());
+        let names = [report.kind().name(), Job::Recount.kind().name()];
+        assert_eq!(names, ["report", "recount"]);
+        assert_eq!(json["kind"], report.kind().name());
         for stage in [
             JobStage::Requested,
             JobStage::Running,

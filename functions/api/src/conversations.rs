@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::contacts::contact::Contact;
-use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::batch::Row;
 use campaign::id::{CampaignId, REPLY_PREFIX};
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
@@ -307,11 +307,7 @@ impl Api {
         };
         self.inbox.store_reply(&note).await?;
         self.campaigns.create_single(reply).await?;
-        let batch = Batch {
-            campaign: reply.id.clone(),
-            rows: reply.single_row.iter().cloned().collect(),
-            hops: 0,
-        };
+        let batch = reply.single_row_batch();
         self.urgent_queue
             .enqueue_urgent(batch, Duration::ZERO, &self.queue)
             .await?;

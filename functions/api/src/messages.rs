@@ -13,7 +13,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::batch::Row;
 use campaign::delivery::ledger::LedgerRow;
 use campaign::id::{CampaignId, MESSAGE_PREFIX};
 use campaign::import::phone::{self, Phone};
@@ -274,11 +274,7 @@ impl Api {
     }
 
     async fn enqueue_message(&self, campaign: &Campaign, urgent: bool) -> Result<(), Problem> {
-        let batch = Batch {
-            campaign: campaign.id.clone(),
-            rows: campaign.single_row.iter().cloned().collect(),
-            hops: 0,
-        };
+        let batch = campaign.single_row_batch();
         match urgent {
             true => {
                 let bulk = &self.queue;

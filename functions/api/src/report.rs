@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use campaign::lifecycle::summary::{ErrorCount, MinuteCounts, RecipientStatus, Summary};
 use cloud::files::{report_key, summary_key};
-use cloud::jobs::{Job, JobProgress, JobStage};
+use cloud::jobs::{Job, JobKind, JobProgress, JobStage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -160,7 +160,7 @@ pub async fn get_report(
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<ReportView>, Problem> {
     let campaign = api.find_campaign(&id).await?;
-    let progress = job_progress(&api, &campaign, &Job::Report { bom: false }).await?;
+    let progress = job_progress(&api, &campaign, JobKind::Report).await?;
     let (mut files, mut summary) = (Vec::new(), None);
     if progress.stage == JobStage::Done {
         if !caller.sees_masked() {
@@ -206,7 +206,7 @@ pub async fn get_recount(
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<JobView>, Problem> {
     let campaign = api.find_campaign(&id).await?;
-    let progress = job_progress(&api, &campaign, &Job::Recount).await?;
+    let progress = job_progress(&api, &campaign, JobKind::Recount).await?;
     Ok(Json(job_view(progress)))
 }
 
@@ -217,7 +217,7 @@ async fn request_job(
     job: Job,
 ) -> Result<(StatusCode, Json<JobView>), Problem> {
     let now = cloud::now();
-    let known = api.jobs.get_progress(&campaign.id, &job).await?;
+    let known = api.jobs.get_progress(&campaign.id, job.kind()).await?;
     let progress = match known.filter(|progress| progress.is_in_progress(now)) {
         Some(in_progress) => in_progress,
         None => api.jobs.enqueue(&campaign.id, job, now).await?,
@@ -228,7 +228,7 @@ async fn request_job(
 pub(crate) async fn job_progress(
     api: &Api,
     campaign: &Campaign,
-    job: &Job,
+    job: JobKind,
 ) -> Result<JobProgress, Problem> {
     let progress = api.jobs.get_progress(&campaign.id, job).await?;
     progress.ok_or_else(Problem::job_not_requested)

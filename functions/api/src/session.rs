@@ -82,7 +82,7 @@ pub async fn sign_in(
 /// Exchanges a token of the identity provider for the cookie of a session.
 ///
 /// The request needs the provider's token (OpenID Connect: the ID token) in its header, and `x-crier-console: 1`. The session
-/// lasts twelve hours, with the role that the token names. Only where the installation has an identity provider.
+/// lasts four hours, with the role that the token names. Only where the installation has an identity provider.
 #[utoipa::path(
     post, path = "/v1/session/oidc", operation_id = "signInWithOidc", tag = "access",
     responses((status = 201, body = SessionView, description = "Signed in: the answer sets the cookie"), RequestErrors, Conflict)

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::lifecycle::retry::{RetrySelection, RetryState};
-use cloud::jobs::Job;
+use cloud::jobs::{Job, JobKind};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -37,17 +37,6 @@ pub struct NewSuppression {
 /// The most error codes of one request.
 const MAX_CODES: usize = 20;
 
-/// What a kind of job is asked by, whatever it was requested with.
-fn any_suppression() -> Job {
-    Job::Suppress {
-        selection: RetrySelection {
-            states: Vec::new(),
-            codes: Vec::new(),
-        },
-        reason: String::new(),
-    }
-}
-
 /// Puts the recipients of some rows on the suppression list.
 ///
 /// Whoever is on it already stays as they are. GET of the same path shows the progress and, at the end, how many.
@@ -66,7 +55,7 @@ pub async fn request_suppression(
     let campaign = api.find_campaign(&id).await?;
     let job = request.into_job(&campaign.name)?;
     let now = cloud::now();
-    let known = api.jobs.get_progress(&id, &job).await?;
+    let known = api.jobs.get_progress(&id, JobKind::Suppress).await?;
     if known.is_some_and(|progress| progress.is_in_progress(now)) {
         let detail = "recipients of this campaign are being suppressed; GET the same path shows when that is done, then ask again";
         return Err(Problem::conflict(detail));
@@ -88,7 +77,7 @@ pub async fn get_suppression(
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<JobView>, Problem> {
     let campaign = api.find_campaign(&id).await?;
-    let progress = job_progress(&api, &campaign, &any_suppression()).await?;
+    let progress = job_progress(&api, &campaign, JobKind::Suppress).await?;
     Ok(Json(job_view(progress)))
 }
 

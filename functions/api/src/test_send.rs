@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::access::role::Role;
-use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::batch::Row;
 use campaign::id::CampaignId;
 use campaign::import::phone;
 use campaign::import::preview::Preview;
@@ -83,15 +83,11 @@ pub async fn send_test(
         values: sample.values.clone(),
     };
     let now = cloud::now();
-    let mut test = test_campaign(&campaign, row.clone(), now)?;
+    let mut test = test_campaign(&campaign, row, now)?;
     test.created_by = Some(caller.name);
     api.campaigns.create(&test).await?;
-    let batch = Batch {
-        campaign: test.id.clone(),
-        rows: vec![row],
-        hops: 0,
-    };
     // If the message is lost in between, the reconciler enqueues the row.
+    let batch = test.single_row_batch();
     api.queue.enqueue(&[batch], Duration::ZERO).await?;
     let view = CampaignStateView::new(&test.id, test.state(now));
     Ok((StatusCode::ACCEPTED, Json(view)))

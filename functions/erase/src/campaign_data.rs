@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use campaign::delivery::batch::Row;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, RowNumber};
 use campaign::lifecycle::campaign::{Campaign, FileStage, IMPORT_LEASE_MS};
 use cloud::campaigns::Lease;
 use cloud::files::{
@@ -29,6 +29,13 @@ pub(crate) enum CampaignErasure {
     /// The recipient is, or may be, in a file or the single row of a campaign that is not closed; or another invocation works on
     /// its files.
     Deferred,
+}
+
+/// A file that has the recipient.
+struct FoundFile {
+    index: usize,
+    /// The rows with the recipient's number; none where only the upload is kept.
+    rows: Vec<RowNumber>,
 }
 
 impl Eraser {
@@ -106,7 +113,7 @@ impl Eraser {
         if is_excluded {
             self.rewrite_exclude_list(campaign, subject).await?;
         }
-        for index in found {
+        for FoundFile { index, .. } in found {
             let rejects = rejects_key(&campaign.id, index);
             self.files.delete_versions(&rejects, None).await?;
             self.delete_upload(campaign, index).await?;
@@ -120,25 +127,27 @@ impl Eraser {
         Ok(CampaignErasure::Erased)
     }
 
-    /// The indexes of the campaign's files that have the recipient.
+    /// The campaign's files that have the recipient.
     async fn find_files(
         &self,
         campaign: &Campaign,
         subject: &DataSubject,
-    ) -> Result<Vec<usize>, Error> {
+    ) -> Result<Vec<FoundFile>, Error> {
         let mut found = Vec::new();
         for index in 0..campaign.files.len() {
-            let is_found = match ChunkSet::of(campaign, index) {
-                Some(set) => !find_rows(&self.files, &set, subject.phone)
-                    .await?
-                    .is_empty(),
+            let (is_found, rows) = match ChunkSet::of(campaign, index) {
+                Some(set) => {
+                    let rows = find_rows(&self.files, &set, subject.phone).await?;
+                    (!rows.is_empty(), rows)
+                }
                 None => {
-                    self.upload_mentions(campaign, Upload::File(index), subject)
-                        .await?
+                    let upload = Upload::File(index);
+                    let is_found = self.upload_mentions(campaign, upload, subject).await?;
+                    (is_found, Vec::new())
                 }
             };
             if is_found {
-                found.push(index);
+                found.push(FoundFile { index, rows });
             }
         }
         Ok(found)
@@ -187,23 +196,16 @@ impl Eraser {
         &self,
         campaign: &Campaign,
         subject: &DataSubject,
-        found: &[usize],
+        found: &[FoundFile],
     ) -> Result<(), Error> {
         let id = &campaign.id;
         let Some(mut preview) = self.imports.get_preview(id).await? else {
             return Ok(());
         };
-        // The number may be in a column that no message goes to.
-        let mut theirs = Vec::new();
-        let sets = found
-            .iter()
-            .filter_map(|&index| ChunkSet::of(campaign, index));
-        for set in sets {
-            theirs.extend(find_rows(&self.files, &set, subject.phone).await?);
-        }
         let rows = preview.sample.len();
-        let is_theirs =
-            |row: &Row| row.to.canonical() == subject.phone || theirs.contains(&row.row);
+        // The number may be in a column that no message goes to.
+        let is_found = |row: &Row| found.iter().any(|file| file.rows.contains(&row.row));
+        let is_theirs = |row: &Row| row.to.canonical() == subject.phone || is_found(row);
         preview.sample.retain(|row| !is_theirs(row));
         if preview.sample.len() < rows {
             self.imports.write_preview(campaign, &preview).await?;

@@ -99,7 +99,7 @@ impl<'a> JobRun<'a> {
         self.progress.stage = stage;
         self.progress.heartbeat_at = cloud::now();
         self.progress.outcome = outcome;
-        let (id, job) = (&self.request.campaign, &self.request.job);
+        let (id, job) = (&self.request.campaign, self.request.job.kind());
         self.reporter
             .jobs
             .write_progress(id, job, &self.progress)

@@ -96,14 +96,14 @@ impl Reporter {
     }
 
     /// Runs a job to its end and stores the outcome. A job that can never succeed is not an error.
-    #[tracing::instrument(skip_all, fields(campaign.id = %request.campaign, job = request.job.kind()))]
+    #[tracing::instrument(skip_all, fields(campaign.id = %request.campaign, job = request.job.kind().name()))]
     pub async fn run_job(&self, request: &JobRequest) -> Result<(), Error> {
         let id = &request.campaign;
         let Some(campaign) = self.campaigns.get(id).await? else {
             return Ok(());
         };
         let started_at = cloud::now();
-        let progress = self.jobs.get_progress(id, &request.job).await?;
+        let progress = self.jobs.get_progress(id, request.job.kind()).await?;
         let progress = progress.unwrap_or_else(|| JobProgress::requested(request.requested_at));
         let is_superseded = request.requested_at != progress.requested_at;
         if is_superseded || progress.stage == JobStage::Done {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use campaign::delivery::batch::{Batch, Row};
+use campaign::delivery::batch::Row;
 use campaign::id::{CampaignId, InvalidCampaignId, REPLY_PREFIX};
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
@@ -31,21 +31,17 @@ impl Webhook {
             to,
             values: Vec::new(),
         };
-        let campaign = Campaign::single_row(id, "Reply".into(), message, row.clone(), now);
-        self.enqueue_reply(campaign, row).await
+        let campaign = Campaign::single_row(id, "Reply".into(), message, row, now);
+        self.enqueue_reply(campaign).await
     }
 
     #[instrument(skip_all, fields(campaign.id = %campaign.id, row = 1))]
-    async fn enqueue_reply(&self, campaign: Campaign, row: Row) -> Result<(), Error> {
+    async fn enqueue_reply(&self, campaign: Campaign) -> Result<(), Error> {
         self.campaign_cache
             .campaigns()
             .create_single(&campaign)
             .await?;
-        let batch = Batch {
-            campaign: campaign.id,
-            rows: vec![row],
-            hops: 0,
-        };
+        let batch = campaign.single_row_batch();
         self.urgent_queue
             .enqueue_urgent(batch, Duration::ZERO, &self.sends_queue)
             .await

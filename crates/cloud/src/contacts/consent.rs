@@ -36,7 +36,7 @@ impl Contacts {
         if known.suppressed {
             return Ok(None);
         }
-        self.record(key, event, order).await.map(Some)
+        self.record(key, known, event, order).await.map(Some)
     }
 
     /// Records a consent event at its time; the contact never expires from then on. Returns the contact.
@@ -45,7 +45,8 @@ impl Contacts {
         key: &ContactKey,
         event: ConsentEvent,
     ) -> Result<Contact, Error> {
-        self.record(key, event, EventOrder::ByTime).await
+        let known = self.get(key).await?.unwrap_or_default();
+        self.record(key, known, event, EventOrder::ByTime).await
     }
 
     /// Records what an operator decides about a contact now; the contact never expires from then on. Returns the contact.
@@ -54,19 +55,21 @@ impl Contacts {
         key: &ContactKey,
         event: ConsentEvent,
     ) -> Result<Contact, Error> {
-        self.record(key, event, EventOrder::Last).await
+        let known = self.get(key).await?.unwrap_or_default();
+        self.record(key, known, event, EventOrder::Last).await
     }
 
+    /// `known` is the contact as it was just read.
     async fn record(
         &self,
         key: &ContactKey,
+        mut known: Contact,
         mut event: ConsentEvent,
         order: EventOrder,
     ) -> Result<Contact, Error> {
         let action = "record a consent event";
         // Repeats until no other event was recorded between the read and the write.
         loop {
-            let known = self.get(key).await?.unwrap_or_default();
             if order == EventOrder::Last && !known.consent.contains(&event) {
                 let latest = known.last_consent().map_or(0, |latest| latest.at + 1);
                 event.at = event.at.max(latest);
@@ -78,6 +81,7 @@ impl Contacts {
             if let Update::Written(item) = update_if(action, update).await? {
                 return from_item(action, item.unwrap_or_default());
             }
+            known = self.get(key).await?.unwrap_or_default();
         }
     }
 

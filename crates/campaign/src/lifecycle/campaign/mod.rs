@@ -30,7 +30,7 @@ pub use self::pause::{Pause, PausedBy};
 pub use self::policy::{OnUnconfirmed, OutsideServiceWindow, Policy};
 pub use self::schedule::{Cooldown, Schedule, Sendability, sendable_for};
 pub use self::state::CampaignState;
-use crate::delivery::batch::Row;
+use crate::delivery::batch::{Batch, Row};
 use crate::id::{CampaignId, RowNumber};
 use crate::import::row::ImportCounts;
 use crate::lifecycle::retry::RetryLink;
@@ -240,6 +240,15 @@ impl Campaign {
         campaign.single_row = Some(row);
         campaign.sendable_until = now + SINGLE_ROW_LIFETIME_MS;
         campaign
+    }
+
+    /// The queue message of its only row, of a campaign that has no file; without a row once that is settled.
+    pub fn single_row_batch(&self) -> Batch {
+        Batch {
+            campaign: self.id.clone(),
+            rows: self.single_row.iter().cloned().collect(),
+            hops: 0,
+        }
     }
 
     /// The message and its fallback with the same columns, so that the values of a row fit both.

@@ -903,7 +903,7 @@ export interface paths {
         /**
          * Exchanges a token of the identity provider for the cookie of a session.
          * @description The request needs the provider's token (OpenID Connect: the ID token) in its header, and `x-crier-console: 1`. The session
-         *     lasts twelve hours, with the role that the token names. Only where the installation has an identity provider.
+         *     lasts four hours, with the role that the token names. Only where the installation has an identity provider.
          *
          *     Needs the role `viewer`.
          */
