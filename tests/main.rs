@@ -47,6 +47,7 @@ mod access;
 mod account_events;
 mod api_examples;
 mod architecture;
+mod audit;
 mod callbacks;
 mod canary_and_schedule;
 mod consent;
