@@ -27,7 +27,7 @@ use crate::conversation_view::{ConversationMessageView, message_views};
 use crate::extract::{Limit, PhonePath, Query};
 use crate::inbox::{InboundMessageView, format_cursor, message_view, parse_cursor};
 use crate::message_schema::MessageSchema;
-use crate::new_message::parse_message;
+use crate::new_message::{check_recipient, parse_message};
 use crate::openapi::{BodyErrors, Conflict, NotFound, PhoneErrors, RequestErrors};
 use crate::problem::Problem;
 use crate::time::{format_time, parse_time};
@@ -265,12 +265,7 @@ pub async fn send_reply(
     let now = cloud::now();
     let contact = api.contacts.get(&ContactKey::Phone(phone)).await?;
     let contact = contact.ok_or_else(Problem::unknown_contact)?;
-    if contact.suppressed {
-        return Err(Problem::suppressed_contact());
-    }
-    if !message.is_template() && contact.service_window_end(now).is_none() {
-        return Err(Problem::outside_service_window());
-    }
+    check_recipient(&contact, &message, now)?;
     let template = api.find_template(&message, "/message").await?;
     let id = reply_id(phone, &request_id)?;
     caller.note_created(&id);

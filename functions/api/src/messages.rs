@@ -32,7 +32,7 @@ use crate::body::JsonBody;
 use crate::caller::Caller;
 use crate::extract::{CampaignPath, Limit, Query};
 use crate::message_schema::MessageSchema;
-use crate::new_message::parse_message;
+use crate::new_message::{check_recipient, parse_message};
 use crate::openapi::{BodyErrors, Conflict, NotFound, RecipientStatusName, RequestErrors};
 use crate::problem::Problem;
 use crate::time::format_time;
@@ -227,12 +227,7 @@ impl Api {
         let MessageRequest { to, message, .. } = request;
         let contact = self.contacts.get(&ContactKey::Phone(*to)).await?;
         let contact = contact.unwrap_or_default();
-        if contact.suppressed {
-            return Err(Problem::suppressed_contact());
-        }
-        if !message.is_template() && contact.service_window_end(now).is_none() {
-            return Err(Problem::outside_service_window());
-        }
+        check_recipient(&contact, message, now)?;
         let row = Row {
             row: ROW,
             to: *to,

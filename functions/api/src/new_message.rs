@@ -1,6 +1,8 @@
 //! Messages in request bodies: the Cloud API's message object, checked against what Meta documents.
 
+use campaign::contacts::contact::Contact;
 use campaign::message::Message;
+use campaign::time::Millis;
 use serde_json::Value;
 
 use crate::problem::Problem;
@@ -80,6 +82,21 @@ pub(crate) fn parse_fallback(
         return Err(Problem::invalid_field("/fallback/type", detail));
     }
     Ok(Some(fallback))
+}
+
+/// Refuses a message that may not be sent to this contact now.
+pub(crate) fn check_recipient(
+    contact: &Contact,
+    message: &Message,
+    now: Millis,
+) -> Result<(), Problem> {
+    if contact.suppressed {
+        return Err(Problem::suppressed_contact());
+    }
+    if !message.is_template() && contact.service_window_end(now).is_none() {
+        return Err(Problem::outside_service_window());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
