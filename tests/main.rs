@@ -1,6 +1,5 @@
 //! Tests of several crates together. What is where:
 //!
-//! - [`architecture`]: dependencies, lengths of files and functions, circles, retired names (plain `cargo test`)
 //! - [`sample_events`]: the sample events are what each function reads (plain `cargo test`)
 //! - [`corpus_files`]: files as customers export them, and what each must give (plain `cargo test`)
 //! - [`uploads`]: the presigned upload and every way of tampering with it (real S3)
@@ -46,7 +45,6 @@
 mod access;
 mod account_events;
 mod api_examples;
-mod architecture;
 mod audit;
 mod callbacks;
 mod canary_and_schedule;

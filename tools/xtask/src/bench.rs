@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::browser;
 use crate::build::{FUNCTIONS, build_release};
-use crate::console;
 use crate::emulator::{Emulator, REGION, aws_environment};
 use crate::paths::{dev, root};
 use crate::process::{RunningProcess, cargo, catch_interrupts, run_shown};
@@ -77,7 +77,7 @@ fn run_console() -> Result<()> {
         slots: CONSOLE_SLOTS,
         ..StackOptions::new("bench", CONSOLE_TPS)
     })?;
-    run_shown(&mut console::browser_benchmarks(&stack)?)
+    run_shown(&mut browser::benchmarks(&stack)?)
 }
 
 fn measure_starts() -> Result<()> {

@@ -1,4 +1,4 @@
-//! The console's front end: built with Node, checked, and driven by a real browser.
+//! The console's front end: built with Node and checked.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -10,7 +10,6 @@ use anyhow::{Context, Result};
 use crate::paths::{dev, root};
 use crate::process::run_logged;
 use crate::setup::NODE;
-use crate::stack::{API_TOKEN, OIDC_CLIENT_ID, Stack};
 
 /// Where the sources are.
 const WEB: &str = "functions/console/web";
@@ -48,9 +47,8 @@ pub(crate) fn build() -> Result<()> {
 
 /// The tests of the front end's logic; each line of output that begins with `ok` or `not ok` is one.
 pub(crate) fn unit_tests() -> Result<Command> {
-    install_packages()?;
-    let mut tests = npm()?;
-    tests.args(["run", "test", "--", "--reporter=tap-flat"]);
+    let mut tests = script("test")?;
+    tests.args(["--", "--reporter=tap-flat"]);
     Ok(tests)
 }
 
@@ -68,34 +66,11 @@ pub(crate) fn check_types(api: &str, token: &str) -> Result<()> {
     )
 }
 
-/// The tests in Chromium, on a deployed stack. They start the identity provider at `issuer` themselves. The pictures of the
-/// documentation are taken if `CRIER_PICTURES` names a folder.
-pub(crate) fn browser_tests(stack: &Stack, issuer: &str) -> Result<Command> {
-    let mut tests = browser(stack, "browser")?;
-    tests
-        .env("OIDC_ISSUER", issuer)
-        .env("OIDC_CLIENT_ID", OIDC_CLIENT_ID);
-    if let Some(pictures) = std::env::var_os("CRIER_PICTURES") {
-        tests.env("PICTURES", pictures);
-    }
-    Ok(tests)
-}
-
-/// The benchmarks in Chromium, on a deployed stack.
-pub(crate) fn browser_benchmarks(stack: &Stack) -> Result<Command> {
-    browser(stack, "bench")
-}
-
-/// A script of `package.json` that drives Chromium on a deployed stack.
-fn browser(stack: &Stack, script: &str) -> Result<Command> {
+/// A script of `package.json`.
+pub(crate) fn script(name: &str) -> Result<Command> {
     install_packages()?;
     let mut command = npm()?;
-    // The address of a page below a path needs the slash: its files are beside it.
-    command
-        .args(["run", script])
-        .env("CONSOLE_URL", format!("{}/", stack.api))
-        .env("SIMULATOR_URL", &stack.simulator.url)
-        .env("API_TOKEN", API_TOKEN);
+    command.args(["run", name]);
     Ok(command)
 }
 

@@ -1,4 +1,4 @@
-//! Formatting, clippy, documentation, links, dependencies, the template.
+//! Formatting, architecture, clippy, documentation, links, dependencies, the template.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,6 +24,7 @@ pub(crate) fn run() -> Result<()> {
     catch_interrupts();
     run_shown(cargo().args(["fmt", "--all", "--check"]))?;
     check_step("dependency features", features::check)?;
+    run_shown(cargo().args(["test", "--quiet", "--package", "xtask"]))?;
     check_step("unused dependencies", check_dependencies)?;
     check_step("links in Markdown", check_documents)?;
     LINT.install()?;

@@ -14,6 +14,7 @@
 
 mod bench;
 mod broadcast;
+mod browser;
 mod budget_change;
 mod build;
 mod chaos;

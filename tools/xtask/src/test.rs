@@ -19,7 +19,7 @@ use crate::process::{cargo, catch_interrupts, run_shown, wait_for};
 use crate::setup::{DEPLOY, PHONES};
 use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack, StackOptions};
 use crate::test_run::{Counts, run_tests};
-use crate::{broadcast, console, schemathesis, simulate};
+use crate::{broadcast, browser, console, schemathesis, simulate};
 
 /// Messages per second in the deployed test.
 const TPS: u32 = 40;
@@ -271,7 +271,7 @@ fn test_console() -> Result<Counts> {
         ..StackOptions::new("test", TPS)
     })?;
     console::check_types(&stack.api, API_TOKEN)?;
-    let mut browser = console::browser_tests(&stack, &issuer)?;
+    let mut browser = browser::tests(&stack, &issuer)?;
     drop(port);
     counts += run_tests("browser", &mut browser)?;
     Ok(counts)

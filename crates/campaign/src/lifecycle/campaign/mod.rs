@@ -2,6 +2,7 @@
 //!
 //! - [`Campaign`]: its fields, and what follows from them
 //! - `file`: its files, how they are read and how far each one is
+//! - `messages`: what each recipient is sent: its message, the fallback or nothing
 //! - `state`: its states, and how they follow from what was decided and what has happened
 //! - `pause`: who or what paused it
 //! - `policy`: what the operator chose for unconfirmed sends, for failures and outside the service window
@@ -14,18 +15,19 @@ mod approval;
 mod canary;
 mod edit;
 mod file;
+mod messages;
 mod pause;
 mod policy;
 mod schedule;
 mod state;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub use self::approval::{Approval, ApprovalRequest, GivenApproval};
 pub use self::canary::{AfterCanary, Canary};
 pub use self::edit::CampaignEdit;
 pub use self::file::{CampaignFile, FileInfo, FileStage, ImportOptions};
+pub use self::messages::MessageChoice;
 pub use self::pause::{Pause, PausedBy};
 pub use self::policy::{OnUnconfirmed, OutsideServiceWindow, Policy};
 pub use self::schedule::{Cooldown, Schedule, Sendability, sendable_for};
@@ -251,57 +253,6 @@ impl Campaign {
         }
     }
 
-    /// The message and its fallback with the same columns, so that the values of a row fit both.
-    pub fn messages(&self) -> (Message, Option<Message>) {
-        let fallback = self.fallback.as_ref();
-        let fallback = fallback.map(|fallback| self.with_every_column(fallback));
-        (self.with_every_column(&self.message), fallback)
-    }
-
-    fn with_every_column(&self, message: &Message) -> Message {
-        message.clone().with_columns(self.columns())
-    }
-
-    /// The columns that its messages use, in the order of the values of a row.
-    pub fn columns(&self) -> Vec<String> {
-        if !self.stored_columns.is_empty() {
-            return self.stored_columns.clone();
-        }
-        let message = self.message.clone();
-        let merged = match &self.fallback {
-            Some(fallback) => message.merge_columns(fallback),
-            None => message,
-        };
-        merged.columns().to_vec()
-    }
-
-    /// The message of this choice, as the operator wrote it.
-    pub fn chosen_message(&self, choice: MessageChoice) -> &Message {
-        match (choice, &self.fallback) {
-            (MessageChoice::Fallback, Some(fallback)) => fallback,
-            (MessageChoice::Fallback, None)
-            | (MessageChoice::Message | MessageChoice::Nothing, _) => &self.message,
-        }
-    }
-
-    /// The message of this choice for one row. `values` are in the order of [`Campaign::columns`].
-    pub fn fill_message(&self, choice: MessageChoice, values: &[String]) -> Value {
-        self.with_every_column(self.chosen_message(choice))
-            .fill(values)
-    }
-
-    /// What a recipient inside or outside the service window is sent.
-    pub fn message_choice(&self, in_service_window: bool) -> MessageChoice {
-        if in_service_window || self.message.is_template() {
-            return MessageChoice::Message;
-        }
-        match (&self.fallback, self.outside_service_window) {
-            (Some(_), _) => MessageChoice::Fallback,
-            (None, OutsideServiceWindow::Send) => MessageChoice::Message,
-            (None, OutsideServiceWindow::Skip) => MessageChoice::Nothing,
-        }
-    }
-
     /// Notes the id of a change that is about to be stored.
     pub fn remember_change(&mut self, id: &str) {
         let surplus = (self.recent_changes.len() + 1).saturating_sub(REMEMBERED_CHANGES);
@@ -380,17 +331,6 @@ impl Campaign {
     }
 }
 
-/// What a recipient is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageChoice {
-    /// The message.
-    Message,
-    /// Its fallback.
-    Fallback,
-    /// Nothing.
-    Nothing,
-}
-
 /// Facts about a template that the message does not contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TemplateFacts {
@@ -404,24 +344,7 @@ pub struct TemplateFacts {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn values_of_a_row_keep_the_order_of_the_columns_that_were_stored_with_them() {
-        let mut campaign = sample(CampaignState::Ready);
-        let body = json!({"text": {"body": "{{Name}}, {{amount}}"}});
-        campaign.message = Message::new(body).expect("message");
-        campaign.fallback = Some(Message::new(json!({"name": "{{zone}}"})).expect("message"));
-        assert_eq!(campaign.columns(), ["amount", "Name", "zone"]);
-        // As another version of the code may have sorted them.
-        campaign.stored_columns = ["Name", "zone", "amount"].map(str::to_owned).to_vec();
-        let values = ["Ana", "North", "3"].map(str::to_owned);
-        let fill = |choice| campaign.fill_message(choice, &values);
-        assert_eq!(fill(MessageChoice::Message)["text"]["body"], "Ana, 3");
-        assert_eq!(fill(MessageChoice::Fallback)["name"], "North");
-    }
 
     /// A campaign in that state with one file of 100 rows, of which 90 are usable.
     pub(crate) fn sample(state: CampaignState) -> Campaign {

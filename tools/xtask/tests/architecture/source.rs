@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The root of the workspace.
 pub(super) fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// One Rust file of a crate.
