@@ -17,6 +17,7 @@ use crate::Api;
 use crate::body::{JsonBody, parse_body};
 use crate::caller::Caller;
 use crate::campaign_page::CampaignPage;
+use crate::daily_window::WindowBody;
 use crate::extract::CampaignPath;
 use crate::message_schema::{MessageSchema, TemplateMessageSchema};
 use crate::new_campaign::NewCampaign;
@@ -28,7 +29,7 @@ use crate::problem::Problem;
 use crate::time::format_time;
 
 /// Members of `POST /v1/campaigns` that can be changed later.
-const EDITABLE: [&str; 14] = [
+const EDITABLE: [&str; 15] = [
     "name",
     "message",
     "fallback",
@@ -43,6 +44,7 @@ const EDITABLE: [&str; 14] = [
     "after_canary",
     "allow_repeat",
     "check_template",
+    "window",
 ];
 
 /// What `PATCH /v1/campaigns/{id}` takes: what is left out stays, null stands for the default. Each member has the meaning that
@@ -97,6 +99,8 @@ pub struct CampaignChange {
     allow_repeat: Option<bool>,
     /// Whether the template is looked up in the account first.
     check_template: Option<bool>,
+    /// The hours of the day in which messages are sent.
+    window: Option<WindowBody>,
 }
 
 /// Changes a campaign that was created with `manual_start`, before its start.
@@ -183,6 +187,7 @@ fn merge(campaign: &Campaign, change: Map<String, Value>) -> Value {
         "outside_service_window": campaign.outside_service_window,
         "not_before": campaign.schedule.not_before.map(format_time),
         "not_after": campaign.schedule.not_after.map(format_time),
+        "window": campaign.schedule.window.clone().map(WindowBody::from),
         "on_unconfirmed": policy.on_unconfirmed,
         "unconfirmed_timeout_seconds": policy.unconfirmed_timeout_seconds,
         "retry_undelivered": policy.retry_undelivered,

@@ -20,7 +20,7 @@ use crate::extract::CampaignPath;
 use crate::new_campaign::NewCampaign;
 use crate::openapi::{BodyErrors, NotFound, RequestErrors};
 use crate::problem::Problem;
-use crate::view::CampaignUpload;
+use crate::signed_url::CampaignUpload;
 
 /// Creates a campaign and signs its upload.
 ///

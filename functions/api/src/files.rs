@@ -21,8 +21,8 @@ use crate::extract::{CampaignPath, Query};
 use crate::new_file::NewFile;
 use crate::openapi::{BodyErrors, Conflict, NotFound, RequestErrors};
 use crate::problem::Problem;
+use crate::signed_url::{CampaignUpload, SignedDownload, SignedUpload};
 use crate::time::format_time;
-use crate::view::{CampaignUpload, SignedDownload, SignedUpload};
 
 /// How long a signed URL works: an hour, since a Lambda's credentials, with which it is signed, live at least that long.
 const SIGNED_URL_TTL: Duration = Duration::from_secs(3600);

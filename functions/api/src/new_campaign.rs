@@ -10,6 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::body::whole_number;
+use crate::daily_window::WindowBody;
 use crate::message_schema::{MessageSchema, TemplateMessageSchema};
 use crate::new_file::{FileOptions, NewFile, parse_file, required_text};
 use crate::new_message::{parse_fallback, parse_message};
@@ -64,6 +65,8 @@ pub struct NewCampaign {
     /// No message is sent from this time on (RFC 3339); the remaining rows are skipped as expired.
     #[schema(format = DateTime, example = "2099-12-01T20:00:00Z")]
     not_after: Option<String>,
+    /// The hours of the day in which messages are sent; at all hours by default.
+    window: Option<WindowBody>,
     /// What happens to rows that may have been sent, once `unconfirmed_timeout_seconds` are over: `leave` (the default), or
     /// `resend`, with which a recipient may get the message twice.
     #[schema(value_type = Option<OnUnconfirmedName>, example = "leave")]
@@ -99,7 +102,7 @@ impl NewCampaign {
     /// The campaign, if every field of it can work; `now` in milliseconds since the Unix epoch. It sends for the
     /// milliseconds of `sendable_for` at most.
     pub fn into_campaign(
-        self,
+        mut self,
         id: CampaignId,
         now: Millis,
         sendable_for: Millis,
@@ -135,10 +138,15 @@ impl NewCampaign {
         })
     }
 
-    fn schedule(&self, now: Millis, sendable_until: Millis) -> Result<Schedule, Problem> {
+    fn schedule(&mut self, now: Millis, sendable_until: Millis) -> Result<Schedule, Problem> {
         let schedule = Schedule {
             not_before: parse_time_field(self.not_before.as_deref(), "/not_before")?,
             not_after: parse_time_field(self.not_after.as_deref(), "/not_after")?,
+            window: self
+                .window
+                .take()
+                .map(WindowBody::into_window)
+                .transpose()?,
         };
         if schedule.has_ended(now) {
             return Err(Problem::invalid_field(

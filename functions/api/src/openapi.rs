@@ -11,6 +11,7 @@ use campaign::lifecycle::campaign::{
     AfterCanary, CampaignState, FileStage, OnUnconfirmed, OutsideServiceWindow, PausedBy,
 };
 use campaign::lifecycle::counters::FailureState;
+use campaign::lifecycle::daily_window::Day;
 use campaign::lifecycle::retry::RetryState;
 use campaign::lifecycle::summary::RecipientStatus;
 use cloud::jobs::JobStage;
@@ -352,6 +353,19 @@ enum_schema!(
     AfterCanary {
         Wait,
         ContinueIfClean
+    }
+);
+enum_schema!(
+    DayName,
+    "Day",
+    Day {
+        Monday,
+        Tuesday,
+        Wednesday,
+        Thursday,
+        Friday,
+        Saturday,
+        Sunday,
     }
 );
 enum_schema!(OnBadValueName, "OnBadValue", OnBadValue { Clean, Reject });

@@ -19,8 +19,8 @@ use crate::body::JsonBody;
 use crate::extract::{CampaignPath, Query};
 use crate::openapi::{BodyErrors, Conflict, NotFound, RequestErrors};
 use crate::problem::Problem;
+use crate::signed_url::SignedUpload;
 use crate::time::format_time;
-use crate::view::SignedUpload;
 
 /// How long the signature of a part works.
 const PART_URL_TTL: Duration = Duration::from_secs(3600);

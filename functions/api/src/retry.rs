@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{Campaign, FileInfo};
+use campaign::lifecycle::campaign::{Campaign, FileInfo, Schedule};
 use campaign::lifecycle::event::{Event, Job};
 use campaign::lifecycle::progress::compute_progress;
 use campaign::lifecycle::retry::{RETRY_PHONE_COLUMN, RetryLink, RetrySelection, RetryState};
@@ -45,7 +45,7 @@ pub struct NewRetry {
 
 /// Sends chosen rows of a finished or cancelled campaign again, as a new campaign.
 ///
-/// The new campaign has the same message, fallback and policy, no canary rows and no schedule; its `retry_of` names this one.
+/// The new campaign has the same message, fallback, policy and window, no canary rows and no other schedule; its `retry_of` names this one.
 #[utoipa::path(
     post, path = "/v1/campaigns/{id}/retries", operation_id = "createRetry", tag = "campaigns",
     params(CampaignPath), request_body = NewRetry,
@@ -162,6 +162,10 @@ fn retry_campaign(
         outside_service_window: campaign.outside_service_window,
         allow_repeat: true,
         policy: campaign.policy,
+        schedule: Schedule {
+            window: campaign.schedule.window.clone(),
+            ..Schedule::default()
+        },
         template: campaign.template.clone(),
         retry_of: Some(RetryLink {
             campaign: campaign.id.clone(),

@@ -1,7 +1,5 @@
 //! Response bodies of campaigns.
 
-use std::collections::BTreeMap;
-
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{
     AfterCanary, Campaign, CampaignFile, CampaignState, Canary, Cooldown, FileStage, OnUnconfirmed,
@@ -13,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::daily_window::WindowBody;
 use crate::new_file::FileOptions;
 use crate::openapi::{AfterCanaryName, CampaignStateName, FileStageName, OnUnconfirmedName};
 use crate::time::format_time;
@@ -37,6 +36,11 @@ pub struct CampaignView {
     /// No message is sent from this time on.
     #[schema(format = DateTime)]
     pub not_after: Option<String>,
+    /// The hours of the day in which it sends; null at all hours.
+    pub window: Option<WindowBody>,
+    /// When that window next opens for one of its rows, once rows of it may be sent.
+    #[schema(format = DateTime)]
+    pub window_opens_at: Option<String>,
     /// What happens to unconfirmed and failed rows.
     pub policy: PolicyView,
     /// The rows that are sent first, if there are any.
@@ -208,45 +212,6 @@ pub struct DeliveryCounts {
     pub undelivered: i64,
 }
 
-/// A signed upload: the request to make, exactly as it is here.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SignedUpload {
-    /// `PUT`.
-    pub method: String,
-    /// The URL.
-    pub url: String,
-    /// The headers to send, exactly as they are here.
-    pub headers: BTreeMap<String, String>,
-    /// When the signature expires.
-    #[schema(format = DateTime)]
-    pub expires_at: String,
-}
-
-/// A signed download: GET it without a token.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SignedDownload {
-    /// The URL.
-    pub url: String,
-    /// When the signature expires.
-    #[schema(format = DateTime)]
-    pub expires_at: String,
-}
-
-/// A campaign and the upload that it waits for.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CampaignUpload {
-    /// The campaign's id.
-    pub id: String,
-    /// Its state.
-    #[schema(value_type = CampaignStateName, example = "awaiting_upload")]
-    pub state: &'static str,
-    /// The upload of the file.
-    pub upload: SignedUpload,
-    /// The upload of the exclude list, if there is one; nothing is sent before it has been uploaded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exclude_upload: Option<SignedUpload>,
-}
-
 impl CampaignView {
     /// The view; `budget` in messages per second, `now` in milliseconds since the Unix epoch.
     pub fn new(campaign: Campaign, progress: Progress, budget: u32, now: Millis) -> Self {
@@ -267,6 +232,11 @@ impl CampaignView {
             cooldown,
             not_before: campaign.schedule.not_before.map(format_time),
             not_after: campaign.schedule.not_after.map(format_time),
+            window: campaign.schedule.window.map(WindowBody::from),
+            window_opens_at: campaign
+                .window_opens_at
+                .filter(|&at| at > now)
+                .map(format_time),
             policy: campaign.policy.into(),
             canary: campaign.canary.map(CanaryView::from),
             created_at: format_time(campaign.created_at),

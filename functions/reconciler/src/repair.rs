@@ -84,6 +84,10 @@ impl Reconciler {
             RepairAction::Requeue => {
                 cloud::sometimes!("the reconciler requeues the rows of an idle campaign");
                 self.requeue(id, run).await?;
+                if let Some(at) = campaign.window_opens_at.filter(|&at| at <= run.now) {
+                    cloud::sometimes!("rows are requeued because their window has opened");
+                    self.campaigns.clear_window_opening(id, at).await?;
+                }
             }
             RepairAction::ReleaseCanary => {
                 cloud::sometimes!("the reconciler releases the rows behind the canary");

@@ -8,6 +8,7 @@ use campaign::delivery::batch::{Batch, Batcher, Row};
 use campaign::id::RowNumber;
 use campaign::import::row::ImportCounts;
 use campaign::lifecycle::campaign::{Campaign, Canary};
+use campaign::lifecycle::daily_window::{Opening, WindowCheck};
 use cloud::contacts::SuppressionList;
 use cloud::imports::{Checkpoint, RowSet};
 use lambda_runtime::Error;
@@ -81,10 +82,17 @@ impl Splitter {
             imported,
             selector,
             row_set,
+            window: window_check(campaign),
+            last_row: checkpoint.completed_row,
             batcher: Some(Batcher::new(self.rate)),
             tail: VecDeque::new(),
         };
         let is_complete = send_all(&mut source, &mut sender).await?;
+        self.note_window_opening(campaign, source.window.as_ref())
+            .await?;
+        if is_complete {
+            sender.enqueued_up_to = source.last_row;
+        }
         sender.save_checkpoint().await?;
         if !is_complete {
             return Ok(EnqueueOutcome::Partial);
@@ -100,6 +108,25 @@ impl Splitter {
             suppressed,
         }))
     }
+
+    /// Stores when the window next opens for one of the rows that a pass has seen: the reconciler requeues them then, whether
+    /// they were left out because it is closed, or senders drop them because it has closed.
+    pub(crate) async fn note_window_opening(
+        &self,
+        campaign: &Campaign,
+        window: Option<&WindowCheck<'_>>,
+    ) -> Result<(), Error> {
+        if let Some(at) = window.and_then(WindowCheck::next_opening) {
+            self.campaigns.note_window_opening(&campaign.id, at).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks the window of a campaign's schedule for one pass over its rows.
+pub(crate) fn window_check(campaign: &Campaign) -> Option<WindowCheck<'_>> {
+    let window = campaign.schedule.window.as_ref()?;
+    Some(WindowCheck::new(window, cloud::now()))
 }
 
 /// Sends batch after batch. Returns whether the file is at its end; else time ran out.
@@ -173,6 +200,10 @@ struct BatchSource<'a, 'r, 'm> {
     imported: ImportedRows<'a>,
     selector: RowSetSelector,
     row_set: RowSet,
+    /// Rows for which it is closed stay in the chunks until it opens.
+    window: Option<WindowCheck<'a>>,
+    /// The last row that was read.
+    last_row: RowNumber,
     /// `None` at the end of the file.
     batcher: Option<Batcher>,
     /// Batches with the last rows, which are cut at the end.
@@ -192,8 +223,10 @@ impl BatchSource<'_, '_, '_> {
                 break;
             };
             self.splitter.heartbeat(self.campaign, self.run).await?;
+            self.last_row = imported.number;
             if let Verdict::Usable(row) = imported.verdict
                 && self.selector.row_set(self.imported.usable() - 1) == self.row_set
+                && is_open(&mut self.window, &row)
             {
                 batches.extend(batcher.push(row));
             }
@@ -203,6 +236,12 @@ impl BatchSource<'_, '_, '_> {
         batches.extend(tail);
         Ok(batches)
     }
+}
+
+/// Whether the window, where there is one, is open for the recipient.
+fn is_open(window: &mut Option<WindowCheck<'_>>, row: &Row) -> bool {
+    let opening = window.as_mut().map(|window| window.opening(row.to));
+    opening.is_none_or(|opening| opening == Opening::Open)
 }
 
 /// Sends batches, and stores before each set of them what may be in the queue.

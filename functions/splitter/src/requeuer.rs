@@ -6,14 +6,17 @@ use std::time::Duration;
 use campaign::delivery::batch::{Batcher, Row};
 use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::ledger::State;
-use campaign::delivery::requeue::{Disposition, RequeueDecision, SkipReason, decide_requeue};
+use campaign::delivery::requeue::{
+    Disposition, RequeueDecision, SkipReason, decide_requeue, disposition_in_window,
+};
 use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
+use campaign::lifecycle::daily_window::WindowCheck;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 
 use crate::Splitter;
-use crate::enqueue::to_batches;
+use crate::enqueue::{to_batches, window_check};
 
 /// The most rows that are requeued together: about sixty partitions of the ledger, or eight requests to the queue.
 pub(crate) const MAX_PENDING_ROWS: usize = 4_000;
@@ -28,6 +31,7 @@ pub(crate) struct Requeuer<'a> {
     disposition: Disposition,
     batcher: Batcher,
     lookup: Lookup,
+    window: Option<WindowCheck<'a>>,
     stats: RequeueStats,
     batch_hops: u32,
 }
@@ -100,6 +104,7 @@ impl<'a> Requeuer<'a> {
             disposition,
             batcher: Batcher::new(splitter.rate),
             lookup,
+            window: window_check(campaign),
             stats: RequeueStats::default(),
             batch_hops,
         })
@@ -111,11 +116,15 @@ impl<'a> Requeuer<'a> {
             splitter,
             campaign,
             batcher,
+            window,
             stats,
             batch_hops,
             ..
         } = self;
         send_batches(splitter, campaign, batcher.finish(), batch_hops).await?;
+        splitter
+            .note_window_opening(campaign, window.as_ref())
+            .await?;
         Ok(stats)
     }
 
@@ -131,9 +140,12 @@ impl<'a> Requeuer<'a> {
             }
             let status = entry.map(LedgerRow::status);
             let due = entry.and_then(|entry| entry.not_before);
-            let disposition = match &row {
-                Some(_) => self.disposition,
-                None => Disposition::Skip(SkipReason::Suppressed),
+            let disposition = match (&row, &mut self.window) {
+                (Some(row), Some(window)) => {
+                    disposition_in_window(self.disposition, window.opening(row.to))
+                }
+                (Some(_), None) => self.disposition,
+                (None, _) => Disposition::Skip(SkipReason::Suppressed),
             };
             let decision = decide_requeue(status, due, disposition, now);
             match (decision, disposition) {

@@ -7,6 +7,7 @@
 use crate::delivery::ledger::{RowStatus, State};
 pub use crate::delivery::skip_reason::SkipReason;
 use crate::lifecycle::campaign::{Campaign, CampaignState, Sendability};
+use crate::lifecycle::daily_window::Opening;
 use crate::time::Millis;
 
 /// Retries that are due within this time go into the queue: SQS delays messages by 15 minutes at most.
@@ -45,6 +46,17 @@ pub fn disposition(campaign: &Campaign, now: Millis) -> Disposition {
         Sendability::Expired => Disposition::Skip(SkipReason::Expired),
         Sendability::Now | Sendability::NotBefore(_) => Disposition::Send,
         Sendability::Stopped => Disposition::Wait,
+    }
+}
+
+/// What happens to the row of one recipient, given whether the window of the schedule is open for it.
+pub fn disposition_in_window(disposition: Disposition, opening: Opening) -> Disposition {
+    match (disposition, opening) {
+        (Disposition::Send, Opening::At(_)) => Disposition::Wait,
+        (Disposition::Send, Opening::Never) => Disposition::Skip(SkipReason::WindowNeverOpens),
+        (Disposition::Send, Opening::Open) | (Disposition::Skip(_) | Disposition::Wait, _) => {
+            disposition
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub enum SkipReason {
     Cancelled,
     /// The campaign's schedule has ended.
     Expired,
+    /// The hours of the day in which the campaign sends never come for the recipient.
+    WindowNeverOpens,
 }
 
 impl SkipReason {
@@ -51,6 +53,9 @@ impl SkipReason {
                 "outside_service_window: the recipient has neither written nor called within the last 24 hours, and the message is not a template"
             }
             SkipReason::Cancelled => "cancelled: the operator cancelled the campaign",
+            SkipReason::WindowNeverOpens => {
+                "window_never_opens: the number may be in time zones in which the campaign's window is not open at the same time, or in none that is known"
+            }
             SkipReason::Expired => {
                 "expired: the campaign's schedule (not_after), or the time for which campaigns are kept, has ended"
             }

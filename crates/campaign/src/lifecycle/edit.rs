@@ -19,7 +19,7 @@ pub(super) fn edit(
     campaign.fallback.clone_from(&edit.fallback);
     campaign.outside_service_window = edit.outside_service_window;
     campaign.template.clone_from(&edit.template);
-    campaign.schedule = edit.schedule;
+    campaign.schedule.clone_from(&edit.schedule);
     campaign.policy = edit.policy;
     campaign.canary = edit.canary;
     campaign.allow_repeat = edit.allow_repeat;

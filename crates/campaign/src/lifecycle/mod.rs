@@ -9,6 +9,7 @@
 //! - `control`: commands of the operator, and when each one is allowed
 //! - `import_progress`: what imports report about a file
 //! - [`counters`]: the numbers of a campaign, from changes of the ledger
+//! - [`daily_window`]: the hours of the day in which a campaign may send
 //! - [`progress`]: what an operator sees of these numbers
 //! - [`repair`]: what the reconciler does about a campaign
 //! - [`retry`]: campaigns that send chosen rows of another one again
@@ -20,6 +21,7 @@ pub mod approval;
 pub mod campaign;
 mod control;
 pub mod counters;
+pub mod daily_window;
 pub mod edit;
 pub mod event;
 mod import_progress;

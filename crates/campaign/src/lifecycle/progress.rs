@@ -33,7 +33,7 @@ pub struct Progress {
     pub balanced: bool,
     /// Attempts per second over the last ten seconds.
     pub rate: f64,
-    /// When the last send is expected.
+    /// When the last send is expected; unknown where each recipient has hours of its own.
     pub estimated_end: Option<Millis>,
 }
 
@@ -71,7 +71,9 @@ pub fn compute_progress(
         unsettled,
         balanced: rows == rejected_at_import + duplicates + suppressed + enqueued && waiting >= 0,
         rate,
-        estimated_end: has_end.then(|| now + remaining_ms(unsettled, rate, budget)),
+        estimated_end: (has_end)
+            .then(|| estimate_end(campaign, now, remaining_ms(unsettled, rate, budget)))
+            .flatten(),
         counters,
     }
 }
@@ -103,6 +105,14 @@ pub fn unconfirmed_to_resend(campaign: &Campaign, counters: &Counters, now: Mill
         (OnUnconfirmed::Resend, Disposition::Send | Disposition::Wait) => {
             counters.unconfirmed - counters.final_unconfirmed
         }
+    }
+}
+
+/// The end of so many milliseconds in which it sends. With hours of their own for each recipient, nobody knows.
+fn estimate_end(campaign: &Campaign, now: Millis, remaining_ms: Millis) -> Option<Millis> {
+    match &campaign.schedule.window {
+        Some(window) => window.end_of_open_time(now, remaining_ms),
+        None => Some(now + remaining_ms),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::lifecycle::apply::UPLOAD_WATCH_MS;
 use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, FileStage, Sendability};
+use crate::lifecycle::daily_window::WindowZone;
 use crate::lifecycle::progress::{Progress, unconfirmed_to_resend};
 use crate::time::Millis;
 
@@ -91,7 +92,8 @@ impl Snapshot<'_> {
 
     /// Whether the campaign should send, has rows to send, and nothing has happened for long: this raises an alarm.
     pub fn is_stalled(&self) -> bool {
-        let should_send = self.campaign.sendability(self.now) == Sendability::Now;
+        let is_sendable = self.campaign.sendability(self.now) == Sendability::Now;
+        let should_send = is_sendable && !self.waits_for_window();
         should_send && self.unsent_rows() > 0 && self.idle_ms() >= STALLED_MS
     }
 
@@ -150,13 +152,42 @@ impl Snapshot<'_> {
 
     /// Requeues a campaign in which nothing happens, where rows should be in the queue: `missing` rows that are not in
     /// the ledger, held rows, overdue retries, and after the schedule's end every unsettled row.
+    ///
+    /// When its window opens, what waits for that is requeued at once, and while it is closed nothing is. Rows of recipients
+    /// with hours of their own may wait all day: then only the longer time without activity tells that some are lost.
     fn requeue_if_idle(&self, missing: i64, overdue: usize) -> Option<RepairAction> {
         let has_rows = missing > 0 || self.progress.counters.held > 0 || overdue > 0;
         let has_expired = self.campaign.sendability(self.now) == Sendability::Expired;
         let needs_settling = has_expired && self.unsent_rows() > 0;
-        let queue_lost_rows = self.queue_is_empty && self.idle_ms() >= IDLE_MS;
+        let waits = self.waits_for_window();
+        let queue_lost_rows = self.queue_is_empty && self.idle_ms() >= IDLE_MS && !waits;
         let is_idle = queue_lost_rows || self.idle_ms() >= FORCED_REQUEUE_MS;
-        ((has_rows || needs_settling) && is_idle).then_some(RepairAction::Requeue)
+        let should_requeue = match has_expired {
+            true => (has_rows || needs_settling) && is_idle,
+            false => has_rows && (self.window_has_opened() || is_idle && !self.window_is_closed()),
+        };
+        should_requeue.then_some(RepairAction::Requeue)
+    }
+
+    /// Whether the window has opened for rows that were not requeued since.
+    fn window_has_opened(&self) -> bool {
+        let opens_at = self.campaign.window_opens_at;
+        opens_at.is_some_and(|at| at <= self.now)
+    }
+
+    /// Whether the window is closed whoever the recipient is.
+    fn window_is_closed(&self) -> bool {
+        let mut window = self.campaign.schedule.window.iter();
+        window.any(|window| window.is_closed_for_all(self.now))
+    }
+
+    /// Whether rows may wait for the window: it is closed, or open for some recipients only, and the queue has none of those.
+    fn waits_for_window(&self) -> bool {
+        match &self.campaign.schedule.window {
+            Some(window) if window.zone == WindowZone::Recipient => self.queue_is_empty,
+            Some(_) => self.window_is_closed(),
+            None => false,
+        }
     }
 
     /// Rows that are being sent or may still be sent.
@@ -165,7 +196,7 @@ impl Snapshot<'_> {
         self.progress.waiting + counters.claimed + counters.retry + counters.held
     }
 
-    /// How long nothing has happened: no attempt, no requeueing, no cooldown.
+    /// How long nothing has happened: no attempt, no requeueing, no cooldown, no opening of the window.
     fn idle_ms(&self) -> Millis {
         let cooldown = self.campaign.cooldown.as_ref();
         let activities = [
@@ -173,6 +204,7 @@ impl Snapshot<'_> {
             self.campaign.enqueued_at,
             self.progress.counters.last_attempt_at,
             cooldown.map(|cooldown| cooldown.until),
+            self.campaign.window_opens_at.filter(|&at| at <= self.now),
         ];
         let latest = activities.into_iter().flatten().max();
         self.elapsed_ms(latest.unwrap_or_default())
@@ -185,12 +217,15 @@ impl Snapshot<'_> {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
     use crate::lifecycle::apply;
     use crate::lifecycle::campaign;
     use crate::lifecycle::campaign::tests::sample;
     use crate::lifecycle::campaign::{CampaignFile, ImportOptions};
     use crate::lifecycle::counters::Counters;
+    use crate::lifecycle::daily_window::{DailyWindow, Day};
     use crate::lifecycle::event::{Conflict, Event};
     use crate::lifecycle::progress::compute_progress;
 
@@ -309,6 +344,75 @@ mod tests {
         let action = |now| action_for(&early, Counters::default(), true, now);
         assert_eq!(action(HOUR - 1), None);
         assert_eq!(action(HOUR), Some(RepairAction::ResumeImport));
+    }
+
+    /// A campaign that sends from 09:00 to 20:00 UTC, with 89 of its 90 rows accepted at 12:00.
+    fn in_window(zone: &str) -> (Campaign, Counters) {
+        let mut campaign = sample(CampaignState::Sending);
+        let [from, to] = ["09:00", "20:00"].map(|time| time.parse().expect("a time"));
+        let zone = zone.parse().expect("a zone");
+        let window = DailyWindow::new(from, to, zone, Day::VARIANTS.to_vec());
+        campaign.schedule.window = Some(window.expect("a window"));
+        campaign.sendable_until = Millis::MAX;
+        (campaign, accepted(89, 12 * HOUR))
+    }
+
+    #[test]
+    fn row_that_waits_for_the_window_is_requeued_when_it_opens_and_not_before() {
+        let (mut campaign, counters) = in_window("UTC");
+        campaign.window_opens_at = Some(33 * HOUR);
+        let action =
+            |campaign: &Campaign, empty, now| action_for(campaign, counters.clone(), empty, now);
+        let requeue = Some(RepairAction::Requeue);
+        let lost = 12 * HOUR + IDLE_MS;
+        assert_eq!(action(&campaign, true, lost), requeue, "it is open");
+        for now in [20 * HOUR, 33 * HOUR - 1] {
+            assert_eq!(action(&campaign, true, now), None);
+            assert_eq!(action(&campaign, false, now), None);
+        }
+        assert_eq!(action(&campaign, false, 33 * HOUR), requeue);
+        // Afterwards, what is lost is seen as usual.
+        campaign.window_opens_at = Some(57 * HOUR);
+        campaign.enqueued_at = Some(33 * HOUR);
+        assert_eq!(action(&campaign, true, 33 * HOUR + IDLE_MS - 1), None);
+        assert_eq!(action(&campaign, true, 33 * HOUR + IDLE_MS), requeue);
+        // The end of its time comes at night, too.
+        campaign.schedule.not_after = Some(45 * HOUR);
+        assert_eq!(action(&campaign, true, 45 * HOUR), requeue);
+    }
+
+    #[test]
+    fn rows_of_other_zones_may_wait_while_the_queue_is_empty() {
+        let (mut campaign, counters) = in_window("recipient");
+        campaign.window_opens_at = Some(18 * HOUR);
+        let action = |empty, now| action_for(&campaign, counters.clone(), empty, now);
+        assert_eq!(action(true, 12 * HOUR + FORCED_REQUEUE_MS - 1), None);
+        let requeue = Some(RepairAction::Requeue);
+        assert_eq!(action(true, 12 * HOUR + FORCED_REQUEUE_MS), requeue);
+        assert_eq!(action(false, 18 * HOUR), requeue);
+    }
+
+    #[test]
+    fn campaign_that_waits_for_its_window_is_not_stalled() {
+        for (zone, queue_is_empty, now, is_stalled) in [
+            ("UTC", true, 12 * HOUR + STALLED_MS, true),
+            ("UTC", false, 32 * HOUR, false),
+            ("UTC", false, 33 * HOUR, false),
+            ("UTC", false, 33 * HOUR + STALLED_MS, true),
+            ("recipient", true, 12 * HOUR + STALLED_MS, false),
+            ("recipient", false, 12 * HOUR + STALLED_MS, true),
+        ] {
+            let (mut campaign, counters) = in_window(zone);
+            campaign.window_opens_at = Some(33 * HOUR);
+            let progress = compute_progress(&campaign, counters, 40, now);
+            let snapshot = Snapshot {
+                campaign: &campaign,
+                progress: &progress,
+                queue_is_empty,
+                now,
+            };
+            assert_eq!(snapshot.is_stalled(), is_stalled, "{zone} {now}");
+        }
     }
 
     #[test]

@@ -49,6 +49,32 @@ impl Campaigns {
         self.set_time(id, "reconciled_at", now).await
     }
 
+    /// Stores that the window of the schedule opens at `at` for some rows, unless it opens for others before.
+    pub async fn note_window_opening(&self, id: &CampaignId, at: Millis) -> Result<(), Error> {
+        let update = self
+            .update(id)
+            .update_expression("SET window_opens_at = :at")
+            .condition_expression(
+                "attribute_exists(id) AND (attribute_not_exists(window_opens_at) OR NOT window_opens_at <= :at)",
+            )
+            .expression_attribute_values(":at", number(at));
+        send_if("store when the window opens", update)
+            .await
+            .map(drop)
+    }
+
+    /// Stores that the rows for which the window opened at `at` were requeued.
+    pub async fn clear_window_opening(&self, id: &CampaignId, at: Millis) -> Result<(), Error> {
+        let update = self
+            .update(id)
+            .update_expression("REMOVE window_opens_at")
+            .condition_expression("window_opens_at = :at")
+            .expression_attribute_values(":at", number(at));
+        send_if("store that the window has opened", update)
+            .await
+            .map(drop)
+    }
+
     async fn set_time(
         &self,
         id: &CampaignId,

@@ -220,6 +220,11 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
             match self.backend.check_gate(&campaign, max_age).await? {
                 // On the heap: the futures below are large, and each level would copy them to the stack.
                 SendGate::Allowed(campaign, _) => {
+                    if !campaign.schedule.is_open(row.to, self.backend.now()) {
+                        // It is requeued when the window opens.
+                        self.stats.current.dropped += 1;
+                        continue;
+                    }
                     Box::pin(self.try_row(&campaign, row, batch_ref)).await?;
                 }
                 SendGate::Expired => self.skip_row(&campaign, &row, SkipReason::Expired).await?,

@@ -10,6 +10,7 @@ use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, MessageChoice};
+use campaign::time::Millis;
 use cloud::Error;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -262,6 +263,13 @@ impl<B: SendBackend> Invocation<'_, B> {
             };
             if began.elapsed() > MAX_GATE_CHECK {
                 continue;
+            }
+            let leaves_by = self.backend.now() + limit.as_millis() as Millis;
+            if !campaign.schedule.is_open(row.to, leaves_by) {
+                cloud::sometimes!("the window of a recipient closed between claim and send");
+                let reason = "the window closed before the send";
+                self.hold_row(id, row, claimed.attempt, reason).await?;
+                return Ok(None);
             }
             if reserved_at.elapsed() <= CONSENT_MAX_AGE {
                 return Ok(Some((campaign, token, began + limit)));

@@ -65,6 +65,7 @@ fn policy_does_no_io() {
     assert_eq!(
         policy,
         [
+            "jiff",
             "rlibphonenumber",
             "serde",
             "serde_json",

@@ -3,6 +3,7 @@
 //! - [`Phone`] is a valid number; [`CanonicalPhone`] compares numbers whatever their format
 //! - [`parse`] reads a cell: `cell` removes what spreadsheets add and recognizes damage, then
 //!   `numbering_plan` asks libphonenumber
+//! - [`TimeZones`] are those of a number
 //! - [`PhoneProblem`] says what is wrong with a cell, and what to do about it
 //!
 //! Damage is reported, never repaired by guessing: a guessed number may belong to someone else.
@@ -11,10 +12,12 @@ mod cell;
 mod number;
 mod numbering_plan;
 mod problem;
+mod time_zones;
 
 pub use number::{CanonicalPhone, LineType, Phone};
 pub use problem::PhoneProblem;
 pub use rlibphonenumber::enums::Region;
+pub use time_zones::TimeZones;
 
 /// The least number of digits that is taken for an international number without a `+`.
 const MIN_BARE_DIGITS: usize = 8;

@@ -35,7 +35,7 @@ impl CampaignEdit {
             fallback: campaign.fallback.clone(),
             outside_service_window: campaign.outside_service_window,
             template: campaign.template.clone(),
-            schedule: campaign.schedule,
+            schedule: campaign.schedule.clone(),
             policy: campaign.policy,
             canary: campaign.canary,
             allow_repeat: campaign.allow_repeat,

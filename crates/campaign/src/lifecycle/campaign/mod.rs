@@ -54,7 +54,7 @@ const SINGLE_ROW_LIFETIME_MS: Millis = 24 * 3_600_000;
 
 /// A campaign: what the operator decided and what has happened, each stored once. Its state follows from that
 /// ([`Campaign::state`]). Only [`crate::lifecycle::apply()`] changes it. Written beside it, without a version: `has_acceptance`,
-/// `cooldown`, `enqueued_at` (which `apply` writes, too), `reconciled_at` and the lease.
+/// `cooldown`, `enqueued_at` (which `apply` writes, too), `window_opens_at`, `reconciled_at` and the lease.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
     /// Its id.
@@ -143,6 +143,10 @@ pub struct Campaign {
     /// When its rows were last put into the queue.
     #[serde(default)]
     pub enqueued_at: Option<Millis>,
+    /// When the window of its schedule next opens for one of its rows, as far as they were put into the queue or left to
+    /// wait: then they are requeued.
+    #[serde(default)]
+    pub window_opens_at: Option<Millis>,
     /// When the reconciler last read its ledger to the end.
     #[serde(default)]
     pub reconciled_at: Option<Millis>,
@@ -208,6 +212,7 @@ impl Campaign {
             lease_renewed_at: None,
             lease_epoch: 0,
             enqueued_at: None,
+            window_opens_at: None,
             reconciled_at: None,
             template: None,
             created_at: now,

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::import::phone::Phone;
+use crate::lifecycle::daily_window::DailyWindow;
 use crate::time::Millis;
 
 /// When the operator wants a campaign to be sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schedule {
     /// No send starts before this time.
     #[serde(default)]
@@ -13,17 +15,26 @@ pub struct Schedule {
     /// No send starts from this time on; the rows that are left are skipped as expired.
     #[serde(default)]
     pub not_after: Option<Millis>,
+    /// The hours of the day in which it sends; at all hours without one.
+    #[serde(default)]
+    pub window: Option<DailyWindow>,
 }
 
 impl Schedule {
     /// Whether it has begun.
-    pub fn has_begun(self, now: Millis) -> bool {
+    pub fn has_begun(&self, now: Millis) -> bool {
         self.not_before.is_none_or(|not_before| not_before <= now)
     }
 
     /// Whether it has ended.
-    pub fn has_ended(self, now: Millis) -> bool {
+    pub fn has_ended(&self, now: Millis) -> bool {
         self.not_after.is_some_and(|not_after| not_after <= now)
+    }
+
+    /// Whether its hours let this recipient be messaged.
+    pub fn is_open(&self, to: Phone, now: Millis) -> bool {
+        let mut window = self.window.iter();
+        window.all(|window| window.is_open(to, now))
     }
 }
 

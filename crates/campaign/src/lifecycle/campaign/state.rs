@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::lifecycle::campaign::tests::{pause, sample};
-    use crate::lifecycle::campaign::{AfterCanary, Canary, PausedBy, Schedule};
+    use crate::lifecycle::campaign::{AfterCanary, Canary, PausedBy};
 
     #[test]
     fn names_match_json() {
@@ -215,10 +215,7 @@ mod tests {
         assert_eq!(campaign.state(0), CampaignState::Ready);
         campaign.started_at = Some(0);
         assert_eq!(campaign.state(0), CampaignState::Canary);
-        campaign.schedule = Schedule {
-            not_before: Some(5),
-            not_after: None,
-        };
+        campaign.schedule.not_before = Some(5);
         assert_eq!(campaign.state(4), CampaignState::Scheduled);
         assert_eq!(campaign.state(5), CampaignState::Canary);
     }
