@@ -13,6 +13,7 @@
 //! - [`controlling`]: pause, resume, cancel
 //! - [`hops`]: the longest chain of messages of a campaign that is retried, cooled down and paused
 //! - [`canary_and_schedule`]: canary rows and a campaign's schedule
+//! - [`daily_window`]: the hours of the day in which a campaign sends
 //! - [`reconciling`]: the reconciler repairs what died, was lost or ran out of time
 //! - [`callbacks`]: the webhook: handshake, signature, storage, statuses in any order
 //! - [`webhook_crash`]: a webhook that is killed while it stores
@@ -53,6 +54,7 @@ mod console;
 mod controlling;
 mod corpus_files;
 mod counting;
+mod daily_window;
 mod deployed;
 mod erasing;
 mod erasing_lists;

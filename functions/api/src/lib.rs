@@ -87,15 +87,20 @@ pub use crate::state::Api;
 
 /// The routes with their description, which takes longer to make than a request takes: once per process is enough.
 static ROUTES: LazyLock<Router<Arc<Api>>> = LazyLock::new(|| {
-    let (routes, mut description) = described_routes().split_for_parts();
-    openapi::link_campaign_operations(&mut description);
-    openapi::describe_roles(&mut description);
-    let description = Arc::new(description);
+    let (routes, description) = described_routes().split_for_parts();
+    let description = Arc::new(completed(description));
     routes.route(
         "/openapi.json",
         get(|| async { Json(description) }).route_layer(middleware::from_fn(extract::reject_query)),
     )
 });
+
+/// The description with what no single route says.
+fn completed(mut description: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    openapi::link_campaign_operations(&mut description);
+    openapi::describe_roles(&mut description);
+    description
+}
 
 /// The operation of each route. A route without a role fails the tests; at run time nobody may use it.
 static OPERATIONS: LazyLock<HashMap<(Method, String), Operation>> = LazyLock::new(|| {
@@ -208,14 +213,34 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use serde::Serialize as _;
     use serde_json::Value;
 
     use super::*;
 
     fn description() -> Value {
-        let mut description = described_routes().into_openapi();
-        openapi::link_campaign_operations(&mut description);
+        let description = completed(described_routes().into_openapi());
         serde_json::to_value(description).expect("JSON")
+    }
+
+    /// The console's types are made of it. `CRIER_WRITE_DOCS=1` writes it.
+    #[test]
+    fn console_has_this_description() {
+        const COPY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../console/web/openapi.json");
+        let description = completed(described_routes().into_openapi());
+        let mut text = Vec::new();
+        let indent = serde_json::ser::PrettyFormatter::with_indent(b" ");
+        let mut writer = serde_json::Serializer::with_formatter(&mut text, indent);
+        description.serialize(&mut writer).expect("JSON");
+        text.push(b'\n');
+        if std::env::var_os("CRIER_WRITE_DOCS").is_some() {
+            std::fs::write(COPY, &text).expect("write the copy");
+        }
+        let copy = std::fs::read(COPY).expect("read the copy");
+        assert!(
+            text == copy,
+            "the description has changed: run `CRIER_WRITE_DOCS=1 cargo test -p api description`, then `npm run types` in functions/console/web"
+        );
     }
 
     /// Every operation, with its path and method.

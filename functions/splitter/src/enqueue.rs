@@ -48,15 +48,7 @@ impl Splitter {
         row_set: RowSet,
         run: &mut ImportRun<'_>,
     ) -> Result<EnqueueOutcome, ImportError> {
-        let checkpoint = self
-            .imports
-            .get_checkpoint(&campaign.id, index, row_set)
-            .await?
-            .unwrap_or_default();
-        // From here on, an invocation that has lost its lease can store none any more.
-        self.imports
-            .write_checkpoint(campaign, index, row_set, &checkpoint)
-            .await?;
+        let checkpoint = self.take_checkpoint(campaign, index, row_set).await?;
         let selector = RowSetSelector::for_file(campaign, index);
         let rows = selector.rows(row_set);
         let behind = checkpoint.completed_row;
@@ -107,6 +99,22 @@ impl Splitter {
             rows,
             suppressed,
         }))
+    }
+
+    /// How far an earlier invocation came. From here on, one that has lost its lease can store no checkpoint any more.
+    async fn take_checkpoint(
+        &self,
+        campaign: &Campaign,
+        index: usize,
+        row_set: RowSet,
+    ) -> Result<Checkpoint, Error> {
+        let (id, imports) = (&campaign.id, &self.imports);
+        let stored = imports.get_checkpoint(id, index, row_set).await?;
+        let checkpoint = stored.unwrap_or_default();
+        imports
+            .write_checkpoint(campaign, index, row_set, &checkpoint)
+            .await?;
+        Ok(checkpoint)
     }
 
     /// Stores when the window next opens for one of the rows that a pass has seen: the reconciler requeues them then, whether

@@ -7,6 +7,7 @@
 //! - [`operator`], [`record`]: what operators and recipients do, and what they note
 //! - [`disturbance`], [`outage`]: what happens to the whole of Crier once in a life
 //! - [`profile`]: what a seed's world is like
+//! - [`window`]: the hours of a campaign, as its operator knows them
 //! - [`world`], [`life`]: one life from the deployment to the judgement
 //! - [`checker`], [`violation`]: the judgement
 //! - [`known`]: faults that are known and not removed yet
@@ -37,4 +38,5 @@ pub mod results;
 pub mod shrink;
 pub mod speed;
 pub mod violation;
+pub mod window;
 pub mod world;

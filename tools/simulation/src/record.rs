@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::clock;
 use crate::violation::Violation;
+use crate::window::Window;
 
 /// The notes. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +67,8 @@ pub struct CampaignNotes {
     pub not_before: Option<u64>,
     /// Nothing is sent from this time on.
     pub not_after: Option<u64>,
+    /// The hours in which it may send.
+    pub window: Option<Window>,
     /// Who is on its list of people who are not messaged.
     pub excluded: BTreeSet<String>,
     /// So many rows are sent first.

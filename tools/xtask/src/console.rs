@@ -52,20 +52,6 @@ pub(crate) fn unit_tests() -> Result<Command> {
     Ok(tests)
 }
 
-/// Fails where the types that are committed are not those of this API.
-pub(crate) fn check_types(api: &str, token: &str) -> Result<()> {
-    let mut check = npm()?;
-    check
-        .args(["run", "types", "--", "--check", "--fetch"])
-        .arg(format!("{api}/openapi.json"))
-        .env("API_TOKEN", token);
-    run_logged(
-        "compare the console's API types with the API",
-        &mut check,
-        &log_file("console-types"),
-    )
-}
-
 /// A script of `package.json`.
 pub(crate) fn script(name: &str) -> Result<Command> {
     install_packages()?;

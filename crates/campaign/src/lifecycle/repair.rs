@@ -141,6 +141,11 @@ impl Snapshot<'_> {
             return None;
         }
         let failed = counters.rejected + counters.unconfirmed + counters.undelivered;
+        if counters.accepted + failed == 0 {
+            return Some(RepairAction::Pause(
+                "None of the canary rows was sent: their recipients are suppressed, or were skipped. Check why (GET /v1/campaigns/{id}/rows?state=skipped), then resume and continue, or cancel.".into(),
+            ));
+        }
         let max_failed = self.campaign.policy.max_failure_ratio * enqueued as f64;
         if failed as f64 <= max_failed {
             return Some(RepairAction::ReleaseCanary);
@@ -482,6 +487,17 @@ mod tests {
             action_for(&canary, failed, true, late),
             Some(RepairAction::Pause(_))
         ));
+        let skipped = Counters {
+            skipped: 5,
+            ..Counters::default()
+        };
+        assert!(
+            matches!(
+                action_for(&canary, skipped, true, late),
+                Some(RepairAction::Pause(_))
+            ),
+            "nothing is known of a message that nobody got"
+        );
         canary.canary = canary.canary.map(|canary| campaign::Canary {
             after: AfterCanary::Wait,
             ..canary

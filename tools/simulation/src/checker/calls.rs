@@ -67,6 +67,12 @@ fn check_campaign(
         {
             broken("nothing after its time", "after not_after");
         }
+        if let Some(window) = notes.window {
+            let mut possible = [at.saturating_sub(skew), at, at + skew].into_iter();
+            if !possible.any(|at| window.is_open(&call.to, at)) {
+                broken("nothing outside the window", "when the window was closed");
+            }
+        }
         if is_paused(&notes.commands, at) {
             broken("a pause holds", "in a pause");
         }

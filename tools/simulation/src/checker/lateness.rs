@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::evidence::Evidence;
+use crate::call::Call;
 use crate::record::CampaignNotes;
 use crate::violation::Violation;
 
@@ -12,6 +13,16 @@ const SOON_MS: u64 = 150_000;
 
 /// What faults have delayed is over within this time once they have ended.
 const RECOVERY_MS: u64 = 3_600_000;
+
+/// The reconciler acts within this time after a window opens.
+const MINUTE_MS: u64 = 60_000;
+
+/// So long after the faults, the world lets it act only so often (`world`).
+const RARELY_FROM_MS: u64 = 2 * 3_600_000;
+const RARELY_MS: u64 = 3 * 3_600_000;
+
+/// No window is closed for longer: a day off, and the hours of other zones.
+const LONGEST_CLOSED_MS: u64 = 34 * 3_600_000;
 
 pub(super) fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
@@ -41,7 +52,17 @@ fn late_row(evidence: &Evidence<'_>, id: &str, notes: &CampaignNotes) -> Option<
     let mut first_calls = calls
         .iter()
         .filter(|call| call.campaign == id && seen.insert(call.row));
-    let late = first_calls.find(|call| call.at_ms > latest_ms)?;
+    let is_late = |call: &&Call| match notes.window {
+        // It may wait, and again for its turn after each opening.
+        Some(window) => {
+            let (open, openings) = window.open_minutes(&call.to, may_be_sent_ms, call.at_ms);
+            let is_later = call.at_ms > evidence.calm_ms + RARELY_FROM_MS;
+            let reconciled_ms = if is_later { RARELY_MS } else { MINUTE_MS };
+            open * MINUTE_MS > (openings + 1) * (SOON_MS + reconciled_ms + pace_ms)
+        }
+        None => call.at_ms > latest_ms,
+    };
+    let late = first_calls.find(|call| is_late(call))?;
     Some(Violation {
         promise: "nobody waits longer than needed",
         what: format!(
@@ -58,7 +79,11 @@ fn late_end(evidence: &Evidence<'_>, id: &str, notes: &CampaignNotes) -> Option<
     let waits = notes.resends || notes.retries_undelivered;
     let since_ms = evidence.calm_ms.max(notes.not_before.unwrap_or_default());
     let end_ms = notes.end_ms.filter(|_| !waits)?;
-    (end_ms > since_ms + RECOVERY_MS).then(|| Violation {
+    let may_wait_ms = match notes.window {
+        Some(_) => LONGEST_CLOSED_MS,
+        None => 0,
+    };
+    (end_ms > since_ms + RECOVERY_MS + may_wait_ms).then(|| Violation {
         promise: "nobody waits longer than needed",
         what: format!(
             "{id} was over at {end_ms}, {} s after the last fault",

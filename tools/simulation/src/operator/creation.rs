@@ -10,6 +10,7 @@ use super::Operator;
 use crate::clock;
 use crate::random::Random;
 use crate::record::{CampaignNotes, Canary, File};
+use crate::window::Window;
 
 impl Operator {
     /// Creates a campaign for a file; its id and the upload of the file. `None` if that was not answered, or refused.
@@ -59,6 +60,9 @@ impl Operator {
         if let Some(at) = notes.not_after {
             body["not_after"] = timestamp(at).into();
         }
+        if let Some(window) = notes.window {
+            body["window"] = window.body();
+        }
         if let Some(canary) = notes.canary {
             body["canary"] = canary.rows.into();
             body["after_canary"] = match canary.waits {
@@ -87,6 +91,7 @@ fn draw_campaign(random: &Random) -> CampaignNotes {
         not_after: random
             .chance(0.1)
             .then(|| whole(now + random.range(900_000..7_200_000))),
+        window: random.chance(0.2).then(|| Window::draw(random, now)),
         canary: random.chance(0.2).then(|| Canary {
             rows: random.range(1..6) as usize,
             waits: random.chance(0.5),

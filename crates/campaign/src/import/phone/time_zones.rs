@@ -1,4 +1,5 @@
-//! The time zones of phone numbers, as libphonenumber has them (`tests/time_zones.py` writes the table).
+//! The time zones of phone numbers, as libphonenumber has them: `tests/time_zones.py` writes the table from its data
+//! (Apache-2.0, Copyright The Libphonenumber Authors).
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -417,7 +417,7 @@ export interface paths {
         put?: never;
         /**
          * Sends chosen rows of a finished or cancelled campaign again, as a new campaign.
-         * @description The new campaign has the same message, fallback and policy, no canary rows and no schedule; its `retry_of` names this one.
+         * @description The new campaign has the same message, fallback, policy and window, no canary rows and no other schedule; its `retry_of` names this one.
          *
          *     Needs the role `sender`.
          */
@@ -1209,6 +1209,7 @@ export interface components {
              * @description How many seconds they wait.
              */
             unconfirmed_timeout_seconds?: number | null;
+            window?: components["schemas"]["DailyWindow"] | null;
         };
         /** @description Campaigns, newest first. */
         CampaignList: {
@@ -1324,6 +1325,12 @@ export interface components {
             sending: components["schemas"]["SendingView"];
             /** @description Its state. */
             state: components["schemas"]["CampaignState"];
+            window?: components["schemas"]["DailyWindow"] | null;
+            /**
+             * Format: date-time
+             * @description When that window next opens for one of its rows, once rows of it may be sent.
+             */
+            window_opens_at?: string | null;
         };
         /** @description The rows that are sent first. */
         CanaryView: {
@@ -1503,6 +1510,41 @@ export interface components {
              */
             token: string;
         };
+        /**
+         * @description The hours of the day in which a campaign sends. Rows wait while it is closed; what a recipient's clock shows counts, also
+         *     where it is set forward or back.
+         */
+        DailyWindow: {
+            /**
+             * @description The days on which it opens; every day by default.
+             * @example [
+             *       "monday",
+             *       "tuesday",
+             *       "wednesday",
+             *       "thursday",
+             *       "friday"
+             *     ]
+             */
+            days?: components["schemas"]["Day"][] | null;
+            /**
+             * @description It opens at this time.
+             * @example 09:00
+             */
+            from: string;
+            /**
+             * @description It closes at this time, up to `24:00`: on the next day, where that is earlier than `from`.
+             * @example 20:00
+             */
+            to: string;
+            /**
+             * @description Whose clock counts: `recipient` (each number's own time zone; with several, the window is open while it is open in all
+             *     of them), or a zone of the IANA database.
+             * @example America/Sao_Paulo
+             */
+            zone: string;
+        };
+        /** @enum {string} */
+        Day: "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday";
         /** @description What WhatsApp reported about accepted messages. */
         DeliveryCounts: {
             /**
@@ -1965,6 +2007,7 @@ export interface components {
              * @example 900
              */
             unconfirmed_timeout_seconds?: number | null;
+            window?: components["schemas"]["DailyWindow"] | null;
         };
         /** @description A file that will be uploaded. */
         NewFile: {

@@ -28,6 +28,8 @@ export type Campaign = WithMessage<Schemas['CampaignPage']>;
 /** A campaign as the list has it: without its actions and its approval. */
 export type ListedCampaign = WithMessage<Schemas['CampaignView']>;
 export type CampaignList = Omit<Answer<Schemas['CampaignList']>, 'campaigns'> & { campaigns: ListedCampaign[] };
+export type DailyWindow = Schemas['DailyWindow'];
+export type Day = Schemas['Day'];
 export type CampaignUpload = Answer<Schemas['CampaignUpload']>;
 export type CampaignStateView = Answer<Schemas['CampaignStateView']>;
 export type ActionName = Schemas['Action'];

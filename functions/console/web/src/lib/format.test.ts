@@ -3,7 +3,7 @@ import { chooseLanguage, counted, language } from '../i18n/language.svelte';
 import { bytes, country, duration, languageName, number, percent, phone, share } from './format';
 import { niceCeiling, stepTicks, timeTicks } from './chart';
 import { cleanPhone, isMasked } from './phone';
-import { checkSending, localInput, type SendingForm } from './sending';
+import { checkSending, DAYS, hoursOf, localInput, type SendingForm } from './sending';
 import { href, parseRoute } from './router.svelte';
 import { backoff } from './resource.svelte';
 
@@ -67,14 +67,28 @@ describe('phone numbers', () => {
 
 describe('when a campaign sends', () => {
   const now = Date.parse('2026-12-01T08:00:00Z');
-  const form: SendingForm = { at: 'now', notBefore: '', hasEnd: false, notAfter: '', hasCanary: false, canary: '', afterCanary: 'wait', hasStopLoss: true, stopLoss: '12,5' };
+  const form: SendingForm = { at: 'now', notBefore: '', hasEnd: false, notAfter: '', ...hoursOf(null), hasCanary: false, canary: '', afterCanary: 'wait', hasStopLoss: true, stopLoss: '12,5' };
 
   it('is what the API takes', () => {
-    expect(checkSending(form, now)).toEqual({ body: { not_before: null, not_after: null, canary: null, after_canary: null, max_failure_ratio: 0.125 } });
+    expect(checkSending(form, now)).toEqual({ body: { not_before: null, not_after: null, window: null, canary: null, after_canary: null, max_failure_ratio: 0.125 } });
     const full = { ...form, at: 'time' as const, notBefore: localInput('2026-12-02T09:30:00Z'), hasCanary: true, canary: '1,000', hasStopLoss: false };
     expect(checkSending(full, now)).toEqual({
-      body: { not_before: '2026-12-02T09:30:00.000Z', not_after: null, canary: 1000, after_canary: 'wait', max_failure_ratio: 1 },
+      body: { not_before: '2026-12-02T09:30:00.000Z', not_after: null, window: null, canary: 1000, after_canary: 'wait', max_failure_ratio: 1 },
     });
+  });
+
+  it('has hours as they were written', () => {
+    for (const window of [
+      { from: '09:00', to: '24:00', zone: 'recipient', days: [...DAYS] },
+      { from: '00:00', to: '24:00', zone: 'UTC', days: ['friday' as const] },
+      { from: '22:00', to: '06:30', zone: 'Asia/Kolkata', days: ['sunday' as const] },
+    ]) {
+      expect(checkSending({ ...form, ...hoursOf(window) }, now)).toMatchObject({ body: { window } });
+    }
+    const at = { ...form, ...hoursOf(null), hasHours: true };
+    expect(checkSending({ ...at, to: '09:00' }, now)).toEqual({ wrong: ['hours'] });
+    expect(checkSending({ ...at, from: '' }, now)).toEqual({ wrong: ['hours'] });
+    expect(checkSending({ ...at, days: [] }, now)).toEqual({ wrong: ['hours'] });
   });
 
   it('names every field that is wrong', () => {

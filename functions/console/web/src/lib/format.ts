@@ -76,6 +76,13 @@ export function time(at: Moment, seconds = false): string {
   return memo(`t${seconds}`, (tag) => new Intl.DateTimeFormat(tag, options)).format(new Date(at));
 }
 
+/** A day of the week, 0 for Monday. */
+export function weekday(index: number, style: 'long' | 'short' = 'long'): string {
+  // A Monday, in UTC as the format.
+  const day = Date.UTC(2024, 0, 1 + index);
+  return memo(`day-${style}`, (tag) => new Intl.DateTimeFormat(tag, { weekday: style, timeZone: 'UTC' })).format(day);
+}
+
 /** `14:02` today, `3 Nov, 14:02` this year, with the year before. */
 export function when(at: Moment, now = Date.now()): string {
   const date = new Date(at);

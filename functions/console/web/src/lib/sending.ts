@@ -1,11 +1,23 @@
 /** The form of when and how a campaign sends. */
 
+import type { DailyWindow, Day } from '../api/types';
+
+export const DAYS: readonly Day[] = ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'];
+
 export interface SendingForm {
   at: 'now' | 'time';
   /** As `<input type="datetime-local">` has it, in the reader's zone. */
   notBefore: string;
   hasEnd: boolean;
   notAfter: string;
+  hasHours: boolean;
+  /** As `<input type="time">` has them. */
+  from: string;
+  to: string;
+  clock: 'recipient' | 'zone';
+  /** A name of the IANA database. */
+  zone: string;
+  days: Day[];
   hasCanary: boolean;
   canary: string;
   afterCanary: 'wait' | 'continue_if_clean';
@@ -14,7 +26,7 @@ export interface SendingForm {
   stopLoss: string;
 }
 
-export type SendingField = 'not-before' | 'not-after' | 'canary' | 'stop-loss';
+export type SendingField = 'not-before' | 'not-after' | 'hours' | 'canary' | 'stop-loss';
 
 /** The change of the campaign, or the fields that are wrong. */
 export function checkSending(form: SendingForm, now: number): { body: Record<string, unknown> } | { wrong: SendingField[] } {
@@ -23,6 +35,7 @@ export function checkSending(form: SendingForm, now: number): { body: Record<str
   if (begins !== undefined && !(begins > now)) wrong.push('not-before');
   const ends = form.hasEnd ? Date.parse(form.notAfter) : undefined;
   if (ends !== undefined && !(ends > Math.max(now, begins ?? 0))) wrong.push('not-after');
+  if (form.hasHours && !(form.from && form.to && form.days.length > 0 && (form.from !== form.to || form.to === MIDNIGHT))) wrong.push('hours');
   const canary = Number(form.canary.trim().replace(/[\s.,']/g, '') || 'none');
   if (form.hasCanary && !(Number.isInteger(canary) && canary >= 1)) wrong.push('canary');
   const percent = Number(form.stopLoss.trim().replace(',', '.') || 'none');
@@ -32,10 +45,36 @@ export function checkSending(form: SendingForm, now: number): { body: Record<str
     body: {
       not_before: begins === undefined ? null : new Date(begins).toISOString(),
       not_after: ends === undefined ? null : new Date(ends).toISOString(),
+      window: form.hasHours ? windowOf(form) : null,
       canary: form.hasCanary ? canary : null,
       after_canary: form.hasCanary ? form.afterCanary : null,
       max_failure_ratio: form.hasStopLoss ? percent / 100 : 1,
     },
+  };
+}
+
+/** The day ends when the next one begins: an input has no 24:00. */
+const MIDNIGHT = '00:00';
+
+function windowOf(form: SendingForm): DailyWindow {
+  return {
+    from: form.from,
+    to: form.to === MIDNIGHT ? '24:00' : form.to,
+    zone: form.clock === 'recipient' ? 'recipient' : form.zone,
+    days: DAYS.filter((day) => form.days.includes(day)),
+  };
+}
+
+/** The part of the form that a campaign's hours fill; at nine to eight on every day where it has none. */
+export function hoursOf(window: DailyWindow | null | undefined): Pick<SendingForm, 'hasHours' | 'from' | 'to' | 'clock' | 'zone' | 'days'> {
+  const zone = window && window.zone !== 'recipient' ? window.zone : Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return {
+    hasHours: Boolean(window),
+    from: window?.from ?? '09:00',
+    to: window?.to.replace('24:00', MIDNIGHT) ?? '20:00',
+    clock: !window || window.zone === 'recipient' ? 'recipient' : 'zone',
+    zone,
+    days: [...(window?.days ?? DAYS)],
   };
 }
 
