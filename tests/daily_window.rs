@@ -87,8 +87,8 @@ async fn rows_wait_in_their_chunks_until_the_window_opens() {
     assert_eq!(reconcile(&env, late).await.requeued, 0);
     env.run_queued_imports().await;
     // It opens.
-    let opened = cloud::now() - MINUTE_MS;
-    move_window(&env, id, window_in(-30, 180), Some(opened)).await;
+    let opened = (cloud::now() / MINUTE_MS - 1) * MINUTE_MS;
+    move_window(&env, id, window_in(-1, 180), Some(opened)).await;
     assert_eq!(reconcile(&env, cloud::now()).await.requeued, 1);
     env.run_queued_imports().await;
     env.send_all().await;

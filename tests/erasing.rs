@@ -201,6 +201,31 @@ async fn erasure_finds_a_number_in_a_column_that_no_message_went_to() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
+async fn preview_goes_with_a_file_that_goes_as_a_whole() {
+    let env = TestEnv::new().await;
+    let api = ApiClient::new(&env);
+    let created = env
+        .create_campaign_with(|campaign| campaign.manual_start = true)
+        .await;
+    let id = created.id;
+    env.import_file(&id, FILE).await;
+    // Read in another way, the file cannot be used; the preview still shows the first reading.
+    let options = json!({"options": {"delimiter": ";"}});
+    let path = format!("/v1/campaigns/{id}/preview");
+    api.post(&path, options).await.expect(202);
+    env.run_queued_imports().await;
+    close_campaign(&env, &id).await;
+    assert!(env.dump().await.contains("Secret Person"));
+    // The first erasure deletes the file. Of those who are erased later, nothing finds what it has left.
+    for contact in ["/v1/contacts/34610000003", CONTACT] {
+        api.delete(contact).await.expect(202);
+        assert!(env.run_next_erasure().await);
+    }
+    assert!(!env.dump().await.contains("Secret Person"));
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
 async fn erased_rows_keep_their_place_and_counters_balance() {
     let env = TestEnv::new().await;
     let api = ApiClient::new(&env);

@@ -1,8 +1,8 @@
 """Prints the time zones of phone numbers, as Google's libphonenumber has them: `src/import/phone/time_zones.txt`.
 
-A line has zones, then the beginnings of the numbers that have them; the longest beginning of a number counts. Left out are
-beginnings that mobile numbers share where mobile numbers belong to no place: libphonenumber itself gives those the zones of
-the whole country. In North America every beginning stays: an area code of Jamaica is no reason to wait for Guam.
+A line has zones, then the prefixes of the numbers that have them; the longest prefix of a number counts. A prefix is left out
+if mobile numbers that belong to no place begin with it, too: libphonenumber itself gives those the zones of the whole
+country. In North America every prefix stays: an area code of Jamaica is no reason to wait for Guam.
 """
 
 import random
@@ -16,7 +16,7 @@ NORTH_AMERICA = "1"
 # Mobile numbers of Kazakhstan; without this they had the zones of Russia, too.
 KEPT = {"77"}
 
-# Where a beginning is tried with random digits behind it, this often.
+# How many random numbers are tried per prefix.
 TRIES = 200
 
 

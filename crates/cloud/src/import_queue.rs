@@ -2,6 +2,7 @@
 
 use aws_sdk_sqs::Client;
 use campaign::id::{CampaignId, RowNumber};
+use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, sqs};
@@ -14,6 +15,10 @@ pub struct ImportJob {
     /// From where to requeue rows that were in the queue before; `None` to enqueue only new ones.
     #[serde(default)]
     pub requeue: Option<Position>,
+    /// When the window opened for the rows that are requeued. Those for which it was open before are in the queue; `None` to
+    /// requeue them, too.
+    #[serde(default)]
+    pub window_opened_at: Option<Millis>,
     /// How many messages led to this one, one after the other ([`campaign::delivery::batch::Batch::hops`]).
     #[serde(default)]
     pub hops: u32,
@@ -25,6 +30,7 @@ impl ImportJob {
         Self {
             campaign,
             requeue: None,
+            window_opened_at: None,
             hops: 0,
         }
     }

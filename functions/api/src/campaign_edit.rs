@@ -99,7 +99,7 @@ pub struct CampaignChange {
     allow_repeat: Option<bool>,
     /// Whether the template is looked up in the account first.
     check_template: Option<bool>,
-    /// The hours of the day in which messages are sent.
+    /// The hours of the day in which messages are sent, all of them: `days` that are left out are all days.
     window: Option<WindowBody>,
 }
 
@@ -260,6 +260,9 @@ mod tests {
             (None, 0.2, None)
         );
         assert_eq!(edit.name, "Test");
+        let edit = edited(json!({"window": {"from": "09:00", "to": "20:00", "zone": "UTC"}}));
+        let window = edit.expect("valid").schedule.window.expect("a window");
+        assert_eq!(window.days.len(), 7);
         let edit = edited(json!({"canary": 7})).expect("valid");
         let canary = edit.canary.expect("canary rows");
         assert_eq!(
@@ -271,6 +274,10 @@ mod tests {
     #[test]
     fn change_is_checked_like_a_new_campaign() {
         for (change, field) in [
+            (
+                json!({"window": {"from": "09:00", "to": "9", "zone": "UTC"}}),
+                "/window/to",
+            ),
             (json!({"name": "  "}), "/name"),
             (json!({"message": {"type": "txt"}}), "/message/type"),
             (json!({"max_failure_ratio": 7}), "/max_failure_ratio"),

@@ -17,7 +17,8 @@ pub struct WindowBody {
     /// It opens at this time.
     #[schema(example = "09:00", pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     from: String,
-    /// It closes at this time, up to `24:00`: on the next day, where that is earlier than `from`.
+    /// It closes at this time, up to `24:00`: on the next day, where that is earlier than `from`. It is open for 15 minutes at
+    /// least.
     #[schema(example = "20:00", pattern = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]
     to: String,
     /// Whose clock counts: `recipient` (each number's own time zone; with several, the window is open while it is open in all
@@ -25,7 +26,7 @@ pub struct WindowBody {
     #[schema(example = "America/Sao_Paulo")]
     zone: String,
     /// The days on which it opens; every day by default.
-    #[schema(value_type = Option<Vec<DayName>>, min_items = 1, max_items = 7,
+    #[schema(value_type = Option<Vec<DayName>>, min_items = 1,
         example = json!(["monday", "tuesday", "wednesday", "thursday", "friday"]))]
     days: Option<Vec<Day>>,
 }
@@ -45,9 +46,9 @@ impl WindowBody {
             let field = match problem {
                 WindowProblem::StartsAtEndOfDay => "from",
                 WindowProblem::NoDay => "days",
-                WindowProblem::Empty | WindowProblem::NoTimeOfDay | WindowProblem::UnknownZone => {
-                    "to"
-                }
+                WindowProblem::TooShort
+                | WindowProblem::NoTimeOfDay
+                | WindowProblem::UnknownZone => "to",
             };
             at(field)(problem)
         })
@@ -98,8 +99,10 @@ mod tests {
             ("to", "24:01"),
             ("to", "+9:00"),
             ("to", "09:00"),
+            ("to", "09:14"),
             ("zone", "Brazil"),
             ("zone", ""),
+            ("zone", "Etc/Unknown"),
         ] {
             let problem = window((field, json!(value))).expect_err(value);
             assert_eq!(

@@ -35,7 +35,7 @@ pub struct FailureView {
     pub state: &'static str,
     /// WhatsApp's error code.
     pub code: Option<i64>,
-    /// Why Crier did not send it, for skipped rows: `suppressed`, `outside_service_window`, `cancelled` or `expired`.
+    /// Why Crier did not send it, for skipped rows: `suppressed`, `outside_service_window`, `window_never_opens`, `cancelled` or `expired`.
     pub skipped: Option<&'static str>,
     /// How many rows.
     pub rows: u64,

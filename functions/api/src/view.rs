@@ -5,6 +5,7 @@ use campaign::lifecycle::campaign::{
     AfterCanary, Campaign, CampaignFile, CampaignState, Canary, Cooldown, FileStage, OnUnconfirmed,
     Policy,
 };
+use campaign::lifecycle::daily_window::WindowZone;
 use campaign::lifecycle::progress::Progress;
 use campaign::time::Millis;
 use serde::Serialize;
@@ -38,7 +39,9 @@ pub struct CampaignView {
     pub not_after: Option<String>,
     /// The hours of the day in which it sends; null at all hours.
     pub window: Option<WindowBody>,
-    /// When that window next opens for one of its rows, once rows of it may be sent.
+    /// Whether that window is closed now; null where each recipient has hours of its own.
+    pub window_is_closed: Option<bool>,
+    /// The next time at which it opens for one of the rows, also while it is open; null before rows were put into the queue.
     #[schema(format = DateTime)]
     pub window_opens_at: Option<String>,
     /// What happens to unconfirmed and failed rows.
@@ -194,7 +197,7 @@ pub struct SendingView {
     /// When the latest attempt began.
     #[schema(format = DateTime)]
     pub last_attempt_at: Option<String>,
-    /// When the last attempt is expected.
+    /// When the last attempt is expected; null where each recipient has hours of its own.
     #[schema(format = DateTime)]
     pub estimated_end: Option<String>,
 }
@@ -232,6 +235,10 @@ impl CampaignView {
             cooldown,
             not_before: campaign.schedule.not_before.map(format_time),
             not_after: campaign.schedule.not_after.map(format_time),
+            window_is_closed: campaign.schedule.window.as_ref().and_then(|window| {
+                let is_named = window.zone != WindowZone::Recipient;
+                is_named.then(|| window.is_closed_for_all(now))
+            }),
             window: campaign.schedule.window.map(WindowBody::from),
             window_opens_at: campaign
                 .window_opens_at

@@ -203,10 +203,15 @@ impl Eraser {
             return Ok(());
         };
         let rows = preview.sample.len();
+        // It may show an earlier reading of a file that can be read no more. That file goes as a whole, and nothing finds the
+        // others in it any more.
+        let goes_as_a_whole = found.iter().any(|file| file.rows.is_empty());
         // The number may be in a column that no message goes to.
         let is_found = |row: &Row| found.iter().any(|file| file.rows.contains(&row.row));
         let is_theirs = |row: &Row| row.to.canonical() == subject.phone || is_found(row);
-        preview.sample.retain(|row| !is_theirs(row));
+        preview
+            .sample
+            .retain(|row| !goes_as_a_whole && !is_theirs(row));
         if preview.sample.len() < rows {
             self.imports.write_preview(campaign, &preview).await?;
         }

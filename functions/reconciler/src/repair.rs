@@ -5,6 +5,7 @@ use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::event::Event;
 use campaign::lifecycle::progress::compute_progress;
 use campaign::lifecycle::repair::{RepairAction, Snapshot};
+use campaign::time::Millis;
 use cloud::import_queue::{ImportJob, Position};
 
 use crate::Reconciler;
@@ -12,6 +13,9 @@ use crate::run::Run;
 
 /// Progress is only needed for its counts here; the send budget matters for the estimated end alone.
 const ANY_BUDGET: u32 = 1;
+
+/// A window that opened within this time did so since the last run or the one before.
+const OPENED_JUST_NOW_MS: Millis = 15 * 60_000;
 
 impl Reconciler {
     /// Takes a snapshot of a campaign, repairs its rows where needed, and does what is left to do.
@@ -83,11 +87,7 @@ impl Reconciler {
             }
             RepairAction::Requeue => {
                 cloud::sometimes!("the reconciler requeues the rows of an idle campaign");
-                self.requeue(id, run).await?;
-                if let Some(at) = campaign.window_opens_at.filter(|&at| at <= run.now) {
-                    cloud::sometimes!("rows are requeued because their window has opened");
-                    self.campaigns.clear_window_opening(id, at).await?;
-                }
+                self.requeue(campaign, run).await?;
             }
             RepairAction::ReleaseCanary => {
                 cloud::sometimes!("the reconciler releases the rows behind the canary");
@@ -110,11 +110,20 @@ impl Reconciler {
 
     /// The time is noted first. If the job is then lost, the campaign is requeued half an hour later; the other way
     /// round, every run until then would requeue it.
-    async fn requeue(&self, id: &CampaignId, run: &mut Run) -> Result<(), cloud::Error> {
+    async fn requeue(&self, campaign: &Campaign, run: &mut Run) -> Result<(), cloud::Error> {
         run.stats.requeued += 1;
+        let id = &campaign.id;
+        let opened_at = campaign.window_opens_at.filter(|&at| at <= run.now);
+        if opened_at.is_some() {
+            cloud::sometimes!("rows are requeued because their window has opened");
+        }
         self.campaigns.mark_enqueued(id, run.now).await?;
-        self.enqueue_job(ImportJob::requeue(id.clone(), Position::default()))
-            .await
+        self.enqueue_job(ImportJob {
+            // Much later, others may have waited, too.
+            window_opened_at: opened_at.filter(|&at| at + OPENED_JUST_NOW_MS > run.now),
+            ..ImportJob::requeue(id.clone(), Position::default())
+        })
+        .await
     }
 
     async fn enqueue_job(&self, job: ImportJob) -> Result<(), cloud::Error> {

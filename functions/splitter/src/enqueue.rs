@@ -1,5 +1,6 @@
 //! The second pass: puts usable rows into the queue, in batches. It may end anywhere and continue in another invocation:
-//! the same chunks give the same batches, and the checkpoint says which of them are in the queue.
+//! the same chunks give the same batches, and the checkpoint says which of them are in the queue. Rows for which the window
+//! has opened or closed in between are in others: they wait for a requeue, or senders drop them.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use campaign::id::RowNumber;
 use campaign::import::row::ImportCounts;
 use campaign::lifecycle::campaign::{Campaign, Canary};
 use campaign::lifecycle::daily_window::{Opening, WindowCheck};
+use campaign::time::Millis;
 use cloud::contacts::SuppressionList;
 use cloud::imports::{Checkpoint, RowSet};
 use lambda_runtime::Error;
@@ -75,13 +77,13 @@ impl Splitter {
             selector,
             row_set,
             window: window_check(campaign),
+            noted_opening: None,
             last_row: checkpoint.completed_row,
             batcher: Some(Batcher::new(self.rate)),
             tail: VecDeque::new(),
         };
         let is_complete = send_all(&mut source, &mut sender).await?;
-        self.note_window_opening(campaign, source.window.as_ref())
-            .await?;
+        source.note_window_opening().await?;
         if is_complete {
             sender.enqueued_up_to = source.last_row;
         }
@@ -144,6 +146,7 @@ async fn send_all(
 ) -> Result<bool, ImportError> {
     let mut batches = source.next_batches().await?;
     while !batches.is_empty() {
+        source.note_window_opening().await?;
         // The next batches are made while the queue stores these.
         let (sent, next) = tokio::join!(sender.send(batches), source.next_batches());
         sent?;
@@ -210,6 +213,8 @@ struct BatchSource<'a, 'r, 'm> {
     row_set: RowSet,
     /// Rows for which it is closed stay in the chunks until it opens.
     window: Option<WindowCheck<'a>>,
+    /// What was stored of it.
+    noted_opening: Option<Millis>,
     /// The last row that was read.
     last_row: RowNumber,
     /// `None` at the end of the file.
@@ -219,7 +224,21 @@ struct BatchSource<'a, 'r, 'm> {
 }
 
 impl BatchSource<'_, '_, '_> {
-    /// The batches that are sent together next; none at the end of the file. The same file gives the same batches.
+    /// Stores when the window next opens for one of the rows that were read: before the checkpoint says that they need no more
+    /// work.
+    async fn note_window_opening(&mut self) -> Result<(), Error> {
+        let next = self.window.as_ref().and_then(WindowCheck::next_opening);
+        if next != self.noted_opening {
+            let window = self.window.as_ref();
+            self.splitter
+                .note_window_opening(self.campaign, window)
+                .await?;
+            self.noted_opening = next;
+        }
+        Ok(())
+    }
+
+    /// The batches that are sent together next; none at the end of the file.
     async fn next_batches(&mut self) -> Result<Vec<Vec<Row>>, ImportError> {
         let mut batches = Vec::new();
         while batches.len() < BATCHES_PER_REQUEST_SET

@@ -62,14 +62,17 @@ impl Splitter {
             }
             Lease::UnknownCampaign => return Ok(false),
         };
-        let mut run = ImportRun::new(owner, context.deadline, job.hops);
+        let mut run = ImportRun::new(owner, context.deadline, job);
         let result = self.import(*campaign, job, &mut run).await;
         self.campaigns.release_lease(id, owner).await?;
         self.wake_next(job).await?;
         let mut next = match result? {
             Remaining::Nothing => return Ok(true),
             Remaining::Import => ImportJob::resume(id.clone()),
-            Remaining::Requeue(position) => ImportJob::requeue(id.clone(), position),
+            Remaining::Requeue(position) => ImportJob {
+                window_opened_at: job.window_opened_at,
+                ..ImportJob::requeue(id.clone(), position)
+            },
         };
         cloud::sometimes!("an import is handed over to the next invocation");
         next.hops = run.message_hops();

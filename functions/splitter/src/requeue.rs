@@ -47,9 +47,13 @@ impl Splitter {
         if disposition == Disposition::Wait {
             return Ok(RequeueOutcome::Complete);
         }
+        // Rows for which the window opens from here on are noted anew.
+        if campaign.window_opens_at.is_some() && from == Position::default() {
+            let (id, now) = (&campaign.id, cloud::now());
+            self.campaigns.clear_window_opening(id, now).await?;
+        }
         if let Some(row) = &campaign.single_row {
-            let mut requeuer =
-                Requeuer::new(self, campaign, disposition, run.message_hops()).await?;
+            let mut requeuer = Requeuer::new(self, campaign, disposition, run).await?;
             requeuer.requeue(vec![row.clone().into()]).await?;
             requeuer.finish().await?;
         }
@@ -108,7 +112,7 @@ impl Splitter {
         run: &mut ImportRun<'_>,
     ) -> Result<FileOutcome, ImportError> {
         let enqueued = self.already_enqueued(campaign, index, disposition).await?;
-        let mut requeuer = Requeuer::new(self, campaign, disposition, run.message_hops()).await?;
+        let mut requeuer = Requeuer::new(self, campaign, disposition, run).await?;
         let (file, imported) = open_rows(&self.files, campaign, index, after).await?;
         let mut source = PendingRowSource {
             splitter: self,

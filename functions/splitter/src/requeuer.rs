@@ -12,11 +12,13 @@ use campaign::delivery::requeue::{
 use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::daily_window::WindowCheck;
+use campaign::time::Millis;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 
 use crate::Splitter;
 use crate::enqueue::{to_batches, window_check};
+use crate::run::ImportRun;
 
 /// The most rows that are requeued together: about sixty partitions of the ledger, or eight requests to the queue.
 pub(crate) const MAX_PENDING_ROWS: usize = 4_000;
@@ -32,6 +34,7 @@ pub(crate) struct Requeuer<'a> {
     batcher: Batcher,
     lookup: Lookup,
     window: Option<WindowCheck<'a>>,
+    window_opened_at: Option<Millis>,
     stats: RequeueStats,
     batch_hops: u32,
 }
@@ -87,7 +90,7 @@ impl<'a> Requeuer<'a> {
         splitter: &'a Splitter,
         campaign: &'a Campaign,
         disposition: Disposition,
-        batch_hops: u32,
+        run: &ImportRun<'_>,
     ) -> Result<Self, Error> {
         let highest_row = match disposition {
             Disposition::Send => splitter.counters.get(&campaign.id).await?.highest_row(),
@@ -105,8 +108,9 @@ impl<'a> Requeuer<'a> {
             batcher: Batcher::new(splitter.rate),
             lookup,
             window: window_check(campaign),
+            window_opened_at: run.window_opened_at(),
             stats: RequeueStats::default(),
-            batch_hops,
+            batch_hops: run.message_hops(),
         })
     }
 
@@ -140,12 +144,10 @@ impl<'a> Requeuer<'a> {
             }
             let status = entry.map(LedgerRow::status);
             let due = entry.and_then(|entry| entry.not_before);
-            let disposition = match (&row, &mut self.window) {
-                (Some(row), Some(window)) => {
-                    disposition_in_window(self.disposition, window.opening(row.to))
-                }
-                (Some(_), None) => self.disposition,
-                (None, _) => Disposition::Skip(SkipReason::Suppressed),
+            let disposition = match &row {
+                Some(_) if status.is_some_and(|status| !status.is_unsettled()) => continue,
+                Some(row) => self.disposition_of(row, status.is_some()),
+                None => Disposition::Skip(SkipReason::Suppressed),
             };
             let decision = decide_requeue(status, due, disposition, now);
             match (decision, disposition) {
@@ -174,6 +176,20 @@ impl<'a> Requeuer<'a> {
             .buffer_unordered(MAX_CONCURRENT_REQUESTS)
             .try_collect::<()>()
             .await
+    }
+
+    /// What happens to an unsettled row, given the window and whether a sender had it before.
+    fn disposition_of(&mut self, row: &Row, was_tried: bool) -> Disposition {
+        let Some(window) = &mut self.window else {
+            return self.disposition;
+        };
+        let disposition = disposition_in_window(self.disposition, window.opening(row.to));
+        // One that has not been tried, and was open before, is in the queue.
+        let is_queued = |opened_at| !was_tried && window.was_open_before(row.to, opened_at);
+        match (disposition, self.window_opened_at) {
+            (Disposition::Send, Some(opened_at)) if is_queued(opened_at) => Disposition::Wait,
+            (disposition, _) => disposition,
+        }
     }
 
     /// Reads what the ledger has of the rows.

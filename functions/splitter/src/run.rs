@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use campaign::import::header::FileProblem;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::time::Millis;
-use cloud::import_queue::Position;
+use cloud::import_queue::{ImportJob, Position};
 use lambda_runtime::Error;
 use recipients::ReadError;
 
@@ -41,18 +41,25 @@ pub(crate) struct ImportRun<'a> {
     records_since_check: u32,
     last_heartbeat: Instant,
     job_hops: u32,
+    window_opened_at: Option<Millis>,
 }
 
 impl<'a> ImportRun<'a> {
-    /// A run of the lease's owner until `deadline`, for a job with these hops.
-    pub(crate) fn new(owner: &'a str, deadline: Millis, job_hops: u32) -> Self {
+    /// A run of the lease's owner until `deadline`.
+    pub(crate) fn new(owner: &'a str, deadline: Millis, job: &ImportJob) -> Self {
         Self {
             owner,
             deadline,
             records_since_check: 0,
             last_heartbeat: Instant::now(),
-            job_hops,
+            job_hops: job.hops,
+            window_opened_at: job.window_opened_at,
         }
+    }
+
+    /// When the window opened for the rows that are requeued, if only those are.
+    pub(crate) fn window_opened_at(&self) -> Option<Millis> {
+        self.window_opened_at
     }
 
     /// The hops of the messages that it sends.

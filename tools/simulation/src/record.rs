@@ -33,12 +33,27 @@ pub struct Notes {
     pub named: BTreeMap<String, u64>,
     /// Campaigns that send chosen rows of another one again.
     pub retries: Vec<Retry>,
+    /// Requests for single messages.
+    pub single_messages: Vec<SingleMessage>,
     /// Every step, for people.
     pub steps: Vec<String>,
     /// Files that are ready to be uploaded, or were, with the first number of their recipients.
     pub files: Vec<(u32, File)>,
     /// What an operator saw that must never be, the first of each promise.
     pub violations: Vec<Violation>,
+}
+
+/// A request for a single message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SingleMessage {
+    /// Its key, which repetitions share.
+    pub key: String,
+    /// The recipient for whom the key was made.
+    pub to: String,
+    /// Whether the body was another one than that of the key.
+    pub is_other: bool,
+    /// The message's id, if the answer was that it is on its way.
+    pub id: Option<String>,
 }
 
 /// A campaign that sends chosen rows of another one again.

@@ -1,5 +1,5 @@
-//! The hours in which a campaign may send, as its operator knows them: told by a table of two countries, not by the product's
-//! database of time zones.
+//! The hours in which a campaign may send, as its operator knows them: by the offsets below, not by the product's database of
+//! time zones.
 
 use serde_json::{Value, json};
 

@@ -32,36 +32,41 @@ pub(crate) const FUNCTIONS: [(&str, &str); 10] = [
 
 /// Builds the programs that run on this machine, in the development profile.
 pub(crate) fn build_programs() -> Result<()> {
-    // A test among the targets turns on the tests' features: a later test run then has nothing to build anew.
-    let targets = ["--bins", "--test", "ceiling"];
+    // With the tests' features, a later test run has nothing to build anew.
+    let mut packages = vec!["--features", "workspace-hack/tests"];
+    let functions = FUNCTIONS.iter().map(|(package, _)| *package);
+    for package in functions.chain(["simulator", "workspace-hack"]) {
+        packages.extend(["--package", package]);
+    }
     build(
         "build the Lambda functions and the WhatsApp simulator",
-        &targets,
+        &packages,
+        &["--bins"],
         "normal,build",
     )
 }
 
 /// Builds the programs and every test.
 pub(crate) fn build_tests() -> Result<()> {
-    let targets = ["--bins", "--tests"];
     build(
         "build the Lambda functions, the WhatsApp simulator and the tests",
-        &targets,
+        &["--workspace"],
+        &["--bins", "--tests"],
         "normal,build,dev",
     )
 }
 
 /// Builds parts of the workspace and shows how many of its crates are done.
-fn build(what: &str, targets: &[&str], dependencies: &str) -> Result<()> {
+fn build(what: &str, packages: &[&str], targets: &[&str], dependencies: &str) -> Result<()> {
     check_interrupted()?;
     fs::create_dir_all(dev().join("logs"))?;
     let log = dev().join("logs/cargo-build.log");
     let step = Step::begin(what);
-    let total = count_packages(dependencies)?;
+    let total = count_packages(packages, dependencies)?;
     let mut command = cargo();
     command
-        .args(["build", "--workspace", "--message-format"])
-        .arg("json-render-diagnostics")
+        .args(["build", "--message-format", "json-render-diagnostics"])
+        .args(packages)
         .args(targets)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -95,9 +100,10 @@ fn build(what: &str, targets: &[&str], dependencies: &str) -> Result<()> {
 }
 
 /// How many packages a build with dependencies of these kinds compiles.
-fn count_packages(dependencies: &str) -> Result<usize> {
+fn count_packages(packages: &[&str], dependencies: &str) -> Result<usize> {
     let tree = cargo()
-        .args(["tree", "--workspace", "--edges", dependencies])
+        .args(["tree", "--edges", dependencies])
+        .args(packages)
         .args(["--prefix", "none", "--format", "{p}"])
         .output()
         .context("start cargo")?;

@@ -206,9 +206,10 @@ fn compare_time_zones() -> Result<()> {
     const SCRIPT: &str = "crates/campaign/tests/time_zones.py";
     let python = PHONES.program("python");
     let written = Command::new(&python).arg(root().join(SCRIPT)).output()?;
-    let is_same = written.status.success() && written.stdout == fs::read(root().join(TABLE))?;
+    let problem = String::from_utf8_lossy(&written.stderr);
+    ensure!(written.status.success(), "{SCRIPT} failed: {problem}");
     ensure!(
-        is_same,
+        written.stdout == fs::read(root().join(TABLE))?,
         "{TABLE} is out of date: run `{} {SCRIPT} > {TABLE}`, and commit it",
         python.display()
     );

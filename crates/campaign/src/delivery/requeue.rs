@@ -4,7 +4,7 @@
 //! does no harm: only one sender can claim a row. Rows of a campaign that will not be sent are settled here, so that no
 //! row stays unsettled.
 
-use crate::delivery::ledger::{RowStatus, State};
+use crate::delivery::ledger::RowStatus;
 pub use crate::delivery::skip_reason::SkipReason;
 use crate::lifecycle::campaign::{Campaign, CampaignState, Sendability};
 use crate::lifecycle::daily_window::Opening;
@@ -67,7 +67,7 @@ pub fn decide_requeue(
     disposition: Disposition,
     now: Millis,
 ) -> RequeueDecision {
-    if !row.is_none_or(is_unsettled) {
+    if !row.is_none_or(RowStatus::is_unsettled) {
         return RequeueDecision::Leave;
     }
     match disposition {
@@ -81,10 +81,6 @@ pub fn decide_requeue(
         }
         Disposition::Send => RequeueDecision::Enqueue,
     }
-}
-
-fn is_unsettled(row: RowStatus) -> bool {
-    matches!(row.state, State::Retry | State::Held)
 }
 
 #[cfg(test)]
@@ -101,6 +97,22 @@ mod tests {
             Disposition::Skip(SkipReason::Cancelled),
             Disposition::Skip(SkipReason::Expired),
         ])
+    }
+
+    #[test]
+    fn row_waits_for_its_window_and_is_skipped_where_that_never_opens() {
+        let never = Disposition::Skip(SkipReason::WindowNeverOpens);
+        let openings = [Opening::Open, Opening::At(9), Opening::Never];
+        let sent = openings.map(|opening| disposition_in_window(Disposition::Send, opening));
+        assert_eq!(sent, [Disposition::Send, Disposition::Wait, never]);
+        // A campaign that ends or waits does so at any hour.
+        for other in [Disposition::Wait, Disposition::Skip(SkipReason::Cancelled)] {
+            assert!(
+                openings
+                    .iter()
+                    .all(|&opening| disposition_in_window(other, opening) == other)
+            );
+        }
     }
 
     proptest! {
@@ -127,7 +139,7 @@ mod tests {
                 RequeueDecision::Abandon => apply(row, Transition::Abandon, 0),
                 RequeueDecision::Enqueue | RequeueDecision::Leave => row,
             };
-            prop_assert!(!end.is_none_or(is_unsettled), "{row:?} {end:?}");
+            prop_assert!(!end.is_none_or(RowStatus::is_unsettled), "{row:?} {end:?}");
         }
     }
 }

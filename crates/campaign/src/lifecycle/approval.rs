@@ -189,6 +189,7 @@ mod tests {
     use crate::lifecycle::campaign::CampaignEdit;
     use crate::lifecycle::campaign::tests::sample;
     use crate::lifecycle::campaign::{FileInfo, ImportOptions};
+    use crate::lifecycle::daily_window::{DailyWindow, Day, WindowZone};
     use crate::lifecycle::event::Event;
     use crate::message::Message;
 
@@ -253,7 +254,15 @@ mod tests {
         assert_eq!(check_approval(&approved), Ok(()));
         let text = serde_json::json!({"type": "text", "text": {"body": "Other"}});
         let text = Message::new(text).expect("a message");
-        let changes: [(&str, Event); 4] = [
+        let window = DailyWindow::new(
+            "09:00".parse().expect("a time"),
+            "20:00".parse().expect("a time"),
+            WindowZone::Recipient,
+            vec![Day::Friday],
+        );
+        let window = Some(window.expect("a window"));
+        let changes: [(&str, Event); 5] = [
+            ("window", edit(|edit| edit.schedule.window = window)),
             ("schedule", edit(|edit| edit.schedule.not_after = Some(99))),
             ("policy", edit(|edit| edit.policy.max_failure_ratio = 1.0)),
             ("message", edit(|edit| edit.message = text)),

@@ -60,8 +60,9 @@ impl Snapshot<'_> {
             .campaign
             .reconciled_at
             .unwrap_or(self.campaign.created_at);
-        let is_due = self.idle_ms() >= IDLE_MS || self.elapsed_ms(last_scan) >= FORCED_REQUEUE_MS;
-        has_candidates && is_due
+        let is_idle = self.idle_ms() >= IDLE_MS && !self.window_is_closed();
+        let is_due = is_idle || self.elapsed_ms(last_scan) >= FORCED_REQUEUE_MS;
+        has_candidates && (is_due || self.window_has_opened())
     }
 
     /// What is to be done; `overdue` is the number of retries that are due, where the ledger was read.
@@ -81,6 +82,10 @@ impl Snapshot<'_> {
             Cancelled => self.import_is_dead().then_some(RepairAction::Requeue),
             Validating | Enqueuing => self.import_is_dead().then_some(RepairAction::ResumeImport),
             Canary => self.canary_action(overdue),
+            // First of all: a further file that is announced and not uploaded is looked for during hours.
+            Sending if self.window_has_opened() && self.has_waiting_rows(overdue) => {
+                Some(RepairAction::Requeue)
+            }
             Sending | Paused if self.further_file_waits() => Some(RepairAction::ResumeImport),
             Sending if self.progress.finished || self.has_only_lost_rows() => {
                 Some(RepairAction::Close)
@@ -93,7 +98,9 @@ impl Snapshot<'_> {
     /// Whether the campaign should send, has rows to send, and nothing has happened for long: this raises an alarm.
     pub fn is_stalled(&self) -> bool {
         let is_sendable = self.campaign.sendability(self.now) == Sendability::Now;
-        let should_send = is_sendable && !self.waits_for_window();
+        // Where each recipient has its own hours, nobody knows whether one of them should get it now.
+        let may_wait = self.has_own_hours() || self.window_is_closed();
+        let should_send = is_sendable && !may_wait;
         should_send && self.unsent_rows() > 0 && self.idle_ms() >= STALLED_MS
     }
 
@@ -164,8 +171,9 @@ impl Snapshot<'_> {
         let has_rows = missing > 0 || self.progress.counters.held > 0 || overdue > 0;
         let has_expired = self.campaign.sendability(self.now) == Sendability::Expired;
         let needs_settling = has_expired && self.unsent_rows() > 0;
-        let waits = self.waits_for_window();
-        let queue_lost_rows = self.queue_is_empty && self.idle_ms() >= IDLE_MS && !waits;
+        // Rows of other zones may be all that is left.
+        let is_suspicious = self.queue_is_empty && (has_expired || !self.has_own_hours());
+        let queue_lost_rows = is_suspicious && self.idle_ms() >= IDLE_MS;
         let is_idle = queue_lost_rows || self.idle_ms() >= FORCED_REQUEUE_MS;
         let should_requeue = match has_expired {
             true => (has_rows || needs_settling) && is_idle,
@@ -174,25 +182,27 @@ impl Snapshot<'_> {
         should_requeue.then_some(RepairAction::Requeue)
     }
 
+    /// Whether rows without a sender wait to be sent.
+    fn has_waiting_rows(&self, overdue: usize) -> bool {
+        self.progress.waiting > 0 || self.progress.counters.held > 0 || overdue > 0
+    }
+
     /// Whether the window has opened for rows that were not requeued since.
     fn window_has_opened(&self) -> bool {
         let opens_at = self.campaign.window_opens_at;
         opens_at.is_some_and(|at| at <= self.now)
     }
 
-    /// Whether the window is closed whoever the recipient is.
+    /// Whether the window names a zone, and is closed there.
     fn window_is_closed(&self) -> bool {
         let mut window = self.campaign.schedule.window.iter();
         window.any(|window| window.is_closed_for_all(self.now))
     }
 
-    /// Whether rows may wait for the window: it is closed, or open for some recipients only, and the queue has none of those.
-    fn waits_for_window(&self) -> bool {
-        match &self.campaign.schedule.window {
-            Some(window) if window.zone == WindowZone::Recipient => self.queue_is_empty,
-            Some(_) => self.window_is_closed(),
-            None => false,
-        }
+    /// Whether each recipient has hours of its own.
+    fn has_own_hours(&self) -> bool {
+        let mut window = self.campaign.schedule.window.iter();
+        window.any(|window| window.zone == WindowZone::Recipient)
     }
 
     /// Rows that are being sent or may still be sent.
@@ -381,6 +391,17 @@ mod tests {
         campaign.enqueued_at = Some(33 * HOUR);
         assert_eq!(action(&campaign, true, 33 * HOUR + IDLE_MS - 1), None);
         assert_eq!(action(&campaign, true, 33 * HOUR + IDLE_MS), requeue);
+        // A further file that nobody uploads changes nothing.
+        campaign.window_opens_at = Some(57 * HOUR);
+        let mut file = CampaignFile::pending(
+            campaign.files[0].info.clone(),
+            ImportOptions::default(),
+            57 * HOUR - 10 * IDLE_MS,
+        );
+        file.stage = FileStage::Pending;
+        campaign.files.push(file);
+        assert_eq!(action(&campaign, false, 57 * HOUR), requeue);
+        campaign.files.pop();
         // The end of its time comes at night, too.
         campaign.schedule.not_after = Some(45 * HOUR);
         assert_eq!(action(&campaign, true, 45 * HOUR), requeue);
@@ -405,7 +426,7 @@ mod tests {
             ("UTC", false, 33 * HOUR, false),
             ("UTC", false, 33 * HOUR + STALLED_MS, true),
             ("recipient", true, 12 * HOUR + STALLED_MS, false),
-            ("recipient", false, 12 * HOUR + STALLED_MS, true),
+            ("recipient", false, 12 * HOUR + STALLED_MS, false),
         ] {
             let (mut campaign, counters) = in_window(zone);
             campaign.window_opens_at = Some(33 * HOUR);

@@ -28,8 +28,8 @@ pub enum RetryState {
     Undelivered,
     /// It may have been sent.
     Unconfirmed,
-    /// It was not sent: the recipient opted out after the import or was outside the service window, or the campaign was
-    /// cancelled or expired. Rows that were suppressed at import are not included.
+    /// It was not sent: the recipient opted out after the import, was outside the service window or never is in the hours of
+    /// the campaign, or the campaign was cancelled or expired. Rows that were suppressed at import are not included.
     Skipped,
     /// WhatsApp accepted the message and has reported nothing since.
     Accepted,

@@ -63,13 +63,13 @@ impl Campaigns {
             .map(drop)
     }
 
-    /// Stores that the rows for which the window opened at `at` were requeued.
-    pub async fn clear_window_opening(&self, id: &CampaignId, at: Millis) -> Result<(), Error> {
+    /// Stores that the rows for which the window has opened by `now` are requeued.
+    pub async fn clear_window_opening(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
         let update = self
             .update(id)
             .update_expression("REMOVE window_opens_at")
-            .condition_expression("window_opens_at = :at")
-            .expression_attribute_values(":at", number(at));
+            .condition_expression("window_opens_at <= :now")
+            .expression_attribute_values(":now", number(now));
         send_if("store that the window has opened", update)
             .await
             .map(drop)

@@ -103,6 +103,45 @@ test('a campaign from a damaged file to its results', async ({ page }) => {
   await picture(page, 'campaign-results');
 });
 
+test('people wait for the hours of a campaign', async ({ page }) => {
+  await signIn(page, 'Samuel', 'sender');
+  await page.getByRole('link', { name: 'New campaign' }).first().click();
+  await page.getByLabel('Name of the campaign').fill('By day only');
+  await page.getByRole('button', { name: /order_update/ }).click();
+  await uploadFile(page, customers(20, { first: 8_000 }));
+  await page.getByRole('button', { name: 'Change: Sending' }).click();
+  await page.getByLabel('Send only at certain hours').check();
+
+  // What is wrong is said where it is.
+  const days = page.getByRole('group', { name: 'On these days' }).getByRole('checkbox');
+  await expect(days).toHaveCount(7);
+  for (const day of await days.all()) await day.uncheck();
+  await page.getByLabel('From', { exact: true }).fill('09:00');
+  await page.getByLabel('To', { exact: true }).fill('09:00');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  const problems = page.getByRole('alert');
+  await expect(problems).toContainText('Choose a time other than the first');
+  await expectAccessible(page, 'hours with errors');
+  await problems.getByRole('link', { name: 'Choose one day at least' }).click();
+  await expect(days.first()).toBeFocused();
+
+  // In two hours, on the clock of the browser's zone.
+  for (const day of await days.all()) await day.check();
+  const [from, to] = [2, 3].map((hours) => new Date(Date.now() + hours * 3_600_000).toISOString().slice(11, 16)) as [string, string];
+  await page.getByLabel('From', { exact: true }).fill(from);
+  await page.getByLabel('To', { exact: true }).fill(to);
+  await page.getByLabel('One time zone for everybody').check();
+  await expect(page.getByLabel('Time zone', { exact: true })).toHaveValue('UTC');
+  await expectGoodElsewhere(page, 'new-campaign-hours');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await expect(page.getByText(`only ${from}–${to}, UTC`)).toBeVisible();
+
+  await page.getByRole('button', { name: 'Send 20 messages' }).click();
+  await expect(page.getByText(/^Outside the sending hours. The next messages leave on /)).toBeVisible({ timeout: 60_000 });
+  await expectAccessible(page, 'campaign outside its hours');
+  await picture(page, 'campaign-hours');
+});
+
 test('one person is found in this very campaign, and rows that were not used say why', async ({ page, open }) => {
   const [twice, excluded, later] = [phoneOf(5100), phoneOf(5101), phoneOf(5102)];
   const sendRows = async (tab: Page, rows: string[], messages: number) => {

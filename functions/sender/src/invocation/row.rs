@@ -264,8 +264,10 @@ impl<B: SendBackend> Invocation<'_, B> {
             if began.elapsed() > MAX_GATE_CHECK {
                 continue;
             }
-            let leaves_by = self.backend.now() + limit.as_millis() as Millis;
-            if !campaign.schedule.is_open(row.to, leaves_by) {
+            let now = self.backend.now();
+            let leaves_by = now + limit.as_millis() as Millis;
+            let is_open = |at| campaign.schedule.is_open(row.to, at);
+            if !(is_open(now) && is_open(leaves_by)) {
                 cloud::sometimes!("the window of a recipient closed between claim and send");
                 let reason = "the window closed before the send";
                 self.hold_row(id, row, claimed.attempt, reason).await?;

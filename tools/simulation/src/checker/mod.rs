@@ -10,6 +10,7 @@
 //! - `counters`: what is counted is what the ledger holds
 //! - `callbacks`: what the webhook acknowledged is kept
 //! - `retries`: a retry messages whom its operator chose
+//! - `single_messages`: a key is one message, which is sent or visibly not
 //! - `lateness`: nobody waits longer than needed
 //! - [`shown`]: whether lists of rows, reports and rejects files say what the ledger holds; `lines`: a report's lines
 //! - [`erased`]: what is left of people who were erased
@@ -28,6 +29,7 @@ mod repeats;
 mod retries;
 mod rows;
 pub mod shown;
+mod single_messages;
 
 pub use self::evidence::{Budgets, Evidence, Sends};
 use crate::violation::Violation;
@@ -39,6 +41,7 @@ pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     violations.extend(repeated_files::check(&evidence.sends));
     violations.extend(callbacks::check(evidence));
     violations.extend(retries::check(evidence));
+    violations.extend(single_messages::check(evidence));
     violations.extend(lateness::check(evidence));
     violations.extend(shown::check(evidence));
     violations.extend(erased::check(evidence));

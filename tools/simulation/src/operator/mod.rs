@@ -6,6 +6,7 @@
 //! - [`mod@file`]: files as operators upload them
 //! - `look`: what they look at, and what they get wrong
 //! - `update`: what Meta posts besides statuses and texts
+//! - `single_message`: messages to one recipient, with keys
 //! - [`reading`]: what operators read at the end
 //! - [`recipient`]: what recipients write, and how their consent changes
 
@@ -16,6 +17,7 @@ mod look;
 pub mod reading;
 pub mod recipient;
 mod retry;
+mod single_message;
 mod update;
 
 use std::time::Duration;

@@ -67,3 +67,10 @@ pub struct RowStatus {
     /// It stays unconfirmed: no further attempt is made, whatever the operator chose.
     pub abandoned: bool,
 }
+
+impl RowStatus {
+    /// Whether a further attempt is to be made.
+    pub fn is_unsettled(self) -> bool {
+        matches!(self.state, State::Retry | State::Held)
+    }
+}

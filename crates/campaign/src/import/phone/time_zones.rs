@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 
 use super::Phone;
 
-/// Lines of zones and the beginnings of the numbers that have them.
+/// Lines of zones and the prefixes of the numbers that have them.
 const TABLE: &str = include_str!("time_zones.txt");
 
-/// The greatest number of digits of a beginning.
+/// The greatest number of digits of a prefix.
 const MAX_PREFIX_DIGITS: usize = 9;
 
 static PREFIXES: LazyLock<HashMap<&'static str, TimeZones>> = LazyLock::new(|| {
@@ -63,9 +63,9 @@ mod tests {
     }
 
     #[test]
-    fn every_zone_is_known_and_no_beginning_is_longer_than_is_looked_up() {
+    fn every_zone_is_known_and_no_prefix_is_longer_than_is_looked_up() {
         for line in TABLE.lines() {
-            let (zones, prefixes) = line.split_once(' ').expect("zones and beginnings");
+            let (zones, prefixes) = line.split_once(' ').expect("zones and prefixes");
             for zone in zones.split(',') {
                 assert!(jiff::tz::TimeZone::get(zone).is_ok(), "{zone}");
             }

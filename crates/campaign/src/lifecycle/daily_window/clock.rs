@@ -7,7 +7,7 @@ use jiff::{Span, Timestamp};
 use super::TimeOfDay;
 use crate::time::Millis;
 
-/// When the clock in a zone shows a time, day by day, from the day before `around` on for more than a week. Where the clock is
+/// When the clock in a zone shows a time, day by day, from the day before `around` on for more than two weeks. Where the clock is
 /// set forward over that time, the moment of the change; where it is set back, it shows the time twice.
 pub(super) fn times_of_day(
     zone: &TimeZone,
@@ -15,7 +15,7 @@ pub(super) fn times_of_day(
     time: TimeOfDay,
 ) -> impl Iterator<Item = Millis> + '_ {
     let today = zone.to_datetime(timestamp(around)).date();
-    (-1..=9).flat_map(move |offset| {
+    (-1..=16).flat_map(move |offset| {
         let found = today
             .checked_add(Span::new().days(offset))
             .map(|day| time_on_day(zone, day, time));
@@ -37,7 +37,9 @@ fn time_on_day(zone: &TimeZone, day: Date, time: TimeOfDay) -> Vec<Millis> {
         ],
         AmbiguousOffset::Gap { .. } => {
             let change = ambiguous.later().ok().and_then(|later| {
-                let mut changes = zone.preceding(later);
+                // The change itself is what `later` is, for the first time that the clock leaves out.
+                let behind = later.checked_add(Span::new().nanoseconds(1)).ok()?;
+                let mut changes = zone.preceding(behind);
                 changes.next().map(|change| change.timestamp())
             });
             change.map(Ok).into_iter().collect()

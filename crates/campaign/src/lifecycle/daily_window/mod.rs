@@ -18,20 +18,24 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use self::clock::{times_of_day, timestamp};
+use self::parts::DAY_MINUTES;
 pub use self::parts::{Day, TimeOfDay, WindowProblem, WindowZone};
 use crate::import::phone::{Phone, TimeZones};
 use crate::time::Millis;
 
-/// A window that does not open for so long never opens: its days come every week, and zones whose days do not overlap in one
-/// week do not overlap in the next.
+/// A window that does not open for so long counts as one that never opens: two weeks have all of its days twice. Clocks that
+/// are changed months later may give zones hours in common; nobody waits for that.
 const NEVER_MS: Millis = 15 * 24 * 3_600_000;
+
+/// The shortest window: the reconciler looks every five minutes for what waits.
+const MIN_MINUTES: u16 = 15;
 
 /// When a campaign may send, day by day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DailyWindow {
     /// It opens at this time.
     pub from: TimeOfDay,
-    /// It closes at this time: on the next day, where that is not later than `from`.
+    /// It closes at this time: on the next day, where that is earlier than `from`.
     pub to: TimeOfDay,
     /// Whose clock counts.
     pub zone: WindowZone,
@@ -61,8 +65,9 @@ impl DailyWindow {
         if from.is_end_of_day() {
             return Err(WindowProblem::StartsAtEndOfDay);
         }
-        if from == to {
-            return Err(WindowProblem::Empty);
+        let minutes = (to.minutes() + DAY_MINUTES - from.minutes()) % DAY_MINUTES;
+        if minutes < MIN_MINUTES && !(from.minutes() == 0 && to.is_end_of_day()) {
+            return Err(WindowProblem::TooShort);
         }
         if days.is_empty() {
             return Err(WindowProblem::NoDay);
@@ -83,14 +88,14 @@ impl DailyWindow {
         !zones.is_empty() && zones.iter().all(|zone| self.is_open_in(zone, now))
     }
 
-    /// Whether it is closed whoever the recipient is.
+    /// Whether it names a zone, and is closed there.
     pub fn is_closed_for_all(&self, now: Millis) -> bool {
         let zone = self.named_zone();
         zone.is_some_and(|zone| !self.is_open_in(&zone, now))
     }
 
-    /// When it has been open for so many milliseconds from `now` on; `None` where each recipient has its own hours, or within
-    /// the next year it never is.
+    /// When it has been open for so many milliseconds from `now` on; `None` where each recipient has its own hours, or it takes
+    /// more windows than are looked at.
     pub fn end_of_open_time(&self, now: Millis, mut open_ms: Millis) -> Option<Millis> {
         const MAX_WINDOWS: usize = 366;
         let zone = self.named_zone()?;
@@ -164,7 +169,9 @@ impl DailyWindow {
     /// The first time after `after` at which it opens in the zone.
     fn next_start_in(&self, zone: &TimeZone, after: Millis) -> Option<Millis> {
         let mut starts = times_of_day(zone, after, self.from);
-        starts.find(|&at| at > after && self.is_open_in(zone, at))
+        // One that is open until midnight and from then on does not open then.
+        let opens = |at: Millis| self.is_open_in(zone, at) && !self.is_open_in(zone, at - 1);
+        starts.find(|&at| at > after && opens(at))
     }
 
     /// The first time after `after` at which it closes in the zone.
@@ -214,6 +221,11 @@ impl<'a> WindowCheck<'a> {
         };
         self.known.insert(zones, opening);
         opening
+    }
+
+    /// Whether it was open for this recipient before it last opened at `opened_at`: whether others have opened then.
+    pub fn was_open_before(&self, to: Phone, opened_at: Millis) -> bool {
+        self.window.is_open(to, opened_at.saturating_sub(1))
     }
 
     /// The first time after `now` at which it opens for one of the recipients that were asked for: whether it is closed for
@@ -272,6 +284,13 @@ mod tests {
         let night = window("02:30", "05:00", "Europe/Berlin", Day::VARIANTS);
         let opening = opens(&night, BERLIN, "2026-03-28T23:00:00Z");
         assert_eq!(opening.as_deref(), Some("2026-03-29T01:00:00Z"));
+        // Neither does the first minute of a gap, which is the change itself: here the only one in a week.
+        let friday = window("00:00", "24:00", "Africa/Cairo", &[Day::Friday]);
+        let opening = opens(&friday, BERLIN, "2026-04-21T12:00:00Z");
+        assert_eq!(opening.as_deref(), Some("2026-04-23T22:00:00Z"));
+        let sunday = window("02:00", "03:00", "America/New_York", &[Day::Sunday]);
+        let opening = opens(&sunday, BERLIN, "2026-03-02T12:00:00Z");
+        assert_eq!(opening.as_deref(), Some("2026-03-15T06:00:00Z"));
         // 02:30 comes twice: it is open from the first one on, closed while the clock shows 02:00 again, and open again.
         for (time, is_open) in [
             ("2026-10-25T00:29:59Z", false),
@@ -321,6 +340,10 @@ mod tests {
         let brazil = check.opening(phone("+5511987654321"));
         assert_eq!(brazil, Opening::Open);
         assert_eq!(check.next_opening(), Some(at("2026-11-29T12:00:00Z")));
+        // At 09:00 in Brasília.
+        let opened_at = at("2026-11-28T12:00:00Z");
+        assert!(!check.was_open_before(phone("+5511987654321"), opened_at));
+        assert!(check.was_open_before(phone("+5511987654321"), opened_at + 1));
     }
 
     #[test]
@@ -335,6 +358,7 @@ mod tests {
             assert_eq!(estimate, Some(at(end)), "{now} {hours}");
         }
         let always = window("00:00", "24:00", "UTC", Day::VARIANTS);
+        assert_eq!(always.next_start(&[TimeZone::UTC], 7), None);
         assert_eq!(always.end_of_open_time(7, HOUR), Some(7 + HOUR));
         let own = window("09:00", "11:00", "recipient", Day::VARIANTS);
         assert_eq!(own.end_of_open_time(7, HOUR), None);
@@ -401,6 +425,7 @@ mod tests {
     fn year_in_five_zones() {
         for (zone, (name, ..)) in ZONES.iter().enumerate() {
             for window in [
+                window("00:00", "24:00", name, &Day::VARIANTS[..5]),
                 window("09:00", "20:00", name, Day::VARIANTS),
                 window("22:15", "06:45", name, &Day::VARIANTS[4..6]),
             ] {
@@ -435,7 +460,7 @@ mod tests {
         #[test]
         fn announced_opening_is_the_next(
             zone in 0..ZONES.len(),
-            (from, to) in (0u16..1440, 0u16..=1440).prop_filter("it opens and closes", |(from, to)| from != to),
+            (from, to) in (0u16..1440, 0u16..=1440).prop_filter("it is long enough", |(from, to)| (to + 1440 - from) % 1440 >= MIN_MINUTES),
             days in prop::sample::subsequence(Day::VARIANTS.to_vec(), 1..=7),
             minute in 0u64..360 * 1440,
         ) {

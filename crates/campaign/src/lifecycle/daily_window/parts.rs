@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct TimeOfDay(u16);
 
 /// Minutes of a day.
-const DAY_MINUTES: u16 = 24 * 60;
+pub(super) const DAY_MINUTES: u16 = 24 * 60;
 
 impl TimeOfDay {
     /// Minutes since midnight.
@@ -76,9 +76,9 @@ pub enum WindowProblem {
     /// It would begin when the day ends.
     #[error("must be earlier than 24:00, when the day is over; write 00:00")]
     StartsAtEndOfDay,
-    /// It would be open for no time, or at all times.
-    #[error("must be another time than `from`; for whole days write 00:00 and 24:00")]
-    Empty,
+    /// It would be open for minutes only, or at all times.
+    #[error("must be at least 15 minutes later than `from`; for whole days write 00:00 and 24:00")]
+    TooShort,
     /// It opens on no day.
     #[error("must have one day at least; leave it out for every day")]
     NoDay,
@@ -144,8 +144,10 @@ impl FromStr for WindowZone {
             return Ok(Self::Recipient);
         }
         match TimeZone::get(text) {
-            Ok(zone) => Ok(Self::Named(zone.iana_name().unwrap_or(text).to_owned())),
-            Err(_) => Err(WindowProblem::UnknownZone),
+            Ok(zone) if !zone.is_unknown() => {
+                Ok(Self::Named(zone.iana_name().unwrap_or(text).to_owned()))
+            }
+            Ok(_) | Err(_) => Err(WindowProblem::UnknownZone),
         }
     }
 }

@@ -1326,9 +1326,11 @@ export interface components {
             /** @description Its state. */
             state: components["schemas"]["CampaignState"];
             window?: components["schemas"]["DailyWindow"] | null;
+            /** @description Whether that window is closed now; null where each recipient has hours of its own. */
+            window_is_closed?: boolean | null;
             /**
              * Format: date-time
-             * @description When that window next opens for one of its rows, once rows of it may be sent.
+             * @description The next time at which it opens for one of the rows, also while it is open; null before rows were put into the queue.
              */
             window_opens_at?: string | null;
         };
@@ -1532,7 +1534,8 @@ export interface components {
              */
             from: string;
             /**
-             * @description It closes at this time, up to `24:00`: on the next day, where that is earlier than `from`.
+             * @description It closes at this time, up to `24:00`: on the next day, where that is earlier than `from`. It is open for 15 minutes at
+             *     least.
              * @example 20:00
              */
             to: string;
@@ -1615,7 +1618,7 @@ export interface components {
              * @description How many rows.
              */
             rows: number;
-            /** @description Why Crier did not send it, for skipped rows: `suppressed`, `outside_service_window`, `cancelled` or `expired`. */
+            /** @description Why Crier did not send it, for skipped rows: `suppressed`, `outside_service_window`, `window_never_opens`, `cancelled` or `expired`. */
             skipped?: string | null;
             /** @description How they ended. */
             state: components["schemas"]["FailureState"];
@@ -2653,7 +2656,7 @@ export interface components {
             budget: number;
             /**
              * Format: date-time
-             * @description When the last attempt is expected.
+             * @description When the last attempt is expected; null where each recipient has hours of its own.
              */
             estimated_end?: string | null;
             /**

@@ -86,9 +86,9 @@ describe('when a campaign sends', () => {
       expect(checkSending({ ...form, ...hoursOf(window) }, now)).toMatchObject({ body: { window } });
     }
     const at = { ...form, ...hoursOf(null), hasHours: true };
-    expect(checkSending({ ...at, to: '09:00' }, now)).toEqual({ wrong: ['hours'] });
-    expect(checkSending({ ...at, from: '' }, now)).toEqual({ wrong: ['hours'] });
-    expect(checkSending({ ...at, days: [] }, now)).toEqual({ wrong: ['hours'] });
+    expect(checkSending({ ...at, to: '09:00' }, now)).toEqual({ wrong: ['hours-to'] });
+    expect(checkSending({ ...at, from: '', to: '' }, now)).toEqual({ wrong: ['hours-from', 'hours-to'] });
+    expect(checkSending({ ...at, days: [] }, now)).toEqual({ wrong: ['hours-days'] });
   });
 
   it('names every field that is wrong', () => {

@@ -78,7 +78,7 @@ export function time(at: Moment, seconds = false): string {
 
 /** A day of the week, 0 for Monday. */
 export function weekday(index: number, style: 'long' | 'short' = 'long'): string {
-  // A Monday, in UTC as the format.
+  // 1 January 2024 was a Monday.
   const day = Date.UTC(2024, 0, 1 + index);
   return memo(`day-${style}`, (tag) => new Intl.DateTimeFormat(tag, { weekday: style, timeZone: 'UTC' })).format(day);
 }

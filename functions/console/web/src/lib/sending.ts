@@ -26,7 +26,7 @@ export interface SendingForm {
   stopLoss: string;
 }
 
-export type SendingField = 'not-before' | 'not-after' | 'hours' | 'canary' | 'stop-loss';
+export type SendingField = 'not-before' | 'not-after' | 'hours-from' | 'hours-to' | 'hours-days' | 'canary' | 'stop-loss';
 
 /** The change of the campaign, or the fields that are wrong. */
 export function checkSending(form: SendingForm, now: number): { body: Record<string, unknown> } | { wrong: SendingField[] } {
@@ -35,7 +35,7 @@ export function checkSending(form: SendingForm, now: number): { body: Record<str
   if (begins !== undefined && !(begins > now)) wrong.push('not-before');
   const ends = form.hasEnd ? Date.parse(form.notAfter) : undefined;
   if (ends !== undefined && !(ends > Math.max(now, begins ?? 0))) wrong.push('not-after');
-  if (form.hasHours && !(form.from && form.to && form.days.length > 0 && (form.from !== form.to || form.to === MIDNIGHT))) wrong.push('hours');
+  if (form.hasHours) wrong.push(...wrongHours(form));
   const canary = Number(form.canary.trim().replace(/[\s.,']/g, '') || 'none');
   if (form.hasCanary && !(Number.isInteger(canary) && canary >= 1)) wrong.push('canary');
   const percent = Number(form.stopLoss.trim().replace(',', '.') || 'none');
@@ -53,8 +53,16 @@ export function checkSending(form: SendingForm, now: number): { body: Record<str
   };
 }
 
-/** The day ends when the next one begins: an input has no 24:00. */
+/** `<input type="time">` has no 24:00: as an end, 00:00 stands for it. */
 const MIDNIGHT = '00:00';
+
+function wrongHours(form: SendingForm): SendingField[] {
+  const wrong: SendingField[] = [];
+  if (!form.from) wrong.push('hours-from');
+  if (!form.to || (form.from === form.to && form.to !== MIDNIGHT)) wrong.push('hours-to');
+  if (form.days.length === 0) wrong.push('hours-days');
+  return wrong;
+}
 
 function windowOf(form: SendingForm): DailyWindow {
   return {
@@ -65,7 +73,7 @@ function windowOf(form: SendingForm): DailyWindow {
   };
 }
 
-/** The part of the form that a campaign's hours fill; at nine to eight on every day where it has none. */
+/** The part of the form that a campaign's hours fill; 09:00 to 20:00 on every day where it has none. */
 export function hoursOf(window: DailyWindow | null | undefined): Pick<SendingForm, 'hasHours' | 'from' | 'to' | 'clock' | 'zone' | 'days'> {
   const zone = window && window.zone !== 'recipient' ? window.zone : Intl.DateTimeFormat().resolvedOptions().timeZone;
   return {

@@ -39,7 +39,8 @@ export const campaign = (count: Count) => ({
   cooldown: (time: string) => `WhatsApp asked for a pause. Sending goes on at ${time}.`,
   lastSend: (time: string) => `The last message was sent at ${time}.`,
   noSend: 'No message was sent.',
-  waitsForHours: (time: string) => `Outside its hours. Sending goes on ${time}.`,
+  waitsForHours: (time: string) => `Outside the sending hours. The next messages leave on ${time}.`,
+  ownHours: (time: string) => `Everybody gets the message in hours of their own. The next ones begin on ${time}.`,
   nextRun: (time: string) => `Sending begins ${time}.`,
   stopsAt: (time: string) => `Rows that are not sent by ${time} are not sent at all.`,
   // Chart
@@ -115,7 +116,7 @@ export const campaign = (count: Count) => ({
     suppressed: 'The person opted out before the send.',
     outside_service_window: 'The person has not written within 24 hours, and the message is no template.',
     cancelled: 'The campaign was cancelled.',
-    window_never_opens: 'The number may be in time zones whose hours do not overlap.',
+    window_never_opens: 'The number’s time zone is unknown, or it may be in several whose hours never overlap.',
     expired: 'The schedule ended before their turn came.',
   } as Record<string, string>,
   retryThese: (n: number) => (n === 1 ? 'Send this row again' : `Send these ${count(n, 'row', 'rows')} again`),
