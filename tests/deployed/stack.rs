@@ -175,7 +175,8 @@ impl DeployedStack {
             if let Some(pace) = seen.get_mut("sending") {
                 *pace = Value::Null;
             }
-            let progress = (seen, self.get_control("stats").await["calls"].clone());
+            let stats = self.get_control("stats").await;
+            let progress = (seen, stats["sends"]["calls"].clone());
             if progress != last {
                 (last, since) = (progress, Instant::now());
             }
