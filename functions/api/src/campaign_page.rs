@@ -114,8 +114,7 @@ impl CampaignPage {
     ) -> Self {
         let allowed = roles::allowed(caller.role);
         let actions = available_actions(&campaign, &progress, &caller.name, now).into_iter();
-        let mut window = campaign.schedule.window.iter();
-        let is_closed = window.any(|window| window.is_closed_for_all(now));
+        let is_closed = campaign.schedule.is_closed_for_all(now);
         let is_sending = progress.estimated_end.is_some() && !is_closed;
         let is_slow = progress.rate < f64::from(budget) * SLOWED_SHARE;
         Self {

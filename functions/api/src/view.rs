@@ -5,7 +5,6 @@ use campaign::lifecycle::campaign::{
     AfterCanary, Campaign, CampaignFile, CampaignState, Canary, Cooldown, FileStage, OnUnconfirmed,
     Policy,
 };
-use campaign::lifecycle::daily_window::WindowZone;
 use campaign::lifecycle::progress::Progress;
 use campaign::time::Millis;
 use serde::Serialize;
@@ -223,6 +222,8 @@ impl CampaignView {
             false => campaign.state(now).name(),
         };
         let reason = campaign.reason(now).map(str::to_owned);
+        let schedule = &campaign.schedule;
+        let has_common_hours = schedule.window.is_some() && !schedule.has_own_hours();
         let cooldown = campaign
             .cooldown
             .filter(|cooldown| cooldown.until > now)
@@ -235,10 +236,7 @@ impl CampaignView {
             cooldown,
             not_before: campaign.schedule.not_before.map(format_time),
             not_after: campaign.schedule.not_after.map(format_time),
-            window_is_closed: campaign.schedule.window.as_ref().and_then(|window| {
-                let is_named = window.zone != WindowZone::Recipient;
-                is_named.then(|| window.is_closed_for_all(now))
-            }),
+            window_is_closed: has_common_hours.then(|| campaign.schedule.is_closed_for_all(now)),
             window: campaign.schedule.window.map(WindowBody::from),
             window_opens_at: campaign
                 .window_opens_at

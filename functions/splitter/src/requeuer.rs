@@ -143,9 +143,12 @@ impl<'a> Requeuer<'a> {
                 continue;
             }
             let status = entry.map(LedgerRow::status);
+            // Nothing is left to do, and its recipient's window is nothing to wait for.
+            if status.is_some_and(|status| !status.is_unsettled()) {
+                continue;
+            }
             let due = entry.and_then(|entry| entry.not_before);
             let disposition = match &row {
-                Some(_) if status.is_some_and(|status| !status.is_unsettled()) => continue,
                 Some(row) => self.disposition_of(row, status.is_some()),
                 None => Disposition::Skip(SkipReason::Suppressed),
             };

@@ -5,7 +5,6 @@
 
 use crate::lifecycle::apply::UPLOAD_WATCH_MS;
 use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, FileStage, Sendability};
-use crate::lifecycle::daily_window::WindowZone;
 use crate::lifecycle::progress::{Progress, unconfirmed_to_resend};
 use crate::time::Millis;
 
@@ -60,7 +59,8 @@ impl Snapshot<'_> {
             .campaign
             .reconciled_at
             .unwrap_or(self.campaign.created_at);
-        let is_idle = self.idle_ms() >= IDLE_MS && !self.window_is_closed();
+        let is_idle =
+            self.idle_ms() >= IDLE_MS && !self.campaign.schedule.is_closed_for_all(self.now);
         let is_due = is_idle || self.elapsed_ms(last_scan) >= FORCED_REQUEUE_MS;
         has_candidates && (is_due || self.window_has_opened())
     }
@@ -83,7 +83,9 @@ impl Snapshot<'_> {
             Validating | Enqueuing => self.import_is_dead().then_some(RepairAction::ResumeImport),
             Canary => self.canary_action(overdue),
             // First of all: a further file that is announced and not uploaded is looked for during hours.
-            Sending if self.window_has_opened() && self.has_waiting_rows(overdue) => {
+            Sending
+                if self.window_has_opened() && self.has_rows(self.progress.waiting, overdue) =>
+            {
                 Some(RepairAction::Requeue)
             }
             Sending | Paused if self.further_file_waits() => Some(RepairAction::ResumeImport),
@@ -99,7 +101,8 @@ impl Snapshot<'_> {
     pub fn is_stalled(&self) -> bool {
         let is_sendable = self.campaign.sendability(self.now) == Sendability::Now;
         // Where each recipient has its own hours, nobody knows whether one of them should get it now.
-        let may_wait = self.has_own_hours() || self.window_is_closed();
+        let may_wait = self.campaign.schedule.has_own_hours()
+            || self.campaign.schedule.is_closed_for_all(self.now);
         let should_send = is_sendable && !may_wait;
         should_send && self.unsent_rows() > 0 && self.idle_ms() >= STALLED_MS
     }
@@ -168,41 +171,31 @@ impl Snapshot<'_> {
     /// When its window opens, what waits for that is requeued at once, and while it is closed nothing is. Rows of recipients
     /// with hours of their own may wait all day: then only the longer time without activity tells that some are lost.
     fn requeue_if_idle(&self, missing: i64, overdue: usize) -> Option<RepairAction> {
-        let has_rows = missing > 0 || self.progress.counters.held > 0 || overdue > 0;
+        let has_rows = self.has_rows(missing, overdue);
         let has_expired = self.campaign.sendability(self.now) == Sendability::Expired;
         let needs_settling = has_expired && self.unsent_rows() > 0;
+        let schedule = &self.campaign.schedule;
         // Rows of other zones may be all that is left.
-        let is_suspicious = self.queue_is_empty && (has_expired || !self.has_own_hours());
+        let is_suspicious = self.queue_is_empty && (has_expired || !schedule.has_own_hours());
         let queue_lost_rows = is_suspicious && self.idle_ms() >= IDLE_MS;
         let is_idle = queue_lost_rows || self.idle_ms() >= FORCED_REQUEUE_MS;
+        let is_closed = schedule.is_closed_for_all(self.now);
         let should_requeue = match has_expired {
             true => (has_rows || needs_settling) && is_idle,
-            false => has_rows && (self.window_has_opened() || is_idle && !self.window_is_closed()),
+            false => has_rows && (self.window_has_opened() || is_idle && !is_closed),
         };
         should_requeue.then_some(RepairAction::Requeue)
     }
 
-    /// Whether rows without a sender wait to be sent.
-    fn has_waiting_rows(&self, overdue: usize) -> bool {
-        self.progress.waiting > 0 || self.progress.counters.held > 0 || overdue > 0
+    /// Whether rows should be in the queue: `missing` ones that are not in the ledger, held ones or overdue retries.
+    fn has_rows(&self, missing: i64, overdue: usize) -> bool {
+        missing > 0 || self.progress.counters.held > 0 || overdue > 0
     }
 
     /// Whether the window has opened for rows that were not requeued since.
     fn window_has_opened(&self) -> bool {
         let opens_at = self.campaign.window_opens_at;
         opens_at.is_some_and(|at| at <= self.now)
-    }
-
-    /// Whether the window names a zone, and is closed there.
-    fn window_is_closed(&self) -> bool {
-        let mut window = self.campaign.schedule.window.iter();
-        window.any(|window| window.is_closed_for_all(self.now))
-    }
-
-    /// Whether each recipient has hours of its own.
-    fn has_own_hours(&self) -> bool {
-        let mut window = self.campaign.schedule.window.iter();
-        window.any(|window| window.zone == WindowZone::Recipient)
     }
 
     /// Rows that are being sent or may still be sent.

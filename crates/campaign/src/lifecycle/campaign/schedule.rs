@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::import::phone::Phone;
-use crate::lifecycle::daily_window::DailyWindow;
+use crate::lifecycle::daily_window::{DailyWindow, WindowZone};
 use crate::time::Millis;
 
 /// When the operator wants a campaign to be sent.
@@ -29,6 +29,18 @@ impl Schedule {
     /// Whether it has ended.
     pub fn has_ended(&self, now: Millis) -> bool {
         self.not_after.is_some_and(|not_after| not_after <= now)
+    }
+
+    /// Whether each recipient has hours of its own.
+    pub fn has_own_hours(&self) -> bool {
+        let mut window = self.window.iter();
+        window.any(|window| window.zone == WindowZone::Recipient)
+    }
+
+    /// Whether its window names a zone, and is closed there.
+    pub fn is_closed_for_all(&self, now: Millis) -> bool {
+        let mut window = self.window.iter();
+        window.any(|window| window.is_closed_for_all(now))
     }
 
     /// Whether its hours let this recipient be messaged.

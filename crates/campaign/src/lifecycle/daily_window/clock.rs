@@ -31,10 +31,7 @@ fn time_on_day(zone: &TimeZone, day: Date, time: TimeOfDay) -> Vec<Millis> {
     let ambiguous = zone.to_ambiguous_timestamp(local);
     let found = match ambiguous.offset() {
         AmbiguousOffset::Unambiguous { .. } => vec![ambiguous.compatible()],
-        AmbiguousOffset::Fold { .. } => vec![
-            zone.to_ambiguous_timestamp(local).earlier(),
-            ambiguous.later(),
-        ],
+        AmbiguousOffset::Fold { .. } => vec![ambiguous.earlier(), ambiguous.later()],
         AmbiguousOffset::Gap { .. } => {
             let change = ambiguous.later().ok().and_then(|later| {
                 // The change itself is what `later` is, for the first time that the clock leaves out.

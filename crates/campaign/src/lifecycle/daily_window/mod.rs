@@ -84,8 +84,7 @@ impl DailyWindow {
 
     /// Whether it is open for this recipient.
     pub fn is_open(&self, to: Phone, now: Millis) -> bool {
-        let zones = self.zones(to);
-        !zones.is_empty() && zones.iter().all(|zone| self.is_open_in(zone, now))
+        self.is_open_in_all(&self.zones(to), now)
     }
 
     /// Whether it names a zone, and is closed there.
@@ -135,6 +134,11 @@ impl DailyWindow {
         }
     }
 
+    /// Whether it is open in each of the zones, of which there is one at least.
+    fn is_open_in_all(&self, zones: &[TimeZone], now: Millis) -> bool {
+        !zones.is_empty() && zones.iter().all(|zone| self.is_open_in(zone, now))
+    }
+
     fn is_open_in(&self, zone: &TimeZone, now: Millis) -> bool {
         let local = zone.to_datetime(timestamp(now));
         let time = local.time();
@@ -160,7 +164,7 @@ impl DailyWindow {
             if at > after + NEVER_MS {
                 return None;
             }
-            if zones.iter().all(|zone| self.is_open_in(zone, at)) {
+            if self.is_open_in_all(zones, at) {
                 return Some(at);
             }
         }
@@ -210,11 +214,11 @@ impl<'a> WindowCheck<'a> {
         if let Some(&known) = self.known.get(&zones) {
             return known;
         }
-        let zones_of_number = self.window.zones(to);
-        let start = self.window.next_start(&zones_of_number, self.now);
+        let clocks = self.window.zones(to);
+        let start = self.window.next_start(&clocks, self.now);
         let earliest = self.next_opening.into_iter().chain(start).min();
         self.next_opening = earliest;
-        let opening = match (self.window.is_open(to, self.now), start) {
+        let opening = match (self.window.is_open_in_all(&clocks, self.now), start) {
             (true, _) => Opening::Open,
             (false, Some(at)) => Opening::At(at),
             (false, None) => Opening::Never,
