@@ -1,8 +1,10 @@
 """Loaded by Python before MiniStack starts, as `sitecustomize`."""
 
+import itertools
 import os
 import random
 import socketserver
+import time
 
 from ministack.core.responses import error_response_json
 from ministack.services import dynamodb
@@ -10,6 +12,10 @@ from ministack.services import dynamodb
 # MiniStack sends the head and the body of its runtime API's answers in two packets; with Nagle's algorithm and delayed
 # acknowledgements each invocation then waits 40 ms, twice.
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+
+# The sequence numbers of a stream never fall, also where the machine's clock is set back.
+sequence = itertools.count(int(time.time() * 1000) * 10**10)
+dynamodb._next_stream_seq = lambda: f"{next(sequence):030d}"
 
 # While this file exists, DynamoDB refuses writes; the file says which share of them.
 SHARE = os.path.join(os.path.dirname(__file__), "throttled-share")
