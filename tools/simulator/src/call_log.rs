@@ -13,6 +13,8 @@ pub struct Call {
     pub at_us: u64,
     /// When it was answered, in microseconds since the simulator's start.
     pub answered_us: u64,
+    /// The phone number id that it was sent from, as in the path.
+    pub number: String,
     /// Recipient, as in the request.
     pub to: String,
     /// The campaign's row, `campaign:row`, from the callback data.
@@ -53,12 +55,23 @@ pub struct Stats {
     pub recipients_accepted_twice: usize,
     /// Most calls in any half-open second.
     pub busiest_second: usize,
+    /// The calls from each phone number id.
+    pub by_number: BTreeMap<String, NumberStats>,
     /// From the first call to the last, in seconds.
     pub seconds: f64,
     /// Arrival of the first call, in milliseconds since the Unix epoch.
     pub first_call_at: Option<u64>,
     /// Arrival of the last call, in milliseconds since the Unix epoch.
     pub last_call_at: Option<u64>,
+}
+
+/// The calls from one number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NumberStats {
+    /// Calls.
+    pub calls: usize,
+    /// Most calls in any half-open second.
+    pub busiest_second: usize,
 }
 
 impl CallLog {
@@ -109,10 +122,28 @@ impl CallLog {
                 .filter(|accepted| **accepted > 1)
                 .count(),
             busiest_second: max_in_any_second(&times),
+            by_number: self.stats_by_number(),
             seconds: Duration::from_micros(span_us).as_secs_f64(),
             first_call_at: times.first().map(to_epoch_ms),
             last_call_at: times.last().map(to_epoch_ms),
         }
+    }
+
+    fn stats_by_number(&self) -> BTreeMap<String, NumberStats> {
+        let mut times_by_number: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        for call in &self.calls {
+            let times = times_by_number.entry(&call.number).or_default();
+            times.push(call.at_us);
+        }
+        let sum_up = |(number, mut times): (&str, Vec<u64>)| {
+            times.sort_unstable();
+            let stats = NumberStats {
+                calls: times.len(),
+                busiest_second: max_in_any_second(&times),
+            };
+            (number.to_owned(), stats)
+        };
+        times_by_number.into_iter().map(sum_up).collect()
     }
 }
 
@@ -153,6 +184,7 @@ fn max_in_any_second(times: &[u64]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn half_open_second_excludes_its_end() {
@@ -168,6 +200,7 @@ mod tests {
         let call = |row: &str, to: &str, accepted, code| Call {
             at_us: 5,
             answered_us: 6,
+            number: "1".into(),
             to: to.into(),
             row: row.into(),
             accepted,
@@ -194,5 +227,33 @@ mod tests {
             (0, 1)
         );
         assert_eq!(stats.first_call_at, Some(1000));
+    }
+
+    #[test]
+    fn stats_count_calls_and_busiest_second_of_each_number() {
+        let mut call_log = CallLog::default();
+        for (number, at_us) in [
+            ("2", 1_000_000),
+            ("1", 0),
+            ("1", 1_000_000),
+            ("2", 999_999),
+            ("1", 1_900_000),
+        ] {
+            call_log.record(Call {
+                at_us,
+                answered_us: at_us,
+                number: number.into(),
+                to: "+1".into(),
+                row: "c:1".into(),
+                accepted: true,
+                code: None,
+                body: Value::Null,
+            });
+        }
+        let stats = serde_json::to_value(call_log.stats(0)).expect("JSON");
+        assert_eq!(stats["busiest_second"], 4);
+        let expected =
+            json!({"1": {"calls": 3, "busiest_second": 2}, "2": {"calls": 2, "busiest_second": 2}});
+        assert_eq!(stats["by_number"], expected);
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use whatsapp::signature;
 
+use crate::callback_queue::StatusPost;
 use crate::settings::Settings;
 use crate::state::State;
 
@@ -40,18 +41,28 @@ pub async fn run_callback_loop(state: Arc<State>) {
             continue;
         }
         stream::iter(posts)
-            .for_each_concurrent(MAX_CONCURRENT_POSTS, |statuses| {
-                let change = json!({"statuses": statuses});
-                post_until_accepted(&state, &http, "messages", change, statuses.len())
+            .for_each_concurrent(MAX_CONCURRENT_POSTS, |post| {
+                post_statuses(&state, &http, post)
             })
             .await;
     }
 }
 
-/// Posts an event that is not a status, such as an inbound message. Returns once the webhook accepts it.
-pub async fn post_event(state: &State, field: &str, value: Value) {
+async fn post_statuses(state: &State, http: &Client, post: StatusPost) {
+    let settings = state.settings();
+    let count = post.statuses.len();
+    let value = json!({"statuses": post.statuses});
+    let body = callback_body(&settings, &post.number, "messages", value);
+    post_until_accepted(state, http, &settings, body, count).await;
+}
+
+/// Posts an event that is not a status, such as an inbound message. `number` is the phone number id that it concerns.
+/// Returns once the webhook accepts it.
+pub async fn post_event(state: &State, number: &str, field: &str, value: Value) {
     let http = Client::builder().no_proxy().build().unwrap_or_default();
-    post_until_accepted(state, &http, field, value, 0).await;
+    let settings = state.settings();
+    let body = callback_body(&settings, number, field, value);
+    post_until_accepted(state, &http, &settings, body, 0).await;
 }
 
 /// Repeats `count` deliveries of accepted messages, each in a POST of its own, `per_second` of them a second whether
@@ -67,7 +78,8 @@ pub async fn post_at_pace(state: Arc<State>, count: usize, per_second: f64) -> V
         let status = json!({"id": format!("wamid.PACE{index}"), "status": "delivered",
             "timestamp": state.now_seconds().to_string(), "biz_opaque_callback_data": format!("{}:1", call.row)});
         let settings = state.settings();
-        let body = callback_body(&settings, "messages", json!({"statuses": [status]}));
+        let value = json!({"statuses": [status]});
+        let body = callback_body(&settings, &call.number, "messages", value);
         let request = signed_post(&http, &settings, body);
         posts.spawn(async move {
             let start = Instant::now();
@@ -84,19 +96,17 @@ pub async fn post_at_pace(state: Arc<State>, count: usize, per_second: f64) -> V
     times
 }
 
-/// Sends one POST until the webhook accepts it. `statuses` is how many statuses of the queue it carries.
+/// Posts one body until the webhook accepts it. `statuses` is how many statuses of the queue it carries.
 async fn post_until_accepted(
     state: &State,
     http: &Client,
-    field: &str,
-    value: Value,
+    settings: &Settings,
+    body: String,
     statuses: usize,
 ) {
-    let settings = state.settings();
-    let body = callback_body(&settings, field, value);
     loop {
         let start = Instant::now();
-        let response = signed_post(http, &settings, body.clone()).send().await;
+        let response = signed_post(http, settings, body.clone()).send().await;
         let accepted = response.is_ok_and(|response| response.status().is_success());
         state.with_callbacks(|queue, stats, _| {
             if accepted {
@@ -116,9 +126,19 @@ async fn post_until_accepted(
     }
 }
 
-/// The body of a callback and its signature, the header `X-Hub-Signature-256`.
+/// The body of a callback about the first number and its signature, the header `X-Hub-Signature-256`.
 pub fn signed_callback(settings: &Settings, field: &str, value: Value) -> (String, String) {
-    let body = callback_body(settings, field, value);
+    signed_callback_for_number(settings, &settings.phone_number_id, field, value)
+}
+
+/// The body of a callback about the number with this id and its signature.
+pub fn signed_callback_for_number(
+    settings: &Settings,
+    number: &str,
+    field: &str,
+    value: Value,
+) -> (String, String) {
+    let body = callback_body(settings, number, field, value);
     let signature = sign(&body, settings);
     (body, signature)
 }
@@ -135,12 +155,13 @@ fn signed_post(http: &Client, settings: &Settings, body: String) -> RequestBuild
         .body(body)
 }
 
-fn callback_body(settings: &Settings, field: &str, mut value: Value) -> String {
+/// Only messages and statuses name the number.
+fn callback_body(settings: &Settings, number: &str, field: &str, mut value: Value) -> String {
     if field == "messages" {
-        let phone_number_id = &settings.phone_number_id;
+        let display_number = settings.display_number(number);
         value["messaging_product"] = "whatsapp".into();
         value["metadata"] =
-            json!({"display_phone_number": "15550000000", "phone_number_id": phone_number_id});
+            json!({"display_phone_number": display_number, "phone_number_id": number});
     }
     let change = json!({"field": field, "value": value});
     json!({"object": "whatsapp_business_account", "entry": [{"id": "200000000000002", "changes": [change]}]})

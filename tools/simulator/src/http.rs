@@ -114,17 +114,22 @@ async fn get_phone_number(
     Path((_version, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    let Settings {
-        phone_number_id,
-        daily_limit,
-        quality_rating,
-        ..
-    } = state.settings();
-    if id != phone_number_id {
+    let settings = state.settings();
+    if !settings.knows_number(&id) {
         return graph_error(100, "Object does not exist");
     }
     let number = state.with_account(authorization(&headers), |account| {
-        account.phone_number(&id, &daily_limit, &quality_rating)
+        let Settings {
+            daily_limit,
+            quality_rating,
+            ..
+        } = &settings;
+        let mut number = account.phone_number(&id, daily_limit, quality_rating);
+        // A further number is told apart by what its callbacks show; the first keeps the account's.
+        if id != settings.phone_number_id {
+            number["display_phone_number"] = settings.display_number(&id).into();
+        }
+        number
     });
     json_or_invalid_token(number)
 }
@@ -174,13 +179,21 @@ struct Inbound {
     text: String,
     /// The id of the message that it answers.
     context: Option<String>,
+    /// The phone number id that it is sent to; the first number's by default.
+    number: Option<String>,
 }
 
-/// Posts an inbound message. Answers once the webhook has accepted it.
+/// Posts an inbound message. Answers once the webhook has accepted it, or at once if there is no such number.
 async fn post_inbound(
     Shared(state): Shared<Arc<State>>,
     Json(inbound): Json<Inbound>,
-) -> Json<Value> {
+) -> Result<Json<Value>, (StatusCode, String)> {
+    let settings = state.settings();
+    let number = inbound.number.unwrap_or(settings.phone_number_id.clone());
+    if !settings.knows_number(&number) {
+        let problem = format!("no number has the id {number}");
+        return Err((StatusCode::UNPROCESSABLE_ENTITY, problem));
+    }
     let from = inbound.from.trim_start_matches('+');
     let (at, id) = (state.now_seconds(), state.next_inbound_wamid());
     let mut message = json!({"from": from, "id": id, "timestamp": at.to_string(), "type": "text", "text": {"body": inbound.text}});
@@ -189,8 +202,8 @@ async fn post_inbound(
     }
     let contacts = json!([{"profile": {"name": "Ana"}, "wa_id": from}]);
     let value = json!({"contacts": contacts, "messages": [message]});
-    callbacks::post_event(&state, "messages", value).await;
-    Json(json!({"id": id}))
+    callbacks::post_event(&state, &number, "messages", value).await;
+    Ok(Json(json!({"id": id})))
 }
 
 #[derive(Debug, Deserialize)]
@@ -232,5 +245,138 @@ async fn put_settings(
     match state.update_settings(&changes) {
         Ok(settings) => Ok(Json(settings)),
         Err(error) => Err((StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+    use tower::ServiceExt;
+
+    fn settings() -> Settings {
+        Settings {
+            further_numbers: vec!["7".into(), "8".into()],
+            ..Settings::default()
+        }
+    }
+
+    /// Starts a webhook that accepts every callback. Returns its URL and the callbacks.
+    async fn start_webhook() -> (String, mpsc::UnboundedReceiver<Value>) {
+        let (callbacks, received) = mpsc::unbounded_channel();
+        let webhook = Router::new().route(
+            "/",
+            post(async move |Json(callback): Json<Value>| {
+                callbacks.send(callback).expect("the test listens");
+            }),
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, webhook).await });
+        (url, received)
+    }
+
+    /// Answers a request as the server does. The body is `Null` if it is not JSON.
+    async fn respond(state: &Arc<State>, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let token = state.settings().access_token;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_string()))
+            .expect("a request");
+        let now = crate::arrival::now_us();
+        request.extensions_mut().insert(ArrivedAt(now));
+        let response = router(Arc::clone(state)).oneshot(request).await;
+        let (head, body) = response.expect("a response").into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX)
+            .await
+            .expect("a body");
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        (head.status.as_u16(), body)
+    }
+
+    #[tokio::test]
+    async fn each_known_number_has_its_id_and_display_number() {
+        let state = Arc::new(State::new(settings()));
+        for (id, display_number) in [
+            ("100000000000001", "+1 555-0100"),
+            ("7", "15550000001"),
+            ("8", "15550000002"),
+        ] {
+            let (status, number) =
+                respond(&state, "GET", &format!("/v25.0/{id}"), Value::Null).await;
+            assert_eq!((status, &number["id"]), (200, &json!(id)));
+            assert_eq!(number["display_phone_number"], display_number);
+        }
+        let (status, error) = respond(&state, "GET", "/v25.0/9", Value::Null).await;
+        assert_eq!((status, &error["error"]["code"]), (400, &json!(100)));
+    }
+
+    #[tokio::test]
+    async fn statuses_name_the_number_that_the_message_was_sent_from() {
+        let (webhook_url, mut callbacks) = start_webhook().await;
+        let state = Arc::new(State::new(Settings {
+            webhook_url,
+            median_ms: 1.0,
+            p99_ms: 1.0,
+            status_delay_ms: 1.0,
+            read_share: 0.0,
+            batch_window_ms: 1,
+            ..settings()
+        }));
+        let callback_task = tokio::spawn(callbacks::run_callback_loop(Arc::clone(&state)));
+        let mut expected = Vec::new();
+        for (id, display_number) in [("8", "15550000002"), ("100000000000001", "15550000000")] {
+            let message = json!({"messaging_product": "whatsapp", "to": "+5511987654321", "type": "text",
+                "text": {"body": "x"}, "biz_opaque_callback_data": id});
+            let path = format!("/v25.0/{id}/messages");
+            let (status, _) = respond(&state, "POST", &path, message).await;
+            assert_eq!(status, 200);
+            let metadata = json!({"display_phone_number": display_number, "phone_number_id": id});
+            expected.push((id, metadata));
+        }
+        let mut received = 0;
+        // Each message is sent and delivered.
+        while received < 2 * expected.len() {
+            let callback = callbacks.recv().await.expect("a callback");
+            let value = &callback["entry"][0]["changes"][0]["value"];
+            for status in value["statuses"].as_array().expect("statuses") {
+                let id = status["biz_opaque_callback_data"].as_str().expect("an id");
+                assert!(
+                    expected.contains(&(id, value["metadata"].clone())),
+                    "{callback}"
+                );
+                received += 1;
+            }
+        }
+        callback_task.abort();
+    }
+
+    #[tokio::test]
+    async fn inbound_message_names_its_number_or_the_first() {
+        let (webhook_url, mut callbacks) = start_webhook().await;
+        let state = Arc::new(State::new(Settings {
+            webhook_url,
+            ..settings()
+        }));
+        let inbound =
+            |number: Value| json!({"from": "+34610000001", "text": "STOP", "number": number});
+        for (number, id, display_number) in [
+            (Value::Null, "100000000000001", "15550000000"),
+            ("7".into(), "7", "15550000001"),
+        ] {
+            let (status, _) = respond(&state, "POST", "/_control/inbound", inbound(number)).await;
+            assert_eq!(status, 200);
+            let callback = callbacks.recv().await.expect("a callback");
+            let metadata = json!({"display_phone_number": display_number, "phone_number_id": id});
+            let value = &callback["entry"][0]["changes"][0]["value"];
+            assert_eq!(value["metadata"], metadata);
+        }
+        let (status, _) = respond(&state, "POST", "/_control/inbound", inbound("9".into())).await;
+        assert_eq!(status, 422);
     }
 }

@@ -1,4 +1,4 @@
-//! Meta's two limits: throughput per sliding second, and messages to one recipient.
+//! Meta's two limits: a number's throughput per sliding second, and messages to one recipient.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -12,23 +12,26 @@ const PAIR_BURST_MESSAGES: u32 = 45;
 /// Recent calls. Times are since the simulator's start.
 #[derive(Debug, Default)]
 pub struct Limits {
-    recent_calls: VecDeque<Duration>,
+    recent_calls_by_number: HashMap<String, VecDeque<Duration>>,
     borrowed_until: HashMap<String, Duration>,
 }
 
 impl Limits {
-    /// Whether one more call fits into the second before `now`. Counts the call if so.
-    pub fn try_throughput(&mut self, now: Duration, limit: usize) -> bool {
-        while self
-            .recent_calls
+    /// Whether one more call from the number fits into the second before `now`. Counts the call if so.
+    pub fn try_throughput(&mut self, now: Duration, number: &str, limit: usize) -> bool {
+        let recent_calls = self
+            .recent_calls_by_number
+            .entry(number.to_owned())
+            .or_default();
+        while recent_calls
             .front()
             .is_some_and(|&call| now.saturating_sub(call) >= Duration::from_secs(1))
         {
-            self.recent_calls.pop_front();
+            recent_calls.pop_front();
         }
-        let fits = self.recent_calls.len() < limit;
+        let fits = recent_calls.len() < limit;
         if fits {
-            self.recent_calls.push_back(now);
+            recent_calls.push_back(now);
         }
         fits
     }
@@ -52,11 +55,19 @@ mod tests {
     #[test]
     fn sliding_second_holds_no_more_than_the_limit() {
         let mut limits = Limits::default();
-        let at = Duration::from_millis;
-        assert!(limits.try_throughput(at(0), 2) && limits.try_throughput(at(900), 2));
-        assert!(!limits.try_throughput(at(999), 2));
-        assert!(limits.try_throughput(at(1000), 2) && !limits.try_throughput(at(1899), 2));
-        assert!(limits.try_throughput(at(1900), 2));
+        let mut fits_at = |ms| limits.try_throughput(Duration::from_millis(ms), "1", 2);
+        assert!(fits_at(0) && fits_at(900));
+        assert!(!fits_at(999));
+        assert!(fits_at(1000) && !fits_at(1899));
+        assert!(fits_at(1900));
+    }
+
+    #[test]
+    fn throughput_of_one_number_leaves_that_of_another() {
+        let mut limits = Limits::default();
+        let mut fits = |number| limits.try_throughput(Duration::ZERO, number, 1);
+        assert!(fits("1") && !fits("1"));
+        assert!(fits("2") && !fits("2"));
     }
 
     #[test]

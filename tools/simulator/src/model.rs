@@ -77,8 +77,15 @@ impl Model {
         let response = match self.decide(request, row) {
             Ok(behavior) => {
                 accepted = true;
-                let answered_at = request.at + latency;
-                let body = self.accept(to, callback_data, behavior, answered_at, started_at_ms);
+                let message = AcceptedMessage {
+                    number: request.phone_number_id,
+                    wamid: &self.next_wamid(),
+                    wa_id: to.trim_start_matches('+'),
+                    callback_data,
+                    behavior,
+                    answered_at: request.at + latency,
+                };
+                let body = self.accept(to, message, started_at_ms);
                 SendResponse::accepted(body, behavior, latency)
             }
             Err(Failure::Refused(error, status)) => {
@@ -92,6 +99,7 @@ impl Model {
         self.call_log.record(Call {
             at_us: request.at.as_micros() as u64,
             answered_us: (request.at + response.delay).as_micros() as u64,
+            number: request.phone_number_id.to_owned(),
             to: to.to_owned(),
             row: row.to_owned(),
             accepted,
@@ -110,7 +118,11 @@ impl Model {
         let settings = &self.settings;
         validation::validate_caller(settings, request.phone_number_id, request.authorization)?;
         let to = validation::validate_request(&request.body)?;
-        if !self.limits.try_throughput(request.at, settings.throughput) {
+        let number = request.phone_number_id;
+        if !self
+            .limits
+            .try_throughput(request.at, number, settings.throughput)
+        {
             return Err(refusal(
                 130429,
                 "Cloud API message throughput has been reached",
@@ -145,25 +157,20 @@ impl Model {
         }
     }
 
-    /// Accepts a message and schedules its statuses. Returns what the API answers.
-    fn accept(
-        &mut self,
-        to: &str,
-        callback_data: &str,
-        behavior: Option<Behavior>,
-        answered_at: Duration,
-        started_at_ms: u64,
-    ) -> Value {
+    /// A new id for an accepted message.
+    fn next_wamid(&mut self) -> String {
         self.accepted_messages += 1;
-        let wamid = format!("wamid.SIM{:016}", self.accepted_messages);
-        let wa_id = to.trim_start_matches('+');
-        let message = AcceptedMessage {
-            wamid: &wamid,
+        format!("wamid.SIM{:016}", self.accepted_messages)
+    }
+
+    /// Schedules the statuses of an accepted message. Returns what the API answers. `to` is as in the request.
+    fn accept(&mut self, to: &str, message: AcceptedMessage<'_>, started_at_ms: u64) -> Value {
+        let AcceptedMessage {
+            wamid,
             wa_id,
-            callback_data,
             behavior,
-            answered_at,
-        };
+            ..
+        } = message;
         self.callback_queue
             .schedule(&self.settings, message, started_at_ms);
         let message_status = match behavior {

@@ -3,20 +3,26 @@
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
+/// The first number in digits, as the display number of callbacks. Further numbers follow it.
+const FIRST_DISPLAY_NUMBER: u64 = 15_550_000_000;
+
 /// How the simulated API behaves.
 #[derive(Clone, Debug, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Phone number id that it answers for
+    /// Phone number id that it answers for; the first one, if there are further numbers
     #[arg(long, default_value = "100000000000001")]
     pub phone_number_id: String,
+    /// Ids of further phone numbers that it answers for, with commas between them
+    #[arg(long, value_delimiter = ',')]
+    pub further_numbers: Vec<String>,
     /// WhatsApp Business account id that it answers for
     #[arg(long, default_value = "200000000000001")]
     pub waba_id: String,
     /// How many recipients the account may message in 24 hours, in Meta's notation
     #[arg(long, default_value = "TIER_UNLIMITED")]
     pub daily_limit: String,
-    /// Meta's rating of the number: GREEN, YELLOW or RED
+    /// Meta's rating of each number: GREEN, YELLOW or RED
     #[arg(long, default_value = "GREEN")]
     pub quality_rating: String,
     /// Access token that it accepts
@@ -37,7 +43,7 @@ pub struct Settings {
     /// Share of calls that are answered after five to ten seconds
     #[arg(long, default_value_t = 0.0)]
     pub slow_share: f64,
-    /// Calls allowed in a sliding second; more are refused with 130429
+    /// Calls allowed from each number in a sliding second; more are refused with 130429
     #[arg(long, default_value_t = 80)]
     pub throughput: usize,
     /// Share of calls that get a random fault: no response, a broken one, a slow one, 5xx, 130429, 131016
@@ -82,6 +88,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             phone_number_id: "100000000000001".into(),
+            further_numbers: Vec::new(),
             waba_id: "200000000000001".into(),
             daily_limit: "TIER_UNLIMITED".into(),
             quality_rating: "GREEN".into(),
@@ -109,6 +116,24 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Whether it answers for this phone number id.
+    pub fn knows_number(&self, id: &str) -> bool {
+        self.numbers().any(|number| number == id)
+    }
+
+    /// What callbacks give as the display number: one digit string for each phone number id, in the order of the
+    /// settings. An id that it does not answer for, because the settings changed, gets that of the first number.
+    pub fn display_number(&self, id: &str) -> String {
+        let index = self.numbers().position(|number| number == id);
+        (FIRST_DISPLAY_NUMBER + index.unwrap_or_default() as u64).to_string()
+    }
+
+    /// Every phone number id, the first number's first.
+    fn numbers(&self) -> impl Iterator<Item = &str> {
+        let further = self.further_numbers.iter().map(String::as_str);
+        std::iter::once(self.phone_number_id.as_str()).chain(further)
+    }
+
     /// Draws a response time in milliseconds.
     pub fn sample_latency_ms(&self) -> f64 {
         match rand::random::<f64>() < self.slow_share {
@@ -140,5 +165,21 @@ mod tests {
         let settings = Settings::default();
         assert!((settings.latency_ms(0.0) - 300.0).abs() < 0.01);
         assert!((settings.latency_ms(2.326) - 1500.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn further_numbers_are_known_and_their_display_numbers_follow_in_order() {
+        let mut settings = Settings::default();
+        assert!(settings.knows_number("100000000000001") && !settings.knows_number("7"));
+        settings.further_numbers = vec!["7".into(), "5".into()];
+        for (id, display_number) in [
+            ("100000000000001", "15550000000"),
+            ("7", "15550000001"),
+            ("5", "15550000002"),
+        ] {
+            assert!(settings.knows_number(id), "{id}");
+            assert_eq!(settings.display_number(id), display_number);
+        }
+        assert!(!settings.knows_number(""));
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::account::Account;
 use crate::arrival::now_us;
 use crate::call_log::{Call, CallLog, Stats};
-use crate::callback_queue::CallbackQueue;
+use crate::callback_queue::{CallbackQueue, StatusPost};
 use crate::model::Model;
 use crate::post_stats::{PostStats, PostSummary};
 use crate::send::{SendRequest, SendResponse};
@@ -157,6 +157,12 @@ impl State {
 
     /// Takes the statuses that are due, one list for each POST; for those who post them themselves.
     pub fn take_due_statuses(&self) -> Vec<Vec<Value>> {
+        let posts = self.take_due_posts().into_iter();
+        posts.map(|post| post.statuses).collect()
+    }
+
+    /// Takes the statuses that are due, for each POST with the number that its messages were sent from.
+    pub fn take_due_posts(&self) -> Vec<StatusPost> {
         let now = self.elapsed();
         self.with_callbacks(|queue, _, settings| queue.take_due(now, settings))
     }
@@ -192,13 +198,17 @@ mod tests {
     use serde_json::json;
 
     fn send(state: &State, to: &str, row: u32) -> SendResponse {
+        send_from(state, &state.settings().phone_number_id, to, row)
+    }
+
+    fn send_from(state: &State, number: &str, to: &str, row: u32) -> SendResponse {
         let settings = state.settings();
         let authorization = format!("Bearer {}", settings.access_token);
         let body = json!({"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": "x"},
             "biz_opaque_callback_data": format!("c1:{row}:1")});
         let request = SendRequest {
             at: state.elapsed(),
-            phone_number_id: &settings.phone_number_id,
+            phone_number_id: number,
             authorization: Some(&authorization),
             body,
         };
@@ -297,6 +307,49 @@ mod tests {
             .map(|row| send(&state, &format!("+551198765432{row}"), row).status)
             .collect();
         assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    }
+
+    #[test]
+    fn sends_from_each_known_number_are_accepted_limited_and_logged_apart() {
+        let state = State::new(Settings {
+            throughput: 2,
+            ..Settings::default()
+        });
+        let status_from = |number: &str| {
+            let row = state.calls().len() as u32;
+            send_from(&state, number, &format!("+5511987654{row:03}"), row).status
+        };
+        assert_eq!(status_from("7"), 400);
+        state
+            .update_settings(&json!({"further_numbers": ["7"]}))
+            .expect("a setting");
+        let first = &*state.settings().phone_number_id;
+        let statuses = [first, first, first, "7", "7", "7"].map(status_from);
+        assert_eq!(statuses, [200, 200, 429, 200, 200, 429]);
+        let stats = serde_json::to_value(state.stats()).expect("JSON");
+        assert_eq!(stats["refused"], json!({"33": 1, "130429": 2}));
+        let expected = json!({first: {"calls": 3, "busiest_second": 3},
+            "7": {"calls": 4, "busiest_second": 4}});
+        assert_eq!(stats["by_number"], expected);
+        let calls = serde_json::to_value(state.calls()).expect("JSON");
+        assert_eq!(
+            (&calls[0]["number"], &calls[1]["number"]),
+            (&json!("7"), &json!(first))
+        );
+    }
+
+    #[test]
+    fn recipient_has_one_pair_limit_for_all_numbers() {
+        let state = State::new(Settings {
+            further_numbers: vec!["7".into()],
+            ..Settings::default()
+        });
+        let numbers = [&*state.settings().phone_number_id, "7"];
+        let accepted = (0..60)
+            .map(|row| send_from(&state, numbers[row as usize % 2], "+5511987654321", row))
+            .filter(|response| response.status == 200)
+            .count();
+        assert_eq!(accepted, 45);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub fn validate_caller(
     if token != Some(settings.access_token.as_str()) {
         return refuse(190, "Invalid OAuth access token");
     }
-    if phone_number_id != settings.phone_number_id {
+    if !settings.knows_number(phone_number_id) {
         return refuse(
             33,
             format!("Object with ID '{phone_number_id}' does not exist"),
@@ -133,10 +133,15 @@ mod tests {
     }
 
     #[test]
-    fn accepts_only_the_right_token_and_number() {
-        let settings = Settings::default();
+    fn accepts_only_the_right_token_and_known_numbers() {
+        let settings = Settings {
+            further_numbers: vec!["2".into()],
+            ..Settings::default()
+        };
         let right = format!("Bearer {}", settings.access_token);
-        assert!(validate_caller(&settings, &settings.phone_number_id, Some(&right)).is_ok());
+        for known in [settings.phone_number_id.as_str(), "2"] {
+            assert!(validate_caller(&settings, known, Some(&right)).is_ok());
+        }
         assert_eq!(
             validate_caller(&settings, "1", Some(&right))
                 .expect_err("number")
