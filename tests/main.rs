@@ -13,6 +13,7 @@
 //! - [`controlling`]: pause, resume, cancel
 //! - [`hops`]: the longest chain of messages of a campaign that is retried, cooled down and paused
 //! - [`canary_and_schedule`]: canary rows and a campaign's schedule
+//! - [`numbers`]: several numbers: whose rows are whose, and whom each of them messages
 //! - [`daily_window`]: the hours of the day in which a campaign sends
 //! - [`reconciling`]: the reconciler repairs what died, was lost or ran out of time
 //! - [`callbacks`]: the webhook: handshake, signature, storage, statuses in any order
@@ -66,6 +67,7 @@ mod import_recovery;
 mod importing;
 mod inbox;
 mod lifecycle;
+mod numbers;
 mod pausing_errors;
 mod people;
 mod reconciling;

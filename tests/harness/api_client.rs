@@ -6,6 +6,7 @@ use api::{Api, router};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use campaign::delivery::pacing::Rate;
 use campaign::lifecycle::campaign::sendable_for;
 use cloud::audit::AuditLog;
 use cloud::part_uploads::PartUploads;
@@ -45,6 +46,12 @@ impl ApiReply {
     }
 }
 
+/// The rate of the first number.
+const RATE: Rate = Rate {
+    slots: 40,
+    per_slot: 1,
+};
+
 impl ApiClient {
     pub(crate) fn new(env: &TestEnv) -> Self {
         let meta = env.simulator.state.settings();
@@ -70,8 +77,7 @@ impl ApiClient {
                 env.files.clone(),
             ),
             files: env.files.clone(),
-            queue: env.queue.clone(),
-            urgent_queue: env.urgent_queue.clone(),
+            numbers: env.numbers(RATE),
             jobs: env.job_queue(),
             erasures: env.erasure_queue(),
             import_queue: env.import_queue(),
@@ -86,7 +92,7 @@ impl ApiClient {
                 role_claim: "roles".into(),
             }),
             account: account.unwrap(),
-            tps_budget: 40,
+            tps_budget: RATE.budget(),
             sendable_for: sendable_for(RETENTION_DAYS, RETENTION_DAYS),
         }))
     }

@@ -79,7 +79,7 @@ impl AwsClients {
     }
 
     /// Creates a queue; gives its URL.
-    pub(super) async fn create_queue(&self, name: &str) -> String {
+    pub(crate) async fn create_queue(&self, name: &str) -> String {
         let create = self.sqs.create_queue().queue_name(name);
         create.send().await.unwrap().queue_url.unwrap()
     }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use campaign::delivery::pacing::Rate;
+use campaign::id::NumberId;
 use cloud::campaign_cache::CampaignCache;
 use cloud::campaigns::Campaigns;
 use cloud::erasure_queue::ErasureQueue;
 use cloud::import_queue::ImportQueue;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
+use cloud::numbers::{Numbers, SenderNumber};
 use cloud::outbound::{DeliveryQueue, EventBus};
 use cloud::rates::RateKeeper;
 use cloud::sent_files::SentFiles;
@@ -31,6 +33,12 @@ use super::TestEnv;
 use super::aws::table_name;
 use super::env::RETENTION_DAYS;
 use super::throttled::ThrottledTables;
+
+/// The rate of what does not depend on it.
+const ONE_SLOT: Rate = Rate {
+    slots: 1,
+    per_slot: 1,
+};
 
 impl TestEnv {
     /// A sender that sends 50 messages a second to the simulator.
@@ -60,28 +68,58 @@ impl TestEnv {
     }
 
     fn new_sender(&self, url: &str, per_slot: u32, campaigns: Campaigns, ledger: Ledger) -> Sender {
-        let phone_number_id = self.simulator.state.settings().phone_number_id;
-        let client = Client::new(url, "v25.0", &phone_number_id, per_slot).unwrap();
-        Sender::new(
-            campaigns,
-            self.contacts.clone(),
-            ledger,
-            self.queue.clone(),
-            self.urgent_queue.clone(),
-            self.secrets(),
-            client,
-            self.rate_keeper(Rate { slots: 1, per_slot }),
-        )
+        let numbers = self.numbers(Rate { slots: 1, per_slot });
+        self.sender_of(numbers, url, campaigns, ledger)
     }
 
-    /// The keeper of a process that starts now with this rate.
-    pub(crate) fn rate_keeper(&self, rate: Rate) -> RateKeeper {
+    /// A sender of the first of these numbers, to the simulator.
+    pub(crate) fn sender_from(&self, numbers: Numbers) -> Sender {
+        let (campaigns, ledger) = (self.campaigns.clone(), self.ledger.clone());
+        self.sender_of(numbers, &self.simulator.url(), campaigns, ledger)
+    }
+
+    fn sender_of(
+        &self,
+        numbers: Numbers,
+        url: &str,
+        campaigns: Campaigns,
+        ledger: Ledger,
+    ) -> Sender {
+        let SenderNumber { id, rate, .. } = &**numbers.first();
+        let client = Client::new(url, "v25.0", id.as_str(), rate.per_slot).unwrap();
+        let rate = self.rate_keeper_of(id, *rate);
+        let (contacts, secrets) = (self.contacts.clone(), self.secrets());
+        Sender::new(campaigns, contacts, ledger, numbers, secrets, client, rate)
+    }
+
+    fn rate_keeper_of(&self, number: &NumberId, rate: Rate) -> RateKeeper {
         let table = table_name(&self.name, "CampaignsTable");
-        RateKeeper::new(self.aws.dynamodb.clone(), table, rate)
+        RateKeeper::new(self.aws.dynamodb.clone(), table, number.clone(), rate)
+    }
+
+    /// The number that the simulator knows first, with the queues of this environment.
+    pub(crate) fn first_number(&self, rate: Rate) -> SenderNumber {
+        let id = self.simulator.state.settings().phone_number_id;
+        SenderNumber {
+            id: id.parse().unwrap(),
+            rate,
+            bulk: self.queue.clone(),
+            urgent: self.urgent_queue.clone(),
+        }
+    }
+
+    /// That number alone.
+    pub(crate) fn numbers(&self, rate: Rate) -> Numbers {
+        Numbers::fixed(self.first_number(rate), Vec::new())
     }
 
     /// A splitter that makes batches for this many slots.
     pub(crate) fn splitter(&self, slots: u32) -> Splitter {
+        self.splitter_for(self.numbers(Rate { slots, per_slot: 1 }))
+    }
+
+    /// A splitter that makes batches for these numbers.
+    pub(crate) fn splitter_for(&self, numbers: Numbers) -> Splitter {
         Splitter::new(
             self.campaigns.clone(),
             self.imports.clone(),
@@ -89,11 +127,10 @@ impl TestEnv {
             self.ledger.clone(),
             self.counters.clone(),
             self.files.clone(),
-            self.queue.clone(),
+            numbers,
             self.import_queue(),
             self.waiting_jobs(),
             SentFiles::new(self.aws.dynamodb.clone(), self.table("CampaignsTable")),
-            Rate { slots, per_slot: 1 },
         )
     }
 
@@ -106,8 +143,7 @@ impl TestEnv {
             inbox: self.inbox.clone(),
             settings: self.settings_store(),
             account_events: self.account_events.clone(),
-            sends_queue: self.queue.clone(),
-            urgent_queue: self.urgent_queue.clone(),
+            numbers: self.numbers(ONE_SLOT),
             secrets: self.secrets(),
         }
     }
@@ -121,7 +157,7 @@ impl TestEnv {
             campaigns: self.campaigns.clone(),
             counters: self.counters.clone(),
             ledger: self.ledger.clone(),
-            send_queue: self.queue.clone(),
+            numbers: self.numbers(ONE_SLOT),
             dead_letter_queue: self.dead_letter_queue.clone(),
             dead_letters: self.dead_letters.clone(),
             import_queue: self.import_queue(),

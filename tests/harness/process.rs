@@ -23,6 +23,13 @@ impl TestEnv {
                 ("INBOX_TABLE", self.table("InboxTable")),
                 ("SENDS_QUEUE_URL", self.queue_urls.sends.clone()),
                 ("URGENT_QUEUE_URL", self.queue_urls.urgent.clone()),
+                ("INSTALLATION", self.name.clone()),
+                (
+                    "PHONE_NUMBER_ID",
+                    self.simulator.state.settings().phone_number_id,
+                ),
+                ("TPS_BUDGET", "40".into()),
+                ("SLOTS", "0".into()),
                 ("SECRET_ARN", self.name.clone()),
                 ("RETENTION_DAYS", "7".into()),
                 ("FILE_RETENTION_DAYS", "7".into()),

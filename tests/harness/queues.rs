@@ -7,6 +7,7 @@ use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName
 use campaign::delivery::batch::{Batch, Row};
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::CampaignState;
+use cloud::batch_queue::BatchQueue;
 use cloud::import_queue::{ImportJob, Position};
 use forward::Forwarder;
 use lambda_runtime::Context;
@@ -44,6 +45,11 @@ pub(crate) fn row_numbers(batches: &[QueuedBatch]) -> Vec<u32> {
 
 /// Sends.
 impl TestEnv {
+    /// The queue of batches of that URL.
+    pub(crate) fn queue_at(&self, url: &str) -> BatchQueue {
+        BatchQueue::new(self.aws.sqs.clone(), url.to_owned())
+    }
+
     /// Puts a batch of these rows on the sends queue.
     pub(crate) async fn enqueue_rows(&self, id: &CampaignId, rows: Vec<Row>) {
         let campaign = id.clone();
@@ -77,7 +83,17 @@ impl TestEnv {
 
     /// Hands the next message of the sends queue to `sender`; `false` where none comes within `wait`.
     pub(crate) async fn try_deliver_next(&self, sender: &Sender, wait: Duration) -> bool {
-        let sends = &self.queue_urls.sends;
+        self.try_deliver_from(&self.queue_urls.sends, sender, wait)
+            .await
+    }
+
+    /// The same with the queue of this URL.
+    pub(crate) async fn try_deliver_from(
+        &self,
+        sends: &str,
+        sender: &Sender,
+        wait: Duration,
+    ) -> bool {
         let Some(message) = self.receive(sends, wait).await else {
             return false;
         };

@@ -72,6 +72,59 @@ impl fmt::Display for CampaignId {
     }
 }
 
+/// The longest id of a business phone number.
+const MAX_NUMBER_ID_BYTES: usize = 32;
+
+/// Identifies a business phone number, as Meta does (`phone_number_id`): 1 to 32 digits. It is not the number itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NumberId(String);
+
+/// The text is not the id of a number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a business phone number is 1 to 32 digits, as Meta's app dashboard shows it")]
+pub struct InvalidNumberId;
+
+impl NumberId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for NumberId {
+    type Err = InvalidNumberId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let has_valid_length = (1..=MAX_NUMBER_ID_BYTES).contains(&text.len());
+        if has_valid_length && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidNumberId)
+        }
+    }
+}
+
+impl TryFrom<String> for NumberId {
+    type Error = InvalidNumberId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<NumberId> for String {
+    fn from(id: NumberId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for NumberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Links a callback to the attempt at a row that caused it. As text: `{campaign}:{row}:{attempt}`.
 ///
 /// It travels in `biz_opaque_callback_data`, which Meta returns with each status. So a callback finds its row
@@ -130,6 +183,14 @@ mod tests {
             let text = id.to_string();
             prop_assert!(text.len() <= MAX_CALLBACK_DATA_BYTES);
             prop_assert_eq!(text.parse::<CorrelationId>(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn id_of_a_number_is_digits() {
+        assert!("100000000000001".parse::<NumberId>().is_ok());
+        for text in ["", "1a", "+1", &"1".repeat(33)] {
+            assert_eq!(text.parse::<NumberId>(), Err(InvalidNumberId), "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use campaign::contacts::contact::{ConsentEvent, ConsentSource, Contact};
-use campaign::id::{CampaignId, RowNumber};
+use campaign::id::{CampaignId, NumberId, RowNumber};
 use campaign::import::phone::{CanonicalPhone, Phone};
 use campaign::time::Millis;
 
@@ -85,7 +85,7 @@ impl Contacts {
 
     /// Checks that the recipient is not suppressed, and stores that a message is about to be sent, in one
     /// conditional write. An earlier opt-out wins; a later one sees the time of the send. `None` if the
-    /// recipient is suppressed.
+    /// recipient is suppressed. Whoever has not heard from one of our numbers yet hears from this one from now on.
     ///
     /// The time of a contact only moves on: the write of a request that arrives late, after its repetition and another
     /// campaign's message, is refused, so that the answers belong to the message that was last.
@@ -95,11 +95,13 @@ impl Contacts {
         phone: Phone,
         campaign: &CampaignId,
         row: RowNumber,
+        sender: &NumberId,
         now: Millis,
     ) -> Result<Option<Contact>, Error> {
         let mut at = now;
         loop {
-            match self.try_reserve_send(phone, campaign, row, at).await? {
+            let reservation = self.try_reserve_send(phone, campaign, row, sender, at);
+            match reservation.await? {
                 Reservation::Made(contact) => return Ok(Some(*contact)),
                 Reservation::Suppressed => return Ok(None),
                 // The clock of whoever messaged the recipient is ahead.
@@ -113,20 +115,23 @@ impl Contacts {
         phone: Phone,
         campaign: &CampaignId,
         row: RowNumber,
+        sender: &NumberId,
         now: Millis,
     ) -> Result<Reservation, Error> {
         let action = "check that the recipient is not suppressed";
         let update = self
             .update(&ContactKey::Phone(phone))
             .update_expression(
-                "SET phone = if_not_exists(phone, :phone), last_campaign = :campaign, last_row = :row, \
-                 last_messaged_at = :now, expires_at = if_not_exists(keep_until, :expires_at)",
+                "SET phone = if_not_exists(phone, :phone), #number = if_not_exists(#number, :number), \
+                 last_campaign = :campaign, last_row = :row, last_messaged_at = :now, expires_at = if_not_exists(keep_until, :expires_at)",
             )
             .condition_expression(
                 "(attribute_not_exists(suppressed) OR suppressed = :no) \
                  AND (attribute_not_exists(last_messaged_at) OR last_messaged_at <= :now)",
             )
+            .expression_attribute_names("#number", "number")
             .expression_attribute_values(":phone", text(&phone.to_string()))
+            .expression_attribute_values(":number", text(sender.as_str()))
             .expression_attribute_values(":campaign", text(campaign.as_str()))
             .expression_attribute_values(":row", number(row.into()))
             .expression_attribute_values(":now", number(now))
@@ -172,10 +177,12 @@ impl Contacts {
         }
     }
 
-    /// Stores that the contact wrote or called at `at`, which opens the customer service window. Returns the contact.
+    /// Stores that the contact wrote or called at `at`, which opens the customer service window of the number that
+    /// was written to, `sender`. Returns the contact.
     pub async fn record_inbound(
         &self,
         key: &ContactKey,
+        sender: Option<&NumberId>,
         at: Millis,
         now: Millis,
     ) -> Result<Contact, Error> {
@@ -193,6 +200,10 @@ impl Contacts {
         if let ContactKey::Phone(phone) = key {
             set.push_str(", phone = if_not_exists(phone, :phone)");
             update = update.expression_attribute_values(":phone", text(&phone.to_string()));
+        }
+        if let Some(sender) = sender {
+            set.push_str(", last_inbound_number = :number");
+            update = update.expression_attribute_values(":number", text(sender.as_str()));
         }
         match update_if(action, update.update_expression(set)).await? {
             Update::Written(item) | Update::ConditionFailed(item) => {

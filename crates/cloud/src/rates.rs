@@ -1,11 +1,12 @@
-//! The record of the send rate, which all senders read: one item in the campaigns table (`id` and `part` = `rate`). The
-//! rules are in [`rate_change`](campaign::delivery::rate_change).
+//! The record of a number's send rate, which all of its senders read: one item in the campaigns table (`id` = `rate`, `part` =
+//! the number's id). The rules are in [`rate_change`](campaign::delivery::rate_change).
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
+use campaign::id::NumberId;
 use campaign::time::Millis;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use crate::{Error, now};
 pub struct RateKeeper {
     client: Client,
     table: String,
+    number: NumberId,
     own: Rate,
     process_started: Millis,
     /// The record with which this process sends.
@@ -28,11 +30,12 @@ pub struct RateKeeper {
 }
 
 impl RateKeeper {
-    /// The keeper of a process that starts now with a rate of its `own`; the record is in the campaigns table.
-    pub fn new(client: Client, table: String, own: Rate) -> Self {
+    /// The keeper of a process that starts now with a rate of its `own` for `number`; the record is in the campaigns table.
+    pub fn new(client: Client, table: String, number: NumberId, own: Rate) -> Self {
         Self {
             client,
             table,
+            number,
             own,
             process_started: now(),
             registered: Mutex::default(),
@@ -88,14 +91,14 @@ impl RateKeeper {
 
     async fn read(&self) -> Result<Option<RateRecord>, Error> {
         let get = self.client.get_item().table_name(&self.table);
-        get_value("read the rate", get.set_key(Some(key()))).await
+        get_value("read the rate", get.set_key(Some(self.key()))).await
     }
 
     /// Replaces a record; another process may be faster.
     async fn replace(&self, old: Option<RateRecord>, new: RateRecord) -> Result<(), Error> {
         let action = "store the rate";
         let mut item = to_item(action, new)?;
-        item.extend(key());
+        item.extend(self.key());
         let put = self.client.put_item().table_name(&self.table);
         let put = put.set_item(Some(item));
         let put = match old {
@@ -107,10 +110,11 @@ impl RateKeeper {
         };
         put_if(action, put).await.map(drop)
     }
-}
 
-fn key() -> Item {
-    [("id", text("rate")), ("part", text("rate"))]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+    fn key(&self) -> Item {
+        let part = self.number.as_str();
+        [("id", text("rate")), ("part", text(part))]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
+    }
 }

@@ -133,10 +133,19 @@ impl AccountClient {
 
     /// The number that messages are sent from (Meta, "WhatsApp Business Phone Number", fields).
     pub async fn number(&self, token: &SecretString) -> Result<NumberFacts, AccountError> {
+        self.number_of(&self.phone_number_id, token).await
+    }
+
+    /// The same about the number of that id.
+    pub async fn number_of(
+        &self,
+        phone_number_id: &str,
+        token: &SecretString,
+    ) -> Result<NumberFacts, AccountError> {
         const LIMIT: &str = "whatsapp_business_manager_messaging_limit";
         let fields =
             format!("display_phone_number,verified_name,quality_rating,throughput,status,{LIMIT}");
-        let url = format!("{}/{}?fields={fields}", self.base, self.phone_number_id);
+        let url = format!("{}/{phone_number_id}?fields={fields}", self.base);
         let number = self.get_json(&url, token).await?;
         let text = |pointer: &str| {
             let value = number.pointer(pointer).and_then(Value::as_str);

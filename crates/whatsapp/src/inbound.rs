@@ -1,5 +1,6 @@
 //! What recipients send: messages, button presses, calls, and whether they want marketing.
 
+use campaign::id::NumberId;
 use campaign::time::Millis;
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ pub struct ReceivedMessage {
     pub reply_to: Option<String>,
     /// The sender's new phone number, digits only, if the message announces one.
     pub new_phone: Option<String>,
+    /// Our number that it came to.
+    pub number: Option<NumberId>,
 }
 
 impl ReceivedMessage {
@@ -55,6 +58,7 @@ pub(crate) fn parse_message(item: &Value, value: &Value) -> Option<ReceivedMessa
         payload: payload(item),
         reply_to: text(&item["context"]["id"]).or_else(|| text(&item["reaction"]["message_id"])),
         new_phone: new_phone(item),
+        number: number(value),
     })
 }
 
@@ -120,6 +124,8 @@ pub struct ReceivedCall {
     pub from: ContactIds,
     /// When, in milliseconds. `None` if Meta does not say.
     pub at: Option<Millis>,
+    /// Our number that was called.
+    pub number: Option<NumberId>,
 }
 
 /// Parses an item of `calls`. `None` unless it says that a recipient begins to call the business (Meta, "User-initiated
@@ -137,7 +143,13 @@ pub(crate) fn parse_call(item: &Value, value: &Value) -> Option<ReceivedCall> {
             user_id: user_id.or_else(|| text(&contact?["user_id"])),
         },
         at: parse_timestamp(&item["timestamp"]),
+        number: number(value),
     })
+}
+
+/// Our number in the metadata of a change.
+fn number(value: &Value) -> Option<NumberId> {
+    text(&value["metadata"]["phone_number_id"])?.parse().ok()
 }
 
 /// Whether a recipient wants marketing messages.

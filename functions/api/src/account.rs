@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use campaign::import::preview::DailyLimit;
+use campaign::time::Millis;
 use cloud::account_events::StoredAccountEvent;
 use serde::Serialize;
 use utoipa::ToSchema;
+use whatsapp::account::NumberFacts;
 
 use crate::Api;
 use crate::openapi::RequestErrors;
 use crate::problem::Problem;
-use crate::templates::{AccountFacts, MAX_AGE_MS, daily_limit_number};
+use crate::templates::{MAX_AGE_MS, daily_limit_number};
 use crate::time::format_time;
 
 /// Events of one answer.
@@ -86,21 +88,23 @@ pub async fn get_account(State(api): State<Arc<Api>>) -> Result<Json<AccountView
     };
     Ok(Json(AccountView {
         budget: api.tps_budget,
-        number: facts.map(number_view),
+        number: facts.map(|facts| NumberView::new(facts.number, facts.asked_at)),
         events: events.into_iter().map(view).collect(),
     }))
 }
 
-fn number_view(facts: AccountFacts) -> NumberView {
-    let number = facts.number;
-    NumberView {
-        phone: number.phone,
-        name: number.name,
-        quality: number.quality,
-        throughput: number.throughput,
-        status: number.status,
-        daily_limit: daily_limit_number(number.daily_limit),
-        daily_limit_known: number.daily_limit != DailyLimit::Unknown,
-        asked_at: format_time(facts.asked_at),
+impl NumberView {
+    /// What Meta said at `asked_at`.
+    pub(crate) fn new(number: NumberFacts, asked_at: Millis) -> Self {
+        Self {
+            phone: number.phone,
+            name: number.name,
+            quality: number.quality,
+            throughput: number.throughput,
+            status: number.status,
+            daily_limit: daily_limit_number(number.daily_limit),
+            daily_limit_known: number.daily_limit != DailyLimit::Unknown,
+            asked_at: format_time(asked_at),
+        }
     }
 }

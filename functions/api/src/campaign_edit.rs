@@ -29,7 +29,7 @@ use crate::problem::Problem;
 use crate::time::format_time;
 
 /// Members of `POST /v1/campaigns` that can be changed later.
-const EDITABLE: [&str; 15] = [
+const EDITABLE: [&str; 16] = [
     "name",
     "message",
     "fallback",
@@ -45,6 +45,7 @@ const EDITABLE: [&str; 15] = [
     "allow_repeat",
     "check_template",
     "window",
+    "numbers",
 ];
 
 /// What `PATCH /v1/campaigns/{id}` takes: what is left out stays, null stands for the default. Each member has the meaning that
@@ -101,6 +102,8 @@ pub struct CampaignChange {
     check_template: Option<bool>,
     /// The hours of the day in which messages are sent, all of them: `days` that are left out are all days.
     window: Option<WindowBody>,
+    /// The ids of the numbers that it is sent from.
+    numbers: Option<Vec<String>>,
 }
 
 /// Changes a campaign that was created with `manual_start`, before its start.
@@ -159,12 +162,18 @@ impl Api {
             let detail = format!("cannot be changed; these can: {}", EDITABLE.join(", "));
             return Err(Problem::invalid_field(format!("/{name}"), detail));
         }
+        let is_numbers_changed = change.contains_key("numbers");
         let is_message_changed = ["message", "fallback"]
             .iter()
             .any(|name| change.contains_key(*name));
-        let new: NewCampaign = parse_body(merge(campaign, change).to_string().as_bytes())?;
+        let mut new: NewCampaign = parse_body(merge(campaign, change).to_string().as_bytes())?;
         let checks_template = new.checks_template() && is_message_changed;
-        let edited = new.into_campaign(campaign.id.clone(), now, self.sendable_for)?;
+        let numbers = new.take_numbers();
+        let mut edited = new.into_campaign(campaign.id.clone(), now, self.sendable_for)?;
+        edited.numbers = match is_numbers_changed {
+            true => self.find_numbers(&numbers, "/numbers").await?,
+            false => campaign.numbers.clone(),
+        };
         let mut edit = CampaignEdit::of(&edited);
         edit.template.clone_from(&campaign.template);
         if checks_template {

@@ -163,8 +163,9 @@ async fn views(
             return (position, None);
         }
         let sum = counters.remove(&campaign.id).unwrap_or_default();
-        let progress = compute_progress(&campaign, sum, api.tps_budget, now);
-        let view = CampaignView::new(campaign, progress, api.tps_budget, now);
+        let budget = campaign.budget(api.tps_budget);
+        let progress = compute_progress(&campaign, sum, budget, now);
+        let view = CampaignView::new(campaign, progress, budget, now);
         let is_wanted = filter.fits_state(view.state);
         (position, is_wanted.then_some(view))
     };

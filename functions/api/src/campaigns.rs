@@ -35,13 +35,15 @@ use crate::signed_url::CampaignUpload;
 pub async fn create_campaign(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    JsonBody(new): JsonBody<NewCampaign>,
+    JsonBody(mut new): JsonBody<NewCampaign>,
 ) -> Result<(StatusCode, Json<CampaignUpload>), Problem> {
     let id = new_campaign_id()?;
     tracing::Span::current().record("campaign.id", tracing::field::display(&id));
     let now = cloud::now();
     let checks_template = new.checks_template();
+    let numbers = api.find_numbers(&new.take_numbers(), "/numbers").await?;
     let mut campaign = new.into_campaign(id.clone(), now, api.sendable_for)?;
+    campaign.numbers = numbers;
     if checks_template {
         campaign.template = api.find_campaign_template(&campaign).await?;
     }
@@ -147,7 +149,7 @@ impl Api {
         let counters = self.counters.sum(id).await?;
         let campaign = self.find_campaign(id).await?;
         let now = cloud::now();
-        let progress = compute_progress(&campaign, counters, self.tps_budget, now);
+        let progress = compute_progress(&campaign, counters, campaign.budget(self.tps_budget), now);
         Ok((campaign, progress))
     }
 
@@ -158,7 +160,8 @@ impl Api {
         id: &CampaignId,
     ) -> Result<CampaignPage, Problem> {
         let (campaign, progress) = self.find_progress(id).await?;
-        let page = CampaignPage::new(campaign, progress, self.tps_budget, caller, cloud::now());
+        let budget = campaign.budget(self.tps_budget);
+        let page = CampaignPage::new(campaign, progress, budget, caller, cloud::now());
         Ok(page)
     }
 }

@@ -176,7 +176,7 @@ pub async fn erase_contact(
 }
 
 pub(crate) fn contact_view(phone: Phone, contact: Contact) -> ContactView {
-    let service_window_end = contact.service_window_end(cloud::now());
+    let service_window_end = contact.latest_service_window_end(cloud::now());
     let consent_view = |event: &ConsentEvent| ConsentView {
         at: format_time(event.at),
         suppressed: event.suppressed,

@@ -128,7 +128,7 @@ async fn execute_command(
     let counters = api.counters.sum(id).await?;
     let campaign = api.find_campaign(id).await?;
     let now = cloud::now();
-    let progress = compute_progress(&campaign, counters, api.tps_budget, now);
+    let progress = compute_progress(&campaign, counters, campaign.budget(api.tps_budget), now);
     if progress.finished && event != Event::Start {
         let detail = "the campaign is finished: no row is left to send";
         return Err(Problem::conflict(detail));

@@ -1,7 +1,6 @@
 //! Conversations with recipients: the latest ones, the messages of one, and replies.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -185,7 +184,7 @@ fn conversation_view(
         user_id: message.user_id.clone(),
         name: message.name.clone(),
         service_window_until: known
-            .and_then(|known| known.service_window_end(now))
+            .and_then(|known| known.latest_service_window_end(now))
             .map(format_time),
         suppressed: known.is_some_and(|known| known.suppressed),
         campaign: message.campaign.as_ref().map(ToString::to_string),
@@ -228,7 +227,7 @@ pub async fn list_messages(
     Ok(Json(MessageList {
         next: oldest.filter(|_| is_full),
         messages,
-        service_window_until: contact.service_window_end(now).map(format_time),
+        service_window_until: contact.latest_service_window_end(now).map(format_time),
         suppressed: contact.suppressed,
     }))
 }
@@ -265,7 +264,9 @@ pub async fn send_reply(
     let now = cloud::now();
     let contact = api.contacts.get(&ContactKey::Phone(phone)).await?;
     let contact = contact.ok_or_else(Problem::unknown_contact)?;
-    check_recipient(&contact, &message, now)?;
+    let number = contact.last_inbound_number.as_ref();
+    let number = api.numbers.written_to(number).await?;
+    check_recipient(&contact, &message, &number.id, now)?;
     let template = api.find_template(&message, "/message").await?;
     let id = reply_id(phone, &request_id)?;
     caller.note_created(&id);
@@ -275,6 +276,7 @@ pub async fn send_reply(
         values: Vec::new(),
     };
     let mut reply = Campaign::single_row(id.clone(), "Reply".into(), message, row, now);
+    reply.numbers = vec![number.of_campaign()];
     reply.template = template;
     reply.created_by = Some(caller.name.clone());
     api.enqueue_reply(&reply, phone, caller.name, now).await?;
@@ -302,11 +304,8 @@ impl Api {
         };
         self.inbox.store_reply(&note).await?;
         self.campaigns.create_single(reply).await?;
-        let batch = reply.single_row_batch();
-        self.urgent_queue
-            .enqueue_urgent(batch, Duration::ZERO, &self.queue)
-            .await?;
-        Ok(())
+        let senders = self.numbers.of_campaign(reply).await?;
+        Ok(senders.enqueue_single_row(reply, true).await?)
     }
 }
 

@@ -43,6 +43,7 @@ pub mod metrics;
 pub mod new_campaign;
 pub mod new_file;
 pub mod new_message;
+pub mod numbers;
 pub mod openapi;
 pub mod part_upload;
 pub mod people;
@@ -205,6 +206,7 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(row_history::get_recipient))
         .routes(routes!(settings::get_settings, settings::update_settings))
         .routes(routes!(account::get_account))
+        .routes(routes!(numbers::list_numbers))
         .routes(routes!(metrics::get_metrics))
         .route_layer(middleware::from_fn(extract::reject_query))
 }

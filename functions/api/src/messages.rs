@@ -13,15 +13,17 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use campaign::contacts::contact::Contact;
 use campaign::delivery::batch::Row;
 use campaign::delivery::ledger::LedgerRow;
-use campaign::id::{CampaignId, MESSAGE_PREFIX};
+use campaign::id::{CampaignId, MESSAGE_PREFIX, NumberId};
 use campaign::import::phone::{self, Phone};
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::summary::{DeliveryRecord, RecipientStatus};
 use campaign::message::Message;
 use campaign::time::Millis;
 use cloud::contacts::ContactKey;
+use cloud::numbers::SenderNumber;
 use cloud::tokens::TokenHash;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,6 +35,7 @@ use crate::caller::Caller;
 use crate::extract::{CampaignPath, Limit, Query};
 use crate::message_schema::MessageSchema;
 use crate::new_message::{check_recipient, parse_message};
+use crate::numbers::parse_number_id;
 use crate::openapi::{BodyErrors, Conflict, NotFound, RecipientStatusName, RequestErrors};
 use crate::problem::Problem;
 use crate::time::format_time;
@@ -65,6 +68,10 @@ pub struct NewSingleMessage {
     /// Whether it goes ahead of campaigns; it does by default. The ceiling holds for both together.
     #[serde(default = "default_urgent")]
     urgent: bool,
+    /// The id of the number that it is sent from; by default the one from which the recipient hears, or the installation's
+    /// first.
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,32}$", example = "100000000000001")]
+    number: Option<String>,
 }
 
 fn default_urgent() -> bool {
@@ -186,6 +193,7 @@ struct MessageRequest {
     to: Phone,
     message: Message,
     urgent: bool,
+    number: Option<NumberId>,
     hash: String,
 }
 
@@ -195,6 +203,7 @@ impl NewSingleMessage {
             to,
             message,
             urgent,
+            number,
         } = self;
         let to = phone::parse(&to, None).map_err(|problem| {
             Problem::invalid_field("/to", format!("{problem}; {}", problem.fix()))
@@ -205,11 +214,16 @@ impl NewSingleMessage {
             return Err(Problem::invalid_field("/message", detail));
         }
         let body = message.body();
-        let hash = TokenHash::of(&format!("{} {urgent} {body}", to.canonical()));
+        let number = number
+            .map(|id| parse_number_id(&id, "/number"))
+            .transpose()?;
+        let from = number.as_ref().map(NumberId::as_str).unwrap_or_default();
+        let hash = TokenHash::of(&format!("{} {urgent} {from} {body}", to.canonical()));
         Ok(MessageRequest {
             to,
             message,
             urgent,
+            number,
             hash: hash.as_str().to_owned(),
         })
     }
@@ -227,7 +241,8 @@ impl Api {
         let MessageRequest { to, message, .. } = request;
         let contact = self.contacts.get(&ContactKey::Phone(*to)).await?;
         let contact = contact.unwrap_or_default();
-        check_recipient(&contact, message, now)?;
+        let number = self.sender_of(request, &contact).await?;
+        check_recipient(&contact, message, &number.id, now)?;
         let row = Row {
             row: ROW,
             to: *to,
@@ -235,6 +250,7 @@ impl Api {
         };
         let name = "Message".to_owned();
         let mut campaign = Campaign::single_row(id.clone(), name, message.clone(), row, now);
+        campaign.numbers = vec![number.of_campaign()];
         campaign.template = self.find_template(message, "/message").await?;
         campaign.created_by = Some(caller.name.clone());
         campaign.request_hash = Some(request.hash.clone());
@@ -244,6 +260,18 @@ impl Api {
         match self.campaigns.get(id).await? {
             Some(known) => self.repeat(&known, request, now).await,
             None => Ok(()),
+        }
+    }
+
+    /// The number that a message is sent from.
+    async fn sender_of(
+        &self,
+        request: &MessageRequest,
+        contact: &Contact,
+    ) -> Result<Arc<SenderNumber>, Problem> {
+        match &request.number {
+            Some(id) => self.find_number(id, "/number").await,
+            None => Ok(self.numbers.written_to(contact.number.as_ref()).await?),
         }
     }
 
@@ -269,17 +297,8 @@ impl Api {
     }
 
     async fn enqueue_message(&self, campaign: &Campaign, urgent: bool) -> Result<(), Problem> {
-        let batch = campaign.single_row_batch();
-        match urgent {
-            true => {
-                let bulk = &self.queue;
-                self.urgent_queue
-                    .enqueue_urgent(batch, Duration::ZERO, bulk)
-                    .await?;
-            }
-            false => self.queue.enqueue(&[batch], Duration::ZERO).await?,
-        }
-        Ok(())
+        let senders = self.numbers.of_campaign(campaign).await?;
+        Ok(senders.enqueue_single_row(campaign, urgent).await?)
     }
 }
 
@@ -364,20 +383,22 @@ mod tests {
 
     #[test]
     fn another_body_has_another_hash() {
-        let request = |body: &str, to: &str, urgent| {
-            let message = serde_json::json!({"type": "text", "text": {"body": body}});
-            let to = to.to_owned();
+        let request_from = |number: Option<&str>, body: &str, to: &str, urgent| {
             let new = NewSingleMessage {
-                to,
-                message,
+                to: to.to_owned(),
+                message: serde_json::json!({"type": "text", "text": {"body": body}}),
                 urgent,
+                number: number.map(str::to_owned),
             };
             new.parse().expect("a request").hash
         };
+        let request = |body: &str, to: &str, urgent| request_from(None, body, to, urgent);
         let first = request("1234", "+5511987654321", true);
         assert_eq!(first, request("1234", "+55 11 98765-4321", true));
         assert_ne!(first, request("1235", "+5511987654321", true));
         assert_ne!(first, request("1234", "+34612345678", true));
         assert_ne!(first, request("1234", "+5511987654321", false));
+        let number = Some("100000000000001");
+        assert_ne!(first, request_from(number, "1234", "+5511987654321", true));
     }
 }

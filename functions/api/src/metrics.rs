@@ -60,7 +60,12 @@ async fn read_campaign(
     let Some(campaign) = api.campaigns.get(&id).await? else {
         return Ok(None);
     };
-    let progress = compute_progress(&campaign, counters, api.tps_budget, cloud::now());
+    let progress = compute_progress(
+        &campaign,
+        counters,
+        campaign.budget(api.tps_budget),
+        cloud::now(),
+    );
     Ok(Some((campaign, progress)))
 }
 

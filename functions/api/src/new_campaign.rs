@@ -89,6 +89,11 @@ pub struct NewCampaign {
     /// Needs `canary`.
     #[schema(value_type = Option<AfterCanaryName>, example = "wait")]
     after_canary: Option<AfterCanary>,
+    /// The ids of the numbers that it is sent from; by default the installation's first. With several, each recipient hears from
+    /// the one that they know, or gets one by the share of its budget.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>, max_items = 32, example = json!(["100000000000001"]))]
+    numbers: Option<Vec<String>>,
     /// Whether the template is looked up in the account first. Set it to false only where Meta cannot be asked.
     #[serde(default = "default_true")]
     check_template: bool,
@@ -218,6 +223,11 @@ impl NewCampaign {
             )),
             None => Ok(None),
         }
+    }
+
+    /// The ids of the numbers that it is sent from, as they were written.
+    pub fn take_numbers(&mut self) -> Vec<String> {
+        self.numbers.take().unwrap_or_default()
     }
 
     /// Whether the template is looked up in the account.

@@ -1,6 +1,7 @@
 //! Messages in request bodies: the Cloud API's message object, checked against what Meta documents.
 
 use campaign::contacts::contact::Contact;
+use campaign::id::NumberId;
 use campaign::message::Message;
 use campaign::time::Millis;
 use serde_json::Value;
@@ -84,16 +85,17 @@ pub(crate) fn parse_fallback(
     Ok(Some(fallback))
 }
 
-/// Refuses a message that may not be sent to this contact now.
+/// Refuses a message that may not be sent to this contact now, from the number `sender`.
 pub(crate) fn check_recipient(
     contact: &Contact,
     message: &Message,
+    sender: &NumberId,
     now: Millis,
 ) -> Result<(), Problem> {
     if contact.suppressed {
         return Err(Problem::suppressed_contact());
     }
-    if !message.is_template() && contact.service_window_end(now).is_none() {
+    if !message.is_template() && contact.service_window_end(sender, now).is_none() {
         return Err(Problem::outside_service_window());
     }
     Ok(())

@@ -137,12 +137,8 @@ async fn ready_preview(
         }
     };
     let warnings = collect_warnings(campaign, &preview, daily_limit, elsewhere);
-    Ok(PreviewView::new(
-        campaign,
-        preview,
-        warnings,
-        api.tps_budget,
-    ))
+    let budget = campaign.budget(api.tps_budget);
+    Ok(PreviewView::new(campaign, preview, warnings, budget))
 }
 
 /// How many recipients the account's other campaigns message within a day, at most.
@@ -158,6 +154,6 @@ async fn recipients_elsewhere(api: &Api, id: &CampaignId, now: Millis) -> Result
 
 async fn recipients_of(api: &Api, campaign: Campaign, now: Millis) -> Result<u64, cloud::Error> {
     let counters = api.counters.sum(&campaign.id).await?;
-    let progress = compute_progress(&campaign, counters, api.tps_budget, now);
+    let progress = compute_progress(&campaign, counters, campaign.budget(api.tps_budget), now);
     Ok(recipients_in_a_day(&campaign, &progress, now))
 }

@@ -62,7 +62,7 @@ pub async fn create_retry(
     let counters = api.counters.sum(&id).await?;
     let campaign = api.find_campaign(&id).await?;
     let now = cloud::now();
-    let progress = compute_progress(&campaign, counters, api.tps_budget, now);
+    let progress = compute_progress(&campaign, counters, campaign.budget(api.tps_budget), now);
     let (manual_start, allow_repeat) = (request.manual_start, request.allow_repeat);
     let selection = request.into_selection()?;
     if !progress.finished && !campaign.is_closed() {
@@ -160,6 +160,7 @@ fn retry_campaign(
         sendable_until: now + sendable_for,
         fallback: campaign.fallback.clone(),
         outside_service_window: campaign.outside_service_window,
+        numbers: campaign.numbers.clone(),
         allow_repeat: true,
         policy: campaign.policy,
         schedule: Schedule {

@@ -91,6 +91,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation("getSettings", Viewer, Reads),
     operation("updateSettings", Admin, Writes),
     operation("getAccount", Viewer, Reads),
+    operation("listNumbers", Viewer, Reads),
     operation("getMetrics", Viewer, Reads),
 ];
 

@@ -4,7 +4,6 @@ use campaign::lifecycle::campaign::sendable_for;
 use campaign::time::Millis;
 use cloud::account_events::AccountEvents;
 use cloud::audit::AuditLog;
-use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
@@ -15,6 +14,7 @@ use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
+use cloud::numbers::Numbers;
 use cloud::part_uploads::PartUploads;
 use cloud::schedules::Schedules;
 use cloud::secrets::Secrets;
@@ -53,10 +53,8 @@ pub struct Api {
     pub files: Files,
     /// Uploads in parts.
     pub part_uploads: PartUploads,
-    /// The queue of the sender, for test sends.
-    pub queue: BatchQueue,
-    /// The queue of messages that go ahead of campaigns.
-    pub urgent_queue: BatchQueue,
+    /// The numbers, with the queues of their senders.
+    pub numbers: Numbers,
     /// Reports and recounts.
     pub jobs: Jobs,
     /// Erasures of contacts.
@@ -79,7 +77,7 @@ pub struct Api {
     pub oidc: Option<OidcClaims>,
     /// Meta's management API: templates and limits.
     pub account: AccountClient,
-    /// The send budget.
+    /// The send budget of the first number.
     pub tps_budget: u32,
     /// For how many milliseconds after its creation a campaign sends at most.
     pub sendable_for: Millis,
@@ -133,8 +131,7 @@ impl Api {
             ),
             part_uploads,
             files,
-            queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
-            urgent_queue: BatchQueue::new(sqs.clone(), env::required("URGENT_QUEUE_URL")?),
+            numbers: Numbers::from_env(&sqs)?,
             erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURE_QUEUE_URL")?),
             import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
             secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),

@@ -8,6 +8,7 @@ use campaign::import::preview::DailyLimit;
 use campaign::lifecycle::campaign::TemplateFacts;
 use campaign::message::Message;
 use campaign::time::Millis;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use whatsapp::account::{AccountError, NumberFacts};
@@ -181,9 +182,7 @@ impl Api {
     /// What Meta says about the account: an answer of at most `max_age` milliseconds, or an older one if Meta cannot be
     /// asked.
     pub(crate) async fn account_facts(&self, max_age: Millis) -> Result<AccountFacts, Problem> {
-        let cached = self.files.read_cache(CACHE_KEY).await?;
-        let cached: Option<AccountFacts> =
-            cached.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let cached: Option<AccountFacts> = self.read_cached(CACHE_KEY).await?;
         if let Some(facts) = cached
             .as_ref()
             .filter(|facts| facts.asked_at + max_age > cloud::now())
@@ -192,9 +191,7 @@ impl Api {
         }
         match (self.fetch_account_facts().await?, cached) {
             (Ok(facts), _) => {
-                let bytes = serde_json::to_vec(&facts)
-                    .map_err(|error| cloud::Error::new("cache the templates", error))?;
-                self.files.write_cache(CACHE_KEY, bytes).await?;
+                self.write_cached(CACHE_KEY, &facts).await?;
                 Ok(facts)
             }
             (Err(error), Some(older)) => {
@@ -203,6 +200,26 @@ impl Api {
             }
             (Err(error), None) => Err(Problem::account_unavailable(&error)),
         }
+    }
+
+    /// An answer of Meta's that was cached.
+    pub(crate) async fn read_cached<T: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, cloud::Error> {
+        let cached = self.files.read_cache(key).await?;
+        Ok(cached.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Caches an answer of Meta's.
+    pub(crate) async fn write_cached<T: Serialize>(
+        &self,
+        key: &str,
+        answer: &T,
+    ) -> Result<(), cloud::Error> {
+        let bytes = serde_json::to_vec(answer)
+            .map_err(|error| cloud::Error::new("cache an answer of Meta's", error))?;
+        self.files.write_cache(key, bytes).await
     }
 
     async fn fetch_account_facts(

@@ -1,7 +1,6 @@
 //! A test send: one row of the preview to a number of the operator's own.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -87,8 +86,8 @@ pub async fn send_test(
     test.created_by = Some(caller.name);
     api.campaigns.create(&test).await?;
     // If the message is lost in between, the reconciler enqueues the row.
-    let batch = test.single_row_batch();
-    api.queue.enqueue(&[batch], Duration::ZERO).await?;
+    let senders = api.numbers.of_campaign(&test).await?;
+    senders.enqueue_single_row(&test, false).await?;
     let view = CampaignStateView::new(&test.id, test.state(now));
     Ok((StatusCode::ACCEPTED, Json(view)))
 }
@@ -122,6 +121,7 @@ fn test_campaign(campaign: &Campaign, row: Row, now: Millis) -> Result<Campaign,
     let mut test = Campaign::single_row(id, name, campaign.message.clone(), row, now);
     test.template = campaign.template.clone();
     test.fallback = campaign.fallback.clone();
+    test.numbers = campaign.numbers.clone();
     test.stored_columns = campaign.columns();
     test.outside_service_window = OutsideServiceWindow::Send;
     Ok(test)

@@ -100,8 +100,9 @@ pub async fn get_timeline(
     State(api): State<Arc<Api>>,
     CampaignPath { id }: CampaignPath,
 ) -> Result<Json<Timeline>, Problem> {
-    let (_, progress) = api.find_progress(&id).await?;
-    Ok(Json(timeline(&progress, api.tps_budget, cloud::now())))
+    let (campaign, progress) = api.find_progress(&id).await?;
+    let budget = campaign.budget(api.tps_budget);
+    Ok(Json(timeline(&progress, budget, cloud::now())))
 }
 
 fn timeline(progress: &Progress, budget: u32, now: Millis) -> Timeline {

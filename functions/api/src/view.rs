@@ -16,7 +16,7 @@ use crate::new_file::FileOptions;
 use crate::openapi::{AfterCanaryName, CampaignStateName, FileStageName, OnUnconfirmedName};
 use crate::time::format_time;
 
-/// A campaign with its numbers.
+/// A campaign and its counts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CampaignView {
     /// Its id.
@@ -36,6 +36,8 @@ pub struct CampaignView {
     /// No message is sent from this time on.
     #[schema(format = DateTime)]
     pub not_after: Option<String>,
+    /// The ids of the numbers that it is sent from; none for the installation's first.
+    pub numbers: Vec<String>,
     /// The hours of the day in which it sends; null at all hours.
     pub window: Option<WindowBody>,
     /// Whether that window is closed now; null where each recipient has hours of its own.
@@ -237,6 +239,9 @@ impl CampaignView {
             not_before: campaign.schedule.not_before.map(format_time),
             not_after: campaign.schedule.not_after.map(format_time),
             window_is_closed: has_common_hours.then(|| campaign.schedule.is_closed_for_all(now)),
+            numbers: (campaign.numbers.iter())
+                .map(|number| number.id.to_string())
+                .collect(),
             window: campaign.schedule.window.map(WindowBody::from),
             window_opens_at: campaign
                 .window_opens_at

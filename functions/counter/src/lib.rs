@@ -56,6 +56,7 @@ impl Counter {
         publish_rate(RateKeeper::new(
             dynamodb.clone(),
             table.clone(),
+            env::parsed("PHONE_NUMBER_ID")?,
             env::send_rate()?,
         ))
         .await;

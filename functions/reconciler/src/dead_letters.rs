@@ -55,7 +55,7 @@ impl Reconciler {
         tracing::error!(row = first_row, deliveries, "a batch failed too often");
         if deliveries < MAX_DEAD_DELIVERIES {
             cloud::sometimes!("a dead letter goes back into the queue");
-            self.send_queue.enqueue(&[batch], Duration::ZERO).await?;
+            self.enqueue_again(batch).await?;
         } else {
             let rows = batch.rows.len();
             let reason = format!(
@@ -69,5 +69,18 @@ impl Reconciler {
             .await?;
         run.stats.dead_letters += 1;
         Ok(())
+    }
+
+    /// Puts the rows into the queues that a splitter would choose.
+    async fn enqueue_again(&self, batch: Batch) -> Result<(), Error> {
+        let Some(campaign) = self.campaigns.get(&batch.campaign).await? else {
+            return Ok(());
+        };
+        let senders = self.numbers.of_campaign(&campaign).await?;
+        let mut batcher = senders.batcher();
+        batch.rows.into_iter().for_each(|row| batcher.push(row));
+        Ok(senders
+            .enqueue_rows(&campaign, batcher.finish(), batch.hops)
+            .await?)
     }
 }

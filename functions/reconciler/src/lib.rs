@@ -47,6 +47,7 @@ use cloud::dead_letters::DeadLetters;
 use cloud::erasure_queue::ErasureQueue;
 use cloud::import_queue::ImportQueue;
 use cloud::ledger::Ledger;
+use cloud::numbers::Numbers;
 use cloud::waiting_jobs::WaitingJobs;
 use lambda_runtime::{Context, Error};
 use rand::seq::SliceRandom;
@@ -63,8 +64,8 @@ pub struct Reconciler {
     pub counters: CounterTable,
     /// The ledger of rows.
     pub ledger: Ledger,
-    /// The queue from which the senders take batches.
-    pub send_queue: BatchQueue,
+    /// The numbers, with the queues from which their senders take batches.
+    pub numbers: Numbers,
     /// Batches that failed too often.
     pub dead_letter_queue: BatchQueue,
     /// Records of such batches.
@@ -93,7 +94,7 @@ impl Reconciler {
             dead_letters: DeadLetters::new(dynamodb.clone(), table.clone(), retention),
             waiting_jobs: WaitingJobs::new(dynamodb.clone(), table),
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
-            send_queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
+            numbers: Numbers::from_env(&sqs)?,
             dead_letter_queue: BatchQueue::new(
                 sqs.clone(),
                 env::required("SENDS_DEAD_LETTERS_URL")?,

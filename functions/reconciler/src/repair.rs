@@ -38,11 +38,12 @@ impl Reconciler {
             cloud::sometimes!("the reconciler pauses the campaigns that a dead process did not");
             self.campaigns.pause_others(id, &pause.reason).await?;
         }
+        let senders = self.numbers.of_campaign(&campaign).await?;
         let progress = compute_progress(&campaign, counters, ANY_BUDGET, run.now);
         let snapshot = Snapshot {
             campaign: &campaign,
             progress: &progress,
-            queue_is_empty: self.send_queue.is_empty().await?,
+            queue_is_empty: senders.queues_are_empty().await?,
             now: run.now,
         };
         run.stats.add_snapshot(&snapshot);

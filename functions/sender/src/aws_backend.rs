@@ -3,26 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use campaign::contacts::contact::Contact;
 use campaign::delivery::backoff::exponential_delay;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::{Claim, Transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::lifecycle::campaign::{Campaign, Sendability};
 use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::BatchQueue;
 use cloud::contacts::ContactKey;
 use cloud::metrics::Metrics;
+use cloud::numbers::{Numbers, SenderNumber};
 use cloud::rates::RateKeeper;
 use whatsapp::connection_pool::ConnectionState;
 
 use crate::pending_send::SendClients;
 use crate::persist::persist;
 use crate::send_backend::{
-    DepartureSignal, MessageHandle, PendingSend, Priority, ReceivedBatch, SendBackend, SendGate,
-    SendPermission, SendResult,
+    DepartureSignal, MessageHandle, PendingSend, Priority, ReceivedBatch, Recipient, SendBackend,
+    SendGate, SendResult,
 };
 use crate::send_stats::SendStats;
 
@@ -52,8 +54,8 @@ const CLAIM_RETRY_MS: Millis = 60_000;
 pub(crate) struct AwsBackend {
     pub(crate) clients: SendClients,
     pub(crate) rate: RateKeeper,
-    pub(crate) bulk_queue: BatchQueue,
-    pub(crate) urgent_queue: BatchQueue,
+    /// The first is this sender's own.
+    pub(crate) numbers: Numbers,
 }
 
 impl SendBackend for AwsBackend {
@@ -102,27 +104,24 @@ impl SendBackend for AwsBackend {
         })
     }
 
-    async fn is_in_service_window(&self, row: &Row) -> Result<bool, Error> {
+    async fn look_up_recipient(&self, row: &Row) -> Result<Recipient, Error> {
         let key = ContactKey::Phone(row.to);
         let contact = self.clients.contacts.get(&key).await?.unwrap_or_default();
-        Ok(contact.service_window_end(cloud::now()).is_some())
+        Ok(self.recipient(contact))
     }
 
     async fn reserve_send(
         &self,
         campaign: &CampaignId,
         row: &Row,
-    ) -> Result<Option<SendPermission>, Error> {
+    ) -> Result<Option<Recipient>, Error> {
         // Given up, the claim was for nothing: it would count among the row's attempts.
         let contact = persist(cloud::now() + RESERVE_RETRY_MS, || {
             let contacts = &self.clients.contacts;
-            contacts.reserve_send(row.to, campaign, row.row, cloud::now())
+            contacts.reserve_send(row.to, campaign, row.row, &self.own().id, cloud::now())
         })
         .await?;
-        Ok(contact.map(|contact| SendPermission {
-            in_service_window: contact.service_window_end(cloud::now()).is_some(),
-            user_id: contact.user_id,
-        }))
+        Ok(contact.map(|contact| self.recipient(contact)))
     }
 
     async fn claim_row(
@@ -200,17 +199,18 @@ impl SendBackend for AwsBackend {
 
     async fn requeue(
         &self,
+        number: Option<&NumberId>,
         priority: Priority,
         batch: Batch,
         delay: Duration,
     ) -> Result<(), Error> {
+        let number = match number {
+            Some(other) => self.numbers.require(other).await?,
+            None => Arc::clone(self.own()),
+        };
         match priority {
-            Priority::Bulk => self.bulk_queue.enqueue(&[batch], delay).await,
-            Priority::Urgent => {
-                self.urgent_queue
-                    .enqueue_urgent(batch, delay, &self.bulk_queue)
-                    .await
-            }
+            Priority::Bulk => number.bulk.enqueue(&[batch], delay).await,
+            Priority::Urgent => number.enqueue_urgent(batch, delay).await,
         }
     }
 
@@ -254,10 +254,24 @@ impl SendBackend for AwsBackend {
 }
 
 impl AwsBackend {
+    /// The number that this sender sends from.
+    pub(crate) fn own(&self) -> &Arc<SenderNumber> {
+        self.numbers.first()
+    }
+
+    fn recipient(&self, contact: Contact) -> Recipient {
+        let own = &self.own().id;
+        Recipient {
+            in_service_window: contact.service_window_end(own, cloud::now()).is_some(),
+            other_number: contact.number.filter(|number| number != own),
+            user_id: contact.user_id,
+        }
+    }
+
     fn queue_of(&self, priority: Priority) -> &BatchQueue {
         match priority {
-            Priority::Bulk => &self.bulk_queue,
-            Priority::Urgent => &self.urgent_queue,
+            Priority::Bulk => &self.own().bulk,
+            Priority::Urgent => &self.own().urgent,
         }
     }
 

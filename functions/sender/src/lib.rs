@@ -32,11 +32,11 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use campaign::delivery::batch::Batch;
 use campaign::delivery::pacing::Slot;
 use campaign::time::Millis;
-use cloud::batch_queue::BatchQueue;
 use cloud::campaign_cache::CampaignCache;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::ledger::Ledger;
+use cloud::numbers::Numbers;
 use cloud::rates::RateKeeper;
 use cloud::secrets::Secrets;
 use lambda_runtime::{Context, Error};
@@ -74,7 +74,9 @@ impl Sender {
         let config = aws::load_config();
         let dynamodb = aws::dynamodb(&config);
         let table = env::required("CAMPAIGNS_TABLE")?;
-        let rate = RateKeeper::new(dynamodb.clone(), table.clone(), env::send_rate()?);
+        let numbers = Numbers::from_env(&aws::sqs(&config))?;
+        let own = numbers.first();
+        let rate = RateKeeper::new(dynamodb.clone(), table.clone(), own.id.clone(), own.rate);
         let campaigns = Campaigns::new(dynamodb.clone(), table, retention);
         let contacts = Contacts::new(
             dynamodb.clone(),
@@ -82,39 +84,24 @@ impl Sender {
             retention,
         );
         let ledger = Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention);
-        let sqs = aws::sqs(&config);
-        let bulk_queue = BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?);
-        let urgent_queue = BatchQueue::new(sqs, env::required("URGENT_QUEUE_URL")?);
         let secrets = Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?);
         let client = Client::new(
             &env::required("GRAPH_API_URL")?,
             &env::required("GRAPH_API_VERSION")?,
-            &env::required("PHONE_NUMBER_ID")?,
-            rate.own().per_slot,
+            own.id.as_str(),
+            own.rate.per_slot,
         )?;
         Ok(Self::new(
-            campaigns,
-            contacts,
-            ledger,
-            bulk_queue,
-            urgent_queue,
-            secrets,
-            client,
-            rate,
+            campaigns, contacts, ledger, numbers, secrets, client, rate,
         ))
     }
 
-    /// A sender with these clients.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each argument is a separate resource; this is the only place that combines them"
-    )]
+    /// A sender with these clients, for the first of the numbers.
     pub fn new(
         campaigns: Campaigns,
         contacts: Contacts,
         ledger: Ledger,
-        bulk_queue: BatchQueue,
-        urgent_queue: BatchQueue,
+        numbers: Numbers,
         secrets: Secrets,
         client: Client,
         rate: RateKeeper,
@@ -130,8 +117,7 @@ impl Sender {
         let backend = AwsBackend {
             clients,
             rate,
-            bulk_queue,
-            urgent_queue,
+            numbers,
         };
         Self {
             backend: Arc::new(backend),
@@ -186,7 +172,8 @@ impl Sender {
         // The queue's own timeout is the function's, a quarter of an hour. If this invocation died, its rows would wait
         // that long.
         self.backend
-            .bulk_queue
+            .own()
+            .bulk
             .set_visibility_timeout(&first.handle.receipt, VISIBILITY_TIMEOUT)
             .await?;
         if !self.wait_for_rate(invoked_at).await? {
@@ -234,7 +221,7 @@ impl Sender {
         let ReceivedBatch { mut batch, handle } = first;
         batch.hops += 1;
         self.backend
-            .requeue(handle.priority, batch, PASS_ON_DELAY)
+            .requeue(None, handle.priority, batch, PASS_ON_DELAY)
             .await?;
         Ok(())
     }

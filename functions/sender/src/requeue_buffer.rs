@@ -1,10 +1,10 @@
-//! Rows that go back to their queue, in few messages.
+//! Rows that go back to their queue, or on to that of another number, in few messages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use campaign::delivery::batch::{Batch, MAX_BATCH_ROWS, Row};
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::MAX_DELAY;
@@ -20,10 +20,17 @@ pub(crate) struct RequeueBuffer {
     rows: Vec<DueRow>,
 }
 
+/// A queue that rows go to: one of this sender, or of another number.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TargetQueue {
+    pub(crate) number: Option<NumberId>,
+    pub(crate) priority: Priority,
+}
+
 /// A row and when its next attempt is due.
 #[derive(Clone, Debug)]
 struct DueRow {
-    priority: Priority,
+    queue: TargetQueue,
     campaign: CampaignId,
     due: Millis,
     row: Row,
@@ -34,7 +41,7 @@ struct DueRow {
 /// A message for a queue.
 #[derive(Debug)]
 struct DelayedBatch {
-    priority: Priority,
+    queue: TargetQueue,
     batch: Batch,
     delay: Duration,
 }
@@ -44,7 +51,7 @@ impl RequeueBuffer {
     /// reconciler puts it into the queue in time.
     pub(crate) fn push(
         &mut self,
-        priority: Priority,
+        queue: &TargetQueue,
         campaign: &CampaignId,
         row: Row,
         due: Millis,
@@ -54,7 +61,7 @@ impl RequeueBuffer {
         if due <= now + MAX_DELAY.as_millis() as Millis {
             let campaign = campaign.clone();
             self.rows.push(DueRow {
-                priority,
+                queue: queue.clone(),
                 campaign,
                 due,
                 row,
@@ -69,11 +76,14 @@ impl RequeueBuffer {
     pub(crate) async fn flush(&mut self, backend: &impl SendBackend) -> Result<usize, Error> {
         for message in group_into_batches(self.rows.clone(), backend.now()) {
             let DelayedBatch {
-                priority,
+                queue,
                 batch,
                 delay,
             } = message;
-            backend.requeue(priority, batch, delay).await?;
+            let TargetQueue { number, priority } = queue;
+            backend
+                .requeue(number.as_ref(), priority, batch, delay)
+                .await?;
         }
         let count = self.rows.len();
         self.rows.clear();
@@ -83,13 +93,13 @@ impl RequeueBuffer {
 
 /// Groups rows into few batches. All rows of a batch are due once its delay is over.
 fn group_into_batches(rows: Vec<DueRow>, now: Millis) -> Vec<DelayedBatch> {
-    let mut by_campaign: BTreeMap<(Priority, CampaignId), Vec<DueRow>> = BTreeMap::new();
+    let mut by_campaign: BTreeMap<(TargetQueue, CampaignId), Vec<DueRow>> = BTreeMap::new();
     for row in rows {
-        let queue = (row.priority, row.campaign.clone());
+        let queue = (row.queue.clone(), row.campaign.clone());
         by_campaign.entry(queue).or_default().push(row);
     }
     let mut batches = Vec::new();
-    for ((priority, campaign), rows) in by_campaign {
+    for ((queue, campaign), rows) in by_campaign {
         for rows in group_by_due_time(rows) {
             let last_due = rows.iter().map(|row| row.due).max().unwrap_or(now);
             let batch = Batch {
@@ -98,7 +108,7 @@ fn group_into_batches(rows: Vec<DueRow>, now: Millis) -> Vec<DelayedBatch> {
                 rows: rows.into_iter().map(|row| row.row).collect(),
             };
             batches.push(DelayedBatch {
-                priority,
+                queue: queue.clone(),
                 batch,
                 delay: Duration::from_millis(last_due.saturating_sub(now)),
             });
@@ -135,7 +145,10 @@ mod tests {
         let row = |campaign: &str, due, row| {
             let values = Vec::new();
             DueRow {
-                priority: Priority::Bulk,
+                queue: TargetQueue {
+                    number: None,
+                    priority: Priority::Bulk,
+                },
                 campaign: campaign.parse().unwrap(),
                 due,
                 hops: row,

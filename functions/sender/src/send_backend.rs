@@ -8,7 +8,7 @@ use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::{Claim, Transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use campaign::time::Millis;
 use cloud::Error;
@@ -34,12 +34,15 @@ pub enum SendGate {
     RateChanged,
 }
 
-/// A recipient may be messaged.
+/// What is known of a recipient.
 #[derive(Clone, Debug, Default)]
-pub struct SendPermission {
-    /// Whether the recipient is in the customer service window, so that free-form messages may be sent, too.
+pub struct Recipient {
+    /// Whether the customer service window of this sender's number is open for them, so that free-form messages may be sent,
+    /// too.
     pub in_service_window: bool,
-    /// The recipient's business-scoped id, if known.
+    /// Another number from which they hear.
+    pub other_number: Option<NumberId>,
+    /// Their business-scoped id, if known.
     pub user_id: Option<String>,
 }
 
@@ -158,8 +161,8 @@ pub trait SendBackend: Send + Sync + 'static {
         max_age: Duration,
     ) -> impl Future<Output = Result<SendGate, Error>>;
 
-    /// Whether the recipient is inside the customer service window.
-    fn is_in_service_window(&self, row: &Row) -> impl Future<Output = Result<bool, Error>>;
+    /// What is known of the recipient.
+    fn look_up_recipient(&self, row: &Row) -> impl Future<Output = Result<Recipient, Error>>;
 
     /// Checks that the recipient may be messaged and notes that a send follows, in one step. `None` if the recipient is
     /// suppressed.
@@ -167,7 +170,7 @@ pub trait SendBackend: Send + Sync + 'static {
         &self,
         campaign: &CampaignId,
         row: &Row,
-    ) -> impl Future<Output = Result<Option<SendPermission>, Error>>;
+    ) -> impl Future<Output = Result<Option<Recipient>, Error>>;
 
     /// Claims a row, before its send.
     fn claim_row(
@@ -219,9 +222,10 @@ pub trait SendBackend: Send + Sync + 'static {
         departure: DepartureSignal,
     ) -> impl Future<Output = SendResult> + Send + 'static;
 
-    /// Puts rows back into their queue.
+    /// Puts rows back into their queue, or into that of another number.
     fn requeue(
         &self,
+        number: Option<&NumberId>,
         priority: Priority,
         batch: Batch,
         delay: Duration,

@@ -5,7 +5,8 @@ use std::hint::black_box;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use campaign::delivery::batch::{Batch, Batcher};
+use campaign::delivery::batch::{Batch, Batcher, RoutedRows};
+use campaign::delivery::number_choice::NumberChoice;
 use campaign::delivery::pacing::Rate;
 use campaign::import::preview::{Preview, PreviewBuilder};
 use campaign::import::row::{RowVerdict, SeenNumbers};
@@ -64,12 +65,13 @@ async fn validate(file: &Arc<[u8]>, campaign: &Campaign) -> Vec<Vec<u8>> {
 
 /// The second pass: reads the chunks, cuts batches and serializes them.
 fn enqueue(chunks: &[Vec<u8>], campaign: &Campaign) -> usize {
-    let mut batcher = Batcher::new(Rate {
+    let rate = Rate {
         slots: 80,
         per_slot: 1,
-    });
+    };
+    let mut batcher = Batcher::new(vec![rate], NumberChoice::new(&[]));
     let mut bytes = 0;
-    let mut write = |rows| {
+    let mut write = |RoutedRows { rows, .. }| {
         let batch = Batch {
             campaign: campaign.id.clone(),
             rows,
@@ -81,12 +83,11 @@ fn enqueue(chunks: &[Vec<u8>], campaign: &Campaign) -> usize {
     for chunk in chunks {
         for row in decode_chunk(chunk.clone().into(), 1).expect("chunk") {
             rows += 1;
-            if let Verdict::Usable(row) = row.expect("row").verdict
-                && let Some(rows) = batcher.push(row)
-            {
-                write(rows);
+            if let Verdict::Usable(row) = row.expect("row").verdict {
+                batcher.push(row);
             }
         }
+        batcher.take_ready().into_iter().for_each(&mut write);
     }
     batcher.finish().into_iter().for_each(write);
     assert_eq!(rows, ROWS);

@@ -2,10 +2,9 @@
 //! the same chunks give the same batches, and the checkpoint says which of them are in the queue. Rows for which the window
 //! has opened or closed in between are in others: they wait for a requeue, or senders drop them.
 
-use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
+use std::collections::HashSet;
 
-use campaign::delivery::batch::{Batch, Batcher, Row};
+use campaign::delivery::batch::{Batcher, MAX_BATCH_ROWS, RoutedRows, Row};
 use campaign::id::RowNumber;
 use campaign::import::row::ImportCounts;
 use campaign::lifecycle::campaign::{Campaign, Canary};
@@ -13,14 +12,15 @@ use campaign::lifecycle::daily_window::{Opening, WindowCheck};
 use campaign::time::Millis;
 use cloud::contacts::SuppressionList;
 use cloud::imports::{Checkpoint, RowSet};
+use cloud::numbers::CampaignSenders;
 use lambda_runtime::Error;
 use recipients::chunks::{ImportedRows, Verdict, open_rows};
 
 use crate::Splitter;
 use crate::run::{ImportError, ImportRun};
 
-/// Batches sent together: eight requests of ten.
-const BATCHES_PER_REQUEST_SET: usize = 80;
+/// Rows sent together: those of 80 full batches, which are eight requests of ten.
+const ROWS_PER_REQUEST_SET: usize = 80 * MAX_BATCH_ROWS;
 
 /// How the second pass ended.
 pub(crate) enum EnqueueOutcome {
@@ -54,13 +54,13 @@ impl Splitter {
         let selector = RowSetSelector::for_file(campaign, index);
         let rows = selector.rows(row_set);
         let behind = checkpoint.completed_row;
-        if behind > 0 {
-            cloud::sometimes!("an import continues from a checkpoint");
-        }
         let (file, imported) = open_rows(&self.files, campaign, index, behind).await?;
+        let senders = self.numbers.of_campaign(campaign).await?;
+        let batcher = senders.batcher();
         let mut sender = BatchSender {
             splitter: self,
             campaign,
+            senders,
             index,
             row_set,
             enqueued_up_to: checkpoint.completed_row,
@@ -79,8 +79,7 @@ impl Splitter {
             window: window_check(campaign),
             noted_opening: None,
             last_row: checkpoint.completed_row,
-            batcher: Some(Batcher::new(self.rate)),
-            tail: VecDeque::new(),
+            batcher: Some(batcher),
         };
         let is_complete = send_all(&mut source, &mut sender).await?;
         source.note_window_opening().await?;
@@ -116,6 +115,9 @@ impl Splitter {
         imports
             .write_checkpoint(campaign, index, row_set, &checkpoint)
             .await?;
+        if checkpoint.completed_row > 0 {
+            cloud::sometimes!("an import continues from a checkpoint");
+        }
         Ok(checkpoint)
     }
 
@@ -156,17 +158,6 @@ async fn send_all(
         }
     }
     Ok(true)
-}
-
-/// Makes queue messages of rows.
-pub(crate) fn to_batches(campaign: &Campaign, rows: Vec<Vec<Row>>, hops: u32) -> Vec<Batch> {
-    rows.into_iter()
-        .map(|rows| Batch {
-            campaign: campaign.id.clone(),
-            rows,
-            hops,
-        })
-        .collect()
 }
 
 /// Tells canary rows from the remainder.
@@ -219,8 +210,6 @@ struct BatchSource<'a, 'r, 'm> {
     last_row: RowNumber,
     /// `None` at the end of the file.
     batcher: Option<Batcher>,
-    /// Batches with the last rows, which are cut at the end.
-    tail: VecDeque<Vec<Row>>,
 }
 
 impl BatchSource<'_, '_, '_> {
@@ -238,15 +227,13 @@ impl BatchSource<'_, '_, '_> {
         Ok(())
     }
 
-    /// The batches that are sent together next; none at the end of the file.
-    async fn next_batches(&mut self) -> Result<Vec<Vec<Row>>, ImportError> {
-        let mut batches = Vec::new();
-        while batches.len() < BATCHES_PER_REQUEST_SET
-            && let Some(batcher) = &mut self.batcher
-        {
+    /// The batches that are sent together next: all rows of a part of the file. None at the end of the file.
+    async fn next_batches(&mut self) -> Result<Vec<RoutedRows>, ImportError> {
+        while let Some(batcher) = &mut self.batcher {
+            if batcher.ready_rows() >= ROWS_PER_REQUEST_SET {
+                return Ok(batcher.take_ready());
+            }
             let Some(imported) = self.imported.next_row().await? else {
-                self.tail
-                    .extend(self.batcher.take().map(Batcher::finish).unwrap_or_default());
                 break;
             };
             self.splitter.heartbeat(self.campaign, self.run).await?;
@@ -255,13 +242,10 @@ impl BatchSource<'_, '_, '_> {
                 && self.selector.row_set(self.imported.usable() - 1) == self.row_set
                 && is_open(&mut self.window, &row)
             {
-                batches.extend(batcher.push(row));
+                batcher.push(row);
             }
         }
-        let missing = BATCHES_PER_REQUEST_SET.saturating_sub(batches.len());
-        let tail = self.tail.drain(..missing.min(self.tail.len()));
-        batches.extend(tail);
-        Ok(batches)
+        Ok(self.batcher.take().map(Batcher::finish).unwrap_or_default())
     }
 }
 
@@ -275,6 +259,7 @@ fn is_open(window: &mut Option<WindowCheck<'_>>, row: &Row) -> bool {
 struct BatchSender<'a> {
     splitter: &'a Splitter,
     campaign: &'a Campaign,
+    senders: CampaignSenders,
     index: usize,
     row_set: RowSet,
     /// Every row up to this one is in the queue.
@@ -295,25 +280,26 @@ impl BatchSender<'_> {
     }
 
     /// Stores what is about to be sent, then sends it.
-    async fn send(&mut self, mut rows: Vec<Vec<Row>>) -> Result<(), Error> {
-        let Some(last) = rows.iter().flatten().map(|row| row.row).max() else {
+    async fn send(&mut self, mut batches: Vec<RoutedRows>) -> Result<(), Error> {
+        let Some(last) = rows(&batches).map(|row| row.row).max() else {
             return Ok(());
         };
-        let suppressed = self.find_suppressed_rows(&rows);
+        let suppressed = self.find_suppressed_rows(&batches);
         self.write_checkpoint(last, &suppressed).await?;
-        let Splitter { imports, queue, .. } = self.splitter;
+        let imports = &self.splitter.imports;
         if !suppressed.is_empty() {
             let id = &self.campaign.id;
             imports
                 .record_suppressed_rows(id, self.index, self.row_set, last, &suppressed)
                 .await?;
         }
-        for rows in &mut rows {
-            rows.retain(|row| !suppressed.contains(&row.row));
+        for batch in &mut batches {
+            batch.rows.retain(|row| !suppressed.contains(&row.row));
         }
-        rows.retain(|rows| !rows.is_empty());
-        let batches = to_batches(self.campaign, rows, self.batch_hops);
-        queue.enqueue(&batches, Duration::ZERO).await?;
+        batches.retain(|batch| !batch.rows.is_empty());
+        self.senders
+            .enqueue_rows(self.campaign, batches, self.batch_hops)
+            .await?;
         self.enqueued_up_to = last;
         Ok(())
     }
@@ -343,12 +329,16 @@ impl BatchSender<'_> {
 
     /// Finds the rows whose recipients are on the suppression list. Rows that may be in the queue already keep
     /// the result of the earlier invocation, so that no row is counted twice; the sender checks again anyway.
-    fn find_suppressed_rows(&self, batches: &[Vec<Row>]) -> HashSet<RowNumber> {
+    fn find_suppressed_rows(&self, batches: &[RoutedRows]) -> HashSet<RowNumber> {
         let is_suppressed = |row: &&Row| match row.row > self.started_up_to {
             true => self.suppressed.contains(row.to.canonical()),
             false => self.suppressed_before.contains(&row.row),
         };
-        let rows = batches.iter().flatten();
-        rows.filter(is_suppressed).map(|row| row.row).collect()
+        let suppressed = rows(batches).filter(is_suppressed);
+        suppressed.map(|row| row.row).collect()
     }
+}
+
+fn rows(batches: &[RoutedRows]) -> impl Iterator<Item = &Row> {
+    batches.iter().flat_map(|batch| &batch.rows)
 }

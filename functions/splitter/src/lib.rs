@@ -51,8 +51,6 @@ mod validate;
 
 use aws_lambda_events::s3::S3EventRecord;
 use aws_lambda_events::sqs::SqsMessage;
-use campaign::delivery::pacing::Rate;
-use cloud::batch_queue::BatchQueue;
 use cloud::campaigns::Campaigns;
 use cloud::contacts::Contacts;
 use cloud::counters::CounterTable;
@@ -60,6 +58,7 @@ use cloud::files::Files;
 use cloud::import_queue::ImportQueue;
 use cloud::imports::Imports;
 use cloud::ledger::Ledger;
+use cloud::numbers::Numbers;
 use cloud::sent_files::SentFiles;
 use cloud::waiting_jobs::WaitingJobs;
 use lambda_runtime::{Context, Error};
@@ -75,11 +74,10 @@ pub struct Splitter {
     ledger: Ledger,
     counters: CounterTable,
     files: Files,
-    queue: BatchQueue,
+    numbers: Numbers,
     import_queue: ImportQueue,
     waiting_jobs: WaitingJobs,
     sent_files: SentFiles,
-    rate: Rate,
     chunk_rows: u32,
 }
 
@@ -103,9 +101,8 @@ impl Splitter {
     /// Reads the environment. Fails if a variable is missing or invalid.
     pub async fn from_env() -> Result<Self, Error> {
         use cloud::{aws, env};
-        let rate = env::send_rate()?;
         let config = aws::load_config();
-        let dynamodb = aws::dynamodb(&config);
+        let (dynamodb, sqs) = (aws::dynamodb(&config), aws::sqs(&config));
         let (table, retention) = (
             env::required("CAMPAIGNS_TABLE")?,
             env::parsed("RETENTION_DAYS")?,
@@ -123,9 +120,8 @@ impl Splitter {
             ),
             ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
-            queue: BatchQueue::new(aws::sqs(&config), env::required("SENDS_QUEUE_URL")?),
-            import_queue: ImportQueue::new(aws::sqs(&config), env::required("IMPORT_QUEUE_URL")?),
-            rate,
+            numbers: Numbers::from_env(&sqs)?,
+            import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
             chunk_rows: MAX_CHUNK_ROWS,
         })
     }
@@ -147,11 +143,10 @@ impl Splitter {
         ledger: Ledger,
         counters: CounterTable,
         files: Files,
-        queue: BatchQueue,
+        numbers: Numbers,
         import_queue: ImportQueue,
         waiting_jobs: WaitingJobs,
         sent_files: SentFiles,
-        rate: Rate,
     ) -> Self {
         Self {
             campaigns,
@@ -160,11 +155,10 @@ impl Splitter {
             ledger,
             counters,
             files,
-            queue,
+            numbers,
             import_queue,
             waiting_jobs,
             sent_files,
-            rate,
             chunk_rows: MAX_CHUNK_ROWS,
         }
     }

@@ -1,7 +1,6 @@
 //! Requeues rows of one file, a few thousand at a time: looks them up in the ledger, then sends or settles each one.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use campaign::delivery::batch::{Batcher, Row};
 use campaign::delivery::ledger::LedgerRow;
@@ -13,11 +12,12 @@ use campaign::id::RowNumber;
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::daily_window::WindowCheck;
 use campaign::time::Millis;
+use cloud::numbers::CampaignSenders;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lambda_runtime::Error;
 
 use crate::Splitter;
-use crate::enqueue::{to_batches, window_check};
+use crate::enqueue::window_check;
 use crate::run::ImportRun;
 
 /// The most rows that are requeued together: about sixty partitions of the ledger, or eight requests to the queue.
@@ -31,6 +31,7 @@ pub(crate) struct Requeuer<'a> {
     splitter: &'a Splitter,
     campaign: &'a Campaign,
     disposition: Disposition,
+    senders: CampaignSenders,
     batcher: Batcher,
     lookup: Lookup,
     window: Option<WindowCheck<'a>>,
@@ -101,11 +102,13 @@ impl<'a> Requeuer<'a> {
             highest_row: highest_row.unwrap_or(RowNumber::MAX),
             has_reached_end: false,
         };
+        let senders = splitter.numbers.of_campaign(campaign).await?;
         Ok(Self {
             splitter,
             campaign,
             disposition,
-            batcher: Batcher::new(splitter.rate),
+            batcher: senders.batcher(),
+            senders,
             lookup,
             window: window_check(campaign),
             window_opened_at: run.window_opened_at(),
@@ -119,13 +122,16 @@ impl<'a> Requeuer<'a> {
         let Self {
             splitter,
             campaign,
+            senders,
             batcher,
             window,
             stats,
             batch_hops,
             ..
         } = self;
-        send_batches(splitter, campaign, batcher.finish(), batch_hops).await?;
+        senders
+            .enqueue_rows(campaign, batcher.finish(), batch_hops)
+            .await?;
         splitter
             .note_window_opening(campaign, window.as_ref())
             .await?;
@@ -136,7 +142,7 @@ impl<'a> Requeuer<'a> {
     pub(crate) async fn requeue(&mut self, rows: Vec<PendingRow>) -> Result<(), Error> {
         let ledger = self.load_ledger_rows(&rows).await?;
         let now = cloud::now();
-        let (mut batches, mut to_settle) = (Vec::new(), Vec::new());
+        let mut to_settle = Vec::new();
         for PendingRow { number, row } in rows {
             let entry = ledger.get(&number);
             if row.is_none() && entry.is_none() {
@@ -159,7 +165,7 @@ impl<'a> Requeuer<'a> {
                         cloud::sometimes!("a row that was held is requeued");
                     }
                     self.stats.enqueued += 1;
-                    batches.extend(row.and_then(|row| self.batcher.push(row)));
+                    row.into_iter().for_each(|row| self.batcher.push(row));
                 }
                 (RequeueDecision::Skip(reason), _) => {
                     self.stats.skipped += 1;
@@ -173,7 +179,10 @@ impl<'a> Requeuer<'a> {
                 (RequeueDecision::Abandon | RequeueDecision::Leave, _) => {}
             }
         }
-        send_batches(self.splitter, self.campaign, batches, self.batch_hops).await?;
+        let batches = self.batcher.take_ready();
+        self.senders
+            .enqueue_rows(self.campaign, batches, self.batch_hops)
+            .await?;
         stream::iter(to_settle)
             .map(|(row, reason)| self.skip_or_abandon(row, reason))
             .buffer_unordered(MAX_CONCURRENT_REQUESTS)
@@ -228,16 +237,6 @@ impl<'a> Requeuer<'a> {
             .await?;
         Ok(())
     }
-}
-
-async fn send_batches(
-    splitter: &Splitter,
-    campaign: &Campaign,
-    rows: Vec<Vec<Row>>,
-    hops: u32,
-) -> Result<(), Error> {
-    let batches = to_batches(campaign, rows, hops);
-    Ok(splitter.queue.enqueue(&batches, Duration::ZERO).await?)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use campaign::import::row::{ImportCounts, RowVerdict};
 use campaign::lifecycle::campaign::{Campaign, FileStage};
 use cloud::files::{ChunkSet, rejects_key};
 use cloud::multipart::MultipartWriter;
+use cloud::numbers::CampaignSenders;
 use lambda_runtime::Error;
 use recipients::RecipientReader;
 use recipients::chunks::{ChunkEncoder, ChunkWriter};
@@ -51,7 +52,7 @@ impl Splitter {
             let between = async || self.read_heartbeat(campaign, run).await;
             open_file(&self.files, campaign, index, between).await?
         };
-        let mut contacts = ContactCounts::new(campaign.manual_start);
+        let mut contacts = ContactCounts::begin(self, campaign).await?;
         let mut content = ContentHasher::new(campaign);
         let mut preview = PreviewBuilder::default();
         let mut rejects = RejectsFile::create(self, campaign, index, &recipients).await?;
@@ -178,19 +179,21 @@ fn describe_file(recipients: &RecipientReader, campaign: &Campaign) -> Preview {
 /// preview before the start.
 struct ContactCounts {
     is_enabled: bool,
+    senders: CampaignSenders,
     pending: Vec<CanonicalPhone>,
     suppressed: u64,
     in_service_window: u64,
 }
 
 impl ContactCounts {
-    fn new(is_enabled: bool) -> Self {
-        Self {
-            is_enabled,
+    async fn begin(splitter: &Splitter, campaign: &Campaign) -> Result<Self, Error> {
+        Ok(Self {
+            is_enabled: campaign.manual_start,
+            senders: splitter.numbers.of_campaign(campaign).await?,
             pending: Vec::new(),
             suppressed: 0,
             in_service_window: 0,
-        }
+        })
     }
 
     async fn add(&mut self, splitter: &Splitter, recipient: CanonicalPhone) -> Result<(), Error> {
@@ -207,7 +210,11 @@ impl ContactCounts {
     async fn look_up_pending(&mut self, splitter: &Splitter) -> Result<(), Error> {
         let states = splitter
             .contacts
-            .find_states(&self.pending, cloud::now())
+            .find_states(
+                &self.pending,
+                |phone| &self.senders.for_recipient(phone).id,
+                cloud::now(),
+            )
             .await?;
         self.suppressed += states.suppressed.len() as u64;
         self.in_service_window += states.in_service_window;

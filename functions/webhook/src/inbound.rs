@@ -70,7 +70,9 @@ impl Webhook {
             return Ok(());
         };
         let at = call.at.unwrap_or(now);
-        self.contacts.record_inbound(&key, at, now).await.map(drop)
+        let number = call.number.as_ref();
+        let recorded = self.contacts.record_inbound(&key, number, at, now).await;
+        recorded.map(drop)
     }
 
     /// Applies a change in WhatsApp's own settings. Returns when an opt-out in it takes effect.
@@ -127,7 +129,8 @@ impl Webhook {
         let contact = match message.opens_service_window() {
             true => {
                 let at = message.at.unwrap_or(now);
-                self.contacts.record_inbound(key, at, now).await?
+                let number = message.number.as_ref();
+                self.contacts.record_inbound(key, number, at, now).await?
             }
             false => self.contacts.get(key).await?.unwrap_or_default(),
         };
@@ -237,7 +240,8 @@ impl Webhook {
         let (text, payload) = (message.text.as_deref(), message.payload.as_deref());
         match (contact.phone, settings.find_reply(text, payload)) {
             (Some(phone), Some(reply)) => {
-                self.send_reply(&message.wamid, phone, reply.clone(), now)
+                let number = self.numbers.written_to(message.number.as_ref()).await?;
+                self.send_reply(&message.wamid, &number, phone, reply.clone(), now)
                     .await
             }
             _ => Ok(()),

@@ -27,7 +27,6 @@ use std::sync::Arc;
 
 use campaign::time::Millis;
 use cloud::account_events::AccountEvents;
-use cloud::batch_queue::BatchQueue;
 use cloud::callbacks::Callbacks;
 use cloud::campaign_cache::CampaignCache;
 use cloud::campaigns::Campaigns;
@@ -35,6 +34,7 @@ use cloud::contacts::Contacts;
 use cloud::inbox::Inbox;
 use cloud::ledger::Ledger;
 use cloud::metrics::Metrics;
+use cloud::numbers::Numbers;
 use cloud::secrets::{Secret, Secrets};
 use cloud::settings::SettingsStore;
 use lambda_http::http::{Method, StatusCode};
@@ -63,10 +63,8 @@ pub struct Webhook {
     pub settings: SettingsStore,
     /// Notifications about templates, the phone number and the account.
     pub account_events: AccountEvents,
-    /// The senders' bulk queue. A message in it wakes a sender for an urgent batch.
-    pub sends_queue: BatchQueue,
-    /// The queue of automatic replies.
-    pub urgent_queue: BatchQueue,
+    /// The numbers, with the queues of their senders.
+    pub numbers: Numbers,
     /// The app secret and the verify token.
     pub secrets: Secrets,
 }
@@ -102,8 +100,7 @@ impl Webhook {
             ),
             settings: SettingsStore::new(dynamodb.clone(), table.clone()),
             account_events: AccountEvents::new(dynamodb, table, retention),
-            sends_queue: BatchQueue::new(sqs.clone(), env::required("SENDS_QUEUE_URL")?),
-            urgent_queue: BatchQueue::new(sqs, env::required("URGENT_QUEUE_URL")?),
+            numbers: Numbers::from_env(&sqs)?,
             secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),
         })
     }

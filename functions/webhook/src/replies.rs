@@ -2,8 +2,6 @@
 //! unconfirmed sends are those of every other send. Its id follows from the message it replies to, so a repeated callback
 //! results in the same reply.
 
-use std::time::Duration;
-
 use campaign::delivery::batch::Row;
 use campaign::id::{CampaignId, InvalidCampaignId, REPLY_PREFIX};
 use campaign::import::phone::Phone;
@@ -11,16 +9,18 @@ use campaign::lifecycle::campaign::Campaign;
 use campaign::message::Message;
 use campaign::time::Millis;
 use cloud::Error;
+use cloud::numbers::SenderNumber;
 use sha2::{Digest, Sha256};
 use tracing::instrument;
 
 use crate::Webhook;
 
 impl Webhook {
-    /// Replies to the message `wamid`, once.
+    /// Replies to the message `wamid`, once, from the number that it came to.
     pub(crate) async fn send_reply(
         &self,
         wamid: &str,
+        from: &SenderNumber,
         to: Phone,
         message: Message,
         now: Millis,
@@ -31,7 +31,8 @@ impl Webhook {
             to,
             values: Vec::new(),
         };
-        let campaign = Campaign::single_row(id, "Reply".into(), message, row, now);
+        let mut campaign = Campaign::single_row(id, "Reply".into(), message, row, now);
+        campaign.numbers = vec![from.of_campaign()];
         self.enqueue_reply(campaign).await
     }
 
@@ -41,10 +42,8 @@ impl Webhook {
             .campaigns()
             .create_single(&campaign)
             .await?;
-        let batch = campaign.single_row_batch();
-        self.urgent_queue
-            .enqueue_urgent(batch, Duration::ZERO, &self.sends_queue)
-            .await
+        let senders = self.numbers.of_campaign(&campaign).await?;
+        senders.enqueue_single_row(&campaign, true).await
     }
 }
 

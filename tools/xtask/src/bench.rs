@@ -166,6 +166,7 @@ fn measure_start(program: &Path) -> Result<Duration> {
         ("PHONE_NUMBER_ID", "1"),
         ("TLS_ONLY", "true"),
         ("URGENT_QUEUE_URL", "http://localhost/urgent"),
+        ("INSTALLATION", "crier"),
     ]);
     let began = Instant::now();
     let process = RunningProcess::start(&mut command, &dev().join("logs/bench/start.log"))?;

@@ -120,23 +120,35 @@ pub(crate) fn programs() -> PathBuf {
         .join("debug")
 }
 
-/// Puts each function's program into a folder of its own, as Lambda wants it, and writes a template that names these
-/// folders; gives the template's path. Symbols go: they triple the size of what is uploaded.
+/// The template of further numbers, beside that of the main stack.
+pub(crate) const NUMBER_TEMPLATE: &str = "number.yaml";
+
+/// Puts each function's program into a folder of its own, as Lambda wants it, and writes templates that name these folders;
+/// gives the path of the main stack's. Symbols go: they triple the size of what is uploaded.
 pub(crate) fn package_programs() -> Result<PathBuf> {
     let packages = dev().join("packages");
-    let template = root().join("infra/template.yaml");
-    let mut text = fs::read_to_string(&template)?;
     for (function, _) in FUNCTIONS {
         let folder = packages.join(function);
         fs::create_dir_all(&folder)?;
         strip(&programs().join(function), &folder.join("bootstrap"))?;
+    }
+    package_template(&packages, NUMBER_TEMPLATE, &["sender"])?;
+    let functions = FUNCTIONS.map(|(package, _)| package);
+    package_template(&packages, "template.yaml", &functions)
+}
+
+/// Writes a template with the folders of these functions; gives its path.
+fn package_template(packages: &Path, name: &str, functions: &[&str]) -> Result<PathBuf> {
+    let mut text = fs::read_to_string(root().join("infra").join(name))?;
+    for function in functions {
         let source = format!("CodeUri: ../functions/{function}\n");
         if !text.contains(&source) {
-            bail!("infra/template.yaml has no line `{}`", source.trim());
+            bail!("infra/{name} has no line `{}`", source.trim());
         }
+        let folder = packages.join(function);
         text = text.replace(&source, &format!("CodeUri: {}\n", folder.display()));
     }
-    let packaged = packages.join("template.yaml");
+    let packaged = packages.join(name);
     fs::write(&packaged, text)?;
     Ok(packaged)
 }

@@ -9,13 +9,18 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::build::{architecture, build_programs, build_release, package_programs};
+use crate::build::{
+    NUMBER_TEMPLATE, architecture, build_programs, build_release, package_programs,
+};
 use crate::console;
 use crate::emulator::{Emulator, aws_environment};
 use crate::paths::{dev, root};
 use crate::process::run_logged;
 use crate::setup::DEPLOY;
 use crate::simulator::{ACCESS_TOKEN, APP_SECRET, PHONE_NUMBER_ID, Simulator, WABA_ID};
+
+/// The name of the main stack, as `infra/samconfig.toml` has it.
+const STACK_NAME: &str = "crier";
 
 /// The API token of a local stack, and its SHA-256.
 pub(crate) const API_TOKEN: &str = "local-operator";
@@ -62,6 +67,18 @@ pub(crate) struct StackOptions<'a> {
     pub(crate) tls: bool,
     /// The identity provider with which people sign in to the console: an origin on this machine.
     pub(crate) oidc_issuer: Option<&'a str>,
+    /// Numbers with a stack of their own, beside the first.
+    pub(crate) further_numbers: &'a [FurtherNumber],
+}
+
+/// A number with a stack of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FurtherNumber {
+    pub(crate) id: &'static str,
+    /// Its budget in messages per second.
+    pub(crate) tps: u32,
+    /// Its concurrent senders.
+    pub(crate) slots: u32,
 }
 
 impl<'a> StackOptions<'a> {
@@ -75,6 +92,7 @@ impl<'a> StackOptions<'a> {
             programs: Programs::Development,
             tls: false,
             oidc_issuer: None,
+            further_numbers: &[],
         }
     }
 }
@@ -124,8 +142,30 @@ impl Stack {
             template,
             logs,
         };
-        stack.configure(options.tps)?;
+        for number in options.further_numbers {
+            stack.deploy_number(number)?;
+        }
+        stack.configure(options)?;
         Ok(stack)
+    }
+
+    /// Deploys the stack of a further number.
+    fn deploy_number(&self, number: &FurtherNumber) -> Result<()> {
+        let template = self.template.with_file_name(NUMBER_TEMPLATE);
+        let mut sam = sam_deploy(&template, &self.emulator);
+        sam.args(["--stack-name", &format!("{STACK_NAME}-{}", number.id)])
+            .arg("--parameter-overrides")
+            .arg(format!("Installation={STACK_NAME}"))
+            .arg(format!("Architecture={}", architecture()))
+            .arg(format!("PhoneNumberId={}", number.id))
+            .arg(format!("TpsBudget={}", number.tps))
+            .arg(format!("Slots={}", number.slots));
+        let log = format!("sam-deploy-{}.log", number.id);
+        run_logged(
+            "deploy a further number (sam deploy)",
+            &mut sam,
+            &self.logs.join(log),
+        )
     }
 
     /// Deploys the stack again with other parameters, while it runs.
@@ -147,7 +187,7 @@ impl Stack {
     }
 
     /// What follows a deployment on AWS too (the secret, Meta's dashboard), and one thing that does not.
-    fn configure(&self, tps: u32) -> Result<()> {
+    fn configure(&self, options: &StackOptions<'_>) -> Result<()> {
         let secret = json!({
             "access_token": ACCESS_TOKEN, "app_secrets": [APP_SECRET], "verify_token": VERIFY_TOKEN,
             "api_tokens": [{"name": "local", "sha256": API_TOKEN_SHA256}],
@@ -159,10 +199,15 @@ impl Stack {
             .call_aws("secretsmanager", "put_secret_value", &put)?;
         self.repair_concurrency()?;
         // As Meta does: 80 a second, or 1,000 after an upgrade.
-        let throughput = if tps <= 80 { 80 } else { 1000 };
-        let webhook = format!("{}/webhook", self.api);
-        self.simulator
-            .change_settings(&json!({"webhook_url": webhook, "throughput": throughput}))
+        let throughput = if options.tps <= 80 { 80 } else { 1000 };
+        let further: Vec<&str> = options
+            .further_numbers
+            .iter()
+            .map(|number| number.id)
+            .collect();
+        let settings = json!({"webhook_url": format!("{}/webhook", self.api), "throughput": throughput,
+            "further_numbers": further});
+        self.simulator.change_settings(&settings)
     }
 
     /// `MiniStack` 1.5.33 keeps the concurrency of an event source as text when CloudFormation sets it, and its poller
@@ -249,16 +294,8 @@ fn deploy(
             format!("OidcOrigins={issuer}"),
         ]);
     }
-    let mut sam = Command::new(DEPLOY.program("sam"));
-    aws_environment(&mut sam, &emulator.url)
-        .current_dir(root().join("infra"))
-        .arg("deploy")
-        .arg("--template-file")
-        .arg(template)
-        .arg("--config-file")
-        .arg(root().join("infra/samconfig.toml"))
-        .args(["--no-progressbar", "--parameter-overrides"])
-        .args(parameters);
+    let mut sam = sam_deploy(template, emulator);
+    sam.arg("--parameter-overrides").args(parameters);
     run_logged(
         "deploy (sam deploy)",
         &mut sam,
@@ -266,11 +303,23 @@ fn deploy(
     )
 }
 
+/// The deployment of a template, without its parameters.
+fn sam_deploy(template: &Path, emulator: &Emulator) -> Command {
+    let mut sam = Command::new(DEPLOY.program("sam"));
+    aws_environment(&mut sam, &emulator.url)
+        .current_dir(root().join("infra"))
+        .args(["deploy", "--no-progressbar", "--template-file"])
+        .arg(template)
+        .arg("--config-file")
+        .arg(root().join("infra/samconfig.toml"));
+    sam
+}
+
 fn describe_outputs(emulator: &Emulator) -> Result<BTreeMap<String, String>> {
     let stacks = emulator.call_aws(
         "cloudformation",
         "describe_stacks",
-        &json!({"StackName": "crier"}),
+        &json!({"StackName": STACK_NAME}),
     )?;
     let outputs = stacks["Stacks"][0]["Outputs"].as_array();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -17,12 +17,19 @@ use crate::emulator::{Emulator, aws_environment};
 use crate::paths::{dev, root};
 use crate::process::{cargo, catch_interrupts, run_shown, wait_for};
 use crate::setup::{DEPLOY, PHONES};
-use crate::stack::{API_TOKEN, ForwardTo, Programs, Stack, StackOptions};
+use crate::stack::{API_TOKEN, ForwardTo, FurtherNumber, Programs, Stack, StackOptions};
 use crate::test_run::{Counts, run_tests};
 use crate::{broadcast, browser, console, schemathesis, simulate};
 
 /// Messages per second in the deployed test.
 const TPS: u32 = 40;
+
+/// The second number of the deployed test.
+const SECOND_NUMBER: FurtherNumber = FurtherNumber {
+    id: "100000000000002",
+    tps: 20,
+    slots: 4,
+};
 
 /// Concurrent senders in the console's tests: the browser needs the machine, too.
 const CONSOLE_SLOTS: u32 = 4;
@@ -263,6 +270,7 @@ type StackTest = (&'static str, fn(&Stack) -> Result<Counts>);
 fn on_stack(tests: &[StackTest]) -> Vec<Outcome> {
     let stack = Stack::start(&StackOptions {
         forward_to: ForwardTo::Simulator,
+        further_numbers: &[SECOND_NUMBER],
         ..StackOptions::new("test", TPS)
     });
     let stack = match stack {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CampaignId, RowNumber};
+use crate::id::{CampaignId, NumberId, RowNumber};
 use crate::import::phone::Phone;
 use crate::time::{CLOCK_MARGIN_MS, Millis};
 
@@ -42,6 +42,12 @@ pub struct Contact {
     /// When the recipient last wrote or called.
     #[serde(default)]
     pub last_inbound_at: Option<Millis>,
+    /// To which of our numbers.
+    #[serde(default)]
+    pub last_inbound_number: Option<NumberId>,
+    /// From which of our numbers the recipient hears, once a campaign or another has sent from it.
+    #[serde(default)]
+    pub number: Option<NumberId>,
     /// The state of the erasure of the recipient's data, if one was requested.
     #[serde(default)]
     pub erasure: Option<String>,
@@ -134,10 +140,21 @@ impl Contact {
         self.consent.last()
     }
 
-    /// When the service window ends, in which free-form messages may be sent; `None` if it is closed.
-    pub fn service_window_end(&self, now: Millis) -> Option<Millis> {
+    /// When the service window of the number ends to which the recipient wrote last; `None` if it is closed.
+    pub fn latest_service_window_end(&self, now: Millis) -> Option<Millis> {
         let end = self.last_inbound_at? + SERVICE_WINDOW_MS;
         (now + SERVICE_WINDOW_MARGIN_MS < end).then_some(end)
+    }
+
+    /// When the service window of one of our numbers ends, in which free-form messages may be sent from it; `None` if it is
+    /// closed. Each number has a window of its own (Meta, "Customer service windows"). Only the one of the number to which the
+    /// recipient wrote last is known, so another counts as closed.
+    pub fn service_window_end(&self, number: &NumberId, now: Millis) -> Option<Millis> {
+        let is_other = self
+            .last_inbound_number
+            .as_ref()
+            .is_some_and(|last| last != number);
+        self.latest_service_window_end(now).filter(|_| !is_other)
     }
 }
 
@@ -191,11 +208,24 @@ mod tests {
             last_inbound_at: Some(1000),
             ..Contact::default()
         };
+        let number: NumberId = "1".parse().expect("id");
         let end = SERVICE_WINDOW_MS + 1000;
-        assert_eq!(contact.service_window_end(2000), Some(end));
+        assert_eq!(contact.service_window_end(&number, 2000), Some(end));
         let closed = end - SERVICE_WINDOW_MARGIN_MS;
-        assert_eq!(contact.service_window_end(closed), None);
-        assert_eq!(Contact::default().service_window_end(0), None);
+        assert_eq!(contact.service_window_end(&number, closed), None);
+        assert_eq!(Contact::default().service_window_end(&number, 0), None);
+    }
+
+    #[test]
+    fn service_window_is_that_of_the_number_written_to() {
+        let [one, other] = ["1", "2"].map(|id| id.parse::<NumberId>().expect("id"));
+        let contact = Contact {
+            last_inbound_at: Some(1000),
+            last_inbound_number: Some(one.clone()),
+            ..Contact::default()
+        };
+        assert!(contact.service_window_end(&one, 2000).is_some());
+        assert_eq!(contact.service_window_end(&other, 2000), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::number_choice::NumberChoice;
 use crate::delivery::pacing::Rate;
 use crate::id::{CampaignId, RowNumber};
 use crate::import::phone::Phone;
@@ -59,56 +60,98 @@ impl Row {
     }
 }
 
-/// Groups a stream of rows into batches. The last `slots × 50` rows are held back and divided by [guided
-/// self-scheduling](https://doi.org/10.1109/TC.1987.5009495), so that all slots finish at about the same
-/// time.
+/// The rows of a batch, and which of the campaign's numbers they are for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoutedRows {
+    /// The index of the number.
+    pub number: usize,
+    /// The rows, in the order of the file.
+    pub rows: Vec<Row>,
+}
+
+/// Groups a stream of rows into batches for the numbers of a campaign. The last `slots × 50` rows are held back and divided by
+/// [guided self-scheduling](https://doi.org/10.1109/TC.1987.5009495), so that all slots finish at about the same time.
 #[derive(Debug)]
 pub struct Batcher {
-    rate: Rate,
+    /// Of each number.
+    rates: Vec<Rate>,
+    choice: NumberChoice,
     buffered: VecDeque<Row>,
+    held_back: usize,
 }
 
 impl Batcher {
-    /// Starts without any row.
-    pub fn new(rate: Rate) -> Self {
+    /// Starts without any row, for numbers with these rates, at least one.
+    pub fn new(rates: Vec<Rate>, choice: NumberChoice) -> Self {
+        let slots: usize = rates.iter().map(|rate| rate.slots as usize).sum();
         Self {
-            rate,
+            rates,
+            choice,
             buffered: VecDeque::new(),
+            held_back: slots * MAX_BATCH_ROWS,
         }
     }
 
-    /// Adds a row. Returns the rows of a batch as soon as more rows are buffered than are held back for the end.
-    pub fn push(&mut self, row: Row) -> Option<Vec<Row>> {
+    /// Adds a row.
+    pub fn push(&mut self, row: Row) {
         self.buffered.push_back(row);
-        let held_back = self.rate.slots as usize * MAX_BATCH_ROWS;
-        (self.buffered.len() >= held_back + MAX_BATCH_ROWS).then(|| self.take_batch(MAX_BATCH_ROWS))
+    }
+
+    /// How many rows [`Batcher::take_ready`] gives: those beyond the ones that are held back for the end.
+    pub fn ready_rows(&self) -> usize {
+        let ready = self.buffered.len().saturating_sub(self.held_back);
+        ready - ready % MAX_BATCH_ROWS
+    }
+
+    /// Takes batches with all rows up to one of them, which is the last in the order of the file.
+    pub fn take_ready(&mut self) -> Vec<RoutedRows> {
+        let ready = self.ready_rows();
+        let rows = self.buffered.drain(..ready).collect::<Vec<_>>();
+        self.route(rows, |_, _| MAX_BATCH_ROWS)
     }
 
     /// Ends the stream. Returns the remaining rows in batches that become shorter and shorter.
-    pub fn finish(mut self) -> Vec<Vec<Row>> {
+    pub fn finish(mut self) -> Vec<RoutedRows> {
+        let rows = std::mem::take(&mut self.buffered);
+        self.route(rows, guided_batch_rows)
+    }
+
+    /// Cuts the rows of each number into batches of as many rows as `max_rows` says for those that are left.
+    fn route(
+        &self,
+        rows: impl IntoIterator<Item = Row>,
+        max_rows: impl Fn(usize, Rate) -> usize,
+    ) -> Vec<RoutedRows> {
+        let mut by_number = vec![VecDeque::new(); self.rates.len()];
+        for row in rows {
+            by_number[self.choice.index(row.to.canonical())].push_back(row);
+        }
         let mut batches = Vec::new();
-        while !self.buffered.is_empty() {
-            let rows = guided_batch_rows(self.buffered.len(), self.rate);
-            batches.push(self.take_batch(rows));
+        for (number, (mut rows, &rate)) in by_number.into_iter().zip(&self.rates).enumerate() {
+            while !rows.is_empty() {
+                let max_rows = max_rows(rows.len(), rate);
+                let rows = take_batch(&mut rows, max_rows);
+                batches.push(RoutedRows { number, rows });
+            }
         }
         batches
     }
+}
 
-    /// Takes up to `max_rows` rows, and fewer if they would exceed [`MAX_BATCH_BYTES`], but at least one.
-    fn take_batch(&mut self, max_rows: usize) -> Vec<Row> {
-        let mut rows = Vec::with_capacity(max_rows);
-        let mut bytes = 0;
-        while rows.len() < max_rows
-            && let Some(next) = self.buffered.front()
-        {
-            bytes += next.max_serialized_bytes();
-            if bytes > MAX_BATCH_BYTES && !rows.is_empty() {
-                break;
-            }
-            rows.extend(self.buffered.pop_front());
+/// Takes up to `max_rows` rows, and fewer if they would exceed [`MAX_BATCH_BYTES`], but at least one.
+fn take_batch(waiting: &mut VecDeque<Row>, max_rows: usize) -> Vec<Row> {
+    let mut rows = Vec::with_capacity(max_rows);
+    let mut bytes = 0;
+    while rows.len() < max_rows
+        && let Some(next) = waiting.front()
+    {
+        bytes += next.max_serialized_bytes();
+        if bytes > MAX_BATCH_BYTES && !rows.is_empty() {
+            break;
         }
-        rows
+        rows.extend(waiting.pop_front());
     }
+    rows
 }
 
 /// How many rows the next batch has when `remaining` rows are left: two thirds of an equal share, so that
@@ -123,6 +166,7 @@ fn guided_batch_rows(remaining: usize, rate: Rate) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::number_choice::CampaignNumber;
     use crate::import::phone;
     use proptest::prelude::*;
 
@@ -136,12 +180,57 @@ mod tests {
     }
 
     fn batch(rows: u32, rate: Rate) -> Vec<Vec<Row>> {
-        let mut batcher = Batcher::new(rate);
-        let mut batches: Vec<Vec<Row>> = (1..=rows)
-            .filter_map(|n| batcher.push(row(n, "Ana")))
-            .collect();
+        let mut batcher = single(rate);
+        let mut batches = Vec::new();
+        for number in 1..=rows {
+            batcher.push(row(number, "Ana"));
+            batches.extend(batcher.take_ready());
+        }
         batches.extend(batcher.finish());
-        batches
+        batches.into_iter().map(|batch| batch.rows).collect()
+    }
+
+    /// For a campaign with one number.
+    fn single(rate: Rate) -> Batcher {
+        Batcher::new(vec![rate], NumberChoice::new(&[]))
+    }
+
+    #[test]
+    fn rows_of_several_numbers_are_in_batches_of_each_and_complete_up_to_some_row() {
+        let number = |id: &str, budget| CampaignNumber {
+            id: id.parse().expect("id"),
+            budget,
+        };
+        let numbers = [number("1", 40), number("2", 20)];
+        let rates = [40, 20].map(|slots| Rate { slots, per_slot: 1 });
+        let choice = NumberChoice::new(&numbers);
+        let mut batcher = Batcher::new(rates.to_vec(), choice.clone());
+        let mut taken = Vec::new();
+        let mut check = |batches: Vec<RoutedRows>| {
+            for RoutedRows { number, rows } in batches {
+                assert!((1..=MAX_BATCH_ROWS).contains(&rows.len()));
+                for row in rows {
+                    assert_eq!(choice.index(row.to.canonical()), number);
+                    taken.push(row.row);
+                }
+            }
+            taken.sort_unstable();
+            assert_eq!(taken, (1..=taken.len() as u32).collect::<Vec<_>>());
+        };
+        for number in 1..=9_999 {
+            let to = phone::parse(&format!("+34610{number:06}"), None).expect("valid");
+            let values = Vec::new();
+            batcher.push(Row {
+                row: number,
+                to,
+                values,
+            });
+            if batcher.ready_rows() >= 1_000 {
+                check(batcher.take_ready());
+            }
+        }
+        check(batcher.finish());
+        assert_eq!(taken.len(), 9_999);
     }
 
     #[test]
@@ -205,11 +294,11 @@ mod tests {
 
         #[test]
         fn every_batch_fits_into_a_queue_message(sizes in prop::collection::vec(0usize..16_000, 1..80), fill in prop::sample::select(vec!['x', '"', '\u{1}', 'é'])) {
-            let mut batcher = Batcher::new(Rate { slots: 1, per_slot: 1 });
+            let mut batcher = single(Rate { slots: 1, per_slot: 1 });
             let value = |size: usize| fill.to_string().repeat(size / fill.len_utf8());
-            let mut batches: Vec<Vec<Row>> = sizes.iter().zip(1..).filter_map(|(&size, n)| batcher.push(row(n, &value(size)))).collect();
-            batches.extend(batcher.finish());
-            for rows in batches {
+            sizes.iter().zip(1..).for_each(|(&size, n)| batcher.push(row(n, &value(size))));
+            let batches = batcher.take_ready().into_iter().chain(batcher.finish());
+            for RoutedRows { rows, .. } in batches {
                 let is_single = rows.len() == 1;
                 let text = serde_json::to_string(&rows).expect("text");
                 prop_assert!(text.len() <= MAX_BATCH_BYTES || is_single && text.len() <= MAX_BATCH_BYTES + 1024);

@@ -1,6 +1,7 @@
 //! Delivery: from a row in the queue to a final state in the ledger.
 //!
 //! - [`batch`]: how rows are cut into queue messages
+//! - [`number_choice`]: from which of a campaign's numbers a recipient hears
 //! - [`pacing`]: when a slot may send
 //! - [`rate_change`]: what senders do when the budget changes
 //! - [`outcome`]: what the sender knows after a send, and what it does next
@@ -13,6 +14,7 @@
 pub mod backoff;
 pub mod batch;
 pub mod ledger;
+pub mod number_choice;
 pub mod outcome;
 pub mod pacing;
 pub mod rate_change;

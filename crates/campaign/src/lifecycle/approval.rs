@@ -36,6 +36,7 @@ pub fn approval_hash(campaign: &Campaign) -> Option<String> {
         "outside_service_window": campaign.outside_service_window,
         "schedule": campaign.schedule,
         "policy": campaign.policy,
+        "numbers": campaign.numbers,
         "canary": campaign.canary.map(|canary| (canary.rows, canary.after)),
     });
     // The table does not keep the order of a message's members.

@@ -22,6 +22,7 @@ pub(super) fn edit(
     campaign.schedule.clone_from(&edit.schedule);
     campaign.policy = edit.policy;
     campaign.canary = edit.canary;
+    campaign.numbers.clone_from(&edit.numbers);
     campaign.allow_repeat = edit.allow_repeat;
     Ok((is_other_message && read_again(campaign)).then_some(Job::Import))
 }

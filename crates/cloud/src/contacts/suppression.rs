@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use campaign::contacts::contact::Contact;
+use campaign::id::NumberId;
 use campaign::import::phone::CanonicalPhone;
 use campaign::time::Millis;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -18,7 +19,7 @@ use crate::{Error, ErrorKind};
 pub(super) const MAX_KEYS_PER_REQUEST: usize = 100;
 
 /// What an import needs to know of a contact.
-const PROJECTION: &str = "phone_key, suppressed, last_inbound_at";
+const PROJECTION: &str = "phone_key, suppressed, last_inbound_at, last_inbound_number";
 
 const MAX_CONCURRENT_REQUESTS: usize = 8;
 
@@ -106,10 +107,11 @@ impl Contacts {
         Ok(hashes)
     }
 
-    /// The states of `phones` at `now`.
-    pub async fn find_states(
+    /// The states of `phones` at `now`, each as seen by the number of ours that `sender` gives for it.
+    pub async fn find_states<'n>(
         &self,
         phones: &[CanonicalPhone],
+        sender: impl Fn(CanonicalPhone) -> &'n NumberId,
         now: Millis,
     ) -> Result<RecipientStates, Error> {
         let by_hash: HashMap<String, CanonicalPhone> = phones
@@ -124,10 +126,13 @@ impl Contacts {
             .try_collect()
             .await?;
         let mut states = RecipientStates::default();
-        for known in found.into_iter().flatten() {
-            if known.contact.suppressed {
-                states.suppressed.extend(by_hash.get(&known.phone_key));
-            } else if known.contact.service_window_end(now).is_some() {
+        for KnownContact { phone_key, contact } in found.into_iter().flatten() {
+            let Some(&phone) = by_hash.get(&phone_key) else {
+                continue;
+            };
+            if contact.suppressed {
+                states.suppressed.insert(phone);
+            } else if contact.service_window_end(sender(phone), now).is_some() {
                 states.in_service_window += 1;
             }
         }

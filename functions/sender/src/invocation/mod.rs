@@ -17,7 +17,7 @@ use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::CLAIM_LEASE_MS;
 use campaign::delivery::pacing::Slot;
 use campaign::delivery::requeue::SkipReason;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::time::Millis;
 use cloud::Error;
 use cloud::batch_queue::MAX_DELAY;
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, error, instrument};
 
 use crate::batch_tracker::BatchTracker;
-use crate::requeue_buffer::RequeueBuffer;
+use crate::requeue_buffer::{RequeueBuffer, TargetQueue};
 use crate::send_backend::{
     Departure, DepartureSignal, PaceSignal, PendingSend, Priority, ReceivedBatch, SendBackend,
     SendGate, SendResult,
@@ -330,10 +330,25 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
     }
 
     fn schedule_retry(&mut self, batch: BatchRef, campaign: &CampaignId, due: Millis, row: Row) {
+        self.requeue(None, batch, campaign, due, row);
+    }
+
+    /// Has a row go back to its queue, or on to that of another number.
+    fn requeue(
+        &mut self,
+        number: Option<NumberId>,
+        batch: BatchRef,
+        campaign: &CampaignId,
+        due: Millis,
+        row: Row,
+    ) {
         let now = self.backend.now();
-        let hops = batch.hops + 1;
+        let queue = TargetQueue {
+            number,
+            priority: batch.priority,
+        };
         self.requeue_buffer
-            .push(batch.priority, campaign, row, due, now, hops);
+            .push(&queue, campaign, row, due, now, batch.hops + 1);
     }
 
     async fn flush_requeued(&mut self) -> Result<(), Error> {

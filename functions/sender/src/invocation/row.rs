@@ -8,7 +8,7 @@ use campaign::delivery::batch::Row;
 use campaign::delivery::ledger::{self, Claim, OtherClaim, Transition};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::lifecycle::campaign::{Campaign, MessageChoice};
 use campaign::time::Millis;
 use cloud::Error;
@@ -18,7 +18,7 @@ use tracing::instrument;
 use whatsapp::connection_pool::ConnectionState;
 
 use super::{BatchRef, Invocation, REQUEUE_RESERVE_MS, rate_changed};
-use crate::send_backend::{Departure, PendingSend, SendBackend, SendGate};
+use crate::send_backend::{Departure, PendingSend, Recipient, SendBackend, SendGate};
 
 /// The greatest age of the campaign's state when a send starts; the rest of two seconds is for the request to leave. It is
 /// greater than [`super::CLAIM_GATE_MAX_AGE`], so that normally nothing is read on the tick: a read would delay the send.
@@ -57,6 +57,13 @@ struct ClaimedRow {
     claimed_at: Instant,
 }
 
+/// The number from which the recipient hears, if it is another one of the campaign's.
+fn known_number(campaign: &Campaign, recipient: &Recipient) -> Option<NumberId> {
+    let known = recipient.other_number.as_ref()?;
+    let is_of_campaign = campaign.numbers.iter().any(|number| number.id == *known);
+    is_of_campaign.then(|| known.clone())
+}
+
 /// What a send needs that is cleared: its campaign, its token, and when its request must have left.
 type Clearance = (Arc<Campaign>, SecretString, Instant);
 
@@ -74,9 +81,17 @@ impl<B: SendBackend> Invocation<'_, B> {
         let id = &campaign.id;
         // Free-form campaigns may skip most rows: those should not count as attempts, nor cost a claim.
         let requires_service_window = campaign.message_choice(false) == MessageChoice::Nothing;
-        if requires_service_window && !self.backend.is_in_service_window(&row).await? {
-            let reason = SkipReason::OutsideServiceWindow;
-            return self.skip_row(id, &row, reason).await;
+        if requires_service_window || campaign.numbers.len() > 1 {
+            let recipient = self.backend.look_up_recipient(&row).await?;
+            if let Some(other) = known_number(campaign, &recipient) {
+                cloud::sometimes!("a row goes on to the number that its recipient knows");
+                self.requeue(Some(other), batch, id, 0, row);
+                return Ok(());
+            }
+            if requires_service_window && !recipient.in_service_window {
+                let reason = SkipReason::OutsideServiceWindow;
+                return self.skip_row(id, &row, reason).await;
+            }
         }
         let claimed_at = Instant::now();
         match self.claim_row(id, &row).await? {
@@ -116,9 +131,15 @@ impl<B: SendBackend> Invocation<'_, B> {
     ) -> Result<Option<(MessageChoice, Option<String>)>, Error> {
         let id = &campaign.id;
         let reason = match self.backend.reserve_send(id, row).await {
-            Ok(Some(permission)) => match campaign.message_choice(permission.in_service_window) {
+            Ok(Some(recipient)) if known_number(campaign, &recipient).is_some() => {
+                // Another campaign has messaged them first, just now. The row comes again, and goes on to that number.
+                let reason = "the recipient hears from another number since this moment";
+                self.hold_row(id, row, attempt, reason).await?;
+                return Ok(None);
+            }
+            Ok(Some(recipient)) => match campaign.message_choice(recipient.in_service_window) {
                 MessageChoice::Nothing => SkipReason::OutsideServiceWindow,
-                choice => return Ok(Some((choice, permission.user_id))),
+                choice => return Ok(Some((choice, recipient.user_id))),
             },
             Ok(None) => SkipReason::Suppressed,
             Err(error) => {

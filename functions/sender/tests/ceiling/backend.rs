@@ -10,12 +10,12 @@ use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateRecord, Role};
 use campaign::delivery::requeue::SkipReason;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::time::Millis;
 use cloud::Error;
 use sender::send_backend::{
     Departure, DepartureSignal, MessageHandle, PaceSignal, PendingSend, Priority, ReceivedBatch,
-    SendBackend, SendGate, SendPermission, SendResult,
+    Recipient, SendBackend, SendGate, SendResult,
 };
 use sender::send_stats::SendStats;
 use tokio::time::{Instant, sleep};
@@ -235,17 +235,16 @@ impl SendBackend for VirtualProcess {
         })
     }
 
-    async fn is_in_service_window(&self, _: &Row) -> Result<bool, Error> {
+    async fn look_up_recipient(&self, _: &Row) -> Result<Recipient, Error> {
         self.aws.request(2, 12).await?;
-        Ok(true)
+        Ok(Recipient {
+            in_service_window: true,
+            ..Recipient::default()
+        })
     }
 
-    async fn reserve_send(&self, _: &CampaignId, _: &Row) -> Result<Option<SendPermission>, Error> {
-        self.aws.request(2, 12).await?;
-        Ok(Some(SendPermission {
-            in_service_window: true,
-            ..SendPermission::default()
-        }))
+    async fn reserve_send(&self, _: &CampaignId, row: &Row) -> Result<Option<Recipient>, Error> {
+        self.look_up_recipient(row).await.map(Some)
     }
 
     async fn claim_row(&self, _: &CampaignId, row: &Row, owner: &str) -> Result<Claim, Error> {
@@ -338,6 +337,7 @@ impl SendBackend for VirtualProcess {
 
     async fn requeue(
         &self,
+        _: Option<&NumberId>,
         priority: Priority,
         batch: Batch,
         delay: Duration,

@@ -5,10 +5,11 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use campaign::delivery::batch::{Batch, Batcher, Row};
+use campaign::delivery::batch::{Batch, Batcher, RoutedRows, Row};
 use campaign::delivery::ledger::{
     Claim, OtherClaim, RowStatus, State, Transition, apply, next_attempt,
 };
+use campaign::delivery::number_choice::NumberChoice;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
 use campaign::id::CampaignId;
@@ -130,11 +131,10 @@ impl VirtualAws {
 
     /// Enqueues the batches of a file, cut as the splitter cuts them.
     fn enqueue_all_rows(&self) {
-        let mut batcher = Batcher::new(self.scenario.rate);
-        let rows = (1..=self.scenario.rows).map(row);
-        let mut batches: Vec<Vec<Row>> = rows.filter_map(|row| batcher.push(row)).collect();
-        batches.extend(batcher.finish());
-        for rows in batches {
+        let mut batcher = Batcher::new(vec![self.scenario.rate], NumberChoice::new(&[]));
+        (1..=self.scenario.rows).for_each(|number| batcher.push(row(number)));
+        let batches = batcher.take_ready().into_iter().chain(batcher.finish());
+        for RoutedRows { rows, .. } in batches {
             self.enqueue(Priority::Bulk, rows, Duration::ZERO);
         }
     }

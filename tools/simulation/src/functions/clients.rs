@@ -17,6 +17,7 @@ use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
+use cloud::numbers::{Numbers, SenderNumber};
 use cloud::part_uploads::PartUploads;
 use cloud::rates::RateKeeper;
 use cloud::secrets::Secrets;
@@ -27,7 +28,7 @@ use cloud::tokens::Tokens;
 use cloud::waiting_jobs::WaitingJobs;
 
 use crate::aws::{Aws, Host, queue_url};
-use crate::meta::Meta;
+use crate::meta::{Meta, PHONE_NUMBER_ID};
 
 /// Rows and contacts are kept for so many days.
 pub const RETENTION_DAYS: u32 = 30;
@@ -132,7 +133,27 @@ impl Clients {
     }
 
     pub(super) fn rate_keeper(&self) -> RateKeeper {
-        RateKeeper::new(self.dynamodb.clone(), "CampaignsTable".into(), self.rate)
+        let number = self.number().id;
+        RateKeeper::new(
+            self.dynamodb.clone(),
+            "CampaignsTable".into(),
+            number,
+            self.rate,
+        )
+    }
+
+    /// The number that messages are sent from.
+    fn number(&self) -> SenderNumber {
+        SenderNumber {
+            id: PHONE_NUMBER_ID.parse().expect("the id of a number"),
+            rate: self.rate,
+            bulk: self.queue("SendsQueue"),
+            urgent: self.queue("UrgentQueue"),
+        }
+    }
+
+    pub(super) fn numbers(&self) -> Numbers {
+        Numbers::fixed(self.number(), Vec::new())
     }
 
     pub(super) fn contacts(&self) -> Contacts {

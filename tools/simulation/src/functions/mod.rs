@@ -118,8 +118,7 @@ impl Clients {
             account_events: self.account_events(),
             part_uploads: self.part_uploads(),
             files: self.files(),
-            queue: self.queue("SendsQueue"),
-            urgent_queue: self.queue("UrgentQueue"),
+            numbers: self.numbers(),
             jobs: self.jobs(),
             erasures: self.erasures(),
             import_queue: self.import_queue(),
@@ -156,8 +155,7 @@ impl Clients {
             inbox: self.inbox(),
             settings: self.settings(),
             account_events: self.account_events(),
-            sends_queue: self.queue("SendsQueue"),
-            urgent_queue: self.queue("UrgentQueue"),
+            numbers: self.numbers(),
             secrets: self.secrets(),
         });
         Rc::new(move |event, _| {
@@ -193,8 +191,7 @@ impl Clients {
             self.campaigns(),
             self.contacts(),
             self.ledger(),
-            self.queue("SendsQueue"),
-            self.queue("UrgentQueue"),
+            self.numbers(),
             self.secrets(),
             client,
             self.rate_keeper(),
@@ -213,11 +210,10 @@ impl Clients {
             self.ledger(),
             self.counters(),
             self.files(),
-            self.queue("SendsQueue"),
+            self.numbers(),
             self.import_queue(),
             self.waiting_jobs(),
             self.sent_files(),
-            self.rate,
         );
         let splitter = Rc::new(splitter.with_chunk_rows(CHUNK_ROWS));
         Rc::new(move |event, context| {
@@ -231,7 +227,7 @@ impl Clients {
             campaigns: self.campaigns(),
             counters: self.counters(),
             ledger: self.ledger(),
-            send_queue: self.queue("SendsQueue"),
+            numbers: self.numbers(),
             dead_letter_queue: self.queue("SendsDeadLetters"),
             dead_letters: DeadLetters::new(
                 self.dynamodb.clone(),

@@ -184,17 +184,23 @@ async fn change_contacts(target: &Target) -> Results {
     let contacts = Contacts::new(dynamodb(target), table, 90);
     let (phone, other) = (parse("+5511987654321"), parse("+5511987654322"));
     let key = ContactKey::Phone(phone);
+    let number = "100000000000001".parse().expect("the id of a number");
     let reserve = async || {
-        let contact = contacts.reserve_send(phone, &campaign_id(), 1, NOW).await;
+        let contact = contacts
+            .reserve_send(phone, &campaign_id(), 1, &number, NOW)
+            .await;
         format!("reserved: {}", contact.expect("reserved").is_some())
     };
     let wrote = async |what: &str, at| {
-        let contact = contacts.record_inbound(&key, at, NOW).await;
+        let contact = contacts.record_inbound(&key, Some(&number), at, NOW).await;
         format!("{what}: {:?}", contact.expect("contact").last_inbound_at)
     };
     let states = async || {
         let phones = [phone.canonical(), other.canonical()];
-        let states = contacts.find_states(&phones, NOW).await.expect("states");
+        let states = contacts
+            .find_states(&phones, |_| &number, NOW)
+            .await
+            .expect("states");
         let (suppressed, inside) = (states.suppressed.len(), states.in_service_window);
         format!("suppressed: {suppressed}, in window {inside}")
     };

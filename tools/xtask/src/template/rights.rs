@@ -5,8 +5,9 @@ use serde_json::json;
 use super::model::{Checked, Findings, items, referred, statements};
 
 /// Actions without resources that could be named (AWS, "Service Authorization Reference").
-const UNNAMED: [&str; 3] = [
+const UNNAMED: [&str; 4] = [
     "dynamodb:ListStreams",
+    "sqs:ListQueues",
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
 ];

@@ -1,6 +1,7 @@
 //! What can be changed of a campaign before its start.
 
 use super::{Campaign, Canary, OutsideServiceWindow, Policy, Schedule, TemplateFacts};
+use crate::delivery::number_choice::CampaignNumber;
 use crate::message::Message;
 
 /// All that can be changed before the start.
@@ -22,6 +23,8 @@ pub struct CampaignEdit {
     pub policy: Policy,
     /// The rows that are sent first.
     pub canary: Option<Canary>,
+    /// The numbers from which it is sent.
+    pub numbers: Vec<CampaignNumber>,
     /// Whether it may repeat what another campaign sent.
     pub allow_repeat: bool,
 }
@@ -38,6 +41,7 @@ impl CampaignEdit {
             schedule: campaign.schedule.clone(),
             policy: campaign.policy,
             canary: campaign.canary,
+            numbers: campaign.numbers.clone(),
             allow_repeat: campaign.allow_repeat,
         }
     }

@@ -33,6 +33,7 @@ pub use self::policy::{OnUnconfirmed, OutsideServiceWindow, Policy};
 pub use self::schedule::{Cooldown, Schedule, Sendability, sendable_for};
 pub use self::state::CampaignState;
 use crate::delivery::batch::{Batch, Row};
+use crate::delivery::number_choice::CampaignNumber;
 use crate::id::{CampaignId, RowNumber};
 use crate::import::row::ImportCounts;
 use crate::lifecycle::retry::RetryLink;
@@ -150,6 +151,9 @@ pub struct Campaign {
     /// When the reconciler last read its ledger to the end.
     #[serde(default)]
     pub reconciled_at: Option<Millis>,
+    /// The numbers from which it is sent; with none, the installation's first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<CampaignNumber>,
     /// Facts about the account's template, where the message is one and it was looked up.
     #[serde(default)]
     pub template: Option<TemplateFacts>,
@@ -214,6 +218,7 @@ impl Campaign {
             enqueued_at: None,
             window_opens_at: None,
             reconciled_at: None,
+            numbers: Vec::new(),
             template: None,
             created_at: now,
             created_by: None,
@@ -263,6 +268,14 @@ impl Campaign {
         let surplus = (self.recent_changes.len() + 1).saturating_sub(REMEMBERED_CHANGES);
         self.recent_changes.drain(..surplus);
         self.recent_changes.push(id.to_owned());
+    }
+
+    /// The sends per second of its numbers together, where the installation's first has `first`.
+    pub fn budget(&self, first: u32) -> u32 {
+        match self.numbers.is_empty() {
+            true => first,
+            false => self.numbers.iter().map(|number| number.budget).sum(),
+        }
     }
 
     /// Whether nothing of it is sent any more, unless a file is added or a row reopened.

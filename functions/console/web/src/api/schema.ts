@@ -814,6 +814,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/numbers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the numbers that messages are sent from, each with its budget and with what Meta says about it.
+         * @description A number is registered by deploying its stack (`infra/number.yaml`); that shows here within a minute.
+         *
+         *     Needs the role `viewer`.
+         */
+        get: operations["listNumbers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/opt-outs": {
         parameters: {
             query?: never;
@@ -1200,6 +1222,8 @@ export interface components {
              * @description No message is sent before this time.
              */
             not_before?: string | null;
+            /** @description The ids of the numbers that it is sent from. */
+            numbers?: string[] | null;
             on_unconfirmed?: components["schemas"]["OnUnconfirmed"] | null;
             outside_service_window?: components["schemas"]["OutsideServiceWindow"] | null;
             /** @description Whether messages are sent again that were not delivered for now. */
@@ -1281,7 +1305,7 @@ export interface components {
             /** @description The upload of the file. */
             upload: components["schemas"]["SignedUpload"];
         };
-        /** @description A campaign with its numbers. */
+        /** @description A campaign and its counts. */
         CampaignView: {
             canary?: components["schemas"]["CanaryView"] | null;
             cooldown?: components["schemas"]["CooldownView"] | null;
@@ -1311,6 +1335,8 @@ export interface components {
              * @description No message is sent before this time.
              */
             not_before?: string | null;
+            /** @description The ids of the numbers that it is sent from; none for the installation's first. */
+            numbers: string[];
             /** @description What happens to unconfirmed and failed rows. */
             policy: components["schemas"]["PolicyView"];
             /** @description Why it is `failed`, `paused` or `cancelled`, and what to do. */
@@ -1998,6 +2024,14 @@ export interface components {
              * @example 2026-12-01T08:00:00Z
              */
             not_before?: string | null;
+            /**
+             * @description The ids of the numbers that it is sent from; by default the installation's first. With several, each recipient hears from
+             *     the one that they know, or gets one by the share of its budget.
+             * @example [
+             *       "100000000000001"
+             *     ]
+             */
+            numbers?: string[] | null;
             on_unconfirmed?: components["schemas"]["OnUnconfirmed"] | null;
             /** @description How the file is read. */
             options?: components["schemas"]["FileOptions"];
@@ -2075,6 +2109,12 @@ export interface components {
             /** @description The Cloud API's message object without `to` and without `{{column}}`. Outside the service window it must be a template. */
             message: components["schemas"]["Message"];
             /**
+             * @description The id of the number that it is sent from; by default the one from which the recipient hears, or the installation's
+             *     first.
+             * @example 100000000000001
+             */
+            number?: string | null;
+            /**
              * @description The recipient's number with its country code.
              * @example +5511987654321
              */
@@ -2114,6 +2154,11 @@ export interface components {
             name: string;
             /** @description What its owner may do. */
             role: components["schemas"]["Role"];
+        };
+        /** @description The numbers. */
+        NumberList: {
+            /** @description By id. */
+            numbers: components["schemas"]["SenderNumberView"][];
         };
         /** @description A number, as Meta describes it. */
         NumberView: {
@@ -2641,6 +2686,27 @@ export interface components {
             row: number;
             /** @description The recipient's number. */
             to: string;
+        };
+        /** @description A number that messages are sent from. */
+        SenderNumberView: {
+            /**
+             * Format: int32
+             * @description Its send budget: messages per second, at most.
+             */
+            budget: number;
+            /**
+             * @description Its id at Meta (`phone_number_id`).
+             * @example 100000000000001
+             */
+            id: string;
+            /** @description Whether it is the one of campaigns that name none. */
+            is_first: boolean;
+            number?: components["schemas"]["NumberView"] | null;
+            /**
+             * Format: int32
+             * @description How many senders share the budget.
+             */
+            slots: number;
         };
         /** @description How fast a campaign sends. */
         SendingView: {
@@ -7830,6 +7896,80 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listNumbers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The numbers, by id */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NumberList"];
                 };
             };
             /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
