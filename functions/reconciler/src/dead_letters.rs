@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use campaign::delivery::batch::Batch;
+use cloud::ErrorKind;
 use cloud::batch_queue::QueueMessage;
 use lambda_runtime::Error;
 
@@ -55,7 +56,14 @@ impl Reconciler {
         tracing::error!(row = first_row, deliveries, "a batch failed too often");
         if deliveries < MAX_DEAD_DELIVERIES {
             cloud::sometimes!("a dead letter goes back into the queue");
-            self.enqueue_again(batch).await?;
+            match self.enqueue_again(&batch).await {
+                // Its number is not registered any more.
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    let reason = format!("{error}; then resume");
+                    self.campaigns.pause(&batch.campaign, &reason).await?;
+                }
+                enqueued => enqueued?,
+            }
         } else {
             let rows = batch.rows.len();
             let reason = format!(
@@ -72,15 +80,15 @@ impl Reconciler {
     }
 
     /// Puts the rows into the queues that a splitter would choose.
-    async fn enqueue_again(&self, batch: Batch) -> Result<(), Error> {
+    async fn enqueue_again(&self, batch: &Batch) -> Result<(), cloud::Error> {
         let Some(campaign) = self.campaigns.get(&batch.campaign).await? else {
             return Ok(());
         };
         let senders = self.numbers.of_campaign(&campaign).await?;
         let mut batcher = senders.batcher();
-        batch.rows.into_iter().for_each(|row| batcher.push(row));
-        Ok(senders
+        batch.rows.iter().cloned().for_each(|row| batcher.push(row));
+        senders
             .enqueue_rows(&campaign, batcher.finish(), batch.hops)
-            .await?)
+            .await
     }
 }

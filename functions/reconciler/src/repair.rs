@@ -6,6 +6,7 @@ use campaign::lifecycle::event::Event;
 use campaign::lifecycle::progress::compute_progress;
 use campaign::lifecycle::repair::{RepairAction, Snapshot};
 use campaign::time::Millis;
+use cloud::ErrorKind;
 use cloud::import_queue::{ImportJob, Position};
 
 use crate::Reconciler;
@@ -38,12 +39,11 @@ impl Reconciler {
             cloud::sometimes!("the reconciler pauses the campaigns that a dead process did not");
             self.campaigns.pause_others(id, &pause.reason).await?;
         }
-        let senders = self.numbers.of_campaign(&campaign).await?;
         let progress = compute_progress(&campaign, counters, ANY_BUDGET, run.now);
         let snapshot = Snapshot {
             campaign: &campaign,
             progress: &progress,
-            queue_is_empty: senders.queues_are_empty().await?,
+            queue_is_empty: self.queues_are_empty(&campaign).await?,
             now: run.now,
         };
         run.stats.add_snapshot(&snapshot);
@@ -60,6 +60,15 @@ impl Reconciler {
                 self.execute(&campaign, action, run).await
             }
             None => Ok(()),
+        }
+    }
+
+    /// Whether no batch waits in the queues of its numbers; of those of one that is not registered any more, none does.
+    async fn queues_are_empty(&self, campaign: &Campaign) -> Result<bool, cloud::Error> {
+        match self.numbers.of_campaign(campaign).await {
+            Ok(senders) => senders.queues_are_empty().await,
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
         }
     }
 

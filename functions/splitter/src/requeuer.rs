@@ -31,8 +31,8 @@ pub(crate) struct Requeuer<'a> {
     splitter: &'a Splitter,
     campaign: &'a Campaign,
     disposition: Disposition,
-    senders: CampaignSenders,
-    batcher: Batcher,
+    /// Where rows go that are sent. A campaign that is over needs none, and its numbers may be gone.
+    sending: Option<(CampaignSenders, Batcher)>,
     lookup: Lookup,
     window: Option<WindowCheck<'a>>,
     window_opened_at: Option<Millis>,
@@ -102,13 +102,19 @@ impl<'a> Requeuer<'a> {
             highest_row: highest_row.unwrap_or(RowNumber::MAX),
             has_reached_end: false,
         };
-        let senders = splitter.numbers.of_campaign(campaign).await?;
+        let sending = match disposition {
+            Disposition::Send => {
+                let senders = splitter.numbers.of_campaign(campaign).await?;
+                let batcher = senders.batcher();
+                Some((senders, batcher))
+            }
+            Disposition::Skip(_) | Disposition::Wait => None,
+        };
         Ok(Self {
             splitter,
             campaign,
             disposition,
-            batcher: senders.batcher(),
-            senders,
+            sending,
             lookup,
             window: window_check(campaign),
             window_opened_at: run.window_opened_at(),
@@ -122,16 +128,17 @@ impl<'a> Requeuer<'a> {
         let Self {
             splitter,
             campaign,
-            senders,
-            batcher,
+            sending,
             window,
             stats,
             batch_hops,
             ..
         } = self;
-        senders
-            .enqueue_rows(campaign, batcher.finish(), batch_hops)
-            .await?;
+        if let Some((senders, batcher)) = sending {
+            senders
+                .enqueue_rows(campaign, batcher.finish(), batch_hops)
+                .await?;
+        }
         splitter
             .note_window_opening(campaign, window.as_ref())
             .await?;
@@ -165,7 +172,9 @@ impl<'a> Requeuer<'a> {
                         cloud::sometimes!("a row that was held is requeued");
                     }
                     self.stats.enqueued += 1;
-                    row.into_iter().for_each(|row| self.batcher.push(row));
+                    if let (Some(row), Some((_, batcher))) = (row, &mut self.sending) {
+                        batcher.push(row);
+                    }
                 }
                 (RequeueDecision::Skip(reason), _) => {
                     self.stats.skipped += 1;
@@ -179,10 +188,11 @@ impl<'a> Requeuer<'a> {
                 (RequeueDecision::Abandon | RequeueDecision::Leave, _) => {}
             }
         }
-        let batches = self.batcher.take_ready();
-        self.senders
-            .enqueue_rows(self.campaign, batches, self.batch_hops)
-            .await?;
+        if let Some((senders, batcher)) = &mut self.sending {
+            senders
+                .enqueue_rows(self.campaign, batcher.take_ready(), self.batch_hops)
+                .await?;
+        }
         stream::iter(to_settle)
             .map(|(row, reason)| self.skip_or_abandon(row, reason))
             .buffer_unordered(MAX_CONCURRENT_REQUESTS)

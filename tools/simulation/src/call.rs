@@ -33,6 +33,8 @@ pub struct Call {
     pub attempt: u32,
     /// The recipient, with `+`.
     pub to: String,
+    /// The id of the number that it was sent from.
+    pub number: String,
     /// The first value of the message's text.
     pub name: String,
     /// The process.

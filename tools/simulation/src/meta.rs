@@ -29,6 +29,8 @@ pub const GRAPH_URL: &str = "http://meta.simulation";
 pub const GRAPH_VERSION: &str = "v25.0";
 /// The number that sends.
 pub const PHONE_NUMBER_ID: &str = "100000000000001";
+/// The second number that sends.
+pub const SECOND_NUMBER_ID: &str = "100000000000002";
 /// The WhatsApp Business account.
 pub const WABA_ID: &str = "200000000000001";
 
@@ -69,6 +71,10 @@ struct Log {
 impl Meta {
     /// Meta with these settings. Must be made in virtual time.
     pub fn new(random: &Random, settings: Settings) -> Self {
+        let settings = Settings {
+            further_numbers: vec![SECOND_NUMBER_ID.to_owned()],
+            ..settings
+        };
         let log = Log {
             random: random.fork("meta"),
             faults: MetaFaults::default(),
@@ -147,7 +153,7 @@ impl Meta {
     }
 
     /// Records that a message left; returns its place in the log.
-    fn record_departure(&self, host: &Host, body: &Value) -> usize {
+    fn record_departure(&self, host: &Host, number: &str, body: &Value) -> usize {
         let data = body["biz_opaque_callback_data"].as_str();
         let mut data = data.unwrap_or_default().split(':');
         let mut next = || data.next().unwrap_or_default();
@@ -157,6 +163,7 @@ impl Meta {
             row: next().parse().unwrap_or_default(),
             attempt: next().parse().unwrap_or_default(),
             to: body["to"].as_str().unwrap_or_default().to_owned(),
+            number: number.to_owned(),
             invocation: host.invocation(),
             name: first_value(body),
             host: host.label().to_owned(),
@@ -288,8 +295,10 @@ impl Connection for Line {
                 return Err(PostError::Failed(failed("not sent")));
             };
             let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-            let call = self.meta.record_departure(&self.host, &body);
-            let answer = deliver(self.meta.clone(), call, request.token, body);
+            // …/{number}/messages
+            let number = request.url.rsplit('/').nth(1).unwrap_or_default();
+            let call = self.meta.record_departure(&self.host, number, &body);
+            let answer = deliver(self.meta.clone(), call, number, request.token, body);
             if kill_point.is_some() {
                 answer.await;
                 return die(&self.host).await;
@@ -320,6 +329,7 @@ fn first_value(body: &Value) -> String {
 async fn deliver(
     meta: Meta,
     call: usize,
+    number: &str,
     token: &SecretString,
     body: Value,
 ) -> Option<(Response, Told)> {
@@ -331,7 +341,7 @@ async fn deliver(
     let authorization = format!("Bearer {}", token.expose_secret());
     let request = SendRequest {
         at: state.elapsed(),
-        phone_number_id: PHONE_NUMBER_ID,
+        phone_number_id: number,
         authorization: Some(&authorization),
         body,
     };

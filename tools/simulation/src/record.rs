@@ -43,6 +43,13 @@ pub struct Notes {
     pub violations: Vec<Violation>,
 }
 
+impl Notes {
+    /// Whether what is known of a recipient may have been erased.
+    pub fn may_be_forgotten(&self, phone: &str) -> bool {
+        self.erased.contains_key(phone) || self.unclear_consent.iter().any(|other| other == phone)
+    }
+}
+
 /// A request for a single message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SingleMessage {
@@ -82,6 +89,8 @@ pub struct CampaignNotes {
     pub not_before: Option<u64>,
     /// Nothing is sent from this time on.
     pub not_after: Option<u64>,
+    /// The numbers that it names.
+    pub numbers: Vec<&'static str>,
     /// The hours in which it may send.
     pub window: Option<Window>,
     /// Who is on its list of people who are not messaged.

@@ -15,7 +15,7 @@ use crate::checker::{Budgets, Sends, calls};
 use crate::known::known_fault;
 use crate::lambda::sources::{EventFaults, RECONCILE_INTERVAL, Sources};
 use crate::lambda::{Lambda, ProcessFaults};
-use crate::meta::{Meta, MetaFaults};
+use crate::meta::{Meta, MetaFaults, PHONE_NUMBER_ID};
 use crate::operator::{API_TOKEN, Operator};
 use crate::profile::Profile;
 use crate::random::Random;
@@ -220,7 +220,7 @@ impl World {
         let next = profile.next_rate.map(|rate| rate.budget());
         let records = self.aws.history().find(|entry| {
             entry.operation == "dynamodb.PutItem"
-                && entry.key == "CampaignsTable/rate/rate"
+                && entry.key == format!("CampaignsTable/rate/{PHONE_NUMBER_ID}")
                 && entry.outcome == "200"
         });
         let known_ms = records.last().map(|entry| entry.at_ms);
@@ -346,7 +346,7 @@ async fn post_statuses(meta: Operator, posts: Rc<CallbackPosts>) {
             meta.meta.state().callbacks_scheduled.notified().await;
         }
         sleep(Duration::from_millis(500)).await;
-        for statuses in meta.meta.state().take_due_statuses() {
+        for post in meta.meta.state().take_due_posts() {
             let (poster, posts) = (meta.clone(), Rc::clone(&posts));
             let delay = match meta.random.fault("late callback", posts.late.get()) {
                 true => meta
@@ -357,7 +357,7 @@ async fn post_statuses(meta: Operator, posts: Rc<CallbackPosts>) {
             posts.waiting.set(posts.waiting.get() + 1);
             spawn_local(async move {
                 sleep(delay).await;
-                poster.post_statuses(statuses).await;
+                poster.post_statuses(&post.number, post.statuses).await;
                 posts.waiting.set(posts.waiting.get() - 1);
             });
         }

@@ -24,7 +24,8 @@ pub use self::faults::{Fault, Faults, Rates, SERVICES, Service};
 pub use self::history::{Entry, History};
 pub use self::host::{Host, KillPoint, StallPoint};
 pub use self::resources::{
-    BucketSpec, QueueSpec, REGION, Resources, TableSpec, queue_arn, queue_name, queue_url,
+    BucketSpec, QueueSpec, REGION, Resources, SECOND_QUEUES, TableSpec, queue_arn, queue_name,
+    queue_url,
 };
 pub use self::s3::{ObjectCreated, PresignedAnswer, S3};
 pub use self::scheduler::{Schedule, Scheduler};

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 pub const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "000000000000";
 
+/// The queues of the second number: bulk and urgent.
+pub const SECOND_QUEUES: [&str; 2] = ["SecondSendsQueue", "SecondUrgentQueue"];
+
 /// SQS's defaults, in seconds (AWS, "`CreateQueue`").
 const DEFAULT_VISIBILITY_TIMEOUT: u64 = 30;
 const DEFAULT_RETENTION: u64 = 345_600;
@@ -85,15 +88,21 @@ impl Resources {
             let all = all.filter(move |(_, resource)| resource["Type"] == kind);
             all.map(|(name, resource)| (name.clone(), &resource["Properties"]))
         };
+        let mut queues: BTreeMap<String, QueueSpec> = of_kind("AWS::SQS::Queue")
+            .map(|(name, properties)| (name, queue(properties)))
+            .collect();
+        // The stack of a further number has the same (infra/number.yaml).
+        for (second, first) in SECOND_QUEUES.into_iter().zip(["SendsQueue", "UrgentQueue"]) {
+            let spec = queues.get(first).cloned();
+            queues.extend(spec.map(|spec| (second.to_owned(), spec)));
+        }
         let (_, bucket) = only(of_kind("AWS::S3::Bucket"), "bucket");
         let (secret, _) = only(of_kind("AWS::SecretsManager::Secret"), "secret");
         Self {
             tables: of_kind("AWS::DynamoDB::Table")
                 .map(|(name, properties)| (name, table(properties)))
                 .collect(),
-            queues: of_kind("AWS::SQS::Queue")
-                .map(|(name, properties)| (name, queue(properties)))
-                .collect(),
+            queues,
             bucket: bucket_spec(bucket),
             secret,
         }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::evidence::Sends;
-use super::{account, repeats};
+use super::evidence::{Budgets, Sends};
+use super::{account, numbers, repeats};
 use crate::call::Call;
+use crate::functions::SECOND_RATE;
+use crate::meta::SECOND_NUMBER_ID;
 use crate::record::{CampaignNotes, Command, OptOut, UploadNotes};
 use crate::violation::Violation;
 
@@ -19,6 +21,7 @@ pub fn check(sends: &Sends<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     violations.extend(ceiling(sends));
     violations.extend(account::check(sends));
+    violations.extend(numbers::check(sends));
     let mut by_campaign: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     for call in &sends.calls {
         by_campaign.entry(&call.campaign).or_default().push(call);
@@ -82,20 +85,34 @@ fn check_campaign(
     }
 }
 
-/// The most messages that left within a half-open second.
+/// The most messages that left within a half-open second from each number.
 fn ceiling(sends: &Sends<'_>) -> Option<Violation> {
-    let mut times: Vec<u64> = sends.calls.iter().map(|call| call.at_ms).collect();
-    times.sort_unstable();
+    let mut by_number: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for call in &sends.calls {
+        by_number.entry(&call.number).or_default().push(call.at_ms);
+    }
+    by_number.into_iter().find_map(|(number, mut times)| {
+        times.sort_unstable();
+        let budgets = match number {
+            SECOND_NUMBER_ID => Budgets::fixed(SECOND_RATE.budget()),
+            _ => sends.budgets,
+        };
+        busy_second(number, &times, budgets)
+    })
+}
+
+/// A second in which more messages left from a number than its budget.
+fn busy_second(number: &str, times: &[u64], budgets: Budgets) -> Option<Violation> {
     for (index, first) in times.iter().enumerate() {
         let sent = times[index..].partition_point(|at| *at < first + 1_000);
-        let budget = match sends.budgets.next {
+        let budget = match budgets.next {
             Some((from, budget)) if *first >= from => budget,
-            _ => sends.budgets.largest,
+            _ => budgets.largest,
         };
         if sent > budget {
             return Some(Violation {
                 promise: "the rate is a ceiling",
-                what: format!("{sent} of {budget} in the second from {first}"),
+                what: format!("{sent} of {budget} from {number} in the second from {first}"),
             });
         }
     }

@@ -33,6 +33,16 @@ pub struct Budgets {
     pub next: Option<(u64, usize)>,
 }
 
+impl Budgets {
+    /// A budget that does not change.
+    pub fn fixed(budget: u32) -> Self {
+        Self {
+            largest: budget as usize,
+            next: None,
+        }
+    }
+}
+
 /// Everything that is judged.
 pub struct Evidence<'a> {
     /// What was sent.
@@ -62,7 +72,6 @@ pub struct Evidence<'a> {
 impl Evidence<'_> {
     /// Whether somebody was erased, or may have been.
     pub fn may_be_erased(&self, phone: &str) -> bool {
-        let notes = self.sends.notes;
-        notes.erased.contains_key(phone) || notes.unclear_consent.iter().any(|other| other == phone)
+        self.sends.notes.may_be_forgotten(phone)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::evidence::Evidence;
 use crate::call::Call;
+use crate::functions::SECOND_RATE;
 use crate::record::CampaignNotes;
 use crate::violation::Violation;
 
@@ -47,7 +48,13 @@ fn late_row(evidence: &Evidence<'_>, id: &str, notes: &CampaignNotes) -> Option<
     let commands = commands.map(|command| command.answered_ms.unwrap_or(command.asked_ms));
     let may_be_sent_ms = uploads.chain(commands).chain(notes.not_before).max()?;
     let calls = &evidence.sends.calls;
-    let pace_ms = 1_000 * calls.len() as u64 / evidence.sends.budgets.largest as u64;
+    // The second number may have the smaller budget.
+    let budget = evidence
+        .sends
+        .budgets
+        .largest
+        .min(SECOND_RATE.budget() as usize);
+    let pace_ms = 1_000 * calls.len() as u64 / budget as u64;
     let latest_ms = may_be_sent_ms + SOON_MS + pace_ms;
     let mut seen = BTreeSet::new();
     let mut first_calls = calls

@@ -3,6 +3,7 @@
 //!
 //! - [`calls`]: what was sent, to whom, and when
 //! - [`account`]: an error of the account pauses all campaigns
+//! - `numbers`: a campaign is sent from its numbers, and each person hears from one
 //! - `repeats`: nobody is messaged twice, and nobody is tried without end
 //! - `repeated_files`: a file that was sent already is not sent once more
 //! - [`outcome`]: whether everything ended, and whether nobody was lost
@@ -23,6 +24,7 @@ pub mod erased;
 mod evidence;
 mod lateness;
 mod lines;
+mod numbers;
 pub mod outcome;
 mod repeated_files;
 mod repeats;

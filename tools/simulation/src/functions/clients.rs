@@ -27,14 +27,29 @@ use cloud::settings::SettingsStore;
 use cloud::tokens::Tokens;
 use cloud::waiting_jobs::WaitingJobs;
 
-use crate::aws::{Aws, Host, queue_url};
-use crate::meta::{Meta, PHONE_NUMBER_ID};
+use crate::aws::{Aws, Host, SECOND_QUEUES, queue_url};
+use crate::meta::{Meta, PHONE_NUMBER_ID, SECOND_NUMBER_ID};
 
 /// Rows and contacts are kept for so many days.
 pub const RETENTION_DAYS: u32 = 30;
 
 /// Raw callbacks and inbound messages are kept for so many days.
 const CALLBACK_RETENTION_DAYS: u32 = 90;
+
+/// From which number a sender sends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sending {
+    /// From the first.
+    First,
+    /// From the second.
+    Second,
+}
+
+/// The rate of the second number. Only that of the first changes.
+pub const SECOND_RATE: Rate = Rate {
+    slots: 2,
+    per_slot: 1,
+};
 
 /// What a process of a function gets from its environment.
 #[derive(Clone, Debug)]
@@ -132,28 +147,31 @@ impl Clients {
         SentFiles::new(self.dynamodb.clone(), "CampaignsTable".into())
     }
 
-    pub(super) fn rate_keeper(&self) -> RateKeeper {
-        let number = self.number().id;
-        RateKeeper::new(
-            self.dynamodb.clone(),
-            "CampaignsTable".into(),
-            number,
-            self.rate,
-        )
+    pub(super) fn rate_keeper(&self, number: &SenderNumber) -> RateKeeper {
+        let SenderNumber { id, rate, .. } = number.clone();
+        RateKeeper::new(self.dynamodb.clone(), "CampaignsTable".into(), id, rate)
     }
 
-    /// The number that messages are sent from.
-    fn number(&self) -> SenderNumber {
-        SenderNumber {
-            id: PHONE_NUMBER_ID.parse().expect("the id of a number"),
-            rate: self.rate,
-            bulk: self.queue("SendsQueue"),
-            urgent: self.queue("UrgentQueue"),
-        }
-    }
-
+    /// The numbers as a process sees them that has none of its own.
     pub(super) fn numbers(&self) -> Numbers {
-        Numbers::fixed(self.number(), Vec::new())
+        self.numbers_of(Sending::First)
+    }
+
+    /// The numbers as a sender sees them.
+    pub(super) fn numbers_of(&self, sending: Sending) -> Numbers {
+        let number = |id: &str, rate, bulk, urgent| SenderNumber {
+            id: id.parse().expect("the id of a number"),
+            rate,
+            bulk: self.queue(bulk),
+            urgent: self.queue(urgent),
+        };
+        let first = number(PHONE_NUMBER_ID, self.rate, "SendsQueue", "UrgentQueue");
+        let [bulk, urgent] = SECOND_QUEUES;
+        let second = number(SECOND_NUMBER_ID, SECOND_RATE, bulk, urgent);
+        match sending {
+            Sending::First => Numbers::fixed(first, vec![second]),
+            Sending::Second => Numbers::fixed(second, vec![first]),
+        }
     }
 
     pub(super) fn contacts(&self) -> Contacts {

@@ -22,8 +22,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use self::clients::Clients;
-pub use self::clients::{Environment, RETENTION_DAYS};
+use self::clients::{Clients, Sending};
+pub use self::clients::{Environment, RETENTION_DAYS, SECOND_RATE};
 use crate::aws::queue_arn;
 use crate::meta::{GRAPH_URL, GRAPH_VERSION, PHONE_NUMBER_ID, WABA_ID};
 
@@ -54,8 +54,10 @@ pub enum Function {
     Reconciler,
     /// Writes reports, recounts.
     Report,
-    /// Sends.
+    /// Sends from the first number.
     Sender,
+    /// Sends from the second.
+    SecondSender,
     /// Imports files.
     Splitter,
     /// Takes Meta's callbacks.
@@ -73,6 +75,7 @@ impl Function {
             Function::Reconciler => "reconciler",
             Function::Report => "report",
             Function::Sender => "sender",
+            Function::SecondSender => "sender-2",
             Function::Splitter => "splitter",
             Function::Webhook => "webhook",
         }
@@ -89,7 +92,8 @@ pub async fn start(function: Function, environment: Environment) -> Result<Handl
         Function::Forward => Ok(clients.forwarder()),
         Function::Reconciler => Ok(clients.reconciler()),
         Function::Report => Ok(clients.reporter()),
-        Function::Sender => Ok(clients.sender()),
+        Function::Sender => Ok(clients.sender(Sending::First)),
+        Function::SecondSender => Ok(clients.sender(Sending::Second)),
         Function::Splitter => Ok(clients.splitter()),
         Function::Webhook => Ok(clients.webhook()),
     }
@@ -174,7 +178,8 @@ impl Clients {
     }
 
     async fn counter(self) -> Handler {
-        counter::publish_rate(self.rate_keeper()).await;
+        let first = Rc::new(self.numbers());
+        counter::publish_rate(self.rate_keeper(first.first())).await;
         let counter = counter::Counter::new(self.counters(), self.campaigns(), None);
         let counter = Rc::new(counter);
         Rc::new(move |event, _| {
@@ -183,18 +188,21 @@ impl Clients {
         })
     }
 
-    fn sender(self) -> Handler {
-        let url = format!("{GRAPH_URL}/{GRAPH_VERSION}/{PHONE_NUMBER_ID}/messages");
+    fn sender(self, sending: Sending) -> Handler {
+        let numbers = self.numbers_of(sending);
+        let own = numbers.first();
+        let url = format!("{GRAPH_URL}/{GRAPH_VERSION}/{}/messages", own.id);
         let transport = self.meta.transport(&self.host);
-        let client = whatsapp::client::Client::over(transport, url, self.rate.per_slot);
+        let client = whatsapp::client::Client::over(transport, url, own.rate.per_slot);
+        let rate = self.rate_keeper(own);
         let sender = Rc::new(sender::Sender::new(
             self.campaigns(),
             self.contacts(),
             self.ledger(),
-            self.numbers(),
+            numbers,
             self.secrets(),
             client,
-            self.rate_keeper(),
+            rate,
         ));
         Rc::new(move |event, context| {
             let sender = Rc::clone(&sender);

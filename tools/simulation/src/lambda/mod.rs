@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use self::stalling::Stalling;
 use crate::aws::{Aws, Host, KillPoint, StallPoint};
 use crate::clock::{self, with_skew};
-use crate::functions::{self, Environment, Function, Handler};
+use crate::functions::{self, Environment, Function, Handler, SECOND_RATE};
 use crate::meta::Meta;
 use crate::random::Random;
 
@@ -88,7 +88,7 @@ struct Process {
 
 /// The timeouts of the template. `GLOBAL` is that of functions without one.
 const GLOBAL: u64 = 30;
-const TIMEOUTS: [(Function, u64); 9] = [
+const TIMEOUTS: [(Function, u64); 10] = [
     (Function::Api, GLOBAL),
     (Function::Counter, GLOBAL),
     (Function::Erase, 900),
@@ -96,6 +96,7 @@ const TIMEOUTS: [(Function, u64); 9] = [
     (Function::Reconciler, 280),
     (Function::Report, 900),
     (Function::Sender, 900),
+    (Function::SecondSender, 900),
     (Function::Splitter, 900),
     (Function::Webhook, GLOBAL),
 ];
@@ -109,6 +110,7 @@ impl Lambda {
         let functions = TIMEOUTS.map(|(function, seconds)| {
             let reserved = match function {
                 Function::Sender => rate.slots as usize,
+                Function::SecondSender => SECOND_RATE.slots as usize,
                 _ => UNRESERVED,
             };
             Rc::new(Deployed {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-use crate::aws::{Aws, ReceivedMessage, queue_arn};
-use crate::functions::Function;
+use crate::aws::{Aws, ReceivedMessage, SECOND_QUEUES, queue_arn};
+use crate::functions::{Function, SECOND_RATE};
 use crate::lambda::{Lambda, NoAnswer};
 use crate::random::Random;
 
@@ -64,6 +64,12 @@ const SENDS: Mapping = Mapping {
     reports_failures: true,
 };
 
+const SECOND_SENDS: Mapping = Mapping {
+    queue: SECOND_QUEUES[0],
+    function: Function::SecondSender,
+    ..SENDS
+};
+
 /// How often S3 and the schedule deliver an event more than once, or late.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EventFaults {
@@ -105,6 +111,9 @@ impl Sources {
             }
         }
         self.start_senders(0, self.lambda.rate());
+        for execution in 0..SECOND_RATE.slots {
+            self.clone().spawn_execution(SECOND_SENDS, execution);
+        }
         for shard in 0..self.aws.dynamodb().shards() {
             let sources = Rc::clone(self);
             spawn_local(async move { sources.count_ledger(shard).await });

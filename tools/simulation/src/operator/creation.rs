@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::Operator;
 use crate::clock;
+use crate::meta::{PHONE_NUMBER_ID, SECOND_NUMBER_ID};
 use crate::random::Random;
 use crate::record::{CampaignNotes, Canary, File};
 use crate::window::Window;
@@ -60,6 +61,9 @@ impl Operator {
         if let Some(at) = notes.not_after {
             body["not_after"] = timestamp(at).into();
         }
+        if !notes.numbers.is_empty() {
+            body["numbers"] = json!(notes.numbers);
+        }
         if let Some(window) = notes.window {
             body["window"] = window.body();
         }
@@ -91,6 +95,16 @@ fn draw_campaign(random: &Random) -> CampaignNotes {
         not_after: random
             .chance(0.1)
             .then(|| whole(now + random.range(900_000..7_200_000))),
+        numbers: random
+            .pick(&[
+                vec![],
+                vec![],
+                vec![PHONE_NUMBER_ID],
+                vec![SECOND_NUMBER_ID],
+                vec![PHONE_NUMBER_ID, SECOND_NUMBER_ID],
+                vec![SECOND_NUMBER_ID, PHONE_NUMBER_ID],
+            ])
+            .clone(),
         window: random.chance(0.2).then(|| Window::draw(random, now)),
         canary: random.chance(0.2).then(|| Canary {
             rows: random.range(1..6) as usize,

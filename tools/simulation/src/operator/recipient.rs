@@ -1,13 +1,14 @@
 //! What recipients write, and how their consent changes.
 
 use serde_json::{Value, json};
-use simulator::callbacks::signed_callback;
+use simulator::callbacks::signed_callback_for_number;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use super::Operator;
 use crate::clock;
 use crate::functions::Function;
+use crate::meta::{PHONE_NUMBER_ID, SECOND_NUMBER_ID};
 use crate::record::Update;
 
 impl Operator {
@@ -105,28 +106,32 @@ impl Operator {
         self.receive_message(phone, message).await;
     }
 
-    /// A recipient sends a message; its type and content are given.
+    /// A recipient sends a message to one of the numbers; its type and content are given.
     pub(super) async fn receive_message(&self, phone: &str, mut message: Value) {
+        let number = match self.random.chance(0.25) {
+            true => SECOND_NUMBER_ID,
+            false => PHONE_NUMBER_ID,
+        };
         let from = phone.trim_start_matches('+');
         message["from"] = from.into();
         message["id"] = self.meta.state().next_inbound_wamid().into();
         message["timestamp"] = (clock::now_ms() / 1000).to_string().into();
         let contacts = json!([{"profile": {"name": "Ana"}, "wa_id": from}]);
         let value = json!({"contacts": contacts, "messages": [message]});
-        self.post_callback("messages", value).await;
+        self.post_callback(number, "messages", value).await;
         self.record.named(phone);
     }
 
     /// Posts statuses until the webhook acknowledges them.
-    pub async fn post_statuses(&self, statuses: Vec<Value>) {
-        self.post_callback("messages", json!({"statuses": statuses}))
+    pub async fn post_statuses(&self, number: &str, statuses: Vec<Value>) {
+        self.post_callback(number, "messages", json!({"statuses": statuses}))
             .await;
     }
 
     /// Posts a callback until the webhook accepts it, as Meta does, for seven days at most.
-    pub async fn post_callback(&self, field: &str, value: Value) {
+    pub async fn post_callback(&self, number: &str, field: &str, value: Value) {
         let settings = self.meta.state().settings();
-        let (body, signature) = signed_callback(&settings, field, value.clone());
+        let (body, signature) = signed_callback_for_number(&settings, number, field, value.clone());
         let event = json!({"method": "POST", "path": "/webhook", "body": body,
             "headers": {"x-hub-signature-256": signature, "content-type": "application/json"}});
         let first = self.record.read().updates.len();

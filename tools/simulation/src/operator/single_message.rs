@@ -6,14 +6,18 @@ use tokio::time::sleep;
 use super::creation::message;
 use super::{API_TOKEN, Operator};
 use crate::clock;
+use crate::meta::SECOND_NUMBER_ID;
 use crate::record::SingleMessage;
 
 impl Operator {
     /// Sends a message, now and then by two processes at once, or later again. The key is used for nothing else.
     pub(super) async fn send_single_message(&self, to: &str) {
         let key = format!("order-{}-{}", self.name.replace(' ', "-"), clock::now_ms());
-        let body =
+        let mut body =
             json!({"to": to, "message": filled_message(), "urgent": self.random.chance(0.7)});
+        if self.random.chance(0.2) {
+            body["number"] = SECOND_NUMBER_ID.into();
+        }
         if self.random.chance(0.3) {
             let twin = Operator {
                 random: self.random.fork("twin"),

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Operator;
 use crate::clock;
 use crate::functions::Function;
+use crate::meta::PHONE_NUMBER_ID;
 
 impl Operator {
     /// Something that a recipient or Meta does.
@@ -71,7 +72,8 @@ impl Operator {
         let preference = json!({"wa_id": digits, "detail": "User requested", "category": "marketing_messages",
             "value": value, "timestamp": asked_ms / 1000});
         let change = json!({"user_preferences": [preference]});
-        self.post_callback("user_preferences", change).await;
+        self.post_callback(PHONE_NUMBER_ID, "user_preferences", change)
+            .await;
         match value {
             "stop" => self.record.opted_out(phone, asked_ms),
             _ => self.record.opted_in(phone),
@@ -84,7 +86,8 @@ impl Operator {
         let event = *self.random.pick(&["connect", "terminate"]);
         let call = json!({"id": format!("wacid.{}", self.random.number()), "from": phone.trim_start_matches('+'),
             "event": event, "direction": "USER_INITIATED", "timestamp": (clock::now_ms() / 1000).to_string()});
-        self.post_callback("calls", json!({"calls": [call]})).await;
+        self.post_callback(PHONE_NUMBER_ID, "calls", json!({"calls": [call]}))
+            .await;
         self.record.named(phone);
         self.note_step(&format!("{phone} calls: {event}"), None);
     }
@@ -145,14 +148,14 @@ impl Operator {
             ("something_new", json!({"event": "WHATEVER"})),
         ];
         let (field, value) = self.random.pick(&news).clone();
-        self.post_callback(field, value).await;
+        self.post_callback(PHONE_NUMBER_ID, field, value).await;
         self.note_step(&format!("news of {field}"), None);
     }
 
     async fn receive_errors(&self) {
         let error =
             json!({"code": 130_429, "title": "Rate limit hit", "message": "Rate limit hit"});
-        self.post_callback("messages", json!({"errors": [error]}))
+        self.post_callback(PHONE_NUMBER_ID, "messages", json!({"errors": [error]}))
             .await;
     }
 
