@@ -21,7 +21,7 @@ const FILE: &[u8] = b"Phone;Name;Note\r\n\
     +12025550126;Joe;refused\r\n\
     +34610000009;Stop;\r\n";
 
-const HEADER: &str = "Phone;Name;Note;row;status;attempted_at;sent_at;delivered_at;read_at;failed_at;error_code;error;wamid;price_category";
+const HEADER: &str = "Phone;Name;Note;row;status;attempted_at;sent_at;delivered_at;read_at;failed_at;error_code;error;wamid;price_category;sent_from";
 
 /// How each line of the report begins.
 const LINE_STARTS: [&str; 8] = [
@@ -102,7 +102,7 @@ async fn report_returns_the_file_with_the_outcome_of_each_row() {
     let wamid = env.ledger_row(&id, 1).await.wamid.unwrap();
     let times = "2026-09-21 14:13:20;2026-09-21 14:13:30;2026-09-21 14:15:00";
     assert!(
-        lines[1].ends_with(&format!(";{times};;;;{wamid};marketing")),
+        lines[1].ends_with(&format!(";{times};;;;{wamid};marketing;100000000000001")),
         "{}",
         lines[1]
     );

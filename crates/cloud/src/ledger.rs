@@ -20,7 +20,7 @@ use std::ops::RangeInclusive;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use campaign::delivery::ledger::LedgerRow;
-use campaign::id::{CampaignId, ROWS_PER_PARTITION, RowNumber};
+use campaign::id::{CampaignId, NumberId, ROWS_PER_PARTITION, RowNumber};
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use crate::dynamodb::{Item, from_item, get_value, query_values, text};
@@ -38,6 +38,7 @@ pub struct Ledger {
     client: Client,
     table: String,
     retention_days: u32,
+    sender: Option<NumberId>,
 }
 
 impl Ledger {
@@ -47,6 +48,15 @@ impl Ledger {
             client,
             table,
             retention_days,
+            sender: None,
+        }
+    }
+
+    /// The same for the sender of a number: its claims say so.
+    pub fn of_sender(self, number: &NumberId) -> Self {
+        Self {
+            sender: Some(number.clone()),
+            ..self
         }
     }
 

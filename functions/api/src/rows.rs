@@ -66,6 +66,8 @@ pub struct RowView {
     /// When that attempt began; for a row that was skipped without one, when it was skipped.
     #[schema(format = DateTime)]
     pub attempted_at: String,
+    /// The id of the number from which it was sent, or would have been; null for a row without an attempt.
+    pub number: Option<String>,
     /// When the next attempt may begin, in state `retry`.
     #[schema(format = DateTime)]
     pub not_before: Option<String>,
@@ -183,6 +185,7 @@ pub(crate) fn row_view(row: LedgerRow) -> Option<RowView> {
         state: row.state.name(),
         attempt: row.attempt,
         attempted_at: format_time(row.claimed_at),
+        number: row.number.map(String::from),
         not_before: row.not_before.map(format_time),
         error_code: error.and_then(|error| error.code),
         error: error.map(describe),

@@ -2,7 +2,7 @@
 
 use campaign::delivery::ledger::LedgerRow;
 use campaign::delivery::outcome::ErrorInfo;
-use campaign::id::RowNumber;
+use campaign::id::{NumberId, RowNumber};
 use campaign::lifecycle::summary::{DeliveryRecord, RecipientStatus};
 use campaign::time::Millis;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use recipients::csv_line::format_line;
 use whatsapp::error_code::describe_code;
 
 /// The columns added behind the operator's own.
-const ADDED_COLUMNS: [&str; 11] = [
+const ADDED_COLUMNS: [&str; 12] = [
     "row",
     "status",
     "attempted_at",
@@ -25,6 +25,7 @@ const ADDED_COLUMNS: [&str; 11] = [
     "error",
     "wamid",
     "price_category",
+    "sent_from",
 ];
 
 /// The outcome of a row.
@@ -40,6 +41,7 @@ pub(crate) struct RowOutcome {
     error: String,
     wamid: Option<String>,
     price_category: Option<String>,
+    sent_from: Option<NumberId>,
 }
 
 impl RowOutcome {
@@ -87,6 +89,7 @@ impl RowOutcome {
             error: error.map(describe_error).unwrap_or_default(),
             wamid: entry.wamid,
             price_category: entry.category,
+            sent_from: entry.number,
         }
     }
 
@@ -111,6 +114,7 @@ impl RowOutcome {
             error: String::new(),
             wamid: None,
             price_category: None,
+            sent_from: None,
         }
     }
 }
@@ -190,6 +194,11 @@ impl<'a> LineWriter<'a> {
             &outcome.error,
             outcome.wamid.as_deref().unwrap_or_default(),
             outcome.price_category.as_deref().unwrap_or_default(),
+            outcome
+                .sent_from
+                .as_ref()
+                .map(NumberId::as_str)
+                .unwrap_or_default(),
         ];
         let times = times.iter().map(String::as_str);
         let cells = first.into_iter().chain(times).chain(last);

@@ -107,6 +107,7 @@ impl Sender {
         rate: RateKeeper,
     ) -> Self {
         let own = rate.own();
+        let ledger = ledger.of_sender(&numbers.first().id);
         let clients = SendClients {
             campaign_cache: CampaignCache::new(campaigns),
             contacts,

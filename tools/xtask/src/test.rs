@@ -263,6 +263,13 @@ fn test_services(services: &Services) -> Result<Counts> {
     run_tests("services", &mut tests)
 }
 
+/// The second number of the console's tests.
+const CONSOLE_NUMBER: FurtherNumber = FurtherNumber {
+    tps: 4,
+    slots: 2,
+    ..SECOND_NUMBER
+};
+
 /// A test of a deployed stack, with its part's name.
 type StackTest = (&'static str, fn(&Stack) -> Result<Counts>);
 
@@ -293,6 +300,7 @@ fn test_console() -> Result<Counts> {
         slots: CONSOLE_SLOTS,
         forward_to: ForwardTo::Simulator,
         oidc_issuer: Some(&issuer),
+        further_numbers: &[CONSOLE_NUMBER],
         ..StackOptions::new("test", TPS)
     })?;
     let mut browser = browser::tests(&stack, &issuer)?;

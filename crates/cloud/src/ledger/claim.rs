@@ -68,10 +68,13 @@ impl Ledger {
     ) -> Result<TransitionResult, Error> {
         let action = "claim a row";
         let attempt = next_attempt(known.map(LedgerRow::status));
-        let write = self
+        let mut write = self
             .transition(campaign, row, Transition::Claim, attempt)
             .set("owner", text(owner))
             .set("claimed_at", number(now));
+        if let Some(sender) = &self.sender {
+            write = write.set("number", text(sender.as_str()));
+        }
         let write = match known {
             None => write.set("expires_at", number(part_ttl(now, self.retention_days))),
             Some(row) => write

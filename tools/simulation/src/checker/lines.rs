@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The columns that a report has behind the operator's own (the documentation).
-pub(super) const REPORT_COLUMNS: [&str; 11] = [
+pub(super) const REPORT_COLUMNS: [&str; 12] = [
     "row",
     "status",
     "attempted_at",
@@ -15,6 +15,7 @@ pub(super) const REPORT_COLUMNS: [&str; 11] = [
     "error",
     "wamid",
     "price_category",
+    "sent_from",
 ];
 
 /// The records of delimited text, the header first. A byte order mark and empty lines are left out.
@@ -93,6 +94,7 @@ pub(super) fn compare(cells: &[String], item: &Value) -> Option<String> {
         ("error_code", plain(&error["code"])),
         ("wamid", plain(&item["wamid"])),
         ("price_category", plain(&item["category"])),
+        ("sent_from", plain(&item["number"])),
     ];
     for (name, expected) in expected {
         let found = cell(cells, name);

@@ -17,6 +17,11 @@ mod storage;
 use anyhow::{Result, ensure};
 use model::{Checked, Findings};
 
+use crate::build::NUMBER_TEMPLATE;
+
+/// The template of the main stack.
+const MAIN_TEMPLATE: &str = "template.yaml";
+
 /// A fact and its name.
 type Fact = (&'static str, fn(&Checked) -> Findings);
 
@@ -56,17 +61,38 @@ const FACTS: &[Fact] = facts![
     alarms::every_alarm_is_in_the_docs,
 ];
 
-/// Fails with everything that the template gets wrong.
+/// The facts that the stack of a further number must obey, too. Its alarms and dead letters go to those of the main stack.
+const NUMBER_FACTS: &[Fact] = facts![
+    storage::names_are_generated,
+    storage::queue_hides_messages_while_its_function_runs,
+    capacity::parameters_refuse_what_aws_refuses,
+    capacity::sender_runs_as_many_slots_as_the_budget,
+    capacity::sender_has_time_to_send,
+    rights::each_function_has_a_role_of_its_own,
+    rights::rights_name_actions_and_resources,
+    rights::roles_may_read_event_sources,
+    loops::loops_are_declared,
+    logs::no_level_drops_metrics,
+    logs::each_function_writes_to_its_log_group,
+    logs::metrics_are_of_one_stack,
+];
+
+/// Fails with everything that the templates get wrong.
 pub(crate) fn check() -> Result<()> {
-    let checked = Checked::read()?;
-    let findings = FACTS.iter().flat_map(|(name, fact)| {
+    check_template(MAIN_TEMPLATE, FACTS)?;
+    check_template(NUMBER_TEMPLATE, NUMBER_FACTS)
+}
+
+fn check_template(name: &str, facts: &[Fact]) -> Result<()> {
+    let checked = Checked::read(name)?;
+    let findings = facts.iter().flat_map(|(name, fact)| {
         let findings = fact(&checked).into_iter();
         findings.map(move |finding| format!("{finding} ({name})"))
     });
     let findings: Vec<String> = findings.collect();
     ensure!(
         findings.is_empty(),
-        "infra/template.yaml (each fact has its source in tools/xtask/src/template):\n{}",
+        "infra/{name} (each fact has its source in tools/xtask/src/template):\n{}",
         findings.join("\n")
     );
     Ok(())

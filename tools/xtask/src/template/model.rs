@@ -60,8 +60,8 @@ pub(super) struct Statement<'t> {
 }
 
 impl Checked {
-    /// Reads the template, the documentation and the functions' sources.
-    pub(super) fn read() -> Result<Self> {
+    /// Reads the template of that name, the documentation and the functions' sources.
+    pub(super) fn read(name: &str) -> Result<Self> {
         let mut metric_names = BTreeSet::new();
         for folder in ["functions", "crates/cloud/src"] {
             for file in files(&root().join(folder), "rs")? {
@@ -74,7 +74,7 @@ impl Checked {
             }
         }
         Ok(Self {
-            template: Template::transform()?,
+            template: Template::transform(name)?,
             operations: fs::read_to_string(root().join("docs/operations.md"))?,
             metric_names,
         })
@@ -82,12 +82,12 @@ impl Checked {
 }
 
 impl Template {
-    /// `infra/template.yaml`, transformed.
-    fn transform() -> Result<Self> {
+    /// A template of the folder `infra`, transformed.
+    fn transform(name: &str) -> Result<Self> {
         DEPLOY.install()?;
         let output = Command::new(DEPLOY.program("python"))
             .args(["-c", TRANSFORM])
-            .arg(root().join("infra/template.yaml"))
+            .arg(root().join("infra").join(name))
             .arg(REGION)
             .output()
             .context("start Python")?;

@@ -3,17 +3,23 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use super::FACTS;
 use super::broken::broken;
 use super::model::Checked;
+use super::{FACTS, MAIN_TEMPLATE, NUMBER_FACTS, NUMBER_TEMPLATE, check_template};
 
-static REAL: LazyLock<Checked> = LazyLock::new(|| Checked::read().expect("the template"));
+static REAL: LazyLock<Checked> =
+    LazyLock::new(|| Checked::read(MAIN_TEMPLATE).expect("the template"));
 
 #[test]
 fn template_obeys_every_fact() {
     for (name, fact) in FACTS {
         assert_eq!(fact(&REAL), Vec::<String>::new(), "{name}");
     }
+}
+
+#[test]
+fn template_of_a_further_number_obeys_its_facts() {
+    check_template(NUMBER_TEMPLATE, NUMBER_FACTS).expect("the template");
 }
 
 #[test]

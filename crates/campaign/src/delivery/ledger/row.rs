@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::state::{RowStatus, State};
 use crate::delivery::outcome::ErrorInfo;
 use crate::delivery::skip_reason::SkipReason;
-use crate::id::{CampaignId, RowNumber};
+use crate::id::{CampaignId, NumberId, RowNumber};
 use crate::lifecycle::counters::{FailureCause, RowFacts};
 use crate::time::Millis;
 
@@ -24,6 +24,9 @@ pub struct LedgerRow {
     pub owner: String,
     /// The time of that claim.
     pub claimed_at: Millis,
+    /// Our number from which it was sent, or would have been.
+    #[serde(default)]
+    pub number: Option<NumberId>,
     /// The earliest time of the next attempt, in state `retry`.
     pub not_before: Option<Millis>,
     /// The message's id.
