@@ -50,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         run_shown(model("lifecycle").args(IGNORED))?;
     }
     if wanted(Part::Ceiling) {
-        run_shown(ceiling_test("million_sends").args(IGNORED))?;
+        run_shown(ceiling_test("million_").args(IGNORED))?;
     }
     if wanted(Part::Wire) {
         // A minute of real time for each of six runs; the deployed stack needs more than a small machine has.

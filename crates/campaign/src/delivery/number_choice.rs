@@ -43,14 +43,33 @@ impl NumberChoice {
 
     /// The index of the number for this recipient.
     pub fn index(&self, recipient: CanonicalPhone) -> usize {
+        self.index_where(recipient, |_| true)
+    }
+
+    /// The index of the best number for this recipient among those that have room, or of the best of all if none has.
+    pub fn index_where(
+        &self,
+        recipient: CanonicalPhone,
+        has_room: impl Fn(usize) -> bool,
+    ) -> usize {
         if self.numbers.len() < 2 {
             return 0;
         }
         let score =
             |&(seed, budget): &(u64, f64)| -budget / unit(mix(seed ^ mix(recipient.digits()))).ln();
         let scores = self.numbers.iter().map(score).enumerate();
-        let best = scores.max_by(|(_, one), (_, other)| one.total_cmp(other));
-        best.map_or(0, |(index, _)| index)
+        let ranked = scores.map(|(index, score)| (has_room(index), score, index));
+        let best =
+            ranked.max_by(|one, other| (one.0.cmp(&other.0)).then(one.1.total_cmp(&other.1)));
+        best.map_or(0, |(_, _, index)| index)
+    }
+
+    /// The share of the recipients that is the number's by its budget, from 0 to 1.
+    pub fn share(&self, index: usize) -> f64 {
+        let total: f64 = self.numbers.iter().map(|(_, budget)| budget).sum();
+        self.numbers
+            .get(index)
+            .map_or(1.0, |(_, budget)| budget / total)
     }
 }
 

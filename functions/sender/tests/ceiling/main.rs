@@ -6,6 +6,7 @@
 //! - this file: what is asserted
 //! - `scenario`: the conditions of a run
 //! - `run`: runs a scenario and measures it; every run asserts the ceiling
+//! - `numbers`: a campaign over up to 32 numbers
 //! - `lambda`: the platform, which starts and kills processes and invokes the sender
 //! - `virtual_aws`: the queue, the ledger, and how long requests take
 //! - `backend`: what the sender sees of them
@@ -22,6 +23,7 @@
 
 mod backend;
 mod lambda;
+mod numbers;
 mod run;
 mod scenario;
 mod virtual_aws;

@@ -15,6 +15,8 @@ pub(crate) struct Measurement {
     sends: usize,
     /// The most sends in any half-open second.
     busiest_second: usize,
+    /// When the last send was, from the start.
+    pub(crate) duration: Duration,
     /// Share of the budget that was used between the first send and the last.
     pub(crate) budget_use: f64,
     /// The same from the end of the ramp; `None` if the run was shorter.
@@ -58,6 +60,7 @@ fn measure(scenario: &Scenario, sends: &[Duration]) -> Measurement {
     let (first, last) = (sends[0], *sends.last().unwrap());
     let use_since = |start| share_of_budget(scenario.rate, sends, start);
     let measured = Measurement {
+        duration: last,
         sends: sends.len(),
         busiest_second: busiest_second(sends),
         budget_use: use_since(first).unwrap_or(1.0),
