@@ -273,3 +273,37 @@ async fn assert_retry_is_due_in_a_day(env: &TestEnv, id: &CampaignId, code: u32)
     let row = env.ledger_row(id, 1).await;
     assert_eq!((row.state, row.attempt), (State::Claimed, 2));
 }
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn deliveries_are_recorded_of_one_row_in_so_many_and_every_callback_is_kept() {
+    let env = TestEnv::new().await;
+    let change = |campaign: &mut Campaign| campaign.policy.delivery_reports_every = 2;
+    let id = env.create_campaign_with(change).await.id;
+    let meta = MetaClient::new(&env);
+    let mut statuses = Vec::new();
+    for row in 1..=4 {
+        env.ledger.claim(&id, row, "sender", 1).await.unwrap();
+        // The response was lost; the first report shows that the message was sent.
+        let reports = [("sent", 10), ("delivered", 20), ("read", 30)];
+        statuses.extend(reports.map(|(name, seconds)| row_status(&id, row, name, seconds)));
+    }
+    for status in &statuses {
+        meta.post(&statuses_body(std::slice::from_ref(status)))
+            .await;
+    }
+    let rows = env.ledger_rows(&id).await;
+    let known: Vec<_> = rows
+        .iter()
+        .map(|row| (row.sent_at, row.delivered_at, row.read_at))
+        .collect();
+    let all = (Some(10_000), Some(20_000), Some(30_000));
+    let sent = (Some(10_000), None, None);
+    assert_eq!(known, [sent, all, sent, all]);
+    assert!(rows.iter().all(|row| row.state == State::Accepted));
+    for (row, status) in [(1, "read"), (2, "delivered")] {
+        let key = format!("status#wamid.{row}#{status}");
+        let kept = env.callbacks.get_first(&[key]).await.unwrap();
+        assert!(kept.is_some(), "the callback of row {row} is not kept");
+    }
+}

@@ -29,7 +29,7 @@ use crate::problem::Problem;
 use crate::time::format_time;
 
 /// Members of `POST /v1/campaigns` that can be changed later.
-const EDITABLE: [&str; 16] = [
+const EDITABLE: [&str; 17] = [
     "name",
     "message",
     "fallback",
@@ -46,6 +46,7 @@ const EDITABLE: [&str; 16] = [
     "check_template",
     "window",
     "numbers",
+    "delivery_reports_every",
 ];
 
 /// What `PATCH /v1/campaigns/{id}` takes: what is left out stays, null stands for the default. Each member has the meaning that
@@ -104,6 +105,9 @@ pub struct CampaignChange {
     window: Option<WindowBody>,
     /// The ids of the numbers that it is sent from.
     numbers: Option<Vec<String>>,
+    /// Of one row in how many its delivery is recorded.
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 4294967295_u64)]
+    delivery_reports_every: Option<u32>,
 }
 
 /// Changes a campaign that was created with `manual_start`, before its start.
@@ -201,6 +205,7 @@ fn merge(campaign: &Campaign, change: Map<String, Value>) -> Value {
         "unconfirmed_timeout_seconds": policy.unconfirmed_timeout_seconds,
         "retry_undelivered": policy.retry_undelivered,
         "max_failure_ratio": policy.max_failure_ratio,
+        "delivery_reports_every": policy.delivery_reports_every,
         "canary": campaign.canary.map(|canary| canary.rows),
         "after_canary": campaign.canary.map(|canary| canary.after),
         "allow_repeat": campaign.allow_repeat,

@@ -81,6 +81,12 @@ pub struct NewCampaign {
     /// The campaign pauses when more than this share of its latest rows (at least 100) failed; 0.2 by default, 1 for never.
     #[schema(example = 0.2, minimum = 0, maximum = 1)]
     max_failure_ratio: Option<f64>,
+    /// Of one row in how many it is recorded that its message was delivered and read: 1 (the default) for each, 10 for one in
+    /// ten, 0 for none. These reports are half and more of what callbacks cost. That a message was sent, or failed, is always
+    /// recorded; every callback is kept as it came, and forwarded.
+    #[schema(example = 1, minimum = 0, maximum = 4294967295_u64, value_type = Option<u64>)]
+    #[serde(default, deserialize_with = "whole_number")]
+    delivery_reports_every: Option<u32>,
     /// How many rows, spread evenly over the file, are sent first; the other rows wait.
     #[schema(value_type = Option<u64>, example = 200, minimum = 1, maximum = 4294967295_u64)]
     #[serde(default, deserialize_with = "whole_number")]
@@ -196,7 +202,17 @@ impl NewCampaign {
                 "must be from 0 to 1; with 1 the campaign never pauses because of failures",
             ));
         }
+        let delivery_reports_every = self
+            .delivery_reports_every
+            .unwrap_or(default.delivery_reports_every);
+        if delivery_reports_every != 1 && self.on_unconfirmed == Some(OnUnconfirmed::Resend) {
+            return Err(Problem::invalid_field(
+                "/delivery_reports_every",
+                "must be 1 with `on_unconfirmed: resend`: the report that is left out may be the one that shows that a message was sent",
+            ));
+        }
         Ok(Policy {
+            delivery_reports_every,
             on_unconfirmed: self.on_unconfirmed.unwrap_or_default(),
             unconfirmed_timeout_seconds: timeout,
             retry_undelivered: self.retry_undelivered,

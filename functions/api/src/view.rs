@@ -91,6 +91,8 @@ pub struct PolicyView {
     pub retry_undelivered: bool,
     /// The campaign pauses when more than this share of its latest rows failed; 1 for never.
     pub max_failure_ratio: f64,
+    /// Of one row in how many the delivery is recorded: 1 for each, 0 for none. `delivered` and `read` count these rows alone.
+    pub delivery_reports_every: u32,
 }
 
 /// The rows that are sent first.
@@ -296,6 +298,7 @@ impl From<Policy> for PolicyView {
             unconfirmed_timeout_seconds: policy.unconfirmed_timeout_seconds,
             retry_undelivered: policy.retry_undelivered,
             max_failure_ratio: policy.max_failure_ratio,
+            delivery_reports_every: policy.delivery_reports_every,
         }
     }
 }

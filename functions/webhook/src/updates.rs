@@ -5,12 +5,16 @@ use std::time::Duration;
 use campaign::time::Millis;
 use cloud::Error;
 use cloud::callbacks::RawCallback;
+use cloud::ledger::StatusUpdate;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tracing::{error, info, instrument};
 use whatsapp::callback::{Event, Update};
 
 use crate::Webhook;
 use crate::row_statuses::{self, RowStatusUpdate};
+
+/// The greatest age of a campaign's policy, which changes before its start alone.
+const POLICY_MAX_AGE: Duration = Duration::from_secs(60);
 
 /// The most updates that are applied at the same time.
 const MAX_CONCURRENT_UPDATES: usize = 16;
@@ -76,12 +80,42 @@ impl Webhook {
         }
     }
 
+    /// Leaves out that a message was delivered and read, where its campaign does not want to know of this row. `None` if
+    /// nothing is left.
+    async fn leave_out_delivery(
+        &self,
+        row: RowStatusUpdate,
+    ) -> Result<Option<RowStatusUpdate>, Error> {
+        let StatusUpdate {
+            delivered_at,
+            read_at,
+            ..
+        } = row.update;
+        if delivered_at.or(read_at).is_none() {
+            return Ok(Some(row));
+        }
+        let id = &row.correlation_id;
+        let campaign = self
+            .campaign_cache
+            .get_with_max_age(&id.campaign, POLICY_MAX_AGE)
+            .await?;
+        if campaign.is_none_or(|campaign| campaign.policy.records_delivery(id.row)) {
+            return Ok(Some(row));
+        }
+        cloud::sometimes!("the delivery of a row is not recorded, as its campaign says");
+        let update = row.update.without_delivery();
+        Ok(update.map(|update| RowStatusUpdate { update, ..row }))
+    }
+
     #[instrument(skip_all, fields(
         campaign.id = %row.correlation_id.campaign,
         row = row.correlation_id.row,
         attempt = row.correlation_id.attempt,
     ))]
     async fn apply_statuses(&self, row: RowStatusUpdate) -> Result<(), Error> {
+        let Some(row) = self.leave_out_delivery(row).await? else {
+            return Ok(());
+        };
         let RowStatusUpdate {
             correlation_id: id,
             update,

@@ -89,6 +89,8 @@ pub struct CampaignNotes {
     pub not_before: Option<u64>,
     /// Nothing is sent from this time on.
     pub not_after: Option<u64>,
+    /// Of one row in how many its delivery is not left out, if not of each.
+    pub delivery_reports_every: Option<u32>,
     /// The numbers that it names.
     pub numbers: Vec<&'static str>,
     /// The hours in which it may send.
@@ -115,6 +117,17 @@ pub struct CampaignNotes {
     pub end: Option<String>,
     /// When its operator first saw that it was over.
     pub end_ms: Option<u64>,
+}
+
+impl CampaignNotes {
+    /// Whether the delivery of this row is recorded.
+    pub fn records_delivery(&self, row: u32) -> bool {
+        match self.delivery_reports_every {
+            None => true,
+            Some(0) => false,
+            Some(every) => row.is_multiple_of(every),
+        }
+    }
 }
 
 /// The rows that are sent first.

@@ -17,6 +17,7 @@ use crate::emulator::{Emulator, REGION, aws_environment};
 use crate::paths::{dev, root};
 use crate::process::{RunningProcess, cargo, catch_interrupts, run_shown};
 use crate::stack::{Stack, StackOptions};
+use crate::urgent;
 
 /// Starts of each function, of which the median is printed.
 const STARTS: usize = 11;
@@ -41,6 +42,8 @@ enum Part {
     Import,
     /// Callbacks, files and reports against the emulated AWS
     Services,
+    /// How soon single messages leave
+    Urgent,
     /// The console in Chromium: bytes, time to interactive, delay, memory
     Console,
     /// Sizes and starts of the functions
@@ -63,6 +66,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                     ]))?;
                 }
                 Part::Services => run_against_emulator()?,
+                Part::Urgent => urgent::run()?,
                 Part::Console => run_console()?,
                 Part::Starts => measure_starts()?,
             }

@@ -73,6 +73,16 @@ impl Client {
         parse_json(request.send_empty().context("control the campaign")?)
     }
 
+    /// Sends a single message under this idempotency key.
+    pub(crate) fn send_message(&self, key: &str, body: &Value) -> Result<Value> {
+        let request = self
+            .agent
+            .post(format!("{}/v1/messages", self.base))
+            .header("authorization", &self.authorization)
+            .header("idempotency-key", key);
+        parse_json(request.send_json(body).context("send a message")?)
+    }
+
     /// Deletes something.
     pub(crate) fn delete(&self, path: &str) -> Result<Value> {
         let request = self.agent.delete(format!("{}{path}", self.base));

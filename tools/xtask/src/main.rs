@@ -41,6 +41,7 @@ mod template;
 mod test;
 mod test_run;
 mod up;
+mod urgent;
 mod verify;
 mod wire;
 

@@ -28,6 +28,18 @@ pub struct StatusUpdate {
     pub category: Option<String>,
 }
 
+impl StatusUpdate {
+    /// What is left without the delivery; `None` if nothing is.
+    pub fn without_delivery(self) -> Option<Self> {
+        let update = Self {
+            delivered_at: None,
+            read_at: None,
+            ..self
+        };
+        (update.sent_at.is_some() || update.failed.is_some()).then_some(update)
+    }
+}
+
 impl Ledger {
     /// Applies callbacks for an attempt. They prove that the API accepted it. Their order does not matter,
     /// and repeats change nothing.

@@ -61,6 +61,35 @@ export async function control(path: string, data: unknown, method: 'POST' | 'PUT
   expect(answer.ok(), await answer.text()).toBe(true);
 }
 
+/** A request to the simulated WhatsApp to send a message. */
+export interface Call {
+  /** The id of the number that it was sent from. */
+  number: string;
+  to: string;
+}
+
+/** The requests to send to these phones, in their order. */
+export async function callsTo(phones: string[]): Promise<Call[]> {
+  const answer = await (await request.newContext()).get(`${SIMULATOR}/_control/call-log`);
+  const digits = new Set(phones.map((phone) => phone.replace('+', '')));
+  return ((await answer.json()) as Call[]).filter(({ to }) => digits.has(to.replace('+', '')));
+}
+
+/** A number that messages are sent from. */
+export interface Sender {
+  id: string;
+  budget: number;
+  number: { phone: string };
+}
+
+/** The two numbers of the stack, the default one first. */
+export async function senders(): Promise<[Sender, Sender]> {
+  const answer = await (await apiAs()).get(`${API}/v1/numbers`);
+  const { numbers } = (await answer.json()) as { numbers: Sender[] };
+  expect(numbers.map(({ id }) => id)).toEqual(['100000000000001', '100000000000002']);
+  return numbers as [Sender, Sender];
+}
+
 /** What the content security policy had to refuse, and mistakes of scripts. */
 async function watch(context: BrowserContext): Promise<string[]> {
   const faults: string[] = [];

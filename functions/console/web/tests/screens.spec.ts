@@ -7,6 +7,8 @@ const SCREENS = [
   'campaigns',
   'campaigns/new',
   'inbox',
+  'inbox/new',
+  'inbox/new?template=order_update&language=en',
   'people',
   'account',
   'settings',
@@ -52,7 +54,7 @@ for (const { theme, language } of [
     for (const screen of [...SCREENS, ...(await campaignScreens())]) {
       await openScreen(page, screen);
       await expectAccessible(page, screen);
-      const name = screen.replace(/\/[0-9a-f-]{36}/, '-one').replace('/', '-');
+      const name = screen.replace(/\/[0-9a-f-]{36}/, '-one').replace(/\?.*/, '-chosen').replace('/', '-');
       if (language === 'en') await picture(page, `${name}-${theme}`);
       await page.setViewportSize(NARROW);
       await expectNoOverflow(page, `${screen} at ${NARROW.width} px`);

@@ -67,6 +67,11 @@ fn missing_in_row(evidence: &Evidence<'_>, update: &Update) -> Option<String> {
         return None;
     }
     let state = item["state"].as_str().unwrap_or_default();
+    let is_delivery = ["delivered", "read"].contains(&update.status.as_str());
+    if is_delivery && !notes.records_delivery(row) {
+        let is_recorded = !item["delivered_at"].is_null() || !item["read_at"].is_null();
+        return is_recorded.then(|| format!("the delivery of row {row} of {campaign} is recorded"));
+    }
     let is_shown = match update.status.as_str() {
         "delivered" => !item["delivered_at"].is_null(),
         "read" => !item["read_at"].is_null(),

@@ -61,6 +61,9 @@ impl Operator {
         if let Some(at) = notes.not_after {
             body["not_after"] = timestamp(at).into();
         }
+        if let Some(every) = notes.delivery_reports_every {
+            body["delivery_reports_every"] = every.into();
+        }
         if !notes.numbers.is_empty() {
             body["numbers"] = json!(notes.numbers);
         }
@@ -84,9 +87,12 @@ impl Operator {
 
 fn draw_campaign(random: &Random) -> CampaignNotes {
     let now = clock::now_ms();
+    let resends = random.chance(0.25);
     CampaignNotes {
         manual_start: random.chance(0.4),
-        resends: random.chance(0.25),
+        resends,
+        // Where rows are sent again, each report counts.
+        delivery_reports_every: (!resends && random.chance(0.25)).then(|| *random.pick(&[0, 2, 3])),
         allows_repeat: random.chance(0.4),
         retries_undelivered: random.chance(0.15),
         not_before: random

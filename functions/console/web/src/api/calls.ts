@@ -105,6 +105,14 @@ export const listContactMessages = (phone: string, after?: string) =>
 export const sendReply = (phone: string, body: { request_id: string; message: T.Message }) =>
   request<{ campaign: string; state: string }>('POST', '/v1/contacts/{phone}/messages', { path: { phone }, body });
 
+/** Sends one message to one person; the same key with the same body is the same message, however often it is sent. */
+export const sendMessage = (key: string, body: T.NewSingleMessage) =>
+  request<{ id: string }>('POST', '/v1/messages', { headers: { 'idempotency-key': key }, body });
+/** What became of a message; the answer waits so many seconds for WhatsApp's at most. */
+export const getMessage = (id: Id, wait: number) =>
+  request<T.SingleMessage>('GET', '/v1/messages/{id}', { path: { id }, query: { wait } });
+
 export const listTemplates = (all: boolean) =>
   request<T.TemplateList>('GET', '/v1/templates', { query: { all: all || undefined } });
 export const getAccount = () => request<T.AccountView>('GET', '/v1/account');
+export const listNumbers = () => request<T.SenderNumberList>('GET', '/v1/numbers');

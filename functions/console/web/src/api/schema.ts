@@ -1200,6 +1200,11 @@ export interface components {
             canary?: number | null;
             /** @description Whether the template is looked up in the account first. */
             check_template?: boolean | null;
+            /**
+             * Format: int64
+             * @description Of one row in how many its delivery is recorded.
+             */
+            delivery_reports_every?: number | null;
             fallback?: components["schemas"]["TemplateMessage"] | null;
             /**
              * Format: double
@@ -1993,6 +1998,14 @@ export interface components {
             canary?: number | null;
             /** @description Whether the template is looked up in the account first. Set it to false only where Meta cannot be asked. */
             check_template?: boolean;
+            /**
+             * Format: int64
+             * @description Of one row in how many it is recorded that its message was delivered and read: 1 (the default) for each, 10 for one in
+             *     ten, 0 for none. These reports are half and more of what callbacks cost. That a message was sent, or failed, is always
+             *     recorded; every callback is kept as it came, and forwarded.
+             * @example 1
+             */
+            delivery_reports_every?: number | null;
             exclude?: components["schemas"]["NewFile"] | null;
             fallback?: components["schemas"]["TemplateMessage"] | null;
             /** @description The file that will be uploaded. */
@@ -2295,6 +2308,11 @@ export interface components {
         };
         /** @description What happens to unconfirmed and failed rows. */
         PolicyView: {
+            /**
+             * Format: int32
+             * @description Of one row in how many the delivery is recorded: 1 for each, 0 for none. `delivered` and `read` count these rows alone.
+             */
+            delivery_reports_every: number;
             /**
              * Format: double
              * @description The campaign pauses when more than this share of its latest rows failed; 1 for never.
@@ -2656,6 +2674,8 @@ export interface components {
              * @description When the next attempt may begin, in state `retry`.
              */
             not_before?: string | null;
+            /** @description The id of the number from which it was sent, or would have been; null for a row without an attempt. */
+            number?: string | null;
             /**
              * Format: date-time
              * @description When it was read.

@@ -73,8 +73,15 @@ export type ConversationList = Answer<Schemas['ConversationList']>;
 export type ThreadMessage = ({ direction: 'in' } & InboundMessageView) | ({ direction: 'out' } & WithMessage<Schemas['SentReplyView']>);
 export type Thread = Omit<Answer<Schemas['MessageList']>, 'messages'> & { messages: ThreadMessage[] };
 
+export type NewSingleMessage = { to: string; message: Message; urgent: boolean; number?: string };
+export type RecipientStatus = Schemas['RecipientStatus'];
+export type SingleMessage = Answer<Schemas['SingleMessageView']>;
+
 export type TemplatePreview = Answer<Schemas['TemplatePreviewView']>;
 export type Template = Answer<Schemas['TemplateView']>;
 export type TemplateList = Answer<Schemas['TemplateList']>;
 export type AccountView = Answer<Schemas['AccountView']>;
 export type NumberView = Answer<Schemas['NumberView']>;
+/** A number that messages are sent from. */
+export type SenderNumber = Answer<Schemas['SenderNumberView']>;
+export type SenderNumberList = Answer<Schemas['NumberList']>;

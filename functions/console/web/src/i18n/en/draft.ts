@@ -177,6 +177,9 @@ export const draft = (count: Count) => ({
   badRows: 'Enter a number of people, at least 1',
   badTime: 'Choose a day and a time in the future',
   badEnd: 'The end must be later than the beginning',
+  sendFrom: 'Send from',
+  sendFromHint: 'Choose none for the default number. With several, each person hears from the number that they know; new people are shared out by the ceilings.',
+  budgetOf: (n: number) => count(n, 'message', 'messages') + ' a second',
   saveSending: 'Save',
   summaryNow: 'Begins when you press the button',
   summaryAt: (time: string) => `Begins ${time}`,
@@ -184,6 +187,7 @@ export const draft = (count: Count) => ({
   summaryHours: (times: string) => `only ${times}`,
   summaryCanary: (n: number) => `${count(n, 'person', 'people')} first`,
   summaryStop: (share: string) => `pauses above ${share} failures`,
+  summaryFrom: (phones: string) => `from ${phones}`,
   // Send
   sendNow: (n: number) => `Send ${count(n, 'message', 'messages')}`,
   sendCanary: (n: number, of: number) => `Send to ${count(n, 'person', 'people')} first, ${count(of, 'message', 'messages')} in all`,

@@ -1,6 +1,8 @@
 /** The inbox: conversations and replies, in English. */
 
-export const inbox = () => ({
+import type { Count } from '../count';
+
+export const inbox = (count: Count) => ({
   title: 'Inbox',
   conversations: 'Conversations',
   empty: 'Nobody has written yet',
@@ -40,6 +42,23 @@ export const inbox = () => ({
     unsupported: 'A kind of message that WhatsApp does not pass on',
   } as Record<string, string>,
   mayNot: 'Your role may read, not reply.',
+  // A single message
+  newMessage: 'New message',
+  newLead: 'One message to one person. For several people, make a campaign.',
+  mayNotSend: 'Your role may not send messages.',
+  stepMessage: 'Recipient and values',
+  valuesNeeded: (n: number) => (n > 0 ? count(n, 'value', 'values') : 'The same text for everybody'),
+  emptyPlace: (place: string) => `Fill in: ${place}`,
+  noPlaceholder: (place: string) => `Write the value itself, without {{ }}: ${place}`,
+  automatic: 'Automatic',
+  automaticHint: 'Automatic is the number that the person knows, or else the default one.',
+  ahead: 'Send ahead of running campaigns',
+  aheadHint: 'Otherwise it waits for its turn among their messages.',
+  sendMessage: 'Send the message',
+  noAnswer: 'No answer came. Check your network and send again: the person gets the message once.',
+  keyUsed: 'An earlier attempt arrived after all: what stood here then was sent. Send again only if the person is to get this message, too.',
+  outcome: 'What became of the message',
+  another: 'Write another message',
 });
 
 export type InboxText = ReturnType<typeof inbox>;

@@ -18,7 +18,7 @@ export const catalog = (count: Count) => ({
   campaigns: campaigns(count),
   common: common(),
   draft: draft(count),
-  inbox: inbox(),
+  inbox: inbox(count),
   people: people(count),
   settings: settings(count),
   signin: signin(),

@@ -1,8 +1,9 @@
 /** The inbox: conversations and replies, in Spanish. */
 
+import type { Count } from '../count';
 import type { InboxText } from '../en/inbox';
 
-export const inbox = (): InboxText => ({
+export const inbox = (count: Count): InboxText => ({
   title: 'Bandeja de entrada',
   conversations: 'Conversaciones',
   empty: 'Aún no ha escrito nadie',
@@ -42,4 +43,20 @@ export const inbox = (): InboxText => ({
     unsupported: 'Un tipo de mensaje que WhatsApp no transmite',
   },
   mayNot: 'Tu rol puede leer, no responder.',
+  newMessage: 'Nuevo mensaje',
+  newLead: 'Un mensaje a una persona. Para varias personas, crea una campaña.',
+  mayNotSend: 'Tu rol no puede enviar mensajes.',
+  stepMessage: 'Destinatario y valores',
+  valuesNeeded: (n) => (n > 0 ? count(n, 'valor', 'valores') : 'El mismo texto para todos'),
+  emptyPlace: (place) => `Rellena: ${place}`,
+  noPlaceholder: (place) => `Escribe el valor mismo, sin {{ }}: ${place}`,
+  automatic: 'Automático',
+  automaticHint: 'Automático es el número que la persona conoce o, si no, el predeterminado.',
+  ahead: 'Enviar antes que las campañas en curso',
+  aheadHint: 'Si no, espera su turno entre los mensajes de ellas.',
+  sendMessage: 'Enviar el mensaje',
+  noAnswer: 'No llegó respuesta. Revisa tu red y envía de nuevo: la persona recibe el mensaje una sola vez.',
+  keyUsed: 'Un intento anterior sí llegó: se envió lo que había aquí entonces. Envía de nuevo solo si la persona debe recibir también este mensaje.',
+  outcome: 'Qué pasó con el mensaje',
+  another: 'Escribir otro mensaje',
 });

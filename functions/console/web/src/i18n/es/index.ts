@@ -19,7 +19,7 @@ export const catalog = (count: Count): Catalog => ({
   campaigns: campaigns(count),
   common: common(),
   draft: draft(count),
-  inbox: inbox(),
+  inbox: inbox(count),
   people: people(count),
   settings: settings(count),
   signin: signin(),

@@ -1,8 +1,9 @@
 /** The inbox: conversations and replies, in Portuguese. */
 
+import type { Count } from '../count';
 import type { InboxText } from '../en/inbox';
 
-export const inbox = (): InboxText => ({
+export const inbox = (count: Count): InboxText => ({
   title: 'Caixa de entrada',
   conversations: 'Conversas',
   empty: 'Ninguém escreveu ainda',
@@ -42,4 +43,20 @@ export const inbox = (): InboxText => ({
     unsupported: 'Um tipo de mensagem que o WhatsApp não repassa',
   },
   mayNot: 'Seu papel pode ler, não responder.',
+  newMessage: 'Nova mensagem',
+  newLead: 'Uma mensagem para uma pessoa. Para várias pessoas, crie uma campanha.',
+  mayNotSend: 'Seu papel não pode enviar mensagens.',
+  stepMessage: 'Destinatário e valores',
+  valuesNeeded: (n) => (n > 0 ? count(n, 'valor', 'valores') : 'O mesmo texto para todos'),
+  emptyPlace: (place) => `Preencha: ${place}`,
+  noPlaceholder: (place) => `Escreva o próprio valor, sem {{ }}: ${place}`,
+  automatic: 'Automático',
+  automaticHint: 'Automático é o número que a pessoa conhece ou, se não houver, o padrão.',
+  ahead: 'Enviar antes das campanhas em andamento',
+  aheadHint: 'Caso contrário, espera a vez entre as mensagens delas.',
+  sendMessage: 'Enviar a mensagem',
+  noAnswer: 'Nenhuma resposta chegou. Verifique sua rede e envie de novo: a pessoa recebe a mensagem uma só vez.',
+  keyUsed: 'Uma tentativa anterior chegou, sim: foi enviado o que estava aqui então. Envie de novo só se a pessoa deve receber também esta mensagem.',
+  outcome: 'O que aconteceu com a mensagem',
+  another: 'Escrever outra mensagem',
 });
