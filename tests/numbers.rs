@@ -6,14 +6,15 @@ use std::time::Duration;
 use campaign::contacts::settings::{AutoReply, Settings};
 use campaign::delivery::ledger::State;
 use campaign::delivery::pacing::Rate;
-use campaign::lifecycle::campaign::Campaign;
+use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use campaign::message::Message;
+use cloud::number_registry::NumberRegistry;
 use cloud::numbers::{Numbers, SenderNumber};
 use serde_json::json;
 use webhook::Webhook;
 
 use crate::harness::meta::{MetaClient, message_body};
-use crate::harness::{TestEnv, lambda_context, recipients_csv};
+use crate::harness::{TestEnv, batch_row, lambda_context, phone, recipients_csv, set_state};
 
 const SECOND: &str = "100000000000002";
 
@@ -155,14 +156,34 @@ async fn queues_with_the_tags_of_an_installation_are_its_numbers() {
     create("-x-SendsQueue-E", &number(name, "5", "20", "3")).await;
     create("-y-SendsQueue-F", &[]).await;
 
-    let numbers = Numbers::registered(env.aws.sqs.clone(), name.into(), env.first_number(RATE));
-    let all = numbers.all().await.unwrap();
-    let seen: Vec<(&str, Rate)> = all
-        .iter()
-        .map(|number| (number.id.as_str(), number.rate))
-        .collect();
+    let registry = || {
+        let (sqs, dynamodb) = (env.aws.sqs.clone(), env.aws.dynamodb.clone());
+        NumberRegistry::new(sqs, dynamodb, env.table("CampaignsTable"))
+    };
+    let ids = async || {
+        let numbers = Numbers::registered(registry(), env.first_number(RATE));
+        let all = numbers.all().await.unwrap();
+        let seen = all
+            .iter()
+            .map(|number| (number.id.to_string(), number.rate));
+        seen.collect::<Vec<_>>()
+    };
     let rate = |slots, per_slot| Rate { slots, per_slot };
-    assert_eq!(seen, [("1", rate(40, 1)), ("22", rate(4, 5))]);
+    let first = || ("100000000000001".to_owned(), RATE);
+    assert_eq!(ids().await, [first()], "nothing is registered yet");
+    registry().refresh(name).await.unwrap();
+    let expected = [
+        ("1".to_owned(), rate(40, 1)),
+        first(),
+        ("22".to_owned(), rate(4, 5)),
+    ];
+    assert_eq!(ids().await, expected);
+
+    // A stack is deleted.
+    env.aws.delete_queue(&format!("{name}-SendsQueue-A")).await;
+    registry().refresh(name).await.unwrap();
+    assert_eq!(ids().await, expected[1..]);
+    let numbers = Numbers::registered(registry(), env.first_number(RATE));
     let unknown = numbers.require(&"3".parse().unwrap()).await.unwrap_err();
     assert!(unknown.to_string().contains("not registered"), "{unknown}");
 }
@@ -241,4 +262,45 @@ async fn service_window_and_automatic_reply_are_those_of_the_number_written_to()
         let rows = two.env.ledger_rows(&campaign.id).await;
         assert_eq!(rows[0].state, state, "{}", number.id);
     }
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn who_knows_a_number_of_another_campaign_keeps_the_one_that_takes_its_place() {
+    let two = TwoNumbers::new().await;
+    let (contacts, third) = (&two.env.contacts, "100000000000003".parse().unwrap());
+    let other = "other".parse().unwrap();
+    let to = phone("+34610000001");
+    contacts
+        .reserve_send(to, &other, 1, (&third, false), 1)
+        .await
+        .unwrap();
+    let mut heard = BTreeSet::new();
+    for _ in 0..3 {
+        two.env.simulator.state.clear_call_log();
+        two.import_for(&[&two.first(), &two.second], 1).await;
+        two.send_all().await;
+        heard.extend(two.heard_from().into_values());
+        let known = two.env.contact(to).await.number.unwrap();
+        assert!(heard.contains(known.as_str()), "{known} {heard:?}");
+    }
+    assert_eq!(heard.len(), 1, "{heard:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn row_in_the_queue_of_a_number_that_its_campaign_does_not_name_goes_on() {
+    let two = TwoNumbers::new().await;
+    let numbers = vec![two.second.of_campaign()];
+    let change = |campaign: &mut Campaign| {
+        set_state(campaign, CampaignState::Sending);
+        campaign.numbers = numbers;
+    };
+    let campaign = two.env.create_campaign_with(change).await;
+    two.env
+        .enqueue_rows(&campaign.id, vec![batch_row(1, "+34610000001")])
+        .await;
+    two.send_all().await;
+    let expected = BTreeMap::from([("+34610000001".to_owned(), SECOND.to_owned())]);
+    assert_eq!(two.heard_from(), expected);
 }

@@ -84,6 +84,13 @@ impl AwsClients {
         create.send().await.unwrap().queue_url.unwrap()
     }
 
+    /// Deletes a queue by its name.
+    pub(crate) async fn delete_queue(&self, name: &str) {
+        let url = self.sqs.get_queue_url().queue_name(name).send().await;
+        let url = url.unwrap().queue_url.unwrap();
+        self.sqs.delete_queue().queue_url(url).send().await.unwrap();
+    }
+
     pub(super) async fn queue_arn(&self, url: &str) -> String {
         let get = self.sqs.get_queue_attributes().queue_url(url);
         let get = get.attribute_names(QueueAttributeName::QueueArn);

@@ -158,6 +158,7 @@ impl TestEnv {
             counters: self.counters.clone(),
             ledger: self.ledger.clone(),
             numbers: self.numbers(ONE_SLOT),
+            installation: self.name.clone(),
             dead_letter_queue: self.dead_letter_queue.clone(),
             dead_letters: self.dead_letters.clone(),
             import_queue: self.import_queue(),

@@ -85,7 +85,8 @@ impl Contacts {
 
     /// Checks that the recipient is not suppressed, and stores that a message is about to be sent, in one
     /// conditional write. An earlier opt-out wins; a later one sees the time of the send. `None` if the
-    /// recipient is suppressed. Whoever has not heard from one of our numbers yet hears from this one from now on.
+    /// recipient is suppressed. Whoever has not heard from one of our numbers yet hears from this one, `sender`, from now on;
+    /// with `takes_over`, whoever has, too.
     ///
     /// The time of a contact only moves on: the write of a request that arrives late, after its repetition and another
     /// campaign's message, is refused, so that the answers belong to the message that was last.
@@ -95,12 +96,12 @@ impl Contacts {
         phone: Phone,
         campaign: &CampaignId,
         row: RowNumber,
-        sender: &NumberId,
+        (sender, takes_over): (&NumberId, bool),
         now: Millis,
     ) -> Result<Option<Contact>, Error> {
         let mut at = now;
         loop {
-            let reservation = self.try_reserve_send(phone, campaign, row, sender, at);
+            let reservation = self.try_reserve_send(phone, campaign, row, (sender, takes_over), at);
             match reservation.await? {
                 Reservation::Made(contact) => return Ok(Some(*contact)),
                 Reservation::Suppressed => return Ok(None),
@@ -115,16 +116,20 @@ impl Contacts {
         phone: Phone,
         campaign: &CampaignId,
         row: RowNumber,
-        sender: &NumberId,
+        (sender, takes_over): (&NumberId, bool),
         now: Millis,
     ) -> Result<Reservation, Error> {
         let action = "check that the recipient is not suppressed";
+        let known = match takes_over {
+            true => ":number",
+            false => "if_not_exists(#number, :number)",
+        };
         let update = self
             .update(&ContactKey::Phone(phone))
-            .update_expression(
-                "SET phone = if_not_exists(phone, :phone), #number = if_not_exists(#number, :number), \
-                 last_campaign = :campaign, last_row = :row, last_messaged_at = :now, expires_at = if_not_exists(keep_until, :expires_at)",
-            )
+            .update_expression(format!(
+                "SET phone = if_not_exists(phone, :phone), #number = {known}, last_campaign = :campaign, \
+                 last_row = :row, last_messaged_at = :now, expires_at = if_not_exists(keep_until, :expires_at)",
+            ))
             .condition_expression(
                 "(attribute_not_exists(suppressed) OR suppressed = :no) \
                  AND (attribute_not_exists(last_messaged_at) OR last_messaged_at <= :now)",

@@ -1,9 +1,6 @@
 //! The phone numbers of an installation. Each has a budget, a bulk queue, an urgent queue and a sender of its own, which one
-//! stack deploys together. The tags of its bulk queue register it, so no number is registered without a queue, and none is
-//! forgotten when its stack is deleted.
+//! stack deploys together. The first is known from the environment, the others are registered ([`crate::number_registry`]).
 
-use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,30 +12,10 @@ use campaign::id::NumberId;
 use campaign::import::phone::CanonicalPhone;
 use campaign::lifecycle::campaign::Campaign;
 use futures::future::try_join_all;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::batch_queue::BatchQueue;
-use crate::cached::Cached;
+use crate::number_registry::NumberRegistry;
 use crate::{Error, ErrorKind, env};
-
-/// A number that is registered, or gone, is noticed within this time.
-const MAX_AGE: Duration = Duration::from_secs(60);
-
-/// What the names of bulk queues have in them: the logical id in the templates, between the stack's name and a random part.
-const BULK_QUEUE: &str = "-SendsQueue-";
-
-/// CloudFormation shortens the name of a long stack in the name of a queue, which has 80 characters at most.
-const MAX_PREFIX_CHARS: usize = 40;
-
-/// The tags of a bulk queue: the name of the installation's main stack, and the number.
-const INSTALLATION_TAG: &str = "installation";
-const NUMBER_TAG: &str = "phone_number_id";
-const BUDGET_TAG: &str = "tps_budget";
-const SLOTS_TAG: &str = "slots";
-const URGENT_QUEUE_TAG: &str = "urgent_queue_url";
-
-const LIST: &str = "list the numbers";
 
 /// A phone number of the installation, with the queues of its sender.
 #[derive(Clone, Debug)]
@@ -83,50 +60,41 @@ impl SenderNumber {
 #[derive(Debug)]
 pub struct Numbers {
     first: Arc<SenderNumber>,
-    registry: Registry,
+    further: Further,
 }
 
-/// How the numbers are found.
+/// Where the further numbers are.
 #[derive(Debug)]
-enum Registry {
-    /// They are known.
+enum Further {
     Fixed(Vec<Arc<SenderNumber>>),
-    /// By the tags of their queues.
-    Queues {
-        client: Client,
-        installation: String,
-        known: Mutex<Option<Cached<Vec<Arc<SenderNumber>>>>>,
-    },
+    Registered(NumberRegistry),
 }
 
 impl Numbers {
-    /// The numbers that are registered for an installation; `first` is that of campaigns that name none.
-    pub fn registered(client: Client, installation: String, first: SenderNumber) -> Self {
+    /// The numbers that are registered; `first` is that of campaigns that name none.
+    pub fn registered(registry: NumberRegistry, first: SenderNumber) -> Self {
         Self {
             first: Arc::new(first),
-            registry: Registry::Queues {
-                client,
-                installation,
-                known: Mutex::default(),
-            },
+            further: Further::Registered(registry),
         }
     }
 
     /// These numbers.
     pub fn fixed(first: SenderNumber, further: Vec<SenderNumber>) -> Self {
-        let first = Arc::new(first);
-        let further = further.into_iter().map(Arc::new);
         Self {
-            registry: Registry::Fixed([Arc::clone(&first)].into_iter().chain(further).collect()),
-            first,
+            first: Arc::new(first),
+            further: Further::Fixed(further.into_iter().map(Arc::new).collect()),
         }
     }
 
-    /// Reads the environment: the first number of this process, and the installation's name.
-    pub fn from_env(sqs: &Client) -> Result<Self, env::InvalidVariable> {
-        let first = SenderNumber::from_env(sqs)?;
-        let installation = env::required("INSTALLATION")?;
-        Ok(Self::registered(sqs.clone(), installation, first))
+    /// Reads the environment: the first number of this process, and the table that names the others.
+    pub fn from_env(
+        sqs: &Client,
+        dynamodb: &aws_sdk_dynamodb::Client,
+    ) -> Result<Self, env::InvalidVariable> {
+        let table = env::required("CAMPAIGNS_TABLE")?;
+        let registry = NumberRegistry::new(sqs.clone(), dynamodb.clone(), table);
+        Ok(Self::registered(registry, SenderNumber::from_env(sqs)?))
     }
 
     /// The number of campaigns that name none; in a sender, its own.
@@ -134,25 +102,29 @@ impl Numbers {
         &self.first
     }
 
+    /// Looks which numbers the installation has, and stores that for everybody.
+    pub async fn refresh(&self, installation: &str) -> Result<(), Error> {
+        match &self.further {
+            Further::Fixed(_) => Ok(()),
+            Further::Registered(registry) => registry.refresh(installation).await,
+        }
+    }
+
     /// All numbers, by id; from knowledge that is at most a minute old.
     pub async fn all(&self) -> Result<Vec<Arc<SenderNumber>>, Error> {
-        match &self.registry {
-            Registry::Fixed(numbers) => Ok(numbers.clone()),
-            Registry::Queues {
-                client,
-                installation,
-                known,
-            } => {
-                let mut known = known.lock().await;
-                if let Some(numbers) = known.as_ref().and_then(|known| known.get(MAX_AGE)) {
-                    return Ok(numbers);
-                }
-                let read_at = Instant::now();
-                let numbers = find_numbers(client, installation).await?;
-                *known = Some(Cached::new(numbers.clone(), read_at));
-                Ok(numbers)
-            }
-        }
+        let further = match &self.further {
+            Further::Fixed(numbers) => numbers.clone(),
+            Further::Registered(registry) => registry.get().await?,
+        };
+        let further = further
+            .into_iter()
+            .filter(|number| number.id != self.first.id);
+        let mut all: Vec<_> = [Arc::clone(&self.first)]
+            .into_iter()
+            .chain(further)
+            .collect();
+        all.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(all)
     }
 
     /// One number; `None` if it is not registered.
@@ -263,65 +235,4 @@ impl CampaignSenders {
             with_rows.map(|(number, batches)| number.bulk.enqueue(batches, Duration::ZERO));
         try_join_all(enqueue).await.map(drop)
     }
-}
-
-async fn find_numbers(
-    client: &Client,
-    installation: &str,
-) -> Result<Vec<Arc<SenderNumber>>, Error> {
-    // The queues of further numbers are in stacks whose names begin with that of the main stack.
-    let prefix: String = installation.chars().take(MAX_PREFIX_CHARS).collect();
-    let queues = client.list_queues().queue_name_prefix(prefix);
-    // With a maximum, the answer has a token where there are more (SQS API, "ListQueues").
-    let pages = queues.max_results(1_000).into_paginator().items().send();
-    let urls: Vec<String> = pages
-        .collect::<Result<_, _>>()
-        .await
-        .map_err(Error::from_sdk(LIST))?;
-    let bulk = urls.into_iter().filter(|url| url.contains(BULK_QUEUE));
-    let found = try_join_all(bulk.map(|url| read_number(client, installation, url))).await?;
-    let mut numbers: Vec<_> = found.into_iter().flatten().map(Arc::new).collect();
-    numbers.sort_by(|one, other| one.id.cmp(&other.id));
-    Ok(numbers)
-}
-
-/// The number of a bulk queue; `None` if it is one of another installation, or its tags do not describe a number, which is
-/// logged.
-async fn read_number(
-    client: &Client,
-    installation: &str,
-    url: String,
-) -> Result<Option<SenderNumber>, Error> {
-    let tags = client.list_queue_tags().queue_url(&url).send().await;
-    let tags = tags
-        .map_err(Error::from_sdk(LIST))?
-        .tags
-        .unwrap_or_default();
-    if tags
-        .get(INSTALLATION_TAG)
-        .is_none_or(|tag| tag != installation)
-    {
-        return Ok(None);
-    }
-    let rate = || Rate::new(parse_tag(&tags, BUDGET_TAG)?, parse_tag(&tags, SLOTS_TAG)?).ok();
-    let number = || {
-        Some(SenderNumber {
-            id: parse_tag(&tags, NUMBER_TAG)?,
-            rate: rate()?,
-            urgent: BatchQueue::new(client.clone(), parse_tag(&tags, URGENT_QUEUE_TAG)?),
-            bulk: BatchQueue::new(client.clone(), url.clone()),
-        })
-    };
-    let number = number();
-    if number.is_none() {
-        tracing::error!(
-            url,
-            "the tags of the queue describe no number; deploy its stack again"
-        );
-    }
-    Ok(number)
-}
-
-fn parse_tag<T: FromStr>(tags: &HashMap<String, String>, name: &str) -> Option<T> {
-    tags.get(name).and_then(|value| value.parse().ok())
 }

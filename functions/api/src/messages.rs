@@ -271,7 +271,14 @@ impl Api {
     ) -> Result<Arc<SenderNumber>, Problem> {
         match &request.number {
             Some(id) => self.find_number(id, "/number").await,
-            None => Ok(self.numbers.written_to(contact.number.as_ref()).await?),
+            None => {
+                // A text may be sent only from the number that the recipient wrote to.
+                let known = match request.message.is_template() {
+                    true => &contact.number,
+                    false => &contact.last_inbound_number,
+                };
+                Ok(self.numbers.written_to(known.as_ref()).await?)
+            }
         }
     }
 

@@ -54,7 +54,7 @@ struct KnownNumber {
 
 /// Lists the numbers that messages are sent from, each with its budget and with what Meta says about it.
 ///
-/// A number is registered by deploying its stack (`infra/number.yaml`); that shows here within a minute.
+/// A number is registered by deploying its stack (`infra/number.yaml`); that shows here within five minutes.
 #[utoipa::path(
     get, path = "/v1/numbers", operation_id = "listNumbers", tag = "account",
     responses((status = 200, body = NumberList, description = "The numbers, by id"), RequestErrors)

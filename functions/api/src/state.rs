@@ -122,7 +122,11 @@ impl Api {
                 env::required("CONTACTS_TABLE")?,
                 retention_days,
             ),
-            ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention_days),
+            ledger: Ledger::new(
+                dynamodb.clone(),
+                env::required("MESSAGES_TABLE")?,
+                retention_days,
+            ),
             schedules: Schedules::new(
                 aws::scheduler(&config),
                 env::required("IMPORT_QUEUE_ARN")?,
@@ -131,7 +135,7 @@ impl Api {
             ),
             part_uploads,
             files,
-            numbers: Numbers::from_env(&sqs)?,
+            numbers: Numbers::from_env(&sqs, &dynamodb)?,
             erasures: ErasureQueue::new(sqs.clone(), env::required("ERASURE_QUEUE_URL")?),
             import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
             secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),

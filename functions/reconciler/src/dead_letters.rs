@@ -81,6 +81,13 @@ impl Reconciler {
 
     /// Puts the rows into the queues that a splitter would choose.
     async fn enqueue_again(&self, batch: &Batch) -> Result<(), cloud::Error> {
+        if batch.rows.is_empty() {
+            // It wakes a sender for an urgent batch.
+            let first = &self.numbers.first().bulk;
+            return first
+                .enqueue(std::slice::from_ref(batch), Duration::ZERO)
+                .await;
+        }
         let Some(campaign) = self.campaigns.get(&batch.campaign).await? else {
             return Ok(());
         };

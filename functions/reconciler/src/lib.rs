@@ -15,6 +15,7 @@
 //! | jobs that wait in the table, for a lease that is free or a campaign that is over | puts them into their queues |
 //! | dead letters | records them and puts them back into the queue; the third time it pauses their campaign |
 //! | a campaign without unsettled rows | closes it |
+//! | a number whose stack was deployed or deleted | registers it, or removes it |
 //!
 //! Every step may be repeated without harm, and a run stops when its time is over. Campaigns are checked in random order,
 //! so the next run begins with others.
@@ -66,6 +67,8 @@ pub struct Reconciler {
     pub ledger: Ledger,
     /// The numbers, with the queues from which their senders take batches.
     pub numbers: Numbers,
+    /// The name of the main stack, by which further numbers are found.
+    pub installation: String,
     /// Batches that failed too often.
     pub dead_letter_queue: BatchQueue,
     /// Records of such batches.
@@ -93,8 +96,13 @@ impl Reconciler {
             counters: CounterTable::new(dynamodb.clone(), table.clone(), retention),
             dead_letters: DeadLetters::new(dynamodb.clone(), table.clone(), retention),
             waiting_jobs: WaitingJobs::new(dynamodb.clone(), table),
-            ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
-            numbers: Numbers::from_env(&sqs)?,
+            ledger: Ledger::new(
+                dynamodb.clone(),
+                env::required("MESSAGES_TABLE")?,
+                retention,
+            ),
+            numbers: Numbers::from_env(&sqs, &dynamodb)?,
+            installation: env::required("INSTALLATION")?,
             dead_letter_queue: BatchQueue::new(
                 sqs.clone(),
                 env::required("SENDS_DEAD_LETTERS_URL")?,
@@ -115,6 +123,9 @@ impl Reconciler {
     /// Reconciles as of `now` until shortly before `deadline`. An error in one campaign does not stop the others.
     pub async fn run(&self, now: Millis, deadline: Millis) -> Result<ReconcileStats, Error> {
         let mut run = Run::new(now, deadline);
+        if let Err(error) = self.numbers.refresh(&self.installation).await {
+            tracing::error!("it is not known whether the numbers have changed: {error}");
+        }
         self.wake_all_jobs(&mut run).await?;
         self.drain_dead_letters(&mut run).await?;
         let mut campaigns = self.campaigns.list_open_ids().await?;

@@ -63,6 +63,10 @@ impl SendBackend for AwsBackend {
         cloud::now()
     }
 
+    fn own_number(&self) -> &NumberId {
+        &self.own().id
+    }
+
     async fn check_gate(
         &self,
         campaign: &CampaignId,
@@ -114,11 +118,13 @@ impl SendBackend for AwsBackend {
         &self,
         campaign: &CampaignId,
         row: &Row,
+        takes_over: bool,
     ) -> Result<Option<Recipient>, Error> {
         // Given up, the claim was for nothing: it would count among the row's attempts.
+        let sender = (self.own_number(), takes_over);
         let contact = persist(cloud::now() + RESERVE_RETRY_MS, || {
             let contacts = &self.clients.contacts;
-            contacts.reserve_send(row.to, campaign, row.row, &self.own().id, cloud::now())
+            contacts.reserve_send(row.to, campaign, row.row, sender, cloud::now())
         })
         .await?;
         Ok(contact.map(|contact| self.recipient(contact)))
@@ -205,7 +211,15 @@ impl SendBackend for AwsBackend {
         delay: Duration,
     ) -> Result<(), Error> {
         let number = match number {
-            Some(other) => self.numbers.require(other).await?,
+            Some(other) => match self.numbers.get(other).await? {
+                Some(number) => number,
+                None => {
+                    // Nobody has claimed the rows: they wait in the chunks, until the number is registered again or the
+                    // campaign is cancelled.
+                    tracing::error!(number = %other, "rows are dropped: the number is not registered");
+                    return Ok(());
+                }
+            },
             None => Arc::clone(self.own()),
         };
         match priority {

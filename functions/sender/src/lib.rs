@@ -74,7 +74,7 @@ impl Sender {
         let config = aws::load_config();
         let dynamodb = aws::dynamodb(&config);
         let table = env::required("CAMPAIGNS_TABLE")?;
-        let numbers = Numbers::from_env(&aws::sqs(&config))?;
+        let numbers = Numbers::from_env(&aws::sqs(&config), &dynamodb)?;
         let own = numbers.first();
         let rate = RateKeeper::new(dynamodb.clone(), table.clone(), own.id.clone(), own.rate);
         let campaigns = Campaigns::new(dynamodb.clone(), table, retention);

@@ -154,6 +154,9 @@ pub trait SendBackend: Send + Sync + 'static {
     /// The current time.
     fn now(&self) -> Millis;
 
+    /// The number that this sender sends from.
+    fn own_number(&self) -> &NumberId;
+
     /// Whether a campaign may send, from knowledge that is at most `max_age` old.
     fn check_gate(
         &self,
@@ -165,11 +168,12 @@ pub trait SendBackend: Send + Sync + 'static {
     fn look_up_recipient(&self, row: &Row) -> impl Future<Output = Result<Recipient, Error>>;
 
     /// Checks that the recipient may be messaged and notes that a send follows, in one step. `None` if the recipient is
-    /// suppressed.
+    /// suppressed. With `takes_over`, the recipient hears from this sender's number from now on, whichever they know.
     fn reserve_send(
         &self,
         campaign: &CampaignId,
         row: &Row,
+        takes_over: bool,
     ) -> impl Future<Output = Result<Option<Recipient>, Error>>;
 
     /// Claims a row, before its send.

@@ -118,9 +118,13 @@ impl Splitter {
                 env::required("CONTACTS_TABLE")?,
                 retention,
             ),
-            ledger: Ledger::new(dynamodb, env::required("MESSAGES_TABLE")?, retention),
+            ledger: Ledger::new(
+                dynamodb.clone(),
+                env::required("MESSAGES_TABLE")?,
+                retention,
+            ),
             files: Files::new(aws::s3(&config), env::required("UPLOADS_BUCKET")?),
-            numbers: Numbers::from_env(&sqs)?,
+            numbers: Numbers::from_env(&sqs, &dynamodb)?,
             import_queue: ImportQueue::new(sqs, env::required("IMPORT_QUEUE_URL")?),
             chunk_rows: MAX_CHUNK_ROWS,
         })

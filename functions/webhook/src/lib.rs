@@ -99,8 +99,8 @@ impl Webhook {
                 env::parsed("INBOX_RETENTION_DAYS")?,
             ),
             settings: SettingsStore::new(dynamodb.clone(), table.clone()),
-            account_events: AccountEvents::new(dynamodb, table, retention),
-            numbers: Numbers::from_env(&sqs)?,
+            account_events: AccountEvents::new(dynamodb.clone(), table, retention),
+            numbers: Numbers::from_env(&sqs, &dynamodb)?,
             secrets: Secrets::new(aws::secrets_manager(&config), env::required("SECRET_ARN")?),
         })
     }

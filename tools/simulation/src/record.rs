@@ -97,6 +97,8 @@ pub struct CampaignNotes {
     pub window: Option<Window>,
     /// Who is on its list of people who are not messaged.
     pub excluded: BTreeSet<String>,
+    /// When that list was uploaded.
+    pub excluded_ms: Option<u64>,
     /// So many rows are sent first.
     pub canary: Option<Canary>,
     /// Whether it may send a file that another campaign has sent.

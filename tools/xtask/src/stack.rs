@@ -143,20 +143,26 @@ impl Stack {
             logs,
         };
         for number in options.further_numbers {
-            stack.deploy_number(number)?;
+            stack.deploy_number(number, graph_api_url(&stack.simulator, options))?;
         }
         stack.configure(options)?;
+        if !options.further_numbers.is_empty() {
+            // It registers them; its schedule is longer than the start.
+            let reconciler = json!({"FunctionName": stack.output("ReconcilerFunction")?});
+            stack.emulator.call_aws("lambda", "invoke", &reconciler)?;
+        }
         Ok(stack)
     }
 
     /// Deploys the stack of a further number.
-    fn deploy_number(&self, number: &FurtherNumber) -> Result<()> {
+    fn deploy_number(&self, number: &FurtherNumber, graph_api: &str) -> Result<()> {
         let template = self.template.with_file_name(NUMBER_TEMPLATE);
         let mut sam = sam_deploy(&template, &self.emulator);
         sam.args(["--stack-name", &format!("{STACK_NAME}-{}", number.id)])
             .arg("--parameter-overrides")
             .arg(format!("Installation={STACK_NAME}"))
             .arg(format!("Architecture={}", architecture()))
+            .arg(format!("GraphApiUrl={graph_api}"))
             .arg(format!("PhoneNumberId={}", number.id))
             .arg(format!("TpsBudget={}", number.tps))
             .arg(format!("Slots={}", number.slots));
@@ -265,10 +271,7 @@ fn deploy(
     options: &StackOptions<'_>,
     logs: &Path,
 ) -> Result<()> {
-    let graph_api = match options.tls {
-        true => &simulator.tls_url,
-        false => &simulator.url,
-    };
+    let graph_api = graph_api_url(simulator, options);
     let slots = match options.slots {
         0 => options.tps,
         slots => slots,
@@ -301,6 +304,14 @@ fn deploy(
         &mut sam,
         &logs.join("sam-deploy.log"),
     )
+}
+
+/// Where the functions find the simulated Cloud API.
+fn graph_api_url<'s>(simulator: &'s Simulator, options: &StackOptions<'_>) -> &'s str {
+    match options.tls {
+        true => &simulator.tls_url,
+        false => &simulator.url,
+    }
 }
 
 /// The deployment of a template, without its parameters.

@@ -82,6 +82,9 @@ pub struct Batcher {
     held_back: usize,
 }
 
+/// The most rows that are held back: as many as the largest budget of one number needs. They are enqueued in one step.
+const MAX_HELD_BACK_ROWS: usize = 50_000;
+
 /// By how much a number may exceed its share of the rows, and by how many rows at the beginning. Hashing alone differs by chance:
 /// of 32 numbers with 31,250 rows each, the first and the last would be 2.7 % apart (consistent hashing with bounded loads;
 /// Mirrokni, Thorup and Zadimoghaddam, 2016).
@@ -97,7 +100,7 @@ impl Batcher {
             rates,
             choice,
             buffered: VecDeque::new(),
-            held_back: slots * MAX_BATCH_ROWS,
+            held_back: (slots * MAX_BATCH_ROWS).min(MAX_HELD_BACK_ROWS),
         }
     }
 

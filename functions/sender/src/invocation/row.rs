@@ -6,6 +6,7 @@ use std::time::Duration;
 use campaign::contacts::contact::CONSENT_MAX_AGE_MS;
 use campaign::delivery::batch::Row;
 use campaign::delivery::ledger::{self, Claim, OtherClaim, Transition};
+use campaign::delivery::number_choice::{CampaignNumber, NumberChoice};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::{CampaignId, NumberId};
@@ -57,6 +58,19 @@ struct ClaimedRow {
     claimed_at: Instant,
 }
 
+/// After this time a row reaches the queue of another number. If two numbers disagreed, it would circle no faster.
+const PASS_ON_DELAY_MS: Millis = 1_000;
+
+/// Whether a message follows.
+enum Reserved {
+    /// It does: which one, and the recipient's business-scoped id, if known.
+    For((MessageChoice, Option<String>)),
+    /// The row is settled.
+    ForNobody,
+    /// From this number.
+    ForOther(NumberId),
+}
+
 /// The number from which the recipient hears, if it is another one of the campaign's.
 fn known_number(campaign: &Campaign, recipient: &Recipient) -> Option<NumberId> {
     let known = recipient.other_number.as_ref()?;
@@ -79,25 +93,42 @@ impl<B: SendBackend> Invocation<'_, B> {
         batch: BatchRef,
     ) -> Result<(), Error> {
         let id = &campaign.id;
+        if let Some(other) = self.number_of_another(campaign, &row) {
+            cloud::sometimes!("a row is in the queue of a number that its campaign does not name");
+            self.pass_on(other, batch, id, row);
+            return Ok(());
+        }
         // Free-form campaigns may skip most rows: those should not count as attempts, nor cost a claim.
         let requires_service_window = campaign.message_choice(false) == MessageChoice::Nothing;
-        if requires_service_window || campaign.numbers.len() > 1 {
+        let has_several_numbers = campaign.numbers.len() > 1;
+        let mut takes_over = false;
+        if requires_service_window || has_several_numbers {
             let recipient = self.backend.look_up_recipient(&row).await?;
             if let Some(other) = known_number(campaign, &recipient) {
                 cloud::sometimes!("a row goes on to the number that its recipient knows");
-                self.requeue(Some(other), batch, id, 0, row);
+                self.pass_on(other, batch, id, row);
                 return Ok(());
             }
             if requires_service_window && !recipient.in_service_window {
                 let reason = SkipReason::OutsideServiceWindow;
                 return self.skip_row(id, &row, reason).await;
             }
+            // The number that they know is none of the campaign's.
+            takes_over = has_several_numbers && recipient.other_number.is_some();
         }
         let claimed_at = Instant::now();
         match self.claim_row(id, &row).await? {
             Claim::Won(attempt) => {
                 let reserved_at = Instant::now();
-                let permission = self.reserve_or_skip(campaign, &row, attempt).await?;
+                let reserved = self.reserve_or_skip(campaign, &row, attempt, takes_over);
+                let permission = match reserved.await? {
+                    Reserved::For(permission) => Some(permission),
+                    Reserved::ForNobody => None,
+                    Reserved::ForOther(other) => {
+                        self.pass_on(other, batch, id, row);
+                        return Ok(());
+                    }
+                };
                 let Some((message_choice, user_id)) = permission else {
                     return Ok(());
                 };
@@ -121,26 +152,47 @@ impl<B: SendBackend> Invocation<'_, B> {
         }
     }
 
-    /// Checks that the recipient may be messaged, and with what. `None` if not; the row is settled then. The import checked
-    /// the suppression list, too, but the recipient may have opted out since.
+    /// The campaign's number for the recipient, if the campaign is not sent from this sender's: the number of a queue is not
+    /// meant to change, but a stack may be deployed with another one.
+    fn number_of_another(&self, campaign: &Campaign, row: &Row) -> Option<NumberId> {
+        let numbers = &campaign.numbers;
+        let is_own = |number: &CampaignNumber| number.id == *self.backend.own_number();
+        if numbers.is_empty() || numbers.iter().any(is_own) {
+            return None;
+        }
+        let index = NumberChoice::new(numbers).index(row.to.canonical());
+        numbers.get(index).map(|number| number.id.clone())
+    }
+
+    /// Has a row go on to the queue of another number.
+    fn pass_on(&mut self, other: NumberId, batch: BatchRef, campaign: &CampaignId, row: Row) {
+        let due = self.backend.now() + PASS_ON_DELAY_MS;
+        self.requeue(Some(other), batch, campaign, due, row);
+    }
+
+    /// Checks that the recipient may be messaged, and with what. If not, the row is settled. The import checked the suppression
+    /// list, too, but the recipient may have opted out since.
     async fn reserve_or_skip(
         &mut self,
         campaign: &Campaign,
         row: &Row,
         attempt: u32,
-    ) -> Result<Option<(MessageChoice, Option<String>)>, Error> {
+        takes_over: bool,
+    ) -> Result<Reserved, Error> {
         let id = &campaign.id;
-        let reason = match self.backend.reserve_send(id, row).await {
-            Ok(Some(recipient)) if known_number(campaign, &recipient).is_some() => {
-                // Another campaign has messaged them first, just now. The row comes again, and goes on to that number.
-                let reason = "the recipient hears from another number since this moment";
-                self.hold_row(id, row, attempt, reason).await?;
-                return Ok(None);
+        let reason = match self.backend.reserve_send(id, row, takes_over).await {
+            Ok(Some(recipient)) => {
+                if let Some(other) = known_number(campaign, &recipient) {
+                    cloud::sometimes!("another number has messaged a recipient just now");
+                    let reason = "the recipient hears from another number since this moment";
+                    self.hold_row(id, row, attempt, reason).await?;
+                    return Ok(Reserved::ForOther(other));
+                }
+                match campaign.message_choice(recipient.in_service_window) {
+                    MessageChoice::Nothing => SkipReason::OutsideServiceWindow,
+                    choice => return Ok(Reserved::For((choice, recipient.user_id))),
+                }
             }
-            Ok(Some(recipient)) => match campaign.message_choice(recipient.in_service_window) {
-                MessageChoice::Nothing => SkipReason::OutsideServiceWindow,
-                choice => return Ok(Some((choice, recipient.user_id))),
-            },
             Ok(None) => SkipReason::Suppressed,
             Err(error) => {
                 // Nothing was sent. If the row stayed claimed, it would look as if it might have been.
@@ -150,7 +202,7 @@ impl<B: SendBackend> Invocation<'_, B> {
             }
         };
         self.skip_claimed_row(id, row, attempt, reason).await?;
-        Ok(None)
+        Ok(Reserved::ForNobody)
     }
 
     /// Claims a row under a name of its own: the same row may come twice in one invocation, and the second claim must not
@@ -300,7 +352,7 @@ impl<B: SendBackend> Invocation<'_, B> {
             // The tick or the checks took long: the recipient may have opted out in the meantime.
             cloud::sometimes!("the permission to message a recipient is checked again");
             reserved_at = Instant::now();
-            if self.backend.reserve_send(id, row).await?.is_none() {
+            if self.backend.reserve_send(id, row, false).await?.is_none() {
                 cloud::sometimes!("a recipient opted out between claim and send");
                 self.skip_claimed_row(id, row, claimed.attempt, SkipReason::Suppressed)
                     .await?;

@@ -212,6 +212,10 @@ impl SendBackend for VirtualProcess {
         self.aws.to_millis(self.aws.elapsed())
     }
 
+    fn own_number(&self) -> &NumberId {
+        &self.aws.number
+    }
+
     async fn check_gate(&self, _: &CampaignId, max_age: Duration) -> Result<SendGate, Error> {
         let known = *self.gate.lock().unwrap();
         let gate = match known.filter(|(read_at, _)| read_at.elapsed() <= max_age) {
@@ -243,7 +247,12 @@ impl SendBackend for VirtualProcess {
         })
     }
 
-    async fn reserve_send(&self, _: &CampaignId, row: &Row) -> Result<Option<Recipient>, Error> {
+    async fn reserve_send(
+        &self,
+        _: &CampaignId,
+        row: &Row,
+        _: bool,
+    ) -> Result<Option<Recipient>, Error> {
         self.look_up_recipient(row).await.map(Some)
     }
 

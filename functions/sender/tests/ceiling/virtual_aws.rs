@@ -12,7 +12,7 @@ use campaign::delivery::ledger::{
 use campaign::delivery::number_choice::NumberChoice;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::import::phone;
 use campaign::lifecycle::campaign::{Campaign, FileInfo};
 use campaign::message::Message;
@@ -37,6 +37,7 @@ pub(crate) struct VirtualAws {
     started: Instant,
     pub(crate) scenario: Scenario,
     pub(crate) campaign: Arc<Campaign>,
+    pub(crate) number: NumberId,
     /// The URL of a Cloud API that is real, and runs in real time; without one, it is virtual, too.
     pub(crate) api_url: Option<String>,
     state: Mutex<VirtualState>,
@@ -122,6 +123,7 @@ impl VirtualAws {
             started: Instant::now(),
             scenario,
             campaign: Arc::new(Campaign::new(id, "Test".into(), message, file, 0)),
+            number: "1".parse().unwrap(),
             api_url,
             state: Mutex::new(state),
         };

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::evidence::Evidence;
+use crate::record::CampaignNotes;
 use crate::violation::Violation;
 
 /// An erasure is requested at most so long before it is answered: the API's timeout.
@@ -116,6 +117,12 @@ fn came_after(evidence: &Evidence<'_>, phone: &str, since: u64, table: &str, ite
 /// Whether a file with the number was uploaded to a campaign after the erasure.
 fn was_uploaded_after(evidence: &Evidence<'_>, phone: &str, since: u64, campaign: &str) -> bool {
     let notes = evidence.sends.notes.campaigns.get(campaign);
+    let is_listed_after = |notes: &&CampaignNotes| {
+        notes.excluded.contains(phone) && notes.excluded_ms.is_some_and(|at| at >= since)
+    };
+    if notes.as_ref().is_some_and(is_listed_after) {
+        return true;
+    }
     let mut uploads = notes.iter().flat_map(|notes| &notes.uploads);
     uploads.any(|upload| upload.at_ms >= since && upload.names(phone))
 }

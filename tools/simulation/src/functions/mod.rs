@@ -236,6 +236,7 @@ impl Clients {
             counters: self.counters(),
             ledger: self.ledger(),
             numbers: self.numbers(),
+            installation: "simulation".into(),
             dead_letter_queue: self.queue("SendsDeadLetters"),
             dead_letters: DeadLetters::new(
                 self.dynamodb.clone(),

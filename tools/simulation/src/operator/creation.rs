@@ -32,9 +32,14 @@ impl Operator {
         self.record.update(&id, |campaign| *campaign = notes);
         if let Some((_, text)) = exclude {
             let (operator, upload) = (self.clone(), answer.body["exclude_upload"].clone());
+            let campaign = id.clone();
             let delay = self.random.millis(100..60_000);
             spawn_local(async move {
                 sleep(delay).await;
+                let now = Some(clock::now_ms());
+                operator
+                    .record
+                    .update(&campaign, |notes| notes.excluded_ms = now);
                 operator.put(&upload, text.as_bytes());
             });
         }

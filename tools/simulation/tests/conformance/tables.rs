@@ -187,7 +187,7 @@ async fn change_contacts(target: &Target) -> Results {
     let number = "100000000000001".parse().expect("the id of a number");
     let reserve = async || {
         let contact = contacts
-            .reserve_send(phone, &campaign_id(), 1, &number, NOW)
+            .reserve_send(phone, &campaign_id(), 1, (&number, false), NOW)
             .await;
         format!("reserved: {}", contact.expect("reserved").is_some())
     };
