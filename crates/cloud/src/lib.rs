@@ -47,6 +47,7 @@ pub mod rates;
 mod scan;
 pub mod schedules;
 pub mod secrets;
+mod sender_number;
 pub mod sent_files;
 pub mod sessions;
 pub mod settings;

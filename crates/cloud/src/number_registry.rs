@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::batch_queue::BatchQueue;
 use crate::cached::Cached;
 use crate::dynamodb::{Item, get_value, text, to_attribute};
-use crate::numbers::SenderNumber;
+use crate::sender_number::SenderNumber;
 use crate::{Error, ErrorKind};
 
 /// A change of the item is noticed within this time.

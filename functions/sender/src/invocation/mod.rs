@@ -8,6 +8,7 @@
 //! - this file: the batches, the sends in flight
 //! - `row`: one row, from the claim to the send
 
+mod numbers;
 mod row;
 
 use std::sync::Arc;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use campaign::contacts::contact::CONSENT_MAX_AGE_MS;
 use campaign::delivery::batch::Row;
 use campaign::delivery::ledger::{self, Claim, OtherClaim, Transition};
-use campaign::delivery::number_choice::{CampaignNumber, NumberChoice};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::{CampaignId, NumberId};
@@ -18,8 +17,9 @@ use tokio::time::Instant;
 use tracing::instrument;
 use whatsapp::connection_pool::ConnectionState;
 
+use super::numbers::{Sender, known_number};
 use super::{BatchRef, Invocation, REQUEUE_RESERVE_MS, rate_changed};
-use crate::send_backend::{Departure, PendingSend, Recipient, SendBackend, SendGate};
+use crate::send_backend::{Departure, PendingSend, SendBackend, SendGate};
 
 /// The greatest age of the campaign's state when a send starts; the rest of two seconds is for the request to leave. It is
 /// greater than [`super::CLAIM_GATE_MAX_AGE`], so that normally nothing is read on the tick: a read would delay the send.
@@ -58,9 +58,6 @@ struct ClaimedRow {
     claimed_at: Instant,
 }
 
-/// After this time a row reaches the queue of another number. If two numbers disagreed, it would circle no faster.
-const PASS_ON_DELAY_MS: Millis = 1_000;
-
 /// Whether a message follows.
 enum Reserved {
     /// It does: which one, and the recipient's business-scoped id, if known.
@@ -69,13 +66,6 @@ enum Reserved {
     ForNobody,
     /// From this number.
     ForOther(NumberId),
-}
-
-/// The number from which the recipient hears, if it is another one of the campaign's.
-fn known_number(campaign: &Campaign, recipient: &Recipient) -> Option<NumberId> {
-    let known = recipient.other_number.as_ref()?;
-    let is_of_campaign = campaign.numbers.iter().any(|number| number.id == *known);
-    is_of_campaign.then(|| known.clone())
 }
 
 /// What a send needs that is cleared: its campaign, its token, and when its request must have left.
@@ -93,29 +83,14 @@ impl<B: SendBackend> Invocation<'_, B> {
         batch: BatchRef,
     ) -> Result<(), Error> {
         let id = &campaign.id;
-        if let Some(other) = self.number_of_another(campaign, &row) {
-            cloud::sometimes!("a row is in the queue of a number that its campaign does not name");
-            self.pass_on(other, batch, id, row);
-            return Ok(());
-        }
-        // Free-form campaigns may skip most rows: those should not count as attempts, nor cost a claim.
-        let requires_service_window = campaign.message_choice(false) == MessageChoice::Nothing;
-        let has_several_numbers = campaign.numbers.len() > 1;
-        let mut takes_over = false;
-        if requires_service_window || has_several_numbers {
-            let recipient = self.backend.look_up_recipient(&row).await?;
-            if let Some(other) = known_number(campaign, &recipient) {
-                cloud::sometimes!("a row goes on to the number that its recipient knows");
+        let takes_over = match self.find_sender(campaign, &row).await? {
+            Sender::Own { takes_over } => takes_over,
+            Sender::Other(other) => {
                 self.pass_on(other, batch, id, row);
                 return Ok(());
             }
-            if requires_service_window && !recipient.in_service_window {
-                let reason = SkipReason::OutsideServiceWindow;
-                return self.skip_row(id, &row, reason).await;
-            }
-            // The number that they know is none of the campaign's.
-            takes_over = has_several_numbers && recipient.other_number.is_some();
-        }
+            Sender::Nobody(reason) => return self.skip_row(id, &row, reason).await,
+        };
         let claimed_at = Instant::now();
         match self.claim_row(id, &row).await? {
             Claim::Won(attempt) => {
@@ -150,24 +125,6 @@ impl<B: SendBackend> Invocation<'_, B> {
             }
             Claim::HeldByOther(other) => self.check_other_claim(id, row, batch, other).await,
         }
-    }
-
-    /// The campaign's number for the recipient, if the campaign is not sent from this sender's: the number of a queue is not
-    /// meant to change, but a stack may be deployed with another one.
-    fn number_of_another(&self, campaign: &Campaign, row: &Row) -> Option<NumberId> {
-        let numbers = &campaign.numbers;
-        let is_own = |number: &CampaignNumber| number.id == *self.backend.own_number();
-        if numbers.is_empty() || numbers.iter().any(is_own) {
-            return None;
-        }
-        let index = NumberChoice::new(numbers).index(row.to.canonical());
-        numbers.get(index).map(|number| number.id.clone())
-    }
-
-    /// Has a row go on to the queue of another number.
-    fn pass_on(&mut self, other: NumberId, batch: BatchRef, campaign: &CampaignId, row: Row) {
-        let due = self.backend.now() + PASS_ON_DELAY_MS;
-        self.requeue(Some(other), batch, campaign, due, row);
     }
 
     /// Checks that the recipient may be messaged, and with what. If not, the row is settled. The import checked the suppression
