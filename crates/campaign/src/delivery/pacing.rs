@@ -69,6 +69,10 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// How far sends may lag behind an even pace and still catch up: about the time that it takes to open a connection.
 const CATCH_UP: Duration = Duration::from_millis(500);
 
+/// The time before a tick in which a send is prepared: three requests to DynamoDB of 5 to 10 ms each, now and then several times
+/// as long.
+const PREPARATION: Duration = Duration::from_millis(300);
+
 /// The full pace of a slot. A throttling error halves the pace; each acceptance adds 1 until it is full again.
 const FULL_PACE: u32 = 32;
 
@@ -132,9 +136,11 @@ impl Slot {
         self.rate.interval()
     }
 
-    /// When to prepare the next send: one full-pace interval before it.
+    /// When to prepare the next send: a full-pace interval before it, but no sooner than needed. Until then an urgent message
+    /// may still take its tick.
     pub fn prepare_at(&self) -> Duration {
-        self.next_send_at().saturating_sub(self.interval())
+        let ahead = self.interval().min(PREPARATION);
+        self.next_send_at().saturating_sub(ahead)
     }
 
     /// Halves the pace after a throttling error for the send that started at `sent_at`. Errors of sends that started
@@ -263,7 +269,7 @@ mod tests {
         slot.record_send(5 * second);
         slot.slow_down(5 * second, 6 * second);
         assert_eq!(slot.next_send_at(), 7 * second);
-        assert_eq!(slot.prepare_at(), 6 * second);
+        assert_eq!(slot.prepare_at(), 7 * second - PREPARATION);
         slot.slow_down(5 * second, 6 * second);
         assert_eq!(slot.next_send_at(), 7 * second, "same cause");
         slot.record_send(7 * second);

@@ -206,17 +206,12 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
         let mut rows = batch.rows.into_iter();
         while let Some(row) = rows.next() {
             self.reap_completed();
-            if batch_ref.priority == Priority::Bulk {
-                self.poll_urgent().await?;
-            }
-            let wait = self.slot.prepare_at().saturating_sub(self.elapsed());
-            if !self.has_time(wait.as_millis() as Millis) {
+            if !self.wait_for_turn(batch_ref).await? {
                 cloud::sometimes!("an invocation runs out of time within a batch");
                 let remaining = std::iter::once(row).chain(rows);
                 remaining.for_each(|row| self.schedule_retry(batch_ref, &campaign, 0, row));
                 return Ok(());
             }
-            tokio::time::sleep(wait).await;
             let max_age = CLAIM_GATE_MAX_AGE.min(self.slot.interval());
             match self.backend.check_gate(&campaign, max_age).await? {
                 // On the heap: the futures below are large, and each level would copy them to the stack.
@@ -248,22 +243,40 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
         Ok(())
     }
 
-    /// Polls the urgent queue if that is due, and processes its batches before the next row of a campaign.
-    async fn poll_urgent(&mut self) -> Result<(), Error> {
+    /// Waits until the next row is to be prepared for its tick. The urgent queue is polled only then: an urgent message that
+    /// is found takes this very tick instead of waiting for it. Returns false if no time is left for the row.
+    async fn wait_for_turn(&mut self, batch: BatchRef) -> Result<bool, Error> {
+        loop {
+            let wait = self.slot.prepare_at().saturating_sub(self.elapsed());
+            if !self.has_time(wait.as_millis() as Millis) {
+                return Ok(false);
+            }
+            tokio::time::sleep(wait).await;
+            if batch.priority == Priority::Urgent || !self.poll_urgent().await? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Polls the urgent queue if that is due, and processes its batches before the next row of a campaign. Returns whether
+    /// there were any.
+    async fn poll_urgent(&mut self) -> Result<bool, Error> {
         let now = self.elapsed();
         if now < self.next_urgent_poll {
-            return Ok(());
+            return Ok(false);
         }
         self.next_urgent_poll = now + self.limits.urgent_poll_interval;
+        let mut has_any = false;
         while let Some(urgent) = self.backend.receive_urgent().await? {
             cloud::sometimes!("an urgent batch is processed between the rows of a campaign");
+            has_any = true;
             // An error of the urgent batch must not end the batch in progress.
             if let Err(error) = Box::pin(self.process_batch(urgent)).await {
                 error!("an urgent batch will be delivered again: {error}");
-                return Ok(());
+                break;
             }
         }
-        Ok(())
+        Ok(has_any)
     }
 
     /// Starts a send. The receiver tells when the request is on the wire.
