@@ -823,7 +823,7 @@ export interface paths {
         };
         /**
          * Lists the numbers that messages are sent from, each with its budget and with what Meta says about it.
-         * @description A number is registered by deploying its stack (`infra/number.yaml`); that shows here within a minute.
+         * @description A number is registered by deploying its stack (`infra/number.yaml`); that shows here within five minutes.
          *
          *     Needs the role `viewer`.
          */
