@@ -66,7 +66,7 @@ impl Numbers {
     pub async fn refresh(&self, installation: &str) -> Result<(), Error> {
         match &self.further {
             Further::Fixed(_) => Ok(()),
-            Further::Registered(registry) => registry.refresh(installation).await,
+            Further::Registered(registry) => Box::pin(registry.refresh(installation)).await,
         }
     }
 
@@ -74,7 +74,8 @@ impl Numbers {
     pub async fn all(&self) -> Result<Vec<Arc<SenderNumber>>, Error> {
         let further = match &self.further {
             Further::Fixed(numbers) => numbers.clone(),
-            Further::Registered(registry) => registry.get().await?,
+            // Boxed: the request would make the futures of all callers large.
+            Further::Registered(registry) => Box::pin(registry.get()).await?,
         };
         let further = further
             .into_iter()

@@ -206,7 +206,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
         let mut rows = batch.rows.into_iter();
         while let Some(row) = rows.next() {
             self.reap_completed();
-            if !self.wait_for_turn(batch_ref).await? {
+            if !Box::pin(self.wait_for_turn(batch_ref)).await? {
                 cloud::sometimes!("an invocation runs out of time within a batch");
                 let remaining = std::iter::once(row).chain(rows);
                 remaining.for_each(|row| self.schedule_retry(batch_ref, &campaign, 0, row));

@@ -83,7 +83,7 @@ impl<B: SendBackend> Invocation<'_, B> {
         batch: BatchRef,
     ) -> Result<(), Error> {
         let id = &campaign.id;
-        let takes_over = match self.find_sender(campaign, &row).await? {
+        let takes_over = match Box::pin(self.find_sender(campaign, &row)).await? {
             Sender::Own { takes_over } => takes_over,
             Sender::Other(other) => {
                 self.pass_on(other, batch, id, row);
@@ -116,7 +116,8 @@ impl<B: SendBackend> Invocation<'_, B> {
                     reserved_at,
                     claimed_at,
                 };
-                self.send_on_tick(id, claimed).await
+                // On the heap, as the others: what waits for its tick is large.
+                Box::pin(self.send_on_tick(id, claimed)).await
             }
             Claim::Settled => Ok(()),
             Claim::NotBefore(due) => {
