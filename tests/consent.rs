@@ -216,8 +216,8 @@ async fn no_send_starts_after_an_opt_out_is_acknowledged() {
     assert!(rows.iter().all(|row| row.state != State::Unconfirmed));
 }
 
-/// Twelve times, the recipient of the latest send and the next two opt out. The permission of these two may have been
-/// checked already.
+/// Twelve times, the recipient of the latest send and the next two opt out, each time a little later after a send: the
+/// permission of these two is checked shortly before the next one.
 async fn opt_out_while_sending(env: &TestEnv) -> Vec<OptOut> {
     let meta = MetaClient::new(env);
     let mut opt_outs = Vec::new();
@@ -226,6 +226,7 @@ async fn opt_out_while_sending(env: &TestEnv) -> Vec<OptOut> {
         let calls = env.simulator.state.calls();
         let (_, last) = calls.last().unwrap().row.rsplit_once(':').unwrap();
         let last: u32 = last.parse().unwrap();
+        tokio::time::sleep(Duration::from_millis(35 * round as u64)).await;
         let posted_at = env.simulator.state.elapsed();
         let posts = [last, last + 1, last + 2].map(async |row| {
             let from = format!("34610{row:06}");
