@@ -64,7 +64,7 @@ impl TwoNumbers {
 
     /// Imports a file of so many rows for a campaign with these numbers.
     async fn import_for(&self, numbers: &[&SenderNumber], rows: u32) -> Campaign {
-        let numbers = numbers.iter().map(|number| number.of_campaign());
+        let numbers = numbers.iter().map(|number| number.to_campaign_number());
         let numbers: Vec<_> = numbers.collect();
         let change = |campaign: &mut Campaign| campaign.numbers = numbers;
         self.import(rows, change).await
@@ -75,7 +75,7 @@ impl TwoNumbers {
         let change = |campaign: &mut Campaign| {
             let body = json!({"type": "text", "text": {"body": "Hello {{name}}"}});
             campaign.message = Message::new(body).unwrap();
-            campaign.numbers = vec![number.of_campaign()];
+            campaign.numbers = vec![number.to_campaign_number()];
         };
         self.import(1, change).await
     }
@@ -291,7 +291,7 @@ async fn who_knows_a_number_of_another_campaign_keeps_the_one_that_takes_its_pla
 #[ignore = "needs services: cargo xtask test"]
 async fn row_in_the_queue_of_a_number_that_its_campaign_does_not_name_goes_on() {
     let two = TwoNumbers::new().await;
-    let numbers = vec![two.second.of_campaign()];
+    let numbers = vec![two.second.to_campaign_number()];
     let change = |campaign: &mut Campaign| {
         set_state(campaign, CampaignState::Sending);
         campaign.numbers = numbers;

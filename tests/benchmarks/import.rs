@@ -176,7 +176,6 @@ fn splitter_command(env: &TestEnv, campaign: &CampaignId) -> Command {
         ("UPLOADS_BUCKET", env.name.clone()),
         ("SENDS_QUEUE_URL", env.queue_urls.sends.clone()),
         ("URGENT_QUEUE_URL", env.queue_urls.urgent.clone()),
-        ("INSTALLATION", env.name.clone()),
         ("PHONE_NUMBER_ID", "1".into()),
         ("IMPORT_QUEUE_URL", env.queue_urls.imports.clone()),
         ("RETENTION_DAYS", "7".into()),

@@ -23,7 +23,6 @@ impl TestEnv {
                 ("INBOX_TABLE", self.table("InboxTable")),
                 ("SENDS_QUEUE_URL", self.queue_urls.sends.clone()),
                 ("URGENT_QUEUE_URL", self.queue_urls.urgent.clone()),
-                ("INSTALLATION", self.name.clone()),
                 (
                     "PHONE_NUMBER_ID",
                     self.simulator.state.settings().phone_number_id,

@@ -36,8 +36,8 @@ impl SenderNumber {
         })
     }
 
-    /// The number of a campaign.
-    pub fn of_campaign(&self) -> CampaignNumber {
+    /// The same as a campaign names it.
+    pub fn to_campaign_number(&self) -> CampaignNumber {
         CampaignNumber {
             id: self.id.clone(),
             budget: self.rate.budget(),

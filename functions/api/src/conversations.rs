@@ -276,7 +276,7 @@ pub async fn send_reply(
         values: Vec::new(),
     };
     let mut reply = Campaign::single_row(id.clone(), "Reply".into(), message, row, now);
-    reply.numbers = vec![number.of_campaign()];
+    reply.numbers = vec![number.to_campaign_number()];
     reply.template = template;
     reply.created_by = Some(caller.name.clone());
     api.enqueue_reply(&reply, phone, caller.name, now).await?;

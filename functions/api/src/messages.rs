@@ -250,7 +250,7 @@ impl Api {
         };
         let name = "Message".to_owned();
         let mut campaign = Campaign::single_row(id.clone(), name, message.clone(), row, now);
-        campaign.numbers = vec![number.of_campaign()];
+        campaign.numbers = vec![number.to_campaign_number()];
         campaign.template = self.find_template(message, "/message").await?;
         campaign.created_by = Some(caller.name.clone());
         campaign.request_hash = Some(request.hash.clone());

@@ -145,7 +145,7 @@ impl Api {
                 let detail = "is in the list already; name each number once";
                 return Err(Problem::invalid_field(pointer, detail));
             }
-            numbers.push(self.find_number(&id, &pointer).await?.of_campaign());
+            numbers.push(self.find_number(&id, &pointer).await?.to_campaign_number());
         }
         Ok(numbers)
     }

@@ -32,7 +32,7 @@ impl Webhook {
             values: Vec::new(),
         };
         let mut campaign = Campaign::single_row(id, "Reply".into(), message, row, now);
-        campaign.numbers = vec![from.of_campaign()];
+        campaign.numbers = vec![from.to_campaign_number()];
         self.enqueue_reply(campaign).await
     }
 

@@ -126,13 +126,8 @@ async fn post_until_accepted(
     }
 }
 
-/// The body of a callback about the first number and its signature, the header `X-Hub-Signature-256`.
-pub fn signed_callback(settings: &Settings, field: &str, value: Value) -> (String, String) {
-    signed_callback_for_number(settings, &settings.phone_number_id, field, value)
-}
-
-/// The body of a callback about the number with this id and its signature.
-pub fn signed_callback_for_number(
+/// The body of a callback about the number with this id, and its signature, the header `X-Hub-Signature-256`.
+pub fn signed_callback(
     settings: &Settings,
     number: &str,
     field: &str,

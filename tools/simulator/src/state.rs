@@ -155,13 +155,8 @@ impl State {
         model.post_stats = PostStats::default();
     }
 
-    /// Takes the statuses that are due, one list for each POST; for those who post them themselves.
-    pub fn take_due_statuses(&self) -> Vec<Vec<Value>> {
-        let posts = self.take_due_posts().into_iter();
-        posts.map(|post| post.statuses).collect()
-    }
-
-    /// Takes the statuses that are due, for each POST with the number that its messages were sent from.
+    /// Takes the statuses that are due, for each POST with the number that its messages were sent from; for those who post them
+    /// themselves.
     pub fn take_due_posts(&self) -> Vec<StatusPost> {
         let now = self.elapsed();
         self.with_callbacks(|queue, _, settings| queue.take_due(now, settings))

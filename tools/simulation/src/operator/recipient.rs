@@ -1,7 +1,7 @@
 //! What recipients write, and how their consent changes.
 
 use serde_json::{Value, json};
-use simulator::callbacks::signed_callback_for_number;
+use simulator::callbacks::signed_callback;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
@@ -131,7 +131,7 @@ impl Operator {
     /// Posts a callback until the webhook accepts it, as Meta does, for seven days at most.
     pub async fn post_callback(&self, number: &str, field: &str, value: Value) {
         let settings = self.meta.state().settings();
-        let (body, signature) = signed_callback_for_number(&settings, number, field, value.clone());
+        let (body, signature) = signed_callback(&settings, number, field, value.clone());
         let event = json!({"method": "POST", "path": "/webhook", "body": body,
             "headers": {"x-hub-signature-256": signature, "content-type": "application/json"}});
         let first = self.record.read().updates.len();
