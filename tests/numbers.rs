@@ -5,15 +5,21 @@ use std::time::Duration;
 
 use campaign::contacts::settings::{AutoReply, Settings};
 use campaign::delivery::ledger::State;
+use campaign::delivery::number_hold::NumberPause;
 use campaign::delivery::pacing::Rate;
-use campaign::lifecycle::campaign::{Campaign, CampaignState};
+use campaign::id::CampaignId;
+use campaign::lifecycle::campaign::{Campaign, CampaignState, PausedBy};
 use campaign::message::Message;
+use cloud::import_queue::{ImportJob, Position};
 use cloud::number_registry::NumberRegistry;
 use cloud::numbers::{Numbers, SenderNumber};
-use serde_json::json;
+use reconciler::Reconciler;
+use serde_json::{Value, json};
 use webhook::Webhook;
 
-use crate::harness::meta::{MetaClient, message_body};
+use crate::harness::api_client::ApiClient;
+use crate::harness::json::{assert_has, text};
+use crate::harness::meta::{MetaClient, change_body, message_body, text_body};
 use crate::harness::{TestEnv, batch_row, lambda_context, phone, recipients_csv, set_state};
 
 const SECOND: &str = "100000000000002";
@@ -59,7 +65,11 @@ impl TwoNumbers {
 
     /// As a process of the first number, or of what has none, sees them.
     fn numbers(&self) -> Numbers {
-        Numbers::fixed(self.first(), vec![self.second.clone()])
+        Numbers::fixed(
+            self.first(),
+            vec![self.second.clone()],
+            self.env.number_records(),
+        )
     }
 
     /// Imports a file of so many rows for a campaign with these numbers.
@@ -90,10 +100,30 @@ impl TwoNumbers {
         campaign
     }
 
+    fn api(&self) -> ApiClient {
+        ApiClient::with_numbers(&self.env, self.numbers())
+    }
+
+    /// Has the splitter requeue what is not settled.
+    async fn requeue(&self, id: &CampaignId) {
+        let job = ImportJob::requeue(id.clone(), Position::default());
+        self.env.import_queue().enqueue(&job).await.unwrap();
+        self.run_queued_imports().await;
+    }
+
+    async fn run_queued_imports(&self) {
+        let splitter = self.env.splitter_for(self.numbers());
+        self.env.run_queued_imports_with(&splitter).await;
+    }
+
     /// Both senders send until both queues are empty.
     async fn send_all(&self) {
         let first = self.env.sender_from(self.numbers());
-        let of_second = Numbers::fixed(self.second.clone(), vec![self.first()]);
+        let of_second = Numbers::fixed(
+            self.second.clone(),
+            vec![self.first()],
+            self.env.number_records(),
+        );
         let second = self.env.sender_from(of_second);
         let queues = [
             (&self.env.queue_urls.sends, &first),
@@ -161,7 +191,7 @@ async fn queues_with_the_tags_of_an_installation_are_its_numbers() {
         NumberRegistry::new(sqs, dynamodb, env.table("CampaignsTable"))
     };
     let ids = async || {
-        let numbers = Numbers::registered(registry(), env.first_number(RATE));
+        let numbers = Numbers::registered(registry(), env.first_number(RATE), env.number_records());
         let all = numbers.all().await.unwrap();
         let seen = all
             .iter()
@@ -179,11 +209,30 @@ async fn queues_with_the_tags_of_an_installation_are_its_numbers() {
     ];
     assert_eq!(ids().await, expected);
 
+    // A budget is changed: running senders of the old one learn of it.
+    let second = "22".parse().unwrap();
+    let sender = |rate| env.rate_keeper_of(&second, rate);
+    let running = sender(rate(4, 5));
+    running.register(cloud::now()).await.unwrap();
+    assert!(running.check(Duration::ZERO).await.unwrap().is_some());
+    let url = env
+        .aws
+        .create_queue(&format!("{name}-eu-SendsQueue-B"))
+        .await;
+    let tag = env.aws.sqs.tag_queue().queue_url(&url);
+    tag.tags("tps_budget", "8").send().await.unwrap();
+    registry().refresh(name).await.unwrap();
+    assert!(running.check(Duration::ZERO).await.unwrap().is_none());
+    let next = sender(rate(4, 2));
+    next.register(cloud::now()).await.unwrap();
+    assert!(next.check(Duration::ZERO).await.unwrap().is_some());
+    let expected = [expected[0].clone(), first(), ("22".to_owned(), rate(4, 2))];
+
     // A stack is deleted.
     env.aws.delete_queue(&format!("{name}-SendsQueue-A")).await;
     registry().refresh(name).await.unwrap();
     assert_eq!(ids().await, expected[1..]);
-    let numbers = Numbers::registered(registry(), env.first_number(RATE));
+    let numbers = Numbers::registered(registry(), env.first_number(RATE), env.number_records());
     let unknown = numbers.require(&"3".parse().unwrap()).await.unwrap_err();
     assert!(unknown.to_string().contains("not registered"), "{unknown}");
 }
@@ -197,6 +246,133 @@ async fn recipients_of_a_campaign_with_two_numbers_are_shared() {
     let heard = two.heard_from();
     let numbers: BTreeSet<&str> = heard.values().map(String::as_str).collect();
     assert_eq!((heard.len(), numbers.len()), (60, 2), "{heard:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn rows_of_a_paused_number_wait_while_the_other_sends_until_it_is_resumed() {
+    let two = TwoNumbers::new().await;
+    let api = two.api();
+    let command = async |name: &str| {
+        let path = format!("/v1/numbers/{SECOND}/{name}");
+        api.post(&path, Value::Null).await.expect(200)
+    };
+    assert_eq!(command("pause").await["paused"]["by"], "operator");
+    let campaign = two.import_for(&[&two.first(), &two.second], 60).await;
+    two.send_all().await;
+    let first = two.heard_from();
+    assert!(first.len() < 60 && first.values().all(|number| number != SECOND));
+    let page = api.get(&format!("/v1/campaigns/{}", campaign.id)).await;
+    let held = &page.expect(200)["held_numbers"];
+    assert_has(&held[0], &json!({"id": SECOND, "until": null}));
+    assert_eq!(held.as_array().unwrap().len(), 1);
+
+    // Nobody who is asked to look for lost rows puts them into the queue.
+    two.requeue(&campaign.id).await;
+    assert!(two.second.bulk.is_empty().await.unwrap());
+    two.send_all().await;
+    assert_eq!(two.heard_from(), first);
+
+    assert!(command("resume").await["paused"].is_null());
+    two.run_queued_imports().await;
+    two.send_all().await;
+    let heard = two.heard_from();
+    let second = heard.values().filter(|number| *number == SECOND).count();
+    assert_eq!((heard.len(), second), (60, 60 - first.len()), "{heard:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn reconciler_requeues_rows_of_a_resumed_number_whose_job_was_lost() {
+    let two = TwoNumbers::new().await;
+    let (records, now) = (two.env.number_records(), cloud::now());
+    let pause = NumberPause {
+        reason: "flagged".into(),
+        by: PausedBy::Crier,
+        at: now,
+    };
+    let is_paused = async |caused_at| {
+        let paused = records.pause(&two.second.id, &pause, caused_at);
+        paused.await.unwrap()
+    };
+    assert!(is_paused(None).await);
+    assert!(!is_paused(None).await, "the first reason stays");
+    two.import_for(&[&two.first(), &two.second], 60).await;
+    two.send_all().await;
+    let first = two.heard_from().len();
+    let reconcile = async || {
+        let reconciler = Reconciler {
+            numbers: two.numbers(),
+            ..two.env.reconciler()
+        };
+        let now = cloud::now();
+        reconciler.run(now, now + 60_000).await.unwrap();
+        two.run_queued_imports().await;
+        two.send_all().await;
+        two.heard_from().len()
+    };
+    assert_eq!(reconcile().await, first, "it is paused");
+    assert!(records.resume(&two.second.id, cloud::now()).await.unwrap());
+    assert!(!is_paused(Some(now)).await, "that was before the resume");
+    assert_eq!(reconcile().await, 60);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn maintenance_of_a_number_lets_the_others_send() {
+    let two = TwoNumbers::new().await;
+    let refuse = |code: Value| json!({"refuse": code});
+    let settings = &two.env.simulator.state;
+    settings.update_settings(&refuse(json!(131_057))).unwrap();
+    let of_second = two.import_for(&[&two.second], 3).await;
+    two.send_all().await;
+    settings.update_settings(&refuse(Value::Null)).unwrap();
+    two.import_for(&[&two.first()], 3).await;
+    two.send_all().await;
+    let calls = settings.calls();
+    let sent = calls.iter().filter(|call| call.number != SECOND);
+    assert_eq!(sent.count(), 3, "{calls:?}");
+    let page = format!("/v1/campaigns/{}", of_second.id);
+    let page = two.api().get(&page).await.expect(200);
+    let held = &page["held_numbers"][0];
+    assert_eq!(held["id"], SECOND, "{page}");
+    assert!(text(&held["reason"]).contains("131057") && held["until"].is_string());
+    assert!(page["cooldown"].is_null(), "{page}");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn flag_pauses_the_number_that_callbacks_have_shown_and_all_if_none_has() {
+    let two = TwoNumbers::new().await;
+    let webhook = Webhook {
+        numbers: two.numbers(),
+        ..two.env.webhook()
+    };
+    let meta = MetaClient::posting_to(&two.env, webhook);
+    let flag = async || {
+        let value = json!({"event": "FLAGGED", "display_phone_number": "+1 555-000-0001"});
+        meta.post(&change_body("phone_number_quality_update", value))
+            .await;
+    };
+    let paused = async || {
+        let holds = two.env.number_records().holds().await.unwrap();
+        let paused = holds.into_iter().filter(|(_, hold)| hold.paused.is_some());
+        let ids: Vec<_> = paused.map(|(id, _)| id.to_string()).collect();
+        for id in &ids {
+            let id = id.parse().unwrap();
+            let resumed = two.env.number_records().resume(&id, 1).await;
+            assert!(resumed.unwrap());
+        }
+        ids
+    };
+    flag().await;
+    assert_eq!(paused().await, [two.first().id.as_str(), SECOND]);
+    let mut post = text_body("34610000001", "wamid.1", "hello");
+    let metadata = json!({"display_phone_number": "15550000001", "phone_number_id": SECOND});
+    post["entry"][0]["changes"][0]["value"]["metadata"] = metadata;
+    meta.post(&post).await;
+    flag().await;
+    assert_eq!(paused().await, [SECOND]);
 }
 
 #[tokio::test]

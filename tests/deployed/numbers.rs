@@ -60,6 +60,37 @@ async fn each_number_keeps_its_budget_and_each_person_hears_from_one() {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs a deployed stack: cargo xtask test"]
+async fn flagged_number_is_paused_and_its_rows_wait_until_it_is_resumed() {
+    let stack = DeployedStack::new();
+    // Callbacks of the first campaign tell which phone the number has.
+    send(&stack, "Before", 640_003_000..640_003_020, json!([SECOND])).await;
+    let numbers = stack.get_json("/v1/numbers").await;
+    let phone = text(&numbers["numbers"][1]["number"]["phone"]);
+    let flag =
+        json!({"event": "FLAGGED", "current_limit": "TIER_1K", "display_phone_number": phone});
+    let change = json!({"field": "phone_number_quality_update", "value": flag});
+    let entry = json!({"id": "1", "time": cloud::now() / 1000, "changes": [change]});
+    let flagged = json!({"object": "whatsapp_business_account", "entry": [entry]});
+    assert!(stack.post_callback(&flagged).await);
+    let numbers = stack.get_json("/v1/numbers").await;
+    assert_eq!(numbers["numbers"][0]["paused"], Value::Null);
+    assert_has(&numbers["numbers"][1]["paused"], &json!({"by": "crier"}));
+
+    let id = start(&stack, "Flagged", 640_003_100..640_003_140, json!([SECOND])).await;
+    let held = stack
+        .wait_for_campaign(&id, |seen| {
+            seen["state"] == "sending" && seen["rows"]["waiting"] == 40
+        })
+        .await;
+    assert_has(&held["held_numbers"][0], &json!({"id": SECOND}));
+    let path = format!("/v1/numbers/{SECOND}/resume");
+    let (status, resumed) = stack.post(&path, &Value::Null).await;
+    assert_eq!((status.as_u16(), &resumed["paused"]), (200, &Value::Null));
+    wait_until_sent(&stack, &id, 40).await;
+}
+
 /// Sends a campaign to these recipients from these numbers, to its end. Each recipient must have one call. Gives the numbers
 /// that were sent from.
 async fn send(
@@ -69,19 +100,34 @@ async fn send(
     numbers: Value,
 ) -> BTreeSet<String> {
     let count = recipients.len();
-    let lines = recipients.map(|number| format!("+34{number},Ana\n"));
-    let file = format!("phone,name\n{}", lines.collect::<String>());
-    let fields = json!({"numbers": numbers});
-    let id = stack.start_campaign(name, &file, fields).await;
-    let seen = stack
-        .wait_for_campaign(&id, |seen| seen["state"] == "finished")
-        .await;
-    let expected = json!({"accepted": count, "balanced": true});
-    assert_has(&seen["rows"], &expected);
+    let id = start(stack, name, recipients, numbers.clone()).await;
+    let seen = wait_until_sent(stack, &id, count).await;
     assert_eq!(seen["numbers"], numbers);
     let calls = stack.calls_for(&id).await;
     let called: BTreeSet<&str> = calls.iter().map(|call| text(&call["to"])).collect();
     assert_eq!((called.len(), calls.len()), (count, count), "{name}");
     let numbers = calls.iter().map(|call| text(&call["number"]).to_owned());
     numbers.collect()
+}
+
+/// Starts such a campaign.
+async fn start(
+    stack: &DeployedStack,
+    name: &str,
+    recipients: std::ops::Range<u32>,
+    numbers: Value,
+) -> String {
+    let lines = recipients.map(|number| format!("+34{number},Ana\n"));
+    let file = format!("phone,name\n{}", lines.collect::<String>());
+    let fields = json!({"numbers": numbers});
+    stack.start_campaign(name, &file, fields).await
+}
+
+/// Waits for the end of a campaign of which every row must be accepted.
+async fn wait_until_sent(stack: &DeployedStack, id: &str, rows: usize) -> Value {
+    let seen = stack
+        .wait_for_campaign(id, |seen| seen["state"] == "finished")
+        .await;
+    assert_has(&seen["rows"], &json!({"accepted": rows, "balanced": true}));
+    seen
 }

@@ -9,6 +9,7 @@ use axum::http::Request;
 use campaign::delivery::pacing::Rate;
 use campaign::lifecycle::campaign::sendable_for;
 use cloud::audit::AuditLog;
+use cloud::numbers::Numbers;
 use cloud::part_uploads::PartUploads;
 use cloud::sessions::Sessions;
 use cloud::tokens::Tokens;
@@ -54,6 +55,11 @@ const RATE: Rate = Rate {
 
 impl ApiClient {
     pub(crate) fn new(env: &TestEnv) -> Self {
+        Self::with_numbers(env, env.numbers(RATE))
+    }
+
+    /// The same where the installation has these numbers.
+    pub(crate) fn with_numbers(env: &TestEnv, numbers: Numbers) -> Self {
         let meta = env.simulator.state.settings();
         let account = AccountClient::new(
             &env.simulator.url(),
@@ -77,7 +83,7 @@ impl ApiClient {
                 env.files.clone(),
             ),
             files: env.files.clone(),
-            numbers: env.numbers(RATE),
+            numbers,
             jobs: env.job_queue(),
             erasures: env.erasure_queue(),
             import_queue: env.import_queue(),

@@ -11,6 +11,7 @@ use cloud::erasure_queue::ErasureQueue;
 use cloud::import_queue::ImportQueue;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
+use cloud::number_records::NumberRecords;
 use cloud::numbers::{Numbers, SenderNumber};
 use cloud::outbound::{DeliveryQueue, EventBus};
 use cloud::rates::RateKeeper;
@@ -92,9 +93,16 @@ impl TestEnv {
         Sender::new(campaigns, contacts, ledger, numbers, secrets, client, rate)
     }
 
-    fn rate_keeper_of(&self, number: &NumberId, rate: Rate) -> RateKeeper {
+    /// The keeper of a process that starts now.
+    pub(crate) fn rate_keeper_of(&self, number: &NumberId, rate: Rate) -> RateKeeper {
         let table = table_name(&self.name, "CampaignsTable");
         RateKeeper::new(self.aws.dynamodb.clone(), table, number.clone(), rate)
+    }
+
+    /// What is stored of the numbers.
+    pub(crate) fn number_records(&self) -> NumberRecords {
+        let table = table_name(&self.name, "CampaignsTable");
+        NumberRecords::new(self.aws.dynamodb.clone(), table)
     }
 
     /// The number that the simulator knows first, with the queues of this environment.
@@ -110,7 +118,7 @@ impl TestEnv {
 
     /// That number alone.
     pub(crate) fn numbers(&self, rate: Rate) -> Numbers {
-        Numbers::fixed(self.first_number(rate), Vec::new())
+        Numbers::fixed(self.first_number(rate), Vec::new(), self.number_records())
     }
 
     /// A splitter that makes batches for this many slots.

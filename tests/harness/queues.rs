@@ -187,9 +187,13 @@ impl TestEnv {
 
     /// Runs every import job that is on the queue, and those that follow from them.
     pub(crate) async fn run_queued_imports(&self) {
-        let splitter = self.splitter(2);
+        self.run_queued_imports_with(&self.splitter(2)).await;
+    }
+
+    /// The same with this splitter.
+    pub(crate) async fn run_queued_imports_with(&self, splitter: &Splitter) {
         while self
-            .run_next_import_job(&splitter, lambda_context(900))
+            .run_next_import_job(splitter, lambda_context(900))
             .await
         {}
     }

@@ -7,7 +7,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use campaign::access::role::Role;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,9 @@ pub struct AuditEntry {
     /// The beginning of the hash under which the contact is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
+    /// Our number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<NumberId>,
     /// The campaign's version before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_before: Option<u64>,

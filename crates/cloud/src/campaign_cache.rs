@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use campaign::delivery::outcome::PauseScope;
 use campaign::id::CampaignId;
 use campaign::lifecycle::campaign::{Campaign, Cooldown};
 use tokio::sync::Mutex;
@@ -64,31 +63,17 @@ impl CampaignCache {
         Ok(())
     }
 
-    /// Pauses the campaign for `reason`, and every other one if `scope` is the account.
-    pub async fn pause(
-        &self,
-        id: &CampaignId,
-        scope: PauseScope,
-        reason: &str,
-    ) -> Result<(), Error> {
-        if self.pause_campaign(id, scope, reason).await? && scope == PauseScope::Account {
-            self.pause_others(id, reason).await?;
-        }
+    /// Pauses the campaign for `reason`.
+    pub async fn pause(&self, id: &CampaignId, reason: &str) -> Result<(), Error> {
+        self.campaigns.pause(id, reason).await?;
+        self.invalidate(id).await;
         Ok(())
     }
 
-    /// Pauses the campaign for `reason`. Returns whether this call paused it; if so, and if `scope` is the account, the
-    /// others follow by [`CampaignCache::pause_others`].
-    pub async fn pause_campaign(
-        &self,
-        id: &CampaignId,
-        scope: PauseScope,
-        reason: &str,
-    ) -> Result<bool, Error> {
-        let is_first = match scope {
-            PauseScope::Campaign => self.campaigns.pause(id, reason).await?,
-            PauseScope::Account => self.campaigns.pause_for_account(id, reason).await?,
-        };
+    /// Pauses the campaign because of an error of the account. Returns whether the others must be paused, too:
+    /// [`CampaignCache::pause_others`].
+    pub async fn pause_for_account(&self, id: &CampaignId, reason: &str) -> Result<bool, Error> {
+        let is_first = self.campaigns.pause_for_account(id, reason).await?;
         self.invalidate(id).await;
         Ok(is_first)
     }

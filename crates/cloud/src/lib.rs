@@ -4,7 +4,7 @@
 //! | part | modules |
 //! |---|---|
 //! | the process | [`env`](mod@env): environment variables · [`aws`]: the SDK's clients · [`metrics`] for `CloudWatch` · [`sometimes!`]: marks for the simulation |
-//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`sent_files`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`], [`rates`] · access: [`tokens`], [`sessions`], [`audit`] |
+//! | the campaigns table | [`campaigns`], [`campaign_cache`], [`counters`], [`imports`], [`sent_files`], [`jobs`], [`waiting_jobs`], [`dead_letters`], [`settings`], [`account_events`], [`number_records`] with [`rates`] · access: [`tokens`], [`sessions`], [`audit`] |
 //! | other tables | [`ledger`], [`callbacks`], [`contacts`], [`inbox`] |
 //! | the bucket | [`files`], [`multipart`], [`part_uploads`] |
 //! | queues | [`batch_queue`], [`numbers`], [`number_registry`]: the queues of each phone number, [`import_queue`], [`erasure_queue`], [`outbound`]: callbacks for other systems · [`message_body`]: the format of all of their messages |
@@ -39,6 +39,7 @@ pub mod ledger;
 pub mod message_body;
 pub mod metrics;
 pub mod multipart;
+pub mod number_records;
 pub mod number_registry;
 pub mod numbers;
 pub mod outbound;

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::batch_queue::BatchQueue;
 use crate::cached::Cached;
 use crate::dynamodb::{Item, get_value, text, to_attribute};
+use crate::rates::RateKeeper;
 use crate::sender_number::SenderNumber;
 use crate::{Error, ErrorKind};
 
@@ -59,6 +60,15 @@ struct RegisteredNumber {
     urgent_queue_url: String,
 }
 
+impl RegisteredNumber {
+    fn rate(&self) -> Rate {
+        Rate {
+            slots: self.slots,
+            per_slot: self.per_slot,
+        }
+    }
+}
+
 #[derive(Default, Deserialize)]
 struct RegistryItem {
     #[serde(default)]
@@ -97,13 +107,28 @@ impl NumberRegistry {
         }
     }
 
-    /// Finds the numbers of an installation by the tags of their queues, and stores them.
+    /// Finds the numbers of an installation by the tags of their queues, stores them, and publishes their budgets.
     pub async fn refresh(&self, installation: &str) -> Result<(), Error> {
         let stored = self.read().await?;
         let found = self.find(installation, &stored).await?;
-        if found == stored {
-            return Ok(());
+        if found != stored {
+            self.store(&found).await?;
         }
+        for number in &found {
+            self.publish_budget(number).await?;
+        }
+        Ok(())
+    }
+
+    /// With a smaller concurrency no sender of the new budget can start before those of the old one end, and the number's stack
+    /// has no other function that could publish it. The tags change before the sender, which refers to the queue.
+    async fn publish_budget(&self, number: &RegisteredNumber) -> Result<(), Error> {
+        let (client, table) = (self.dynamodb.clone(), self.table.clone());
+        let keeper = RateKeeper::new(client, table, number.id.clone(), number.rate());
+        keeper.publish().await
+    }
+
+    async fn store(&self, found: &[RegisteredNumber]) -> Result<(), Error> {
         let numbers: Vec<&str> = found.iter().map(|number| number.id.as_str()).collect();
         tracing::info!(?numbers, "the numbers have changed");
         let update = self
@@ -112,7 +137,7 @@ impl NumberRegistry {
             .table_name(&self.table)
             .set_key(Some(key()))
             .update_expression("SET numbers = :numbers")
-            .expression_attribute_values(":numbers", to_attribute(STORE, &found)?);
+            .expression_attribute_values(":numbers", to_attribute(STORE, found)?);
         let updated = update.send().await;
         updated.map(drop).map_err(Error::from_sdk(STORE))
     }
@@ -127,10 +152,7 @@ impl NumberRegistry {
         let queue = |url: &String| BatchQueue::new(self.sqs.clone(), url.clone());
         Arc::new(SenderNumber {
             id: stored.id.clone(),
-            rate: Rate {
-                slots: stored.slots,
-                per_slot: stored.per_slot,
-            },
+            rate: stored.rate(),
             bulk: queue(&stored.sends_queue_url),
             urgent: queue(&stored.urgent_queue_url),
         })

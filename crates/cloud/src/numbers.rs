@@ -1,17 +1,20 @@
 //! The phone numbers of an installation. Each has a budget, a bulk queue, an urgent queue and a sender of its own, which one
 //! stack deploys together. The first is known from the environment, the others are registered ([`crate::number_registry`]).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use campaign::delivery::batch::{Batch, Batcher, RoutedRows};
 use campaign::delivery::number_choice::NumberChoice;
+use campaign::delivery::number_hold::CampaignHold;
 use campaign::id::NumberId;
 use campaign::import::phone::CanonicalPhone;
 use campaign::lifecycle::campaign::Campaign;
 use futures::future::try_join_all;
 
+use crate::number_records::NumberRecords;
 use crate::number_registry::NumberRegistry;
 pub use crate::sender_number::SenderNumber;
 use crate::{Error, ErrorKind, env};
@@ -21,6 +24,7 @@ use crate::{Error, ErrorKind, env};
 pub struct Numbers {
     first: Arc<SenderNumber>,
     further: Further,
+    records: NumberRecords,
 }
 
 /// Where the further numbers are.
@@ -32,18 +36,24 @@ enum Further {
 
 impl Numbers {
     /// The numbers that are registered; `first` is that of campaigns that name none.
-    pub fn registered(registry: NumberRegistry, first: SenderNumber) -> Self {
+    pub fn registered(
+        registry: NumberRegistry,
+        first: SenderNumber,
+        records: NumberRecords,
+    ) -> Self {
         Self {
             first: Arc::new(first),
             further: Further::Registered(registry),
+            records,
         }
     }
 
     /// These numbers.
-    pub fn fixed(first: SenderNumber, further: Vec<SenderNumber>) -> Self {
+    pub fn fixed(first: SenderNumber, further: Vec<SenderNumber>, records: NumberRecords) -> Self {
         Self {
             first: Arc::new(first),
             further: Further::Fixed(further.into_iter().map(Arc::new).collect()),
+            records,
         }
     }
 
@@ -53,13 +63,33 @@ impl Numbers {
         dynamodb: &aws_sdk_dynamodb::Client,
     ) -> Result<Self, env::InvalidVariable> {
         let table = env::required("CAMPAIGNS_TABLE")?;
+        let records = NumberRecords::new(dynamodb.clone(), table.clone());
         let registry = NumberRegistry::new(sqs.clone(), dynamodb.clone(), table);
-        Ok(Self::registered(registry, SenderNumber::from_env(sqs)?))
+        let first = SenderNumber::from_env(sqs)?;
+        Ok(Self::registered(registry, first, records))
     }
 
     /// The number of campaigns that name none; in a sender, its own.
     pub fn first(&self) -> &Arc<SenderNumber> {
         &self.first
+    }
+
+    /// Their records.
+    pub fn records(&self) -> &NumberRecords {
+        &self.records
+    }
+
+    /// What holds the numbers of a campaign back.
+    pub async fn hold_of(&self, campaign: &Campaign) -> Result<CampaignHold, Error> {
+        self.records.hold_of(self.ids_of(campaign)).await
+    }
+
+    /// The ids of the numbers of a campaign, at least one.
+    pub fn ids_of<'a>(&'a self, campaign: &'a Campaign) -> Vec<&'a NumberId> {
+        match campaign.numbers.as_slice() {
+            [] => vec![&self.first.id],
+            named => named.iter().map(|number| &number.id).collect(),
+        }
     }
 
     /// Looks which numbers the installation has, and stores that for everybody.
@@ -70,20 +100,21 @@ impl Numbers {
         }
     }
 
-    /// All numbers, by id; from knowledge that is at most a minute old.
-    pub async fn all(&self) -> Result<Vec<Arc<SenderNumber>>, Error> {
+    /// The numbers that stacks of their own have, as the last look found them.
+    pub async fn further(&self) -> Result<Vec<Arc<SenderNumber>>, Error> {
         let further = match &self.further {
             Further::Fixed(numbers) => numbers.clone(),
             // Boxed: the request would make the futures of all callers large.
             Further::Registered(registry) => Box::pin(registry.get()).await?,
         };
-        let further = further
-            .into_iter()
-            .filter(|number| number.id != self.first.id);
-        let mut all: Vec<_> = [Arc::clone(&self.first)]
-            .into_iter()
-            .chain(further)
-            .collect();
+        let is_other = |number: &Arc<SenderNumber>| number.id != self.first.id;
+        Ok(further.into_iter().filter(is_other).collect())
+    }
+
+    /// All numbers, by id; from knowledge that is at most a minute old.
+    pub async fn all(&self) -> Result<Vec<Arc<SenderNumber>>, Error> {
+        let mut all = self.further().await?;
+        all.push(Arc::clone(&self.first));
         all.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(all)
     }
@@ -125,6 +156,7 @@ impl Numbers {
         Ok(CampaignSenders {
             numbers,
             choice: NumberChoice::new(&campaign.numbers),
+            paused: BTreeSet::new(),
         })
     }
 }
@@ -134,9 +166,18 @@ impl Numbers {
 pub struct CampaignSenders {
     numbers: Vec<Arc<SenderNumber>>,
     choice: NumberChoice,
+    paused: BTreeSet<NumberId>,
 }
 
 impl CampaignSenders {
+    /// The same, but rows of numbers that are paused are not enqueued: they wait in the chunks.
+    pub async fn without_paused(mut self, records: &NumberRecords) -> Result<Self, Error> {
+        let holds = records.holds().await?.into_iter();
+        let paused = holds.filter(|(_, hold)| hold.paused.is_some());
+        self.paused = paused.map(|(id, _)| id).collect();
+        Ok(self)
+    }
+
     /// The number for a recipient who knows none of them yet.
     pub fn for_recipient(&self, recipient: CanonicalPhone) -> &Arc<SenderNumber> {
         &self.numbers[self.choice.index(recipient)]
@@ -191,7 +232,8 @@ impl CampaignSenders {
             });
         }
         let with_rows = self.numbers.iter().zip(&batches);
-        let with_rows = with_rows.filter(|(_, batches)| !batches.is_empty());
+        let with_rows = with_rows
+            .filter(|(number, batches)| !batches.is_empty() && !self.paused.contains(&number.id));
         let enqueue =
             with_rows.map(|(number, batches)| number.bulk.enqueue(batches, Duration::ZERO));
         try_join_all(enqueue).await.map(drop)

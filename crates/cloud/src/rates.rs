@@ -1,9 +1,10 @@
-//! The record of a number's send rate, which all of its senders read: one item in the campaigns table (`id` = `rate`, `part` =
-//! the number's id). The rules are in [`rate_change`](campaign::delivery::rate_change).
+//! The record of a number, which all of its senders read: its send rate, and what holds it back. The rules are in
+//! [`rate_change`](campaign::delivery::rate_change) and [`number_hold`](campaign::delivery::number_hold).
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use campaign::delivery::number_hold::NumberHold;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
 use campaign::id::NumberId;
@@ -12,8 +13,19 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::cached::Cached;
-use crate::dynamodb::{Item, get_value, number, put_if, text, to_item};
+use crate::dynamodb::{from_item, get_item, number, send_if};
+use crate::number_records::record_key;
 use crate::{Error, now};
+
+const READ: &str = "read the rate";
+
+/// What the record says.
+#[derive(Clone, Debug, Default)]
+struct NumberRecord {
+    /// Nothing, before the first sender.
+    rate: Option<RateRecord>,
+    hold: NumberHold,
+}
 
 /// The rate of this process, and the table with the record of the rate that senders keep.
 #[derive(Debug)]
@@ -26,7 +38,7 @@ pub struct RateKeeper {
     /// The record with which this process sends.
     registered: Mutex<Option<RateRecord>>,
     /// The record as it was last read.
-    known: Mutex<Option<Cached<Option<RateRecord>>>>,
+    known: Mutex<Option<Cached<NumberRecord>>>,
 }
 
 impl RateKeeper {
@@ -62,7 +74,7 @@ impl RateKeeper {
 
     async fn settle(&self, role: Role) -> Result<Option<Millis>, Error> {
         loop {
-            let record = self.read().await?;
+            let record = self.read().await?.rate;
             match decide(record, self.own, self.process_started, role, now()) {
                 RateDecision::Send { not_before } => {
                     *self.registered.lock().await = record;
@@ -74,47 +86,62 @@ impl RateKeeper {
         }
     }
 
-    /// Whether the record is still the one with which this process sends, from knowledge that is at most `max_age` old.
-    pub async fn is_current(&self, max_age: Duration) -> Result<bool, Error> {
+    /// What holds the number back, from knowledge that is at most `max_age` old. `None` if the rate is no longer the one with
+    /// which this process sends.
+    pub async fn check(&self, max_age: Duration) -> Result<Option<NumberHold>, Error> {
         let mut known = self.known.lock().await;
         let record = match known.as_ref().and_then(|known| known.get(max_age)) {
             Some(record) => record,
             None => {
                 let read_at = Instant::now();
                 let record = self.read().await?;
-                *known = Some(Cached::new(record, read_at));
+                *known = Some(Cached::new(record.clone(), read_at));
                 record
             }
         };
-        Ok(record.is_some() && record == *self.registered.lock().await)
+        let is_current = record.rate.is_some() && record.rate == *self.registered.lock().await;
+        Ok(is_current.then_some(record.hold))
     }
 
-    async fn read(&self) -> Result<Option<RateRecord>, Error> {
+    /// Has the next check read the record: this process has just changed it.
+    pub async fn forget(&self) {
+        *self.known.lock().await = None;
+    }
+
+    async fn read(&self) -> Result<NumberRecord, Error> {
         let get = self.client.get_item().table_name(&self.table);
-        get_value("read the rate", get.set_key(Some(self.key()))).await
+        let item = get_item(READ, get.set_key(Some(record_key(&self.number)))).await?;
+        let Some(item) = item else {
+            return Ok(NumberRecord::default());
+        };
+        // A number may be paused before its first sender has stored a rate.
+        let rate = match item.contains_key("slots") {
+            true => Some(from_item(READ, item.clone())?),
+            false => None,
+        };
+        let hold = from_item(READ, item)?;
+        Ok(NumberRecord { rate, hold })
     }
 
-    /// Replaces a record; another process may be faster.
+    /// Replaces the rate; another process may be faster.
     async fn replace(&self, old: Option<RateRecord>, new: RateRecord) -> Result<(), Error> {
-        let action = "store the rate";
-        let mut item = to_item(action, new)?;
-        item.extend(self.key());
-        let put = self.client.put_item().table_name(&self.table);
-        let put = put.set_item(Some(item));
-        let put = match old {
-            None => put.condition_expression("attribute_not_exists(id)"),
-            Some(old) => put
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update
+            .set_key(Some(record_key(&self.number)))
+            .update_expression(
+                "SET slots = :slots, per_slot = :per_slot, changed_at = :new_change, process_started = :new_start",
+            )
+            .expression_attribute_values(":slots", number(new.slots.into()))
+            .expression_attribute_values(":per_slot", number(new.per_slot.into()))
+            .expression_attribute_values(":new_change", number(new.changed_at))
+            .expression_attribute_values(":new_start", number(new.process_started));
+        let update = match old {
+            None => update.condition_expression("attribute_not_exists(slots)"),
+            Some(old) => update
                 .condition_expression("changed_at = :changed AND process_started = :started")
                 .expression_attribute_values(":changed", number(old.changed_at))
                 .expression_attribute_values(":started", number(old.process_started)),
         };
-        put_if(action, put).await.map(drop)
-    }
-
-    fn key(&self) -> Item {
-        let part = self.number.as_str();
-        [("id", text("rate")), ("part", text(part))]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into()
+        send_if("store the rate", update).await.map(drop)
     }
 }

@@ -1,4 +1,4 @@
-//! Notifications about templates, the phone number and the account, and which campaigns must pause for them.
+//! Notifications about templates, the phone number and the account, and what must pause for them.
 //!
 //! Source: Meta, "Webhooks: WhatsApp Business account fields" (September 2026).
 
@@ -14,7 +14,7 @@ pub struct AccountNotification {
     pub field: String,
     /// Meta's name of the event, such as `PAUSED`.
     pub event: String,
-    /// Which campaigns must pause.
+    /// What must pause.
     pub pauses: PauseTarget,
     /// When, in milliseconds.
     pub at: Option<Millis>,
@@ -22,7 +22,7 @@ pub struct AccountNotification {
     pub text: String,
 }
 
-/// Which campaigns a notification pauses.
+/// What a notification pauses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PauseTarget {
     /// None. The notification is only shown.
@@ -33,6 +33,11 @@ pub enum PauseTarget {
         name: String,
         /// The template's language code.
         language: String,
+    },
+    /// What is sent from this number.
+    Number {
+        /// As digits; `None` where the notification does not say which one.
+        phone: Option<String>,
     },
     /// Every campaign.
     Account,
@@ -249,8 +254,10 @@ fn phone_number_quality(value: &Value, event: String) -> Parsed {
         .unwrap_or_default();
     let (pauses, advice) = match event.as_str() {
         "FLAGGED" => (
-            PauseTarget::Account,
-            " Too many recipients blocked or reported it: review the template and the recipient list before you resume.",
+            PauseTarget::Number {
+                phone: text(&value["display_phone_number"]).and_then(|shown| phone_digits(&shown)),
+            },
+            " Too many recipients blocked or reported it: review the template and the recipient list before you resume the number.",
         ),
         "THROUGHPUT_UPGRADE" => (
             PauseTarget::Nothing,
@@ -260,6 +267,12 @@ fn phone_number_quality(value: &Value, event: String) -> Parsed {
     };
     let text = format!("Meta reports {event} for the phone number{limit}.{advice}");
     (event, pauses, text)
+}
+
+/// The digits of a number as Meta shows it, such as `+1 555-0100` or `15550100`.
+pub(crate) fn phone_digits(shown: &str) -> Option<String> {
+    let digits: String = shown.chars().filter(char::is_ascii_digit).collect();
+    (!digits.is_empty()).then_some(digits)
 }
 
 fn business_capability(value: &Value) -> Parsed {
@@ -367,11 +380,17 @@ mod tests {
     }
 
     #[test]
-    fn flagged_phone_number_pauses_every_campaign() {
-        let flagged =
-            json!({"event": "FLAGGED", "current_limit": "TIER_10K", "display_phone_number": "1"});
-        let notification = parse("phone_number_quality_update", &flagged, None);
-        assert_eq!(notification.pauses, PauseTarget::Account);
+    fn flagged_phone_number_pauses_what_is_sent_from_it() {
+        for (shown, phone) in [
+            (json!("+1 555-0100"), Some("15550100")),
+            (json!("15550100"), Some("15550100")),
+            (Value::Null, None),
+        ] {
+            let flagged = json!({"event": "FLAGGED", "current_limit": "TIER_10K", "display_phone_number": shown});
+            let notification = parse("phone_number_quality_update", &flagged, None);
+            let phone = phone.map(str::to_owned);
+            assert_eq!(notification.pauses, PauseTarget::Number { phone });
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Splits a callback into updates. Reads leniently, keeps everything raw, and types only what Crier acts on.
 
 use campaign::delivery::outcome::ErrorInfo;
+use campaign::id::NumberId;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::account_notification::{self, AccountNotification};
+use crate::account_notification::{self, AccountNotification, phone_digits};
 use crate::inbound::{self, MarketingPreference, ReceivedCall, ReceivedMessage};
 use crate::json::{list_items, parse_error, parse_timestamp};
 use crate::status::{self, StatusCallback};
@@ -18,6 +19,16 @@ pub struct Update {
     pub raw: Value,
     /// What it says.
     pub event: Event,
+}
+
+impl Update {
+    /// Our number, from the metadata: its id, and its phone as digits.
+    pub fn our_number(&self) -> Option<(NumberId, Option<String>)> {
+        let metadata = &self.raw["metadata"];
+        let id = metadata["phone_number_id"].as_str()?.parse().ok()?;
+        let shown = metadata["display_phone_number"].as_str();
+        Some((id, shown.and_then(phone_digits)))
+    }
 }
 
 /// What an update says, as far as Crier acts on it.

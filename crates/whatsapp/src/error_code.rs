@@ -7,7 +7,7 @@
 use BesideServerError::{MaybeSent, NotSent};
 use campaign::delivery::outcome::ErrorCause::{Anything, Media, TemplateName, Values};
 use campaign::delivery::outcome::ErrorClass::{
-    Account, Campaign, InvalidToken, Recipient, Retry, RowOrCampaign, Unconfirmed,
+    Account, Campaign, InvalidToken, Number, Recipient, Retry, RowOrCampaign, Unconfirmed,
 };
 use campaign::delivery::outcome::{Backoff, ErrorClass, ErrorInfo, GiveUpRule, ThrottleScope};
 
@@ -102,7 +102,7 @@ const ERROR_CODES: &[ErrorCode] = &[
     code(3,       Account,                        NotSent,    GRANT_PERMISSION, None),
     code(4,       Retry(HOURLY_LIMIT),            NotSent,    CALL_LIMIT,       None),
     code(10,      Account,                        NotSent,    GRANT_PERMISSION, None),
-    code(33,      Account,                        NotSent,    NO_SUCH_NUMBER,   None),
+    code(33,      Number,                         NotSent,    NO_SUCH_NUMBER,   None),
     code(100,     RowOrCampaign(Anything),        NotSent,    INVALID_MESSAGE,  None),
     code(104,     InvalidToken,                   NotSent,    REPLACE_TOKEN,    None),
     code(190,     InvalidToken,                   NotSent,    REPLACE_TOKEN,    None),
@@ -123,12 +123,12 @@ const ERROR_CODES: &[ErrorCode] = &[
     code(131026,  Recipient,                      NotSent,    REFUSED,          Some("the number is not on WhatsApp, or its app is too old")),
     code(131030,  Recipient,                      NotSent,    REFUSED,          Some("the number is not on the test account's list")),
     code(131031,  Account,                        NotSent,    RESTRICTED,       None),
-    code(131037,  Account,                        NotSent,    DISPLAY_NAME,     None),
+    code(131037,  Number,                         NotSent,    DISPLAY_NAME,     None),
     code(131042,  Account,                        NotSent,    PAYMENT,          None),
     code(131043,  Recipient,                      NotSent,    REFUSED,          Some("it could not be delivered before it expired")),
-    code(131045,  Account,                        NotSent,    REGISTER_NUMBER,  None),
+    code(131045,  Number,                         NotSent,    REGISTER_NUMBER,  None),
     code(131047,  Recipient,                      NotSent,    REFUSED,          Some("the recipient has not written or called within 24 hours, so only a template may be sent")),
-    code(131048,  Account,                        NotSent,    SPAM_LIMIT,       None),
+    code(131048,  Number,                         NotSent,    SPAM_LIMIT,       None),
     code(131049,  Retry(MARKETING_LIMIT),         NotSent,    REFUSED,          Some("WhatsApp limits how much marketing one recipient gets; it may be delivered later")),
     code(131050,  Recipient,                      NotSent,    REFUSED,          Some("the recipient stopped marketing messages from this business")),
     code(131051,  Campaign,                       NotSent,    MESSAGE_TYPE,     None),
@@ -152,7 +152,7 @@ const ERROR_CODES: &[ErrorCode] = &[
     code(132068,  Campaign,                       NotSent,    REFUSED,          None),
     code(132069,  Retry(FLOW_THROTTLED),          NotSent,    REFUSED,          None),
     code(133004,  Retry(OUTAGE),                  MaybeSent,  SERVICE_DOWN,     None),
-    codes(133005, 133016, Account,                            REGISTER_NUMBER),
+    codes(133005, 133016, Number,                             REGISTER_NUMBER),
     code(134011,  Account,                        NotSent,    PAYMENT,          None),
     code(134100,  Campaign,                       NotSent,    OTHER_API,        None),
     code(134101,  Retry(TEMPLATE_SYNCING),        NotSent,    REFUSED,          None),
@@ -164,17 +164,14 @@ const ERROR_CODES: &[ErrorCode] = &[
 const REPLACE_TOKEN: &str =
     "The access token is missing, expired or revoked: put a new one into the secret.";
 const GRANT_PERMISSION: &str = "The access token may not send for this number: give its system user the permission whatsapp_business_messaging.";
-const NO_SUCH_NUMBER: &str =
-    "The phone number id does not exist (any more): check the parameter PhoneNumberId.";
+const NO_SUCH_NUMBER: &str = "The phone number id does not exist (any more): check the parameter PhoneNumberId of its stack.";
 const RESTRICTED: &str =
     "Meta restricted the account: open the Account Quality page in Meta's Business Manager.";
 const MISCLASSIFIED: &str = "Meta limits the account because templates are in the wrong category: correct their categories in WhatsApp Manager. The limit ends by itself; resume then.";
 const PAYMENT: &str = "The payment method is missing, or its terms are not accepted: open billing in Meta's Business Manager.";
-const SPAM_LIMIT: &str = "Too many recipients blocked or reported this number: wait, and review the template and the recipient list before you resume.";
-const DISPLAY_NAME: &str =
-    "The display name is not approved: wait for its approval in WhatsApp Manager.";
-const REGISTER_NUMBER: &str =
-    "The phone number is not registered with the Cloud API: register it in WhatsApp Manager.";
+const SPAM_LIMIT: &str = "Too many recipients blocked or reported this number: wait, and review the template and the recipient list before you resume the number.";
+const DISPLAY_NAME: &str = "The number's display name is not approved: wait for its approval in WhatsApp Manager, then resume the number.";
+const REGISTER_NUMBER: &str = "The phone number is not registered with the Cloud API: register it in WhatsApp Manager, then resume the number.";
 const NO_SUCH_TEMPLATE: &str = "The template does not exist in this language, or is not approved: check its name and language in WhatsApp Manager.";
 const PARAMETERS: &str = "The parameters do not match the template: compare the message with the template in WhatsApp Manager.";
 const TEMPLATE_QUALITY: &str =
@@ -262,7 +259,11 @@ const MARKETING_LIMIT: Backoff = Backoff {
 };
 
 const UNEXPLAINED: Backoff = fixed_delay(300, 2, GiveUpRule::Reject);
-const MAINTENANCE: Backoff = campaign_delay(20, 30);
+/// The number cannot be used while Meta upgrades its throughput, for about a minute (Meta, "Throughput").
+const MAINTENANCE: Backoff = Backoff {
+    scope: ThrottleScope::Number,
+    ..campaign_delay(20, 30)
+};
 const TEMPLATE_SYNCING: Backoff = campaign_delay(600, 12);
 const FLOW_THROTTLED: Backoff = campaign_delay(3600, 6);
 
@@ -380,13 +381,19 @@ mod tests {
     const FAILED: ErrorOrigin = ErrorOrigin::Callback { was_held: false };
 
     /// What each code of Meta's documentation calls for, unless it comes with 5xx.
-    const DOCUMENTED: [(&str, &[i64]); 6] = [
+    const DOCUMENTED: [(&str, &[i64]); 7] = [
         ("token", &[0, 104, 190]),
         (
             "account",
             &[
-                3, 10, 200, 250, 299, 33, 368, 131005, 131031, 131037, 131042, 131045, 131048,
-                131064, 133005, 133006, 133007, 133008, 133009, 133010, 133015, 133016, 134011,
+                3, 10, 200, 250, 299, 368, 131005, 131031, 131042, 131064, 134011,
+            ],
+        ),
+        (
+            "number",
+            &[
+                33, 131037, 131045, 131048, 133005, 133006, 133007, 133008, 133009, 133010, 133015,
+                133016,
             ],
         ),
         (
@@ -421,6 +428,7 @@ mod tests {
     fn kind(class: ErrorClass) -> &'static str {
         match class {
             InvalidToken => "token",
+            Number => "number",
             Account => "account",
             Campaign => "campaign",
             Recipient => "recipient",
@@ -489,10 +497,11 @@ mod tests {
     }
 
     #[test]
-    fn only_errors_that_every_row_meets_slow_every_row() {
+    fn only_errors_that_other_rows_meet_slow_those() {
         assert_eq!(backoff(130429).scope, ThrottleScope::Slot);
         assert_eq!(backoff(131056).scope, ThrottleScope::Row);
-        for code in [4, 613, 80007, 131057, 132069, 134101] {
+        assert_eq!(backoff(131057).scope, ThrottleScope::Number);
+        for code in [4, 613, 80007, 132069, 134101] {
             assert_eq!(backoff(code).scope, ThrottleScope::Campaign, "{code}");
         }
     }

@@ -27,7 +27,10 @@ pub fn retry_advice(code: i64) -> (bool, String) {
                 .trim()
                 .to_owned(),
         ),
-        ErrorClass::Campaign | ErrorClass::Account | ErrorClass::InvalidToken => (
+        ErrorClass::Campaign
+        | ErrorClass::Number
+        | ErrorClass::Account
+        | ErrorClass::InvalidToken => (
             true,
             format!("{} Then send these again.", advice(code).unwrap_or_default()),
         ),

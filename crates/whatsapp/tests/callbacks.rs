@@ -89,6 +89,12 @@ fn describe(update: &Update) -> String {
             let pauses = match &notification.pauses {
                 PauseTarget::Nothing => "nothing".to_owned(),
                 PauseTarget::Template { name, language } => format!("template {name} {language}"),
+                PauseTarget::Number { phone } => {
+                    format!(
+                        "the number {}",
+                        phone.as_deref().unwrap_or("that is not named")
+                    )
+                }
                 PauseTarget::Account => "every campaign".to_owned(),
             };
             format!(

@@ -91,6 +91,8 @@ pub struct AuditEntryView {
     pub version_after: Option<u64>,
     /// What stands for the contact: the beginning of the hash of the number, which stays after an erasure.
     pub contact: Option<String>,
+    /// The id of the number that messages are sent from, where it was about one.
+    pub number: Option<String>,
     /// The HTTP status of the answer: from 400 on nothing was changed. Null if the function ended before it answered, so that
     /// nobody knows.
     pub status: Option<u16>,
@@ -147,6 +149,7 @@ pub async fn export_audit(
         "version_before",
         "version_after",
         "contact",
+        "number",
         "status",
     ]);
     let mut written = 0;
@@ -180,6 +183,7 @@ fn write_entry(csv: &mut CsvFile, entry: AuditEntryView) {
         &number(entry.version_before),
         &number(entry.version_after),
         &entry.contact.unwrap_or_default(),
+        &entry.number.unwrap_or_default(),
         &number(entry.status.map(u64::from)),
     ]);
 }
@@ -212,6 +216,7 @@ impl From<AuditEntry> for AuditEntryView {
             version_before: entry.version_before,
             version_after: entry.version_after,
             contact: entry.contact,
+            number: entry.number.map(|number| number.to_string()),
             status: entry.status,
         }
     }

@@ -4,7 +4,7 @@ use axum::RequestPartsExt;
 use axum::extract::RawPathParams;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use cloud::audit::{AuditEntry, entry_id};
 use cloud::contacts::contact_id;
 
@@ -20,10 +20,15 @@ pub async fn begin_entry(
     operation: &'static str,
     parts: &mut Parts,
 ) -> Result<AuditEntry, Problem> {
-    let (campaign, contact) = subjects(parts).await;
+    let Subjects {
+        campaign,
+        contact,
+        number,
+    } = subjects(parts).await;
     let entry = AuditEntry {
         campaign,
         contact,
+        number,
         ..new_entry(caller, operation)
     };
     api.audit.begin(&entry).await?;
@@ -60,16 +65,25 @@ fn new_entry(caller: &Caller, operation: &'static str) -> AuditEntry {
         operation: operation.to_owned(),
         campaign: None,
         contact: None,
+        number: None,
         version_before: None,
         version_after: None,
         status: None,
     }
 }
 
-/// The campaign or the contact that the path names. A contact is named by its hash, which stays after an erasure.
-async fn subjects(parts: &mut Parts) -> (Option<CampaignId>, Option<String>) {
+/// What the path names.
+#[derive(Default)]
+struct Subjects {
+    campaign: Option<CampaignId>,
+    /// The hash of the phone, which stays after an erasure.
+    contact: Option<String>,
+    number: Option<NumberId>,
+}
+
+async fn subjects(parts: &mut Parts) -> Subjects {
     let Ok(parameters) = parts.extract::<RawPathParams>().await else {
-        return (None, None);
+        return Subjects::default();
     };
     let find = |wanted: &str| {
         let mut all = parameters.iter();
@@ -78,9 +92,12 @@ async fn subjects(parts: &mut Parts) -> (Option<CampaignId>, Option<String>) {
     // Tokens have ids, too.
     let names_campaign = parts.uri.path().contains("/v1/campaigns/");
     let campaign = find("id").filter(|_| names_campaign);
-    let campaign = campaign.and_then(|id| id.parse().ok());
     let phone = find("phone").and_then(|text| parse_phone(text).ok());
-    (campaign, phone.map(contact_id))
+    Subjects {
+        campaign: campaign.and_then(|id| id.parse().ok()),
+        contact: phone.map(contact_id),
+        number: find("number").and_then(|id| id.parse().ok()),
+    }
 }
 
 /// Stores how it ended. It was done by then: a failure leaves the entry without a status.

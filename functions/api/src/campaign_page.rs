@@ -1,5 +1,7 @@
 //! What the page of a campaign shows beside its numbers: who did what, what you can do now, the approval.
 
+use campaign::delivery::number_hold::{NumberGate, NumberHold};
+use campaign::id::NumberId;
 use campaign::lifecycle::actions::{AvailableAction, available_actions};
 use campaign::lifecycle::approval::{approval_hash, check_approval, check_second_person};
 use campaign::lifecycle::campaign::{Campaign, PausedBy};
@@ -47,10 +49,25 @@ pub struct CampaignPage {
     pub remaining_seconds: Option<u64>,
     /// Whether it sends clearly slower than the budget although rows wait: other campaigns send, too, or WhatsApp slows it down.
     pub slowed: bool,
+    /// Its numbers that are paused or cool down: their rows wait.
+    pub held_numbers: Vec<HeldNumberView>,
     /// What makes sense in its state and with your role.
     pub actions: Vec<ActionView>,
     /// The approval of a second person.
     pub approval: ApprovalView,
+}
+
+/// A number of a campaign from which nothing is sent now.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct HeldNumberView {
+    /// Its id.
+    #[schema(example = "100000000000001")]
+    pub id: String,
+    /// Why, and what to do.
+    pub reason: String,
+    /// When it sends again; null for a pause, which ends when somebody resumes the number.
+    #[schema(format = DateTime)]
+    pub until: Option<String>,
 }
 
 /// Something that you can do with a campaign.
@@ -109,6 +126,7 @@ impl CampaignPage {
         campaign: Campaign,
         progress: Progress,
         budget: u32,
+        held_numbers: Vec<HeldNumberView>,
         caller: &Caller,
         now: Millis,
     ) -> Self {
@@ -127,7 +145,11 @@ impl CampaignPage {
             paused_by: campaign.paused.as_ref().map(|pause| pause.by),
             cancelled_at: campaign.cancelled_at.map(format_time),
             remaining_seconds: remaining_seconds(&progress, now),
-            slowed: is_sending && is_slow && progress.counters.attempts > 0,
+            slowed: is_sending
+                && is_slow
+                && held_numbers.is_empty()
+                && progress.counters.attempts > 0,
+            held_numbers,
             actions: actions
                 .filter(|action| allowed.contains(&action.action.operation()))
                 .map(ActionView::from)
@@ -135,6 +157,24 @@ impl CampaignPage {
             approval: ApprovalView::new(&campaign, &caller.name),
             campaign: CampaignView::new(campaign, progress, budget, now),
         }
+    }
+}
+
+impl HeldNumberView {
+    /// The view, if the number is held back at `now`.
+    pub(crate) fn of(id: &NumberId, hold: NumberHold, now: Millis) -> Option<Self> {
+        let (reason, until) = match (hold.gate(now), hold.paused, hold.cooldown) {
+            (NumberGate::Paused, Some(pause), _) => (pause.reason, None),
+            (NumberGate::CoolingDown(until), _, Some(cooldown)) => {
+                (cooldown.reason, Some(format_time(until)))
+            }
+            _ => return None,
+        };
+        Some(Self {
+            id: id.to_string(),
+            reason,
+            until,
+        })
     }
 }
 

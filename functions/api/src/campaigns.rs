@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::Api;
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::campaign_page::CampaignPage;
+use crate::campaign_page::{CampaignPage, HeldNumberView};
 use crate::extract::CampaignPath;
 use crate::new_campaign::NewCampaign;
 use crate::openapi::{BodyErrors, NotFound, RequestErrors};
@@ -161,7 +161,23 @@ impl Api {
     ) -> Result<CampaignPage, Problem> {
         let (campaign, progress) = self.find_progress(id).await?;
         let budget = campaign.budget(self.tps_budget);
-        let page = CampaignPage::new(campaign, progress, budget, caller, cloud::now());
+        let now = cloud::now();
+        let held_numbers = match progress.finished {
+            true => Vec::new(),
+            false => self.held_numbers(&campaign, now).await?,
+        };
+        let page = CampaignPage::new(campaign, progress, budget, held_numbers, caller, now);
         Ok(page)
+    }
+
+    async fn held_numbers(
+        &self,
+        campaign: &Campaign,
+        now: Millis,
+    ) -> Result<Vec<HeldNumberView>, cloud::Error> {
+        let mut holds = self.numbers.records().holds().await?;
+        let ids = self.numbers.ids_of(campaign).into_iter();
+        let held = ids.filter_map(|id| HeldNumberView::of(id, holds.remove(id)?, now));
+        Ok(held.collect())
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::import::phone::{self, Phone, PhoneProblem};
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
@@ -30,6 +30,25 @@ impl<S: Send + Sync> FromRequestParts<S> for CampaignPath {
         let text = path_parameter(parts, state, "id").await?;
         let id = text.parse().map_err(|_| Problem::unknown_campaign())?;
         Ok(Self { id })
+    }
+}
+
+/// The id of one of our numbers in the path. What cannot be an id is answered like an id that does not exist.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub struct NumberPath {
+    /// The number's id at Meta.
+    #[param(value_type = String, min_length = 1, max_length = 32, pattern = "^[0-9]+$")]
+    pub number: NumberId,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NumberPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = path_parameter(parts, state, "number").await?;
+        let number = text.parse().map_err(|_| Problem::unknown_number())?;
+        Ok(Self { number })
     }
 }
 

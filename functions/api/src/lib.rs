@@ -207,6 +207,8 @@ fn routes_without_query() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(settings::get_settings, settings::update_settings))
         .routes(routes!(account::get_account))
         .routes(routes!(numbers::list_numbers))
+        .routes(routes!(numbers::pause_number))
+        .routes(routes!(numbers::resume_number))
         .routes(routes!(metrics::get_metrics))
         .route_layer(middleware::from_fn(extract::reject_query))
 }

@@ -5,22 +5,36 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use campaign::delivery::number_choice::CampaignNumber;
+use campaign::delivery::number_hold::{NumberHold, NumberPause};
 use campaign::id::NumberId;
+use campaign::lifecycle::campaign::PausedBy;
 use campaign::time::Millis;
+use cloud::import_queue::{ImportJob, Position};
 use cloud::numbers::SenderNumber;
-use futures::future::join_all;
+use futures::future::try_join_all;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whatsapp::account::NumberFacts;
 
 use crate::Api;
 use crate::account::NumberView;
-use crate::openapi::RequestErrors;
+use crate::extract::NumberPath;
+use crate::openapi::{NotFound, PausedByName, RequestErrors};
 use crate::problem::Problem;
 use crate::templates::{AccountFacts, MAX_AGE_MS};
+use crate::time::format_time;
+use crate::view::CooldownView;
 
 /// The most numbers of a campaign.
 pub(crate) const MAX_NUMBERS: usize = 32;
+
+/// When a number is resumed, the rows of so many open campaigns are looked at within the request, so many at the same time.
+const MAX_REQUEUED_CAMPAIGNS: usize = 500;
+const CONCURRENT_REQUEUES: usize = 16;
+
+const OPERATOR_PAUSED: &str =
+    "An operator paused the number. POST /v1/numbers/{number}/resume lets it go on.";
 
 /// The numbers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -41,8 +55,28 @@ pub struct SenderNumberView {
     pub budget: u32,
     /// How many senders share the budget.
     pub slots: u32,
+    /// Messages a second that it sent in the last minute that is counted, which ended 70 seconds ago at most.
+    #[schema(example = 39.8)]
+    pub rate: f64,
+    /// The pause, if it is paused: its rows wait until it is resumed.
+    pub paused: Option<NumberPauseView>,
+    /// The cool-down that WhatsApp asked for, if one is in force.
+    pub cooldown: Option<CooldownView>,
     /// Its quality, throughput level and limit, as Meta describes them; null while Meta cannot be asked.
     pub number: Option<NumberView>,
+}
+
+/// A pause of a number.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NumberPauseView {
+    /// Why, and what to do.
+    pub reason: String,
+    /// Who or what paused it.
+    #[schema(value_type = PausedByName)]
+    pub by: PausedBy,
+    /// Since when.
+    #[schema(format = DateTime)]
+    pub since: String,
 }
 
 /// What Meta said about a number, as it is cached.
@@ -62,23 +96,127 @@ struct KnownNumber {
 #[tracing::instrument(skip_all)]
 pub async fn list_numbers(State(api): State<Arc<Api>>) -> Result<Json<NumberList>, Problem> {
     let numbers = api.numbers.all().await?;
-    let views = numbers.iter().map(|number| api.number_view(number));
+    let mut holds = api.numbers.records().holds().await?;
+    let with_hold = numbers.iter().map(|number| {
+        let hold = holds.remove(&number.id).unwrap_or_default();
+        api.number_view(number, hold)
+    });
+    let views: Vec<_> = with_hold.collect();
     Ok(Json(NumberList {
-        numbers: join_all(views).await,
+        numbers: try_join_all(views).await?,
     }))
 }
 
+/// Pauses a number: nothing is sent from it, whatever the campaign.
+///
+/// No new message leaves later than two seconds after the answer. Nothing is lost: its rows wait, those of campaigns that start later, too, and other numbers of a campaign go on.
+#[utoipa::path(
+    post, path = "/v1/numbers/{number}/pause", operation_id = "pauseNumber", tag = "account",
+    params(NumberPath),
+    responses((status = 200, body = SenderNumberView, description = "The number is paused"), RequestErrors, NotFound)
+)]
+#[tracing::instrument(skip_all, fields(%number))]
+pub async fn pause_number(
+    State(api): State<Arc<Api>>,
+    NumberPath { number }: NumberPath,
+) -> Result<Json<SenderNumberView>, Problem> {
+    let sender = api.require_number(&number).await?;
+    let pause = NumberPause {
+        reason: OPERATOR_PAUSED.to_owned(),
+        by: PausedBy::Operator,
+        at: cloud::now(),
+    };
+    // If it is paused already, the earlier reason stays.
+    api.numbers.records().pause(&number, &pause, None).await?;
+    api.current_view(&sender).await
+}
+
+/// Ends the pause of a number, and its cool-down: its rows are sent.
+///
+/// What waited is put into the queue again at once; in installations with many campaigns, within five minutes.
+#[utoipa::path(
+    post, path = "/v1/numbers/{number}/resume", operation_id = "resumeNumber", tag = "account",
+    params(NumberPath),
+    responses((status = 200, body = SenderNumberView, description = "The number sends again"), RequestErrors, NotFound)
+)]
+#[tracing::instrument(skip_all, fields(%number))]
+pub async fn resume_number(
+    State(api): State<Arc<Api>>,
+    NumberPath { number }: NumberPath,
+) -> Result<Json<SenderNumberView>, Problem> {
+    let sender = api.require_number(&number).await?;
+    let records = api.numbers.records();
+    if records.resume(&number, cloud::now()).await? {
+        api.requeue_rows_of(&number).await?;
+    }
+    api.current_view(&sender).await
+}
+
+impl From<NumberPause> for NumberPauseView {
+    fn from(pause: NumberPause) -> Self {
+        Self {
+            reason: pause.reason,
+            by: pause.by,
+            since: format_time(pause.at),
+        }
+    }
+}
+
 impl Api {
-    async fn number_view(&self, number: &SenderNumber) -> SenderNumberView {
+    /// The number of a path, or 404.
+    async fn require_number(&self, id: &NumberId) -> Result<Arc<SenderNumber>, Problem> {
+        let number = self.numbers.get(id).await?;
+        number.ok_or_else(Problem::unknown_number)
+    }
+
+    /// Has the splitter enqueue the rows that waited for a number. What is left out here, or lost, the reconciler finds: the
+    /// number was resumed after they were enqueued.
+    async fn requeue_rows_of(&self, number: &NumberId) -> Result<(), cloud::Error> {
+        let open = self.campaigns.list_open_ids().await?;
+        let now = cloud::now();
+        let requeues =
+            stream::iter(open.into_iter().take(MAX_REQUEUED_CAMPAIGNS)).map(|id| async {
+                let Some(campaign) = self.campaigns.get(&id).await? else {
+                    return Ok(());
+                };
+                let is_its = self.numbers.ids_of(&campaign).contains(&number);
+                if is_its && campaign.state(now).may_send() {
+                    let job = ImportJob::requeue(id, Position::default());
+                    self.import_queue.enqueue(&job).await?;
+                }
+                Ok(())
+            });
+        requeues
+            .buffer_unordered(CONCURRENT_REQUEUES)
+            .try_collect()
+            .await
+    }
+
+    async fn current_view(&self, number: &SenderNumber) -> Result<Json<SenderNumberView>, Problem> {
+        let mut holds = self.numbers.records().holds().await?;
+        let hold = holds.remove(&number.id).unwrap_or_default();
+        Ok(Json(self.number_view(number, hold).await?))
+    }
+
+    async fn number_view(
+        &self,
+        number: &SenderNumber,
+        hold: NumberHold,
+    ) -> Result<SenderNumberView, cloud::Error> {
+        let now = cloud::now();
         // The rest is useful also where Meta cannot be asked.
         let facts = self.number_facts(&number.id).await.ok();
-        SenderNumberView {
+        let cooldown = hold.cooldown.filter(|cooldown| cooldown.until > now);
+        Ok(SenderNumberView {
             id: number.id.to_string(),
             is_first: number.id == self.numbers.first().id,
             budget: number.rate.budget(),
             slots: number.rate.slots,
+            rate: self.numbers.records().rate_now(&number.id, now).await?,
+            paused: hold.paused.map(NumberPauseView::from),
+            cooldown: cooldown.map(CooldownView::from),
             number: facts.map(|facts| NumberView::new(facts.number, facts.asked_at)),
-        }
+        })
     }
 
     /// What Meta says about a number; at most ten minutes ago, while Meta answers.

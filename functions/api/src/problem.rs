@@ -196,6 +196,12 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown campaign", detail)
     }
 
+    /// 404: there is no number of that id.
+    pub fn unknown_number() -> Self {
+        let detail = "there is no number with this id; GET /v1/numbers lists the numbers";
+        Self::new(StatusCode::NOT_FOUND, "unknown number", detail)
+    }
+
     /// 404: the campaign has no rejects file.
     pub fn rejects_not_found() -> Self {
         let detail = "this file has no rejects: no row was rejected, or the file has not been read yet; GET the campaign to see its files";

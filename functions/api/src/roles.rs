@@ -92,6 +92,8 @@ pub const OPERATIONS: &[Operation] = &[
     operation("updateSettings", Admin, Writes),
     operation("getAccount", Viewer, Reads),
     operation("listNumbers", Viewer, Reads),
+    operation("pauseNumber", Sender, Writes),
+    operation("resumeNumber", Sender, Writes),
     operation("getMetrics", Viewer, Reads),
 ];
 

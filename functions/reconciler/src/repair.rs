@@ -44,6 +44,7 @@ impl Reconciler {
             campaign: &campaign,
             progress: &progress,
             queue_is_empty: self.queues_are_empty(&campaign).await?,
+            hold: self.numbers.hold_of(&campaign).await?,
             now: run.now,
         };
         run.stats.add_snapshot(&snapshot);

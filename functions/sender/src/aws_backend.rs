@@ -7,6 +7,7 @@ use campaign::contacts::contact::Contact;
 use campaign::delivery::backoff::exponential_delay;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::{Claim, Transition};
+use campaign::delivery::number_hold::{NumberGate, NumberHold};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::{CampaignId, NumberId};
@@ -17,7 +18,6 @@ use cloud::batch_queue::BatchQueue;
 use cloud::contacts::ContactKey;
 use cloud::metrics::Metrics;
 use cloud::numbers::{Numbers, SenderNumber};
-use cloud::rates::RateKeeper;
 use whatsapp::connection_pool::ConnectionState;
 
 use crate::pending_send::SendClients;
@@ -44,6 +44,9 @@ const MAX_REDELIVERY_DELAY: Duration = Duration::from_secs(1_215);
 /// claim lives, it looks as if it might have been. Nothing is sent meanwhile.
 const TRANSITION_RETRY_MS: Millis = 140_000;
 
+/// The next send waits no longer than this until those of a minute are counted.
+const MAX_COUNT_TIME: Duration = Duration::from_millis(300);
+
 /// How long a reservation is tried, within [`CLAIM_RETRY_MS`] of the claim.
 const RESERVE_RETRY_MS: Millis = 30_000;
 
@@ -53,7 +56,6 @@ const CLAIM_RETRY_MS: Millis = 60_000;
 #[derive(Debug)]
 pub(crate) struct AwsBackend {
     pub(crate) clients: SendClients,
-    pub(crate) rate: RateKeeper,
     /// The first is this sender's own.
     pub(crate) numbers: Numbers,
 }
@@ -73,14 +75,17 @@ impl SendBackend for AwsBackend {
         max_age: Duration,
     ) -> Result<SendGate, Error> {
         let cache = &self.clients.campaign_cache;
-        let (found, secret, is_current_rate) = tokio::join!(
+        let (found, secret, number_gate) = tokio::join!(
             cache.get_with_max_age(campaign, max_age),
             self.clients.secrets.get(),
-            self.rate.is_current(max_age)
+            self.check_number(max_age)
         );
-        if !is_current_rate? {
-            return Ok(SendGate::RateChanged);
-        }
+        let cooldown_end = match number_gate? {
+            None => return Ok(SendGate::RateChanged),
+            Some(NumberGate::Paused) => return Ok(SendGate::Stopped),
+            Some(NumberGate::CoolingDown(until)) => Some(until),
+            Some(NumberGate::Open) => None,
+        };
         let is_stopped = |found: &Option<Arc<Campaign>>| {
             found
                 .as_ref()
@@ -100,11 +105,14 @@ impl SendBackend for AwsBackend {
         let Some(campaign) = found else {
             return Ok(SendGate::Stopped);
         };
-        Ok(match campaign.sendability(cloud::now()) {
-            Sendability::Now => SendGate::Allowed(campaign, secret?.access_token.clone()),
-            Sendability::NotBefore(until) => SendGate::CoolingDown(until),
-            Sendability::Expired => SendGate::Expired,
-            Sendability::Stopped => SendGate::Stopped,
+        Ok(match (campaign.sendability(cloud::now()), cooldown_end) {
+            (Sendability::Now, None) => SendGate::Allowed(campaign, secret?.access_token.clone()),
+            (Sendability::Now, Some(until)) => SendGate::CoolingDown(until),
+            (Sendability::NotBefore(until), of_number) => {
+                SendGate::CoolingDown(of_number.map_or(until, |end| end.max(until)))
+            }
+            (Sendability::Expired, _) => SendGate::Expired,
+            (Sendability::Stopped, _) => SendGate::Stopped,
         })
     }
 
@@ -244,6 +252,16 @@ impl SendBackend for AwsBackend {
             .await
     }
 
+    async fn add_sends(&self, minute: Millis, sends: u64) {
+        let records = &self.clients.number_records;
+        let added = records.add_sends(self.own_number(), minute, sends);
+        match tokio::time::timeout(MAX_COUNT_TIME, added).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!("the sends of a minute were not counted: {error}"),
+            Err(_) => tracing::warn!("the sends of a minute may not be counted: it took too long"),
+        }
+    }
+
     fn emit_metrics(&self, stats: &SendStats) {
         Metrics::for_function("sender")
             .add_count("Batches", stats.batches)
@@ -271,6 +289,21 @@ impl AwsBackend {
     /// The number that this sender sends from.
     pub(crate) fn own(&self) -> &Arc<SenderNumber> {
         self.numbers.first()
+    }
+
+    /// What holds the number back; `None` if another rate applies.
+    async fn check_number(&self, max_age: Duration) -> Result<Option<NumberGate>, Error> {
+        let gate = |hold: Option<NumberHold>| hold.map(|hold| hold.gate(cloud::now()));
+        let known = gate(self.clients.rate.check(max_age).await?);
+        if known != Some(NumberGate::Paused) {
+            return Ok(known);
+        }
+        // It may have been resumed since the record was read. Its rows are in the queue again then, as after a campaign's pause.
+        let latest = gate(self.clients.rate.check(Duration::ZERO).await?);
+        if latest != known {
+            cloud::sometimes!("a sender sees that its number was resumed before it drops a row");
+        }
+        Ok(latest)
     }
 
     fn recipient(&self, contact: Contact) -> Recipient {

@@ -112,14 +112,13 @@ impl Sender {
             campaign_cache: CampaignCache::new(campaigns),
             contacts,
             ledger,
+            number: numbers.first().id.clone(),
+            number_records: numbers.records().clone(),
+            rate,
             secrets,
             whatsapp: client,
         };
-        let backend = AwsBackend {
-            clients,
-            rate,
-            numbers,
-        };
+        let backend = AwsBackend { clients, numbers };
         Self {
             backend: Arc::new(backend),
             slot: Mutex::new(Slot::new(own)),
@@ -204,7 +203,7 @@ impl Sender {
 
     /// Waits until senders of an earlier rate have stopped. Returns false if a later rate applies.
     async fn wait_for_rate(&self, invoked_at: Millis) -> Result<bool, Error> {
-        let Some(not_before) = self.backend.rate.register(invoked_at).await? else {
+        let Some(not_before) = self.backend.clients.rate.register(invoked_at).await? else {
             return Ok(false);
         };
         let wait = not_before.saturating_sub(cloud::now());

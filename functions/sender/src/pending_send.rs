@@ -6,17 +6,20 @@
 use std::sync::Arc;
 
 use campaign::delivery::ledger::Transition;
+use campaign::delivery::number_hold::NumberPause;
 use campaign::delivery::outcome::{
     Acceptance, ErrorClass, ErrorInfo, NextAction, Outcome, PauseScope, RetryContext,
     ThrottleScope, next_action,
 };
-use campaign::id::{CampaignId, CorrelationId};
-use campaign::lifecycle::campaign::Cooldown;
+use campaign::id::{CampaignId, CorrelationId, NumberId};
+use campaign::lifecycle::campaign::{Cooldown, PausedBy};
 use campaign::time::Millis;
 use cloud::Error;
 use cloud::campaign_cache::CampaignCache;
 use cloud::contacts::Contacts;
 use cloud::ledger::Ledger;
+use cloud::number_records::NumberRecords;
+use cloud::rates::RateKeeper;
 use cloud::secrets::Secrets;
 use secrecy::{ExposeSecret, SecretString};
 use tracing::{error, instrument};
@@ -34,6 +37,10 @@ pub(crate) struct SendClients {
     pub(crate) campaign_cache: CampaignCache,
     pub(crate) contacts: Contacts,
     pub(crate) ledger: Ledger,
+    /// The number of the sends.
+    pub(crate) number: NumberId,
+    pub(crate) number_records: NumberRecords,
+    pub(crate) rate: RateKeeper,
     pub(crate) secrets: Secrets,
     pub(crate) whatsapp: Client,
 }
@@ -197,12 +204,28 @@ impl SendClients {
     ) -> Result<(), Error> {
         let (id, reason) = (&pending.campaign.id, &explain_pause(error));
         let (until, campaigns) = (pending.record_until, &self.campaign_cache);
-        let pause_others = || persist(until, move || campaigns.pause_others(id, reason));
-        let pause = |scope| persist(until, move || campaigns.pause_campaign(id, scope, reason));
-        let is_paused = pause(scope).await?;
-        if is_paused && scope == PauseScope::Account {
-            pause_others().await?;
+        match scope {
+            PauseScope::Campaign => persist(until, || campaigns.pause(id, reason)).await,
+            PauseScope::Number => persist(until, || self.pause_number(reason)).await,
+            PauseScope::Account => {
+                if persist(until, || campaigns.pause_for_account(id, reason)).await? {
+                    persist(until, || campaigns.pause_others(id, reason)).await?;
+                }
+                Ok(())
+            }
         }
+    }
+
+    async fn pause_number(&self, reason: &str) -> Result<(), Error> {
+        cloud::sometimes!("an error of the number pauses the number");
+        let pause = NumberPause {
+            reason: reason.to_owned(),
+            by: PausedBy::Crier,
+            at: cloud::now(),
+        };
+        let paused = self.number_records.pause(&self.number, &pause, None);
+        paused.await?;
+        self.rate.forget().await;
         Ok(())
     }
 
@@ -234,7 +257,7 @@ impl SendClients {
         })
     }
 
-    /// Starts a cooldown of the campaign, if that is what the error asks for.
+    /// Starts a cooldown of the campaign or the number, if that is what the error asks for.
     async fn start_cooldown(
         &self,
         pending: &PendingSend,
@@ -242,18 +265,29 @@ impl SendClients {
         error: &ErrorInfo,
         scope: ThrottleScope,
     ) -> Result<(), Error> {
-        if scope != ThrottleScope::Campaign {
-            return Ok(());
-        }
         let cooldown = Cooldown {
             until,
             reason: explain_pause(error),
         };
-        let id = &pending.campaign.id;
-        persist(pending.record_until, || {
-            self.campaign_cache.start_cooldown(id, &cooldown)
-        })
-        .await
+        let (id, record_until) = (&pending.campaign.id, pending.record_until);
+        match scope {
+            ThrottleScope::Row | ThrottleScope::Slot => Ok(()),
+            ThrottleScope::Campaign => {
+                persist(record_until, || {
+                    self.campaign_cache.start_cooldown(id, &cooldown)
+                })
+                .await
+            }
+            ThrottleScope::Number => {
+                cloud::sometimes!("the cooldown of a number begins");
+                persist(record_until, || {
+                    self.number_records.start_cooldown(&self.number, &cooldown)
+                })
+                .await?;
+                self.rate.forget().await;
+                Ok(())
+            }
+        }
     }
 
     async fn record_outcome(
@@ -286,7 +320,7 @@ impl SendClients {
 fn pace_signal(scope: ThrottleScope) -> PaceSignal {
     match scope {
         ThrottleScope::Slot => PaceSignal::Throttled,
-        ThrottleScope::Row | ThrottleScope::Campaign => PaceSignal::None,
+        ThrottleScope::Row | ThrottleScope::Campaign | ThrottleScope::Number => PaceSignal::None,
     }
 }
 

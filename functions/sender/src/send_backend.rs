@@ -244,6 +244,9 @@ pub trait SendBackend: Send + Sync + 'static {
     /// Makes a batch that failed visible again after a delay, which grows with the number of its receives.
     fn delay_redelivery(&self, handle: &MessageHandle) -> impl Future<Output = Result<(), Error>>;
 
+    /// Adds to the number's sends of the minute that began at `minute`. It is for people to look at: an error is logged.
+    fn add_sends(&self, minute: Millis, sends: u64) -> impl Future<Output = ()>;
+
     /// Emits metrics; about once a minute.
     fn emit_metrics(&self, stats: &SendStats);
 

@@ -3,6 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use campaign::time::Millis;
+
+const MINUTE_MS: Millis = 60_000;
+
 /// How a send ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
@@ -88,6 +92,16 @@ pub(crate) struct StatsRecorder {
     emitted_at: Duration,
     /// When the sends of the last second started.
     recent_sends: VecDeque<Duration>,
+    minute: MinuteCount,
+}
+
+/// The sends of one minute of the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MinuteCount {
+    /// When the minute began.
+    pub(crate) minute: Millis,
+    /// Sends in it.
+    pub(crate) sends: u64,
 }
 
 impl StatsRecorder {
@@ -98,6 +112,7 @@ impl StatsRecorder {
             emitted: SendStats::default(),
             emitted_at: now,
             recent_sends: VecDeque::new(),
+            minute: MinuteCount::default(),
         }
     }
 
@@ -118,8 +133,20 @@ impl StatsRecorder {
         {
             self.recent_sends.pop_front();
         }
+        self.minute.sends += 1;
         self.current.attempts += 1;
         self.current.busiest_second = self.current.busiest_second.max(self.recent_sends.len());
+    }
+
+    /// Takes the sends of the minute that is being counted, if it is over at the time `clock`, or in any case at the end of the
+    /// invocation.
+    pub(crate) fn take_minute(&mut self, clock: Millis, is_end: bool) -> Option<MinuteCount> {
+        let minute = clock - clock % MINUTE_MS;
+        if minute == self.minute.minute && !is_end {
+            return None;
+        }
+        let taken = std::mem::replace(&mut self.minute, MinuteCount { minute, sends: 0 });
+        (taken.sends > 0).then_some(taken)
     }
 
     /// The time since the last part.
@@ -152,6 +179,20 @@ mod tests {
             stats.count_send(Duration::from_millis(ms));
         }
         assert_eq!(stats.current.busiest_second, 4);
+    }
+
+    #[test]
+    fn minute_is_taken_once_it_is_over_or_at_the_end() {
+        let mut stats = StatsRecorder::new(Duration::ZERO);
+        let taken = |minute, sends| Some(MinuteCount { minute, sends });
+        assert_eq!(stats.take_minute(120_500, false), None, "nothing was sent");
+        stats.count_send(Duration::ZERO);
+        stats.count_send(Duration::ZERO);
+        assert_eq!(stats.take_minute(179_999, false), None);
+        assert_eq!(stats.take_minute(180_000, false), taken(120_000, 2));
+        stats.count_send(Duration::ZERO);
+        assert_eq!(stats.take_minute(180_001, true), taken(180_000, 1));
+        assert_eq!(stats.take_minute(180_002, true), None);
     }
 
     #[test]

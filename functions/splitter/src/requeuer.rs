@@ -104,7 +104,9 @@ impl<'a> Requeuer<'a> {
         };
         let sending = match disposition {
             Disposition::Send => {
-                let senders = splitter.numbers.of_campaign(campaign).await?;
+                let numbers = &splitter.numbers;
+                let senders = numbers.of_campaign(campaign).await?;
+                let senders = senders.without_paused(numbers.records()).await?;
                 let batcher = senders.batcher();
                 Some((senders, batcher))
             }

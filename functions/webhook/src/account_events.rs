@@ -1,16 +1,21 @@
-//! Notifications about templates, the phone number and the account: stored for the operator, and campaigns pause.
+//! Notifications about templates, the phone number and the account: stored for the operator, and campaigns or numbers pause.
 
-use campaign::lifecycle::campaign::Campaign;
+use std::collections::BTreeMap;
+
+use campaign::delivery::number_hold::NumberPause;
+use campaign::id::NumberId;
+use campaign::lifecycle::campaign::{Campaign, PausedBy};
 use campaign::time::Millis;
 use cloud::account_events::StoredAccountEvent;
 use tracing::{instrument, warn};
 use whatsapp::account_notification::{AccountNotification, PauseTarget};
+use whatsapp::callback::Update;
 
 use crate::Webhook;
 use crate::failures::is_newer;
 
 impl Webhook {
-    /// Pauses the campaigns that a notification affects, then stores it.
+    /// Pauses what a notification affects, then stores it.
     #[instrument(skip_all, fields(field = notification.field, event = notification.event))]
     pub(crate) async fn on_account_event(
         &self,
@@ -20,8 +25,15 @@ impl Webhook {
     ) -> Result<(), cloud::Error> {
         let at = notification.at.unwrap_or(now);
         warn!("Meta notifies: {}", notification.text);
-        if notification.pauses != PauseTarget::Nothing {
-            self.pause_affected_campaigns(notification, at).await?;
+        match &notification.pauses {
+            PauseTarget::Nothing => {}
+            PauseTarget::Number { phone } => {
+                self.pause_flagged(phone.as_deref(), &notification.text, at)
+                    .await?;
+            }
+            PauseTarget::Template { .. } | PauseTarget::Account => {
+                self.pause_affected_campaigns(notification, at).await?;
+            }
         }
         let event = StoredAccountEvent {
             at,
@@ -30,6 +42,55 @@ impl Webhook {
             text: notification.text.clone(),
         };
         self.account_events.record(key, &event).await
+    }
+
+    /// Pauses the number with this phone; all of them if it is not known which one has it.
+    async fn pause_flagged(
+        &self,
+        phone: Option<&str>,
+        reason: &str,
+        at: Millis,
+    ) -> Result<(), cloud::Error> {
+        let found = match phone {
+            Some(phone) => self.numbers.records().find_by_phone(phone).await?,
+            None => None,
+        };
+        if let Some(id) = found {
+            return self.pause_number(&id, reason, at).await;
+        }
+        for number in self.numbers.all().await? {
+            self.pause_number(&number.id, reason, at).await?;
+        }
+        Ok(())
+    }
+
+    /// Pauses a number because of something that happened at `at`, unless an operator has resumed it since. Meta's times are
+    /// whole seconds.
+    pub(crate) async fn pause_number(
+        &self,
+        id: &NumberId,
+        reason: &str,
+        at: Millis,
+    ) -> Result<(), cloud::Error> {
+        let pause = NumberPause {
+            reason: reason.to_owned(),
+            by: PausedBy::Crier,
+            at: cloud::now(),
+        };
+        let paused = self.numbers.records().pause(id, &pause, Some(at + 999));
+        paused.await.map(drop)
+    }
+
+    /// Stores which phones our numbers have: notifications name no ids.
+    pub(crate) async fn note_our_phones(&self, updates: &[Update]) -> Result<(), cloud::Error> {
+        let named = updates.iter().filter_map(Update::our_number);
+        let phones: BTreeMap<_, _> = named.filter_map(|(id, phone)| Some((id, phone?))).collect();
+        for (id, phone) in phones {
+            if self.numbers.get(&id).await?.is_some() {
+                self.numbers.records().note_phone(&id, &phone).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn pause_affected_campaigns(
@@ -53,7 +114,7 @@ impl Webhook {
 /// Whether the campaign sends what must pause.
 fn affects(target: &PauseTarget, campaign: &Campaign) -> bool {
     match target {
-        PauseTarget::Nothing => false,
+        PauseTarget::Nothing | PauseTarget::Number { .. } => false,
         PauseTarget::Account => true,
         PauseTarget::Template { name, language } => {
             let messages = [Some(&campaign.message), campaign.fallback.as_ref()];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use campaign::contacts::contact::{ConsentEvent, ConsentSource};
 use campaign::delivery::outcome::{
-    ErrorClass, ErrorInfo, GiveUpRule, NextAction, Outcome, Refusal, next_action,
+    ErrorClass, ErrorInfo, GiveUpRule, NextAction, Outcome, PauseScope, Refusal, next_action,
 };
 use campaign::import::phone::Phone;
 use campaign::lifecycle::campaign::Campaign;
@@ -65,15 +65,11 @@ impl Webhook {
                 self.requeue_undelivered(&campaign, row, not_before).await
             }
             NextAction::Hold { pause, error } => {
-                if is_newer(&campaign, at) {
-                    let reason = match was_held {
-                        true => explain_dropped(&error),
-                        false => explain_pause(&error),
-                    };
-                    self.campaign_cache
-                        .pause(&campaign.id, pause, &reason)
-                        .await?;
-                }
+                let reason = match was_held {
+                    true => explain_dropped(&error),
+                    false => explain_pause(&error),
+                };
+                self.pause(&campaign, row, pause, &reason, at).await?;
                 if was_held {
                     return Ok(());
                 }
@@ -83,6 +79,32 @@ impl Webhook {
                 Ok(())
             }
         }
+    }
+
+    /// Pauses what would fail in the same way, unless an operator has resumed it since `at`.
+    async fn pause(
+        &self,
+        campaign: &Campaign,
+        row: &RowStatusUpdate,
+        scope: PauseScope,
+        reason: &str,
+        at: Millis,
+    ) -> Result<(), cloud::Error> {
+        let (cache, id) = (&self.campaign_cache, &campaign.id);
+        match scope {
+            PauseScope::Number => {
+                let number = row.number.as_ref().unwrap_or(&self.numbers.first().id);
+                return self.pause_number(number, reason, at).await;
+            }
+            PauseScope::Campaign | PauseScope::Account if !is_newer(campaign, at) => {}
+            PauseScope::Campaign => cache.pause(id, reason).await?,
+            PauseScope::Account => {
+                if cache.pause_for_account(id, reason).await? {
+                    cache.pause_others(id, reason).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether WhatsApp accepted the row's message only to hold it back.

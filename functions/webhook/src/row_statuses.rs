@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use campaign::id::CorrelationId;
+use campaign::id::{CorrelationId, NumberId};
 use campaign::time::Millis;
 use cloud::ledger::StatusUpdate;
 use whatsapp::callback::{Event, Update};
@@ -16,25 +16,30 @@ pub(crate) struct RowStatusUpdate {
     pub(crate) correlation_id: CorrelationId,
     pub(crate) update: StatusUpdate,
     pub(crate) recipient: ContactIds,
+    /// Our number from which the message was sent, where Meta says so.
+    pub(crate) number: Option<NumberId>,
 }
 
 /// Groups the statuses by attempt. A status without a time counts as of `now`.
 pub(crate) fn group_by_row(updates: &[Update], now: Millis) -> Vec<RowStatusUpdate> {
-    let mut rows: HashMap<&CorrelationId, (StatusUpdate, ContactIds)> = HashMap::new();
+    let mut rows: HashMap<&CorrelationId, (StatusUpdate, ContactIds, Option<NumberId>)> =
+        HashMap::new();
     for update in updates {
         if let Event::Status(status) = &update.event
             && let Some(id) = &status.correlation_id
         {
-            let (merged, recipient) = rows.entry(id).or_default();
+            let (merged, recipient, number) = rows.entry(id).or_default();
             recipient.clone_from(&status.recipient);
+            *number = update.our_number().map(|(id, _)| id);
             merge_status(merged, status, now);
         }
     }
     rows.into_iter()
-        .map(|(id, (update, recipient))| RowStatusUpdate {
+        .map(|(id, (update, recipient, number))| RowStatusUpdate {
             correlation_id: id.clone(),
             update,
             recipient,
+            number,
         })
         .collect()
 }

@@ -45,7 +45,8 @@ impl Webhook {
             json: update.raw.to_string(),
         });
         let stored = self.callbacks.store(raw.collect(), now);
-        let ((), effective_times, ()) = tokio::try_join!(statuses, others, stored)?;
+        let noted = self.note_our_phones(updates);
+        let ((), effective_times, (), ()) = tokio::try_join!(statuses, others, stored, noted)?;
         // A send may have been in progress when a recipient opted out. The response tells Meta that no send follows.
         if let Some(effective_at) = effective_times.into_iter().flatten().max() {
             cloud::sometimes!("an opt-out waits until a send in progress has finished");

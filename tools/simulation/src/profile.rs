@@ -58,8 +58,10 @@ const KINDS: [&str; 9] = [
 
 const RATES: [(u32, u32); 6] = [(1, 1), (4, 1), (2, 3), (10, 1), (3, 10), (20, 1)];
 
-/// Errors that Meta refuses every message with for a while: of the account, and two that ask for fewer messages.
-const REFUSALS: [i64; 6] = [131_042, 131_031, 368, 80_007, 80_007, 130_429];
+/// Errors that Meta refuses every message with for a while: of the account, of the number, and three that ask for fewer messages.
+const REFUSALS: [i64; 9] = [
+    131_042, 131_031, 368, 131_048, 131_045, 80_007, 80_007, 130_429, 131_057,
+];
 
 impl Profile {
     /// The world of this stream.

@@ -35,6 +35,8 @@ pub struct Notes {
     pub retries: Vec<Retry>,
     /// Requests for single messages.
     pub single_messages: Vec<SingleMessage>,
+    /// Commands to numbers, by their ids.
+    pub number_commands: BTreeMap<&'static str, Vec<Command>>,
     /// Every step, for people.
     pub steps: Vec<String>,
     /// Files that are ready to be uploaded, or were, with the first number of their recipients.

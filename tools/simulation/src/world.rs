@@ -202,6 +202,7 @@ impl World {
             entry.operation == "dynamodb.UpdateItem"
                 && entry.host.starts_with("sender")
                 && entry.key.starts_with("CampaignsTable/")
+                && !entry.key.starts_with("CampaignsTable/number")
         });
         let changes = changes.into_iter().map(|entry| (entry.at_ms, entry.host));
         Sends {
@@ -219,8 +220,8 @@ impl World {
         let deployed = profile.rate.budget();
         let next = profile.next_rate.map(|rate| rate.budget());
         let records = self.aws.history().find(|entry| {
-            entry.operation == "dynamodb.PutItem"
-                && entry.key == format!("CampaignsTable/rate/{PHONE_NUMBER_ID}")
+            entry.operation == "dynamodb.UpdateItem"
+                && entry.key == format!("CampaignsTable/number/{PHONE_NUMBER_ID}/SET slots")
                 && entry.outcome == "200"
         });
         let known_ms = records.last().map(|entry| entry.at_ms);
@@ -287,7 +288,7 @@ impl World {
         let calm = Instant::now();
         let ids = self.campaigns_to_end();
         while calm.elapsed() < LONGEST_WAIT {
-            let mut over = true;
+            let mut over = operator.resume_numbers().await;
             for id in &ids {
                 over &= operator.bring_to_end(id).await;
             }

@@ -81,6 +81,8 @@ pub enum ErrorClass {
     RowOrCampaign(ErrorCause),
     /// Every row of the campaign would be refused: pause it.
     Campaign,
+    /// Every message from this number would be refused: pause the number.
+    Number,
     /// Every message of the account would be refused: pause all campaigns.
     Account,
     /// The access token is not valid, or no longer: read it again once, then pause all campaigns.
@@ -111,6 +113,8 @@ pub enum ThrottleScope {
     Slot,
     /// The whole campaign: no row would be accepted earlier.
     Campaign,
+    /// The number: no message from it would be accepted earlier, whatever its campaign.
+    Number,
 }
 
 /// Exponential delays: `first_seconds`, `first_seconds × factor`, …, at most `max_seconds` each. Jitter makes a delay
@@ -158,7 +162,7 @@ pub enum NextAction {
         /// What else slows down.
         scope: ThrottleScope,
     },
-    /// Hold the row and pause the campaign or the account.
+    /// Hold the row and pause the campaign, the number or the account.
     Hold {
         /// Why.
         error: ErrorInfo,
@@ -179,6 +183,8 @@ pub enum NextAction {
 pub enum PauseScope {
     /// The campaign.
     Campaign,
+    /// The number that the message was sent from.
+    Number,
     /// Every campaign of the account.
     Account,
 }
@@ -244,6 +250,7 @@ fn after_refusal(refusal: Refusal, context: RetryContext) -> NextAction {
     match class {
         ErrorClass::Retry(backoff) => schedule_retry(backoff, retry_after, error, context),
         ErrorClass::Recipient => NextAction::Reject(error),
+        ErrorClass::Number => hold(error, PauseScope::Number),
         ErrorClass::Account | ErrorClass::InvalidToken => hold(error, PauseScope::Account),
         ErrorClass::Campaign => hold(error, PauseScope::Campaign),
         ErrorClass::RowOrCampaign(cause) if !row_may_be_the_cause(cause, context) => {

@@ -12,7 +12,8 @@
 //! | a process of the old rate starts after the first of the new rate | it writes the old rate again, and the next process of the new rate the new one; meanwhile only one of them sends |
 //!
 //! With a smaller reserved concurrency no sender of the new rate can start, as long as the old ones use all of it. So the
-//! counter, which runs all the time while something is sent, writes the record, too.
+//! counter, which runs all the time while something is sent, writes the record, too; for a number with a stack of its own, the
+//! reconciler does, which reads the budget from the tags of its queue.
 
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,7 @@
 //!
 //! Every repair may be repeated without harm, so the reconciler may stop at any point.
 
+use crate::delivery::number_hold::CampaignHold;
 use crate::lifecycle::apply::UPLOAD_WATCH_MS;
 use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, FileStage, Sendability};
 use crate::lifecycle::progress::{Progress, unconfirmed_to_resend};
@@ -44,6 +45,8 @@ pub struct Snapshot<'a> {
     pub progress: &'a Progress,
     /// Whether the send queue is empty.
     pub queue_is_empty: bool,
+    /// What holds its numbers back.
+    pub hold: CampaignHold,
     /// Now.
     pub now: Millis,
 }
@@ -59,10 +62,9 @@ impl Snapshot<'_> {
             .campaign
             .reconciled_at
             .unwrap_or(self.campaign.created_at);
-        let is_idle =
-            self.idle_ms() >= IDLE_MS && !self.campaign.schedule.is_closed_for_all(self.now);
+        let is_idle = self.idle_ms() >= IDLE_MS && !self.must_wait();
         let is_due = is_idle || self.elapsed_ms(last_scan) >= FORCED_REQUEUE_MS;
-        has_candidates && (is_due || self.window_has_opened())
+        has_candidates && (is_due || self.wait_is_over())
     }
 
     /// What is to be done; `overdue` is the number of retries that are due, where the ledger was read.
@@ -83,9 +85,7 @@ impl Snapshot<'_> {
             Validating | Enqueuing => self.import_is_dead().then_some(RepairAction::ResumeImport),
             Canary => self.canary_action(overdue),
             // First of all: a further file that is announced and not uploaded is looked for during hours.
-            Sending
-                if self.window_has_opened() && self.has_rows(self.progress.waiting, overdue) =>
-            {
+            Sending if self.wait_is_over() && self.has_rows(self.progress.waiting, overdue) => {
                 Some(RepairAction::Requeue)
             }
             Sending | Paused if self.further_file_waits() => Some(RepairAction::ResumeImport),
@@ -101,8 +101,8 @@ impl Snapshot<'_> {
     pub fn is_stalled(&self) -> bool {
         let is_sendable = self.campaign.sendability(self.now) == Sendability::Now;
         // Where each recipient has its own hours, nobody knows whether one of them should get it now.
-        let may_wait = self.campaign.schedule.has_own_hours()
-            || self.campaign.schedule.is_closed_for_all(self.now);
+        let may_wait =
+            self.campaign.schedule.has_own_hours() || self.hold.is_any_paused || self.must_wait();
         let should_send = is_sendable && !may_wait;
         should_send && self.unsent_rows() > 0 && self.idle_ms() >= STALLED_MS
     }
@@ -168,21 +168,21 @@ impl Snapshot<'_> {
     /// Requeues a campaign in which nothing happens, where rows should be in the queue: `missing` rows that are not in
     /// the ledger, held rows, overdue retries, and after the schedule's end every unsettled row.
     ///
-    /// When its window opens, what waits for that is requeued at once, and while it is closed nothing is. Rows of recipients
-    /// with hours of their own may wait all day: then only the longer time without activity tells that some are lost.
+    /// When its window opens or one of its numbers is resumed, what waits for that is requeued at once, and while it is closed
+    /// or all numbers are paused nothing is. Rows of recipients with hours of their own, or of one paused number, may wait all
+    /// day: then only the longer time without activity tells that some are lost.
     fn requeue_if_idle(&self, missing: i64, overdue: usize) -> Option<RepairAction> {
         let has_rows = self.has_rows(missing, overdue);
         let has_expired = self.campaign.sendability(self.now) == Sendability::Expired;
         let needs_settling = has_expired && self.unsent_rows() > 0;
-        let schedule = &self.campaign.schedule;
-        // Rows of other zones may be all that is left.
-        let is_suspicious = self.queue_is_empty && (has_expired || !schedule.has_own_hours());
+        // Rows of other zones, or of a paused number, may be all that is left.
+        let others_may_wait = self.campaign.schedule.has_own_hours() || self.hold.is_any_paused;
+        let is_suspicious = self.queue_is_empty && (has_expired || !others_may_wait);
         let queue_lost_rows = is_suspicious && self.idle_ms() >= IDLE_MS;
         let is_idle = queue_lost_rows || self.idle_ms() >= FORCED_REQUEUE_MS;
-        let is_closed = schedule.is_closed_for_all(self.now);
         let should_requeue = match has_expired {
             true => (has_rows || needs_settling) && is_idle,
-            false => has_rows && (self.window_has_opened() || is_idle && !is_closed),
+            false => has_rows && (self.wait_is_over() || is_idle && !self.must_wait()),
         };
         should_requeue.then_some(RepairAction::Requeue)
     }
@@ -192,10 +192,21 @@ impl Snapshot<'_> {
         missing > 0 || self.progress.counters.held > 0 || overdue > 0
     }
 
-    /// Whether the window has opened for rows that were not requeued since.
-    fn window_has_opened(&self) -> bool {
+    /// Whether none of its rows may be sent now.
+    fn must_wait(&self) -> bool {
+        self.campaign.schedule.is_closed_for_all(self.now) || self.hold.are_all_paused
+    }
+
+    /// Whether rows that were not requeued since wait no more: their window has opened, or their number was resumed.
+    fn wait_is_over(&self) -> bool {
         let opens_at = self.campaign.window_opens_at;
-        opens_at.is_some_and(|at| at <= self.now)
+        opens_at.is_some_and(|at| at <= self.now) || self.number_was_resumed()
+    }
+
+    fn number_was_resumed(&self) -> bool {
+        let Campaign { enqueued_at, .. } = *self.campaign;
+        let resumed_at = self.hold.resumed_at;
+        resumed_at.is_some_and(|at| enqueued_at.is_some_and(|enqueued_at| enqueued_at <= at))
     }
 
     /// Rows that are being sent or may still be sent.
@@ -250,6 +261,7 @@ mod tests {
             campaign,
             progress: &progress,
             queue_is_empty,
+            hold: CampaignHold::default(),
             now,
         }
         .repair_action(0)
@@ -428,10 +440,59 @@ mod tests {
                 campaign: &campaign,
                 progress: &progress,
                 queue_is_empty,
+                hold: CampaignHold::default(),
                 now,
             };
             assert_eq!(snapshot.is_stalled(), is_stalled, "{zone} {now}");
         }
+    }
+
+    /// What is done about a campaign with 89 of 90 rows accepted in the first hour, and whether it is stalled.
+    fn held(hold: CampaignHold, now: Millis) -> (Option<RepairAction>, bool) {
+        let mut campaign = sample(CampaignState::Sending);
+        campaign.enqueued_at = Some(HOUR);
+        campaign.sendable_until = Millis::MAX;
+        let progress = compute_progress(&campaign, accepted(89, HOUR), 40, now);
+        let snapshot = Snapshot {
+            campaign: &campaign,
+            progress: &progress,
+            queue_is_empty: true,
+            hold,
+            now,
+        };
+        (snapshot.repair_action(0), snapshot.is_stalled())
+    }
+
+    #[test]
+    fn rows_of_a_paused_number_wait_until_it_is_resumed() {
+        let requeue = Some(RepairAction::Requeue);
+        let late = HOUR + 10 * FORCED_REQUEUE_MS;
+        let all = CampaignHold {
+            is_any_paused: true,
+            are_all_paused: true,
+            resumed_at: None,
+        };
+        assert_eq!(held(all, late), (None, false));
+        let one = CampaignHold {
+            are_all_paused: false,
+            ..all
+        };
+        // Rows of the other may be lost: that is looked at, but not in every run.
+        assert_eq!(held(one, HOUR + IDLE_MS), (None, false));
+        assert_eq!(
+            held(one, HOUR + FORCED_REQUEUE_MS),
+            (requeue.clone(), false)
+        );
+        let resumed = |at| CampaignHold {
+            resumed_at: Some(at),
+            ..CampaignHold::default()
+        };
+        assert_eq!(held(resumed(HOUR + 1), HOUR + 2), (requeue, false));
+        assert_eq!(
+            held(resumed(HOUR - 1), HOUR + 2),
+            (None, false),
+            "they were enqueued since"
+        );
     }
 
     #[test]

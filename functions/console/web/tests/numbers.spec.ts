@@ -16,7 +16,7 @@ test('the account shows every number, and which one is the default', async ({ pa
   for (const [index, { budget, number }] of [first, second].entries()) {
     const row = rows.nth(index + 1);
     await expect(row).toContainText(number.phone);
-    await expect(row.getByRole('cell', { name: String(budget), exact: true })).toBeVisible();
+    await expect(row.getByRole('cell', { name: new RegExp(`^[0-9.]+ of ${budget}$`) })).toBeVisible();
     await expect(row).toContainText('Simulated business');
     await expect(row).toContainText('High quality');
     await expect(row).toContainText('Connected');
@@ -78,4 +78,44 @@ test('a campaign is sent from two numbers, each person from one of them', async 
   await page.getByLabel('Number with country code').fill(`+${call?.to.replace('+', '')}`);
   await page.getByRole('button', { name: 'Find' }).click();
   await expect(page.getByRole('heading', { name: /^Row \d+ of the file/ })).toContainText(`Sent from ${second.number.phone}`);
+});
+
+test('a number is paused, its people wait, and it is resumed', async ({ page }) => {
+  const [, second] = await senders();
+  const people = 6;
+  await signIn(page, 'Samuel', 'sender');
+  await page.goto(`${API}/#/account`);
+  const row = page.getByRole('region', { name: 'Numbers', exact: true }).getByRole('row').nth(2);
+  await row.getByRole('button', { name: `Pause ${second.number.phone}` }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog).toContainText('nobody is lost');
+  await expectAccessible(page, 'pause of a number');
+  await picture(page, 'account-number-pause');
+  await dialog.getByRole('button', { name: 'Pause', exact: true }).click();
+  await expect(row).toContainText('Paused by an operator');
+  await expectAccessible(page, 'account with a paused number');
+  await picture(page, 'account-number-paused');
+  await expectGoodElsewhere(page, 'account-number-paused');
+
+  await page.goto(`${API}/#/campaigns`);
+  await page.getByRole('link', { name: 'New campaign' }).first().click();
+  await page.getByLabel('Name of the campaign').fill('From a paused number');
+  await page.getByRole('button', { name: /order_update/ }).click();
+  await uploadFile(page, customers(people, { first: FIRST_PERSON + PEOPLE }));
+  await page.getByRole('button', { name: /^Change ?: Sending$/ }).click();
+  await page.getByRole('group', { name: 'Send from' }).getByRole('checkbox').nth(1).check();
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('button', { name: `Send ${people} messages` }).click();
+  await expect(page.getByText(`Nothing is sent from ${second.number.phone} at the moment`)).toBeVisible();
+  await expectAccessible(page, 'campaign of a paused number');
+  await picture(page, 'campaign-number-paused');
+  await expectGoodElsewhere(page, 'campaign-number-paused');
+  const campaign = page.url();
+
+  await page.goto(`${API}/#/account`);
+  await row.getByRole('button', { name: `Resume ${second.number.phone}` }).click();
+  await dialog.getByRole('button', { name: 'Resume', exact: true }).click();
+  await expect(row.getByRole('button', { name: `Pause ${second.number.phone}` })).toBeVisible();
+  await page.goto(campaign);
+  await expect(page.getByText('Finished', { exact: true }).first()).toBeVisible({ timeout: 90_000 });
 });

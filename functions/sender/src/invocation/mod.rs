@@ -155,6 +155,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
         if let Err(error) = self.finish_in_flight().await {
             first_batch = first_batch.and(Err(error));
         }
+        self.count_minute(true).await;
         self.emit_metrics();
         InvocationResult {
             stats: self.stats.total(),
@@ -206,6 +207,7 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
         let mut rows = batch.rows.into_iter();
         while let Some(row) = rows.next() {
             self.reap_completed();
+            self.count_minute(false).await;
             if !Box::pin(self.wait_for_turn(batch_ref)).await? {
                 cloud::sometimes!("an invocation runs out of time within a batch");
                 let remaining = std::iter::once(row).chain(rows);
@@ -368,6 +370,13 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
     async fn flush_requeued(&mut self) -> Result<(), Error> {
         self.stats.current.requeued += self.requeue_buffer.flush(&**self.backend).await?;
         Ok(())
+    }
+
+    /// Adds the sends of the minute that is over to those of the number; at the end, those of the minute that is not.
+    async fn count_minute(&mut self, is_end: bool) {
+        if let Some(counted) = self.stats.take_minute(self.backend.now(), is_end) {
+            self.backend.add_sends(counted.minute, counted.sends).await;
+        }
     }
 
     fn emit_metrics(&mut self) {

@@ -377,6 +377,8 @@ impl SendBackend for VirtualProcess {
         Ok(())
     }
 
+    async fn add_sends(&self, _: Millis, _: u64) {}
+
     fn emit_metrics(&self, _: &SendStats) {}
 
     async fn delete_messages(&self, _: Priority, receipts: &[String]) -> Result<(), Error> {

@@ -250,7 +250,7 @@ fn was_started(notes: &CampaignNotes, at: u64) -> bool {
 }
 
 /// Whether a pause took effect before `at`, and nothing that ends it may have done so since. Commands may overlap.
-fn is_paused(commands: &[Command], at: u64) -> bool {
+pub(super) fn is_paused(commands: &[Command], at: u64) -> bool {
     let holds = |pause: &&Command| {
         pause.succeeded
             && pause

@@ -44,7 +44,8 @@ fn late_row(evidence: &Evidence<'_>, id: &str, notes: &CampaignNotes) -> Option<
         return None;
     }
     let uploads = notes.uploads.iter().map(|upload| upload.at_ms);
-    let commands = notes.commands.iter();
+    let of_numbers = evidence.sends.notes.number_commands.values().flatten();
+    let commands = notes.commands.iter().chain(of_numbers);
     let commands = commands.map(|command| command.answered_ms.unwrap_or(command.asked_ms));
     let may_be_sent_ms = uploads.chain(commands).chain(notes.not_before).max()?;
     let calls = &evidence.sends.calls;

@@ -17,6 +17,7 @@ use cloud::imports::Imports;
 use cloud::inbox::Inbox;
 use cloud::jobs::Jobs;
 use cloud::ledger::Ledger;
+use cloud::number_records::NumberRecords;
 use cloud::numbers::{Numbers, SenderNumber};
 use cloud::part_uploads::PartUploads;
 use cloud::rates::RateKeeper;
@@ -168,9 +169,10 @@ impl Clients {
         let first = number(PHONE_NUMBER_ID, self.rate, "SendsQueue", "UrgentQueue");
         let [bulk, urgent] = SECOND_QUEUES;
         let second = number(SECOND_NUMBER_ID, SECOND_RATE, bulk, urgent);
+        let records = NumberRecords::new(self.dynamodb.clone(), "CampaignsTable".into());
         match sending {
-            Sending::First => Numbers::fixed(first, vec![second]),
-            Sending::Second => Numbers::fixed(second, vec![first]),
+            Sending::First => Numbers::fixed(first, vec![second], records),
+            Sending::Second => Numbers::fixed(second, vec![first], records),
         }
     }
 

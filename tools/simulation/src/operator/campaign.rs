@@ -115,7 +115,7 @@ impl Operator {
 
     /// Something that an operator may do at any time.
     async fn step(&self, id: &str, first: u32) {
-        match self.random.range(0..27) {
+        match self.random.range(0..28) {
             0..=4 => {
                 let command = *self
                     .random
@@ -142,6 +142,7 @@ impl Operator {
             20 => self.ask_as_stranger(id).await,
             23 => self.retry(id).await,
             21 | 22 => self.receive_something(&self.some_recipient(first)).await,
+            26 => self.pause_some_number().await,
             24 | 25 => self.send_single_message(&self.some_recipient(first)).await,
             _ => drop(self.observe(id).await),
         }

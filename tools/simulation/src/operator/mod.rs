@@ -6,6 +6,7 @@
 //! - [`mod@file`]: files as operators upload them
 //! - `look`: what they look at, and what they get wrong
 //! - `update`: what Meta posts besides statuses and texts
+//! - `number`: pauses of numbers
 //! - `single_message`: messages to one recipient, with keys
 //! - [`reading`]: what operators read at the end
 //! - [`recipient`]: what recipients write, and how their consent changes
@@ -14,6 +15,7 @@ pub mod campaign;
 pub mod creation;
 pub mod file;
 mod look;
+mod number;
 pub mod reading;
 pub mod recipient;
 mod retry;

@@ -140,6 +140,10 @@ impl Operator {
                 json!({"display_phone_number": "34600000000", "event": "DOWNGRADE", "current_limit": "TIER_1K"}),
             ),
             (
+                "phone_number_quality_update",
+                json!({"display_phone_number": "34600000000", "event": "FLAGGED", "current_limit": "TIER_1K"}),
+            ),
+            (
                 "account_update",
                 json!({"phone_number": "34600000000", "event": "DISABLED_UPDATE",
                     "ban_info": {"waba_ban_state": "SCHEDULE_FOR_DISABLE", "waba_ban_date": "2026-12-24"}}),

@@ -116,3 +116,6 @@ export const listTemplates = (all: boolean) =>
   request<T.TemplateList>('GET', '/v1/templates', { query: { all: all || undefined } });
 export const getAccount = () => request<T.AccountView>('GET', '/v1/account');
 export const listNumbers = () => request<T.SenderNumberList>('GET', '/v1/numbers');
+export type NumberCommand = 'pause' | 'resume';
+export const commandNumber = (number: Id, name: NumberCommand) =>
+  request<T.SenderNumber>('POST', `/v1/numbers/{number}/${name}`, { path: { number } });

@@ -836,6 +836,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/numbers/{number}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pauses a number: nothing is sent from it, whatever the campaign.
+         * @description No new message leaves later than two seconds after the answer. Nothing is lost: its rows wait, those of campaigns that start later, too, and other numbers of a campaign go on.
+         *
+         *     Needs the role `sender`.
+         */
+        post: operations["pauseNumber"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/numbers/{number}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends the pause of a number, and its cool-down: its rows are sent.
+         * @description What waited is put into the queue again at once; in installations with many campaigns, within five minutes.
+         *
+         *     Needs the role `sender`.
+         */
+        post: operations["resumeNumber"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/opt-outs": {
         parameters: {
             query?: never;
@@ -1137,6 +1181,8 @@ export interface components {
             contact?: string | null;
             /** @description The entry's id. */
             id: string;
+            /** @description The id of the number that messages are sent from, where it was about one. */
+            number?: string | null;
             /**
              * @description The id of the operation in this description.
              * @example startCampaign
@@ -1263,6 +1309,8 @@ export interface components {
             cancelled_at?: string | null;
             /** @description Who created it. */
             created_by?: string | null;
+            /** @description Its numbers that are paused or cool down: their rows wait. */
+            held_numbers: components["schemas"]["HeldNumberView"][];
             /** @description Whether it waits for its start. */
             manual_start: boolean;
             /**
@@ -1752,6 +1800,21 @@ export interface components {
             /** @description Its name. */
             name: string;
         };
+        /** @description A number of a campaign from which nothing is sent now. */
+        HeldNumberView: {
+            /**
+             * @description Its id.
+             * @example 100000000000001
+             */
+            id: string;
+            /** @description Why, and what to do. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When it sends again; null for a pause, which ends when somebody resumes the number.
+             */
+            until?: string | null;
+        };
         /** @description Attempts, deliveries and reads since the first attempt. */
         History: {
             /**
@@ -2172,6 +2235,18 @@ export interface components {
         NumberList: {
             /** @description By id. */
             numbers: components["schemas"]["SenderNumberView"][];
+        };
+        /** @description A pause of a number. */
+        NumberPauseView: {
+            /** @description Who or what paused it. */
+            by: components["schemas"]["PausedBy"];
+            /** @description Why, and what to do. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
         };
         /** @description A number, as Meta describes it. */
         NumberView: {
@@ -2714,6 +2789,7 @@ export interface components {
              * @description Its send budget: messages per second, at most.
              */
             budget: number;
+            cooldown?: components["schemas"]["CooldownView"] | null;
             /**
              * @description Its id at Meta (`phone_number_id`).
              * @example 100000000000001
@@ -2722,6 +2798,13 @@ export interface components {
             /** @description Whether it is the one of campaigns that name none. */
             is_first: boolean;
             number?: components["schemas"]["NumberView"] | null;
+            paused?: components["schemas"]["NumberPauseView"] | null;
+            /**
+             * Format: double
+             * @description Messages a second that it sent in the last minute that is counted, which ended 70 seconds ago at most.
+             * @example 39.8
+             */
+            rate: number;
             /**
              * Format: int32
              * @description How many senders share the budget.
@@ -8012,6 +8095,178 @@ export interface operations {
             };
             /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pauseNumber: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The number's id at Meta. */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The number is paused */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SenderNumberView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This path does not support the method; the `Allow` header lists those it supports. */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; the `Retry-After` header says how many seconds to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description AWS or Meta did not answer; try again. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resumeNumber: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The number's id at Meta. */
+                number: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The number sends again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SenderNumberView"];
+                };
+            };
+            /** @description The path, the query string or the body cannot be read, or a query parameter is unknown or has a wrong value. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The caller's role does not suffice, or another site than the console may have caused the request. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing of this id exists. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -7,6 +7,9 @@ const sender = (id: string, budget: number, phone?: string): SenderNumber => ({
   is_first: id === '1',
   budget,
   slots: 4,
+  rate: budget * 0.99,
+  paused: null,
+  cooldown: null,
   number: phone
     ? { phone, name: 'Shop', quality: 'GREEN', throughput: 'STANDARD', status: 'CONNECTED', daily_limit: null, daily_limit_known: true, asked_at: '2026-12-01T08:00:00Z' }
     : null,

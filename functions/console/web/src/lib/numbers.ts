@@ -1,6 +1,8 @@
 /** The numbers that messages are sent from. */
 
 import type { SenderNumber } from '../api/types';
+import { text } from '../i18n';
+import { number } from './format';
 
 /** Whether there is a choice: with one number, no screen mentions it. */
 export const hasSeveral = (all: readonly SenderNumber[] | undefined): boolean => (all?.length ?? 0) > 1;
@@ -13,6 +15,9 @@ export function phoneById(id: string, all: readonly SenderNumber[]): string {
   const found = all.find((one) => one.id === id);
   return found ? phoneOf(found) : id;
 }
+
+/** Messages a second: sent in the last minute, of those that it may send. */
+export const rateOf = (one: SenderNumber): string => text.account.rate(number(one.rate, 1), number(one.budget));
 
 /** Messages a second of all numbers together. */
 export const totalBudget = (all: readonly SenderNumber[]): number => all.reduce((sum, one) => sum + one.budget, 0);

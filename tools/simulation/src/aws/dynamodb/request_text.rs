@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::plain::to_plain;
 
-/// What a request is about: the table, and the key or the values of the query.
+/// What a request is about: the table, and the key with the first change, or the values of the query.
 pub(super) fn describe(request: &Value, key_of: impl Fn(&str) -> Vec<String>) -> String {
     let Some(table) = request["TableName"].as_str() else {
         let requests = request["RequestItems"].as_object().into_iter().flatten();
@@ -18,6 +18,7 @@ pub(super) fn describe(request: &Value, key_of: impl Fn(&str) -> Vec<String>) ->
     if let Some(item) = request.get("Key").or_else(|| request.get("Item")) {
         let key = key_of(table);
         parts.extend(key.iter().map(|name| plain_text(&item[name])));
+        parts.extend(first_change(request));
     } else if request.get("KeyConditionExpression").is_some() {
         parts.extend(request["IndexName"].as_str().map(str::to_owned));
         let values = request["ExpressionAttributeValues"].as_object();
@@ -28,6 +29,12 @@ pub(super) fn describe(request: &Value, key_of: impl Fn(&str) -> Vec<String>) ->
         parts.extend(values);
     }
     parts.join("/")
+}
+
+/// What an update changes first, such as `SET slots`.
+fn first_change(request: &Value) -> Option<String> {
+    let mut words = request["UpdateExpression"].as_str()?.split_whitespace();
+    Some(format!("{} {}", words.next()?, words.next()?))
 }
 
 fn plain_text(value: &Value) -> String {

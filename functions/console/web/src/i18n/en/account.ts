@@ -15,6 +15,21 @@ export const account = (count: Count) => ({
   isDefault: 'default',
   defaultHelp: 'Campaigns that name no number are sent from the default one.',
   perSecond: 'Messages a second',
+  rate: (now: string, budget: string) => `${now} of ${budget}`,
+  sending: 'Sending',
+  hold: {
+    paused: {
+      operator: (time: string) => `Paused by an operator, ${time}`,
+      crier: (time: string) => `Paused by Crier, ${time}`,
+    },
+    button: { pause: (phone: string) => `Pause ${phone}`, resume: (phone: string) => `Resume ${phone}` },
+    ask: { pause: (phone: string) => `Pause ${phone}?`, resume: (phone: string) => `Resume ${phone}?` },
+    effect: {
+      pause: 'Nothing is sent from this number any more, from no campaign. Its people wait, and nobody is lost. Other numbers go on.',
+      resume: 'The people who wait for this number get their messages, of every campaign that is not paused itself.',
+    },
+    did: { pause: (phone: string) => `${phone} is paused.`, resume: (phone: string) => `${phone} sends again.` },
+  },
   phone: 'Phone number',
   shownName: 'Name that people see',
   throughput: 'Throughput',

@@ -16,6 +16,21 @@ export const account = (count: Count): AccountText => ({
   isDefault: 'predeterminado',
   defaultHelp: 'Las campañas que no eligen ningún número salen del predeterminado.',
   perSecond: 'Mensajes por segundo',
+  rate: (now, budget) => `${now} de ${budget}`,
+  sending: 'Envío',
+  hold: {
+    paused: {
+      operator: (time) => `En pausa por un operador, ${time}`,
+      crier: (time) => `En pausa por Crier, ${time}`,
+    },
+    button: { pause: (phone) => `Pausar ${phone}`, resume: (phone) => `Reanudar ${phone}` },
+    ask: { pause: (phone) => `¿Pausar ${phone}?`, resume: (phone) => `¿Reanudar ${phone}?` },
+    effect: {
+      pause: 'No sale nada más de este número, de ninguna campaña. Sus personas esperan y nadie se pierde. Los demás números siguen.',
+      resume: 'Las personas que esperan por este número reciben sus mensajes, de todas las campañas que no estén en pausa.',
+    },
+    did: { pause: (phone) => `${phone} está en pausa.`, resume: (phone) => `${phone} vuelve a enviar.` },
+  },
   phone: 'Número de teléfono',
   shownName: 'Nombre que ven las personas',
   throughput: 'Capacidad',

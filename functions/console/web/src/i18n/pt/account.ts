@@ -16,6 +16,21 @@ export const account = (count: Count): AccountText => ({
   isDefault: 'padrão',
   defaultHelp: 'Campanhas que não escolhem um número saem do padrão.',
   perSecond: 'Mensagens por segundo',
+  rate: (now, budget) => `${now} de ${budget}`,
+  sending: 'Envio',
+  hold: {
+    paused: {
+      operator: (time) => `Pausado por um operador, ${time}`,
+      crier: (time) => `Pausado pelo Crier, ${time}`,
+    },
+    button: { pause: (phone) => `Pausar ${phone}`, resume: (phone) => `Retomar ${phone}` },
+    ask: { pause: (phone) => `Pausar ${phone}?`, resume: (phone) => `Retomar ${phone}?` },
+    effect: {
+      pause: 'Nada mais sai deste número, de nenhuma campanha. As pessoas dele esperam e ninguém se perde. Os outros números continuam.',
+      resume: 'As pessoas que esperam por este número recebem suas mensagens, de todas as campanhas que não estejam pausadas.',
+    },
+    did: { pause: (phone) => `${phone} está pausado.`, resume: (phone) => `${phone} voltou a enviar.` },
+  },
   phone: 'Número de telefone',
   shownName: 'Nome que as pessoas veem',
   throughput: 'Capacidade',
