@@ -92,7 +92,8 @@ test('a number is paused, its people wait, and it is resumed', async ({ page }) 
   await expectAccessible(page, 'pause of a number');
   await picture(page, 'account-number-pause');
   await dialog.getByRole('button', { name: 'Pause', exact: true }).click();
-  await expect(row).toContainText('Paused by an operator');
+  await expect(row).toContainText('Paused');
+  await expect(page.getByText(`${second.number.phone} was paused by an operator`)).toBeVisible();
   await expectAccessible(page, 'account with a paused number');
   await picture(page, 'account-number-paused');
   await expectGoodElsewhere(page, 'account-number-paused');

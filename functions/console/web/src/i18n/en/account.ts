@@ -19,9 +19,10 @@ export const account = (count: Count) => ({
   sending: 'Sending',
   hold: {
     paused: {
-      operator: (time: string) => `Paused by an operator, ${time}`,
-      crier: (time: string) => `Paused by Crier, ${time}`,
+      operator: (phone: string, time: string) => `${phone} was paused by an operator, ${time}.`,
+      crier: (phone: string, time: string) => `${phone} was paused by Crier, ${time}.`,
     },
+    cooldown: (phone: string, time: string) => `WhatsApp asked for a pause of ${phone}. Sending goes on at ${time}.`,
     button: { pause: (phone: string) => `Pause ${phone}`, resume: (phone: string) => `Resume ${phone}` },
     ask: { pause: (phone: string) => `Pause ${phone}?`, resume: (phone: string) => `Resume ${phone}?` },
     effect: {

@@ -20,9 +20,10 @@ export const account = (count: Count): AccountText => ({
   sending: 'Envío',
   hold: {
     paused: {
-      operator: (time) => `En pausa por un operador, ${time}`,
-      crier: (time) => `En pausa por Crier, ${time}`,
+      operator: (phone, time) => `Un operador pausó ${phone}, ${time}.`,
+      crier: (phone, time) => `Crier pausó ${phone}, ${time}.`,
     },
+    cooldown: (phone, time) => `WhatsApp pidió una pausa de ${phone}. El envío sigue a las ${time}.`,
     button: { pause: (phone) => `Pausar ${phone}`, resume: (phone) => `Reanudar ${phone}` },
     ask: { pause: (phone) => `¿Pausar ${phone}?`, resume: (phone) => `¿Reanudar ${phone}?` },
     effect: {

@@ -20,9 +20,10 @@ export const account = (count: Count): AccountText => ({
   sending: 'Envio',
   hold: {
     paused: {
-      operator: (time) => `Pausado por um operador, ${time}`,
-      crier: (time) => `Pausado pelo Crier, ${time}`,
+      operator: (phone, time) => `Um operador pausou ${phone}, ${time}.`,
+      crier: (phone, time) => `O Crier pausou ${phone}, ${time}.`,
     },
+    cooldown: (phone, time) => `O WhatsApp pediu uma pausa de ${phone}. O envio segue às ${time}.`,
     button: { pause: (phone) => `Pausar ${phone}`, resume: (phone) => `Retomar ${phone}` },
     ask: { pause: (phone) => `Pausar ${phone}?`, resume: (phone) => `Retomar ${phone}?` },
     effect: {
