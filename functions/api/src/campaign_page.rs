@@ -49,7 +49,7 @@ pub struct CampaignPage {
     pub remaining_seconds: Option<u64>,
     /// Whether it sends clearly slower than the budget although rows wait: other campaigns send, too, or WhatsApp slows it down.
     pub slowed: bool,
-    /// Its numbers that are paused or cool down: their rows wait.
+    /// Its numbers that are paused, cool down, or are not registered any more: their rows wait.
     pub held_numbers: Vec<HeldNumberView>,
     /// What makes sense in its state and with your role.
     pub actions: Vec<ActionView>,
@@ -161,6 +161,15 @@ impl CampaignPage {
 }
 
 impl HeldNumberView {
+    /// Of a number that is not there any more.
+    pub(crate) fn unregistered(id: &NumberId) -> Self {
+        Self {
+            id: id.to_string(),
+            reason: "The number is not registered any more: deploy its stack again, or cancel the campaign.".into(),
+            until: None,
+        }
+    }
+
     /// The view, if the number is held back at `now`.
     pub(crate) fn of(id: &NumberId, hold: NumberHold, now: Millis) -> Option<Self> {
         let (reason, until) = match (hold.gate(now), hold.paused, hold.cooldown) {

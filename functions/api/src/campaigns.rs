@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use campaign::id::CampaignId;
+use campaign::id::{CampaignId, NumberId};
 use campaign::lifecycle::campaign::{Campaign, TemplateFacts};
 use campaign::lifecycle::progress::{Progress, compute_progress};
 use campaign::time::Millis;
@@ -159,13 +159,20 @@ impl Api {
         caller: &Caller,
         id: &CampaignId,
     ) -> Result<CampaignPage, Problem> {
-        let (campaign, progress) = self.find_progress(id).await?;
+        let (campaign, mut progress) = self.find_progress(id).await?;
         let budget = campaign.budget(self.tps_budget);
         let now = cloud::now();
         let held_numbers = match progress.finished {
             true => Vec::new(),
             false => self.held_numbers(&campaign, now).await?,
         };
+        // Nobody knows when somebody resumes them.
+        let is_paused = |held: &HeldNumberView| held.until.is_none();
+        if held_numbers.iter().filter(|held| is_paused(held)).count()
+            == self.numbers.ids_of(&campaign).len()
+        {
+            progress.estimated_end = None;
+        }
         let page = CampaignPage::new(campaign, progress, budget, held_numbers, caller, now);
         Ok(page)
     }
@@ -175,9 +182,13 @@ impl Api {
         campaign: &Campaign,
         now: Millis,
     ) -> Result<Vec<HeldNumberView>, cloud::Error> {
+        let registered = self.numbers.all().await?;
         let mut holds = self.numbers.records().holds().await?;
+        let held = |id: &NumberId| match registered.iter().any(|number| number.id == *id) {
+            true => HeldNumberView::of(id, holds.remove(id)?, now),
+            false => Some(HeldNumberView::unregistered(id)),
+        };
         let ids = self.numbers.ids_of(campaign).into_iter();
-        let held = ids.filter_map(|id| HeldNumberView::of(id, holds.remove(id)?, now));
-        Ok(held.collect())
+        Ok(ids.filter_map(held).collect())
     }
 }

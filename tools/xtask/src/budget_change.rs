@@ -10,6 +10,7 @@ use crate::broadcast::{Broadcast, wait_until_sending};
 use crate::client::Client;
 use crate::process::wait_for;
 use crate::progress::Step;
+use crate::simulator::PHONE_NUMBER_ID;
 use crate::stack::{API_TOKEN, Stack, StackOptions};
 use crate::wire;
 
@@ -113,7 +114,7 @@ fn measure(old: Budget, new: Budget) -> Result<Change> {
 
 /// When the rate that senders keep was last changed.
 fn published_at(stack: &Stack) -> Result<u64> {
-    let key = json!({"id": {"S": "rate"}, "part": {"S": "rate"}});
+    let key = json!({"id": {"S": "number"}, "part": {"S": PHONE_NUMBER_ID}});
     let get = json!({"TableName": stack.output("CampaignsTable")?, "Key": key});
     let item = stack.emulator.call_aws("dynamodb", "get_item", &get)?;
     let changed_at = item["Item"]["changed_at"]["N"].as_str();

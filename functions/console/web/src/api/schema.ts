@@ -1309,7 +1309,7 @@ export interface components {
             cancelled_at?: string | null;
             /** @description Who created it. */
             created_by?: string | null;
-            /** @description Its numbers that are paused or cool down: their rows wait. */
+            /** @description Its numbers that are paused, cool down, or are not registered any more: their rows wait. */
             held_numbers: components["schemas"]["HeldNumberView"][];
             /** @description Whether it waits for its start. */
             manual_start: boolean;
@@ -2825,7 +2825,7 @@ export interface components {
             budget: number;
             /**
              * Format: date-time
-             * @description When the last attempt is expected; null where each recipient has hours of its own.
+             * @description When the last attempt is expected; null where each recipient has hours of its own, or all numbers are paused.
              */
             estimated_end?: string | null;
             /**
