@@ -9,6 +9,7 @@ use campaign::delivery::outcome::Acceptance;
 use campaign::lifecycle::campaign::CampaignState;
 use cloud::contacts::ContactKey;
 use serde_json::{Value, json};
+use webhook::Webhook;
 
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_has, list};
@@ -43,6 +44,31 @@ async fn latest_opt_out_or_opt_in_wins_in_any_order() {
         .expect(200);
     assert_eq!(seen["suppressed"], false, "{seen}");
     assert_eq!(list(&seen["consent"]).len(), 2);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn opt_out_counts_although_the_statuses_beside_it_cannot_be_stored() {
+    let env = TestEnv::new().await;
+    let id = env.create_campaign(CampaignState::Sending).await.id;
+    env.claim_row(&id, 1).await;
+    let throttled = env.throttled_tables("MessagesTable", usize::MAX).await;
+    let webhook = Webhook {
+        ledger: throttled.ledger.clone(),
+        ..env.webhook()
+    };
+    let meta = MetaClient::posting_to(&env, webhook);
+    // The status comes first in the POST, too.
+    let status = row_status(&id, 1, "delivered", cloud::now() / 1000);
+    let mut post = statuses_body(&[status]);
+    let stop = text_body("34610000001", "wamid.1", "stop");
+    let changes = post["entry"][0]["changes"].as_array_mut().unwrap();
+    changes.push(stop["entry"][0]["changes"][0].clone());
+    assert_eq!(meta.post_text(&post.to_string()).await, 500);
+    assert!(env.contact(phone("+34610000001")).await.is_suppressed());
+    // Meta sends the POST again.
+    MetaClient::new(&env).post(&post).await;
+    assert_eq!(env.row_state(&id, 1).await, State::Accepted);
 }
 
 #[tokio::test]

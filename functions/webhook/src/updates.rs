@@ -20,7 +20,7 @@ const POLICY_MAX_AGE: Duration = Duration::from_secs(60);
 const MAX_CONCURRENT_UPDATES: usize = 16;
 
 impl Webhook {
-    /// Stores the updates and acts on them. Both happen at the same time, because both can be repeated.
+    /// Stores the updates and acts on them, on what recipients wrote first. All of it can be repeated.
     pub(crate) async fn store_and_apply(&self, updates: &[Update]) -> Result<(), Error> {
         let now = cloud::now();
         let rows = row_statuses::group_by_row(updates, now);
@@ -29,24 +29,27 @@ impl Webhook {
             rows = rows.len(),
             "callbacks received"
         );
+        let others: Vec<_> = updates
+            .iter()
+            .map(|update| self.apply_update(update, now))
+            .collect();
+        // What recipients wrote comes first: an opt-out must not wait behind a thousand statuses, nor fail with one of them.
+        let applied: Vec<Result<Option<Millis>, Error>> = stream::iter(others)
+            .buffer_unordered(MAX_CONCURRENT_UPDATES)
+            .collect()
+            .await;
         let statuses = stream::iter(rows)
             .map(|row| self.apply_statuses(row))
             .buffer_unordered(MAX_CONCURRENT_UPDATES)
             .try_collect::<()>();
-        let applied: Vec<_> = updates
-            .iter()
-            .map(|update| self.apply_update(update, now))
-            .collect();
-        let others = stream::iter(applied)
-            .buffer_unordered(MAX_CONCURRENT_UPDATES)
-            .try_collect::<Vec<_>>();
         let raw = updates.iter().map(|update| RawCallback {
             key: update.key.clone(),
             json: update.raw.to_string(),
         });
         let stored = self.callbacks.store(raw.collect(), now);
         let noted = self.note_our_phones(updates);
-        let ((), effective_times, (), ()) = tokio::try_join!(statuses, others, stored, noted)?;
+        tokio::try_join!(statuses, stored, noted)?;
+        let effective_times: Vec<Option<Millis>> = applied.into_iter().collect::<Result<_, _>>()?;
         // A send may have been in progress when a recipient opted out. The response tells Meta that no send follows.
         if let Some(effective_at) = effective_times.into_iter().flatten().max() {
             cloud::sometimes!("an opt-out waits until a send in progress has finished");

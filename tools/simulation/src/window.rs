@@ -1,19 +1,82 @@
-//! The hours in which a campaign may send, as its operator knows them: by the offsets below, not by the product's database of
-//! time zones.
+//! The hours in which a campaign may send, as its operator knows them: by the offsets and changes of the clock below, not by the
+//! product's database of time zones.
 
 use serde_json::{Value, json};
 
+use crate::life::BASE_MS;
 use crate::random::Random;
 
 const DAY_MINUTES: i64 = 24 * 60;
 
-/// Zones that an operator names, with the minutes from UTC to them: no life comes to the end of winter.
-const ZONES: [(&str, i64); 4] = [
-    ("UTC", 0),
-    ("Europe/Madrid", 60),
-    ("America/New_York", -300),
-    ("America/Sao_Paulo", -180),
+/// Clocks: minutes from UTC, and the times in which they are an hour ahead of that.
+struct Clock {
+    offset: i64,
+    summers: &'static [Summer],
+}
+
+/// A time in which the clock is an hour ahead, from and until a moment in milliseconds since the Unix epoch.
+type Summer = (u64, u64);
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// The last Sunday of March 2027, and that of October, at 01:00 UTC (EU directive 2000/84); the same a year later.
+const EUROPE: [Summer; 2] = [
+    (1_806_195_600_000, 1_824_944_400_000),
+    (1_837_645_200_000, 1_856_394_000_000),
 ];
+
+/// From the second Sunday of March to the first of November at 02:00 local time (US Energy Policy Act of 2005): 07:00 and
+/// 06:00 UTC.
+const NEW_YORK: [Summer; 2] = [
+    (1_805_007_600_000, 1_825_567_200_000),
+    (1_836_457_200_000, 1_857_016_800_000),
+];
+
+/// From the first Sunday of October to the first of April at 02:00 standard time (New South Wales, Standard Time Act 1987):
+/// 16:00 UTC of the day before.
+const SYDNEY: [Summer; 3] = [
+    (1_791_043_200_000, 1_806_768_000_000),
+    (1_822_492_800_000, 1_838_217_600_000),
+    (1_853_942_400_000, 1_869_667_200_000),
+];
+
+/// Zones that an operator names.
+const ZONES: [(&str, Clock); 5] = [
+    ("UTC", clock(0, &[])),
+    ("Europe/Madrid", MADRID),
+    ("America/New_York", WASHINGTON),
+    ("America/Sao_Paulo", clock(-180, &[])),
+    ("Australia/Sydney", clock(600, &SYDNEY)),
+];
+
+const MADRID: Clock = clock(60, &EUROPE);
+const CANARY_ISLANDS: Clock = clock(0, &EUROPE);
+const WASHINGTON: Clock = clock(-300, &NEW_YORK);
+
+const fn clock(offset: i64, summers: &'static [Summer]) -> Clock {
+    Clock { offset, summers }
+}
+
+impl Clock {
+    /// What it shows, in minutes since the Unix epoch.
+    fn local(&self, at_ms: u64) -> i64 {
+        let is_summer = |(from, until): &Summer| (*from..*until).contains(&at_ms);
+        let summer = if self.summers.iter().any(is_summer) {
+            60
+        } else {
+            0
+        };
+        minutes(at_ms) + self.offset + summer
+    }
+}
+
+/// The moments at which some clock is changed, from the beginning of virtual time on, for a year.
+pub fn clock_changes() -> Vec<u64> {
+    let all = [&EUROPE[..], &NEW_YORK, &SYDNEY].concat();
+    let moments = all.into_iter().flat_map(|(from, until)| [from, until]);
+    let year = BASE_MS..BASE_MS + 366 * 24 * HOUR_MS;
+    moments.filter(|at| year.contains(at)).collect()
+}
 
 /// Each recipient's own zone.
 const RECIPIENT: &str = "recipient";
@@ -42,13 +105,16 @@ pub struct Window {
 impl Window {
     /// A window that is closed for minutes or hours around `now_ms`.
     pub fn draw(random: &Random, now_ms: u64) -> Self {
-        let now = minutes(now_ms) + random.range(0..180) as i64 - 120;
+        let near_ms = now_ms + random.range(0..180) * 60_000 - 120 * 60_000;
         let closed = random.range(10..180) as i64;
-        let (zone, offset) = match random.chance(0.5) {
-            true => (RECIPIENT, *random.pick(&[0, 60])),
-            false => *random.pick(&ZONES),
+        let (zone, clock) = match random.chance(0.5) {
+            true => (RECIPIENT, *random.pick(&[&CANARY_ISLANDS, &MADRID])),
+            false => {
+                let index = random.range(0..ZONES.len() as u64) as usize;
+                (ZONES[index].0, &ZONES[index].1)
+            }
         };
-        let to = (now + offset).rem_euclid(DAY_MINUTES);
+        let to = clock.local(near_ms).rem_euclid(DAY_MINUTES);
         Self {
             zone,
             from: (to + closed).rem_euclid(DAY_MINUTES),
@@ -73,15 +139,15 @@ impl Window {
 
     /// Whether this recipient may be messaged.
     pub fn is_open(&self, phone: &str, at_ms: u64) -> bool {
-        let offsets: &[i64] = match ZONES.iter().find(|(name, _)| *name == self.zone) {
-            Some((_, offset)) => &[*offset],
-            None if phone.starts_with("+1202") => &[-300],
-            // Spain: the Canary Islands, and the rest.
-            None => &[0, 60],
+        let clocks: &[&Clock] = match ZONES.iter().find(|(name, _)| *name == self.zone) {
+            Some((_, clock)) => &[clock],
+            None if phone.starts_with("+1202") => &[&WASHINGTON],
+            // Spain has two.
+            None => &[&CANARY_ISLANDS, &MADRID],
         };
-        offsets
+        clocks
             .iter()
-            .all(|offset| self.is_open_at(minutes(at_ms) + offset))
+            .all(|clock| self.is_open_at(clock.local(at_ms)))
     }
 
     /// How many minutes of this time this recipient may be messaged, and how often the window opens in it.
@@ -119,6 +185,29 @@ mod tests {
 
     /// Tuesday, 1 December 2026, 00:00 UTC.
     const TUESDAY_MS: u64 = crate::life::BASE_MS;
+
+    #[test]
+    fn window_moves_with_the_clock() {
+        let window = Window {
+            zone: "Europe/Madrid",
+            from: 9 * 60,
+            to: 20 * 60,
+            day_off: None,
+        };
+        let (spring, autumn) = EUROPE[0];
+        // 09:00 in Madrid is 08:00 UTC in winter, and 07:00 in summer; the changes are at 01:00.
+        for (at_ms, hour) in [
+            (spring - 24 * HOUR_MS, 7),
+            (spring, 6),
+            (autumn - 24 * HOUR_MS, 6),
+            (autumn, 7),
+        ] {
+            let opens_ms = at_ms + hour * HOUR_MS;
+            assert!(window.is_open("", opens_ms), "{at_ms}");
+            assert!(!window.is_open("", opens_ms - 60_000), "{at_ms}");
+        }
+        assert_eq!(clock_changes().len(), 6);
+    }
 
     #[test]
     fn recipient_is_messaged_while_all_zones_of_the_number_are_awake() {

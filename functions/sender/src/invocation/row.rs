@@ -71,6 +71,10 @@ enum Reserved {
 /// What a send needs that is cleared: its campaign, its token, and when its request must have left.
 type Clearance = (Arc<Campaign>, SecretString, Instant);
 
+fn old_claim() -> Error {
+    Error::new("send", "the claim is too old; the row is tried again")
+}
+
 impl<B: SendBackend> Invocation<'_, B> {
     /// Claims the row, checks the permission and sends on the next tick. Both come before the wait, so they do not delay the
     /// tick. The claim comes first: replies belong to the row that the contact names, so a batch that is delivered again must
@@ -94,6 +98,13 @@ impl<B: SendBackend> Invocation<'_, B> {
         let claimed_at = Instant::now();
         match self.claim_row(id, &row).await? {
             Claim::Won(attempt) => {
+                if claimed_at.elapsed() > MAX_CLAIM_AGE {
+                    // The process stood still, and others may have messaged the recipient since: replies would count for a
+                    // row that is not sent.
+                    cloud::sometimes!("a claim is too old before the permission is checked");
+                    self.hold_row(id, &row, attempt, "an old claim").await?;
+                    return Err(old_claim());
+                }
                 let reserved_at = Instant::now();
                 let reserved = self.reserve_or_skip(campaign, &row, attempt, takes_over);
                 let permission = match reserved.await? {
@@ -276,10 +287,7 @@ impl<B: SendBackend> Invocation<'_, B> {
         loop {
             self.wait_for_tick().await;
             if claimed.claimed_at.elapsed() > MAX_CLAIM_AGE {
-                return Err(Error::new(
-                    "send",
-                    "the claim is too old; the row is tried again",
-                ));
+                return Err(old_claim());
             }
             let began = Instant::now();
             let gate = self.backend.check_gate(id, max_age).await?;
