@@ -65,7 +65,7 @@ async fn opt_out_counts_although_the_statuses_beside_it_cannot_be_stored() {
     let changes = post["entry"][0]["changes"].as_array_mut().unwrap();
     changes.push(stop["entry"][0]["changes"][0].clone());
     assert_eq!(meta.post_text(&post.to_string()).await, 500);
-    assert!(env.contact(phone("+34610000001")).await.is_suppressed());
+    assert!(env.contact(phone("+34610000001")).await.suppressed);
     // Meta sends the POST again.
     MetaClient::new(&env).post(&post).await;
     assert_eq!(env.row_state(&id, 1).await, State::Accepted);

@@ -19,7 +19,7 @@ use crate::cached::Cached;
 use crate::dynamodb::{Item, get_value, text, to_attribute};
 use crate::rates::RateKeeper;
 use crate::sender_number::SenderNumber;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, now};
 
 /// A change of the item is noticed within this time.
 const MAX_AGE: Duration = Duration::from_secs(60);
@@ -107,25 +107,23 @@ impl NumberRegistry {
         }
     }
 
-    /// Finds the numbers of an installation by the tags of their queues, stores them, and publishes their budgets.
-    pub async fn refresh(&self, installation: &str) -> Result<(), Error> {
+    /// Finds the numbers of an installation by the tags of their queues, stores them, and publishes their budgets; that of the
+    /// `first` number is published by functions of its own stack.
+    pub async fn refresh(&self, installation: &str, first: &NumberId) -> Result<(), Error> {
+        let looked_at = now();
         let stored = self.read().await?;
         let found = self.find(installation, &stored).await?;
         if found != stored {
             self.store(&found).await?;
         }
-        for number in &found {
-            self.publish_budget(number).await?;
+        // With a smaller concurrency no sender of the new budget can start before those of the old one end. The tags change
+        // before the sender, which refers to the queue.
+        for number in found.iter().filter(|number| number.id != *first) {
+            let (client, table) = (self.dynamodb.clone(), self.table.clone());
+            let keeper = RateKeeper::new(client, table, number.id.clone(), number.rate());
+            keeper.as_of(looked_at).publish().await?;
         }
         Ok(())
-    }
-
-    /// With a smaller concurrency no sender of the new budget can start before those of the old one end, and the number's stack
-    /// has no other function that could publish it. The tags change before the sender, which refers to the queue.
-    async fn publish_budget(&self, number: &RegisteredNumber) -> Result<(), Error> {
-        let (client, table) = (self.dynamodb.clone(), self.table.clone());
-        let keeper = RateKeeper::new(client, table, number.id.clone(), number.rate());
-        keeper.publish().await
     }
 
     async fn store(&self, found: &[RegisteredNumber]) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use campaign::delivery::batch::{Batch, Batcher, RoutedRows};
 use campaign::delivery::number_choice::NumberChoice;
-use campaign::delivery::number_hold::CampaignHold;
+use campaign::delivery::number_stop::CampaignStop;
 use campaign::id::NumberId;
 use campaign::import::phone::CanonicalPhone;
 use campaign::lifecycle::campaign::Campaign;
@@ -79,9 +79,9 @@ impl Numbers {
         &self.records
     }
 
-    /// What holds the numbers of a campaign back.
-    pub async fn hold_of(&self, campaign: &Campaign) -> Result<CampaignHold, Error> {
-        self.records.hold_of(self.ids_of(campaign)).await
+    /// What stops the numbers of a campaign.
+    pub async fn stop_of(&self, campaign: &Campaign) -> Result<CampaignStop, Error> {
+        self.records.stop_of(self.ids_of(campaign)).await
     }
 
     /// The ids of the numbers of a campaign, at least one.
@@ -96,7 +96,9 @@ impl Numbers {
     pub async fn refresh(&self, installation: &str) -> Result<(), Error> {
         match &self.further {
             Further::Fixed(_) => Ok(()),
-            Further::Registered(registry) => Box::pin(registry.refresh(installation)).await,
+            Further::Registered(registry) => {
+                Box::pin(registry.refresh(installation, &self.first.id)).await
+            }
         }
     }
 
@@ -172,8 +174,8 @@ pub struct CampaignSenders {
 impl CampaignSenders {
     /// The same, but rows of numbers that are paused are not enqueued: they wait in the chunks.
     pub async fn without_paused(mut self, records: &NumberRecords) -> Result<Self, Error> {
-        let holds = records.holds().await?.into_iter();
-        let paused = holds.filter(|(_, hold)| hold.paused.is_some());
+        let records = records.all().await?.into_iter();
+        let paused = records.filter(|(_, record)| record.stop.paused.is_some());
         self.paused = paused.map(|(id, _)| id).collect();
         Ok(self)
     }
@@ -216,13 +218,14 @@ impl CampaignSenders {
             .all(|is_empty| is_empty))
     }
 
-    /// Enqueues rows of the campaign, each in the bulk queue of its number; returns when SQS has stored all of them.
+    /// Enqueues rows of the campaign, each in the bulk queue of its number; returns when SQS has stored all of them, with how
+    /// many they are.
     pub async fn enqueue_rows(
         &self,
         campaign: &Campaign,
         rows: Vec<RoutedRows>,
         hops: u32,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let mut batches = vec![Vec::new(); self.numbers.len()];
         for RoutedRows { number, rows } in rows {
             batches[number].push(Batch {
@@ -232,10 +235,15 @@ impl CampaignSenders {
             });
         }
         let with_rows = self.numbers.iter().zip(&batches);
-        let with_rows = with_rows
-            .filter(|(number, batches)| !batches.is_empty() && !self.paused.contains(&number.id));
-        let enqueue =
-            with_rows.map(|(number, batches)| number.bulk.enqueue(batches, Duration::ZERO));
-        try_join_all(enqueue).await.map(drop)
+        let with_rows: Vec<_> = with_rows
+            .filter(|(number, batches)| !batches.is_empty() && !self.paused.contains(&number.id))
+            .collect();
+        let rows = with_rows.iter().flat_map(|(_, batches)| *batches);
+        let rows = rows.map(|batch| batch.rows.len() as u64).sum();
+        let enqueue = with_rows
+            .into_iter()
+            .map(|(number, batches)| number.bulk.enqueue(batches, Duration::ZERO));
+        try_join_all(enqueue).await?;
+        Ok(rows)
     }
 }

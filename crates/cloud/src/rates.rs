@@ -1,10 +1,10 @@
-//! The record of a number, which all of its senders read: its send rate, and what holds it back. The rules are in
-//! [`rate_change`](campaign::delivery::rate_change) and [`number_hold`](campaign::delivery::number_hold).
+//! The send rate of a number, in its record, which all of its senders read. The rules are in
+//! [`rate_change`](campaign::delivery::rate_change); with the rate, senders read what stops the number.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use campaign::delivery::number_hold::NumberHold;
+use campaign::delivery::number_stop::NumberStop;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
 use campaign::id::NumberId;
@@ -13,25 +13,13 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::cached::Cached;
-use crate::dynamodb::{from_item, get_item, number, send_if};
-use crate::number_records::record_key;
+use crate::number_records::{NumberRecord, NumberRecords};
 use crate::{Error, now};
-
-const READ: &str = "read the rate";
-
-/// What the record says.
-#[derive(Clone, Debug, Default)]
-struct NumberRecord {
-    /// Nothing, before the first sender.
-    rate: Option<RateRecord>,
-    hold: NumberHold,
-}
 
 /// The rate of this process, and the table with the record of the rate that senders keep.
 #[derive(Debug)]
 pub struct RateKeeper {
-    client: Client,
-    table: String,
+    records: NumberRecords,
     number: NumberId,
     own: Rate,
     process_started: Millis,
@@ -45,13 +33,20 @@ impl RateKeeper {
     /// The keeper of a process that starts now with a rate of its `own` for `number`; the record is in the campaigns table.
     pub fn new(client: Client, table: String, number: NumberId, own: Rate) -> Self {
         Self {
-            client,
-            table,
+            records: NumberRecords::new(client, table),
             number,
             own,
             process_started: now(),
             registered: Mutex::default(),
             known: Mutex::default(),
+        }
+    }
+
+    /// The same for what was known at this time, of which nothing may be published that came later.
+    pub(crate) fn as_of(self, process_started: Millis) -> Self {
+        Self {
+            process_started,
+            ..self
         }
     }
 
@@ -74,74 +69,39 @@ impl RateKeeper {
 
     async fn settle(&self, role: Role) -> Result<Option<Millis>, Error> {
         loop {
-            let record = self.read().await?.rate;
+            let record = self.records.get(&self.number).await?.rate;
             match decide(record, self.own, self.process_started, role, now()) {
                 RateDecision::Send { not_before } => {
                     *self.registered.lock().await = record;
                     return Ok(Some(not_before));
                 }
                 RateDecision::Stop => return Ok(None),
-                RateDecision::Write(new) => self.replace(record, new).await?,
+                RateDecision::Write(new) => {
+                    self.records.replace_rate(&self.number, record, new).await?;
+                }
             }
         }
     }
 
-    /// What holds the number back, from knowledge that is at most `max_age` old. `None` if the rate is no longer the one with
+    /// What stops the number, from knowledge that is at most `max_age` old. `None` if the rate is no longer the one with
     /// which this process sends.
-    pub async fn check(&self, max_age: Duration) -> Result<Option<NumberHold>, Error> {
+    pub async fn check(&self, max_age: Duration) -> Result<Option<NumberStop>, Error> {
         let mut known = self.known.lock().await;
         let record = match known.as_ref().and_then(|known| known.get(max_age)) {
             Some(record) => record,
             None => {
                 let read_at = Instant::now();
-                let record = self.read().await?;
+                let record = self.records.get(&self.number).await?;
                 *known = Some(Cached::new(record.clone(), read_at));
                 record
             }
         };
         let is_current = record.rate.is_some() && record.rate == *self.registered.lock().await;
-        Ok(is_current.then_some(record.hold))
+        Ok(is_current.then_some(record.stop))
     }
 
     /// Has the next check read the record: this process has just changed it.
     pub async fn forget(&self) {
         *self.known.lock().await = None;
-    }
-
-    async fn read(&self) -> Result<NumberRecord, Error> {
-        let get = self.client.get_item().table_name(&self.table);
-        let item = get_item(READ, get.set_key(Some(record_key(&self.number)))).await?;
-        let Some(item) = item else {
-            return Ok(NumberRecord::default());
-        };
-        // A number may be paused before its first sender has stored a rate.
-        let rate = match item.contains_key("slots") {
-            true => Some(from_item(READ, item.clone())?),
-            false => None,
-        };
-        let hold = from_item(READ, item)?;
-        Ok(NumberRecord { rate, hold })
-    }
-
-    /// Replaces the rate; another process may be faster.
-    async fn replace(&self, old: Option<RateRecord>, new: RateRecord) -> Result<(), Error> {
-        let update = self.client.update_item().table_name(&self.table);
-        let update = update
-            .set_key(Some(record_key(&self.number)))
-            .update_expression(
-                "SET slots = :slots, per_slot = :per_slot, changed_at = :new_change, process_started = :new_start",
-            )
-            .expression_attribute_values(":slots", number(new.slots.into()))
-            .expression_attribute_values(":per_slot", number(new.per_slot.into()))
-            .expression_attribute_values(":new_change", number(new.changed_at))
-            .expression_attribute_values(":new_start", number(new.process_started));
-        let update = match old {
-            None => update.condition_expression("attribute_not_exists(slots)"),
-            Some(old) => update
-                .condition_expression("changed_at = :changed AND process_started = :started")
-                .expression_attribute_values(":changed", number(old.changed_at))
-                .expression_attribute_values(":started", number(old.process_started)),
-        };
-        send_if("store the rate", update).await.map(drop)
     }
 }

@@ -164,7 +164,7 @@ const ERROR_CODES: &[ErrorCode] = &[
 const REPLACE_TOKEN: &str =
     "The access token is missing, expired or revoked: put a new one into the secret.";
 const GRANT_PERMISSION: &str = "The access token may not send for this number: give its system user the permission whatsapp_business_messaging.";
-const NO_SUCH_NUMBER: &str = "The phone number id does not exist (any more): check the parameter PhoneNumberId of its stack.";
+const NO_SUCH_NUMBER: &str = "The phone number does not exist (any more), or the access token may not use it: check the parameter PhoneNumberId of its stack and the token's system user, then resume the number.";
 const RESTRICTED: &str =
     "Meta restricted the account: open the Account Quality page in Meta's Business Manager.";
 const MISCLASSIFIED: &str = "Meta limits the account because templates are in the wrong category: correct their categories in WhatsApp Manager. The limit ends by itself; resume then.";
@@ -185,7 +185,7 @@ const NOT_ONBOARDED: &str = "The account is not onboarded to the Marketing Messa
 const CHECK_MEDIA: &str =
     "WhatsApp could not fetch or use the media file: check its link, type and size.";
 const SERVICE_DOWN: &str =
-    "WhatsApp's service is down. If the campaign is paused, resume it later.";
+    "WhatsApp's service is down. If the campaign or the number is paused, resume it later.";
 const CALL_LIMIT: &str = "The account's hourly limit of API calls is used up. If the campaign is paused, resume it in an hour.";
 const INVALID_MESSAGE: &str =
     "WhatsApp refuses the message itself: compare it with the API reference.";

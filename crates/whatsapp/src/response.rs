@@ -50,6 +50,7 @@ struct Failure {
 #[derive(Deserialize)]
 struct GraphError {
     code: i64,
+    error_subcode: Option<i64>,
     #[serde(default)]
     message: String,
     /// An object or a string.
@@ -91,6 +92,20 @@ fn parse_success(body: &[u8]) -> Option<Outcome> {
     }))
 }
 
+/// The Graph API has no such object, or the token may not see it; for us that is the number of the URL. Its code is 100, as of
+/// an invalid message, and tells nothing (Meta, "Graph API: handle errors").
+const NO_SUCH_OBJECT: (i64, Option<i64>) = (100, Some(33));
+
+impl GraphError {
+    /// The code that says what is wrong.
+    fn telling_code(&self) -> i64 {
+        match (self.code, self.error_subcode) {
+            NO_SUCH_OBJECT => 33,
+            (code, _) => code,
+        }
+    }
+}
+
 fn refusal(error: GraphError, response: ApiResponse<'_>) -> Outcome {
     let origin = ErrorOrigin::Response {
         server_error: response.status >= 500,
@@ -101,9 +116,9 @@ fn refusal(error: GraphError, response: ApiResponse<'_>) -> Outcome {
         .and_then(|seconds| seconds.trim().parse().ok())
         .map(Duration::from_secs);
     Outcome::Refused(Refusal {
-        class: classify_error(error.code, origin),
+        class: classify_error(error.telling_code(), origin),
         error: ErrorInfo {
-            code: Some(error.code),
+            code: Some(error.telling_code()),
             title: error.message,
             details: error.error_data.and_then(error_details),
             fbtrace_id: error.fbtrace_id,
@@ -211,6 +226,19 @@ mod tests {
             panic!("refused")
         };
         assert_eq!(refusal.error.details.as_deref(), Some("text"));
+    }
+
+    #[test]
+    fn number_that_does_not_exist_is_told_from_an_invalid_message() {
+        let class_and_code = |body| match outcome_of(400, body) {
+            Outcome::Refused(refusal) => (refusal.class, refusal.error.code),
+            other => panic!("{other:?}"),
+        };
+        let missing = r#"{"error":{"message":"Unsupported post request. Object with ID '1' does not exist","type":"GraphMethodException","code":100,"error_subcode":33,"fbtrace_id":"A1"}}"#;
+        assert_eq!(class_and_code(missing), (ErrorClass::Number, Some(33)));
+        let invalid =
+            r#"{"error":{"message":"Invalid parameter","code":100,"error_subcode":2494010}}"#;
+        assert_eq!(class_and_code(invalid).1, Some(100));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::Api;
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::campaign_page::{CampaignPage, HeldNumberView};
+use crate::campaign_page::{CampaignPage, StoppedNumberView};
 use crate::extract::CampaignPath;
 use crate::new_campaign::NewCampaign;
 use crate::openapi::{BodyErrors, NotFound, RequestErrors};
@@ -162,33 +162,36 @@ impl Api {
         let (campaign, mut progress) = self.find_progress(id).await?;
         let budget = campaign.budget(self.tps_budget);
         let now = cloud::now();
-        let held_numbers = match progress.finished {
+        let stopped_numbers = match progress.finished {
             true => Vec::new(),
-            false => self.held_numbers(&campaign, now).await?,
+            false => self.stopped_numbers(&campaign, now).await?,
         };
         // Nobody knows when somebody resumes them.
-        let is_paused = |held: &HeldNumberView| held.until.is_none();
-        if held_numbers.iter().filter(|held| is_paused(held)).count()
+        let is_paused = |stopped: &StoppedNumberView| stopped.until.is_none();
+        if stopped_numbers
+            .iter()
+            .filter(|stopped| is_paused(stopped))
+            .count()
             == self.numbers.ids_of(&campaign).len()
         {
             progress.estimated_end = None;
         }
-        let page = CampaignPage::new(campaign, progress, budget, held_numbers, caller, now);
+        let page = CampaignPage::new(campaign, progress, budget, stopped_numbers, caller, now);
         Ok(page)
     }
 
-    async fn held_numbers(
+    async fn stopped_numbers(
         &self,
         campaign: &Campaign,
         now: Millis,
-    ) -> Result<Vec<HeldNumberView>, cloud::Error> {
+    ) -> Result<Vec<StoppedNumberView>, cloud::Error> {
         let registered = self.numbers.all().await?;
-        let mut holds = self.numbers.records().holds().await?;
-        let held = |id: &NumberId| match registered.iter().any(|number| number.id == *id) {
-            true => HeldNumberView::of(id, holds.remove(id)?, now),
-            false => Some(HeldNumberView::unregistered(id)),
+        let mut records = self.numbers.records().all().await?;
+        let stopped = |id: &NumberId| match registered.iter().any(|number| number.id == *id) {
+            true => StoppedNumberView::of(id, records.remove(id)?.stop, now),
+            false => Some(StoppedNumberView::unregistered(id)),
         };
         let ids = self.numbers.ids_of(campaign).into_iter();
-        Ok(ids.filter_map(held).collect())
+        Ok(ids.filter_map(stopped).collect())
     }
 }

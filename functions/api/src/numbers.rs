@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use campaign::delivery::number_choice::CampaignNumber;
-use campaign::delivery::number_hold::{NumberHold, NumberPause};
-use campaign::id::NumberId;
+use campaign::delivery::number_stop::{NumberPause, NumberStop};
+use campaign::id::{CampaignId, NumberId};
 use campaign::lifecycle::campaign::PausedBy;
 use campaign::time::Millis;
 use cloud::import_queue::{ImportJob, Position};
 use cloud::numbers::SenderNumber;
 use futures::future::try_join_all;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whatsapp::account::NumberFacts;
@@ -96,12 +96,12 @@ struct KnownNumber {
 #[tracing::instrument(skip_all)]
 pub async fn list_numbers(State(api): State<Arc<Api>>) -> Result<Json<NumberList>, Problem> {
     let numbers = api.numbers.all().await?;
-    let mut holds = api.numbers.records().holds().await?;
-    let with_hold = numbers.iter().map(|number| {
-        let hold = holds.remove(&number.id).unwrap_or_default();
-        api.number_view(number, hold)
+    let mut records = api.numbers.records().all().await?;
+    let with_record = numbers.iter().map(|number| {
+        let record = records.remove(&number.id).unwrap_or_default();
+        api.number_view(number, record.stop)
     });
-    let views: Vec<_> = with_hold.collect();
+    let views: Vec<_> = with_record.collect();
     Ok(Json(NumberList {
         numbers: try_join_all(views).await?,
     }))
@@ -145,10 +145,9 @@ pub async fn resume_number(
     NumberPath { number }: NumberPath,
 ) -> Result<Json<SenderNumberView>, Problem> {
     let sender = api.require_number(&number).await?;
-    let records = api.numbers.records();
-    if records.resume(&number, cloud::now()).await? {
-        api.requeue_rows_of(&number).await?;
-    }
+    api.numbers.records().resume(&number, cloud::now()).await?;
+    // Also if it was not paused: an earlier request may have failed here.
+    api.requeue_rows_of(&number).await?;
     api.current_view(&sender).await
 }
 
@@ -170,50 +169,55 @@ impl Api {
     }
 
     /// Has the splitter enqueue the rows that waited for a number. What is left out here, or lost, the reconciler finds: the
-    /// number was resumed after they were enqueued.
+    /// number was resumed after they were requeued.
     async fn requeue_rows_of(&self, number: &NumberId) -> Result<(), cloud::Error> {
         let open = self.campaigns.list_open_ids().await?;
-        let now = cloud::now();
-        let requeues =
-            stream::iter(open.into_iter().take(MAX_REQUEUED_CAMPAIGNS)).map(|id| async {
-                let Some(campaign) = self.campaigns.get(&id).await? else {
-                    return Ok(());
-                };
-                let is_its = self.numbers.ids_of(&campaign).contains(&number);
-                if is_its && campaign.state(now).may_send() {
-                    let job = ImportJob::requeue(id, Position::default());
-                    self.import_queue.enqueue(&job).await?;
-                }
-                Ok(())
-            });
-        requeues
-            .buffer_unordered(CONCURRENT_REQUEUES)
-            .try_collect()
-            .await
+        let requeues = stream::iter(open.into_iter().take(MAX_REQUEUED_CAMPAIGNS))
+            .map(|id| self.requeue_if_sent_from(id, number))
+            .buffer_unordered(CONCURRENT_REQUEUES);
+        // Each is tried, whatever becomes of the others.
+        let results: Vec<Result<(), cloud::Error>> = requeues.collect().await;
+        results.into_iter().collect()
+    }
+
+    async fn requeue_if_sent_from(
+        &self,
+        id: CampaignId,
+        number: &NumberId,
+    ) -> Result<(), cloud::Error> {
+        let Some(campaign) = self.campaigns.get(&id).await? else {
+            return Ok(());
+        };
+        let is_its = self.numbers.ids_of(&campaign).contains(&number);
+        if is_its && campaign.state(cloud::now()).may_send() {
+            let job = ImportJob::requeue(id, Position::default());
+            self.import_queue.enqueue(&job).await?;
+        }
+        Ok(())
     }
 
     async fn current_view(&self, number: &SenderNumber) -> Result<Json<SenderNumberView>, Problem> {
-        let mut holds = self.numbers.records().holds().await?;
-        let hold = holds.remove(&number.id).unwrap_or_default();
-        Ok(Json(self.number_view(number, hold).await?))
+        let mut records = self.numbers.records().all().await?;
+        let record = records.remove(&number.id).unwrap_or_default();
+        Ok(Json(self.number_view(number, record.stop).await?))
     }
 
     async fn number_view(
         &self,
         number: &SenderNumber,
-        hold: NumberHold,
+        stop: NumberStop,
     ) -> Result<SenderNumberView, cloud::Error> {
         let now = cloud::now();
         // The rest is useful also where Meta cannot be asked.
         let facts = self.number_facts(&number.id).await.ok();
-        let cooldown = hold.cooldown.filter(|cooldown| cooldown.until > now);
+        let cooldown = stop.cooldown.filter(|cooldown| cooldown.until > now);
         Ok(SenderNumberView {
             id: number.id.to_string(),
             is_first: number.id == self.numbers.first().id,
             budget: number.rate.budget(),
             slots: number.rate.slots,
             rate: self.numbers.records().rate_now(&number.id, now).await?,
-            paused: hold.paused.map(NumberPauseView::from),
+            paused: stop.paused.map(NumberPauseView::from),
             cooldown: cooldown.map(CooldownView::from),
             number: facts.map(|facts| NumberView::new(facts.number, facts.asked_at)),
         })

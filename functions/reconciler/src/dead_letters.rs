@@ -97,5 +97,6 @@ impl Reconciler {
         senders
             .enqueue_rows(&campaign, batcher.finish(), batch.hops)
             .await
+            .map(drop)
     }
 }

@@ -44,7 +44,7 @@ impl Reconciler {
             campaign: &campaign,
             progress: &progress,
             queue_is_empty: self.queues_are_empty(&campaign).await?,
-            hold: self.numbers.hold_of(&campaign).await?,
+            stop: self.numbers.stop_of(&campaign).await?,
             now: run.now,
         };
         run.stats.add_snapshot(&snapshot);
@@ -58,7 +58,7 @@ impl Reconciler {
                 if action == RepairAction::Requeue && !snapshot.queue_is_empty {
                     cloud::sometimes!("a campaign is requeued although the queue is not empty");
                 }
-                self.execute(&campaign, action, run).await
+                self.execute(&snapshot, action, run).await
             }
             None => Ok(()),
         }
@@ -75,10 +75,11 @@ impl Reconciler {
 
     async fn execute(
         &self,
-        campaign: &Campaign,
+        snapshot: &Snapshot<'_>,
         action: RepairAction,
         run: &mut Run,
     ) -> Result<(), cloud::Error> {
+        let campaign = snapshot.campaign;
         let id = &campaign.id;
         tracing::info!(?action, "repair of a campaign");
         match action {
@@ -98,7 +99,7 @@ impl Reconciler {
             }
             RepairAction::Requeue => {
                 cloud::sometimes!("the reconciler requeues the rows of an idle campaign");
-                self.requeue(campaign, run).await?;
+                self.requeue(snapshot, run).await?;
             }
             RepairAction::ReleaseCanary => {
                 cloud::sometimes!("the reconciler releases the rows behind the canary");
@@ -121,10 +122,16 @@ impl Reconciler {
 
     /// The time is noted first. If the job is then lost, the campaign is requeued half an hour later; the other way
     /// round, every run until then would requeue it.
-    async fn requeue(&self, campaign: &Campaign, run: &mut Run) -> Result<(), cloud::Error> {
+    async fn requeue(&self, snapshot: &Snapshot<'_>, run: &mut Run) -> Result<(), cloud::Error> {
         run.stats.requeued += 1;
-        let id = &campaign.id;
-        let opened_at = campaign.window_opens_at.filter(|&at| at <= run.now);
+        let Campaign {
+            id,
+            window_opens_at,
+            ..
+        } = snapshot.campaign;
+        // Rows of a number that was paused are not in the queue, for how long their window may have been open.
+        let is_all = snapshot.number_was_resumed();
+        let opened_at = window_opens_at.filter(|&at| at <= run.now && !is_all);
         if opened_at.is_some() {
             cloud::sometimes!("rows are requeued because their window has opened");
         }

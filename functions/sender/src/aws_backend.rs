@@ -7,7 +7,7 @@ use campaign::contacts::contact::Contact;
 use campaign::delivery::backoff::exponential_delay;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::{Claim, Transition};
-use campaign::delivery::number_hold::{NumberGate, NumberHold};
+use campaign::delivery::number_stop::{NumberGate, NumberStop};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::{CampaignId, NumberId};
@@ -293,7 +293,7 @@ impl AwsBackend {
 
     /// What holds the number back; `None` if another rate applies.
     async fn check_number(&self, max_age: Duration) -> Result<Option<NumberGate>, Error> {
-        let gate = |hold: Option<NumberHold>| hold.map(|hold| hold.gate(cloud::now()));
+        let gate = |stop: Option<NumberStop>| stop.map(|stop| stop.gate(cloud::now()));
         let known = gate(self.clients.rate.check(max_age).await?);
         if known != Some(NumberGate::Paused) {
             return Ok(known);

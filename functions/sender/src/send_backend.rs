@@ -28,7 +28,7 @@ pub enum SendGate {
     CoolingDown(Millis),
     /// The campaign's time has run out.
     Expired,
-    /// The campaign does not send.
+    /// The campaign does not send, or the number.
     Stopped,
     /// Another send rate applies now: this sender must end.
     RateChanged,

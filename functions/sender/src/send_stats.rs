@@ -16,7 +16,7 @@ pub enum SendOutcome {
     Rejected,
     /// It was not sent; another attempt follows.
     Retried,
-    /// It was not sent, and the campaign is paused.
+    /// It was not sent, and the campaign or the number is paused.
     Held,
     /// It may have been sent.
     Unconfirmed,
@@ -43,7 +43,7 @@ pub struct SendStats {
     pub rejected: usize,
     /// Sends that are followed by another attempt.
     pub retried: usize,
-    /// Sends that paused their campaign.
+    /// Sends that paused their campaign or the number.
     pub held: usize,
     /// Sends whose result is not known.
     pub unconfirmed: usize,

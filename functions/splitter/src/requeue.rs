@@ -47,10 +47,13 @@ impl Splitter {
         if disposition == Disposition::Wait {
             return Ok(RequeueOutcome::Complete);
         }
-        // Rows for which the window opens from here on are noted anew.
-        if campaign.window_opens_at.is_some() && from == Position::default() {
+        if from == Position::default() {
             let (id, now) = (&campaign.id, cloud::now());
-            self.campaigns.clear_window_opening(id, now).await?;
+            self.campaigns.mark_requeue_begun(id, now).await?;
+            // Rows for which the window opens from here on are noted anew.
+            if campaign.window_opens_at.is_some() {
+                self.campaigns.clear_window_opening(id, now).await?;
+            }
         }
         if let Some(row) = &campaign.single_row {
             let mut requeuer = Requeuer::new(self, campaign, disposition, run).await?;

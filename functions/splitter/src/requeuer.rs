@@ -132,12 +132,12 @@ impl<'a> Requeuer<'a> {
             campaign,
             sending,
             window,
-            stats,
+            mut stats,
             batch_hops,
             ..
         } = self;
         if let Some((senders, batcher)) = sending {
-            senders
+            stats.enqueued += senders
                 .enqueue_rows(campaign, batcher.finish(), batch_hops)
                 .await?;
         }
@@ -173,7 +173,6 @@ impl<'a> Requeuer<'a> {
                     if entry.is_some_and(|entry| entry.state == State::Held) {
                         cloud::sometimes!("a row that was held is requeued");
                     }
-                    self.stats.enqueued += 1;
                     if let (Some(row), Some((_, batcher))) = (row, &mut self.sending) {
                         batcher.push(row);
                     }
@@ -191,7 +190,7 @@ impl<'a> Requeuer<'a> {
             }
         }
         if let Some((senders, batcher)) = &mut self.sending {
-            senders
+            self.stats.enqueued += senders
                 .enqueue_rows(self.campaign, batcher.take_ready(), self.batch_hops)
                 .await?;
         }

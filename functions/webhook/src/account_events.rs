@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use campaign::delivery::number_hold::NumberPause;
+use campaign::delivery::number_stop::NumberPause;
 use campaign::id::NumberId;
 use campaign::lifecycle::campaign::{Campaign, PausedBy};
 use campaign::time::Millis;
@@ -44,22 +44,17 @@ impl Webhook {
         self.account_events.record(key, &event).await
     }
 
-    /// Pauses the number with this phone; all of them if it is not known which one has it.
+    /// Pauses the number with this phone; if it is not known which one that is, those that it may be.
     async fn pause_flagged(
         &self,
         phone: Option<&str>,
         reason: &str,
         at: Millis,
     ) -> Result<(), cloud::Error> {
-        let found = match phone {
-            Some(phone) => self.numbers.records().find_by_phone(phone).await?,
-            None => None,
-        };
-        if let Some(id) = found {
-            return self.pause_number(&id, reason, at).await;
-        }
-        for number in self.numbers.all().await? {
-            self.pause_number(&number.id, reason, at).await?;
+        let numbers = self.numbers.all().await?;
+        let ids = numbers.iter().map(|number| &number.id);
+        for id in self.numbers.records().with_phone(phone, ids).await? {
+            self.pause_number(id, reason, at).await?;
         }
         Ok(())
     }

@@ -88,10 +88,15 @@ impl SendResponse {
 
     /// An error of the API.
     pub(crate) fn refused(error: &ApiError, status: u16, latency: Duration) -> Self {
-        let body = json!({"error": {
+        let mut body = json!({"error": {
             "message": format!("(#{}) {}", error.code, error.details), "type": "OAuthException", "code": error.code,
             "error_data": {"messaging_product": "whatsapp", "details": error.details}, "fbtrace_id": "Asimulated",
         }});
+        // As the Graph API says that there is no such object.
+        if error.code == NO_SUCH_OBJECT {
+            body["error"]["code"] = 100.into();
+            body["error"]["error_subcode"] = NO_SUCH_OBJECT.into();
+        }
         Self {
             status,
             body: ResponseBody::Json(body),
@@ -99,6 +104,9 @@ impl SendResponse {
         }
     }
 }
+
+/// The subcode of 100 where an object does not exist.
+const NO_SUCH_OBJECT: i64 = 33;
 
 /// The HTTP status that Meta documents for a code ("Cloud API error codes" of 2024, "Marketing Messages API for WhatsApp
 /// error codes"); 429 for limits, as it has been seen.

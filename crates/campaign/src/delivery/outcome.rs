@@ -140,7 +140,7 @@ pub struct Backoff {
 pub enum GiveUpRule {
     /// The row is rejected.
     Reject,
-    /// The campaign is paused and the row is held.
+    /// The campaign is paused, or the number that slows down, and the row is held.
     Pause,
     /// The same, unless the row's own data may be the cause: then the row is rejected.
     PauseUnless(ErrorCause),
@@ -290,7 +290,7 @@ fn schedule_retry(
     context: RetryContext,
 ) -> NextAction {
     if context.attempt >= backoff.max_attempts {
-        return give_up(backoff.give_up, error, context);
+        return give_up(backoff, error, context);
     }
     let delay = retry_after.unwrap_or_else(|| backoff.delay_after(context.attempt));
     let with_jitter = delay.as_secs_f64() * (1.0 + 0.25 * context.jitter.clamp(0.0, 1.0));
@@ -301,13 +301,18 @@ fn schedule_retry(
     }
 }
 
-fn give_up(rule: GiveUpRule, error: ErrorInfo, context: RetryContext) -> NextAction {
-    match rule {
+fn give_up(backoff: Backoff, error: ErrorInfo, context: RetryContext) -> NextAction {
+    match backoff.give_up {
         GiveUpRule::Reject => NextAction::Reject(error),
         GiveUpRule::PauseUnless(cause) if row_may_be_the_cause(cause, context) => {
             NextAction::Reject(error)
         }
-        GiveUpRule::PauseUnless(_) | GiveUpRule::Pause => hold(error, PauseScope::Campaign),
+        GiveUpRule::PauseUnless(_) | GiveUpRule::Pause => match backoff.scope {
+            ThrottleScope::Number => hold(error, PauseScope::Number),
+            ThrottleScope::Row | ThrottleScope::Slot | ThrottleScope::Campaign => {
+                hold(error, PauseScope::Campaign)
+            }
+        },
     }
 }
 
@@ -400,6 +405,22 @@ mod tests {
             next_action(refusal_of(template), context(1, true)),
             NextAction::Hold { .. }
         ));
+    }
+
+    #[test]
+    fn giving_up_pauses_what_slows_down() {
+        for (scope, expected) in [
+            (ThrottleScope::Row, PauseScope::Campaign),
+            (ThrottleScope::Campaign, PauseScope::Campaign),
+            (ThrottleScope::Number, PauseScope::Number),
+        ] {
+            let refused = refusal_of(ErrorClass::Retry(Backoff { scope, ..BACKOFF }));
+            let action = next_action(refused, context(BACKOFF.max_attempts, true));
+            assert!(
+                matches!(action, NextAction::Hold { pause, .. } if pause == expected),
+                "{scope:?}"
+            );
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! Every repair may be repeated without harm, so the reconciler may stop at any point.
 
-use crate::delivery::number_hold::CampaignHold;
+use crate::delivery::number_stop::CampaignStop;
 use crate::lifecycle::apply::UPLOAD_WATCH_MS;
 use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, FileStage, Sendability};
 use crate::lifecycle::progress::{Progress, unconfirmed_to_resend};
@@ -11,6 +11,9 @@ use crate::time::Millis;
 
 /// After this long without any activity, a campaign with an empty queue has lost its messages.
 const IDLE_MS: Millis = 120_000;
+
+/// A job that requeues rows has begun within this time, or is lost.
+const REQUEUE_JOB_MS: Millis = 10 * 60_000;
 
 /// After this long without any activity, a campaign is requeued even if the queue is not empty.
 const FORCED_REQUEUE_MS: Millis = 30 * 60_000;
@@ -45,8 +48,8 @@ pub struct Snapshot<'a> {
     pub progress: &'a Progress,
     /// Whether the send queue is empty.
     pub queue_is_empty: bool,
-    /// What holds its numbers back.
-    pub hold: CampaignHold,
+    /// What stops its numbers.
+    pub stop: CampaignStop,
     /// Now.
     pub now: Millis,
 }
@@ -102,7 +105,7 @@ impl Snapshot<'_> {
         let is_sendable = self.campaign.sendability(self.now) == Sendability::Now;
         // Where each recipient has its own hours, nobody knows whether one of them should get it now.
         let may_wait =
-            self.campaign.schedule.has_own_hours() || self.hold.is_any_paused || self.must_wait();
+            self.campaign.schedule.has_own_hours() || self.stop.is_any_paused || self.must_wait();
         let should_send = is_sendable && !may_wait;
         should_send && self.unsent_rows() > 0 && self.idle_ms() >= STALLED_MS
     }
@@ -169,14 +172,14 @@ impl Snapshot<'_> {
     /// the ledger, held rows, overdue retries, and after the schedule's end every unsettled row.
     ///
     /// When its window opens or one of its numbers is resumed, what waits for that is requeued at once, and while it is closed
-    /// or all numbers are paused nothing is. Rows of recipients with hours of their own, or of one paused number, may wait all
+    /// or all numbers are paused nothing is: a window that opens meanwhile changes nothing. Rows of recipients with hours of their own, or of one paused number, may wait all
     /// day: then only the longer time without activity tells that some are lost.
     fn requeue_if_idle(&self, missing: i64, overdue: usize) -> Option<RepairAction> {
         let has_rows = self.has_rows(missing, overdue);
         let has_expired = self.campaign.sendability(self.now) == Sendability::Expired;
         let needs_settling = has_expired && self.unsent_rows() > 0;
         // Rows of other zones, or of a paused number, may be all that is left.
-        let others_may_wait = self.campaign.schedule.has_own_hours() || self.hold.is_any_paused;
+        let others_may_wait = self.campaign.schedule.has_own_hours() || self.stop.is_any_paused;
         let is_suspicious = self.queue_is_empty && (has_expired || !others_may_wait);
         let queue_lost_rows = is_suspicious && self.idle_ms() >= IDLE_MS;
         let is_idle = queue_lost_rows || self.idle_ms() >= FORCED_REQUEUE_MS;
@@ -194,19 +197,30 @@ impl Snapshot<'_> {
 
     /// Whether none of its rows may be sent now.
     fn must_wait(&self) -> bool {
-        self.campaign.schedule.is_closed_for_all(self.now) || self.hold.are_all_paused
+        self.campaign.schedule.is_closed_for_all(self.now) || self.stop.are_all_paused
     }
 
     /// Whether rows that were not requeued since wait no more: their window has opened, or their number was resumed.
     fn wait_is_over(&self) -> bool {
         let opens_at = self.campaign.window_opens_at;
-        opens_at.is_some_and(|at| at <= self.now) || self.number_was_resumed()
+        let has_opened = opens_at.is_some_and(|at| at <= self.now);
+        (has_opened || self.number_was_resumed()) && !self.stop.are_all_paused
     }
 
-    fn number_was_resumed(&self) -> bool {
-        let Campaign { enqueued_at, .. } = *self.campaign;
-        let resumed_at = self.hold.resumed_at;
-        resumed_at.is_some_and(|at| enqueued_at.is_some_and(|enqueued_at| enqueued_at <= at))
+    /// Whether one of its numbers was resumed, and its rows were not requeued since. A job for that may be on its way.
+    pub fn number_was_resumed(&self) -> bool {
+        let Campaign {
+            created_at,
+            requeue_began_at,
+            enqueued_at,
+            ..
+        } = *self.campaign;
+        let is_newer = |at: Millis| {
+            let has_no_job = enqueued_at.is_none_or(|enqueued_at| enqueued_at <= at);
+            at >= requeue_began_at.unwrap_or(created_at)
+                && (has_no_job || self.elapsed_ms(at) >= REQUEUE_JOB_MS)
+        };
+        self.stop.resumed_at.is_some_and(is_newer)
     }
 
     /// Rows that are being sent or may still be sent.
@@ -223,6 +237,7 @@ impl Snapshot<'_> {
             self.campaign.enqueued_at,
             self.progress.counters.last_attempt_at,
             cooldown.map(|cooldown| cooldown.until),
+            self.stop.cooldown_until,
             self.campaign.window_opens_at.filter(|&at| at <= self.now),
         ];
         let latest = activities.into_iter().flatten().max();
@@ -261,7 +276,7 @@ mod tests {
             campaign,
             progress: &progress,
             queue_is_empty,
-            hold: CampaignHold::default(),
+            stop: CampaignStop::default(),
             now,
         }
         .repair_action(0)
@@ -440,7 +455,7 @@ mod tests {
                 campaign: &campaign,
                 progress: &progress,
                 queue_is_empty,
-                hold: CampaignHold::default(),
+                stop: CampaignStop::default(),
                 now,
             };
             assert_eq!(snapshot.is_stalled(), is_stalled, "{zone} {now}");
@@ -448,7 +463,7 @@ mod tests {
     }
 
     /// What is done about a campaign with 89 of 90 rows accepted in the first hour, and whether it is stalled.
-    fn held(hold: CampaignHold, now: Millis) -> (Option<RepairAction>, bool) {
+    fn stopped(stop: CampaignStop, now: Millis) -> (Option<RepairAction>, bool) {
         let mut campaign = sample(CampaignState::Sending);
         campaign.enqueued_at = Some(HOUR);
         campaign.sendable_until = Millis::MAX;
@@ -457,7 +472,7 @@ mod tests {
             campaign: &campaign,
             progress: &progress,
             queue_is_empty: true,
-            hold,
+            stop,
             now,
         };
         (snapshot.repair_action(0), snapshot.is_stalled())
@@ -467,32 +482,40 @@ mod tests {
     fn rows_of_a_paused_number_wait_until_it_is_resumed() {
         let requeue = Some(RepairAction::Requeue);
         let late = HOUR + 10 * FORCED_REQUEUE_MS;
-        let all = CampaignHold {
+        let all = CampaignStop {
             is_any_paused: true,
             are_all_paused: true,
-            resumed_at: None,
+            ..CampaignStop::default()
         };
-        assert_eq!(held(all, late), (None, false));
-        let one = CampaignHold {
+        assert_eq!(stopped(all, late), (None, false));
+        let one = CampaignStop {
             are_all_paused: false,
             ..all
         };
         // Rows of the other may be lost: that is looked at, but not in every run.
-        assert_eq!(held(one, HOUR + IDLE_MS), (None, false));
+        assert_eq!(stopped(one, HOUR + IDLE_MS), (None, false));
         assert_eq!(
-            held(one, HOUR + FORCED_REQUEUE_MS),
+            stopped(one, HOUR + FORCED_REQUEUE_MS),
             (requeue.clone(), false)
         );
-        let resumed = |at| CampaignHold {
+        let resumed = |at| CampaignStop {
             resumed_at: Some(at),
-            ..CampaignHold::default()
+            ..CampaignStop::default()
         };
-        assert_eq!(held(resumed(HOUR + 1), HOUR + 2), (requeue, false));
         assert_eq!(
-            held(resumed(HOUR - 1), HOUR + 2),
-            (None, false),
-            "they were enqueued since"
+            stopped(resumed(HOUR + 1), HOUR + 2),
+            (requeue.clone(), false)
         );
+        // They were enqueued since, perhaps by a job that looked before; one that follows from the resume may be late.
+        let just_after = |now| stopped(resumed(HOUR - 1), now).0;
+        assert_eq!(just_after(HOUR + 2), None);
+        assert_eq!(just_after(HOUR - 1 + REQUEUE_JOB_MS), requeue);
+        let cooling_down = CampaignStop {
+            cooldown_until: Some(late),
+            ..CampaignStop::default()
+        };
+        assert_eq!(stopped(cooling_down, late + IDLE_MS - 1), (None, false));
+        assert_eq!(stopped(cooling_down, late + IDLE_MS).0, requeue);
     }
 
     #[test]

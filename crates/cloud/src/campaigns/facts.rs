@@ -1,4 +1,4 @@
-//! Facts that are written without a version. A cooldown only becomes longer, and an acceptance stays. The two times may go
+//! Facts that are written without a version. A cooldown only becomes longer, and an acceptance stays. The times may go
 //! back if a write arrives late: the reconciler then requeues or scans once more, which is harmless.
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -42,6 +42,11 @@ impl Campaigns {
     /// Stores that all rows that are due were put into the queue at `now`.
     pub async fn mark_enqueued(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
         self.set_time(id, "enqueued_at", now).await
+    }
+
+    /// Stores that a requeue of its rows began at `now`.
+    pub async fn mark_requeue_begun(&self, id: &CampaignId, now: Millis) -> Result<(), Error> {
+        self.set_time(id, "requeue_began_at", now).await
     }
 
     /// Stores that the reconciler read the whole ledger of the campaign at `now`.

@@ -296,7 +296,7 @@ impl<B: SendBackend> Invocation<'_, B> {
             }
             let SendGate::Allowed(campaign, token) = gate else {
                 cloud::sometimes!("a campaign stopped between claim and send");
-                let reason = "the campaign stopped before the send";
+                let reason = "the campaign or the number stopped before the send";
                 self.hold_row(id, row, claimed.attempt, reason).await?;
                 return Ok(None);
             };

@@ -55,7 +55,7 @@ const SINGLE_ROW_LIFETIME_MS: Millis = 24 * 3_600_000;
 
 /// A campaign: what the operator decided and what has happened, each stored once. Its state follows from that
 /// ([`Campaign::state`]). Only [`crate::lifecycle::apply()`] changes it. Written beside it, without a version: `has_acceptance`,
-/// `cooldown`, `enqueued_at` (which `apply` writes, too), `window_opens_at`, `reconciled_at` and the lease.
+/// `cooldown`, `enqueued_at` (which `apply` writes, too), `requeue_began_at`, `window_opens_at`, `reconciled_at` and the lease.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
     /// Its id.
@@ -144,6 +144,9 @@ pub struct Campaign {
     /// When its rows were last put into the queue.
     #[serde(default)]
     pub enqueued_at: Option<Millis>,
+    /// When the latest requeue of its rows began, and looked which of its numbers are paused.
+    #[serde(default)]
+    pub requeue_began_at: Option<Millis>,
     /// When the window of its schedule next opens for one of its rows, as far as they were put into the queue or left to
     /// wait: then they are requeued.
     #[serde(default)]
@@ -216,6 +219,7 @@ impl Campaign {
             lease_renewed_at: None,
             lease_epoch: 0,
             enqueued_at: None,
+            requeue_began_at: None,
             window_opens_at: None,
             reconciled_at: None,
             numbers: Vec::new(),

@@ -1309,8 +1309,6 @@ export interface components {
             cancelled_at?: string | null;
             /** @description Who created it. */
             created_by?: string | null;
-            /** @description Its numbers that are paused, cool down, or are not registered any more: their rows wait. */
-            held_numbers: components["schemas"]["HeldNumberView"][];
             /** @description Whether it waits for its start. */
             manual_start: boolean;
             /**
@@ -1333,6 +1331,8 @@ export interface components {
             started_at?: string | null;
             /** @description Who started it. */
             started_by?: string | null;
+            /** @description Its numbers that are paused, cool down, or are not registered any more: their rows wait. */
+            stopped_numbers: components["schemas"]["StoppedNumberView"][];
             /**
              * Format: int64
              * @description How often the campaign was changed: the audit log names these versions.
@@ -1799,21 +1799,6 @@ export interface components {
             kind: string;
             /** @description Its name. */
             name: string;
-        };
-        /** @description A number of a campaign from which nothing is sent now. */
-        HeldNumberView: {
-            /**
-             * @description Its id.
-             * @example 100000000000001
-             */
-            id: string;
-            /** @description Why, and what to do. */
-            reason: string;
-            /**
-             * Format: date-time
-             * @description When it sends again; null for a pause, which ends when somebody resumes the number.
-             */
-            until?: string | null;
         };
         /** @description Attempts, deliveries and reads since the first attempt. */
         History: {
@@ -2825,7 +2810,7 @@ export interface components {
             budget: number;
             /**
              * Format: date-time
-             * @description When the last attempt is expected; null where each recipient has hours of its own, or all numbers are paused.
+             * @description When the last attempt is expected; null where each recipient has hours of its own. A pause of its numbers is not counted, but on the page of the campaign, where it is null then.
              */
             estimated_end?: string | null;
             /**
@@ -3218,6 +3203,21 @@ export interface components {
             status: components["schemas"]["RecipientStatus"];
             /** @description The message id that WhatsApp assigned. */
             wamid?: string | null;
+        };
+        /** @description A number of a campaign from which nothing is sent now. */
+        StoppedNumberView: {
+            /**
+             * @description Its id.
+             * @example 100000000000001
+             */
+            id: string;
+            /** @description Why, and what to do. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When it sends again; null for a pause, which ends when somebody resumes the number.
+             */
+            until?: string | null;
         };
         /** @description Counts over all rows. */
         SummaryView: {

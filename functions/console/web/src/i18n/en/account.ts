@@ -17,7 +17,7 @@ export const account = (count: Count) => ({
   perSecond: 'Messages a second',
   rate: (now: string, budget: string) => `${now} of ${budget}`,
   sending: 'Sending',
-  hold: {
+  stop: {
     paused: {
       operator: (phone: string, time: string) => `${phone} was paused by an operator, ${time}.`,
       crier: (phone: string, time: string) => `${phone} was paused by Crier, ${time}.`,

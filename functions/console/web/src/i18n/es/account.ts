@@ -18,7 +18,7 @@ export const account = (count: Count): AccountText => ({
   perSecond: 'Mensajes por segundo',
   rate: (now, budget) => `${now} de ${budget}`,
   sending: 'Envío',
-  hold: {
+  stop: {
     paused: {
       operator: (phone, time) => `Un operador pausó ${phone}, ${time}.`,
       crier: (phone, time) => `Crier pausó ${phone}, ${time}.`,

@@ -18,7 +18,7 @@ export const account = (count: Count): AccountText => ({
   perSecond: 'Mensagens por segundo',
   rate: (now, budget) => `${now} de ${budget}`,
   sending: 'Envio',
-  hold: {
+  stop: {
     paused: {
       operator: (phone, time) => `Um operador pausou ${phone}, ${time}.`,
       crier: (phone, time) => `O Crier pausou ${phone}, ${time}.`,

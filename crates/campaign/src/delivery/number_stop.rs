@@ -1,11 +1,11 @@
-//! What holds a number back, whatever its campaigns want: a pause, or a cooldown that the API asked for. All senders of the
+//! What stops a number, whatever its campaigns want: a pause, or a cooldown that the API asked for. All senders of the
 //! number read it with the number's rate, so one write is in force everywhere, for campaigns that are created later, too.
 //!
 //! | what may fail | what follows |
 //! |---|---|
 //! | the pause is not written | the next send is refused for the same reason, and writes it |
-//! | a sender knows the record of a moment ago | it sends for 1.8 s at most; the API refuses that, and the rows are held |
-//! | the number is resumed, and its rows are not requeued | the reconciler sees that it was resumed after they were enqueued |
+//! | a sender knows the record of a moment ago | it sends for two seconds at most |
+//! | the number is resumed, and its rows are not requeued | the reconciler sees that it was resumed after the latest requeue began |
 
 use serde::{Deserialize, Serialize};
 
@@ -23,10 +23,10 @@ pub struct NumberPause {
     pub at: Millis,
 }
 
-/// What holds a number back.
+/// What stops a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct NumberHold {
+pub struct NumberStop {
     /// The pause, if there is one.
     pub paused: Option<NumberPause>,
     /// The latest cooldown.
@@ -46,7 +46,7 @@ pub enum NumberGate {
     Paused,
 }
 
-impl NumberHold {
+impl NumberStop {
     /// Whether the number may send at `now`.
     pub fn gate(&self, now: Millis) -> NumberGate {
         match (&self.paused, &self.cooldown) {
@@ -59,30 +59,36 @@ impl NumberHold {
     }
 }
 
-/// What holds the numbers of one campaign back.
+/// What stops the numbers of one campaign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CampaignHold {
+pub struct CampaignStop {
     /// Whether one of them is paused.
     pub is_any_paused: bool,
     /// Whether all of them are.
     pub are_all_paused: bool,
     /// When one of them was last resumed.
     pub resumed_at: Option<Millis>,
+    /// When the latest cooldown of one of them ends, or has ended.
+    pub cooldown_until: Option<Millis>,
 }
 
-impl CampaignHold {
-    /// Of a campaign whose numbers are held back in these ways.
-    pub fn of<'a>(holds: impl IntoIterator<Item = &'a NumberHold>) -> Self {
+impl CampaignStop {
+    /// Of a campaign whose numbers are stopped in these ways.
+    pub fn of<'a>(stops: impl IntoIterator<Item = &'a NumberStop>) -> Self {
         let mut sum = Self {
             are_all_paused: true,
             ..Self::default()
         };
         let mut has_numbers = false;
-        for hold in holds {
+        for stop in stops {
             has_numbers = true;
-            sum.is_any_paused |= hold.paused.is_some();
-            sum.are_all_paused &= hold.paused.is_some();
-            sum.resumed_at = sum.resumed_at.max(hold.resumed_at);
+            sum.is_any_paused |= stop.paused.is_some();
+            sum.are_all_paused &= stop.paused.is_some();
+            sum.resumed_at = sum.resumed_at.max(stop.resumed_at);
+            let cooldown = stop.cooldown.as_ref();
+            sum.cooldown_until = sum
+                .cooldown_until
+                .max(cooldown.map(|cooldown| cooldown.until));
         }
         sum.are_all_paused &= has_numbers;
         sum
@@ -93,53 +99,54 @@ impl CampaignHold {
 mod tests {
     use super::*;
 
-    fn paused() -> NumberHold {
-        NumberHold {
+    fn paused() -> NumberStop {
+        NumberStop {
             paused: Some(NumberPause {
                 reason: "why".into(),
                 by: PausedBy::Crier,
                 at: 5,
             }),
-            ..NumberHold::default()
+            ..NumberStop::default()
         }
     }
 
-    fn cooling_down(until: Millis) -> NumberHold {
-        NumberHold {
+    fn cooling_down(until: Millis) -> NumberStop {
+        NumberStop {
             cooldown: Some(Cooldown {
                 until,
                 reason: "why".into(),
             }),
-            ..NumberHold::default()
+            ..NumberStop::default()
         }
     }
 
     #[test]
     fn pause_counts_more_than_a_cooldown_and_a_cooldown_ends() {
-        let both = NumberHold {
+        let both = NumberStop {
             cooldown: cooling_down(9).cooldown,
             ..paused()
         };
         assert_eq!(both.gate(0), NumberGate::Paused);
         assert_eq!(cooling_down(9).gate(8), NumberGate::CoolingDown(9));
         assert_eq!(cooling_down(9).gate(9), NumberGate::Open);
-        assert_eq!(NumberHold::default().gate(0), NumberGate::Open);
+        assert_eq!(NumberStop::default().gate(0), NumberGate::Open);
     }
 
     #[test]
-    fn campaign_is_held_by_any_of_its_numbers_and_stands_still_without_all() {
-        let resumed = NumberHold {
+    fn campaign_knows_whether_any_of_its_numbers_or_all_are_paused() {
+        let resumed = NumberStop {
             resumed_at: Some(7),
-            ..NumberHold::default()
+            ..NumberStop::default()
         };
-        let one = CampaignHold::of([&paused(), &resumed, &NumberHold::default()]);
-        let expected = CampaignHold {
+        let one = CampaignStop::of([&paused(), &resumed, &cooling_down(9)]);
+        let expected = CampaignStop {
             is_any_paused: true,
             are_all_paused: false,
             resumed_at: Some(7),
+            cooldown_until: Some(9),
         };
         assert_eq!(one, expected);
-        assert!(CampaignHold::of([&paused(), &paused()]).are_all_paused);
-        assert_eq!(CampaignHold::of([]), CampaignHold::default());
+        assert!(CampaignStop::of([&paused(), &paused()]).are_all_paused);
+        assert_eq!(CampaignStop::of([]), CampaignStop::default());
     }
 }
