@@ -121,7 +121,7 @@ impl NumberRegistry {
         for number in found.iter().filter(|number| number.id != *first) {
             let (client, table) = (self.dynamodb.clone(), self.table.clone());
             let keeper = RateKeeper::new(client, table, number.id.clone(), number.rate());
-            keeper.as_of(looked_at).publish().await?;
+            keeper.started_at(looked_at).publish().await?;
         }
         Ok(())
     }

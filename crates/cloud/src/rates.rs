@@ -43,7 +43,7 @@ impl RateKeeper {
     }
 
     /// The same for what was known at this time, of which nothing may be published that came later.
-    pub(crate) fn as_of(self, process_started: Millis) -> Self {
+    pub(crate) fn started_at(self, process_started: Millis) -> Self {
         Self {
             process_started,
             ..self

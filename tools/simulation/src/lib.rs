@@ -7,6 +7,7 @@
 //! - [`operator`], [`record`]: what operators and recipients do, and what they note
 //! - [`disturbance`], [`outage`]: what happens to the whole of Crier once in a life
 //! - [`profile`]: what a seed's world is like
+//! - [`calendar`]: when lives are, and what clocks show then
 //! - [`window`]: the hours of a campaign, as its operator knows them
 //! - [`world`], [`life`]: one life from the deployment to the judgement
 //! - [`checker`], [`violation`]: the judgement
@@ -17,6 +18,7 @@
 //! - [`speed`]: how fast lives are
 
 pub mod aws;
+pub mod calendar;
 pub mod call;
 pub mod checker;
 pub mod clock;

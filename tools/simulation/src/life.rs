@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::aws::{History, Resources};
+use crate::calendar::begins_ms;
 use crate::call::Call;
 use crate::checker::{self, Evidence};
 use crate::clock;
@@ -18,24 +19,7 @@ use crate::parts::Parts;
 use crate::profile::Profile;
 use crate::random::Random;
 use crate::violation::Violation;
-use crate::window::clock_changes;
 use crate::world::World;
-
-/// The earliest time of a life: 1 December 2026.
-pub const BASE_MS: u64 = 1_796_083_200_000;
-
-const HOUR_MS: u64 = 3_600_000;
-
-/// When the life of a seed begins: at any hour of the year, and in one life of four shortly before a clock is changed.
-fn begins_ms(seed: u64) -> u64 {
-    let changes = clock_changes();
-    let (quarter, seed) = (seed % 4, seed / 4);
-    let index = (seed % changes.len() as u64) as usize;
-    match quarter {
-        0 => changes[index] - (1 + seed / changes.len() as u64 % 5) * HOUR_MS,
-        _ => BASE_MS + seed * 7_919 % (365 * 24) * HOUR_MS,
-    }
-}
 
 /// What became of a world.
 #[derive(Clone, Debug)]

@@ -6,8 +6,9 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use simulation::aws::{DynamoDb, Resources};
+use simulation::calendar::BASE_MS;
 use simulation::fork::Fork;
-use simulation::life::{self, BASE_MS, Life};
+use simulation::life::{self, Life};
 use simulation::results::{Results, Summary};
 use simulation::shrink::shrink;
 use simulation::{clock, marks, speed};

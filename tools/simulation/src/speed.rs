@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use simulator::settings::Settings;
 
 use crate::aws::Resources;
+use crate::calendar::BASE_MS;
 use crate::clock;
 use crate::fork::{Fork, cpu_time_of_children};
 use crate::lambda::ProcessFaults;
 use crate::lambda::sources::EventFaults;
-use crate::life::{BASE_MS, judge};
+use crate::life::judge;
 use crate::meta::MetaFaults;
 use crate::operator::Operator;
 use crate::operator::creation::message;

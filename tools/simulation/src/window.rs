@@ -1,82 +1,12 @@
-//! The hours in which a campaign may send, as its operator knows them: by the offsets and changes of the clock below, not by the
-//! product's database of time zones.
+//! The hours in which a campaign may send, as its operator knows them: by the clocks of the calendar, not by the product's database
+//! of time zones.
 
 use serde_json::{Value, json};
 
-use crate::life::BASE_MS;
+use crate::calendar::{CANARY_ISLANDS, Clock, MADRID, WASHINGTON, ZONES};
 use crate::random::Random;
 
 const DAY_MINUTES: i64 = 24 * 60;
-
-/// Clocks: minutes from UTC, and the times in which they are an hour ahead of that.
-struct Clock {
-    offset: i64,
-    summers: &'static [Summer],
-}
-
-/// A time in which the clock is an hour ahead, from and until a moment in milliseconds since the Unix epoch.
-type Summer = (u64, u64);
-
-const HOUR_MS: u64 = 3_600_000;
-
-/// The last Sunday of March 2027, and that of October, at 01:00 UTC (EU directive 2000/84); the same a year later.
-const EUROPE: [Summer; 2] = [
-    (1_806_195_600_000, 1_824_944_400_000),
-    (1_837_645_200_000, 1_856_394_000_000),
-];
-
-/// From the second Sunday of March to the first of November at 02:00 local time (US Energy Policy Act of 2005): 07:00 and
-/// 06:00 UTC.
-const NEW_YORK: [Summer; 2] = [
-    (1_805_007_600_000, 1_825_567_200_000),
-    (1_836_457_200_000, 1_857_016_800_000),
-];
-
-/// From the first Sunday of October to the first of April at 02:00 standard time (New South Wales, Standard Time Act 1987):
-/// 16:00 UTC of the day before.
-const SYDNEY: [Summer; 3] = [
-    (1_791_043_200_000, 1_806_768_000_000),
-    (1_822_492_800_000, 1_838_217_600_000),
-    (1_853_942_400_000, 1_869_667_200_000),
-];
-
-/// Zones that an operator names.
-const ZONES: [(&str, Clock); 5] = [
-    ("UTC", clock(0, &[])),
-    ("Europe/Madrid", MADRID),
-    ("America/New_York", WASHINGTON),
-    ("America/Sao_Paulo", clock(-180, &[])),
-    ("Australia/Sydney", clock(600, &SYDNEY)),
-];
-
-const MADRID: Clock = clock(60, &EUROPE);
-const CANARY_ISLANDS: Clock = clock(0, &EUROPE);
-const WASHINGTON: Clock = clock(-300, &NEW_YORK);
-
-const fn clock(offset: i64, summers: &'static [Summer]) -> Clock {
-    Clock { offset, summers }
-}
-
-impl Clock {
-    /// What it shows, in minutes since the Unix epoch.
-    fn local(&self, at_ms: u64) -> i64 {
-        let is_summer = |(from, until): &Summer| (*from..*until).contains(&at_ms);
-        let summer = if self.summers.iter().any(is_summer) {
-            60
-        } else {
-            0
-        };
-        minutes(at_ms) + self.offset + summer
-    }
-}
-
-/// The moments at which some clock is changed, from the beginning of virtual time on, for a year.
-pub fn clock_changes() -> Vec<u64> {
-    let all = [&EUROPE[..], &NEW_YORK, &SYDNEY].concat();
-    let moments = all.into_iter().flat_map(|(from, until)| [from, until]);
-    let year = BASE_MS..BASE_MS + 366 * 24 * HOUR_MS;
-    moments.filter(|at| year.contains(at)).collect()
-}
 
 /// Each recipient's own zone.
 const RECIPIENT: &str = "recipient";
@@ -175,16 +105,13 @@ impl Window {
     }
 }
 
-fn minutes(at_ms: u64) -> i64 {
-    (at_ms / 60_000) as i64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::{BASE_MS, EUROPE, HOUR_MS};
 
     /// Tuesday, 1 December 2026, 00:00 UTC.
-    const TUESDAY_MS: u64 = crate::life::BASE_MS;
+    const TUESDAY_MS: u64 = BASE_MS;
 
     #[test]
     fn window_moves_with_the_clock() {
@@ -206,7 +133,6 @@ mod tests {
             assert!(window.is_open("", opens_ms), "{at_ms}");
             assert!(!window.is_open("", opens_ms - 60_000), "{at_ms}");
         }
-        assert_eq!(clock_changes().len(), 6);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::commands::{STOP_MS, is_cancelled, is_paused};
 use super::evidence::{Budgets, Sends};
 use super::{account, numbers, repeats};
 use crate::call::Call;
@@ -9,9 +10,6 @@ use crate::functions::SECOND_RATE;
 use crate::meta::SECOND_NUMBER_ID;
 use crate::record::{CampaignNotes, Command, OptOut, UploadNotes};
 use crate::violation::Violation;
-
-/// A pause or a cancellation holds from so long after its answer on (the documentation).
-const PAUSE_MS: u64 = 2_000;
 
 /// With `continue_if_clean`, callbacks are awaited for so long after the last canary row (the documentation).
 const CANARY_WAIT_MS: u64 = 180_000;
@@ -64,10 +62,7 @@ fn check_campaign(
         if notes.not_before.is_some_and(|from| at + skew < from) {
             broken("nothing before its time", "before not_before");
         }
-        if notes
-            .not_after
-            .is_some_and(|end| at > end + PAUSE_MS + skew)
-        {
+        if notes.not_after.is_some_and(|end| at > end + STOP_MS + skew) {
             broken("nothing after its time", "after not_after");
         }
         if let Some(window) = notes.window {
@@ -247,39 +242,6 @@ fn was_started(notes: &CampaignNotes, at: u64) -> bool {
         .filter(|command| command.name == "start");
     // An answer that says it did not work may follow one that was lost and says it did.
     starts.any(|start| start.asked_ms <= at)
-}
-
-/// Whether a pause took effect before `at`, and nothing that ends it may have done so since. Commands may overlap.
-pub(super) fn is_paused(commands: &[Command], at: u64) -> bool {
-    let holds = |pause: &&Command| {
-        pause.succeeded
-            && pause
-                .answered_ms
-                .is_some_and(|answered| answered + PAUSE_MS < at)
-    };
-    let ends = |pause: &Command, command: &Command| {
-        matches!(command.name, "resume" | "start" | "continue")
-            && command.asked_ms <= at
-            && command
-                .answered_ms
-                .is_none_or(|answered| answered >= pause.asked_ms)
-    };
-    let mut pauses = commands
-        .iter()
-        .filter(|command| command.name == "pause")
-        .filter(holds);
-    pauses.any(|pause| !commands.iter().any(|command| ends(pause, command)))
-}
-
-fn is_cancelled(commands: &[Command], at: u64) -> bool {
-    let mut cancels = commands
-        .iter()
-        .filter(|command| command.name == "cancel" && command.succeeded);
-    cancels.any(|cancel| {
-        cancel
-            .answered_ms
-            .is_some_and(|answered| answered + PAUSE_MS < at)
-    })
 }
 
 /// Whether a command of this name may have taken effect.

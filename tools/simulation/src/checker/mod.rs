@@ -2,6 +2,7 @@
 //! shares no rule with the product.
 //!
 //! - [`calls`]: what was sent, to whom, and when
+//! - `commands`: since when a command holds
 //! - [`account`]: an error of the account pauses all campaigns
 //! - `numbers`: a campaign is sent from its numbers, and each person hears from one
 //! - `repeats`: nobody is messaged twice, and nobody is tried without end
@@ -19,6 +20,7 @@
 pub mod account;
 mod callbacks;
 pub mod calls;
+mod commands;
 mod counters;
 pub mod erased;
 mod evidence;

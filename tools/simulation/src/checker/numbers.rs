@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::calls::is_paused;
+use super::commands::is_paused;
 use super::evidence::Sends;
 use crate::call::{Call, Told};
 use crate::functions::RETENTION_DAYS;
