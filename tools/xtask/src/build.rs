@@ -168,6 +168,7 @@ pub(crate) fn build_release() -> Result<PathBuf> {
     DEPLOY.install()?;
     let infra = root().join("infra");
     let folder = infra.join(".aws-sam/build");
+    compile_release()?;
     let mut sam = Command::new(DEPLOY.program("sam"));
     sam.current_dir(&infra)
         .env("PATH", BUILD.path())
@@ -179,6 +180,22 @@ pub(crate) fn build_release() -> Result<PathBuf> {
     let log = dev().join("logs/sam-build.log");
     run_logged("build the release (sam build)", &mut sam, &log)?;
     Ok(folder.join("template.yaml"))
+}
+
+/// `sam build` links one function after the other, each on one core (the link-time optimization of all its crates). What it
+/// runs for each is run here for all at once, so that they are linked side by side, and it finds them done.
+fn compile_release() -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(root())
+        .env("PATH", BUILD.path())
+        .args(["lambda", "build", "--release", "--bins"]);
+    for (package, _) in FUNCTIONS {
+        cargo.args(["--package", package]);
+    }
+    let log = dev().join("logs/release-build.log");
+    fs::create_dir_all(dev().join("logs"))?;
+    run_logged("compile the release (cargo lambda build)", &mut cargo, &log)
 }
 
 /// This machine's processor, as Lambda calls it.
