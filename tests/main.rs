@@ -9,7 +9,7 @@
 //! - [`templates`]: messages are checked against the account's templates
 //! - [`sending`]: the sender, and every class of error
 //! - [`recording`]: outcomes of sends while tables are throttled
-//! - [`pausing_errors`]: errors that pause a campaign, limits that start a cooldown
+//! - [`pausing_errors`]: errors that pause a campaign or a number, limits that start a cooldown
 //! - [`controlling`]: pause, resume, cancel
 //! - [`hops`]: the longest chain of messages of a campaign that is retried, cooled down and paused
 //! - [`canary_and_schedule`]: canary rows and a campaign's schedule

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use campaign::contacts::settings::{AutoReply, Settings};
 use campaign::delivery::ledger::State;
-use campaign::delivery::number_stop::NumberPause;
+use campaign::delivery::number_suspension::{NumberGate, NumberPause};
 use campaign::delivery::pacing::Rate;
 use campaign::id::CampaignId;
-use campaign::lifecycle::campaign::{Campaign, CampaignState, PausedBy};
+use campaign::lifecycle::campaign::{Campaign, CampaignState, Cooldown, PausedBy};
 use campaign::message::Message;
 use cloud::import_queue::{ImportJob, Position};
 use cloud::number_registry::NumberRegistry;
@@ -19,7 +19,9 @@ use webhook::Webhook;
 
 use crate::harness::api_client::ApiClient;
 use crate::harness::json::{assert_has, text};
-use crate::harness::meta::{MetaClient, change_body, message_body, text_body};
+use crate::harness::meta::{
+    MetaClient, change_body, message_body, row_status, statuses_body, text_body,
+};
 use crate::harness::{TestEnv, batch_row, lambda_context, phone, recipients_csv, set_state};
 
 const SECOND: &str = "100000000000002";
@@ -217,7 +219,13 @@ async fn queues_with_the_tags_of_an_installation_are_its_numbers() {
     let sender = |rate| env.rate_keeper_of(&second, rate);
     let running = sender(rate(4, 5));
     running.register(cloud::now()).await.unwrap();
-    assert!(running.check(Duration::ZERO).await.unwrap().is_some());
+    assert!(
+        running
+            .suspension_if_rate_is_current(Duration::ZERO)
+            .await
+            .unwrap()
+            .is_some()
+    );
     let url = env
         .aws
         .create_queue(&format!("{name}-eu-SendsQueue-B"))
@@ -228,10 +236,21 @@ async fn queues_with_the_tags_of_an_installation_are_its_numbers() {
         .refresh(name, &env.first_number(RATE).id)
         .await
         .unwrap();
-    assert!(running.check(Duration::ZERO).await.unwrap().is_none());
+    assert!(
+        running
+            .suspension_if_rate_is_current(Duration::ZERO)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let next = sender(rate(4, 2));
     next.register(cloud::now()).await.unwrap();
-    assert!(next.check(Duration::ZERO).await.unwrap().is_some());
+    assert!(
+        next.suspension_if_rate_is_current(Duration::ZERO)
+            .await
+            .unwrap()
+            .is_some()
+    );
     let expected = [expected[0].clone(), first(), ("22".to_owned(), rate(4, 2))];
 
     // A stack is deleted.
@@ -272,7 +291,7 @@ async fn rows_of_a_paused_number_wait_while_the_other_sends_until_it_is_resumed(
     let first = two.heard_from();
     assert!(first.len() < 60 && first.values().all(|number| number != SECOND));
     let page = api.get(&format!("/v1/campaigns/{}", campaign.id)).await;
-    let held = &page.expect(200)["stopped_numbers"];
+    let held = &page.expect(200)["suspended_numbers"];
     assert_has(&held[0], &json!({"id": SECOND, "until": null}));
     assert_eq!(held.as_array().unwrap().len(), 1);
 
@@ -328,6 +347,24 @@ async fn reconciler_requeues_rows_of_a_resumed_number_whose_job_was_lost() {
 
 #[tokio::test]
 #[ignore = "needs services: cargo xtask test"]
+async fn requeue_of_rows_whose_window_has_opened_does_not_hide_a_resume() {
+    let env = TestEnv::new().await;
+    let id = env.import_campaign(3, |_| {}).await.id;
+    let requeue_began_at = async |window_opened_at| {
+        let job = ImportJob {
+            window_opened_at,
+            ..ImportJob::requeue(id.clone(), Position::default())
+        };
+        env.import_queue().enqueue(&job).await.unwrap();
+        env.run_queued_imports().await;
+        env.load_campaign(&id).await.requeue_began_at
+    };
+    assert_eq!(requeue_began_at(Some(cloud::now())).await, None);
+    assert!(requeue_began_at(None).await.is_some());
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
 async fn maintenance_of_a_number_lets_the_others_send() {
     let two = TwoNumbers::new().await;
     let refuse = |code: Value| json!({"refuse": code});
@@ -343,10 +380,81 @@ async fn maintenance_of_a_number_lets_the_others_send() {
     assert_eq!(sent.count(), 3, "{calls:?}");
     let page = format!("/v1/campaigns/{}", of_second.id);
     let page = two.api().get(&page).await.expect(200);
-    let held = &page["stopped_numbers"][0];
+    let held = &page["suspended_numbers"][0];
     assert_eq!(held["id"], SECOND, "{page}");
     assert!(text(&held["reason"]).contains("131057") && held["until"].is_string());
     assert!(page["cooldown"].is_null(), "{page}");
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn cooldown_of_a_number_is_the_longest_and_ends_when_the_number_is_resumed() {
+    let env = TestEnv::new().await;
+    let (records, id) = (env.number_records(), env.first_number(RATE).id);
+    for until in [5_000, 9_000, 7_000] {
+        let cooldown = Cooldown {
+            until,
+            reason: until.to_string(),
+        };
+        records.start_cooldown(&id, &cooldown).await.unwrap();
+    }
+    let gate = async |now| records.all().await.unwrap()[&id].suspension.gate(now);
+    assert_eq!(gate(8_999).await, NumberGate::CoolingDown(9_000));
+    records.resume(&id, 8_000).await.unwrap();
+    assert_eq!(gate(8_999).await, NumberGate::Open);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn rate_of_a_number_is_what_its_senders_sent_in_the_last_minute() {
+    const MINUTE: u64 = 60_000;
+    let env = TestEnv::new().await;
+    let (records, id) = (env.number_records(), env.first_number(RATE).id);
+    for (minute, sends) in [(9, 70), (10, 90), (10, 60), (11, 30)] {
+        records
+            .add_sends(&id, minute * MINUTE, sends)
+            .await
+            .unwrap();
+    }
+    let rate = async |now| records.rate_now(&id, now).await.unwrap();
+    assert_eq!(rate(11 * MINUTE + 20_000).await, 2.5);
+    assert_eq!(rate(14 * MINUTE).await, 0.0);
+
+    // A sender counts what it sends.
+    let before = cloud::now();
+    env.import_campaign(6, |_| {}).await;
+    env.send_all().await;
+    let mut sent = 0.0;
+    for minute in before / MINUTE..=cloud::now() / MINUTE {
+        sent += 60.0 * rate((minute + 1) * MINUTE + 20_000).await;
+    }
+    assert_eq!(sent, 6.0);
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn failed_message_pauses_the_number_that_its_status_names() {
+    let two = TwoNumbers::new().await;
+    let campaign = two.env.create_campaign(CampaignState::Sending).await;
+    two.env.claim_row(&campaign.id, 1).await;
+    let webhook = Webhook {
+        numbers: two.numbers(),
+        ..two.env.webhook()
+    };
+    let mut status = row_status(&campaign.id, 1, "failed", cloud::now() / 1000);
+    status["errors"][0]["code"] = json!(131_048);
+    let mut post = statuses_body(&[status]);
+    let metadata = json!({"display_phone_number": "15550000001", "phone_number_id": SECOND});
+    post["entry"][0]["changes"][0]["value"]["metadata"] = metadata;
+    MetaClient::posting_to(&two.env, webhook).post(&post).await;
+    let records = two.env.number_records().all().await.unwrap();
+    let paused = records
+        .iter()
+        .filter(|(_, record)| record.suspension.paused.is_some());
+    let paused: Vec<_> = paused.map(|(id, _)| id.as_str()).collect();
+    assert_eq!(paused, [SECOND]);
+    let state = two.env.campaign_state(&campaign.id).await;
+    assert_eq!(state, CampaignState::Sending);
 }
 
 #[tokio::test]
@@ -366,7 +474,7 @@ async fn flag_pauses_the_number_that_callbacks_have_shown_or_those_that_it_may_b
     let paused = async || {
         let records = two.env.number_records();
         let all = records.all().await.unwrap().into_iter();
-        let paused = all.filter(|(_, record)| record.stop.paused.is_some());
+        let paused = all.filter(|(_, record)| record.suspension.paused.is_some());
         let ids: Vec<_> = paused.map(|(id, _)| id).collect();
         for id in &ids {
             records.resume(id, 1).await.unwrap();

@@ -104,7 +104,7 @@ async fn how_to_resume(env: &TestEnv, id: &CampaignId, paused: Paused) -> (Strin
         }
         Paused::Number => {
             assert_eq!(page["state"], "sending", "{page}");
-            let held = &page["stopped_numbers"][0];
+            let held = &page["suspended_numbers"][0];
             let command = format!("/v1/numbers/{}/resume", text(&held["id"]));
             (command, text(&held["reason"]).to_owned())
         }

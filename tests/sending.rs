@@ -7,6 +7,7 @@ use campaign::delivery::ledger::{Claim, LedgerRow, State};
 use campaign::lifecycle::campaign::{Campaign, CampaignState};
 use serde_json::json;
 
+use crate::harness::json::assert_says;
 use crate::harness::{TIMEOUT, TestEnv, batch_row, invoke_sender, phone};
 
 /// The simulator fails a send to `+1 202 555 01xx` as its last two digits say (see `simulator::magic_numbers`).
@@ -21,6 +22,13 @@ async fn send_one_row(env: &TestEnv, ending: u32, has_acceptance: bool) -> (Camp
         env.campaigns.mark_accepted(&id).await.unwrap();
     }
     env.enqueue_rows(&id, vec![magic_row(ending)]).await;
+    // An earlier row may have paused the number, or started a cooldown.
+    let number = env.simulator.state.settings().phone_number_id;
+    let records = env.number_records();
+    records
+        .resume(&number.parse().unwrap(), cloud::now())
+        .await
+        .unwrap();
     env.deliver_next(&env.sender()).await;
     (env.load_campaign(&id).await, env.ledger_row(&id, 1).await)
 }
@@ -104,7 +112,7 @@ async fn permanent_recipient_errors_reject_the_row_only() {
 async fn campaign_and_account_errors_pause_the_campaign_and_hold_the_row() {
     let env = TestEnv::new().await;
     let of_campaign = 40..=48;
-    let of_account = 50..=59;
+    let of_account = [50, 51, 52, 53, 54, 57];
     for ending in of_campaign.chain(of_account) {
         let (campaign, row) = send_one_row(&env, ending, true).await;
         let expected = (CampaignState::Paused, State::Held);
@@ -121,6 +129,24 @@ async fn campaign_and_account_errors_pause_the_campaign_and_hold_the_row() {
                 .contains(&code.to_string()),
             "{ending}"
         );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs services: cargo xtask test"]
+async fn number_errors_pause_the_number_and_hold_the_row() {
+    let env = TestEnv::new().await;
+    for ending in [55, 56, 58, 59] {
+        let (campaign, row) = send_one_row(&env, ending, true).await;
+        let expected = (CampaignState::Sending, State::Held);
+        let seen = (campaign.state(cloud::now()), row.state);
+        assert_eq!(seen, expected, "{ending}");
+        let code = row.error_info.unwrap().code.unwrap();
+        let records = env.number_records().all().await.unwrap();
+        let pause = records
+            .values()
+            .find_map(|record| record.suspension.paused.clone());
+        assert_says(&pause.unwrap().reason, &[&code.to_string()]);
     }
 }
 
@@ -204,7 +230,7 @@ async fn server_error_is_unconfirmed_unless_its_code_says_that_nothing_was_sent(
         (83, sending, State::Retry),
         (84, sending, State::Rejected),
         (85, sending, State::Rejected),
-        (86, CampaignState::Paused, State::Held),
+        (86, sending, State::Held),
     ] {
         let (campaign, row) = send_one_row(&env, ending, true).await;
         let expected = (campaign_state, row_state);

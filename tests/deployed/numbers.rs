@@ -84,7 +84,7 @@ async fn flagged_number_is_paused_and_its_rows_wait_until_it_is_resumed() {
             seen["state"] == "sending" && seen["rows"]["waiting"] == 40
         })
         .await;
-    assert_has(&held["stopped_numbers"][0], &json!({"id": SECOND}));
+    assert_has(&held["suspended_numbers"][0], &json!({"id": SECOND}));
     let path = format!("/v1/numbers/{SECOND}/resume");
     let (status, resumed) = stack.post(&path, &Value::Null).await;
     assert_eq!((status.as_u16(), &resumed["paused"]), (200, &Value::Null));

@@ -86,7 +86,7 @@ impl Metrics {
     }
 }
 
-/// Counts a campaign that Crier paused by itself; an alarm on the metric notifies the operator.
+/// Counts a campaign or a number that Crier paused by itself; an alarm on the metric notifies the operator.
 pub(crate) fn count_pause() {
     Metrics::for_function("circuit_breaker")
         .add_count("Pauses", 1)

@@ -2,20 +2,20 @@
 //! that its senders keep, what stops it, and its phone. All of a number's senders read it once a second.
 //!
 //! - this file: reading, and the rate; [`crate::rates`] decides when it is replaced
-//! - `stops`: pauses and cooldowns
+//! - `suspensions`: pauses and cooldowns
 //! - `phones`: which phone a number has
 //! - `sends`: how many messages it sent in each minute, in items of their own
 
 mod phones;
 mod sends;
-mod stops;
+mod suspensions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use campaign::delivery::number_stop::NumberStop;
+use campaign::delivery::number_suspension::NumberSuspension;
 use campaign::delivery::rate_change::RateRecord;
 use campaign::id::NumberId;
 use tokio::sync::Mutex;
@@ -42,7 +42,7 @@ pub struct NumberRecord {
     /// The rate that its senders keep; none before the first sender.
     pub rate: Option<RateRecord>,
     /// What stops it.
-    pub stop: NumberStop,
+    pub suspension: NumberSuspension,
     /// Its phone, as digits, once a callback has named it.
     pub phone: Option<String>,
 }
@@ -57,7 +57,7 @@ impl NumberRecord {
         };
         Ok(Self {
             rate,
-            stop: from_item(READ, item)?,
+            suspension: from_item(READ, item)?,
             phone: phone.map(|phone| from_attribute(READ, phone)).transpose()?,
         })
     }

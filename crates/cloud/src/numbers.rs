@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use campaign::delivery::batch::{Batch, Batcher, RoutedRows};
 use campaign::delivery::number_choice::NumberChoice;
-use campaign::delivery::number_stop::CampaignStop;
+use campaign::delivery::number_suspension::NumberSuspensions;
 use campaign::id::NumberId;
 use campaign::import::phone::CanonicalPhone;
 use campaign::lifecycle::campaign::Campaign;
@@ -80,8 +80,8 @@ impl Numbers {
     }
 
     /// What stops the numbers of a campaign.
-    pub async fn stop_of(&self, campaign: &Campaign) -> Result<CampaignStop, Error> {
-        self.records.stop_of(self.ids_of(campaign)).await
+    pub async fn suspensions_of(&self, campaign: &Campaign) -> Result<NumberSuspensions, Error> {
+        self.records.suspensions_of(self.ids_of(campaign)).await
     }
 
     /// The ids of the numbers of a campaign, at least one.
@@ -102,8 +102,8 @@ impl Numbers {
         }
     }
 
-    /// The numbers that stacks of their own have, as the last look found them.
-    pub async fn further(&self) -> Result<Vec<Arc<SenderNumber>>, Error> {
+    /// The further numbers, each with a stack of its own, as they were last registered.
+    async fn further(&self) -> Result<Vec<Arc<SenderNumber>>, Error> {
         let further = match &self.further {
             Further::Fixed(numbers) => numbers.clone(),
             // Boxed: the request would make the futures of all callers large.
@@ -175,7 +175,7 @@ impl CampaignSenders {
     /// The same, but rows of numbers that are paused are not enqueued: they wait in the chunks.
     pub async fn without_paused(mut self, records: &NumberRecords) -> Result<Self, Error> {
         let records = records.all().await?.into_iter();
-        let paused = records.filter(|(_, record)| record.stop.paused.is_some());
+        let paused = records.filter(|(_, record)| record.suspension.paused.is_some());
         self.paused = paused.map(|(id, _)| id).collect();
         Ok(self)
     }
@@ -218,8 +218,8 @@ impl CampaignSenders {
             .all(|is_empty| is_empty))
     }
 
-    /// Enqueues rows of the campaign, each in the bulk queue of its number; returns when SQS has stored all of them, with how
-    /// many they are.
+    /// Enqueues rows of the campaign, each in the bulk queue of its number, except those of paused numbers. Returns when SQS has
+    /// stored them, with how many they are.
     pub async fn enqueue_rows(
         &self,
         campaign: &Campaign,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use campaign::delivery::number_stop::NumberStop;
+use campaign::delivery::number_suspension::NumberSuspension;
 use campaign::delivery::pacing::Rate;
 use campaign::delivery::rate_change::{RateDecision, RateRecord, Role, decide};
 use campaign::id::NumberId;
@@ -42,7 +42,7 @@ impl RateKeeper {
         }
     }
 
-    /// The same for what was known at this time, of which nothing may be published that came later.
+    /// The same keeper as of `process_started`: it replaces no record of a process that started later.
     pub(crate) fn started_at(self, process_started: Millis) -> Self {
         Self {
             process_started,
@@ -85,7 +85,10 @@ impl RateKeeper {
 
     /// What stops the number, from knowledge that is at most `max_age` old. `None` if the rate is no longer the one with
     /// which this process sends.
-    pub async fn check(&self, max_age: Duration) -> Result<Option<NumberStop>, Error> {
+    pub async fn suspension_if_rate_is_current(
+        &self,
+        max_age: Duration,
+    ) -> Result<Option<NumberSuspension>, Error> {
         let mut known = self.known.lock().await;
         let record = match known.as_ref().and_then(|known| known.get(max_age)) {
             Some(record) => record,
@@ -97,7 +100,7 @@ impl RateKeeper {
             }
         };
         let is_current = record.rate.is_some() && record.rate == *self.registered.lock().await;
-        Ok(is_current.then_some(record.stop))
+        Ok(is_current.then_some(record.suspension))
     }
 
     /// Has the next check read the record: this process has just changed it.

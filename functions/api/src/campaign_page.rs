@@ -1,6 +1,6 @@
 //! What the page of a campaign shows beside its numbers: who did what, what you can do now, the approval.
 
-use campaign::delivery::number_stop::{NumberGate, NumberStop};
+use campaign::delivery::number_suspension::{NumberGate, NumberSuspension};
 use campaign::id::NumberId;
 use campaign::lifecycle::actions::{AvailableAction, available_actions};
 use campaign::lifecycle::approval::{approval_hash, check_approval, check_second_person};
@@ -50,7 +50,7 @@ pub struct CampaignPage {
     /// Whether it sends clearly slower than the budget although rows wait: other campaigns send, too, or WhatsApp slows it down.
     pub slowed: bool,
     /// Its numbers that are paused, cool down, or are not registered any more: their rows wait.
-    pub stopped_numbers: Vec<StoppedNumberView>,
+    pub suspended_numbers: Vec<SuspendedNumberView>,
     /// What makes sense in its state and with your role.
     pub actions: Vec<ActionView>,
     /// The approval of a second person.
@@ -59,13 +59,13 @@ pub struct CampaignPage {
 
 /// A number of a campaign from which nothing is sent now.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct StoppedNumberView {
+pub struct SuspendedNumberView {
     /// Its id.
     #[schema(example = "100000000000001")]
     pub id: String,
     /// Why, and what to do.
     pub reason: String,
-    /// When it sends again; null for a pause, which ends when somebody resumes the number.
+    /// When it sends again; null for a pause, which ends when an operator resumes the number, and for a number that is not registered.
     #[schema(format = DateTime)]
     pub until: Option<String>,
 }
@@ -126,7 +126,7 @@ impl CampaignPage {
         campaign: Campaign,
         progress: Progress,
         budget: u32,
-        stopped_numbers: Vec<StoppedNumberView>,
+        suspended_numbers: Vec<SuspendedNumberView>,
         caller: &Caller,
         now: Millis,
     ) -> Self {
@@ -147,9 +147,9 @@ impl CampaignPage {
             remaining_seconds: remaining_seconds(&progress, now),
             slowed: is_sending
                 && is_slow
-                && stopped_numbers.is_empty()
+                && suspended_numbers.is_empty()
                 && progress.counters.attempts > 0,
-            stopped_numbers,
+            suspended_numbers,
             actions: actions
                 .filter(|action| allowed.contains(&action.action.operation()))
                 .map(ActionView::from)
@@ -160,7 +160,7 @@ impl CampaignPage {
     }
 }
 
-impl StoppedNumberView {
+impl SuspendedNumberView {
     /// Of a number that is not there any more.
     pub(crate) fn unregistered(id: &NumberId) -> Self {
         Self {
@@ -171,8 +171,8 @@ impl StoppedNumberView {
     }
 
     /// The view, if the number is held back at `now`.
-    pub(crate) fn of(id: &NumberId, stop: NumberStop, now: Millis) -> Option<Self> {
-        let (reason, until) = match (stop.gate(now), stop.paused, stop.cooldown) {
+    pub(crate) fn of(id: &NumberId, suspension: NumberSuspension, now: Millis) -> Option<Self> {
+        let (reason, until) = match (suspension.gate(now), suspension.paused, suspension.cooldown) {
             (NumberGate::Paused, Some(pause), _) => (pause.reason, None),
             (NumberGate::CoolingDown(until), _, Some(cooldown)) => {
                 (cooldown.reason, Some(format_time(until)))

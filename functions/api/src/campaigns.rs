@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::Api;
 use crate::body::JsonBody;
 use crate::caller::Caller;
-use crate::campaign_page::{CampaignPage, StoppedNumberView};
+use crate::campaign_page::{CampaignPage, SuspendedNumberView};
 use crate::extract::CampaignPath;
 use crate::new_campaign::NewCampaign;
 use crate::openapi::{BodyErrors, NotFound, RequestErrors};
@@ -162,34 +162,34 @@ impl Api {
         let (campaign, mut progress) = self.find_progress(id).await?;
         let budget = campaign.budget(self.tps_budget);
         let now = cloud::now();
-        let stopped_numbers = match progress.finished {
+        let suspended_numbers = match progress.finished {
             true => Vec::new(),
-            false => self.stopped_numbers(&campaign, now).await?,
+            false => self.suspended_numbers(&campaign, now).await?,
         };
-        // Nobody knows when somebody resumes them.
-        let is_paused = |stopped: &StoppedNumberView| stopped.until.is_none();
-        if stopped_numbers
+        // It is not known when an operator resumes or deploys them.
+        let has_no_end = |stopped: &SuspendedNumberView| stopped.until.is_none();
+        if suspended_numbers
             .iter()
-            .filter(|stopped| is_paused(stopped))
+            .filter(|stopped| has_no_end(stopped))
             .count()
             == self.numbers.ids_of(&campaign).len()
         {
             progress.estimated_end = None;
         }
-        let page = CampaignPage::new(campaign, progress, budget, stopped_numbers, caller, now);
+        let page = CampaignPage::new(campaign, progress, budget, suspended_numbers, caller, now);
         Ok(page)
     }
 
-    async fn stopped_numbers(
+    async fn suspended_numbers(
         &self,
         campaign: &Campaign,
         now: Millis,
-    ) -> Result<Vec<StoppedNumberView>, cloud::Error> {
+    ) -> Result<Vec<SuspendedNumberView>, cloud::Error> {
         let registered = self.numbers.all().await?;
         let mut records = self.numbers.records().all().await?;
         let stopped = |id: &NumberId| match registered.iter().any(|number| number.id == *id) {
-            true => StoppedNumberView::of(id, records.remove(id)?.stop, now),
-            false => Some(StoppedNumberView::unregistered(id)),
+            true => SuspendedNumberView::of(id, records.remove(id)?.suspension, now),
+            false => Some(SuspendedNumberView::unregistered(id)),
         };
         let ids = self.numbers.ids_of(campaign).into_iter();
         Ok(ids.filter_map(stopped).collect())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use campaign::delivery::number_choice::CampaignNumber;
-use campaign::delivery::number_stop::{NumberPause, NumberStop};
+use campaign::delivery::number_suspension::{NumberPause, NumberSuspension};
 use campaign::id::{CampaignId, NumberId};
 use campaign::lifecycle::campaign::PausedBy;
 use campaign::time::Millis;
@@ -99,7 +99,7 @@ pub async fn list_numbers(State(api): State<Arc<Api>>) -> Result<Json<NumberList
     let mut records = api.numbers.records().all().await?;
     let with_record = numbers.iter().map(|number| {
         let record = records.remove(&number.id).unwrap_or_default();
-        api.number_view(number, record.stop)
+        api.number_view(number, record.suspension)
     });
     let views: Vec<_> = with_record.collect();
     Ok(Json(NumberList {
@@ -199,25 +199,25 @@ impl Api {
     async fn current_view(&self, number: &SenderNumber) -> Result<Json<SenderNumberView>, Problem> {
         let mut records = self.numbers.records().all().await?;
         let record = records.remove(&number.id).unwrap_or_default();
-        Ok(Json(self.number_view(number, record.stop).await?))
+        Ok(Json(self.number_view(number, record.suspension).await?))
     }
 
     async fn number_view(
         &self,
         number: &SenderNumber,
-        stop: NumberStop,
+        suspension: NumberSuspension,
     ) -> Result<SenderNumberView, cloud::Error> {
         let now = cloud::now();
         // The rest is useful also where Meta cannot be asked.
         let facts = self.number_facts(&number.id).await.ok();
-        let cooldown = stop.cooldown.filter(|cooldown| cooldown.until > now);
+        let cooldown = suspension.cooldown.filter(|cooldown| cooldown.until > now);
         Ok(SenderNumberView {
             id: number.id.to_string(),
             is_first: number.id == self.numbers.first().id,
             budget: number.rate.budget(),
             slots: number.rate.slots,
             rate: self.numbers.records().rate_now(&number.id, now).await?,
-            paused: stop.paused.map(NumberPauseView::from),
+            paused: suspension.paused.map(NumberPauseView::from),
             cooldown: cooldown.map(CooldownView::from),
             number: facts.map(|facts| NumberView::new(facts.number, facts.asked_at)),
         })

@@ -200,7 +200,7 @@ pub struct SendingView {
     /// When the latest attempt began.
     #[schema(format = DateTime)]
     pub last_attempt_at: Option<String>,
-    /// When the last attempt is expected; null where each recipient has hours of its own. A pause of its numbers is not counted, but on the page of the campaign, where it is null then.
+    /// When the last attempt is expected; null where each recipient has hours of its own. On the page of a campaign it is also null while all of its numbers are paused or unregistered; lists do not consider that.
     #[schema(format = DateTime)]
     pub estimated_end: Option<String>,
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | a row `claimed` by a sender that is dead | marks it `unconfirmed` |
 //! | an unconfirmed row after its timeout, where the operator chose `resend` | sets it to `retry` |
-//! | an overdue retry, `held` rows of a campaign that sends again, rows that are in no queue | has the splitter requeue them |
+//! | an overdue retry, `held` rows of a campaign that sends again, rows that are in no queue, rows of a number that was resumed since | has the splitter requeue them |
 //! | a splitter that died, a schedule that did not start | has the splitter resume the import |
 //! | a campaign that expired or was cancelled | has the splitter settle its rows as skipped |
 //! | canary rows that succeeded, or failed | releases the other rows, or pauses the campaign |
@@ -15,7 +15,7 @@
 //! | jobs that wait in the table, for a lease that is free or a campaign that is over | puts them into their queues |
 //! | dead letters | records them and puts them back into the queue; the third time it pauses their campaign |
 //! | a campaign without unsettled rows | closes it |
-//! | a number whose stack was deployed or deleted | registers it, or removes it |
+//! | a number whose stack was deployed, changed or deleted | registers it, publishes its budget, or removes it |
 //!
 //! Every step may be repeated without harm, and a run stops when its time is over. Campaigns are checked in random order,
 //! so the next run begins with others.

@@ -44,7 +44,7 @@ impl Reconciler {
             campaign: &campaign,
             progress: &progress,
             queue_is_empty: self.queues_are_empty(&campaign).await?,
-            stop: self.numbers.stop_of(&campaign).await?,
+            suspensions: self.numbers.suspensions_of(&campaign).await?,
             now: run.now,
         };
         run.stats.add_snapshot(&snapshot);
@@ -120,7 +120,8 @@ impl Reconciler {
         self.enqueue_job(ImportJob::resume(id.clone())).await
     }
 
-    /// The time is noted first. If the job is then lost, the campaign is requeued half an hour later; the other way
+    /// The time is noted first. If the job is then lost, the campaign is requeued half an hour later, ten to fifteen minutes after
+    /// a resume of its number; the other way
     /// round, every run until then would requeue it.
     async fn requeue(&self, snapshot: &Snapshot<'_>, run: &mut Run) -> Result<(), cloud::Error> {
         run.stats.requeued += 1;
@@ -129,8 +130,8 @@ impl Reconciler {
             window_opens_at,
             ..
         } = snapshot.campaign;
-        // Rows of a number that was paused are not in the queue, for how long their window may have been open.
-        let is_all = snapshot.number_was_resumed();
+        // Rows of a number that was paused are not in the queue, however long their window has been open.
+        let is_all = snapshot.must_requeue_resumed();
         let opened_at = window_opens_at.filter(|&at| at <= run.now && !is_all);
         if opened_at.is_some() {
             cloud::sometimes!("rows are requeued because their window has opened");

@@ -7,7 +7,7 @@ use campaign::contacts::contact::Contact;
 use campaign::delivery::backoff::exponential_delay;
 use campaign::delivery::batch::{Batch, Row};
 use campaign::delivery::ledger::{Claim, Transition};
-use campaign::delivery::number_stop::{NumberGate, NumberStop};
+use campaign::delivery::number_suspension::{NumberGate, NumberSuspension};
 use campaign::delivery::outcome::ErrorInfo;
 use campaign::delivery::requeue::SkipReason;
 use campaign::id::{CampaignId, NumberId};
@@ -293,13 +293,25 @@ impl AwsBackend {
 
     /// What holds the number back; `None` if another rate applies.
     async fn check_number(&self, max_age: Duration) -> Result<Option<NumberGate>, Error> {
-        let gate = |stop: Option<NumberStop>| stop.map(|stop| stop.gate(cloud::now()));
-        let known = gate(self.clients.rate.check(max_age).await?);
+        let gate = |suspension: Option<NumberSuspension>| {
+            suspension.map(|suspension| suspension.gate(cloud::now()))
+        };
+        let known = gate(
+            self.clients
+                .rate
+                .suspension_if_rate_is_current(max_age)
+                .await?,
+        );
         if known != Some(NumberGate::Paused) {
             return Ok(known);
         }
         // It may have been resumed since the record was read. Its rows are in the queue again then, as after a campaign's pause.
-        let latest = gate(self.clients.rate.check(Duration::ZERO).await?);
+        let latest = gate(
+            self.clients
+                .rate
+                .suspension_if_rate_is_current(Duration::ZERO)
+                .await?,
+        );
         if latest != known {
             cloud::sometimes!("a sender sees that its number was resumed before it drops a row");
         }

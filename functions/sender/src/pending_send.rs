@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use campaign::delivery::ledger::Transition;
-use campaign::delivery::number_stop::NumberPause;
+use campaign::delivery::number_suspension::NumberPause;
 use campaign::delivery::outcome::{
     Acceptance, ErrorClass, ErrorInfo, NextAction, Outcome, PauseScope, RetryContext,
     ThrottleScope, next_action,

@@ -49,7 +49,10 @@ impl Splitter {
         }
         if from == Position::default() {
             let (id, now) = (&campaign.id, cloud::now());
-            self.campaigns.mark_requeue_begun(id, now).await?;
+            // A job for rows whose window has just opened leaves those of a resumed number out.
+            if run.window_opened_at().is_none() {
+                self.campaigns.mark_requeue_begun(id, now).await?;
+            }
             // Rows for which the window opens from here on are noted anew.
             if campaign.window_opens_at.is_some() {
                 self.campaigns.clear_window_opening(id, now).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use campaign::delivery::number_stop::NumberPause;
+use campaign::delivery::number_suspension::NumberPause;
 use campaign::id::NumberId;
 use campaign::lifecycle::campaign::{Campaign, PausedBy};
 use campaign::time::Millis;

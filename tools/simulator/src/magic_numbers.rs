@@ -99,7 +99,7 @@ pub const MAGIC_NUMBERS: &[(u8, Behavior)] = &[
     (46, Refuse(135000)),
     (47, Refuse(134100)),
     (48, Refuse(134102)),
-    // The account.
+    // The account, or (55, 56, 58, 59) the number.
     (50, Refuse(190)),
     (51, Refuse(10)),
     (52, Refuse(131005)),

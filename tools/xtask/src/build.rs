@@ -186,10 +186,12 @@ pub(crate) fn build_release() -> Result<PathBuf> {
 /// runs for each is run here for all at once, so that they are linked side by side, and it finds them done.
 fn compile_release() -> Result<()> {
     let mut cargo = Command::new("cargo");
-    cargo
-        .current_dir(root())
-        .env("PATH", BUILD.path())
-        .args(["lambda", "build", "--release", "--bins"]);
+    cargo.current_dir(root()).env("PATH", BUILD.path()).args([
+        "lambda",
+        "build",
+        "--release",
+        "--bins",
+    ]);
     for (package, _) in FUNCTIONS {
         cargo.args(["--package", package]);
     }

@@ -2,7 +2,7 @@
 //!
 //! - [`batch`]: how rows are cut into queue messages
 //! - [`number_choice`]: from which of a campaign's numbers a recipient hears
-//! - [`number_stop`]: when a number may not send, whatever its campaigns want
+//! - [`number_suspension`]: when a number may not send, whatever its campaigns want
 //! - [`pacing`]: when a slot may send
 //! - [`rate_change`]: what senders do when the budget changes
 //! - [`outcome`]: what the sender knows after a send, and what it does next
@@ -16,7 +16,7 @@ pub mod backoff;
 pub mod batch;
 pub mod ledger;
 pub mod number_choice;
-pub mod number_stop;
+pub mod number_suspension;
 pub mod outcome;
 pub mod pacing;
 pub mod rate_change;

@@ -3,7 +3,7 @@
 //!
 //! Every repair may be repeated without harm, so the reconciler may stop at any point.
 
-use crate::delivery::number_stop::CampaignStop;
+use crate::delivery::number_suspension::NumberSuspensions;
 use crate::lifecycle::apply::UPLOAD_WATCH_MS;
 use crate::lifecycle::campaign::{AfterCanary, Campaign, CampaignState, FileStage, Sendability};
 use crate::lifecycle::progress::{Progress, unconfirmed_to_resend};
@@ -49,7 +49,7 @@ pub struct Snapshot<'a> {
     /// Whether the send queue is empty.
     pub queue_is_empty: bool,
     /// What stops its numbers.
-    pub stop: CampaignStop,
+    pub suspensions: NumberSuspensions,
     /// Now.
     pub now: Millis,
 }
@@ -104,8 +104,9 @@ impl Snapshot<'_> {
     pub fn is_stalled(&self) -> bool {
         let is_sendable = self.campaign.sendability(self.now) == Sendability::Now;
         // Where each recipient has its own hours, nobody knows whether one of them should get it now.
-        let may_wait =
-            self.campaign.schedule.has_own_hours() || self.stop.is_any_paused || self.must_wait();
+        let may_wait = self.campaign.schedule.has_own_hours()
+            || self.suspensions.is_any_paused
+            || self.must_wait();
         let should_send = is_sendable && !may_wait;
         should_send && self.unsent_rows() > 0 && self.idle_ms() >= STALLED_MS
     }
@@ -171,15 +172,16 @@ impl Snapshot<'_> {
     /// Requeues a campaign in which nothing happens, where rows should be in the queue: `missing` rows that are not in
     /// the ledger, held rows, overdue retries, and after the schedule's end every unsettled row.
     ///
-    /// When its window opens or one of its numbers is resumed, what waits for that is requeued at once, and while it is closed
-    /// or all numbers are paused nothing is: a window that opens meanwhile changes nothing. Rows of recipients with hours of their own, or of one paused number, may wait all
-    /// day: then only the longer time without activity tells that some are lost.
+    /// What waits is requeued at once when its window opens or its number is resumed. While the window is closed or all numbers
+    /// are paused, nothing is requeued, even if a window opens meanwhile. Rows of recipients with hours of their own, or of one
+    /// paused number, may wait all day: then only the longer time without activity shows that some are lost.
     fn requeue_if_idle(&self, missing: i64, overdue: usize) -> Option<RepairAction> {
         let has_rows = self.has_rows(missing, overdue);
         let has_expired = self.campaign.sendability(self.now) == Sendability::Expired;
         let needs_settling = has_expired && self.unsent_rows() > 0;
         // Rows of other zones, or of a paused number, may be all that is left.
-        let others_may_wait = self.campaign.schedule.has_own_hours() || self.stop.is_any_paused;
+        let others_may_wait =
+            self.campaign.schedule.has_own_hours() || self.suspensions.is_any_paused;
         let is_suspicious = self.queue_is_empty && (has_expired || !others_may_wait);
         let queue_lost_rows = is_suspicious && self.idle_ms() >= IDLE_MS;
         let is_idle = queue_lost_rows || self.idle_ms() >= FORCED_REQUEUE_MS;
@@ -197,18 +199,18 @@ impl Snapshot<'_> {
 
     /// Whether none of its rows may be sent now.
     fn must_wait(&self) -> bool {
-        self.campaign.schedule.is_closed_for_all(self.now) || self.stop.are_all_paused
+        self.campaign.schedule.is_closed_for_all(self.now) || self.suspensions.are_all_paused
     }
 
     /// Whether rows that were not requeued since wait no more: their window has opened, or their number was resumed.
     fn wait_is_over(&self) -> bool {
         let opens_at = self.campaign.window_opens_at;
         let has_opened = opens_at.is_some_and(|at| at <= self.now);
-        (has_opened || self.number_was_resumed()) && !self.stop.are_all_paused
+        (has_opened || self.must_requeue_resumed()) && !self.suspensions.are_all_paused
     }
 
-    /// Whether one of its numbers was resumed, and its rows were not requeued since. A job for that may be on its way.
-    pub fn number_was_resumed(&self) -> bool {
+    /// Whether a number was resumed after the latest requeue began, and no job for that can still be on its way.
+    pub fn must_requeue_resumed(&self) -> bool {
         let Campaign {
             created_at,
             requeue_began_at,
@@ -220,7 +222,7 @@ impl Snapshot<'_> {
             at >= requeue_began_at.unwrap_or(created_at)
                 && (has_no_job || self.elapsed_ms(at) >= REQUEUE_JOB_MS)
         };
-        self.stop.resumed_at.is_some_and(is_newer)
+        self.suspensions.resumed_at.is_some_and(is_newer)
     }
 
     /// Rows that are being sent or may still be sent.
@@ -237,7 +239,7 @@ impl Snapshot<'_> {
             self.campaign.enqueued_at,
             self.progress.counters.last_attempt_at,
             cooldown.map(|cooldown| cooldown.until),
-            self.stop.cooldown_until,
+            self.suspensions.cooldown_until,
             self.campaign.window_opens_at.filter(|&at| at <= self.now),
         ];
         let latest = activities.into_iter().flatten().max();
@@ -276,7 +278,7 @@ mod tests {
             campaign,
             progress: &progress,
             queue_is_empty,
-            stop: CampaignStop::default(),
+            suspensions: NumberSuspensions::default(),
             now,
         }
         .repair_action(0)
@@ -455,7 +457,7 @@ mod tests {
                 campaign: &campaign,
                 progress: &progress,
                 queue_is_empty,
-                stop: CampaignStop::default(),
+                suspensions: NumberSuspensions::default(),
                 now,
             };
             assert_eq!(snapshot.is_stalled(), is_stalled, "{zone} {now}");
@@ -463,7 +465,7 @@ mod tests {
     }
 
     /// What is done about a campaign with 89 of 90 rows accepted in the first hour, and whether it is stalled.
-    fn stopped(stop: CampaignStop, now: Millis) -> (Option<RepairAction>, bool) {
+    fn suspended(suspensions: NumberSuspensions, now: Millis) -> (Option<RepairAction>, bool) {
         let mut campaign = sample(CampaignState::Sending);
         campaign.enqueued_at = Some(HOUR);
         campaign.sendable_until = Millis::MAX;
@@ -472,7 +474,7 @@ mod tests {
             campaign: &campaign,
             progress: &progress,
             queue_is_empty: true,
-            stop,
+            suspensions,
             now,
         };
         (snapshot.repair_action(0), snapshot.is_stalled())
@@ -482,40 +484,40 @@ mod tests {
     fn rows_of_a_paused_number_wait_until_it_is_resumed() {
         let requeue = Some(RepairAction::Requeue);
         let late = HOUR + 10 * FORCED_REQUEUE_MS;
-        let all = CampaignStop {
+        let all = NumberSuspensions {
             is_any_paused: true,
             are_all_paused: true,
-            ..CampaignStop::default()
+            ..NumberSuspensions::default()
         };
-        assert_eq!(stopped(all, late), (None, false));
-        let one = CampaignStop {
+        assert_eq!(suspended(all, late), (None, false));
+        let one = NumberSuspensions {
             are_all_paused: false,
             ..all
         };
         // Rows of the other may be lost: that is looked at, but not in every run.
-        assert_eq!(stopped(one, HOUR + IDLE_MS), (None, false));
+        assert_eq!(suspended(one, HOUR + IDLE_MS), (None, false));
         assert_eq!(
-            stopped(one, HOUR + FORCED_REQUEUE_MS),
+            suspended(one, HOUR + FORCED_REQUEUE_MS),
             (requeue.clone(), false)
         );
-        let resumed = |at| CampaignStop {
+        let resumed = |at| NumberSuspensions {
             resumed_at: Some(at),
-            ..CampaignStop::default()
+            ..NumberSuspensions::default()
         };
         assert_eq!(
-            stopped(resumed(HOUR + 1), HOUR + 2),
+            suspended(resumed(HOUR + 1), HOUR + 2),
             (requeue.clone(), false)
         );
         // They were enqueued since, perhaps by a job that looked before; one that follows from the resume may be late.
-        let just_after = |now| stopped(resumed(HOUR - 1), now).0;
+        let just_after = |now| suspended(resumed(HOUR - 1), now).0;
         assert_eq!(just_after(HOUR + 2), None);
         assert_eq!(just_after(HOUR - 1 + REQUEUE_JOB_MS), requeue);
-        let cooling_down = CampaignStop {
+        let cooling_down = NumberSuspensions {
             cooldown_until: Some(late),
-            ..CampaignStop::default()
+            ..NumberSuspensions::default()
         };
-        assert_eq!(stopped(cooling_down, late + IDLE_MS - 1), (None, false));
-        assert_eq!(stopped(cooling_down, late + IDLE_MS).0, requeue);
+        assert_eq!(suspended(cooling_down, late + IDLE_MS - 1), (None, false));
+        assert_eq!(suspended(cooling_down, late + IDLE_MS).0, requeue);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use campaign::delivery::number_stop::CampaignStop;
+use campaign::delivery::number_suspension::NumberSuspensions;
 use campaign::id::CampaignId;
 use campaign::lifecycle::apply;
 use campaign::lifecycle::campaign::{
@@ -246,7 +246,7 @@ impl System {
             campaign: &seen,
             progress: &progress,
             queue_is_empty: self.rows.iter().all(|row| !row.in_queue),
-            stop: CampaignStop::default(),
+            suspensions: NumberSuspensions::default(),
             now,
         };
         match snapshot.repair_action(0) {

@@ -23,7 +23,8 @@ impl NumberRecords {
         Ok(())
     }
 
-    /// Those of `numbers` that have this phone, as digits; if none is known to have it, those of which no phone is known.
+    /// Those of `numbers` that have this phone, as digits; if none is known to have it, those of which no
+    /// phone is known. Without a phone, all of them.
     pub async fn with_phone<'a>(
         &self,
         phone: Option<&str>,

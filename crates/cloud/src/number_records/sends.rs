@@ -1,5 +1,6 @@
 //! How many messages each number sent in each minute: one item of the campaigns table a minute (`id` = `number_sends`, `part` =
-//! the number's id and the minute). Every sender adds its own count when a minute is over.
+//! the number's id and the minute). Every sender adds its own count before its first row after the minute, or when its
+//! invocation ends.
 
 use campaign::id::NumberId;
 use campaign::time::Millis;

@@ -152,10 +152,10 @@ impl<'a, B: SendBackend> Invocation<'a, B> {
         {
             error!("no further batches; the last one will be delivered again: {error}");
         }
+        self.count_minute(true).await;
         if let Err(error) = self.finish_in_flight().await {
             first_batch = first_batch.and(Err(error));
         }
-        self.count_minute(true).await;
         self.emit_metrics();
         InvocationResult {
             stats: self.stats.total(),

@@ -4,7 +4,7 @@
 //! - [`calls`]: what was sent, to whom, and when
 //! - `commands`: since when a command holds
 //! - [`account`]: an error of the account pauses all campaigns
-//! - `numbers`: a campaign is sent from its numbers, and each person hears from one
+//! - `numbers`: a campaign is sent from its numbers, each person hears from one, and a paused one sends nothing
 //! - `repeats`: nobody is messaged twice, and nobody is tried without end
 //! - `repeated_files`: a file that was sent already is not sent once more
 //! - [`outcome`]: whether everything ended, and whether nobody was lost

@@ -16,7 +16,8 @@ const REMEMBERED_MS: u64 = (RETENTION_DAYS as u64 - 1) * 86_400_000;
 const NUMBER_ERRORS: [i64; 2] = [131_048, 131_045];
 const PAUSE_MS: u64 = 30_000;
 
-/// A campaign is sent from the numbers that it names, and those with several give a person the number that the person knows.
+/// A campaign is sent from the numbers that it names, and those with several give a person the number that the
+/// person knows; a number that is paused, by a command or an error, sends nothing.
 pub(super) fn check(sends: &Sends<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut known: BTreeMap<&str, (&str, u64)> = BTreeMap::new();

@@ -141,7 +141,7 @@ impl Operator {
             ),
             (
                 "phone_number_quality_update",
-                json!({"display_phone_number": "34600000000", "event": "FLAGGED", "current_limit": "TIER_1K"}),
+                json!({"display_phone_number": "15550000001", "event": "FLAGGED", "current_limit": "TIER_1K"}),
             ),
             (
                 "account_update",

@@ -19,13 +19,13 @@ pub struct Pause {
     pub is_pausing_others: bool,
 }
 
-/// Who or what paused a campaign.
+/// Who or what paused a campaign or a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PausedBy {
     /// The operator.
     Operator,
-    /// Crier: too many failures, an error of the campaign, or an event of the account.
+    /// Crier: too many failures, an error of the campaign or the number, or an event of the account.
     Crier,
     /// Crier, because of an error of the account that concerns every campaign.
     AccountError,

@@ -1332,7 +1332,7 @@ export interface components {
             /** @description Who started it. */
             started_by?: string | null;
             /** @description Its numbers that are paused, cool down, or are not registered any more: their rows wait. */
-            stopped_numbers: components["schemas"]["StoppedNumberView"][];
+            suspended_numbers: components["schemas"]["SuspendedNumberView"][];
             /**
              * Format: int64
              * @description How often the campaign was changed: the audit log names these versions.
@@ -2810,7 +2810,7 @@ export interface components {
             budget: number;
             /**
              * Format: date-time
-             * @description When the last attempt is expected; null where each recipient has hours of its own. A pause of its numbers is not counted, but on the page of the campaign, where it is null then.
+             * @description When the last attempt is expected; null where each recipient has hours of its own. On the page of a campaign it is also null while all of its numbers are paused or unregistered; lists do not consider that.
              */
             estimated_end?: string | null;
             /**
@@ -3204,21 +3204,6 @@ export interface components {
             /** @description The message id that WhatsApp assigned. */
             wamid?: string | null;
         };
-        /** @description A number of a campaign from which nothing is sent now. */
-        StoppedNumberView: {
-            /**
-             * @description Its id.
-             * @example 100000000000001
-             */
-            id: string;
-            /** @description Why, and what to do. */
-            reason: string;
-            /**
-             * Format: date-time
-             * @description When it sends again; null for a pause, which ends when somebody resumes the number.
-             */
-            until?: string | null;
-        };
         /** @description Counts over all rows. */
         SummaryView: {
             /** @description Whether each record is counted once. */
@@ -3246,6 +3231,21 @@ export interface components {
             status: {
                 [key: string]: number;
             };
+        };
+        /** @description A number of a campaign from which nothing is sent now. */
+        SuspendedNumberView: {
+            /**
+             * @description Its id.
+             * @example 100000000000001
+             */
+            id: string;
+            /** @description Why, and what to do. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When it sends again; null for a pause, which ends when an operator resumes the number, and for a number that is not registered.
+             */
+            until?: string | null;
         };
         /** @description A button of a template. */
         TemplateButtonView: {

@@ -16,17 +16,18 @@ export const account = (count: Count) => ({
   defaultHelp: 'Campaigns that name no number are sent from the default one.',
   perSecond: 'Messages a second',
   rate: (now: string, budget: string) => `${now} of ${budget}`,
+  on: 'on',
   sending: 'Sending',
-  stop: {
+  suspension: {
     paused: {
       operator: (phone: string, time: string) => `${phone} was paused by an operator, ${time}.`,
       crier: (phone: string, time: string) => `${phone} was paused by Crier, ${time}.`,
     },
-    cooldown: (phone: string, time: string) => `WhatsApp asked for a pause of ${phone}. Sending goes on at ${time}.`,
+    cooldown: (phone: string, time: string) => `WhatsApp asked for a pause for ${phone}. Sending goes on at ${time}.`,
     button: { pause: (phone: string) => `Pause ${phone}`, resume: (phone: string) => `Resume ${phone}` },
     ask: { pause: (phone: string) => `Pause ${phone}?`, resume: (phone: string) => `Resume ${phone}?` },
     effect: {
-      pause: 'Nothing is sent from this number any more, from no campaign. Its people wait, and nobody is lost. Other numbers go on.',
+      pause: 'No campaign sends from this number any more. The people who would hear from it wait, and nobody is lost. Other numbers go on.',
       resume: 'The people who wait for this number get their messages, of every campaign that is not paused itself.',
     },
     did: { pause: (phone: string) => `${phone} is paused.`, resume: (phone: string) => `${phone} sends again.` },

@@ -39,7 +39,7 @@ export const campaign = (count: Count) => ({
   took: 'Sent within',
   slowed: 'Sending is slower than the ceiling allows. WhatsApp asks for pauses, or the network is slow; Crier speeds up by itself.',
   cooldown: (time: string) => `WhatsApp asked for a pause. Sending goes on at ${time}.`,
-  stoppedNumbers: (phones: string) => `Nothing is sent from ${phones} at the moment. The people of that number wait.`,
+  suspendedNumbers: (phones: string) => `Nothing is sent from ${phones} at the moment. The people who would hear from there wait.`,
   lastSend: (time: string) => `The last message was sent at ${time}.`,
   noSend: 'No message was sent.',
   waitsForHours: (time: string) => `Outside the sending hours. The next messages leave on ${time}.`,

@@ -17,17 +17,18 @@ export const account = (count: Count): AccountText => ({
   defaultHelp: 'Las campañas que no eligen ningún número salen del predeterminado.',
   perSecond: 'Mensajes por segundo',
   rate: (now, budget) => `${now} de ${budget}`,
+  on: 'activo',
   sending: 'Envío',
-  stop: {
+  suspension: {
     paused: {
       operator: (phone, time) => `Un operador pausó ${phone}, ${time}.`,
       crier: (phone, time) => `Crier pausó ${phone}, ${time}.`,
     },
-    cooldown: (phone, time) => `WhatsApp pidió una pausa de ${phone}. El envío sigue a las ${time}.`,
+    cooldown: (phone, time) => `WhatsApp pidió una pausa para ${phone}. El envío sigue a las ${time}.`,
     button: { pause: (phone) => `Pausar ${phone}`, resume: (phone) => `Reanudar ${phone}` },
     ask: { pause: (phone) => `¿Pausar ${phone}?`, resume: (phone) => `¿Reanudar ${phone}?` },
     effect: {
-      pause: 'No sale nada más de este número, de ninguna campaña. Sus personas esperan y nadie se pierde. Los demás números siguen.',
+      pause: 'Ninguna campaña envía ya desde este número. Las personas que iban a recibir sus mensajes esperan y nadie se pierde. Los demás números siguen.',
       resume: 'Las personas que esperan por este número reciben sus mensajes, de todas las campañas que no estén en pausa.',
     },
     did: { pause: (phone) => `${phone} está en pausa.`, resume: (phone) => `${phone} vuelve a enviar.` },

@@ -38,7 +38,7 @@ export const campaign = (count: Count): CampaignText => ({
   took: 'Enviada en',
   slowed: 'El envío va más lento de lo que permite el techo. WhatsApp pide pausas o la red es lenta; Crier acelera por sí solo.',
   cooldown: (time) => `WhatsApp pidió una pausa. El envío sigue a las ${time}.`,
-  stoppedNumbers: (phones) => `Ahora no sale nada de ${phones}. Las personas de ese número esperan.`,
+  suspendedNumbers: (phones) => `Ahora no sale nada de ${phones}. Las personas que recibirían de ahí su mensaje esperan.`,
   lastSend: (time) => `El último mensaje se envió a las ${time}.`,
   noSend: 'No se envió ningún mensaje.',
   waitsForHours: (time) => `Fuera del horario de envío. Los próximos mensajes salen el ${time}.`,

@@ -17,17 +17,18 @@ export const account = (count: Count): AccountText => ({
   defaultHelp: 'Campanhas que não escolhem um número saem do padrão.',
   perSecond: 'Mensagens por segundo',
   rate: (now, budget) => `${now} de ${budget}`,
+  on: 'ativo',
   sending: 'Envio',
-  stop: {
+  suspension: {
     paused: {
       operator: (phone, time) => `Um operador pausou ${phone}, ${time}.`,
       crier: (phone, time) => `O Crier pausou ${phone}, ${time}.`,
     },
-    cooldown: (phone, time) => `O WhatsApp pediu uma pausa de ${phone}. O envio segue às ${time}.`,
+    cooldown: (phone, time) => `O WhatsApp pediu uma pausa para ${phone}. O envio segue às ${time}.`,
     button: { pause: (phone) => `Pausar ${phone}`, resume: (phone) => `Retomar ${phone}` },
     ask: { pause: (phone) => `Pausar ${phone}?`, resume: (phone) => `Retomar ${phone}?` },
     effect: {
-      pause: 'Nada mais sai deste número, de nenhuma campanha. As pessoas dele esperam e ninguém se perde. Os outros números continuam.',
+      pause: 'Nenhuma campanha envia mais por este número. As pessoas que receberiam as mensagens dele esperam e ninguém se perde. Os outros números continuam.',
       resume: 'As pessoas que esperam por este número recebem suas mensagens, de todas as campanhas que não estejam pausadas.',
     },
     did: { pause: (phone) => `${phone} está pausado.`, resume: (phone) => `${phone} voltou a enviar.` },

@@ -38,7 +38,7 @@ export const campaign = (count: Count): CampaignText => ({
   took: 'Enviada em',
   slowed: 'O envio está mais lento do que o teto permite. O WhatsApp pede pausas ou a rede está lenta; o Crier acelera sozinho.',
   cooldown: (time) => `O WhatsApp pediu uma pausa. O envio segue às ${time}.`,
-  stoppedNumbers: (phones) => `No momento nada sai de ${phones}. As pessoas desse número esperam.`,
+  suspendedNumbers: (phones) => `No momento nada sai de ${phones}. As pessoas que receberiam a mensagem de lá esperam.`,
   lastSend: (time) => `A última mensagem foi enviada às ${time}.`,
   noSend: 'Nenhuma mensagem foi enviada.',
   waitsForHours: (time) => `Fora do horário de envio. As próximas mensagens saem em ${time}.`,

@@ -26,7 +26,7 @@ pub struct NumberPause {
 /// What stops a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct NumberStop {
+pub struct NumberSuspension {
     /// The pause, if there is one.
     pub paused: Option<NumberPause>,
     /// The latest cooldown.
@@ -46,7 +46,7 @@ pub enum NumberGate {
     Paused,
 }
 
-impl NumberStop {
+impl NumberSuspension {
     /// Whether the number may send at `now`.
     pub fn gate(&self, now: Millis) -> NumberGate {
         match (&self.paused, &self.cooldown) {
@@ -61,7 +61,7 @@ impl NumberStop {
 
 /// What stops the numbers of one campaign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CampaignStop {
+pub struct NumberSuspensions {
     /// Whether one of them is paused.
     pub is_any_paused: bool,
     /// Whether all of them are.
@@ -72,20 +72,20 @@ pub struct CampaignStop {
     pub cooldown_until: Option<Millis>,
 }
 
-impl CampaignStop {
+impl NumberSuspensions {
     /// Of a campaign whose numbers are stopped in these ways.
-    pub fn of<'a>(stops: impl IntoIterator<Item = &'a NumberStop>) -> Self {
+    pub fn of<'a>(suspensions: impl IntoIterator<Item = &'a NumberSuspension>) -> Self {
         let mut sum = Self {
             are_all_paused: true,
             ..Self::default()
         };
         let mut has_numbers = false;
-        for stop in stops {
+        for suspension in suspensions {
             has_numbers = true;
-            sum.is_any_paused |= stop.paused.is_some();
-            sum.are_all_paused &= stop.paused.is_some();
-            sum.resumed_at = sum.resumed_at.max(stop.resumed_at);
-            let cooldown = stop.cooldown.as_ref();
+            sum.is_any_paused |= suspension.paused.is_some();
+            sum.are_all_paused &= suspension.paused.is_some();
+            sum.resumed_at = sum.resumed_at.max(suspension.resumed_at);
+            let cooldown = suspension.cooldown.as_ref();
             sum.cooldown_until = sum
                 .cooldown_until
                 .max(cooldown.map(|cooldown| cooldown.until));
@@ -99,54 +99,54 @@ impl CampaignStop {
 mod tests {
     use super::*;
 
-    fn paused() -> NumberStop {
-        NumberStop {
+    fn paused() -> NumberSuspension {
+        NumberSuspension {
             paused: Some(NumberPause {
                 reason: "why".into(),
                 by: PausedBy::Crier,
                 at: 5,
             }),
-            ..NumberStop::default()
+            ..NumberSuspension::default()
         }
     }
 
-    fn cooling_down(until: Millis) -> NumberStop {
-        NumberStop {
+    fn cooling_down(until: Millis) -> NumberSuspension {
+        NumberSuspension {
             cooldown: Some(Cooldown {
                 until,
                 reason: "why".into(),
             }),
-            ..NumberStop::default()
+            ..NumberSuspension::default()
         }
     }
 
     #[test]
     fn pause_counts_more_than_a_cooldown_and_a_cooldown_ends() {
-        let both = NumberStop {
+        let both = NumberSuspension {
             cooldown: cooling_down(9).cooldown,
             ..paused()
         };
         assert_eq!(both.gate(0), NumberGate::Paused);
         assert_eq!(cooling_down(9).gate(8), NumberGate::CoolingDown(9));
         assert_eq!(cooling_down(9).gate(9), NumberGate::Open);
-        assert_eq!(NumberStop::default().gate(0), NumberGate::Open);
+        assert_eq!(NumberSuspension::default().gate(0), NumberGate::Open);
     }
 
     #[test]
     fn campaign_knows_whether_any_of_its_numbers_or_all_are_paused() {
-        let resumed = NumberStop {
+        let resumed = NumberSuspension {
             resumed_at: Some(7),
-            ..NumberStop::default()
+            ..NumberSuspension::default()
         };
-        let one = CampaignStop::of([&paused(), &resumed, &cooling_down(9)]);
-        let expected = CampaignStop {
+        let one = NumberSuspensions::of([&paused(), &resumed, &cooling_down(9)]);
+        let expected = NumberSuspensions {
             is_any_paused: true,
             are_all_paused: false,
             resumed_at: Some(7),
             cooldown_until: Some(9),
         };
         assert_eq!(one, expected);
-        assert!(CampaignStop::of([&paused(), &paused()]).are_all_paused);
-        assert_eq!(CampaignStop::of([]), CampaignStop::default());
+        assert!(NumberSuspensions::of([&paused(), &paused()]).are_all_paused);
+        assert_eq!(NumberSuspensions::of([]), NumberSuspensions::default());
     }
 }

@@ -1,6 +1,6 @@
-//! Pauses and cooldowns of numbers. The rules are in [`number_stop`](campaign::delivery::number_stop).
+//! Pauses and cooldowns of numbers. The rules are in [`number_suspension`](campaign::delivery::number_suspension).
 
-use campaign::delivery::number_stop::{CampaignStop, NumberPause, NumberStop};
+use campaign::delivery::number_suspension::{NumberPause, NumberSuspension, NumberSuspensions};
 use campaign::id::NumberId;
 use campaign::lifecycle::campaign::{Cooldown, PausedBy};
 use campaign::time::Millis;
@@ -12,14 +12,18 @@ use crate::metrics::count_pause;
 
 impl NumberRecords {
     /// What stops these numbers together.
-    pub async fn stop_of<'a>(
+    pub async fn suspensions_of<'a>(
         &self,
         numbers: impl IntoIterator<Item = &'a NumberId>,
-    ) -> Result<CampaignStop, Error> {
+    ) -> Result<NumberSuspensions, Error> {
         let records = self.all().await?;
-        let nothing = NumberStop::default();
-        let stop = |number| records.get(number).map_or(&nothing, |record| &record.stop);
-        Ok(CampaignStop::of(numbers.into_iter().map(stop)))
+        let nothing = NumberSuspension::default();
+        let suspension = |number| {
+            records
+                .get(number)
+                .map_or(&nothing, |record| &record.suspension)
+        };
+        Ok(NumberSuspensions::of(numbers.into_iter().map(suspension)))
     }
 
     /// Pauses a number. Returns whether this call paused it: it may be paused already, or, if the reason is something that
