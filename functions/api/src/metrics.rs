@@ -1,4 +1,4 @@
-//! The numbers of open campaigns in Prometheus' text format.
+//! Open campaigns and sender numbers in Prometheus' text format.
 
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -6,9 +6,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use campaign::id::{CampaignId, MESSAGE_PREFIX, REPLY_PREFIX};
+use campaign::id::{CampaignId, MESSAGE_PREFIX, NumberId, REPLY_PREFIX};
 use campaign::lifecycle::campaign::Campaign;
 use campaign::lifecycle::progress::{Progress, compute_progress};
+use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::Api;
@@ -28,7 +29,7 @@ fn is_listed(id: &CampaignId) -> bool {
         .all(|prefix| !id.as_str().starts_with(prefix))
 }
 
-/// Gets the numbers of every open campaign, for Prometheus (text format 0.0.4).
+/// Gets the counts of every open campaign, and the rate of every sender number, for Prometheus (text format 0.0.4).
 #[utoipa::path(
     get, path = "/v1/metrics", operation_id = "getMetrics", tag = "account",
     responses((status = 200, body = String, content_type = "text/plain", description = "Metrics in text format 0.0.4"),
@@ -47,7 +48,20 @@ pub async fn get_metrics(State(api): State<Arc<Api>>) -> Result<impl IntoRespons
         .try_collect()
         .await?;
     let campaigns: Vec<_> = campaigns.into_iter().flatten().collect();
-    let text = render(api.tps_budget, &campaigns);
+    let numbers = api.numbers.all().await?;
+    let records = api.numbers.records().all().await?;
+    let numbers = numbers.iter().map(async |number| {
+        let rate = api.numbers.records().rate_now(&number.id, cloud::now());
+        let record = records.get(&number.id);
+        Ok::<_, cloud::Error>(NumberMetrics {
+            id: number.id.clone(),
+            budget: number.rate.budget(),
+            rate: rate.await?,
+            is_paused: record.is_some_and(|record| record.suspension.paused.is_some()),
+        })
+    });
+    let numbers = try_join_all(numbers).await?;
+    let text = render(api.tps_budget, &campaigns, &numbers);
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
@@ -67,6 +81,15 @@ async fn read_campaign(
         cloud::now(),
     );
     Ok(Some((campaign, progress)))
+}
+
+/// What is told of a sender number.
+#[derive(Debug)]
+struct NumberMetrics {
+    id: NumberId,
+    budget: u32,
+    rate: f64,
+    is_paused: bool,
 }
 
 /// Metric families, one after the other.
@@ -101,6 +124,20 @@ impl MetricText {
         }
     }
 
+    /// A gauge with one value of each number.
+    fn per_number<V: Display>(
+        &mut self,
+        (name, help): (&str, &str),
+        numbers: &[NumberMetrics],
+        value: impl Fn(&NumberMetrics) -> V,
+    ) {
+        self.family(name, "gauge", help);
+        for number in numbers {
+            let labels = format!("{{number=\"{}\"}}", number.id);
+            self.sample(name, &labels, value(number));
+        }
+    }
+
     /// A family with several values of each campaign, told apart by `label`.
     fn per_label<const N: usize>(
         &mut self,
@@ -118,7 +155,11 @@ impl MetricText {
     }
 }
 
-fn render(tps_budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
+fn render(
+    tps_budget: u32,
+    campaigns: &[(Campaign, Progress)],
+    numbers: &[NumberMetrics],
+) -> String {
     let mut text = MetricText::default();
     text.family("budget", "gauge", "Messages per second, at most.");
     text.sample("budget", "", tps_budget);
@@ -154,6 +195,30 @@ fn render(tps_budget: u32, campaigns: &[(Campaign, Progress)]) -> String {
         ("balanced", "gauge", "1 if every row is counted once."),
         campaigns,
         |progress| u8::from(progress.balanced),
+    );
+    text.per_number(
+        (
+            "number_budget",
+            "Messages per second from the number, at most.",
+        ),
+        numbers,
+        |number| number.budget,
+    );
+    text.per_number(
+        (
+            "number_rate",
+            "Messages per second from the number in the last minute that is counted.",
+        ),
+        numbers,
+        |number| number.rate,
+    );
+    text.per_number(
+        (
+            "number_paused",
+            "1 if nothing is sent from the number until it is resumed.",
+        ),
+        numbers,
+        |number| u8::from(number.is_paused),
     );
     text.0
 }
@@ -209,7 +274,13 @@ mod tests {
             ..Counters::default()
         };
         let seen = compute_progress(&campaign, counters, 40, 0);
-        let text = render(40, &[(campaign, seen)]);
+        let number = NumberMetrics {
+            id: "1".parse().expect("an id"),
+            budget: 40,
+            rate: 39.5,
+            is_paused: true,
+        };
+        let text = render(40, &[(campaign, seen)], &[number]);
         let lines: Vec<(&str, f64)> = text
             .lines()
             .filter(|line| !line.starts_with('#'))
@@ -224,5 +295,9 @@ mod tests {
         assert!(lines.contains(&("crier_rows{campaign=\"c1\",state=\"accepted\"}", 1.0)));
         assert!(lines.contains(&("crier_attempts_total{campaign=\"c1\"}", 2.0)));
         assert!(lines.contains(&("crier_balanced{campaign=\"c1\"}", 1.0)));
+        for (name, value) in [("budget", 40.0), ("rate", 39.5), ("paused", 1.0)] {
+            let expected = format!("crier_number_{name}{{number=\"1\"}}");
+            assert!(lines.contains(&(expected.as_str(), value)), "{name}");
+        }
     }
 }

@@ -802,7 +802,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Gets the numbers of every open campaign, for Prometheus (text format 0.0.4).
+         * Gets the counts of every open campaign, and the rate of every sender number, for Prometheus (text format 0.0.4).
          * @description Needs the role `viewer`.
          */
         get: operations["getMetrics"];
