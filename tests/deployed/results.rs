@@ -92,6 +92,9 @@ async fn assert_recipients_are_suppressed(stack: &DeployedStack, id: &str) {
 async fn assert_metrics_and_account_are_served(stack: &DeployedStack) {
     let metrics = stack.http.get(format!("{}/v1/metrics", stack.api));
     let metrics = metrics.bearer_auth(&stack.token).send().await.unwrap();
-    assert_says(&metrics.text().await.unwrap(), &["# TYPE crier_rows gauge", "crier_number_budget{number="]);
+    assert_says(
+        &metrics.text().await.unwrap(),
+        &["# TYPE crier_rows gauge", "crier_number_budget{number="],
+    );
     assert!(stack.get_json("/v1/account").await["events"].is_array());
 }

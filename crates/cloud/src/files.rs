@@ -123,19 +123,16 @@ impl Files {
         Ok(Some(signed_request(&signed)))
     }
 
-    /// Deletes every version of the object at `key` for good, except the version `keep`.
-    pub async fn delete_versions(&self, key: &str, keep: Option<&str>) -> Result<(), Error> {
-        let should_delete = |found: &ObjectVersion| {
-            found.key == key && (keep.is_none() || found.version.as_deref() != keep)
-        };
-        self.delete_matching(key, should_delete).await
+    /// Deletes every version of the object at `key` for good.
+    pub async fn delete_versions(&self, key: &str) -> Result<(), Error> {
+        self.delete_matching(key, |found| found.key == key).await
     }
 
     /// Deletes the versions and delete markers below `prefix` for good for which `should_delete` holds.
     pub async fn delete_matching(
         &self,
         prefix: &str,
-        should_delete: impl Fn(&ObjectVersion) -> bool,
+        mut should_delete: impl FnMut(&ObjectVersion) -> bool,
     ) -> Result<(), Error> {
         let action = "delete an object for good";
         let (mut next_key, mut next_version) = (None, None);
@@ -158,7 +155,8 @@ impl Files {
                 let is_latest = marker.is_latest.unwrap_or(true);
                 ObjectVersion::new(marker.key, marker.version_id, is_latest)
             });
-            for found in versions.chain(markers).filter(&should_delete) {
+            let found: Vec<_> = versions.chain(markers).filter(&mut should_delete).collect();
+            for found in found {
                 let delete = self.client.delete_object().bucket(&self.bucket);
                 let delete = delete.key(found.key).set_version_id(found.version);
                 delete.send().await.map_err(Error::from_sdk(action))?;
@@ -194,20 +192,32 @@ impl Files {
     /// Writes the object at `key`, and deletes what was there before for good.
     pub async fn replace_object(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
         let version = self.write_object(key, bytes).await?;
-        self.delete_other_versions(key, version).await
+        self.delete_older_versions(key, version).await
     }
 
-    /// Deletes every version of the object at `key` for good but the one that was written just now.
-    pub async fn delete_other_versions(
+    /// Deletes for good what was at `key` before the version that was written just now. A later one stays: of two processes that
+    /// both replace an object, neither deletes what the other has written, else nothing would be left.
+    pub async fn delete_older_versions(
         &self,
         key: &str,
         written: Option<String>,
     ) -> Result<(), Error> {
-        match written {
-            Some(version) => self.delete_versions(key, Some(&version)).await,
+        if written.is_none() {
             // Without versions, there is nothing but what was written.
-            None => Ok(()),
+            return Ok(());
         }
+        // The latest comes first (S3 API, "ListObjectVersions").
+        let mut is_older = false;
+        let should_delete = |found: &ObjectVersion| {
+            if found.key != key {
+                return false;
+            }
+            let is_written = found.version == written;
+            let should_delete = is_older && !is_written && !found.is_latest;
+            is_older |= is_written;
+            should_delete
+        };
+        self.delete_matching(key, should_delete).await
     }
 
     /// Whether an upload exists.

@@ -115,7 +115,7 @@ impl Eraser {
         }
         for FoundFile { index, .. } in found {
             let rejects = rejects_key(&campaign.id, index);
-            self.files.delete_versions(&rejects, None).await?;
+            self.files.delete_versions(&rejects).await?;
             self.delete_upload(campaign, index).await?;
             if let Some(set) = ChunkSet::of(campaign, index) {
                 erase_rows(&self.files, &set, subject.phone).await?;
@@ -187,9 +187,9 @@ impl Eraser {
         let id = &campaign.id;
         for index in 0..campaign.files.len() {
             let report = report_key(id, index);
-            self.files.delete_versions(&report, None).await?;
+            self.files.delete_versions(&report).await?;
         }
-        Ok(self.files.delete_versions(&summary_key(id), None).await?)
+        Ok(self.files.delete_versions(&summary_key(id)).await?)
     }
 
     async fn erase_from_preview(

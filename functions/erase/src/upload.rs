@@ -65,7 +65,7 @@ impl Eraser {
         index: usize,
     ) -> Result<(), Error> {
         let key = input_key(&campaign.id, Upload::File(index));
-        Ok(self.files.delete_versions(&key, None).await?)
+        Ok(self.files.delete_versions(&key).await?)
     }
 
     /// Rewrites the exclude list without the recipient's lines, which can go because the suppression list has the recipient.
@@ -87,10 +87,10 @@ impl Eraser {
         match copy_without(list, options, is_theirs, write).await {
             Ok(()) => {
                 let version = output.finish().await?;
-                Ok(self.files.delete_other_versions(&key, version).await?)
+                Ok(self.files.delete_older_versions(&key, version).await?)
             }
             Err(error) if error.is_retryable() => Err(error.into()),
-            Err(_) => Ok(self.files.delete_versions(&key, None).await?),
+            Err(_) => Ok(self.files.delete_versions(&key).await?),
         }
     }
 }

@@ -24,7 +24,8 @@ case!(
         "exists: true",
         "latest: \"second\"",
         "no such version: true",
-        "kept: \"first\"",
+        "kept: \"third\"",
+        "versions: 2",
         "gone: false",
     ]
 );
@@ -66,18 +67,23 @@ async fn read_and_write_objects(target: &Target) -> Results {
     let cached = files.read_cache("a b").await.expect("read");
     let cached = cached.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     results.push(format!("cached: {cached:?}"));
-    let (first, second) = (put("first").await, put("second").await);
+    put("first").await;
+    let second = put("second").await;
     results.push(exists().await);
     results.push(format!("latest: {}", read().await));
     let latest = latest_version(&key).await;
-    assert_eq!(latest, Some(second));
+    assert_eq!(latest.as_ref(), Some(&second));
     let other = files.open_upload(&id, Upload::File(1)).await;
     let is_missing = other.expect("opened").is_none();
     results.push(format!("no such version: {is_missing}"));
-    let kept = files.delete_versions(&key, Some(&first)).await;
+    put("third").await;
+    let kept = files.delete_older_versions(&key, Some(second)).await;
     kept.expect("deleted");
     results.push(format!("kept: {}", read().await));
-    files.delete_versions(&key, None).await.expect("deleted");
+    let list = client.list_object_versions().bucket(&target.bucket);
+    let left = list.prefix(&key).send().await.expect("listed");
+    results.push(format!("versions: {}", left.versions().len()));
+    files.delete_versions(&key).await.expect("deleted");
     let exists = files.upload_exists(&id, Upload::File(0)).await;
     results.push(format!("gone: {}", exists.expect("exists")));
     results
