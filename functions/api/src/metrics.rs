@@ -196,6 +196,11 @@ fn render(
         campaigns,
         |progress| u8::from(progress.balanced),
     );
+    render_numbers(&mut text, numbers);
+    text.0
+}
+
+fn render_numbers(text: &mut MetricText, numbers: &[NumberMetrics]) {
     text.per_number(
         (
             "number_budget",
@@ -220,7 +225,6 @@ fn render(
         numbers,
         |number| u8::from(number.is_paused),
     );
-    text.0
 }
 
 /// Every term of the sum over the file's rows.
