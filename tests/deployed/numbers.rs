@@ -8,7 +8,7 @@ use super::stack::DeployedStack;
 use crate::harness::json::{assert_has, text};
 
 /// The numbers of the deployed stack (`cargo xtask test`), and their budgets.
-const FIRST: &str = "100000000000001";
+pub(super) const FIRST: &str = "100000000000001";
 const SECOND: &str = "100000000000002";
 const BUDGETS: [(&str, i64); 2] = [(FIRST, 40), (SECOND, 20)];
 
