@@ -1,20 +1,20 @@
 //! The phone numbers of an installation. Each has a budget, a bulk queue, an urgent queue and a sender of its own, which one
 //! stack deploys together. The first is known from the environment, the others are registered ([`crate::number_registry`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use campaign::delivery::batch::{Batch, Batcher, RoutedRows};
 use campaign::delivery::number_choice::NumberChoice;
-use campaign::delivery::number_suspension::NumberSuspensions;
+use campaign::delivery::number_suspension::{NumberSuspension, NumberSuspensions};
 use campaign::id::NumberId;
 use campaign::import::phone::CanonicalPhone;
 use campaign::lifecycle::campaign::Campaign;
 use futures::future::try_join_all;
 
-use crate::number_records::NumberRecords;
+use crate::number_records::{NumberRecord, NumberRecords};
 use crate::number_registry::NumberRegistry;
 pub use crate::sender_number::SenderNumber;
 use crate::{Error, ErrorKind, env};
@@ -79,9 +79,19 @@ impl Numbers {
         &self.records
     }
 
-    /// What stops the numbers of a campaign.
-    pub async fn suspensions_of(&self, campaign: &Campaign) -> Result<NumberSuspensions, Error> {
-        self.records.suspensions_of(self.ids_of(campaign)).await
+    /// What stops the numbers of a campaign, by the records that were read.
+    pub fn suspensions_of(
+        &self,
+        campaign: &Campaign,
+        records: &BTreeMap<NumberId, NumberRecord>,
+    ) -> NumberSuspensions {
+        let nothing = NumberSuspension::default();
+        let suspension = |id| {
+            records
+                .get(id)
+                .map_or(&nothing, |record| &record.suspension)
+        };
+        NumberSuspensions::of(self.ids_of(campaign).into_iter().map(suspension))
     }
 
     /// The ids of the numbers of a campaign, at least one.

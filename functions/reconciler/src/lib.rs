@@ -128,6 +128,7 @@ impl Reconciler {
         }
         self.wake_all_jobs(&mut run).await?;
         self.drain_dead_letters(&mut run).await?;
+        run.number_records = self.numbers.records().all().await?;
         let mut campaigns = self.campaigns.list_open_ids().await?;
         campaigns.shuffle(&mut rand::rng());
         for id in campaigns {

@@ -44,7 +44,7 @@ impl Reconciler {
             campaign: &campaign,
             progress: &progress,
             queue_is_empty: self.queues_are_empty(&campaign).await?,
-            suspensions: self.numbers.suspensions_of(&campaign).await?,
+            suspensions: self.numbers.suspensions_of(&campaign, &run.number_records),
             now: run.now,
         };
         run.stats.add_snapshot(&snapshot);

@@ -1,8 +1,12 @@
 //! The time and the results of a run.
 
+use std::collections::BTreeMap;
+
+use campaign::id::NumberId;
 use campaign::lifecycle::repair::Snapshot;
 use campaign::time::Millis;
 use cloud::metrics::Metrics;
+use cloud::number_records::NumberRecord;
 
 /// The time that is left for the step in progress when a run stops.
 const SHUTDOWN_RESERVE_MS: Millis = 15_000;
@@ -13,6 +17,8 @@ pub(crate) struct Run {
     /// When it began.
     pub(crate) now: Millis,
     deadline: Millis,
+    /// The records of the numbers, read once for all campaigns.
+    pub(crate) number_records: BTreeMap<NumberId, NumberRecord>,
     pub(crate) stats: ReconcileStats,
 }
 
@@ -21,6 +27,7 @@ impl Run {
         Self {
             now,
             deadline,
+            number_records: BTreeMap::new(),
             stats: ReconcileStats::default(),
         }
     }

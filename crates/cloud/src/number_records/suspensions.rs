@@ -1,6 +1,6 @@
 //! Pauses and cooldowns of numbers. The rules are in [`number_suspension`](campaign::delivery::number_suspension).
 
-use campaign::delivery::number_suspension::{NumberPause, NumberSuspension, NumberSuspensions};
+use campaign::delivery::number_suspension::NumberPause;
 use campaign::id::NumberId;
 use campaign::lifecycle::campaign::{Cooldown, PausedBy};
 use campaign::time::Millis;
@@ -11,21 +11,6 @@ use crate::dynamodb::{number, send_if, to_attribute};
 use crate::metrics::count_pause;
 
 impl NumberRecords {
-    /// What stops these numbers together.
-    pub async fn suspensions_of<'a>(
-        &self,
-        numbers: impl IntoIterator<Item = &'a NumberId>,
-    ) -> Result<NumberSuspensions, Error> {
-        let records = self.all().await?;
-        let nothing = NumberSuspension::default();
-        let suspension = |number| {
-            records
-                .get(number)
-                .map_or(&nothing, |record| &record.suspension)
-        };
-        Ok(NumberSuspensions::of(numbers.into_iter().map(suspension)))
-    }
-
     /// Pauses a number. Returns whether this call paused it: it may be paused already, or, if the reason is something that
     /// happened at `caused_at`, an operator may have resumed it since. A pause that no operator wanted is logged and counted,
     /// and the alarm on the metric notifies them.
